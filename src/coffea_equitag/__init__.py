@@ -1,0 +1,100 @@
+"""coffea-equitag: symmetry-equivariant jet taggers in coffea analyses.
+
+Every public name, imported on first use, so that ``import coffea_equitag`` is quick and torch is touched
+only by what needs it::
+
+    import coffea_equitag as eqt
+
+    jets = eqt.read_jets("top.parquet")
+    tagger = eqt.load("top-lorentznet")
+    scores = tagger(jets)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import convert, evaluation, invariants, models, readers, simulation, training, zoo
+    from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, TaggerError
+    from .jets import make_jets, validate
+    from .processor import TaggerProcessor, attach
+    from .ragged import RaggedJets
+    from .readers import read_jets
+    from .scoring import score_file
+    from .tagger import Tagger, load
+    from .training import fit
+
+#: Public name -> the module it lives in ("" for a module of its own).
+_PUBLIC = {
+    "CheckpointError": "errors",
+    "EquitagError": "errors",
+    "JetError": "errors",
+    "JetRangeWarning": "errors",
+    "RaggedJets": "ragged",
+    "Tagger": "tagger",
+    "TaggerError": "errors",
+    "TaggerProcessor": "processor",
+    "attach": "processor",
+    "convert": "",
+    "evaluation": "",
+    "fit": "training",
+    "invariants": "",
+    "load": "tagger",
+    "make_jets": "jets",
+    "models": "",
+    "read_jets": "readers",
+    "readers": "",
+    "score_file": "scoring",
+    "simulation": "",
+    "training": "",
+    "validate": "jets",
+    "zoo": "",
+}
+
+__all__ = [
+    "CheckpointError",
+    "EquitagError",
+    "JetError",
+    "JetRangeWarning",
+    "RaggedJets",
+    "Tagger",
+    "TaggerError",
+    "TaggerProcessor",
+    "__version__",
+    "attach",
+    "convert",
+    "evaluation",
+    "fit",
+    "invariants",
+    "load",
+    "make_jets",
+    "models",
+    "read_jets",
+    "readers",
+    "score_file",
+    "simulation",
+    "training",
+    "validate",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("coffea-equitag")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _PUBLIC[name]
+    if home == "":
+        return importlib.import_module(f".{name}", __name__)
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,7 @@
+"""``python -m coffea_equitag`` is ``equitag``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,55 @@
+"""The ``equitag`` command: one module a subcommand, imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ..errors import EquitagError
+
+__all__ = ["main"]
+
+#: Subcommand -> what ``equitag --help`` says of it; each is a module of this folder.
+COMMANDS = {
+    "demo": "run the whole way on packaged jets: score, histogram, plot",
+    "score": "score the jets of a ROOT file and write them beside the original branches",
+    "train": "train a tagger from a file of jets",
+    "evaluate": "measure a tagger on labelled jets: accuracy, AUC, rejections, plots",
+    "convert": "turn an official checkpoint into a tagger",
+    "simulate": "make labelled jets with Pythia 8 and fastjet",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``equitag``; return the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="equitag", description="Symmetry-equivariant jet taggers for coffea analyses."
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # Only the module of the command that was named is imported: `equitag --help` stays quick.
+    named = next((word for word in argv if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == named:
+            importlib.import_module(f".{name}", __name__).configure(sub)
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        from .. import __version__
+
+        print(__version__)
+        return 0
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(importlib.import_module(f".{arguments.command}", __name__).run(arguments))
+    except (EquitagError, OSError) as error:
+        print(f"equitag {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
+        return 130
