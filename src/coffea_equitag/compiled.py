@@ -1,0 +1,72 @@
+"""How this package compiles: numba, cached on disk, free of the interpreter's lock, IEEE arithmetic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+
+__all__ = ["fma", "njit", "over_jets"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: Below this much work (pairs) threads cost more than they give.
+_SERIAL_WORK = 20_000
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def njit(function: _F) -> _F:
+    """Compile on first call, cache on disk, release the interpreter's lock; no fast-math."""
+    compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
+
+
+@intrinsic
+def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a·b + c, rounded once."""
+    signature = types.float64(types.float64, types.float64, types.float64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    return signature, generate
+
+
+def over_jets(
+    function: Callable[[int, int], Any], work: np.ndarray[Any, np.dtype[np.int64]], threads: int | None = None
+) -> None:
+    """Call ``function(first, last)`` over ranges of jets of about equal work, on several threads.
+
+    Plain threads and not numba's parallel loops: their OpenMP layer ends a process that forks afterwards,
+    which coffea's FuturesExecutor does. A jet is never shared between threads, so results do not depend on
+    their number.
+
+    Parameters
+    ----------
+    function : callable
+        Compiled code that releases the interpreter's lock.
+    work : ndarray of int64, shape (J + 1,)
+        Cumulative work (pairs) before each jet.
+    threads : int, optional
+        Default: ``NUMBA_NUM_THREADS`` or the cores this process may use.
+    """
+    jets, total = len(work) - 1, int(work[-1] - work[0])
+    threads = min(threads or numba.config.NUMBA_NUM_THREADS, jets)
+    if threads <= 1 or total < _SERIAL_WORK:
+        function(0, jets)
+        return
+    bounds = np.searchsorted(work, work[0] + total * np.arange(1, threads) / threads)
+    edges = [0, *bounds.tolist(), jets]
+    key = (os.getpid(), threads)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="equitag")
+    ranges = [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    for done in [_pools[key].submit(function, a, b) for a, b in ranges]:
+        done.result()

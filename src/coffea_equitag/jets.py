@@ -1,0 +1,309 @@
+"""What a jet is: the canonical awkward collection, its coordinates and its validation.
+
+A jet collection is an ``ak.Array`` of records, nested as the caller likes (``[jet]`` or ``[event][jet]``),
+each holding ``constituents``: four-momenta in GeV in one of the coordinate sets of `COORDINATES`, with any
+further columns (``charge``, ``pdgId``, ``d0``, ``dz`` in mm, ...) beside them. The jet's own four-momentum
+(``pt, eta, phi, mass`` or Cartesian) is optional; without it the sum of the constituents is used.
+
+Rules for numbers, applied wherever jets enter a network:
+
+* NaN or infinite momenta and masses are refused;
+* a negative mass is taken as 0 (CMS stores a few of about -1e-3 GeV, a rounding of its storage);
+* a given mass is used as it is; one derived from E and p that lies below the rounding of its inputs is 0;
+* E < |p| within a relative 1e-3 is rounding and gives mass 0, beyond it is refused;
+* a missing constituent, or one with all components 0 (padding), is dropped;
+* a missing jet stays missing: it has no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import vector
+
+from .errors import JetError, explain
+from .kinematics import FourMomenta, four_momenta
+from .nesting import Nesting, columns_of, unnest
+
+__all__ = ["COORDINATES", "FlatJets", "coordinates_of", "flatten", "make_jets", "validate"]
+
+#: The coordinate sets a four-momentum may come in, the preferred one first.
+COORDINATES: tuple[tuple[str, str, str, str], ...] = (
+    ("pt", "eta", "phi", "mass"),
+    ("px", "py", "pz", "mass"),
+    ("px", "py", "pz", "E"),
+)
+
+#: Other names vector gives to the same coordinate.
+_ALIASES = {
+    "px": ("px", "x"),
+    "py": ("py", "y"),
+    "pz": ("pz", "z"),
+    "pt": ("pt", "rho"),
+    "eta": ("eta",),
+    "phi": ("phi",),
+    "mass": ("mass", "m", "M", "tau"),
+    "E": ("E", "energy", "e", "t"),
+}
+
+#: No collider makes jets of this pT (GeV); MeV taken for GeV does.
+PT_LIMIT = 1e5
+
+
+def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:
+    """Find a complete coordinate set among field names.
+
+    Parameters
+    ----------
+    fields : iterable of str
+        Names of a record's fields.
+
+    Returns
+    -------
+    dict or None
+        Coordinate -> name of the field that holds it, for the first complete set of `COORDINATES`.
+    """
+    present = set(fields)
+    for names in COORDINATES:
+        found = {name: next((a for a in _ALIASES[name] if a in present), None) for name in names}
+        if None not in found.values():
+            return {name: field for name, field in found.items() if field is not None}
+    return None
+
+
+def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
+    """Build a canonical jet collection.
+
+    Parameters
+    ----------
+    constituents : ak.Array
+        ``[...][jet][constituent]`` records with one coordinate set of `COORDINATES` (GeV) and any extra columns.
+    **fields : array-like
+        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...
+
+    Returns
+    -------
+    ak.Array
+        ``[...][jet]`` records with ``constituents`` (vector ``Momentum4D``) and the given fields.
+
+    Raises
+    ------
+    JetError
+        If the constituents hold no complete coordinate set, or are not nested by jet.
+    """
+    if not isinstance(constituents, ak.Array):
+        constituents = ak.Array(constituents)
+    if coordinates_of(constituents.fields) is None:
+        raise JetError(_no_coordinates("constituents", constituents.fields))
+    if constituents.ndim < 2:
+        raise JetError(
+            explain(
+                f"constituents nested {constituents.ndim} deep: {constituents.type}",
+                "[jet][constituent] or [event][jet][constituent]",
+                "use ak.unflatten(constituents, counts) to gather them by jet",
+            )
+        )
+    behavior = vector.backends.awkward.behavior
+    named = ak.with_name(constituents, "Momentum4D", behavior=behavior)
+    jets = ak.zip(
+        {**fields, "constituents": named},
+        depth_limit=constituents.ndim - 1,
+        with_name="Momentum4D" if coordinates_of(fields) is not None else None,
+        behavior=behavior,
+    )
+    return ak.Array(jets, behavior=behavior)
+
+
+@dataclass(frozen=True)
+class FlatJets:
+    """Jets laid flat: one row a constituent, with offsets, ready for buffers and tensors.
+
+    Attributes
+    ----------
+    momenta : FourMomenta
+        Constituents' four-momenta, N rows, checked and cleaned.
+    offsets : ndarray of int64, shape (J + 1,)
+        Where each jet's constituents begin and end.
+    jet_p4 : ndarray of float64, shape (J, 4)
+        (E, px, py, pz) of the jets, GeV.
+    columns : dict of str to ndarray
+        Further constituent columns that were asked for, N rows each.
+    nesting : Nesting
+        The caller's outer structure, to put one value a jet back into it.
+    """
+
+    momenta: FourMomenta
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    jet_p4: np.ndarray[Any, np.dtype[np.float64]]
+    columns: Mapping[str, np.ndarray[Any, Any]]
+    nesting: Nesting
+
+
+def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
+    """Check jets and lay them flat, without copies where their layout allows.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Canonical jets, any outer nesting, virtual or eager, sliced or not.
+    fields : iterable of str
+        Further constituent columns to bring along; a name a record lacks is an error.
+
+    Raises
+    ------
+    JetError
+        If the jets do not have the canonical form or hold numbers that the rules of this module refuse.
+    """
+    check_structure(jets, fields)
+    nesting, records = unnest(jets)
+    lists = records["constituents"]
+    if ak.any(ak.is_none(lists)):
+        jet = int(np.flatnonzero(ak.to_numpy(ak.is_none(lists)))[0])
+        raise JetError(
+            explain(
+                f"jet {jet} (counting the jets that are there) has a missing list of constituents",
+                "a list, empty or not, for each jet",
+                'set it to [] with ak.fill_none(jets.constituents, []), or mask the whole jet',
+            )
+        )
+    if ak.any(ak.is_none(lists, axis=1), axis=None):
+        lists = ak.drop_none(lists, axis=1)
+    names = coordinates_of(lists.fields)
+    assert names is not None  # check_structure saw to it
+    offsets, columns = columns_of(lists, [*names.values(), *fields])
+
+    def locate(row: int) -> str:
+        jet = int(np.searchsorted(offsets, row, side="right")) - 1
+        return f"jet {jet}, constituent {row - int(offsets[jet])}"
+
+    coordinates = {name: columns[field] for name, field in names.items()}
+    padding = _all_zero(coordinates)
+    if padding is not None:
+        counts = np.diff(np.concatenate([[0], np.cumsum(~padding)])[offsets])
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        coordinates = {name: values[~padding] for name, values in coordinates.items()}
+        columns = {name: values[~padding] for name, values in columns.items()}
+    momenta = four_momenta(coordinates, locate, "constituent")
+    return FlatJets(
+        momenta=momenta,
+        offsets=offsets,
+        jet_p4=_jet_momenta(records, momenta, offsets),
+        columns={name: columns[name] for name in fields},
+        nesting=nesting,
+    )
+
+
+def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
+    """Check that jets are canonical, physical and in GeV; return them unchanged.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Jets, any outer nesting.
+    require : iterable of str
+        Constituent columns that must be there (``"pdgId"``, ``"charge"``, ...).
+
+    Raises
+    ------
+    JetError
+        Naming the field, the first offending jet and the remedy.
+    """
+    flat = flatten(jets, tuple(require))
+    pt = np.hypot(flat.jet_p4[:, 1], flat.jet_p4[:, 2])
+    if (pt > PT_LIMIT).any():
+        jet = int(np.argmax(pt > PT_LIMIT))
+        raise JetError(
+            explain(
+                f"jet {jet} has pT = {pt[jet]:.6g} GeV, more than any collider gives",
+                f"momenta in GeV, jets below pT = {PT_LIMIT:g} GeV",
+                "if the file is in MeV, read it with units='MeV' or divide momenta and masses by 1000",
+            )
+        )
+    return jets
+
+
+def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
+    """Refuse what is not a jet collection, by its type alone (virtual arrays stay virtual)."""
+    if isinstance(jets, ak.Record):
+        raise JetError(
+            explain("one jet (ak.Record)", "an array of jets", "slice instead of indexing: jets[:1], not jets[0]")
+        )
+    if not isinstance(jets, ak.Array):
+        raise JetError(
+            explain(
+                f"an object of type {type(jets).__name__}",
+                "an awkward array of jets (ak.Array)",
+                "build it with coffea_equitag.make_jets or one of coffea_equitag.readers",
+            )
+        )
+    if "constituents" not in jets.fields:
+        raise JetError(
+            explain(
+                f"records without 'constituents'; they have {_listed(jets.fields)}",
+                "jets whose records hold 'constituents'",
+                "for NanoEvents use coffea_equitag.readers.nanoaod(events, 'FatJet'); "
+                "otherwise coffea_equitag.make_jets(constituents, ...)",
+            )
+        )
+    constituents = jets["constituents"]
+    if coordinates_of(constituents.fields) is None:
+        raise JetError(_no_coordinates("constituents", constituents.fields))
+    if constituents.ndim != jets.ndim + 1:
+        raise JetError(
+            explain(
+                f"constituents nested {constituents.ndim} deep in jets nested {jets.ndim} deep",
+                "one list of constituents a jet",
+                "build the jets with coffea_equitag.make_jets",
+            )
+        )
+    for name in require:
+        if name not in constituents.fields:
+            raise JetError(
+                explain(
+                    f"constituents without '{name}'; they have {_listed(constituents.fields)}",
+                    f"a column '{name}' for each constituent",
+                    "add it where the jets are read, or choose a tagger that does without it",
+                )
+            )
+
+
+def _jet_momenta(
+    records: ak.Array, momenta: FourMomenta, offsets: np.ndarray[Any, np.dtype[np.int64]]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The jets' own four-momenta, or the sums of their constituents'."""
+    names = coordinates_of(records.fields)
+    if names is None:
+        sums = np.zeros((len(offsets) - 1, 4))
+        filled = offsets[1:] > offsets[:-1]
+        # reduceat sums each jet by itself: a jet's sum never depends on the jets before it
+        if filled.any():
+            sums[filled] = np.add.reduceat(momenta.p4, offsets[:-1][filled], axis=0)
+        return sums
+    _, columns = columns_of(records[np.newaxis], list(names.values()))
+    coordinates = {name: columns[field] for name, field in names.items()}
+    return four_momenta(coordinates, lambda row: f"jet {row}", "jet").p4
+
+
+def _all_zero(coordinates: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Rows without any momentum (padding), or None where there are none."""
+    momentum = [values for name, values in coordinates.items() if name not in ("eta", "phi", "mass")]
+    zero = np.logical_and.reduce([values == 0 for values in momentum])
+    return zero if zero.any() else None
+
+
+def _no_coordinates(what: str, fields: Iterable[str]) -> str:
+    sets = " or ".join("(" + ", ".join(names) + ")" for names in COORDINATES)
+    return explain(
+        f"{what} without a complete four-momentum; they have {_listed(fields)}",
+        f"one of the coordinate sets {sets}, in GeV",
+        "add the missing coordinate; massless particles may be given mass = 0",
+    )
+
+
+def _listed(fields: Iterable[str]) -> str:
+    names = list(fields)
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "no fields"
