@@ -160,18 +160,7 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
     """
     check_structure(jets, fields)
     nesting, records = unnest(jets)
-    lists = records["constituents"]
-    if ak.any(ak.is_none(lists)):
-        jet = int(np.flatnonzero(ak.to_numpy(ak.is_none(lists)))[0])
-        raise JetError(
-            explain(
-                f"jet {jet} (counting the jets that are there) has a missing list of constituents",
-                "a list, empty or not, for each jet",
-                'set it to [] with ak.fill_none(jets.constituents, []), or mask the whole jet',
-            )
-        )
-    if ak.any(ak.is_none(lists, axis=1), axis=None):
-        lists = ak.drop_none(lists, axis=1)
+    lists = _constituent_lists(records)
     names = coordinates_of(lists.fields)
     assert names is not None  # check_structure saw to it
     offsets, columns = columns_of(lists, [*names.values(), *fields])
@@ -269,6 +258,27 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
                     "add it where the jets are read, or choose a tagger that does without it",
                 )
             )
+
+
+def _constituent_lists(records: ak.Array) -> ak.Array:
+    """The lists of constituents, one a jet, without missing entries."""
+    lists = records["constituents"]
+    layout = lists.layout
+    if layout.is_option:
+        missing = ak.to_numpy(ak.is_none(lists))
+        if missing.any():
+            raise JetError(
+                explain(
+                    f"jet {int(np.argmax(missing))} (of those not missing) has a missing list of constituents",
+                    "a list, empty or not, for each jet",
+                    "set it to [] with ak.fill_none(jets.constituents, [], axis=-2), or mask the whole jet",
+                )
+            )
+        layout = layout.project()
+    if layout.is_indexed:
+        layout = layout.project()
+    lists = ak.Array(layout, behavior=lists.behavior)
+    return ak.drop_none(lists, axis=1) if layout.content.is_option else lists
 
 
 def _jet_momenta(

@@ -26,7 +26,7 @@ from awkward.index import Index64
 
 from .errors import JetError, explain
 
-__all__ = ["Nesting", "columns_of", "unnest"]
+__all__ = ["Nesting", "columns_of", "descend", "unnest"]
 
 _Rebuild = Callable[[Content], Content]
 
@@ -68,30 +68,31 @@ def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
     records : ak.Array
         The jets that are there, in order, one level deep.
     """
-    layout, rebuild = _descend(ak.to_layout(jets))
+    layout, rebuild = descend(ak.to_layout(jets))
     records = ak.Array(layout, behavior=jets.behavior)
     return Nesting(layout.length, rebuild), records
 
 
-def _descend(layout: Content) -> tuple[Content, _Rebuild]:
-    if isinstance(layout, RecordArray):
+def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Rebuild]:
+    """Walk down a layout to its records (or numbers): what lies there, and how to build it up again."""
+    if isinstance(layout, NumpyArray if to_numbers else RecordArray):
         return layout, lambda content: content
     if isinstance(layout, IndexedArray):
-        return _descend(layout.project())
+        return descend(layout.project(), to_numbers=to_numbers)
     if layout.is_option:
         option = layout.to_IndexedOptionArray64()
         present = np.asarray(option.index) >= 0
-        content, inner = _descend(option.project())
+        content, inner = descend(option.project(), to_numbers=to_numbers)
         index = np.where(present, np.cumsum(present) - 1, -1).astype(np.int64)
         return content, lambda values: IndexedOptionArray.simplified(Index64(index), inner(values))
     if isinstance(layout, RegularArray):
-        content, inner = _descend(layout.content[: layout.length * layout.size])
+        content, inner = descend(layout.content[: layout.length * layout.size], to_numbers=to_numbers)
         size, length = layout.size, layout.length
         return content, lambda values: RegularArray(inner(values), size, length)
     if isinstance(layout, ListOffsetArray | ListArray):
         packed = layout.to_ListOffsetArray64(True)
         offsets = packed.offsets
-        content, inner = _descend(packed.content[: offsets[-1]])
+        content, inner = descend(packed.content[: offsets[-1]], to_numbers=to_numbers)
         return content, lambda values: ListOffsetArray(offsets, inner(values))
     if isinstance(layout, NumpyArray) and layout.length == 0:
         return layout, lambda content: content

@@ -1,1 +1,7 @@
-"""placeholder"""
+"""What a network may see: invariants and features of constituents, by numba on awkward's buffers."""
+
+from .gram import gram
+from .kinematic import kinematic_features
+from .minkowski import dot, pair_offsets, pairwise_dot, pairwise_products
+
+__all__ = ["dot", "gram", "kinematic_features", "pair_offsets", "pairwise_dot", "pairwise_products"]

@@ -1,1 +1,53 @@
-"""placeholder"""
+"""The taggers, one paper a file."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..errors import TaggerError, explain
+from .base import JetModel
+from .lorentznet import LorentzNet
+from .pfn import PFN
+
+__all__ = ["PFN", "JetModel", "LorentzNet", "build", "names"]
+
+_MODELS: dict[str, type[JetModel]] = {model.kind: model for model in (LorentzNet, PFN)}
+
+
+def names() -> tuple[str, ...]:
+    """What `build` can build."""
+    return tuple(sorted(_MODELS))
+
+
+def build(kind: str, **options: Any) -> JetModel:
+    """Build a network, with fresh weights.
+
+    Parameters
+    ----------
+    kind : str
+        One of `names()`.
+    **options
+        The model's own options, e.g. ``n_classes=2``.
+
+    Raises
+    ------
+    TaggerError
+        For a model or an option that does not exist, or a value the model refuses.
+    """
+    if kind not in _MODELS:
+        raise TaggerError(
+            explain(f"no model {kind!r}", f"one of {', '.join(names())}", "see `equitag models` for what each one is")
+        )
+    model = _MODELS[kind]
+    known = [name for name in inspect.signature(model.__init__).parameters if name != "self"]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TaggerError(
+            explain(
+                f"{kind} has no option {', '.join(map(repr, unknown))}",
+                f"options among {', '.join(known)}",
+                "check the spelling",
+            )
+        )
+    return model(**options)

@@ -1,0 +1,29 @@
+"""Gram matrices of ragged batches, as tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..kinematics import FourMomenta
+from ..ragged import RaggedJets
+from .minkowski import pairwise_products
+
+__all__ = ["gram"]
+
+
+def gram(jets: RaggedJets) -> Tensor:
+    """p_i·p_j of all pairs of each jet, stable (see `minkowski`), on the jets' device.
+
+    Returns
+    -------
+    Tensor of float64, shape (Q,)
+        Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV².
+    """
+    momenta = FourMomenta(
+        p4=np.ascontiguousarray(jets.p4.cpu().numpy()),
+        mass=np.ascontiguousarray(jets.mass.cpu().numpy()),
+        polar=None if jets.polar is None else jets.polar.cpu().numpy(),
+    )
+    return torch.from_numpy(pairwise_products(momenta, jets.offsets.cpu().numpy())).to(jets.device)

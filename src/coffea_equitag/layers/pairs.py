@@ -1,0 +1,80 @@
+"""The ordered pairs of constituents within each jet, as flat indices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..ragged import boundaries
+
+__all__ = ["Pairs"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All ordered pairs i ≠ j of each jet, grouped by receiver i.
+
+    Beside the list of P pairs stands the square layout: jet after jet, an n × n row-major block with its
+    diagonal, Q = Σ n² entries, in which matrices over a jet's constituents are kept.
+
+    Attributes
+    ----------
+    receiver, sender : Tensor of int64, shape (P,)
+        Rows of i and j among the N constituents.
+    place : Tensor of int64, shape (P,)
+        Where (i, j) stands in the square layout.
+    diagonal : Tensor of int64, shape (N,)
+        Where (i, i) stands there.
+    offsets : Tensor of int64, shape (N + 1,)
+        The pairs of receiver i are ``offsets[i]:offsets[i + 1]``.
+    counts : tuple of int
+        Constituents of each jet.
+    """
+
+    receiver: Tensor
+    sender: Tensor
+    place: Tensor
+    diagonal: Tensor
+    offsets: Tensor
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, jet_offsets: Tensor) -> Pairs:
+        """List the pairs of jets with the given boundaries (J + 1,)."""
+        device = jet_offsets.device
+        counts = jet_offsets[1:] - jet_offsets[:-1]
+        total = int(jet_offsets[-1])
+        n = torch.repeat_interleave(counts, counts)
+        start = torch.repeat_interleave(jet_offsets[:-1], counts)
+        square = torch.repeat_interleave(boundaries(counts * counts)[:-1], counts)
+        local = torch.arange(total, device=device) - start
+        row = square + local * n
+        offsets = boundaries(n - 1)
+        receiver = torch.repeat_interleave(torch.arange(total, device=device), n - 1)
+        other = torch.arange(int(offsets[-1]), device=device) - offsets[receiver]
+        other = other + (other >= local[receiver])
+        return cls(
+            receiver=receiver,
+            sender=start[receiver] + other,
+            place=row[receiver] + other,
+            diagonal=row + local,
+            offsets=offsets,
+            counts=tuple(counts.tolist()),
+        )
+
+    def similarity(self, matrix_Q: Tensor, gram_Q: Tensor) -> Tensor:
+        """S G Sᵀ jet by jet, in the square layout (Q,); runs of equal n are multiplied together."""
+        blocks: list[Tensor] = []
+        at = first = 0
+        while first < len(self.counts):
+            n, last = self.counts[first], first
+            while last < len(self.counts) and self.counts[last] == n:
+                last += 1
+            size = (last - first) * n * n
+            s = matrix_Q[at : at + size].view(last - first, n, n)
+            g = gram_Q[at : at + size].view(last - first, n, n)
+            blocks.append((s @ g @ s.transpose(1, 2)).reshape(-1))
+            at, first = at + size, last
+        return torch.cat(blocks) if blocks else gram_Q

@@ -1,0 +1,177 @@
+"""LorentzNet.
+
+Gong, Meng, Zhang, Qu, Li, Qian, Du, Ma, Liu, "An efficient Lorentz equivariant graph neural network for jet
+tagging", JHEP 07 (2022) 030, arXiv:2201.08187.
+
+Scalars h_i and vectors x_i on a fully connected graph of constituents (and beams). Six blocks pass messages
+that see only ‖x_i − x_j‖² and x_i·x_j, move the vectors along x_i − x_j, and update the scalars; the mean of the
+scalars over the nodes is classified.
+
+Departures from the official code, each of which it is an error to keep: the mean is over a jet's own nodes, not
+over the padded length; the components of the vectors' step are clamped only if asked (``clamp=100.0``, for
+checkpoints that were trained so), since clamping breaks the symmetry; masses come from the jets, not from
+rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TaggerError, explain
+from ..invariants.gram import gram
+from ..layers.lorentz_block import LorentzBlock, LorentzState
+from ..layers.pairs import Pairs
+from ..layers.psi import psi
+from ..layers.segments import segment_mean
+from ..ragged import RaggedJets
+from .base import JetModel
+
+__all__ = ["BEAMS", "PARTICLES", "LorentzNet"]
+
+#: The two beams (E, px, py, pz), each of mass 1.
+BEAMS = ((math.sqrt(2.0), 0.0, 0.0, 1.0), (math.sqrt(2.0), 0.0, 0.0, -1.0))
+
+#: |PDG id| of the one-hot particle identification, in the order of its columns.
+PARTICLES = (11, 13, 22, 130, 211, 321, 2112, 2212)
+
+
+class LorentzNet(JetModel):
+    """LorentzNet on ragged jets.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits a jet.
+    n_scalar : int
+        Scalars a node: ψ(mass) in the column of its kind. With beams, column 0 is constituents and 1 the beams;
+        with `pid`, one column for each of `PARTICLES`.
+    c_weight : float
+        Step of the vectors: 5e-3 for top tagging, 1e-3 for quark/gluon in the paper.
+    beams : bool
+        Put the two beams into each jet, which leaves the symmetry SO(2) × boosts along z unless the beams are
+        transformed with the jet.
+    clamp : float or None
+        Component clamp of the official code (100.0); breaks the symmetry.
+    pid : bool
+        One-hot particle identification from ``pdgId`` (8 scalars).
+    hidden, n_layers : int
+        Channels and blocks; 72 and 6 in the paper (224,072 parameters with two scalars).
+    dropout : float
+        In the classifier, while training.
+    """
+
+    kind: ClassVar[str] = "lorentznet"
+    paper: ClassVar[str] = "Gong et al., JHEP 07 (2022) 030, arXiv:2201.08187"
+    symmetry: ClassVar[str] = "Lorentz SO⁺(1,3); with beams, what leaves the beams alone"
+
+    def __init__(
+        self,
+        n_classes: int = 2,
+        n_scalar: int | None = None,
+        c_weight: float = 5e-3,
+        beams: bool = True,
+        clamp: float | None = None,
+        pid: bool = False,
+        hidden: int = 72,
+        n_layers: int = 6,
+        dropout: float = 0.2,
+    ) -> None:
+        kinds = (len(PARTICLES) if pid else 1) + (1 if beams else 0)
+        n_scalar = kinds if n_scalar is None else n_scalar
+        super().__init__(
+            n_classes=n_classes,
+            n_scalar=n_scalar,
+            c_weight=c_weight,
+            beams=beams,
+            clamp=clamp,
+            pid=pid,
+            hidden=hidden,
+            n_layers=n_layers,
+            dropout=dropout,
+        )
+        if n_scalar < kinds:
+            raise TaggerError(
+                explain(
+                    f"n_scalar = {n_scalar} with beams = {beams} and pid = {pid}",
+                    f"at least {kinds} scalars, one a kind of node",
+                    f"leave n_scalar out, or set it to {kinds} or more",
+                )
+            )
+        if n_layers < 1 or hidden < 1:
+            raise TaggerError(
+                explain(f"n_layers = {n_layers}, hidden = {hidden}", "positive numbers", "use 6 and 72 as in the paper")
+            )
+        self.extra_nodes = len(BEAMS) if beams else 0
+        self.fields = ("pdgId",) if pid else ()
+        self.embedding = nn.Linear(n_scalar, hidden)
+        self.blocks = nn.ModuleList(
+            LorentzBlock(hidden, n_scalar, c_weight=c_weight, clamp=clamp, last=layer == n_layers - 1)
+            for layer in range(n_layers)
+        )
+        self.head = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+        )
+
+    def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
+        """Logits (J, n_classes).
+
+        Parameters
+        ----------
+        jets : RaggedJets
+            The batch.
+        beams : Tensor of float64, shape (2, 4), optional
+            The beams' (E, px, py, pz) if they are not along z: boosted or rotated together with the jets. Their
+            masses are 1.
+        """
+        # jets of equal n side by side, so that their Gram matrices are multiplied together
+        order = torch.argsort(jets.counts, stable=True)
+        jets = jets.select(order)
+        if self.options["beams"]:
+            front = jets.p4.new_tensor(BEAMS) if beams is None else beams.to(jets.p4)
+            jets = jets.prepend(front, front.new_ones(len(front)))
+        logits = self.network(jets.p4, self.scalars(jets), jets.offsets, gram(jets))
+        return torch.empty_like(logits).index_copy(0, order, logits)
+
+    def scalars(self, nodes: RaggedJets) -> Tensor:
+        """ψ(mass) of each node in the column of its kind: shape (N, n_scalar)."""
+        if self.options["pid"]:
+            particles = nodes.columns["pdgId"].abs()[:, None]
+            kinds = [particles == particles.new_tensor(PARTICLES)]
+        else:
+            kinds = [torch.ones_like(nodes.mass, dtype=torch.bool)[:, None]]
+        if self.options["beams"]:
+            reference = nodes.columns["reference"][:, None]
+            kinds = [kinds[0] & ~reference, reference]
+        values = torch.cat(kinds, dim=1) * psi(nodes.mass)[:, None]
+        unused = self.options["n_scalar"] - values.shape[1]
+        return nn.functional.pad(values, (0, unused)).to(self.dtype)
+
+    def network(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+        """The network proper, fed with nodes (beams among them) as they are.
+
+        Parameters
+        ----------
+        p4_N4 : Tensor of float64, shape (N, 4)
+            (E, px, py, pz) of the nodes, only used with `clamp`.
+        scalars : Tensor, shape (N, n_scalar)
+            Node scalars.
+        offsets : Tensor of int64, shape (J + 1,)
+            Jet boundaries, beams counted.
+        gram_Q : Tensor of float64, shape (Q,)
+            p_i·p_j, jet after jet, n × n.
+
+        Returns
+        -------
+        Tensor, shape (J, n_classes)
+        """
+        pairs = Pairs.of(offsets)
+        x = p4_N4 if self.options["clamp"] is not None else None
+        state = LorentzState(self.embedding(scalars), gram_Q, x)
+        for block in self.blocks:
+            state = block(state, scalars, pairs)
+        logits: Tensor = self.head(segment_mean(state.h, offsets))
+        return logits

@@ -1,0 +1,74 @@
+"""Particle Flow Network.
+
+Komiske, Metodiev, Thaler, "Energy Flow Networks: Deep Sets for Particle Jets", JHEP 01 (2019) 121,
+arXiv:1810.05165.
+
+A network Φ sees each constituent by itself; its outputs are summed over the jet and classified by a network F.
+The seven inputs are those of ParticleNet (Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, Table 1), scaled as in
+their published configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ..invariants.kinematic import kinematic_features
+from ..layers.batch_norm import RowBatchNorm
+from ..layers.segments import segment_sum
+from ..ragged import RaggedJets
+from .base import JetModel
+
+__all__ = ["PFN"]
+
+
+class PFN(JetModel):
+    """PFN on ragged jets.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits a jet.
+    batch_norm : bool
+        Normalise the inputs and the hidden layers of Φ.
+    phi, f : sequence of int
+        Widths of Φ (the last is the latent dimension) and of F; 83,842 parameters with the defaults.
+    """
+
+    kind: ClassVar[str] = "pfn"
+    paper: ClassVar[str] = "Komiske, Metodiev, Thaler, JHEP 01 (2019) 121, arXiv:1810.05165"
+    symmetry: ClassVar[str] = "permutations; rotations about the beam and boosts along it only approximately"
+    sees_pairs: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        n_classes: int = 2,
+        batch_norm: bool = False,
+        phi: Sequence[int] = (128, 128, 128),
+        f: Sequence[int] = (128, 128, 128),
+    ) -> None:
+        super().__init__(n_classes=n_classes, batch_norm=batch_norm, phi=list(phi), f=list(f))
+        widths = [7, *phi]
+        self.input_norm = RowBatchNorm(7) if batch_norm else nn.Identity()
+        self.phi = nn.Sequential()
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            self.phi.extend(
+                [nn.Linear(before, after), RowBatchNorm(after) if batch_norm else nn.Identity(), nn.ReLU()]
+            )
+        widths = [phi[-1], *f]
+        self.f = nn.Sequential()
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            self.f.extend([nn.Linear(before, after), nn.ReLU()])
+        self.f.append(nn.Linear(widths[-1], n_classes))
+
+    def logits(self, jets: RaggedJets) -> Tensor:
+        """Logits (J, n_classes)."""
+        return self.network(kinematic_features(jets).to(self.dtype), jets.offsets)
+
+    def network(self, features_N7: Tensor, offsets: Tensor) -> Tensor:
+        """The network proper: features (N, 7) and jet boundaries (J + 1,) to logits (J, n_classes)."""
+        latent_NL = self.phi(self.input_norm(features_N7))
+        logits: Tensor = self.f(segment_sum(latent_NL, offsets))
+        return logits
