@@ -58,6 +58,9 @@ class LorentzNet(JetModel):
         Component clamp of the official code (100.0); breaks the symmetry.
     pid : bool
         One-hot particle identification from ``pdgId`` (8 scalars).
+    mass_noise : bool
+        Where a constituent's mass is 0, take √|E² − p²| of the numbers as stored, rounding and all. For official
+        checkpoints only: the massless reference jets taught them that noise, and they miss it.
     hidden, n_layers : int
         Channels and blocks; 72 and 6 in the paper (224,072 parameters with two scalars).
     dropout : float
@@ -76,6 +79,7 @@ class LorentzNet(JetModel):
         beams: bool = True,
         clamp: float | None = None,
         pid: bool = False,
+        mass_noise: bool = False,
         hidden: int = 72,
         n_layers: int = 6,
         dropout: float = 0.2,
@@ -89,6 +93,7 @@ class LorentzNet(JetModel):
             beams=beams,
             clamp=clamp,
             pid=pid,
+            mass_noise=mass_noise,
             hidden=hidden,
             n_layers=n_layers,
             dropout=dropout,
@@ -146,7 +151,11 @@ class LorentzNet(JetModel):
         if self.options["beams"]:
             reference = nodes.columns["reference"][:, None]
             kinds = [kinds[0] & ~reference, reference]
-        values = torch.cat(kinds, dim=1) * psi(nodes.mass)[:, None]
+        mass = nodes.mass
+        if self.options["mass_noise"]:
+            square = (nodes.p4 * nodes.p4 * nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])).sum(1)
+            mass = torch.where(mass > 0, mass, square.abs().sqrt())
+        values = torch.cat(kinds, dim=1) * psi(mass)[:, None]
         unused = self.options["n_scalar"] - values.shape[1]
         return nn.functional.pad(values, (0, unused)).to(self.dtype)
 

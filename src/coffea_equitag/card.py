@@ -1,0 +1,67 @@
+"""The card of a tagger: what it is, what it eats, how it was made. Stored as JSON beside the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["Card", "InputContract", "TrainingRecord"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputContract(_Strict):
+    """What jets a tagger takes."""
+
+    units: str = Field("GeV", description="Unit of momenta and masses.", pattern="^GeV$")
+    constituent_fields: tuple[str, ...] = Field(
+        (), description="Columns each constituent must have beside its four-momentum."
+    )
+    jet_definition: str | None = Field(None, description="Clustering of the training jets, e.g. 'anti-kT, R = 0.8'.")
+    pt_range: tuple[float, float] | None = Field(
+        None, description="Jet pT (GeV) between which the training jets lie; outside it the tagger warns."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> InputContract:
+        if self.pt_range is not None and not 0 <= self.pt_range[0] <= self.pt_range[1]:
+            raise ValueError(f"pt_range {self.pt_range} is not 0 ≤ low ≤ high")
+        return self
+
+
+class TrainingRecord(_Strict):
+    """How the weights came about."""
+
+    data: str = Field(description="Where the training jets are from.")
+    num_jets: int = Field(description="Jets trained on.", ge=0)
+    num_validation_jets: int = Field(0, description="Jets the metrics were measured on.", ge=0)
+    seed: int | None = Field(None, description="Seed of weights, split and batches.")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="Optimiser, schedule, epochs, batches.")
+    versions: dict[str, str] = Field(default_factory=dict, description="Software it was trained with.")
+
+
+class Card(_Strict):
+    """Description of a tagger; refuses fields it does not know."""
+
+    schema_version: int = Field(1, description="Version of this schema.", ge=1, le=1)
+    name: str = Field(description="Name; scores attached to events are called after it.", pattern=r"^[A-Za-z][\w.-]*$")
+    architecture: str = Field(description="Model, as `coffea_equitag.models.build` names it.")
+    options: dict[str, Any] = Field(description="Options of the model.")
+    classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits.", min_length=2)
+    signal: str = Field(description="The class whose probability is the score of a two-class tagger.")
+    contract: InputContract = Field(default_factory=InputContract)
+    training: TrainingRecord | None = None
+    metrics: dict[str, float] = Field(default_factory=dict, description="Measured on the validation jets.")
+    citation: str | None = Field(None, description="Paper to cite.")
+    content_hash: str | None = Field(None, description="SHA-256 of weights and of what fixes the scores.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        if self.signal not in self.classes:
+            raise ValueError(f"signal {self.signal!r} is not one of the classes {self.classes}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes {self.classes} are not all different")
+        return self

@@ -1,0 +1,140 @@
+"""Official checkpoints into taggers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import models
+from .errors import CheckpointError, explain
+from .tagger import Tagger
+
+__all__ = ["official"]
+
+StateDict = dict[str, Tensor]
+
+
+def official(
+    kind: str,
+    checkpoint: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    name: str | None = None,
+    classes: tuple[str, ...] = ("background", "signal"),
+    **options: Any,
+) -> Tagger:
+    """Turn a checkpoint of the official code into a tagger.
+
+    Parameters
+    ----------
+    kind : str
+        ``"lorentznet"`` (the authors' LorentzNet-release) or ``"pfn"`` (weaver's ParticleFlowNetwork).
+    checkpoint : path or mapping
+        Its file, read with ``weights_only=True``, or a state dict. A ``module.`` prefix and an enclosing
+        ``state_dict`` or ``model`` are taken off.
+    name : str, optional
+        Name of the tagger; default ``official-<kind>``.
+    classes : tuple of str
+        In the order of the logits, the signal last.
+    **options
+        Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``, ...
+        LorentzNet's authors trained with ``clamp=100.0``, and on the rounding noise of their massless jets, so
+        ``mass_noise`` is on for it unless you say otherwise (measured on 1000 jets of the top reference set:
+        accuracy 0.953 with it, 0.935 on exact zeros).
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no checkpoint, or its weights do not fit the model: what is missing, left over, or of
+        another shape is listed.
+    """
+    if kind not in _CONVERTERS:
+        raise CheckpointError(
+            explain(f"no converter for {kind!r}", f"one of {', '.join(sorted(_CONVERTERS))}", "check the spelling")
+        )
+    state = _CONVERTERS[kind](_state_dict(checkpoint))
+    model = models.build(kind, **({"n_classes": len(classes)} | _DEFAULTS.get(kind, {}) | options))
+    _check(kind, model.state_dict(), state)
+    model.load_state_dict(state)
+    return Tagger.from_model(model, name=name or f"official-{kind}", classes=classes)
+
+
+def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> StateDict:
+    if isinstance(checkpoint, Mapping):
+        found: Any = checkpoint
+    else:
+        path = Path(checkpoint)
+        if not path.is_file():
+            raise CheckpointError(explain(f"no file {path}", "a checkpoint of the official code", "check the path"))
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            raise CheckpointError(
+                explain(
+                    f"{path} is not a file of plain weights: {str(error).splitlines()[0]}",
+                    "a file written by torch.save(model.state_dict(), ...)",
+                    "load the model with its own code and save its state_dict",
+                )
+            ) from error
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()) or not found:
+        raise CheckpointError(
+            explain(
+                f"a {type(found).__name__} that does not map names to tensors",
+                "a state dict",
+                "pass model.state_dict(), or the one model's part of a file that holds several",
+            )
+        )
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _lorentznet(state: StateDict) -> StateDict:
+    return {re.sub(r"^LGEBs\.", "blocks.", re.sub(r"^graph_dec\.", "head.", k)): v for k, v in state.items()}
+
+
+def _pfn(state: StateDict) -> StateDict:
+    renamed = {}
+    for key, value in state.items():
+        # weaver keeps Φ as [convolution of width 1, normalisation, ReLU] blocks, F as [linear, ReLU] blocks
+        key = re.sub(r"^input_bn\.", "input_norm.", key)
+        key = re.sub(r"^phi\.(\d+)\.(\d+)\.", lambda m: f"phi.{3 * int(m[1]) + int(m[2])}.", key)
+        key = re.sub(r"^fc\.(\d+)\.(?:0\.)?", lambda m: f"f.{2 * int(m[1])}.", key)
+        renamed[key] = value.squeeze(-1) if key.startswith("phi.") and value.ndim == 3 else value
+    return renamed
+
+
+_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": _lorentznet, "pfn": _pfn}
+
+#: Options that official checkpoints of a kind need unless the caller says otherwise.
+_DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}}
+
+
+def _check(kind: str, expected: Mapping[str, Tensor], given: StateDict) -> None:
+    missing = [name for name in expected if name not in given]
+    extra = [name for name in given if name not in expected]
+    shapes = [
+        f"{name} {tuple(given[name].shape)} for {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in given and given[name].shape != value.shape
+    ]
+    problems = [
+        f"{len(found)} {what} ({', '.join(found[:4])}{', ...' if len(found) > 4 else ''})"
+        for what, found in (("missing", missing), ("left over", extra), ("of another shape", shapes))
+        if found
+    ]
+    if problems:
+        raise CheckpointError(
+            explain(
+                f"a checkpoint that does not fit {kind}: {'; '.join(problems)}",
+                f"the {len(expected)} tensors of {kind} with these options",
+                "give the options it was trained with (n_scalar, hidden, n_layers, batch_norm, n_classes, ...)",
+            )
+        )

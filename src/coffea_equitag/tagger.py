@@ -1,0 +1,352 @@
+"""A trained model and its input contract: load, save, call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pydantic
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from . import models, zoo
+from .card import Card
+from .errors import CheckpointError, JetRangeWarning, TaggerError, explain
+from .models.base import JetModel
+from .ragged import RaggedJets, ragged_and_nesting
+
+__all__ = ["Tagger", "load", "load_count"]
+
+WEIGHTS, CARD = "model.safetensors", "card.json"
+
+#: Pairs scored at once: small enough for the caches of a core, large enough for a GPU.
+PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
+
+#: Share of jets outside the training range that is worth a warning.
+_STRAYS = 0.05
+
+_shared: dict[tuple[str, str], Tagger] = {}
+_loads = 0
+
+
+class Tagger:
+    """A trained network with its card.
+
+    Parameters
+    ----------
+    model : JetModel
+        The network; put into evaluation mode.
+    card : Card
+        Its description.
+    path : Path, optional
+        Where it lies on disk; needed to send it to other processes.
+
+    Attributes
+    ----------
+    model : JetModel
+        ``tagger.model(jets)`` gives raw logits; ``tagger.model.double()`` computes in float64.
+    """
+
+    def __init__(self, model: JetModel, card: Card, path: Path | None = None) -> None:
+        if len(card.classes) != model.n_classes:
+            raise TaggerError(
+                explain(
+                    f"{len(card.classes)} classes {card.classes} for a network of {model.n_classes} logits",
+                    "one class a logit",
+                    "give as many names as n_classes",
+                )
+            )
+        self.model = model.eval()
+        self.card = card
+        self.path = path
+        self._warned = False
+
+    @classmethod
+    def from_model(
+        cls, model: JetModel, *, name: str, classes: Sequence[str], signal: str | None = None, **card: Any
+    ) -> Tagger:
+        """Wrap a network; the signal is the last class unless named. Further keywords go to the card."""
+        classes = tuple(classes)
+        contract = card.pop("contract", {"constituent_fields": model.fields})
+        return cls(
+            model,
+            Card(
+                name=name,
+                architecture=model.kind,
+                options=model.options,
+                classes=classes,
+                signal=classes[-1] if signal is None else signal,
+                contract=contract,
+                citation=card.pop("citation", model.paper),
+                **card,
+            ),
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the logits."""
+        return self.card.classes
+
+    @property
+    def name(self) -> str:
+        """The card's name."""
+        return self.card.name
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the weights and of what fixes the scores; equal hashes give equal scores."""
+        return self.card.content_hash or content_hash(self.model, self.card)
+
+    def __repr__(self) -> str:
+        return f"Tagger({self.name!r}, {self.card.architecture}, classes={self.classes}, {self.content_hash[:12]})"
+
+    def to(self, device: torch.device | str) -> Tagger:
+        """Move the network to a device."""
+        self.model.to(device)
+        return self
+
+    def __call__(self, jets: ak.Array, *, pair_budget: int | None = None) -> ak.Array:
+        """Score jets.
+
+        Parameters
+        ----------
+        jets : ak.Array
+            Canonical jets, any outer nesting; GeV.
+        pair_budget : int, optional
+            Constituent pairs handled at once, which bounds the memory; scores do not depend on it.
+
+        Returns
+        -------
+        ak.Array of float32
+            In the jets' outer structure, None where a jet is missing: the signal's probability for two classes,
+            a record with one probability a class for more.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical or lack a column of the input contract.
+        """
+        ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
+        self._check_range(ragged)
+        probabilities = self.probabilities(ragged, pair_budget=pair_budget)
+        if len(self.classes) == 2:
+            return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
+        return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
+
+    def probabilities(
+        self, jets: RaggedJets, *, pair_budget: int | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Class probabilities (J, n_classes) of a ragged batch, cut so that memory stays bounded."""
+        device = self.model.device
+        budget = pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"])
+        was_training = self.model.training
+        self.model.eval()
+        out = np.empty((jets.num_jets, len(self.classes)), np.float32)
+        done = 0
+        with torch.inference_mode():
+            for batch in jets.split(budget, self.model.extra_nodes):
+                logits = self._logits(batch.to(device))
+                out[done : done + batch.num_jets] = torch.softmax(logits.double(), dim=1).cpu().numpy()
+                done += batch.num_jets
+        self.model.train(was_training)
+        return out
+
+    def _logits(self, batch: RaggedJets) -> Tensor:
+        try:
+            logits: Tensor = self.model(batch)
+            return logits
+        except torch.cuda.OutOfMemoryError:
+            if batch.num_jets == 1:
+                raise
+        # outside the handler, so that the failed attempt's memory is free again
+        torch.cuda.empty_cache()
+        half = batch.num_jets // 2
+        return torch.cat(
+            [self._logits(batch.slice(0, half)), self._logits(batch.slice(half, batch.num_jets))]
+        )
+
+    def _check_range(self, jets: RaggedJets) -> None:
+        bounds = self.card.contract.pt_range
+        if bounds is None or self._warned or jets.num_jets == 0:
+            return
+        pt = torch.hypot(jets.jet_p4[:, 1], jets.jet_p4[:, 2]).numpy()
+        outside = (pt < bounds[0]) | (pt > bounds[1])
+        if outside.mean() <= _STRAYS:
+            return
+        self._warned = True
+        median = float(np.median(pt))
+        message = explain(
+            f"{outside.sum()} of {len(pt)} jets given to {self.name} have pT outside the range it was trained on "
+            f"(median {median:.4g} GeV)",
+            f"jets of pT {bounds[0]:g} to {bounds[1]:g} GeV",
+            "select jets in that range, or check the tagger there yourself before you trust its scores",
+        )
+        if bounds[0] <= median / 1000 <= bounds[1]:
+            message += "; these look like MeV: divide momenta and masses by 1000"
+        warnings.warn(message, JetRangeWarning, stacklevel=3)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write ``model.safetensors`` and ``card.json`` into a folder.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder; it appears only when complete.
+        overwrite : bool
+            Replace a tagger that is there.
+
+        Raises
+        ------
+        TaggerError
+            If something is there already.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise TaggerError(explain(f"{path} exists already", "a new folder", "choose another, or overwrite=True"))
+        if path.exists() and not (path / CARD).is_file():
+            raise TaggerError(explain(f"{path} is no tagger", "a folder written by Tagger.save", "choose another"))
+        card = self.card.model_copy(update={"content_hash": content_hash(self.model, self.card)})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            made.chmod(0o755)
+            state = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
+            safetensors.torch.save_file(state, made / WEIGHTS)
+            (made / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+            if path.exists():
+                shutil.rmtree(path)
+            made.replace(path)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+        self.card, self.path = card, path.resolve()
+        return path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is None:
+            raise TaggerError(
+                explain(
+                    f"tagger {self.name!r} is only in memory, and cannot be sent to another process",
+                    "a tagger on disk: other processes load it by its path and hash",
+                    "save it first: tagger.save('my-tagger/')",
+                )
+            )
+        return _restore, (str(self.path), self.content_hash, self.model.device.type)
+
+
+def load(
+    source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False
+) -> Tagger:
+    """Load a tagger from a folder or, by its name, from the zoo. Nothing is unpickled.
+
+    Parameters
+    ----------
+    source : path-like or str
+        Folder written by `Tagger.save` (or a training run that holds one), or a name of `coffea_equitag.zoo`.
+    device : str, optional
+        Default: the GPU where there is one.
+    shared : bool
+        Give every caller in this process the same tagger (by content and device), loaded once.
+
+    Raises
+    ------
+    TaggerError, CheckpointError
+        If there is no tagger there, its card is invalid, or the weights do not fit the card.
+    """
+    global _loads
+    path = _find(source)
+    device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        card = Card.model_validate_json((path / CARD).read_bytes())
+    except pydantic.ValidationError as error:
+        raise TaggerError(
+            explain(f"{path / CARD} is not a valid card: {error}", "a card of this version", "save the tagger anew")
+        ) from error
+    key = (card.content_hash or "", device)
+    if shared and key in _shared:
+        return _shared[key]
+    model = models.build(card.architecture, **card.options)
+    try:
+        state = safetensors.torch.load_file(path / WEIGHTS)
+        model.load_state_dict(state)
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            explain(
+                f"{path / WEIGHTS}: {error}",
+                f"the weights of {card.architecture} with options {card.options}",
+                "save the tagger anew; a copy may have been cut short",
+            )
+        ) from error
+    if card.content_hash != content_hash(model, card):
+        raise CheckpointError(
+            explain(
+                f"{path}: weights and card do not belong together (hash {content_hash(model, card)[:12]})",
+                f"content hash {str(card.content_hash)[:12]}, as the card says",
+                "restore the folder from its source; do not edit cards by hand",
+            )
+        )
+    _loads += 1
+    tagger = Tagger(model.to(device), card, path.resolve())
+    if shared:
+        _shared[key] = tagger
+    return tagger
+
+
+def load_count() -> int:
+    """How many times this process has read weights from disk."""
+    return _loads
+
+
+def content_hash(model: JetModel, card: Card) -> str:
+    """SHA-256 over the weights (bytes in name order) and the parts of the card that fix the scores."""
+    digest = hashlib.sha256()
+    fixed = card.model_dump(mode="json", include={"architecture", "options", "classes", "signal", "contract"})
+    digest.update(json.dumps(fixed, sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _restore(path: str, expected: str, device: str) -> Tagger:
+    """Unpickle a tagger: load it by path, once a process and device, and check that it is the same."""
+    device = device if device != "cuda" or torch.cuda.is_available() else "cpu"
+    if (expected, device) in _shared:
+        return _shared[expected, device]
+    tagger = load(path, device, shared=True)
+    if tagger.content_hash != expected:
+        raise TaggerError(
+            explain(
+                f"the tagger in {path} has hash {tagger.content_hash[:12]}",
+                f"{expected[:12]}, the one that was sent",
+                "it was replaced meanwhile: run the analysis again, or save each version in its own folder",
+            )
+        )
+    return tagger
+
+
+def _find(source: str | os.PathLike[str]) -> Path:
+    path = Path(source)
+    for candidate in (path, path / "tagger"):
+        if (candidate / CARD).is_file():
+            return candidate
+    if str(source) in zoo.names():
+        return zoo.path(str(source))
+    raise TaggerError(
+        explain(
+            f"no tagger at {path} ({'a folder without ' + CARD if path.is_dir() else 'no such folder'})",
+            f"a folder with {CARD} and {WEIGHTS}, or a name of the zoo: {', '.join(zoo.names()) or '(empty)'}",
+            "check the path, or train one with coffea_equitag.fit",
+        )
+    )
