@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import awkward as ak
+import numpy as np
 import pytest
+
+from coffea_equitag import make_jets
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +20,29 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED}: real jets and parity fixtures are not part of the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def random_jets() -> Callable[..., ak.Array]:
+    """Jets of given multiplicities, some of their constituents massless, some pions."""
+
+    def make(counts: Sequence[int], seed: int = 0, coordinates: str = "polar", **fields: object) -> ak.Array:
+        rng = np.random.default_rng(seed)
+        total = int(np.sum(counts))
+        axis_eta = np.repeat(rng.uniform(-1.5, 1.5, len(counts)), counts)
+        axis_phi = np.repeat(rng.uniform(-np.pi, np.pi, len(counts)), counts)
+        pt = rng.exponential(15.0, total) + 0.5
+        eta, phi = axis_eta + rng.normal(0, 0.3, total), axis_phi + rng.normal(0, 0.3, total)
+        mass = np.where(rng.random(total) < 0.6, 0.13957, 0.0)
+        extra = {"pdgId": np.where(mass > 0, 211, 22).astype(np.int32)}
+        if coordinates == "polar":
+            columns = {"pt": pt, "eta": eta, "phi": phi, "mass": mass}
+        else:
+            columns = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "mass": mass}
+            if coordinates == "energy":
+                size2 = sum(columns[k] ** 2 for k in ("px", "py", "pz"))
+                del columns["mass"]
+                columns["E"] = np.sqrt(size2 + mass**2)
+        return make_jets(ak.unflatten(ak.zip(columns | extra), np.asarray(counts, dtype=np.int64)), **fields)
+
+    return make

@@ -100,19 +100,22 @@ def dot(first: Any, second: Any) -> Any:
         p·q in GeV², float64.
     """
     if isinstance(first, ak.Array) or isinstance(second, ak.Array):
-        left, right = ak.broadcast_arrays(ak.zip(_columns(first)), ak.zip(_columns(second)))
-        layout: Any = ak.to_layout(left[left.fields[0]])
-        flat = [_flat_columns(side) for side in (left, right)]
-        values = _products_of(flat[0], flat[1])
-        return _refill(layout, values)
+        left, right = _columns(first), _columns(second)
+        spread = ak.broadcast_arrays(*left.values(), *right.values())
+        flat = [ak.to_numpy(ak.flatten(column, axis=None)) for column in spread]
+        values = _products_of(
+            dict(zip(left, flat[: len(left)], strict=True)), dict(zip(right, flat[len(left) :], strict=True))
+        )
+        _, rebuild = descend(ak.to_layout(spread[0]), to_numbers=True)
+        return Nesting(len(values), rebuild).restore(values)
     left_columns, right_columns = _columns(first), _columns(second)
     scalar = all(np.ndim(v) == 0 for v in (*left_columns.values(), *right_columns.values()))
     shape = np.broadcast_shapes(*(np.shape(v) for v in (*left_columns.values(), *right_columns.values())))
-    spread = [
+    rows = [
         {name: np.broadcast_to(np.asarray(value), shape).ravel() for name, value in columns.items()}
         for columns in (left_columns, right_columns)
     ]
-    values = _products_of(spread[0], spread[1]).reshape(shape)
+    values = _products_of(rows[0], rows[1]).reshape(shape)
     return float(values) if scalar else values
 
 
@@ -144,10 +147,6 @@ def _columns(momenta: Any) -> dict[str, Any]:
     )
 
 
-def _flat_columns(side: ak.Array) -> dict[str, Any]:
-    return {name: ak.to_numpy(ak.flatten(side[name], axis=None)) for name in side.fields}
-
-
 def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
     left = four_momenta(first, lambda row: f"row {row} of the first collection", "four-momentum")
     right = four_momenta(second, lambda row: f"row {row} of the second collection", "four-momentum")
@@ -164,12 +163,6 @@ def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
         out,
     )
     return out
-
-
-def _refill(layout: Any, values: _F8) -> ak.Array:
-    """`values` in the nesting of `layout`."""
-    _, rebuild = descend(layout, to_numbers=True)
-    return Nesting(len(values), rebuild).restore(values)
 
 
 @njit

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import coffea_equitag as eqt
+
+
+def test_import_is_lazy_and_quick():
+    code = (
+        "import sys, time; start = time.perf_counter(); import coffea_equitag as eqt; "
+        "took = time.perf_counter() - start; "
+        "assert not {'torch', 'awkward', 'coffea', 'numba'} & set(sys.modules), 'heavy import'; "
+        "assert took < 0.5, took; assert 'load' in dir(eqt)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_resolves():
+    for name in eqt.__all__:
+        assert getattr(eqt, name) is not None
+
+
+def test_networks_need_no_more_than_torch_numba_awkward_vector():
+    code = (
+        "import sys\n"
+        "for name in ('coffea', 'uproot', 'hist', 'fastjet', 'lightning', 'pydantic', 'matplotlib', 'safetensors',"
+        " 'sklearn', 'rich'):\n"
+        "    sys.modules[name] = None\n"
+        "import coffea_equitag.layers, coffea_equitag.models as models\n"
+        "models.build('lorentznet', hidden=4, n_layers=1); models.build('pfn')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = eqt.nonsense
+
+
+def test_command_line_help_and_version(capsys):
+    from coffea_equitag.cli import main
+
+    assert main([]) == 2
+    assert "score" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == eqt.__version__
