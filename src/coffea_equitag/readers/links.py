@@ -1,0 +1,150 @@
+"""Tables of links between jets and candidates → one list of constituents a jet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import awkward as ak
+import numpy as np
+
+from ..errors import JetError, explain
+
+__all__ = ["check_distance", "checked_links", "gather", "link_tables", "listed"]
+
+#: Names of the candidate table; each link table is named after the jets: ``<jets><table>``.
+CANDIDATE_TABLES = ("PFCands", "PFCand")
+
+#: Names of the link table's column of candidate indices.
+INDEX_COLUMNS = ("pFCandsIdx", "pfCandIdx", "PFCandIdx", "pfCandsIdx")
+
+#: Farther than this in (eta, phi) from its jet's axis no constituent of the jet would be the closest one.
+_MAX_DISTANCE = 1.2
+
+
+def link_tables(
+    tables: Sequence[str], collection: str, columns: Callable[[str], Sequence[str]]
+) -> tuple[str, str, str]:
+    """Find the candidate table, the link table and its index column.
+
+    Parameters
+    ----------
+    tables : sequence of str
+        Tables of the events.
+    collection : str
+        The jets.
+    columns : callable
+        Table name -> names of its columns.
+
+    Raises
+    ------
+    JetError
+        Naming what is missing and what there is.
+    """
+    if collection not in tables:
+        found = [name for name in tables if "Jet" in name and "PFCand" not in name]
+        raise JetError(
+            explain(
+                f"events without '{collection}'",
+                f"the name of a jet collection; these events have {listed(found)}",
+                "give one of them as collection",
+            )
+        )
+    for table in CANDIDATE_TABLES:
+        link = collection + table
+        if table in tables and link in tables:
+            index = next((name for name in INDEX_COLUMNS if name in columns(link)), None)
+            if index is None or "jetIdx" not in columns(link):
+                raise JetError(
+                    explain(
+                        f"a table '{link}' with columns {listed(columns(link))}",
+                        f"'jetIdx' and one of {listed(INDEX_COLUMNS)}",
+                        "read the events with all columns of this table",
+                    )
+                )
+            return table, link, index
+    found = [name for name in tables if "PFCand" in name]
+    raise JetError(
+        explain(
+            f"events without the constituents of '{collection}'; tables of candidates: {listed(found)}",
+            f"'PFCands' and '{collection}PFCands' (PFNano), or 'PFCand' and '{collection}PFCand' (v15)",
+            "use PFNano or NanoAOD v15 with particle-flow candidates: ordinary NanoAOD up to v14 stores none",
+        )
+    )
+
+
+def checked_links(
+    jet_index: ak.Array,
+    candidate_index: ak.Array,
+    num_jets: ak.Array,
+    num_candidates: ak.Array,
+    collection: str,
+    link: str,
+) -> tuple[ak.Array, ak.Array]:
+    """Keep the links that point to a jet and a candidate; negative ones mean "none", others are refused."""
+    for values, size, what in (
+        (jet_index, num_jets, collection),
+        (candidate_index, num_candidates, "candidates"),
+    ):
+        outside = values >= size
+        if ak.backend(outside) != "typetracer" and ak.any(outside, axis=None):
+            event = int(np.argmax(ak.to_numpy(ak.any(outside, axis=1))))
+            raise JetError(
+                explain(
+                    f"'{link}' points to {what} number {ak.max(values[event])} of event {event}, "
+                    f"which has {size[event]}",
+                    f"the whole '{collection}' collection, as it is in the file",
+                    _REMEDY.format(collection=collection),
+                )
+            )
+    valid = (jet_index >= 0) & (candidate_index >= 0)
+    return jet_index[valid], candidate_index[valid]
+
+
+def gather(flat: ak.Array, jet_index: ak.Array, jets: ak.Array) -> ak.Array:
+    """Nest constituents, in the order of their jets, as [event][jet][constituent].
+
+    Every jet is put once beside its constituents' indices, so that the run lengths of the sorted indices
+    count each jet's constituents plus one, empty jets among them. Unflattened in two steps, because
+    ``ak.unflatten(axis=1)`` misassigns empty lists at the boundaries of events.
+    """
+    position = ak.values_astype(ak.local_index(jets, axis=1), np.int64)
+    every = ak.concatenate([ak.values_astype(jet_index, np.int64), position], axis=1)
+    counts = ak.run_lengths(ak.sort(every, axis=1)) - 1
+    by_jet = ak.unflatten(flat, ak.flatten(counts, axis=1))
+    return ak.unflatten(by_jet, ak.num(position, axis=1))
+
+
+def check_distance(
+    jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.Array, collection: str
+) -> None:
+    """Refuse jets without any constituent near their axis: they are not the file's jets in its order."""
+    delta_eta = eta - jets["eta"][jet_index]
+    delta_phi = (phi - jets["phi"][jet_index] + np.pi) % (2 * np.pi) - np.pi
+    distance = np.hypot(delta_eta, delta_phi)
+    if ak.backend(distance) == "typetracer" or not ak.any(distance > _MAX_DISTANCE, axis=None):
+        return
+    closest = ak.min(gather(ak.flatten(distance, axis=1), jet_index, jets), axis=-1)
+    far = ak.fill_none(closest > _MAX_DISTANCE, False)
+    if not ak.any(far, axis=None):
+        return
+    event = int(np.argmax(ak.to_numpy(ak.any(far, axis=1))))
+    jet = int(np.argmax(ak.to_numpy(far[event])))
+    raise JetError(
+        explain(
+            f"all constituents of event {event}, {collection} {jet} lie farther than "
+            f"{closest[event, jet]:.2f} from its axis in (eta, phi)",
+            f"the '{collection}' collection as it is in the file, neither filtered nor re-sorted",
+            _REMEDY.format(collection=collection),
+        )
+    )
+
+
+_REMEDY = (
+    "call readers.nanoaod(events, '{collection}') on events with their jets as read, and select or sort the "
+    "jets it returns"
+)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message."""
+    return ", ".join(names) or "none"

@@ -1,0 +1,217 @@
+"""CMS NanoAOD with particle-flow candidates → jets: PFNano, BTV and JME customs, central NanoAOD v15.
+
+The tables, by their names in `PFNano <https://github.com/cms-jet/PFNano>`_ and in CMSSW's
+``PhysicsTools/NanoAOD/python/jetConstituents_cff.py``:
+
+============  ================  ==================================  ==========
+jets          link table        its columns                         candidates
+============  ================  ==================================  ==========
+``FatJet``    ``FatJetPFCands``  ``jetIdx``, ``pFCandsIdx``          ``PFCands``  (PFNano, BTV)
+``FatJet``    ``FatJetPFCand``   ``jetIdx``, ``pfCandIdx``           ``PFCand``   (v15, JME)
+============  ================  ==================================  ==========
+
+and the same for ``Jet``. Central v15 stores pt and mass already multiplied by the PUPPI weight, and links
+only AK8 jets with abs(eta) <= 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import awkward as ak
+import numpy as np
+import vector
+
+from ..errors import JetError, explain
+from .links import check_distance, checked_links, gather, link_tables, listed
+
+__all__ = ["STANDARD_FIELDS", "nanoaod"]
+
+#: What a constituent carries besides its four-momentum, where the file has it.
+STANDARD_FIELDS = ("charge", "pdgId", "d0", "d0Err", "dz", "dzErr", "puppiWeight")
+
+#: Canonical name -> names the candidate tables use.
+_ALIASES = {
+    "d0": ("d0", "dxy"),
+    "d0Err": ("d0Err", "dxyErr", "dxyError"),
+    "dz": ("dz",),
+    "dzErr": ("dzErr", "dzError"),
+}
+
+#: Factor from the file to the canonical column: cm to mm, and the sign of d0 (see `nanoaod`).
+_FACTORS = {"d0": -10.0, "d0Err": 10.0, "dz": 10.0, "dzErr": 10.0}
+
+
+def nanoaod(
+    events: ak.Array,
+    collection: str = "FatJet",
+    *,
+    puppi: bool | None = None,
+    fields: Iterable[str] | None = None,
+    check: bool = True,
+) -> ak.Array:
+    """Jets with their particle-flow constituents from NanoEvents.
+
+    The result runs parallel to ``events[collection]``: same events, same jets, same order, with all jet
+    columns (read when they are used, where `events` is virtual). Select afterwards::
+
+        jets = eqt.readers.nanoaod(events, "FatJet")
+        good = jets[jets.pt > 500]
+
+    The file links candidates to jets by position, so ``events[collection]`` must be the collection as it is
+    in the file: events may be sliced, but jets filtered or re-sorted (``events["FatJet"] = ...``) would get
+    each other's constituents. `check` refuses them.
+
+    Parameters
+    ----------
+    events : ak.Array
+        NanoEvents (``PFNanoAODSchema`` or ``NanoAODSchema``; virtual, eager or traced; sliced or not), or any
+        array of event records with the three tables.
+    collection : str
+        The jets: ``"FatJet"`` (AK8), ``"Jet"`` (AK4), ...
+    puppi : bool, optional
+        Multiply pt and mass of each constituent by its ``puppiWeight`` (whose column keeps the weight).
+        By default where that column exists. Tables whose pt is described as PUPPI-weighted (central v15) are
+        never weighted again. CHS jets (AK4 of Run 2) were clustered without weights: give ``puppi=False``.
+    fields : iterable of str, optional
+        Constituent columns besides the four-momentum; those of `STANDARD_FIELDS` that the file has by
+        default; ``()`` for none. Any other column of the candidate table may be named and is taken as it is.
+    check : bool
+        Refuse jets whose constituents lie elsewhere in (eta, phi).
+
+    Returns
+    -------
+    ak.Array
+        ``[event][jet]``, with ``constituents`` (pt, eta, phi, mass in GeV). Rules:
+
+        * a constituent of pT 0 (PUPPI weight 0, or stored as 0) is dropped; a jet may be left without any;
+        * ``d0, d0Err, dz, dzErr`` in mm (the file has cm), with the sign of Delphes' D0: the point of closest
+          approach is (d0 sin φ, −d0 cos φ, dz), which is minus CMS's dxy;
+        * a candidate without a measured track (error −1 in the file, all neutrals) has all four 0: an
+          error of 0 means "not measured";
+        * ``charge``, where the table lacks it, follows from pdgId;
+        * masses stay as stored; the few negative ones count as 0 wherever jets enter a network.
+
+    Raises
+    ------
+    JetError
+        If tables or columns are missing, indices point outside their tables, or `check` fails.
+    """
+    table, link, index_column = link_tables(events.fields, collection, lambda name: events[name].fields)
+    jets, links, candidates = events[collection], events[link], events[table]
+    weighted = _is_weighted(candidates, puppi, table)
+    columns = _columns(candidates, fields, table)
+
+    jet_index, candidate_index = checked_links(
+        links["jetIdx"],
+        links[index_column],
+        ak.num(jets, axis=1),
+        ak.num(candidates, axis=1),
+        collection,
+        link,
+    )
+    order = ak.argsort(jet_index, axis=1, stable=True)
+    jet_index, candidate_index = jet_index[order], candidate_index[order]
+
+    picked = {name: candidates[name][candidate_index] for name in ("pt", "eta", "phi", "mass")}
+    if weighted:
+        weight = candidates["puppiWeight"][candidate_index]
+        picked["pt"], picked["mass"] = picked["pt"] * weight, picked["mass"] * weight
+    kept = ~(picked["pt"] == 0)  # NaN stays, to be refused by validate rather than vanish
+    picked = {name: column[kept] for name, column in picked.items()}
+    jet_index, candidate_index = jet_index[kept], candidate_index[kept]
+    for name in columns:
+        picked[name] = _column(candidates, name, candidate_index)
+
+    if check:
+        check_distance(jets, jet_index, picked["eta"], picked["phi"], collection)
+    behavior = vector.backends.awkward.behavior
+    flat = ak.zip(
+        {name: ak.flatten(column, axis=1) for name, column in picked.items()},
+        with_name="Momentum4D",
+        behavior=behavior,
+    )
+    constituents = gather(flat, jet_index, jets)
+    named = ak.with_name(jets, "Momentum4D", behavior=behavior)
+    return ak.with_field(named, constituents, "constituents", behavior=behavior)
+
+
+def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
+    """Whether pt and mass are still to be multiplied by the PUPPI weight."""
+    # central v15 multiplies on storing and says so in the branch's title only
+    stored_weighted = "puppi-weighted" in str(candidates["pt"].layout.purelist_parameter("__doc__")).lower()
+    if stored_weighted:
+        if puppi is False:
+            raise JetError(
+                explain(
+                    f"puppi=False for '{table}', whose pt is stored PUPPI-weighted",
+                    "puppi=None or True",
+                    "unweighted candidates are in PFNano files only",
+                )
+            )
+        return False
+    available = "puppiWeight" in candidates.fields
+    if puppi and not available:
+        raise JetError(
+            explain(
+                f"puppi=True for '{table}' without 'puppiWeight'; it has {listed(candidates.fields)}",
+                "a column 'puppiWeight'",
+                "leave puppi out if the momenta are weighted already, or are not to be",
+            )
+        )
+    return available if puppi is None else puppi
+
+
+def _columns(candidates: ak.Array, fields: Iterable[str] | None, table: str) -> list[str]:
+    """Choose the constituent columns: those asked for, or the standard ones that are there."""
+    present = candidates.fields
+    for name in ("pt", "eta", "phi", "mass"):
+        if name not in present:
+            raise _no_column(name, table, present)
+
+    def available(name: str) -> bool:
+        derivable = name == "charge" and "pdgId" in present
+        return derivable or any(alias in present for alias in _ALIASES.get(name, (name,)))
+
+    if fields is None:
+        return [name for name in STANDARD_FIELDS if available(name)]
+    if isinstance(fields, str):
+        fields = (fields,)
+    wanted = [name for name in dict.fromkeys(fields) if name not in ("pt", "eta", "phi", "mass")]
+    for name in wanted:
+        if not available(name):
+            raise _no_column(name, table, present)
+    return wanted
+
+
+def _column(candidates: ak.Array, name: str, index: ak.Array) -> ak.Array:
+    """One constituent column in canonical units and sign."""
+    present = candidates.fields
+    if name == "charge" and name not in present:
+        return _charge(candidates["pdgId"][index])
+    stored = next(alias for alias in _ALIASES.get(name, (name,)) if alias in present)
+    values = candidates[stored][index]
+    if name not in _FACTORS:
+        return values
+    error = next((alias for alias in _ALIASES[name[:2] + "Err"] if alias in present), None)
+    # without an error column the stored -1 is the only mark; no measured value is exactly that
+    measured = candidates[error][index] > 0 if error is not None else values != -1
+    return ak.values_astype(ak.where(measured, values * _FACTORS[name], 0.0), np.float32)
+
+
+def _charge(pdg_id: ak.Array) -> ak.Array:
+    """Charge of a particle-flow candidate: 211 is positive, 11 and 13 negative, all others neutral."""
+    kind = abs(pdg_id)
+    sign = ak.where(pdg_id > 0, 1, -1)
+    charge = ak.where(kind == 211, sign, ak.where((kind == 11) | (kind == 13), -sign, 0))
+    return ak.values_astype(charge, np.int32)
+
+
+def _no_column(name: str, table: str, present: Iterable[str]) -> JetError:
+    return JetError(
+        explain(
+            f"'{table}' without a column for '{name}'; it has {listed(present)}",
+            f"a column '{name}' of each candidate",
+            "leave it out of fields, or use a file that stores it (PFNano has charge, d0 and dz)",
+        )
+    )

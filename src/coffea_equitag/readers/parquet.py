@@ -1,0 +1,88 @@
+"""Parquet → jets: the canonical layout (``ak.to_parquet(jets)``) and the flat one (``part_px``, ...)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import pyarrow.parquet
+import vector
+from awkward.contents import Content, RecordArray
+
+from ..errors import JetError, explain
+from ..jets import coordinates_of
+from .flat import from_flat, is_flat
+
+__all__ = ["num_rows", "read_parquet"]
+
+
+def num_rows(path: Path) -> int:
+    """Rows of a file, from its footer."""
+    return int(_open(path).metadata.num_rows)
+
+
+def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
+    """Jets of rows `start` to `stop`; only the row groups that hold them are read.
+
+    Raises
+    ------
+    JetError
+        If the file is not Parquet or its columns follow neither layout.
+    """
+    array = _rows(path, start, stop)
+    if "constituents" in array.fields:
+        return _canonical(array)
+    if is_flat(array.fields):
+        return from_flat({name: array[name] for name in array.fields}, str(path))
+    raise JetError(
+        explain(
+            f"{path} with columns {', '.join(array.fields) or 'without names'}",
+            "'constituents' (as ak.to_parquet(jets) writes), or part_px, part_py, part_pz, part_energy",
+            "rename the columns, or write what coffea_equitag.make_jets builds with ak.to_parquet",
+        )
+    )
+
+
+def _open(path: Path) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (pyarrow.lib.ArrowInvalid, OSError) as error:
+        raise JetError(
+            explain(f"{path}, which cannot be read as Parquet ({error})", "a Parquet file", "check the file")
+        ) from error
+
+
+def _rows(path: Path, start: int, stop: int) -> ak.Array:
+    metadata = _open(path).metadata
+    groups: list[int] = []
+    first = begin = 0
+    for group in range(metadata.num_row_groups):
+        end = begin + metadata.row_group(group).num_rows
+        if begin < stop and end > start:
+            if not groups:
+                first = begin
+            groups.append(group)
+        begin = end
+    if groups == list(range(metadata.num_row_groups)) or not groups:
+        array = ak.from_parquet(path)
+        return array[start:stop] if groups else array[:0]
+    return ak.from_parquet(path, row_groups=groups)[start - first : stop - first]
+
+
+def _canonical(array: ak.Array) -> ak.Array:
+    """Put back on jets and constituents the behaviours, which Parquet does not keep."""
+    behavior = vector.backends.awkward.behavior
+
+    def name(layout: Content, **_: object) -> Content | None:
+        if not (isinstance(layout, RecordArray) and "constituents" in layout.fields):
+            return None
+        contents = [
+            ak.with_name(layout.content(field), "Momentum4D", highlevel=False)
+            if field == "constituents"
+            else layout.content(field)
+            for field in layout.fields
+        ]
+        parameters = {"__record__": "Momentum4D"} if coordinates_of(layout.fields) is not None else None
+        return RecordArray(contents, layout.fields, length=layout.length, parameters=parameters)
+
+    return ak.Array(ak.transform(name, array, highlevel=False), behavior=behavior)

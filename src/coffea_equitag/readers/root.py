@@ -1,0 +1,135 @@
+"""ROOT (TTree or RNTuple) → jets: the flat layout, and NanoAOD tables read straight through uproot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import uproot
+
+from ..errors import JetError, explain
+from .flat import PREFIX, from_flat, is_flat
+from .links import link_tables
+from .nanoevents import STANDARD_FIELDS, nanoaod
+
+__all__ = ["num_entries", "read_root"]
+
+#: Columns a candidate table may hold under other names than those of `STANDARD_FIELDS`.
+_CANDIDATE_COLUMNS = {"pt", "eta", "phi", "mass", *STANDARD_FIELDS, "dxy", "dxyErr", "dxyError", "dzError"}
+
+
+def num_entries(path: Path, tree: str) -> int:
+    """Entries of a tree."""
+    with _open(path, tree) as events:
+        return int(events.num_entries)
+
+
+def read_root(path: Path, tree: str, collection: str | None, start: int, stop: int) -> ak.Array:
+    """Jets of entries `start` to `stop`: the flat layout, or a NanoAOD jet collection with its constituents.
+
+    Raises
+    ------
+    JetError
+        If the file, the tree or its columns are not there, or a NanoAOD file is read without `collection`.
+    """
+    with _open(path, tree) as events:
+        names = list(dict.fromkeys(key.split(".")[0].split("/")[0] for key in list(events.keys())))
+        if collection is not None:
+            return nanoaod(_nano_events(events, names, collection, start, stop), collection)
+        if is_flat(names):
+            columns = {
+                name: events[name].array(entry_start=start, entry_stop=stop, library="ak") for name in names
+            }
+            return from_flat(columns, str(path))
+    tables = sorted({name.split("_")[0] for name in names if "Jet_" in name and not name.startswith("n")})
+    raise JetError(
+        explain(
+            f"'{tree}' of {path} without '{PREFIX}...' columns" + _first(names),
+            "the flat layout part_px, part_py, part_pz, part_energy, or NanoAOD with the name of the jets",
+            f"give jets=..., one of {', '.join(tables)}" if tables else "write the file with these columns",
+        )
+    )
+
+
+def _nano_events(events: Any, names: list[str], collection: str, start: int, stop: int) -> ak.Array:
+    """Read the jets' tables, and nothing else, as event records.
+
+    Columns are branches ``<table>_<column>`` (NanoAOD, TTree or RNTuple) or members of a field ``<table>``
+    (an RNTuple written from awkward records).
+    """
+    members = {name: _members(events[name]) for name in names}
+    tables = {name.split("_")[0] for name in names if "_" in name}
+    tables |= {name for name in names if members[name]}
+
+    def columns(table: str) -> list[str]:
+        own = members.get(table)
+        return own or [name[len(table) + 1 :] for name in names if name.startswith(table + "_")]
+
+    table, link, index = link_tables(sorted(tables), collection, columns)
+    wanted = {
+        collection: columns(collection),
+        link: ["jetIdx", index],
+        table: [name for name in columns(table) if name in _CANDIDATE_COLUMNS],
+    }
+    limits = {"entry_start": start, "entry_stop": stop, "library": "ak"}
+    records = {}
+    for name, fields in wanted.items():
+        if members.get(name):
+            whole = events[name].array(**limits)
+            records[name] = whole[fields]
+            continue
+        branches = {field: events[f"{name}_{field}"] for field in fields}
+        records[name] = ak.zip(
+            {
+                field: ak.with_parameter(branch.array(**limits), "__doc__", _title(branch))
+                for field, branch in branches.items()
+            },
+            depth_limit=2,
+        )
+    return ak.zip(records, depth_limit=1)
+
+
+def _members(branch: Any) -> list[str]:
+    """Column names of a field that holds a list of records (RNTuple)."""
+    if not hasattr(branch, "to_akform"):
+        return []
+    inner = [key.split(".") for key in branch.keys(recursive=True)]
+    return list(dict.fromkeys(parts[-1] for parts in inner if parts[-1] not in ("_0", "")))
+
+
+def _title(branch: Any) -> str:
+    return str(getattr(branch, "title", None) or getattr(branch, "description", "") or "")
+
+
+def _first(names: list[str]) -> str:
+    return f"; it has {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+
+
+@contextmanager
+def _open(path: Path, tree: str) -> Iterator[Any]:
+    """Open the tree of that name, or the only one where the default ``Events`` is not there."""
+    try:
+        file = uproot.open(path)
+    except (OSError, ValueError, KeyError, uproot.deserialization.DeserializationError) as error:
+        raise JetError(
+            explain(f"{path}, which cannot be read as ROOT ({error})", "a ROOT file", "check the file")
+        ) from error
+    with file:
+        kinds = ("TTree", "ROOT::RNTuple")
+        trees = [key.split(";")[0] for key, kind in file.classnames(recursive=True).items() if kind in kinds]
+        trees = list(dict.fromkeys(trees))
+        if tree in trees:
+            yield file[tree]
+        elif tree == "Events" and len(trees) == 1:
+            yield file[trees[0]]
+        else:
+            raise JetError(
+                explain(
+                    f"{path} without a tree '{tree}'; it has {', '.join(trees) or 'none'}",
+                    "the name of a TTree or RNTuple in the file",
+                    "give it as tree=...",
+                )
+            )
