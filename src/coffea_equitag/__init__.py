@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import convert, evaluation, invariants, models, readers, simulation, training, zoo
+    from . import convert, evaluation, invariants, models, readers, simulation, testing, training, zoo
     from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, TaggerError
     from .jets import make_jets, validate
     from .processor import TaggerProcessor, attach
@@ -48,6 +48,7 @@ _PUBLIC = {
     "readers": "",
     "score_file": "scoring",
     "simulation": "",
+    "testing": "",
     "training": "",
     "validate": "jets",
     "zoo": "",
@@ -75,6 +76,7 @@ __all__ = [
     "readers",
     "score_file",
     "simulation",
+    "testing",
     "training",
     "validate",
     "zoo",

@@ -1,0 +1,260 @@
+"""Assertions of symmetry for any callable that takes jets: use them on your own networks.
+
+Each compares a callable's outputs on jets and on transformed jets, relative to the root mean square of the
+outputs, and states the measured error. Transformations are made in extended precision from (px, py, pz, mass)
+and rounded once to float64, so that what is measured is the network and not the transformation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from .jets import flatten
+
+__all__ = [
+    "assert_batch_independent",
+    "assert_lorentz_invariant",
+    "assert_permutation_invariant",
+    "assert_so2_invariant",
+    "assert_so3_equivariant",
+    "boost",
+    "rotation",
+    "transform",
+]
+
+_Real = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+def boost(gamma: float, axis: Sequence[float]) -> _Real:
+    """Matrix (4, 4) of a boost by γ along an axis, on (E, px, py, pz), in extended precision."""
+    g = np.longdouble(gamma)
+    n = _unit(axis)
+    sinh = np.sqrt((g - 1) * (g + 1))
+    matrix = np.eye(4, dtype=np.longdouble)
+    matrix[0, 0] = g
+    matrix[0, 1:] = matrix[1:, 0] = -sinh * n
+    matrix[1:, 1:] += (g - 1) * np.outer(n, n)
+    return matrix
+
+
+def rotation(angle: float, axis: Sequence[float]) -> _Real:
+    """Matrix (4, 4) of a rotation by an angle about an axis, on (E, px, py, pz), in extended precision."""
+    n, a = _unit(axis), np.longdouble(angle)
+    cross = np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]], dtype=np.longdouble)
+    matrix = np.eye(4, dtype=np.longdouble)
+    matrix[1:, 1:] += np.sin(a) * cross + (1 - np.cos(a)) * (cross @ cross)
+    return matrix
+
+
+def transform(jets: ak.Array, matrix: _Real) -> ak.Array:
+    """Apply a Lorentz transformation to jets.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Canonical jets, any nesting, none missing.
+    matrix : ndarray, shape (4, 4)
+        Acts on (E, px, py, pz).
+
+    Returns
+    -------
+    ak.Array
+        The jets with (px, py, pz, mass) constituents in float64, masses untouched, 3-D vectors ``ip`` rotated with
+        them, other constituent columns kept; jet fields other than the four-momentum kept.
+    """
+    flat = flatten(jets)
+    constituents = jets["constituents"]
+    mass = flat.momenta.mass.astype(np.longdouble)
+    three = flat.momenta.p4[:, 1:].astype(np.longdouble)
+    energy = np.sqrt((three**2).sum(1) + mass**2)
+    moved = np.concatenate([energy[:, None], three], axis=1) @ matrix.T
+    columns: dict[str, Any] = {
+        "px": moved[:, 1].astype(np.float64),
+        "py": moved[:, 2].astype(np.float64),
+        "pz": moved[:, 3].astype(np.float64),
+        "mass": flat.momenta.mass,
+    }
+    kept = set(constituents.fields) - {"pt", "eta", "phi", "px", "py", "pz", "mass", "E", "ip"}
+    flattened = constituents
+    while flattened.ndim > 1:
+        flattened = ak.flatten(flattened, axis=1)
+    for name in sorted(kept):
+        columns[name] = ak.to_numpy(flattened[name])
+    if "ip" in constituents.fields:
+        impact = np.stack([ak.to_numpy(flattened["ip"][k]) for k in ("x", "y", "z")], axis=1)
+        turned = (impact.astype(np.longdouble) @ matrix[1:, 1:].T).astype(np.float64)
+        columns["ip"] = ak.zip({k: turned[:, i] for i, k in enumerate("xyz")}, with_name="Vector3D")
+    new = ak.unflatten(ak.zip(columns, depth_limit=1, with_name="Momentum4D"), np.diff(flat.offsets))
+    fields = {k: jets[k] for k in jets.fields if k not in {"constituents", "pt", "eta", "phi", "mass"}}
+    return ak.zip(
+        {**fields, "constituents": flat.nesting.restore(new)}, depth_limit=jets.ndim, behavior=jets.behavior
+    )
+
+
+def assert_lorentz_invariant(
+    function: Callable[..., Any],
+    jets: ak.Array,
+    *,
+    gammas: Sequence[float] = (1.0, 2.0, 10.0, 100.0, 1e3, 1e4),
+    tolerance: float = 1e-6,
+    references: _Real | None = None,
+    seed: int = 0,
+) -> float:
+    """Assert that outputs stay the same when all is boosted and rotated.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(jets)`` giving numbers, one row a jet; with `references` it is called
+        ``function(jets, references)``.
+    jets : ak.Array
+        Canonical jets.
+    gammas : sequence of float
+        Boosts, each along the three axes, a random one and the first jet's own, with and without a rotation.
+    tolerance : float
+        Largest deviation allowed, relative to the rms of the outputs.
+    references : ndarray, shape (k, 4), optional
+        Vectors (E, px, py, pz) transformed with the jets: beams.
+
+    Returns
+    -------
+    float
+        The measured deviation.
+    """
+    rng = np.random.default_rng(seed)
+    flow = flatten(jets).jet_p4[:1, 1:].sum(0)
+    axes = [[1, 0, 0], [0, 1, 0], [0, 0, 1], rng.normal(size=3), flow if flow.any() else [1, 1, 0]]
+    matrices = []
+    for gamma in gammas:
+        for axis in axes:
+            plain = boost(gamma, axis)
+            matrices += [plain, plain @ rotation(rng.uniform(0, 2 * np.pi), rng.normal(size=3))]
+    return _assert_same(function, jets, matrices, tolerance, "Lorentz", references)
+
+
+def assert_so2_invariant(
+    function: Callable[..., Any],
+    jets: ak.Array,
+    axis: Sequence[float],
+    *,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> float:
+    """Assert that outputs stay the same under rotations about an axis; parameters as in the Lorentz case."""
+    angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, 5)
+    return _assert_same(function, jets, [rotation(a, axis) for a in angles], tolerance, f"SO(2) about {axis}")
+
+
+def assert_so3_equivariant(
+    function: Callable[..., Any],
+    jets: ak.Array,
+    *,
+    representation: Callable[[_Real], _Real] | None = None,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> float:
+    """Assert that outputs rotate with the jets.
+
+    Parameters
+    ----------
+    representation : callable, optional
+        From the rotation (3, 3) to the matrix (K, K) that acts on the last axis of the outputs; without it the
+        outputs must be invariant.
+    """
+    rng = np.random.default_rng(seed)
+    reference = _numbers(function(jets))
+    worst = 0.0
+    for _ in range(5):
+        matrix = rotation(rng.uniform(0, 2 * np.pi), rng.normal(size=3))
+        expected = reference
+        if representation is not None:
+            expected = reference @ np.asarray(representation(matrix[1:, 1:].astype(np.float64))).T
+        worst = max(worst, _deviation(_numbers(function(transform(jets, matrix))), expected))
+    return _judge(worst, tolerance, "SO(3)")
+
+
+def assert_permutation_invariant(
+    function: Callable[..., Any], jets: ak.Array, *, tolerance: float = 1e-6, seed: int = 0
+) -> float:
+    """Assert that outputs do not depend on the order of constituents; parameters as in the Lorentz case."""
+    rng = np.random.default_rng(seed)
+    reference = _numbers(function(jets))
+    flat = flatten(jets)
+    worst = 0.0
+    for _ in range(3):
+        random = ak.unflatten(rng.random(int(flat.offsets[-1])), np.diff(flat.offsets))
+        order = flat.nesting.restore(ak.argsort(random, axis=-1))
+        shuffled = ak.with_field(jets, jets["constituents"][order], "constituents")
+        worst = max(worst, _deviation(_numbers(function(shuffled)), reference))
+    return _judge(worst, tolerance, "permutation")
+
+
+def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, tolerance: float = 1e-6) -> float:
+    """Assert that a jet's output does not depend on the jets beside it.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        A flat collection ``[jet]``; scored whole, one by one, in pieces and in reverse order.
+    """
+    reference = _numbers(function(jets))
+    n = len(jets)
+    if n == 0:
+        return 0.0
+    pieces = [np.concatenate([_numbers(function(jets[k : k + step])) for k in range(0, n, step)]) for step in (1, 3)]
+    pieces.append(_numbers(function(jets[::-1]))[::-1])
+    return _judge(max(_deviation(piece, reference) for piece in pieces), tolerance, "batch")
+
+
+def _assert_same(
+    function: Callable[..., Any],
+    jets: ak.Array,
+    matrices: Sequence[_Real],
+    tolerance: float,
+    what: str,
+    references: _Real | None = None,
+) -> float:
+    given = None if references is None else np.asarray(references, dtype=np.longdouble)
+    start = transform(jets, np.eye(4, dtype=np.longdouble))
+    reference = _numbers(function(start) if given is None else function(start, given.astype(np.float64)))
+    worst = 0.0
+    for matrix in matrices:
+        moved = transform(jets, matrix)
+        output = function(moved) if given is None else function(moved, (given @ matrix.T).astype(np.float64))
+        worst = max(worst, _deviation(_numbers(output), reference))
+    return _judge(worst, tolerance, what)
+
+
+def _judge(worst: float, tolerance: float, what: str) -> float:
+    if not worst <= tolerance:  # NaN fails
+        raise AssertionError(
+            f"{what} symmetry: outputs moved by {worst:.3g} of their rms, {tolerance:g} allowed"
+        )
+    return worst
+
+
+def _deviation(found: _Real, expected: _Real) -> float:
+    if found.shape != expected.shape:
+        raise AssertionError(f"outputs of shape {found.shape} where {expected.shape} was given before")
+    if not expected.size:
+        return 0.0
+    scale = float(np.sqrt(np.mean(np.square(expected)))) or 1.0
+    worst = np.abs(found - expected).max()
+    return float(worst) / scale
+
+
+def _numbers(output: Any) -> _Real:
+    if hasattr(output, "detach"):
+        output = output.detach().cpu().numpy()
+    elif isinstance(output, ak.Array):
+        output = ak.to_numpy(output)
+    return np.asarray(output, dtype=np.float64)
+
+
+def _unit(axis: Sequence[float]) -> _Real:
+    n = np.asarray(axis, dtype=np.longdouble)
+    return np.asarray(n / np.sqrt((n * n).sum()))
