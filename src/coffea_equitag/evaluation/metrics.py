@@ -1,0 +1,266 @@
+"""Metrics of scores on labelled jets: accuracy, AUC, ROC, background rejection at a signal efficiency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from sklearn import metrics as sklearn_metrics
+
+from ..errors import JetError, explain
+
+__all__ = ["Metrics", "Rejection", "labelled_scores", "measure", "roc"]
+
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Background rejection 1/ε_B of a cut on the score.
+
+    Attributes
+    ----------
+    efficiency : float
+        The signal efficiency asked for; the cut keeps at least that.
+    cut : float
+        Jets of this score or more are kept.
+    value : float
+        1/ε_B; infinite where no background jet is kept.
+    uncertainty : float
+        From the binomial uncertainty of ε_B; infinite where no background jet is kept.
+    passed : int
+        Background jets kept.
+    """
+
+    efficiency: float
+    cut: float
+    value: float
+    uncertainty: float
+    passed: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What scores are worth on labelled jets; prints as a table.
+
+    Attributes
+    ----------
+    num_signal, num_background : int
+        Jets measured on; background is whatever is not signal.
+    num_missing : int
+        Jets left out for lack of a score.
+    accuracy, accuracy_uncertainty : float
+        Share of jets whose likeliest class is their own, binomial uncertainty.
+    auc, auc_uncertainty : float
+        Area under the ROC curve; uncertainty after Hanley and McNeil, Radiology 143 (1982) 29.
+    rejections : tuple of Rejection
+        1/ε_B at the signal efficiencies asked for.
+    """
+
+    num_signal: int
+    num_background: int
+    num_missing: int
+    accuracy: float
+    accuracy_uncertainty: float
+    auc: float
+    auc_uncertainty: float
+    rejections: tuple[Rejection, ...]
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat numbers: ``accuracy``, ``auc``, ``rejection_50``, ...; numbers that are not finite are left out."""
+        numbers: dict[str, float] = {
+            "num_signal": self.num_signal,
+            "num_background": self.num_background,
+            "num_missing": self.num_missing,
+            "accuracy": self.accuracy,
+            "accuracy_uncertainty": self.accuracy_uncertainty,
+            "auc": self.auc,
+            "auc_uncertainty": self.auc_uncertainty,
+        }
+        for rejection in self.rejections:
+            name = f"rejection_{100 * rejection.efficiency:g}"
+            numbers |= {name: rejection.value, f"{name}_uncertainty": rejection.uncertainty}
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+    def __str__(self) -> str:
+        rows = [
+            ("jets", f"{self.num_signal} signal, {self.num_background} background"),
+            ("accuracy", f"{self.accuracy:.4f} ± {self.accuracy_uncertainty:.4f}"),
+            ("AUC", f"{self.auc:.4f} ± {self.auc_uncertainty:.4f}"),
+        ]
+        for r in self.rejections:
+            value = (
+                f"{r.value:.1f} ± {r.uncertainty:.1f}"
+                if r.passed
+                else f"more than {self.num_background} (no background jet passes)"
+            )
+            rows.append((f"1/ε_B at ε_S = {100 * r.efficiency:g}%", f"{value}   (score ≥ {r.cut:.4f})"))
+        if self.num_missing:
+            rows.append(("without a score", f"{self.num_missing} (left out)"))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def measure(
+    scores: Any, labels: Any, *, signal: int | str | None = None, efficiencies: Sequence[float] = (0.5, 0.3)
+) -> Metrics:
+    """Measure scores on labelled jets.
+
+    Parameters
+    ----------
+    scores : array-like
+        What a tagger gives: the signal's probability a jet, any nesting, or a record with a field a class; None
+        where a jet is missing (left out and counted).
+    labels : array-like
+        Class of each jet, in the same structure: 0 or 1, or the position of the class in the scores' fields.
+    signal : int or str, optional
+        The class (or its field) that counts as signal; default the last.
+    efficiencies : sequence of float
+        Signal efficiencies to give the rejection at.
+
+    Raises
+    ------
+    JetError
+        If scores and labels differ in structure, a score is NaN, or only one class is there.
+    """
+    given = labelled_scores(scores, labels, signal)
+    is_signal = given.labels == given.signal
+    fpr, tpr, cuts = _curve(given.scores, is_signal)
+    num_signal, num_background = int(is_signal.sum()), int((~is_signal).sum())
+    accuracy = float((given.likeliest == given.labels).mean())
+    auc = float(sklearn_metrics.auc(fpr, tpr))
+    return Metrics(
+        num_signal=num_signal,
+        num_background=num_background,
+        num_missing=given.num_missing,
+        accuracy=accuracy,
+        accuracy_uncertainty=math.sqrt(accuracy * (1 - accuracy) / len(is_signal)),
+        auc=auc,
+        auc_uncertainty=_auc_uncertainty(auc, num_signal, num_background),
+        rejections=tuple(_rejection(e, fpr, tpr, cuts, num_background) for e in efficiencies),
+    )
+
+
+def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[_F8, _F8, _F8]:
+    """The ROC curve: background efficiency, signal efficiency and cut, one entry a different score.
+
+    Parameters and errors as `measure`; the first cut is infinite and keeps nothing.
+    """
+    given = labelled_scores(scores, labels, signal)
+    return _curve(given.scores, given.labels == given.signal)
+
+
+@dataclass(frozen=True)
+class LabelledScores:
+    """Flat scores of the signal with their labels, jets without a score left out."""
+
+    scores: _F8
+    labels: _I8
+    likeliest: _I8
+    signal: int
+    num_missing: int
+
+
+def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -> LabelledScores:
+    """Check scores and labels against each other and lay them flat; see `measure`."""
+    scores, labels = ak.Array(scores), ak.Array(labels)
+    classes = scores.fields
+    first = scores[classes[0]] if classes else scores
+    flat_labels, label_shape = _flat(labels)
+    flat_first, shape = _flat(first)
+    if len(shape) != len(label_shape) or not all(map(np.array_equal, shape, label_shape)):
+        raise JetError(
+            explain(
+                f"scores of type {first.type} and labels of type {labels.type}",
+                "one label a score, nested alike",
+                "take both from the same jets: measure(tagger(jets), jets.label)",
+            )
+        )
+    present = ~_missing(flat_first)
+    columns = [np.asarray(ak.to_numpy(_flat(scores[c])[0][present]), np.float64) for c in classes] or [
+        np.asarray(ak.to_numpy(flat_first[present]), np.float64)
+    ]
+    kept = flat_labels[present]
+    unlabelled = _missing(kept)
+    if unlabelled.any():
+        raise JetError(
+            explain(f"{int(unlabelled.sum())} jets with a score but no label", "a label a jet", "drop those jets")
+        )
+    numbers = np.asarray(ak.to_numpy(kept), np.float64)
+    values = np.stack(columns, axis=1) if classes else np.stack([1 - columns[0], columns[0]], axis=1)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise JetError(
+            explain(
+                f"{int(bad.sum())} of {len(bad)} scores are NaN or infinite, first of jet {int(np.argmax(bad))}",
+                "finite scores",
+                "look at that jet's constituents; missing jets should be None, not NaN",
+            )
+        )
+    beyond = ~((numbers >= 0) & (numbers < values.shape[1]) & (numbers == np.floor(numbers)))
+    if beyond.any():
+        raise JetError(
+            explain(
+                f"label {numbers[int(np.argmax(beyond))]:g} of jet {int(np.argmax(beyond))}",
+                f"whole numbers 0 to {values.shape[1] - 1}",
+                "number the classes as the tagger does (tagger.classes)",
+            )
+        )
+    index = values.shape[1] - 1
+    if isinstance(signal, str):
+        if signal not in classes:
+            raise JetError(explain(f"signal '{signal}'", f"one of {', '.join(classes) or '0, 1'}", "see tagger.classes"))
+        index = classes.index(signal)
+    elif signal is not None:
+        index = signal
+    number_labels = numbers.astype(np.int64)
+    kinds = np.unique(number_labels == index)
+    if len(kinds) < 2:
+        what = "no jets" if len(kinds) == 0 else f"only {'signal' if kinds[0] else 'background'} jets ({len(numbers)})"
+        raise JetError(
+            explain(f"{what} with a score", "jets of signal and of background", "check the labels and the selection")
+        )
+    # two classes: a score of exactly one half counts as signal, as a cut `score >= 0.5` would have it
+    likeliest = values.argmax(axis=1) if classes else (values[:, 1] >= 0.5).astype(np.int64)
+    return LabelledScores(values[:, index], number_labels, likeliest, index, int((~present).sum()))
+
+
+def _flat(values: ak.Array) -> tuple[ak.Array, list[Any]]:
+    """All entries one level deep, missing ones among them, and the nesting they came from."""
+    shape: list[Any] = []
+    while values.ndim > 1:
+        values = ak.fill_none(values, [], axis=0)
+        shape.append(ak.to_numpy(ak.num(values, axis=1)))
+        values = ak.flatten(values, axis=1)
+    return values, [*shape, len(values)]
+
+
+def _missing(values: ak.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.asarray(ak.to_numpy(ak.is_none(values)), dtype=bool)
+
+
+def _curve(scores: _F8, is_signal: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[_F8, _F8, _F8]:
+    fpr, tpr, cuts = sklearn_metrics.roc_curve(is_signal, scores, drop_intermediate=False)
+    return fpr, tpr, cuts
+
+
+def _rejection(efficiency: float, fpr: _F8, tpr: _F8, cuts: _F8, num_background: int) -> Rejection:
+    at = min(int(np.searchsorted(tpr, efficiency - 1e-12)), len(tpr) - 1)
+    background = float(fpr[at])
+    if background == 0:
+        return Rejection(efficiency, float(cuts[at]), math.inf, math.inf, 0)
+    relative = math.sqrt((1 - background) / (background * num_background))
+    return Rejection(
+        efficiency, float(cuts[at]), 1 / background, relative / background, round(background * num_background)
+    )
+
+
+def _auc_uncertainty(auc: float, num_signal: int, num_background: int) -> float:
+    q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
+    variance = auc * (1 - auc) + (num_signal - 1) * (q1 - auc * auc) + (num_background - 1) * (q2 - auc * auc)
+    return math.sqrt(max(variance, 0.0) / (num_signal * num_background))

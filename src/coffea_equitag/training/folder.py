@@ -1,0 +1,152 @@
+"""The folder of a training run: what it was asked for, its checkpoints, its table of metrics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import CheckpointError, TaggerError, explain
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """``run.json``, ``last.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/`` of one run.
+
+    Files appear under their names only when complete. Checkpoints hold tensors and plain values, and are read
+    without unpickling anything else.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder; made when the run begins.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.tagger = self.path / "tagger"
+        self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
+        self._run, self._metrics = self.path / "run.json", self.path / "metrics.csv"
+
+    def begin(self, asked: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+        """Make the folder, or find the state an earlier call of the same run left in it.
+
+        Parameters
+        ----------
+        asked : mapping
+            All that decides the run's result, JSON-able.
+        resume : bool
+            Go on from what is there; False begins anew.
+
+        Returns
+        -------
+        dict or None
+            The last checkpoint.
+
+        Raises
+        ------
+        TaggerError
+            If the folder belongs to another run or to something else.
+        CheckpointError
+            If the checkpoint cannot be read.
+        """
+        asked = json.loads(json.dumps(asked))
+        if self.path.exists() and not self.path.is_dir():
+            raise TaggerError(explain(f"{self.path} is a file", "a folder for the run", "choose another out=..."))
+        if not self._run.exists():
+            strangers = [self.path / name for name in ("card.json", "tagger", "last.ckpt", "best.ckpt", "metrics.csv")]
+            found = [stranger.name for stranger in strangers if stranger.exists()]
+            if found:
+                raise TaggerError(
+                    explain(
+                        f"{self.path} holds {', '.join(found)}, but no run.json: not a run of fit",
+                        "a new folder, or that of a run to resume",
+                        "choose another out=...",
+                    )
+                )
+        elif resume:
+            self._compare(asked)
+            if self.last.exists():
+                return self.read(self.last)
+        self.path.mkdir(parents=True, exist_ok=True)
+        for old in (self.last, self.best, self._metrics):
+            old.unlink(missing_ok=True)
+        self._write(self._run, (json.dumps(asked, indent=2) + "\n").encode())
+        return None
+
+    def _compare(self, asked: Mapping[str, Any]) -> None:
+        try:
+            there = json.loads(self._run.read_bytes())
+        except ValueError as error:
+            raise TaggerError(
+                explain(f"{self._run} is not JSON: {error}", "the run.json that fit wrote", "choose another out=...")
+            ) from error
+        before, now = _leaves(there), _leaves(asked)
+        differing = [
+            f"{name} = {now.get(name, 'nothing')} (the run there: {before.get(name, 'nothing')})"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
+        if differing:
+            raise TaggerError(
+                explain(
+                    f"{self.path} holds another run; this call has {'; '.join(differing)}",
+                    "the same jets and settings, to resume it",
+                    "choose another out=..., or give resume=False to begin anew in its place",
+                )
+            )
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Read a checkpoint onto the CPU: tensors and plain values only."""
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise CheckpointError(
+                explain(
+                    f"{path} cannot be read: {error}",
+                    "a checkpoint written by fit",
+                    "give resume=False to begin anew",
+                )
+            ) from error
+        return state
+
+    def write(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self._write(path, buffer.getbuffer())
+
+    def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write the table of metrics: a row an epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self._write(self._metrics, text.getvalue().encode())
+
+    def _write(self, path: Path, content: bytes | memoryview) -> None:
+        """Under a temporary name, to disk, then renamed: at any moment the old file or the new one is there."""
+        temporary = path.with_name(f".{path.name}.partial")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+def _leaves(tree: Any, name: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` as ``{"a.b": 1}``."""
+    if not isinstance(tree, dict):
+        return {name: tree}
+    return {
+        leaf: value
+        for key, branch in tree.items()
+        for leaf, value in _leaves(branch, f"{name}.{key}" if name else key).items()
+    }

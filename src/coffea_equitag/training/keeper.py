@@ -1,0 +1,135 @@
+"""What a run leaves on disk while it goes on, and what it tells. Imported only when `fit` is called."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from .folder import RunFolder
+from .module import Batch, Training
+
+__all__ = ["Keeper", "Narrator"]
+
+
+class Keeper(Callback):
+    """Writes ``last.ckpt`` at the start, every so often and at each epoch's end; the best tagger when it betters.
+
+    The order at an epoch's end matters: best tagger, table, last checkpoint. A kill in between repeats the
+    epoch, which writes the same again.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        *,
+        monitor: str,
+        seconds: float,
+        rows: list[dict[str, float]],
+        save_tagger: Callable[[dict[str, float]], None],
+    ) -> None:
+        self.folder, self.monitor, self.seconds, self.rows = folder, monitor, seconds, rows
+        self._save_tagger = save_tagger
+        self._saved = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the state a run begins with: its weights may be random."""
+        if not self.folder.last.exists():
+            self._save(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Save in mid-epoch if the last time is long ago."""
+        if batch.index + 1 < batch.total and time.monotonic() - self._saved >= self.seconds:
+            self._save(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take in the epoch's metrics."""
+        assert isinstance(pl_module, Training)
+        row = pl_module.row
+        best = min((self._figure(r) for r in self.rows), default=math.inf)
+        self.rows.append(row)
+        if self._figure(row) < best:
+            self.folder.write(self.folder.best, {"model": pl_module.model.state_dict(), "metrics": row})
+            self._save_tagger(row)
+        self.folder.write_metrics(self.rows)
+        self._save(trainer, pl_module)
+
+    def _figure(self, row: dict[str, float]) -> float:
+        return row["loss"] if self.monitor == "loss" else -row[self.monitor]
+
+    def _save(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Training)
+        self.folder.write(
+            self.folder.last,
+            {
+                "progress": asdict(module.gather()),
+                "model": module.model.state_dict(),
+                "optimizer": trainer.optimizers[0].state_dict(),
+                "rows": self.rows,
+            },
+        )
+        self._saved = time.monotonic()
+
+
+class Narrator(Callback):
+    """A bar within the epoch, a line after it."""
+
+    def __init__(self, epochs: int, model: str) -> None:
+        console = Console(stderr=True)
+        self.epochs, self.model = epochs, model
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("batches"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal and not console.is_jupyter,
+        )
+        self._console = console
+        self._task = self._bar.add_task(model, total=None)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        described = f"{self.model}: epoch {batch.epoch + 1} of {self.epochs}"
+        self._bar.update(self._task, description=described, completed=batch.index + 1, total=batch.total)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the epoch's line."""
+        assert isinstance(pl_module, Training)
+        row = pl_module.row
+        rejections = "  ".join(
+            f"1/ε_B({name.removeprefix('rejection_')}%) {value:.4g}"
+            for name, value in row.items()
+            if name.startswith("rejection_")
+        )
+        self._console.print(
+            f"epoch {row['epoch']:>3.0f}/{self.epochs}  train loss {row['train_loss']:.4f}  loss {row['loss']:.4f}  "
+            f"accuracy {row['accuracy']:.4f}  AUC {row['auc']:.4f}  {rejections}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take the bar away."""
+        self._bar.stop()

@@ -1,0 +1,101 @@
+"""Recipes: how each paper trained its network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import TaggerError, explain
+
+__all__ = ["RECIPES", "Recipe", "recipe_of"]
+
+
+class Recipe(BaseModel):
+    """Optimiser, schedule and batches.
+
+    The schedule is written in epochs of the recipe's own length; a training of another length stretches it in
+    proportion, warm-up and restarts alike (7 epochs of a 35-epoch recipe with 5 of warm-up warm up for 1).
+    It goes on within an epoch, batch by batch.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0, description="The highest of the schedule.")
+    weight_decay: float = Field(1e-2, ge=0)
+    batch_size: int = Field(128, ge=1, description="Jets a batch, at most.")
+    epochs: int = Field(35, ge=1)
+    warmup: float = Field(5, ge=0, description="Epochs of linear growth from 0.")
+    first_cycle: float | None = Field(4, gt=0, description="Epochs of the first cosine; None: no cosine.")
+    cycle_factor: float = Field(2, ge=1, description="Each cosine is longer than the one before by this factor.")
+    halve_from: float | None = Field(31, description="From this epoch on the rate is halved each epoch.")
+    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    reference: str = ""
+
+    def rate(self, progress: float) -> float:
+        """Learning rate after a fraction `progress` (0 to 1) of the training."""
+        epoch = progress * self.epochs
+        last = epoch if self.halve_from is None else min(epoch, self.halve_from)
+        if last < self.warmup:
+            factor = last / self.warmup
+        elif self.first_cycle is None:
+            factor = 1.0
+        else:
+            into, length = last - self.warmup, self.first_cycle
+            while into >= length:
+                into, length = into - length, length * self.cycle_factor
+            factor = 0.5 * (1 + math.cos(math.pi * into / length))
+        if self.halve_from is not None and epoch >= self.halve_from:
+            factor *= 0.5 ** (math.floor(epoch - self.halve_from) + 1)
+        return self.learning_rate * factor
+
+
+#: Recipes by the kind of the model.
+RECIPES: dict[str, Recipe] = {
+    "lorentznet": Recipe(reference="Gong et al., JHEP 07 (2022) 030, section 3.3"),
+    "pfn": Recipe(
+        optimizer="adam",
+        weight_decay=0,
+        batch_size=500,
+        epochs=50,
+        warmup=0,
+        first_cycle=None,
+        halve_from=None,
+        reference="Komiske, Metodiev, Thaler, JHEP 01 (2019) 121: Adam at 1e-3, batches of 500",
+    ),
+}
+
+
+def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None) -> Recipe:
+    """The recipe to train a model with.
+
+    Parameters
+    ----------
+    kind : str
+        The model's kind; models without a recipe of their own take LorentzNet's.
+    recipe : Recipe, mapping, str or None
+        Another recipe, values that replace some of the kind's own, or the kind whose recipe to take.
+
+    Raises
+    ------
+    TaggerError
+        For a recipe that does not exist, or a value it cannot have.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, str) and recipe not in RECIPES:
+        raise TaggerError(explain(f"no recipe {recipe!r}", f"one of {', '.join(RECIPES)}", "or give a Recipe"))
+    base = RECIPES.get(recipe if isinstance(recipe, str) else kind, RECIPES["lorentznet"])
+    if recipe is None or isinstance(recipe, str):
+        return base
+    try:
+        return Recipe.model_validate(base.model_dump() | dict(recipe))
+    except pydantic.ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise TaggerError(
+            explain(f"a recipe with {faults}", f"values for {', '.join(Recipe.model_fields)}", "check name and value")
+        ) from error

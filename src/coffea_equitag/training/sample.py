@@ -1,0 +1,193 @@
+"""Labelled jets laid flat: what a training sees."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import JetError, explain
+from ..jets import check_structure
+from ..nesting import unnest
+from ..ragged import RaggedJets
+
+__all__ = ["Sample"]
+
+_LABEL = "label of fit"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Jets and their classes.
+
+    Attributes
+    ----------
+    jets : RaggedJets
+        J jets.
+    labels : Tensor of int64, shape (J,)
+        Class of each.
+    """
+
+    jets: RaggedJets
+    labels: Tensor
+
+    @classmethod
+    def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> Sample:
+        """Lay jets and labels flat; missing jets are left out.
+
+        Parameters
+        ----------
+        jets : ak.Array
+            Canonical jets, any outer nesting.
+        labels : str or array-like
+            Name of a jet field, or one label a jet in the jets' outer structure.
+        n_classes : int
+            Labels are 0 to n_classes − 1.
+        fields : tuple of str
+            Further constituent columns the network needs.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical, or labels are missing, not whole numbers or beyond the classes.
+        """
+        check_structure(jets, fields)
+        if isinstance(labels, str):
+            if labels not in jets.fields:
+                raise JetError(
+                    explain(
+                        f"jets without a field '{labels}'; they have {', '.join(jets.fields)}",
+                        "a label for each jet",
+                        "name the field that holds it, labels='...', or give an array",
+                    )
+                )
+            name = labels
+        else:
+            jets, name = _attached(jets, labels), _LABEL
+        _, records = unnest(jets)
+        values = _whole(records[name], n_classes)
+        return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values))
+
+    def select(self, jets: np.ndarray[Any, Any]) -> Sample:
+        """The jets of the given indices, in that order."""
+        index = torch.from_numpy(np.asarray(jets, dtype=np.int64))
+        return Sample(self.jets.select(index), self.labels[index])
+
+    def require(self, classes: tuple[str, ...], what: str) -> None:
+        """Refuse a sample that lacks jets of a class; `what` names the sample."""
+        number = np.bincount(self.labels.numpy(), minlength=len(classes))
+        if (number == 0).any():
+            k = int(np.argmin(number))
+            raise JetError(
+                explain(
+                    f"no {what} jets of class {k} ('{classes[k]}') among {len(self.labels)}",
+                    "jets of each class",
+                    "add jets of that class, or check the labels",
+                )
+            )
+
+    def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[Sample, Sample]:
+        """Training and validation jets: the same fraction of each class, chosen by the seed.
+
+        Raises
+        ------
+        JetError
+            If a class has too few jets to be on both sides.
+        """
+        if not 0 < fraction < 1:
+            raise JetError(
+                explain(
+                    f"validation = {fraction}",
+                    "a fraction between 0 and 1, or jets",
+                    "give validation=0.1 or jets of their own",
+                )
+            )
+        labels = self.labels.numpy()
+        generator = np.random.default_rng([seed, 2**31])
+        held = np.zeros(len(labels), dtype=bool)
+        for k, name in enumerate(classes):
+            members = generator.permutation(np.flatnonzero(labels == k))
+            if len(members) < 2:
+                raise JetError(
+                    explain(
+                        f"{len(members)} jets of class {k} ('{name}') among {len(labels)}",
+                        "at least two of each class: one to train, one to validate",
+                        "add jets of that class, or check the labels",
+                    )
+                )
+            held[members[: min(max(round(fraction * len(members)), 1), len(members) - 1)]] = True
+        return self.select(np.flatnonzero(~held)), self.select(np.flatnonzero(held))
+
+    def pt_range(self) -> tuple[float, float]:
+        """Lowest and highest jet pT (GeV), rounded outwards to three digits."""
+        pt = torch.hypot(self.jets.jet_p4[:, 1], self.jets.jet_p4[:, 2]).numpy()
+        return _rounded(float(pt.min()), np.floor), _rounded(float(pt.max()), np.ceil)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the network and the loss see."""
+        digest = hashlib.sha256()
+        jets = self.jets
+        tensors = {"p4": jets.p4, "mass": jets.mass, "offsets": jets.offsets, "jet_p4": jets.jet_p4}
+        tensors |= {"polar": jets.polar} if jets.polar is not None else {}
+        tensors |= {f"column {name}": column for name, column in sorted(jets.columns.items())}
+        for name, tensor in (tensors | {"labels": self.labels}).items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy())
+        return digest.hexdigest()
+
+
+def _attached(jets: ak.Array, labels: Any) -> ak.Array:
+    """`jets` with `labels` as a field, refusing what awkward would broadcast."""
+    labels = labels if isinstance(labels, ak.Array) else ak.Array(labels)
+    given, expected = labels.ndim, jets.ndim
+    if given == expected and len(labels) == len(jets):
+        try:
+            return ak.with_field(jets, labels, _LABEL)
+        except ValueError:
+            pass
+    raise JetError(
+        explain(
+            f"labels of type {labels.type} for {len(jets)} entries nested {expected} deep",
+            "one label a jet, in the jets' own structure",
+            "keep the label beside the jets: jets['label'] = ...; labels='label'",
+        )
+    )
+
+
+def _whole(labels: ak.Array, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    missing = ak.to_numpy(ak.is_none(labels))
+    if missing.any():
+        raise _refused(missing, labels, "is missing", n_classes)
+    try:
+        values = np.asarray(ak.to_numpy(ak.drop_none(labels)))
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise JetError(
+            explain(f"labels of type {labels.type}", f"whole numbers 0 to {n_classes - 1}", "number the classes")
+        ) from error
+    bad = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= 0) & (numbers < n_classes))
+    if bad.any():
+        raise _refused(bad, labels, f"is {values[int(np.argmax(bad))]}", n_classes)
+    return numbers.astype(np.int64)
+
+
+def _refused(bad: np.ndarray[Any, Any], labels: ak.Array, what: str, n_classes: int) -> JetError:
+    return JetError(
+        explain(
+            f"the label of jet {int(np.argmax(bad))} {what} ({int(bad.sum())} such of {len(labels)})",
+            f"whole numbers 0 to {n_classes - 1}",
+            "drop such jets, e.g. jets[jets.label >= 0], or build the model with more classes",
+        )
+    )
+
+
+def _rounded(value: float, direction: Any) -> float:
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(value)) - 2)
+    return float(f"{direction(value / step) * step:.12g}")
