@@ -242,6 +242,14 @@ class Tagger:
                     "save it first: tagger.save('my-tagger/')",
                 )
             )
+        if content_hash(self.model, self.card) != self.card.content_hash:
+            raise TaggerError(
+                explain(
+                    f"tagger {self.name!r} has changed since it was saved to {self.path}",
+                    "the tagger on disk: other processes load it from there",
+                    "save it again, in float32 or float64 as it is to be used",
+                )
+            )
         return _restore, (str(self.path), self.content_hash, self.model.device.type)
 
 
@@ -314,7 +322,7 @@ def content_hash(model: JetModel, card: Card) -> str:
     fixed = card.model_dump(mode="json", include={"architecture", "options", "classes", "signal", "contract"})
     digest.update(json.dumps(fixed, sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

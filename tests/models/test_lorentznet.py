@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets
+from coffea_equitag.invariants import gram
+from coffea_equitag.models.lorentznet import BEAMS
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_lorentz_invariant,
+    assert_permutation_invariant,
+    boost,
+    transform,
+)
+
+
+def build(**options):
+    """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
+    torch.manual_seed(3)
+    model = eqt.models.build("lorentznet", **({"hidden": 16, "n_layers": 3} | options))
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.5, 0.5)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0)
+    for block in model.blocks:
+        if block.phi_x is not None:
+            block.phi_x[2].weight.data *= 1000
+    return model.eval()
+
+
+def run(model):
+    def function(jets, beams=None):
+        keywords = {} if beams is None else {"beams": torch.from_numpy(np.asarray(beams))}
+        with torch.no_grad():
+            return model(jets, **keywords)
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"), [({}, 224_072), ({"n_scalar": 8, "beams": False, "pid": True, "c_weight": 1e-3}, 227_096)]
+)
+def test_published_sizes(options, parameters):
+    assert eqt.models.build("lorentznet", **options).num_parameters() == parameters
+
+
+@pytest.mark.parametrize("beams", [False, True])
+def test_lorentz_invariance_in_single_precision(random_jets, beams):
+    jets = random_jets([20, 1, 7, 35, 2])
+    assert_lorentz_invariant(run(build(beams=beams)), jets, tolerance=1e-6, references=BEAMS if beams else None)
+
+
+def test_double_precision_is_tighter(random_jets):
+    jets = random_jets([12, 5])
+    assert_lorentz_invariant(run(build(beams=False).double()), jets, gammas=(1, 2, 10), tolerance=1e-11)
+
+
+def test_beams_break_what_they_should(random_jets):
+    jets, function = random_jets([20, 7]), run(build(beams=True))
+    reference = function(jets)
+    for axis, same in (((0, 0, 1), False), ((1, 0, 0), False)):
+        moved = function(transform(jets, boost(2.0, axis)))
+        assert torch.allclose(moved, reference, atol=1e-5) is same
+
+
+def test_clamp_breaks_the_symmetry(random_jets):
+    jets = random_jets([20, 7])
+    with pytest.raises(AssertionError, match="Lorentz symmetry: outputs moved by"):
+        assert_lorentz_invariant(run(build(beams=False, clamp=0.1)), jets, gammas=(10,))
+
+
+@pytest.mark.parametrize("options", [{}, {"beams": False}, {"clamp": 100.0}, {"pid": True, "beams": False}])
+def test_permutations_and_batches(random_jets, options):
+    jets = random_jets([20, 1, 0, 7, 35, 2, 7])
+    assert_permutation_invariant(run(build(**options)), jets)
+    assert_batch_independent(run(build(**options)), jets)
+    assert_batch_independent(run(build(**options).double()), jets, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("beams", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_empty_and_single_constituents_are_finite_and_train(random_jets, beams, training):
+    model = build(beams=beams).train(training)
+    for counts in ([], [0], [1], [0, 1, 0, 3]):
+        logits = model(random_jets(counts))
+        assert logits.shape == (len(counts), 2)
+        assert torch.isfinite(logits).all()
+        logits.sum().backward()
+
+
+def test_every_parameter_has_a_gradient(random_jets):
+    model = build().train()
+    torch.nn.functional.cross_entropy(model(random_jets([5, 9, 4])), torch.tensor([0, 1, 1])).backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+    assert all(p.grad.abs().sum() > 0 for name, p in model.named_parameters() if "phi_e.0" in name)
+
+
+def test_identification_enters_its_own_column(random_jets):
+    model = build(pid=True, beams=True)
+    jets = RaggedJets.from_awkward(random_jets([6]), model.fields)
+    nodes = jets.prepend(jets.p4.new_tensor(BEAMS), jets.p4.new_ones(2))
+    scalars = model.scalars(nodes)
+    assert scalars.shape == (8, 9)
+    assert torch.allclose(scalars[:2, 8], torch.log(torch.tensor(2.0)))
+    charged = jets.columns["pdgId"] == 211
+    assert torch.allclose(scalars[2:, 4], torch.where(charged, torch.log1p(jets.mass), 0).float())
+    with pytest.raises(eqt.JetError, match="without 'pdgId'"):
+        model(ak.zip({"constituents": random_jets([3]).constituents[["pt", "eta", "phi", "mass"]]}, depth_limit=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_scalar": 1}, "at least 2 scalars"),
+        ({"n_layers": 0}, "positive numbers"),
+        ({"colour": 3}, "no option 'colour'"),
+    ],
+)
+def test_wrong_options(options, words):
+    with pytest.raises(eqt.TaggerError, match=words):
+        eqt.models.build("lorentznet", **options)
+
+
+def test_unknown_model():
+    with pytest.raises(eqt.TaggerError, match="no model 'transformer'"):
+        eqt.models.build("transformer")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path of LorentzNet is not run here")
+def test_gpu_agrees_with_cpu(random_jets):
+    jets, model = random_jets([20, 1, 0, 7, 35]), build().double()
+    expected = run(model)(jets)
+    torch.testing.assert_close(run(model.cuda())(jets).cpu(), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def fixture(shared_data):
+    with np.load(shared_data / "parity" / "lorentznet_top.npz") as arrays:
+        return dict(arrays)
+
+
+class TestOfficial:
+    """The official code's outputs, with its published checkpoint."""
+
+    def model(self, shared_data, **options):
+        path = shared_data / "parity" / "lorentznet_top_official.pt"
+        return eqt.convert.official("lorentznet", path, n_scalar=2, **options).model.double()
+
+    @pytest.mark.parametrize(
+        ("key", "clamp", "prefix"),
+        [("logits_f64", 100.0, ""), ("logits_f64_noclamp", None, ""), ("massive_logits_f64", 100.0, "massive_")],
+    )
+    def test_network(self, shared_data, fixture, key, clamp, prefix):
+        jets = RaggedJets.from_momenta(
+            torch.from_numpy(fixture[f"{prefix}p4"]), torch.from_numpy(fixture["offsets"])
+        )
+        nodes = jets.prepend(torch.from_numpy(fixture["beams"]), torch.ones(2, dtype=torch.float64))
+        metric = nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
+        naive = torch.cat([
+            (part.p4 @ (part.p4 * metric).T).flatten() for part in (nodes.slice(j, j + 1) for j in range(32))
+        ])
+        scalars = torch.from_numpy(fixture[f"{prefix}scalars_f64"])
+        with torch.no_grad():
+            logits = self.model(shared_data, clamp=clamp).network(nodes.p4, scalars, nodes.offsets, naive)
+        assert deviation(logits, fixture[key]) <= 1e-8
+
+    @pytest.mark.parametrize(
+        ("key", "clamp", "prefix", "tolerance"),
+        [
+            ("logits_f64", 100.0, "", 5e-4),
+            ("logits_f64_noclamp", None, "", 5e-4),
+            ("massive_logits_f64", 100.0, "massive_", 1e-6),
+        ],
+    )
+    @pytest.mark.parametrize("mass_noise", [False, True])
+    def test_from_jets(self, shared_data, fixture, key, clamp, prefix, tolerance, mass_noise):
+        p4 = torch.from_numpy(fixture[f"{prefix}p4"])
+        jets = RaggedJets.from_momenta(p4, torch.from_numpy(fixture["offsets"]))
+        model = self.model(shared_data, clamp=clamp, mass_noise=mass_noise)
+        with torch.no_grad():
+            assert deviation(model(jets), fixture[key]) <= tolerance
+            assert deviation(model.float()(jets), fixture[key]) <= 1e-3
+
+    def test_first_products_are_those_of_the_paper(self, shared_data, fixture):
+        jets = RaggedJets.from_momenta(torch.from_numpy(fixture["massive_p4"]), torch.from_numpy(fixture["offsets"]))
+        p, metric = jets.slice(3, 4).p4, jets.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
+        torch.testing.assert_close(gram(jets.slice(3, 4)).view(len(p), -1), p @ (p * metric).T, rtol=1e-8, atol=1e-8)
+
+    def test_real_jets(self, shared_data):
+        from sklearn.metrics import roc_auc_score
+
+        columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")
+        names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
+        jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
+        tagger = eqt.convert.official(
+            "lorentznet", shared_data / "parity" / "lorentznet_top_official.pt", n_scalar=2, clamp=100.0
+        )
+        scores, labels = ak.to_numpy(tagger(jets)), ak.to_numpy(columns.label)
+        assert ((scores > 0.5) == labels).mean() >= 0.94
+        assert roc_auc_score(labels, scores) >= 0.985
+
+
+def deviation(found, expected):
+    return float(np.abs(found.numpy() - expected).max() / np.sqrt(np.mean(expected**2)))

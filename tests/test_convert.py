@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+import coffea_equitag as eqt
+
+SMALL = {"n_scalar": 2, "hidden": 6, "n_layers": 2}
+
+
+@pytest.fixture
+def state():
+    """A checkpoint with the official code's names."""
+    model = eqt.models.build("lorentznet", **SMALL)
+    rename = {"blocks": "LGEBs", "head": "graph_dec"}
+    return {
+        "module." + ".".join([rename.get(name.split(".")[0], name.split(".")[0]), *name.split(".")[1:]]): value
+        for name, value in model.state_dict().items()
+    }
+
+
+def test_names_are_translated(state, tmp_path, random_jets):
+    torch.save({"state_dict": state}, tmp_path / "best.pt")
+    tagger = eqt.convert.official("lorentznet", tmp_path / "best.pt", clamp=100.0, **SMALL)
+    assert tagger.card.options["clamp"] == 100.0
+    assert tagger.classes == ("background", "signal")
+    assert torch.equal(tagger.model.embedding.weight, state["module.embedding.weight"])
+    assert len(tagger(random_jets([3, 0]))) == 2
+
+
+def test_partial_checkpoint(state):
+    del state["module.embedding.bias"]
+    with pytest.raises(eqt.CheckpointError, match=r"1 missing \(embedding.bias\)"):
+        eqt.convert.official("lorentznet", state, **SMALL)
+
+
+def test_wrong_shape_and_left_over(state):
+    with pytest.raises(eqt.CheckpointError, match="of another shape") as caught:
+        eqt.convert.official("lorentznet", state | {"module.extra": torch.zeros(1)}, **(SMALL | {"hidden": 7}))
+    assert "left over (extra)" in str(caught.value)
+
+
+def test_file_that_would_run_code(tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return print, ("code ran",)
+
+    (tmp_path / "bad.pt").write_bytes(pickle.dumps({"a": Malicious()}, protocol=2))
+    with pytest.raises(eqt.CheckpointError, match="not a file of plain weights"):
+        eqt.convert.official("lorentznet", tmp_path / "bad.pt")
+
+
+@pytest.mark.parametrize("wrong", [{}, {"a": 3}, {"a": {"b": torch.zeros(1)}}])
+def test_no_state_dict(wrong):
+    with pytest.raises(eqt.CheckpointError, match="does not map names to tensors"):
+        eqt.convert.official("lorentznet", wrong)
+
+
+def test_missing_file_and_unknown_kind(tmp_path):
+    with pytest.raises(eqt.CheckpointError, match="no file"):
+        eqt.convert.official("lorentznet", tmp_path / "none.pt")
+    with pytest.raises(eqt.CheckpointError, match="no converter for 'part'"):
+        eqt.convert.official("part", {})

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag.tagger import load_count
+
+
+@pytest.fixture
+def tagger():
+    torch.manual_seed(1)
+    model = eqt.models.build("lorentznet", hidden=8, n_layers=2)
+    return eqt.Tagger.from_model(model, name="small", classes=("qcd", "top"))
+
+
+@pytest.fixture
+def jets(random_jets):
+    return ak.unflatten(random_jets([5, 0, 12, 3, 1]), [2, 0, 3])
+
+
+def test_scores_have_the_jets_structure(tagger, jets):
+    scores = tagger(jets)
+    assert ak.num(scores).tolist() == [2, 0, 3]
+    assert str(scores.type) == "3 * var * float32"
+    assert ak.all((scores > 0) & (scores < 1), axis=None)
+
+
+def test_missing_jets_stay_missing(tagger, jets):
+    masked = ak.mask(jets, ak.num(jets.constituents, axis=2) > 2)
+    scores = tagger(masked)
+    assert ak.is_none(scores, axis=1).tolist() == ak.is_none(masked, axis=1).tolist()
+    np.testing.assert_allclose(ak.flatten(ak.drop_none(scores)), ak.flatten(tagger(jets))[[0, 2, 3]], rtol=1e-6)
+
+
+def test_score_is_the_signals_softmax(tagger, jets):
+    with torch.no_grad():
+        expected = torch.softmax(tagger.model(jets).double(), 1)[:, 1]
+    np.testing.assert_allclose(ak.flatten(tagger(jets)), expected, rtol=1e-6)
+    tagger.card = tagger.card.model_copy(update={"signal": "qcd"})
+    np.testing.assert_allclose(ak.flatten(tagger(jets)), 1 - expected, rtol=1e-5)
+
+
+def test_more_classes_give_a_record(jets):
+    tagger = eqt.Tagger.from_model(
+        eqt.models.build("pfn", n_classes=3, phi=(4,), f=(4,)), name="three", classes=("b", "c", "light")
+    )
+    scores = tagger(jets)
+    assert scores.fields == ["b", "c", "light"]
+    np.testing.assert_allclose(ak.flatten(scores.b + scores.c + scores.light), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("budget", [1, 50, 10**6])
+def test_scores_do_not_depend_on_the_budget(tagger, jets, budget):
+    np.testing.assert_allclose(
+        ak.flatten(tagger(jets, pair_budget=budget)), ak.flatten(tagger(jets)), rtol=1e-6
+    )
+
+
+def test_no_jets(tagger, jets):
+    assert tagger(jets[:0]).tolist() == []
+    assert tagger(jets[1:2]).tolist() == [[]]
+
+
+def test_save_and_load(tagger, jets, tmp_path):
+    tagger.save(tmp_path / "t")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t"]
+    again = eqt.load(tmp_path / "t", device="cpu")
+    assert again.card == tagger.card
+    assert again.content_hash == tagger.content_hash
+    assert ak.array_equal(again(jets), tagger(jets))
+    with pytest.raises(eqt.TaggerError, match="exists already"):
+        tagger.save(tmp_path / "t")
+    tagger.save(tmp_path / "t", overwrite=True)
+
+
+def test_save_never_replaces_something_else(tagger, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(eqt.TaggerError, match="is no tagger"):
+        tagger.save(tmp_path / "thesis", overwrite=True)
+
+
+def test_failed_save_leaves_nothing(tagger, tmp_path, monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        tagger.save(tmp_path / "t")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pickle_is_a_path_and_a_hash_and_loads_once(tagger, jets, tmp_path):
+    tagger.save(tmp_path / "t")
+    pickled = pickle.dumps(tagger)
+    assert len(pickled) < 1000
+    before = load_count()
+    copies = [pickle.loads(pickled) for _ in range(5)]
+    assert load_count() == before + 1
+    assert all(copy is copies[0] for copy in copies)
+    assert ak.array_equal(copies[0](jets), tagger(jets))
+    assert eqt.load(tmp_path / "t", device="cpu", shared=True) is copies[0]
+    assert load_count() == before + 1
+
+
+def test_a_tagger_in_memory_does_not_pickle(tagger):
+    with pytest.raises(eqt.TaggerError, match="only in memory"):
+        pickle.dumps(tagger)
+
+
+def test_replaced_tagger_is_noticed(tagger, tmp_path):
+    with torch.no_grad():
+        tagger.model.embedding.weight += 1  # weights that no other test has loaded
+    tagger.save(tmp_path / "t")
+    pickled = pickle.dumps(tagger)
+    with torch.no_grad():
+        tagger.model.embedding.weight += 1
+    with pytest.raises(eqt.TaggerError, match="changed since it was saved"):
+        pickle.dumps(tagger)
+    tagger.save(tmp_path / "t", overwrite=True)
+    with pytest.raises(eqt.TaggerError, match="it was replaced meanwhile"):
+        pickle.loads(pickled)
+
+
+def test_damaged_weights_and_cards(tagger, tmp_path):
+    tagger.save(tmp_path / "t")
+    card = tmp_path / "t" / "card.json"
+    text = card.read_text()
+    card.write_text(json.dumps(json.loads(text) | {"signal": "qcd"}))
+    with pytest.raises(eqt.CheckpointError, match="do not belong together"):
+        eqt.load(tmp_path / "t")
+    card.write_text(json.dumps(json.loads(text) | {"colour": "red"}))
+    with pytest.raises(eqt.TaggerError, match="not a valid card"):
+        eqt.load(tmp_path / "t")
+    card.write_text(text)
+    weights = tmp_path / "t" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(eqt.CheckpointError, match="cut short"):
+        eqt.load(tmp_path / "t")
+
+
+def test_no_tagger_there(tmp_path):
+    with pytest.raises(eqt.TaggerError, match="no such folder"):
+        eqt.load(tmp_path / "nothing")
+    with pytest.raises(eqt.TaggerError, match=r"without card\.json"):
+        eqt.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ("a",)}, "1 classes"),
+        ({"classes": ("a", "b", "c")}, "3 classes"),
+    ],
+)
+def test_classes_must_match_the_logits(changes, words):
+    model = eqt.models.build("pfn", phi=(4,), f=(4,))
+    with pytest.raises((eqt.TaggerError, ValueError), match="classes"):
+        eqt.Tagger.from_model(model, name="x", **changes)
+    assert words
+
+
+def test_range_warning_comes_once_and_suspects_mev(tagger, random_jets):
+    contract = tagger.card.contract.model_copy(update={"pt_range": (50.0, 1000.0)})
+    tagger.card = tagger.card.model_copy(update={"contract": contract})
+    jets = random_jets([20, 30, 25])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tagger(jets)
+    momenta = jets.constituents
+    scaled = ak.zip({"pt": momenta.pt * 1000, "eta": momenta.eta, "phi": momenta.phi, "mass": momenta.mass * 1000})
+    mev = eqt.make_jets(scaled)
+    with pytest.warns(eqt.JetRangeWarning, match="look like MeV"):
+        tagger(mev)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tagger(mev)
+
+
+def test_range_warning_on_other_jets(tagger, random_jets):
+    contract = tagger.card.contract.model_copy(update={"pt_range": (550.0, 650.0)})
+    tagger.card = tagger.card.model_copy(update={"contract": contract})
+    with pytest.warns(eqt.JetRangeWarning, match="3 of 3 jets"):
+        tagger(random_jets([3, 3, 3]))
+
+
+def test_memory_shortage_on_the_gpu_halves_the_batch(tagger, jets, monkeypatch):
+    expected = tagger(jets)
+    forward = type(tagger.model).forward
+
+    def short(self, batch, **keywords):
+        if batch.num_jets > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return forward(self, batch, **keywords)
+
+    monkeypatch.setattr(type(tagger.model), "forward", short)
+    np.testing.assert_allclose(ak.flatten(tagger(jets)), ak.flatten(expected), rtol=1e-6)
