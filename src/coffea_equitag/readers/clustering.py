@@ -12,6 +12,7 @@ import vector
 
 from ..errors import JetError, explain
 from ..jets import coordinates_of
+from .flat import is_particle
 
 __all__ = ["ALGORITHMS", "cluster"]
 
@@ -64,7 +65,7 @@ def cluster(
     particles = ak.drop_none(particles, axis=0)  # nothing is missing there: this undoes the option type
     momenta = {name: ak.values_astype(particles[field], np.float64) for name, field in names.items()}
     _check_finite(momenta)
-    present = np.logical_or.reduce([momenta[name] != 0 for name in momenta if name not in ("eta", "phi")])
+    present = is_particle(momenta)
     particles, momenta = particles[present], {name: column[present] for name, column in momenta.items()}
 
     behavior = vector.backends.awkward.behavior

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import JetError, explain
 from ..jets import coordinates_of, make_jets
 
-__all__ = ["PREFIX", "from_flat", "is_flat"]
+__all__ = ["PREFIX", "from_flat", "is_flat", "is_particle"]
 
 #: What the columns of constituents begin with.
 PREFIX = "part_"
@@ -44,28 +44,10 @@ _FLAGS = {
 
 #: Names vector reads as coordinates: beside a complete set, further ones would contradict or duplicate it.
 _COORDINATE_NAMES = frozenset(
-    [
-        "px",
-        "py",
-        "pz",
-        "pt",
-        "p",
-        "eta",
-        "theta",
-        "phi",
-        "mass",
-        "m",
-        "M",
-        "tau",
-        "E",
-        "energy",
-        "e",
-        "x",
-        "y",
-        "z",
-        "t",
-        "rho",
-    ]
+    {
+        *("px", "py", "pz", "x", "y", "z", "p", "pt", "rho", "eta", "theta", "phi"),
+        *("mass", "m", "M", "tau", "E", "energy", "e", "t"),
+    }
 )
 
 
@@ -118,7 +100,7 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
     if "pdgId" not in extras and "charge" in extras and all(flag in extras for flag in _FLAGS):
         extras["pdgId"] = _pdg_id(extras)
     momenta = {coordinate: parts[field] for coordinate, field in names.items()}
-    present = _is_particle(momenta)
+    present = is_particle(momenta)
     constituents = ak.zip({name: column[present] for name, column in {**momenta, **extras}.items()})
     return make_jets(constituents, **_jet_fields(columns, source))
 
@@ -172,8 +154,8 @@ def _pdg_id(columns: Mapping[str, ak.Array]) -> ak.Array:
     return ak.values_astype(values, np.int32)
 
 
-def _is_particle(momenta: Mapping[str, ak.Array]) -> ak.Array:
-    """Not padding: some component of the four-momentum differs from 0 (of pt and mass, where given so)."""
+def is_particle(momenta: Mapping[str, ak.Array]) -> ak.Array:
+    """Tell particles from padding: px, py, pz, pt, mass or E, whichever are given, differ from 0."""
     present: Any = False
     for name, column in momenta.items():
         if name not in ("eta", "phi"):

@@ -81,13 +81,9 @@ def _nano_events(events: Any, names: list[str], collection: str, start: int, sto
             whole = events[name].array(**limits)
             records[name] = whole[fields]
             continue
-        branches = {field: events[f"{name}_{field}"] for field in fields}
+        read = {field: _titled(events[f"{name}_{field}"], limits) for field in fields}
         records[name] = ak.zip(
-            {
-                field: ak.with_parameter(branch.array(**limits), "__doc__", _title(branch))
-                for field, branch in branches.items()
-            },
-            depth_limit=2,
+            {field: column for field, column in read.items() if column.ndim > 1}, depth_limit=2
         )
     return ak.zip(records, depth_limit=1)
 
@@ -100,8 +96,15 @@ def _members(branch: Any) -> list[str]:
     return list(dict.fromkeys(parts[-1] for parts in inner if parts[-1] not in ("_0", "")))
 
 
-def _title(branch: Any) -> str:
-    return str(getattr(branch, "title", None) or getattr(branch, "description", "") or "")
+def _titled(branch: Any, limits: dict[str, Any]) -> ak.Array:
+    """Read a branch and keep its title on its numbers, where NanoEvents has it too."""
+    title = getattr(branch, "title", None) or getattr(branch, "description", None) or ""
+    column = branch.array(**limits)
+    if column.ndim == 1:
+        return column
+    layout = ak.to_layout(column).to_ListOffsetArray64(True)
+    content = layout.content.copy(parameters={"__doc__": str(title)})
+    return ak.Array(layout.copy(content=content))
 
 
 def _first(names: list[str]) -> str:
