@@ -134,9 +134,7 @@ def test_no_jets_and_empty_jets(depth, random_jets):
 def test_virtual_and_sliced_arrays_give_the_same(random_jets):
     jets = ak.unflatten(random_jets([4, 0, 2, 7, 1]), [3, 0, 2])
     form, length, buffers = ak.to_buffers(jets)
-    virtual = ak.from_buffers(
-        form, length, {k: (lambda v=v: v) for k, v in buffers.items()}, behavior=jets.behavior
-    )
+    virtual = ak.from_buffers(form, length, {k: (lambda v=v: v) for k, v in buffers.items()}, behavior=jets.behavior)
     expected = flatten(jets)
     flat = flatten(virtual)
     np.testing.assert_array_equal(flat.momenta.p4, expected.momenta.p4)

@@ -14,7 +14,9 @@ component = st.floats(-1e4, 1e4, allow_subnormal=False).filter(lambda v: abs(v) 
 @given(component, component, component, st.floats(0, 100).filter(lambda m: m == 0 or m > 1e-3))
 def test_derived_mass_is_exact_for_the_numbers_given(x, y, z, mass):
     energy = float(np.sqrt(x * x + y * y + z * z + mass * mass))
-    found = four_momenta({"px": np.array([x]), "py": np.array([y]), "pz": np.array([z]), "E": np.array([energy])}, str, "x")
+    found = four_momenta(
+        {"px": np.array([x]), "py": np.array([y]), "pz": np.array([z]), "E": np.array([energy])}, str, "x"
+    )
     exact = Fraction(energy) ** 2 - Fraction(x) ** 2 - Fraction(y) ** 2 - Fraction(z) ** 2
     if exact < 4 * Fraction(np.finfo(float).eps) * Fraction(energy) ** 2:
         assert found.mass[0] == 0
@@ -32,7 +34,12 @@ def test_massless_in_single_precision_stays_massless():
 
 def test_polar_and_cartesian_agree():
     rng = np.random.default_rng(0)
-    pt, eta, phi, mass = rng.uniform(1, 100, 50), rng.normal(0, 2, 50), rng.uniform(-3, 3, 50), rng.uniform(0, 1, 50)
+    pt, eta, phi, mass = (
+        rng.uniform(1, 100, 50),
+        rng.normal(0, 2, 50),
+        rng.uniform(-3, 3, 50),
+        rng.uniform(0, 1, 50),
+    )
     polar = four_momenta({"pt": pt, "eta": eta, "phi": phi, "mass": mass}, str, "x")
     _, x, y, z = polar.p4.T
     cartesian = four_momenta({"px": x, "py": y, "pz": z, "mass": mass}, str, "x")

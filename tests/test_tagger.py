@@ -58,9 +58,7 @@ def test_more_classes_give_a_record(jets):
 
 @pytest.mark.parametrize("budget", [1, 50, 10**6])
 def test_scores_do_not_depend_on_the_budget(tagger, jets, budget):
-    np.testing.assert_allclose(
-        ak.flatten(tagger(jets, pair_budget=budget)), ak.flatten(tagger(jets)), rtol=1e-6
-    )
+    np.testing.assert_allclose(ak.flatten(tagger(jets, pair_budget=budget)), ak.flatten(tagger(jets)), rtol=1e-6)
 
 
 def test_no_jets(tagger, jets):

@@ -52,7 +52,7 @@ class Card(_Strict):
     options: dict[str, Any] = Field(description="Options of the model.")
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits.", min_length=2)
     signal: str = Field(description="The class whose probability is the score of a two-class tagger.")
-    contract: InputContract = Field(default_factory=InputContract)
+    contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))
     training: TrainingRecord | None = None
     metrics: dict[str, float] = Field(default_factory=dict, description="Measured on the validation jets.")
     citation: str | None = Field(None, description="Paper to cite.")

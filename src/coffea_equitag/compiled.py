@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numba
@@ -67,6 +68,6 @@ def over_jets(
     key = (os.getpid(), threads)
     if key not in _pools:
         _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="equitag")
-    ranges = [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    ranges = [(a, b) for a, b in pairwise(edges) if b > a]
     for done in [_pools[key].submit(function, a, b) for a, b in ranges]:
         done.result()

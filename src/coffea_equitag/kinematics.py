@@ -110,7 +110,11 @@ def _squared_masses(e: _Array, x: _Array, y: _Array, z: _Array, out: _Array) -> 
 
 
 def _refuse(
-    bad: np.ndarray[Any, Any], values: np.ndarray[Any, Any], name: str, locate: Callable[[int], str], what: str
+    bad: np.ndarray[Any, Any],
+    values: np.ndarray[Any, Any],
+    name: str,
+    locate: Callable[[int], str],
+    what: str,
 ) -> None:
     if not bad.any():
         return

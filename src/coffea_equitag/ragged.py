@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -65,7 +66,12 @@ class RaggedJets:
 
     @classmethod
     def from_momenta(
-        cls, p4: Tensor, offsets: Tensor, *, mass: Tensor | None = None, columns: Mapping[str, Tensor] | None = None
+        cls,
+        p4: Tensor,
+        offsets: Tensor,
+        *,
+        mass: Tensor | None = None,
+        columns: Mapping[str, Tensor] | None = None,
     ) -> RaggedJets:
         """Build a batch from Cartesian four-momenta.
 
@@ -213,7 +219,7 @@ def ragged_and_nesting(jets: ak.Array, fields: Iterable[str] = ()) -> tuple[Ragg
     return ragged, flat.nesting
 
 
-def _tensor(values: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
     # Awkward's buffers may be read-only, which torch warns of, and of the other byte order in ROOT files.
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))

@@ -172,9 +172,7 @@ class Tagger:
         # outside the handler, so that the failed attempt's memory is free again
         torch.cuda.empty_cache()
         half = batch.num_jets // 2
-        return torch.cat(
-            [self._logits(batch.slice(0, half)), self._logits(batch.slice(half, batch.num_jets))]
-        )
+        return torch.cat([self._logits(batch.slice(0, half)), self._logits(batch.slice(half, batch.num_jets))])
 
     def _check_range(self, jets: RaggedJets) -> None:
         bounds = self.card.contract.pt_range
@@ -253,9 +251,7 @@ class Tagger:
         return _restore, (str(self.path), self.content_hash, self.model.device.type)
 
 
-def load(
-    source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False
-) -> Tagger:
+def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
     """Load a tagger from a folder or, by its name, from the zoo. Nothing is unpickled.
 
     Parameters
@@ -279,7 +275,11 @@ def load(
         card = Card.model_validate_json((path / CARD).read_bytes())
     except pydantic.ValidationError as error:
         raise TaggerError(
-            explain(f"{path / CARD} is not a valid card: {error}", "a card of this version", "save the tagger anew")
+            explain(
+                f"{path / CARD} is not a valid card: {error}",
+                "a card of this version",
+                "save the tagger anew",
+            )
         ) from error
     key = (card.content_hash or "", device)
     if shared and key in _shared:

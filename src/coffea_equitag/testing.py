@@ -29,7 +29,7 @@ __all__ = [
 _Real = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
-def boost(gamma: float, axis: Sequence[float]) -> _Real:
+def boost(gamma: float, axis: Sequence[float] | _Real) -> _Real:
     """Matrix (4, 4) of a boost by γ along an axis, on (E, px, py, pz), in extended precision."""
     g = np.longdouble(gamma)
     n = _unit(axis)
@@ -41,7 +41,7 @@ def boost(gamma: float, axis: Sequence[float]) -> _Real:
     return matrix
 
 
-def rotation(angle: float, axis: Sequence[float]) -> _Real:
+def rotation(angle: float, axis: Sequence[float] | _Real) -> _Real:
     """Matrix (4, 4) of a rotation by an angle about an axis, on (E, px, py, pz), in extended precision."""
     n, a = _unit(axis), np.longdouble(angle)
     cross = np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]], dtype=np.longdouble)
@@ -90,9 +90,7 @@ def transform(jets: ak.Array, matrix: _Real) -> ak.Array:
         columns["ip"] = ak.zip({k: turned[:, i] for i, k in enumerate("xyz")}, with_name="Vector3D")
     new = ak.unflatten(ak.zip(columns, depth_limit=1, with_name="Momentum4D"), np.diff(flat.offsets))
     fields = {k: jets[k] for k in jets.fields if k not in {"constituents", "pt", "eta", "phi", "mass"}}
-    return ak.zip(
-        {**fields, "constituents": flat.nesting.restore(new)}, depth_limit=jets.ndim, behavior=jets.behavior
-    )
+    return ak.zip({**fields, "constituents": flat.nesting.restore(new)}, depth_limit=jets.ndim, behavior=jets.behavior)
 
 
 def assert_lorentz_invariant(
@@ -132,14 +130,14 @@ def assert_lorentz_invariant(
     for gamma in gammas:
         for axis in axes:
             plain = boost(gamma, axis)
-            matrices += [plain, plain @ rotation(rng.uniform(0, 2 * np.pi), rng.normal(size=3))]
+            matrices += [plain, np.matmul(plain, rotation(rng.uniform(0, 2 * np.pi), rng.normal(size=3)))]
     return _assert_same(function, jets, matrices, tolerance, "Lorentz", references)
 
 
 def assert_so2_invariant(
     function: Callable[..., Any],
     jets: ak.Array,
-    axis: Sequence[float],
+    axis: Sequence[float] | _Real,
     *,
     tolerance: float = 1e-6,
     seed: int = 0,
@@ -231,9 +229,7 @@ def _assert_same(
 
 def _judge(worst: float, tolerance: float, what: str) -> float:
     if not worst <= tolerance:  # NaN fails
-        raise AssertionError(
-            f"{what} symmetry: outputs moved by {worst:.3g} of their rms, {tolerance:g} allowed"
-        )
+        raise AssertionError(f"{what} symmetry: outputs moved by {worst:.3g} of their rms, {tolerance:g} allowed")
     return worst
 
 
@@ -255,6 +251,6 @@ def _numbers(output: Any) -> _Real:
     return np.asarray(output, dtype=np.float64)
 
 
-def _unit(axis: Sequence[float]) -> _Real:
+def _unit(axis: Sequence[float] | _Real) -> _Real:
     n = np.asarray(axis, dtype=np.longdouble)
     return np.asarray(n / np.sqrt((n * n).sum()))

@@ -90,9 +90,7 @@ def test_threads_and_batches_give_the_same_bits(random_jets):
     single = pairwise_products(flat.momenta, flat.offsets, threads=1)
     np.testing.assert_array_equal(single, pairwise_products(flat.momenta, flat.offsets, threads=5))
     last = flat.offsets[-2]
-    alone = FourMomenta(
-        p4=flat.momenta.p4[last:], mass=flat.momenta.mass[last:], polar=flat.momenta.polar[last:]
-    )
+    alone = FourMomenta(p4=flat.momenta.p4[last:], mass=flat.momenta.mass[last:], polar=flat.momenta.polar[last:])
     np.testing.assert_array_equal(
         pairwise_products(alone, np.array([0, 130])), single[pair_offsets(flat.offsets)[-2] :]
     )

@@ -26,9 +26,10 @@ def test_lists_every_ordered_pair_once(counts):
     assert list(zip(pairs.receiver.tolist(), pairs.sender.tolist(), strict=True)) == expected
     assert pairs.place.tolist() == square
     assert pairs.diagonal.tolist() == diagonal
-    assert pairs.offsets.tolist() == boundaries(torch.tensor([n - 1 for n in counts for _ in range(n)] or [0])[
-        : sum(counts)
-    ]).tolist()
+    assert (
+        pairs.offsets.tolist()
+        == boundaries(torch.tensor([n - 1 for n in counts for _ in range(n)] or [0])[: sum(counts)]).tolist()
+    )
 
 
 @given(st.lists(st.integers(0, 5), max_size=6))

@@ -43,7 +43,8 @@ def run(model):
 
 
 @pytest.mark.parametrize(
-    ("options", "parameters"), [({}, 224_072), ({"n_scalar": 8, "beams": False, "pid": True, "c_weight": 1e-3}, 227_096)]
+    ("options", "parameters"),
+    [({}, 224_072), ({"n_scalar": 8, "beams": False, "pid": True, "c_weight": 1e-3}, 227_096)],
 )
 def test_published_sizes(options, parameters):
     assert eqt.models.build("lorentznet", **options).num_parameters() == parameters
@@ -153,17 +154,19 @@ class TestOfficial:
 
     @pytest.mark.parametrize(
         ("key", "clamp", "prefix"),
-        [("logits_f64", 100.0, ""), ("logits_f64_noclamp", None, ""), ("massive_logits_f64", 100.0, "massive_")],
+        [
+            ("logits_f64", 100.0, ""),
+            ("logits_f64_noclamp", None, ""),
+            ("massive_logits_f64", 100.0, "massive_"),
+        ],
     )
     def test_network(self, shared_data, fixture, key, clamp, prefix):
-        jets = RaggedJets.from_momenta(
-            torch.from_numpy(fixture[f"{prefix}p4"]), torch.from_numpy(fixture["offsets"])
-        )
+        jets = RaggedJets.from_momenta(torch.from_numpy(fixture[f"{prefix}p4"]), torch.from_numpy(fixture["offsets"]))
         nodes = jets.prepend(torch.from_numpy(fixture["beams"]), torch.ones(2, dtype=torch.float64))
         metric = nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
-        naive = torch.cat([
-            (part.p4 @ (part.p4 * metric).T).flatten() for part in (nodes.slice(j, j + 1) for j in range(32))
-        ])
+        naive = torch.cat(
+            [(part.p4 @ (part.p4 * metric).T).flatten() for part in (nodes.slice(j, j + 1) for j in range(32))]
+        )
         scalars = torch.from_numpy(fixture[f"{prefix}scalars_f64"])
         with torch.no_grad():
             logits = self.model(shared_data, clamp=clamp).network(nodes.p4, scalars, nodes.offsets, naive)

@@ -7,7 +7,11 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import kinematic_features
-from coffea_equitag.testing import assert_batch_independent, assert_permutation_invariant, assert_so2_invariant
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_permutation_invariant,
+    assert_so2_invariant,
+)
 
 
 def run(model):
@@ -51,9 +55,7 @@ def test_empty_jets_and_training(batch_norm, random_jets):
 def test_official(shared_data):
     with np.load(shared_data / "parity" / "particlenet_pfn.npz") as arrays:
         parity = dict(arrays)
-    states = torch.load(
-        shared_data / "parity" / "particlenet_pfn_official.pt", weights_only=True, map_location="cpu"
-    )
+    states = torch.load(shared_data / "parity" / "particlenet_pfn_official.pt", weights_only=True, map_location="cpu")
     model = eqt.convert.official("pfn", states["pfn_bn0"]).model.double()
     offsets, expected = torch.from_numpy(parity["offsets"]), parity["pfn_bn0__logits"]
     with torch.no_grad():

@@ -142,7 +142,9 @@ def _columns(momenta: Any) -> dict[str, Any]:
         return {"px": momenta.x, "py": momenta.y, "pz": momenta.z, **last}
     raise JetError(
         explain(
-            f"an object of type {type(momenta).__name__}", "four-momenta", "build them with vector.obj or vector.zip"
+            f"an object of type {type(momenta).__name__}",
+            "four-momenta",
+            "build them with vector.obj or vector.zip",
         )
     )
 
@@ -151,17 +153,10 @@ def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
     left = four_momenta(first, lambda row: f"row {row} of the first collection", "four-momentum")
     right = four_momenta(second, lambda row: f"row {row} of the second collection", "four-momentum")
     out = np.empty(len(left.mass))
-    both = left.polar is not None and right.polar is not None
-    none = np.empty((0, 3))
-    _fill_elementwise(
-        left.p4,
-        left.mass,
-        left.polar if both else none,
-        right.p4,
-        right.mass,
-        right.polar if both else none,
-        out,
-    )
+    left_polar, right_polar = left.polar, right.polar
+    if left_polar is None or right_polar is None:
+        left_polar = right_polar = np.empty((0, 3))
+    _fill_elementwise(left.p4, left.mass, left_polar, right.p4, right.mass, right_polar, out)
     return out
 
 
@@ -169,7 +164,8 @@ def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
 def _difference_of_products(a: float, b: float, c: float, d: float) -> float:  # pragma: no cover
     """a·b − c·d to an ulp and a half (Kahan)."""
     cd = c * d
-    return fma(a, b, -cd) + fma(-c, d, cd)
+    difference: float = fma(a, b, -cd) + fma(-c, d, cd)
+    return difference
 
 
 @njit
@@ -193,12 +189,19 @@ def _angular_polar(
     """P_i P_j (1 − cos θ) from (pT, η, φ)."""
     s = np.sinh(0.5 * (eta_a - eta_b))
     t = np.sin(0.5 * (phi_a - phi_b))
-    return 2.0 * pt_a * pt_b * (s * s + t * t)
+    product: float = 2.0 * pt_a * pt_b * (s * s + t * t)
+    return product
 
 
 @njit
 def _product(
-    energy_a: float, mass_a: float, size_a: float, energy_b: float, mass_b: float, size_b: float, angular: float
+    energy_a: float,
+    mass_a: float,
+    size_a: float,
+    energy_b: float,
+    mass_b: float,
+    size_b: float,
+    angular: float,
 ) -> float:  # pragma: no cover
     below = energy_a * energy_b + size_a * size_b
     if below == 0.0:

@@ -104,17 +104,19 @@ class LorentzBlock(nn.Module):
     def messages(self, h: Tensor, gram_Q: Tensor, pairs: Pairs) -> Tensor:
         """m_ij = φ_e σ(φ_m), shape (P, C)."""
         linear, norm, relu, *rest = self.phi_e
+        assert isinstance(linear, nn.Linear)
         c = h.shape[1]
         dot_P = gram_Q[pairs.place]
         square_N = gram_Q[pairs.diagonal]
         norm_P = square_N[pairs.receiver] + square_N[pairs.sender] - 2 * dot_P
         seen = torch.stack([psi(norm_P), psi(dot_P)], dim=1).to(h.dtype)
-        w_i, w_j, w_seen = linear.weight.split([c, c, 2], dim=1)
+        w_i, w_j, w_seen = torch.split(linear.weight, [c, c, 2], dim=1)
         z_PC = torch.addmm((h @ w_i.T)[pairs.receiver] + (h @ w_j.T)[pairs.sender], seen, w_seen.T)
         m_PC: Tensor = relu(norm(z_PC))
         for layer in rest:
             m_PC = layer(m_PC)
-        return m_PC * self.phi_m(m_PC)
+        gate_P1: Tensor = self.phi_m(m_PC)
+        return m_PC * gate_P1
 
     def move(self, state: LorentzState, weight_P: Tensor, pairs: Pairs) -> LorentzState:
         """x_i ← x_i + c mean_j (x_i − x_j) w_ij, on the Gram matrices (and on x where it is carried)."""

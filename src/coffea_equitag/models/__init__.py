@@ -37,7 +37,11 @@ def build(kind: str, **options: Any) -> JetModel:
     """
     if kind not in _MODELS:
         raise TaggerError(
-            explain(f"no model {kind!r}", f"one of {', '.join(names())}", "see `equitag models` for what each one is")
+            explain(
+                f"no model {kind!r}",
+                f"one of {', '.join(names())}",
+                "see `equitag models` for what each one is",
+            )
         )
     model = _MODELS[kind]
     known = [name for name in inspect.signature(model.__init__).parameters if name != "self"]

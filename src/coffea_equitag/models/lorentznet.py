@@ -108,7 +108,11 @@ class LorentzNet(JetModel):
             )
         if n_layers < 1 or hidden < 1:
             raise TaggerError(
-                explain(f"n_layers = {n_layers}, hidden = {hidden}", "positive numbers", "use 6 and 72 as in the paper")
+                explain(
+                    f"n_layers = {n_layers}, hidden = {hidden}",
+                    "positive numbers",
+                    "use 6 and 72 as in the paper",
+                )
             )
         self.extra_nodes = len(BEAMS) if beams else 0
         self.fields = ("pdgId",) if pid else ()

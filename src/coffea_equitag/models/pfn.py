@@ -11,7 +11,8 @@ their published configuration.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -53,17 +54,15 @@ class PFN(JetModel):
         widths = [7, *phi]
         self.input_norm = RowBatchNorm(7) if batch_norm else nn.Identity()
         self.phi = nn.Sequential()
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
-            self.phi.extend(
-                [nn.Linear(before, after), RowBatchNorm(after) if batch_norm else nn.Identity(), nn.ReLU()]
-            )
+        for before, after in pairwise(widths):
+            self.phi.extend([nn.Linear(before, after), RowBatchNorm(after) if batch_norm else nn.Identity(), nn.ReLU()])
         widths = [phi[-1], *f]
         self.f = nn.Sequential()
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             self.f.extend([nn.Linear(before, after), nn.ReLU()])
         self.f.append(nn.Linear(widths[-1], n_classes))
 
-    def logits(self, jets: RaggedJets) -> Tensor:
+    def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
         return self.network(kinematic_features(jets).to(self.dtype), jets.offsets)
 

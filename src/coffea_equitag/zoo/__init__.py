@@ -19,5 +19,7 @@ def names() -> tuple[str, ...]:
 def path(name: str) -> Path:
     """Folder of a tagger of the zoo; TaggerError if there is none of that name."""
     if name not in names():
-        raise TaggerError(explain(f"no tagger {name!r} in the zoo", f"one of {', '.join(names())}", "see equitag --help"))
+        raise TaggerError(
+            explain(f"no tagger {name!r} in the zoo", f"one of {', '.join(names())}", "see equitag --help")
+        )
     return _FOLDER / name
