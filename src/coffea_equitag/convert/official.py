@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import models
-from .errors import CheckpointError, explain
-from .tagger import Tagger
+from .. import models
+from ..errors import CheckpointError, explain
+from ..tagger import Tagger
+from . import lorentznet, pfn
+from .state_dict import StateDict
 
 __all__ = ["official"]
-
-StateDict = dict[str, Tensor]
 
 
 def official(
@@ -96,22 +95,8 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
     return {str(key).removeprefix("module."): value for key, value in found.items()}
 
 
-def _lorentznet(state: StateDict) -> StateDict:
-    return {re.sub(r"^LGEBs\.", "blocks.", re.sub(r"^graph_dec\.", "head.", k)): v for k, v in state.items()}
-
-
-def _pfn(state: StateDict) -> StateDict:
-    renamed = {}
-    for key, value in state.items():
-        # weaver keeps Φ as [convolution of width 1, normalisation, ReLU] blocks, F as [linear, ReLU] blocks
-        key = re.sub(r"^input_bn\.", "input_norm.", key)
-        key = re.sub(r"^phi\.(\d+)\.(\d+)\.", lambda m: f"phi.{3 * int(m[1]) + int(m[2])}.", key)
-        key = re.sub(r"^fc\.(\d+)\.(?:0\.)?", lambda m: f"f.{2 * int(m[1])}.", key)
-        renamed[key] = value.squeeze(-1) if key.startswith("phi.") and value.ndim == 3 else value
-    return renamed
-
-
-_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": _lorentznet, "pfn": _pfn}
+#: Kind -> translation of the official names into ours.
+_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": lorentznet.translate, "pfn": pfn.translate}
 
 #: Options that official checkpoints of a kind need unless the caller says otherwise.
 _DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}}

@@ -1,0 +1,5 @@
+"""Official checkpoints into taggers."""
+
+from .official import official
+
+__all__ = ["official"]

@@ -1,0 +1,7 @@
+"""Names and weights, as checkpoints hold them."""
+
+from torch import Tensor
+
+__all__ = ["StateDict"]
+
+StateDict = dict[str, Tensor]
