@@ -1,1 +1,13 @@
-"""placeholder"""
+"""Labelled jets and events of known truth, from Pythia 8 and fastjet.
+
+`simulate` gives flat jets, `simulate_events` whole events and `write_pfnano` their PFNano-like file; `RECIPES` names
+the samples. Particle level: no detector, no pile-up, underlying event on. Needs ``coffea-equitag[simulate]``.
+"""
+
+from __future__ import annotations
+
+from .pfnano import write_pfnano
+from .production import simulate, simulate_events
+from .recipes import RECIPES, Recipe
+
+__all__ = ["RECIPES", "Recipe", "simulate", "simulate_events", "write_pfnano"]

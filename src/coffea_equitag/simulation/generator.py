@@ -1,0 +1,85 @@
+"""Pythia 8 events as awkward arrays, a batch at a time."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from ..errors import EquitagError, explain
+
+__all__ = ["Generator", "pythia_module"]
+
+#: Pythia refuses seeds above this.
+MAX_SEED = 900_000_000
+
+#: Events a batch: a whole event record is about half a megabyte.
+BATCH = 100
+
+
+def pythia_module() -> Any:
+    """Import ``pythia8mc``.
+
+    Raises
+    ------
+    EquitagError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module("pythia8mc")
+    except ImportError as error:
+        raise EquitagError(
+            explain(
+                f"simulation needs pythia8mc, which cannot be imported ({error})",
+                "pythia8mc 8.312 or newer, below 8.318",
+                "pip install 'coffea-equitag[simulate]'",
+            )
+        ) from error
+
+
+class Generator:
+    """A Pythia run with its own random numbers.
+
+    Parameters
+    ----------
+    settings : iterable of str
+        Lines that Pythia's ``readString`` takes.
+    seed : int
+        Seed of the random numbers, 1 to 900 000 000.
+
+    Raises
+    ------
+    EquitagError
+        If Pythia is missing, or refuses a setting or the whole of them.
+    """
+
+    def __init__(self, settings: Iterable[str], seed: int) -> None:
+        self._pythia = pythia_module().Pythia("", False)
+        lines = ["Print:quiet = on", *settings, "Random:setSeed = on", f"Random:seed = {seed}"]
+        for line in lines:
+            if not self._pythia.readString(line):
+                raise EquitagError(explain(f"Pythia refuses {line!r}", "a Pythia 8 setting", "see pythia.org's manual"))
+        if not self._pythia.init():
+            raise EquitagError(
+                explain("Pythia did not start", "settings that agree", f"look at {lines} and Pythia's output")
+            )
+
+    def batches(self, size: int = BATCH) -> Iterator[ak.Array]:
+        """Yield batches of events without end.
+
+        Yields
+        ------
+        ak.Array
+            ``[event]`` records of ``prt`` (``[event][particle]``: id, status, mother1, p, m, ...; GeV) and ``info``.
+        """
+        while True:
+            yield self._pythia.nextBatch(size)
+
+    def charges(self, pdg_ids: ak.Array) -> ak.Array:
+        """Electric charge, in units of e, of every PDG code."""
+        codes, inverse = np.unique(ak.to_numpy(ak.flatten(pdg_ids)), return_inverse=True)
+        table = np.array([round(self._pythia.particleData.charge(int(code))) for code in codes], np.int32)
+        return ak.unflatten(table[inverse], ak.num(pdg_ids))

@@ -1,0 +1,137 @@
+"""Jets and events by recipe: reproducible, independent of the workers, physical."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+pytest.importorskip("pythia8mc")
+
+from coffea_equitag.errors import EquitagError, JetError
+from coffea_equitag.jets import validate
+from coffea_equitag.simulation import RECIPES, generator, production, simulate, simulate_events
+
+
+@pytest.fixture(scope="module")
+def jets():
+    return simulate("top", 41, seed=3)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return simulate_events("top", 21, seed=3)
+
+
+def test_jets_are_canonical(jets):
+    assert validate(jets, require=("charge", "pdgId")) is not None
+    assert jets.constituents.fields == ["pt", "eta", "phi", "mass", "charge", "pdgId"]
+    assert len(jets) == 41
+
+
+def test_classes_are_balanced_and_shuffled(jets):
+    labels = ak.to_numpy(jets.label)
+    assert labels.sum() == 21
+    assert np.count_nonzero(np.diff(labels)) > 5
+
+
+def test_jets_lie_in_the_recipes_range(jets):
+    low, high = RECIPES["top"].leading_pt
+    assert ak.all((jets.pt > low) & (jets.pt < high) & (abs(jets.eta) < 2))
+
+
+def test_constituents_sum_to_the_jet(jets):
+    total = ak.sum(jets.constituents, axis=1)
+    # The two differ by float32 and by what the cap of 200 drops.
+    np.testing.assert_allclose(total.pt, jets.pt, rtol=2e-3)
+    np.testing.assert_allclose(total.mass, jets.mass, rtol=2e-3, atol=0.05)
+
+
+def test_constituents_are_visible_capped_and_sorted(jets):
+    constituents = jets.constituents
+    codes = ak.to_numpy(ak.flatten(abs(constituents.pdgId)))
+    assert not np.isin(codes, (12, 14, 16)).any()
+    # Photon, K_L, neutron: what is stable and neutral. K_S and Lambda decay.
+    assert np.array_equal(ak.to_numpy(ak.flatten(constituents.charge)) == 0, np.isin(codes, (22, 130, 2112)))
+    assert ak.all(ak.num(constituents) <= 200)
+    assert ak.all(constituents.pt[:, 1:] <= constituents.pt[:, :-1])
+
+
+def test_top_jets_weigh_a_top(jets):
+    assert 160 < np.median(jets.mass[jets.label == 1]) < 195
+    assert np.median(jets.mass[jets.label == 0]) < 140
+
+
+def test_same_seed_same_jets_other_seed_other_jets(jets):
+    again = simulate("top", 41, seed=3)
+    assert ak.array_equal(again, jets)
+    assert not np.array_equal(simulate("top", 41, seed=4).pt, jets.pt)
+
+
+def test_result_does_not_depend_on_workers(monkeypatch):
+    seen: list[tuple[int, int]] = []
+    # Spawned workers import the module anew, but are given the size of each shard.
+    monkeypatch.setattr(production, "SHARD", 4)
+    alone = simulate("top", 10, seed=8, progress=lambda done, n: seen.append((done, n)))
+    together = simulate("top", 10, seed=8, workers=2)
+    assert ak.array_equal(alone, together)
+    assert seen == [(4, 10), (8, 10), (10, 10)]
+    # ... and neither on how many events Pythia is asked for at once.
+    monkeypatch.setattr(production, "BATCH", 3)
+    assert ak.array_equal(alone, simulate("top", 10, seed=8))
+
+
+def test_one_jet():
+    (jet,) = simulate("top", 1, seed=1)
+    assert jet.label == 1
+
+
+def test_events_keep_all_hard_jets(events):
+    assert len(events) == 21
+    jets = events.jets
+    assert ak.all(jets.pt > RECIPES["top"].min_pt)
+    assert ak.all(jets.pt[:, 1:] <= jets.pt[:, :-1])
+    low, high = RECIPES["top"].leading_pt
+    assert ak.all((jets.pt[:, 0] > low) & (jets.pt[:, 0] < high))
+    assert not ak.any(jets.isTop & jets.isQCD)
+    assert ak.sum(ak.any(jets.isQCD, axis=1)) == 10
+
+
+def test_partons_of_events(events):
+    is_qcd = ak.any(events.jets.isQCD, axis=1)
+    decays = events.partons[~is_qcd]
+    assert ak.all(ak.num(decays) == 10)
+    assert ak.all(decays.pdgId[:, [0, 2, 5, 7]] == np.array([6, 24, -6, -24])[None])
+    assert ak.all(decays.mother[:, :5] == np.array([-1, 0, 0, 2, 2])[None])
+    quarks = decays[:, 3] + decays[:, 4]
+    np.testing.assert_allclose(quarks.mass, decays[:, 2].mass, rtol=1e-3)
+    assert abs(np.median(decays[:, [0, 5]].mass) - 172.5) < 2
+    assert ak.all(ak.num(events.partons[is_qcd]) == 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bottom", 5, 1, 1), "no recipe 'bottom'"),
+        (("top", 0, 1, 1), "n = 0"),
+        (("top", -3, 1, 1), "n = -3"),
+        (("top", 5, -1, 1), "seed = -1"),
+        (("top", 5, 1, 0), "workers = 0"),
+    ],
+)
+def test_refuses(arguments, words):
+    recipe, n, seed, workers = arguments
+    with pytest.raises(JetError, match=words):
+        simulate(recipe, n, seed=seed, workers=workers)
+
+
+def test_missing_pythia_names_the_extra(monkeypatch):
+    def absent(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(generator.importlib, "import_module", absent)
+    with pytest.raises(EquitagError, match=r"pip install 'coffea-equitag\[simulate\]'"):
+        simulate("top", 1, seed=1)
+
+
+def test_refused_setting_is_named():
+    with pytest.raises(EquitagError, match="No:such = on"):
+        generator.Generator(["No:such = on"], 1)
