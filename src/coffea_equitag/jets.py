@@ -26,6 +26,7 @@ import numpy as np
 import vector
 
 from .errors import JetError, explain
+from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
 from .nesting import Nesting, columns_of, unnest
 
@@ -151,19 +152,22 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
     jets : ak.Array
         Canonical jets, any outer nesting, virtual or eager, sliced or not.
     fields : iterable of str
-        Further constituent columns to bring along; a name a record lacks is an error.
+        Further constituent columns to bring along; a name a record lacks is an error. "ip.x", "ip.y" and "ip.z" are
+        the impact parameter (mm), built from d0, dz and charge where there is no ``ip``, 0 where charge is.
 
     Raises
     ------
     JetError
         If the jets do not have the canonical form or hold numbers that the rules of this module refuse.
     """
+    fields = tuple(fields)
     check_structure(jets, fields)
     nesting, records = unnest(jets)
     lists = _constituent_lists(records)
     names = coordinates_of(lists.fields)
     assert names is not None  # check_structure saw to it
-    offsets, columns = columns_of(lists, [*names.values(), *fields])
+    read = columns_to_read(fields, lambda name: _has(lists, name))
+    offsets, columns = columns_of(lists, [*names.values(), *read])
 
     def locate(row: int) -> str:
         jet = int(np.searchsorted(offsets, row, side="right")) - 1
@@ -177,6 +181,8 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
         coordinates = {name: values[~padding] for name, values in coordinates.items()}
         columns = {name: values[~padding] for name, values in columns.items()}
     momenta = four_momenta(coordinates, locate, "constituent")
+    if any(name in IMPACT_COLUMNS for name in fields):
+        columns = columns | impact_columns(columns, momenta.p4, locate)
     return FlatJets(
         momenta=momenta,
         offsets=offsets,
@@ -249,8 +255,8 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
                 "build the jets with coffea_equitag.make_jets",
             )
         )
-    for name in require:
-        if name not in constituents.fields:
+    for name in columns_to_read(require, lambda name: _has(constituents, name)):
+        if not _has(constituents, name):
             raise JetError(
                 explain(
                     f"constituents without '{name}'; they have {_listed(constituents.fields)}",
@@ -258,6 +264,14 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
                     "add it where the jets are read, or choose a tagger that does without it",
                 )
             )
+
+
+def _has(constituents: ak.Array, name: str) -> bool:
+    """Whether constituents have a column, "ip.x" being x of the record ip."""
+    if name in constituents.fields or "." not in name:
+        return name in constituents.fields
+    record, _, component = name.partition(".")
+    return record in constituents.fields and _has(constituents[record], component)
 
 
 def _constituent_lists(records: ak.Array) -> ak.Array:

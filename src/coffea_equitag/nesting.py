@@ -115,7 +115,7 @@ def columns_of(
     lists : ak.Array
         ``[list][record]``.
     fields : iterable of str
-        Columns wanted; only these are read of a virtual array.
+        Columns wanted, "ip.x" for one of a record inside the record; only these are read of a virtual array.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def columns_of(
     offsets: np.ndarray[Any, np.dtype[np.int64]] | None = None
     columns: dict[str, np.ndarray[Any, Any]] = {}
     for field in dict.fromkeys(fields):
-        column = ak.materialize(lists[field])
+        column = ak.materialize(lists[field] if field in lists.fields else lists[tuple(field.split("."))])
         layout = ak.to_layout(column)
         if isinstance(layout, RegularArray):
             layout = layout.to_ListOffsetArray64(True)

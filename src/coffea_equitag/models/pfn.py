@@ -5,7 +5,7 @@ arXiv:1810.05165.
 
 A network Φ sees each constituent by itself; its outputs are summed over the jet and classified by a network F.
 The seven inputs are those of ParticleNet (Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, Table 1), scaled as in
-their published configuration.
+their published configuration. For b-tagging the inputs are those of Shimmin, Li, Smith, arXiv:2303.11288.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
+from ..errors import TaggerError, explain
 from ..invariants.kinematic import kinematic_features
+from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.segments import segment_sum
 from ..ragged import RaggedJets
@@ -36,6 +39,13 @@ class PFN(JetModel):
         Normalise the inputs and the hidden layers of Φ.
     phi, f : sequence of int
         Widths of Φ (the last is the latent dimension) and of F; 83,842 parameters with the defaults.
+    inputs : "kinematic" or "btag"
+        Seven kinematic features; or twelve of jet and track (`track_features` and the type embedded in three).
+
+    Raises
+    ------
+    TaggerError
+        For unknown inputs.
     """
 
     kind: ClassVar[str] = "pfn"
@@ -49,10 +59,15 @@ class PFN(JetModel):
         batch_norm: bool = False,
         phi: Sequence[int] = (128, 128, 128),
         f: Sequence[int] = (128, 128, 128),
+        inputs: str = "kinematic",
     ) -> None:
-        super().__init__(n_classes=n_classes, batch_norm=batch_norm, phi=list(phi), f=list(f))
-        widths = [7, *phi]
-        self.input_norm = RowBatchNorm(7) if batch_norm else nn.Identity()
+        if inputs not in ("kinematic", "btag"):
+            raise TaggerError(explain(f"inputs={inputs!r}", "'kinematic' or 'btag'", "choose one of the two"))
+        super().__init__(n_classes=n_classes, batch_norm=batch_norm, phi=list(phi), f=list(f), inputs=inputs)
+        self.fields = TRACK_COLUMNS if inputs == "btag" else ()
+        self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3) if inputs == "btag" else None
+        widths = [7 if inputs == "kinematic" else 9 + 3, *phi]
+        self.input_norm = RowBatchNorm(widths[0]) if batch_norm else nn.Identity()
         self.phi = nn.Sequential()
         for before, after in pairwise(widths):
             self.phi.extend([nn.Linear(before, after), RowBatchNorm(after) if batch_norm else nn.Identity(), nn.ReLU()])
@@ -64,10 +79,17 @@ class PFN(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
-        return self.network(kinematic_features(jets).to(self.dtype), jets.offsets)
+        return self.network(self.features(jets), jets.offsets)
 
-    def network(self, features_N7: Tensor, offsets: Tensor) -> Tensor:
-        """The network proper: features (N, 7) and jet boundaries (J + 1,) to logits (J, n_classes)."""
-        latent_NL = self.phi(self.input_norm(features_N7))
+    def features(self, jets: RaggedJets) -> Tensor:
+        """What Φ sees of each constituent: shape (N, 7) or (N, 12)."""
+        if self.type_embedding is None:
+            return kinematic_features(jets).to(self.dtype)
+        types = self.type_embedding(particle_types(jets))
+        return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
+
+    def network(self, features_NF: Tensor, offsets: Tensor) -> Tensor:
+        """The network proper: features (N, 7 or 12) and jet boundaries (J + 1,) to logits (J, n_classes)."""
+        latent_NL = self.phi(self.input_norm(features_NF))
         logits: Tensor = self.f(segment_sum(latent_NL, offsets))
         return logits

@@ -1,0 +1,132 @@
+"""Inputs for b-tagging: tracks with their impact parameters."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import torch
+import vector
+from torch import Tensor
+
+from ..errors import JetError
+from ..impact_parameter import IMPACT_COLUMNS
+from ..jets import flatten
+from ..ragged import RaggedJets
+from .kinematic import relative_angles
+
+__all__ = [
+    "PARTICLE_TYPES",
+    "TRACK_COLUMNS",
+    "VECTOR_COLUMNS",
+    "compress",
+    "impact_parameter",
+    "particle_types",
+    "track_features",
+    "track_vectors",
+    "with_impact_parameter",
+]
+
+#: What `particle_types` tells apart; whatever is no charged lepton counts as a hadron.
+PARTICLE_TYPES = ("electron", "muon", "hadron")
+
+#: Constituent columns `track_features` and `particle_types` need.
+TRACK_COLUMNS = ("charge", "pdgId", "d0", "dz")
+
+#: Constituent columns `track_vectors` and `particle_types` need.
+VECTOR_COLUMNS = ("charge", "pdgId", *IMPACT_COLUMNS)
+
+#: Where `track_vectors` goes from linear to logarithmic: jet and track momentum (GeV), impact parameter (mm).
+VECTOR_SCALES = (100.0, 10.0, 0.1)
+
+
+def impact_parameter(jets: ak.Array) -> ak.Array:
+    """Three-dimensional impact parameters of constituents, mm.
+
+    Their own ``ip`` where they have it; else a = v − (v·p̂)p̂ with v = (d0 sin φ, −d0 cos φ, dz), of d0 with the sign
+    of Delphes' D0; 0 for constituents of charge 0.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Canonical jets, none missing, without constituents of zero momentum.
+
+    Returns
+    -------
+    ak.Array
+        ``[...][jet][constituent]`` records x, y, z (vector ``Vector3D``).
+
+    Raises
+    ------
+    JetError
+        If there is neither ``ip`` nor d0, dz and charge, or one of a charged constituent is not finite.
+    """
+    flat = flatten(jets, IMPACT_COLUMNS)
+    counts = ak.to_numpy(ak.flatten(ak.num(jets["constituents"], axis=-1), axis=None))
+    if not np.array_equal(np.diff(flat.offsets), counts):
+        raise JetError("missing jets or constituents without momentum: drop them before taking impact parameters")
+    rows = ak.zip({name[-1]: flat.columns[name] for name in IMPACT_COLUMNS}, with_name="Vector3D")
+    nested = flat.nesting.restore(ak.unflatten(rows, np.diff(flat.offsets)))
+    return ak.Array(nested, behavior=vector.backends.awkward.behavior)
+
+
+def with_impact_parameter(jets: ak.Array) -> ak.Array:
+    """The jets with ``ip`` in their constituents, so that it turns with them; see `impact_parameter`."""
+    constituents = ak.with_field(jets["constituents"], impact_parameter(jets), "ip")
+    return ak.with_field(jets, constituents, "constituents")
+
+
+def particle_types(jets: RaggedJets) -> Tensor:
+    """Index into `PARTICLE_TYPES` of each constituent, from its pdgId: shape (N,), int64."""
+    kind = jets.columns["pdgId"].abs()
+    return torch.where(kind == 11, 0, torch.where(kind == 13, 1, 2))
+
+
+def track_features(jets: RaggedJets) -> Tensor:
+    """Nine inputs of the b-tagging PFN (arXiv:2303.11288), which adds the type as an embedding.
+
+    log(pT_jet/100), η_jet, φ_jet, log(pT/10), Δη, Δφ, asinh(d0/0.05), asinh(dz/0.05), charge; GeV and mm. The scaling
+    is ours: asinh is linear within the resolution and logarithmic in the tails of long-lived decays. Constituents of
+    charge 0 have d0 = dz = 0.
+
+    Returns
+    -------
+    Tensor of float64, shape (N, 9)
+    """
+    jet = torch.repeat_interleave(jets.jet_p4, jets.counts, dim=0)
+    pt, jet_pt = (torch.hypot(p[:, 1], p[:, 2]).clamp(min=1e-30) for p in (jets.p4, jet))
+    charge = jets.columns["charge"].to(jets.p4)
+    d0, dz = (torch.where(charge != 0, jets.columns[name].to(jets.p4), 0.0) for name in ("d0", "dz"))
+    columns = [
+        torch.log(jet_pt / 100.0),
+        torch.asinh(jet[:, 3] / jet_pt),
+        torch.atan2(jet[:, 2], jet[:, 1]),
+        torch.log(pt / 10.0),
+        *relative_angles(jets),
+        torch.asinh(d0 / 0.05),
+        torch.asinh(dz / 0.05),
+        charge,
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def track_vectors(jets: RaggedJets) -> Tensor:
+    """Three vectors a constituent: its jet's momentum, its own, its impact parameter; `compress`ed.
+
+    Returns
+    -------
+    Tensor of float64, shape (N, 3, 3)
+        Component, then vector.
+    """
+    jet = torch.repeat_interleave(jets.jet_p4[:, 1:], jets.counts, dim=0)
+    impact = torch.stack([jets.columns[name].to(jets.p4) for name in IMPACT_COLUMNS], dim=1)
+    impact = torch.where((jets.columns["charge"] != 0)[:, None], impact, 0.0)
+    vectors = zip((jet, jets.p4[:, 1:], impact), VECTOR_SCALES, strict=True)
+    return torch.stack([compress(vector, scale) for vector, scale in vectors], dim=2)
+
+
+def compress(vectors_N3: Tensor, scale: float) -> Tensor:
+    """Vectors of length asinh(|v|/scale) in the same directions: equivariant, as logarithms of components are not."""
+    size = (vectors_N3 / scale).norm(dim=1, keepdim=True)
+    ratio = torch.where(size > 1e-8, torch.asinh(size) / size.clamp(min=1e-8), torch.ones_like(size))
+    compressed: Tensor = vectors_N3 / scale * ratio
+    return compressed

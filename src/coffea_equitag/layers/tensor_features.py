@@ -1,0 +1,65 @@
+"""Scalars, 3-vectors and order-2 tensors carried together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .segments import segment_sum
+
+__all__ = ["TensorFeatures"]
+
+
+@dataclass(frozen=True)
+class TensorFeatures:
+    """Features of N rows (constituents or jets) in three representations of SO(3).
+
+    The feature index comes last, so that a mixing of features is one matrix product whatever the representation.
+
+    Attributes
+    ----------
+    scalars : Tensor, shape (N, F)
+    vectors : Tensor, shape (N, 3, F)
+    tensors : Tensor, shape (N, 3, 3, F), or None
+        None in networks of scalars and vectors only.
+    """
+
+    scalars: Tensor
+    vectors: Tensor
+    tensors: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> TensorFeatures:
+        """Apply a function to each representation."""
+        return TensorFeatures(
+            function(self.scalars),
+            function(self.vectors),
+            None if self.tensors is None else function(self.tensors),
+        )
+
+    def rotate(self, frames_N33: Tensor) -> TensorFeatures:
+        """Turn vectors to R v and tensors to R T Rᵀ; the rows of R (N, 3, 3) are the new axes."""
+        tensors = self.tensors
+        if tensors is not None:
+            n, _, _, f = tensors.shape
+            left = (frames_N33 @ tensors.reshape(n, 3, 3 * f)).reshape(n, 3, 3, f)
+            tensors = frames_N33[:, None] @ left
+        return TensorFeatures(self.scalars, frames_N33 @ self.vectors, tensors)
+
+    def sum(self, offsets: Tensor) -> TensorFeatures:
+        """Sum over the rows of each segment; `offsets` (S + 1,) as in `segment_sum`."""
+
+        def add(values: Tensor) -> Tensor:
+            columns = values.shape[1:].numel()
+            return segment_sum(values.reshape(len(values), columns), offsets).reshape(-1, *values.shape[1:])
+
+        return self.map(add)
+
+    def invariants(self) -> Tensor:
+        """The scalars, |v|² and ‖T‖² of each feature: shape (N, F_s + F_v + F_t)."""
+        parts = [self.scalars, self.vectors.square().sum(1)]
+        if self.tensors is not None:
+            parts.append(self.tensors.square().sum((1, 2)))
+        return torch.cat(parts, dim=1)

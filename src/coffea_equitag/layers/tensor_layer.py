@@ -1,0 +1,43 @@
+"""One hidden layer of a Vector or Tensor PFN."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from .bilinear import bilinear
+from .so2_linear import SO2LinearTensor, SO2LinearVector
+from .so3_affine import SO3Affine
+from .tensor_features import TensorFeatures
+from .vector_relu import tensor_relu
+
+__all__ = ["TensorLayer"]
+
+
+class TensorLayer(nn.Module):
+    """Affine, linear about the axis, bilinear, activation (arXiv:2303.11288).
+
+    Parameters
+    ----------
+    inputs : tuple of int
+        Features coming in: (scalars, vectors) or (scalars, vectors, tensors); the latter makes it a layer with tensors.
+    features : int
+        F: affine and linear maps have 2F outputs.
+
+    Attributes
+    ----------
+    outputs : tuple of int
+        Features going out in each representation: 3F, or 2F without tensors.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], features: int) -> None:
+        super().__init__()
+        self.outputs = (len(inputs) * features,) * len(inputs)
+        self.affine = SO3Affine(inputs, 2 * features)
+        self.vectors = SO2LinearVector(2 * features, 2 * features)
+        self.tensors = SO2LinearTensor(2 * features, 2 * features) if len(inputs) > 2 else None
+
+    def forward(self, x: TensorFeatures) -> TensorFeatures:
+        """Features in frames whose z axis is ĵ to features in the same frames."""
+        x = self.affine(x)
+        tensors = None if self.tensors is None or x.tensors is None else self.tensors(x.tensors)
+        return tensor_relu(bilinear(TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)))

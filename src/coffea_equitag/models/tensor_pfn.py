@@ -1,0 +1,164 @@
+"""Vector and Tensor Particle Flow Networks.
+
+Shimmin, Li, Smith, "Rethinking SO(3)-equivariance with Bilinear Tensor Networks", arXiv:2303.11288.
+
+A Particle Flow Network for b-tagging whose features are scalars, 3-vectors and (Tensor PFN) order-2 tensors. Each
+track comes with the momentum of its jet, its own, and its three-dimensional impact parameter; tensors start from all
+their outer products. The affine and bilinear layers commute with all rotations; a linear layer between them commutes
+only with rotations about the jet axis ĵ, which makes the network more expressive at no cost in symmetry that the data
+have: ĵ is itself part of the jet and turns with it, so that the whole is invariant under SO(3) still, and under SO(2)
+if ĵ is held fixed.
+
+All is computed in the jets' frames, z along ĵ, into which the inputs are turned once.
+
+Where the paper is silent we take: initial vectors compressed in length (`compress`); the frames' x axes; latent
+features as many as hidden ones; maps started so that variances are kept, with the sum over tracks counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TaggerError, explain
+from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
+from ..layers.segments import segment_sum
+from ..layers.so2_linear import axis_frames
+from ..layers.so3_affine import SO3Affine
+from ..layers.tensor_features import TensorFeatures
+from ..layers.tensor_layer import TensorLayer
+from ..ragged import RaggedJets
+from .base import JetModel
+
+__all__ = ["TensorPFN", "VectorPFN"]
+
+#: Tracks a jet that the start of the weights counts on.
+_TYPICAL_TRACKS = 15
+
+
+class VectorPFN(JetModel):
+    """Vector PFN on ragged jets; without a limit on the number of tracks.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits a jet.
+    features : int
+        F: hidden layers are 2F wide before their products; 64 in the paper.
+    latent : int, optional
+        Features of each representation that are summed over tracks; `features` by default.
+    phi_layers, f_layers : int
+        Hidden layers before and after the sum; 2 and 3 in the paper.
+    mlp : sequence of int
+        Widths of the network that classifies the invariants.
+    output : "classes" or "vector"
+        Logits, or a 3-vector (J, 3) that turns with the jet: the sum of the last layer's vectors, weighted by what the
+        MLP makes of the invariants.
+
+    Raises
+    ------
+    TaggerError
+        For an unknown output.
+    """
+
+    kind: ClassVar[str] = "vector_pfn"
+    paper: ClassVar[str] = "Shimmin, Li, Smith, arXiv:2303.11288"
+    symmetry: ClassVar[str] = "permutations; SO(3) rotations of all, SO(2) about a jet axis held fixed"
+    sees_pairs: ClassVar[bool] = False
+    has_tensors: ClassVar[bool] = False
+    fields = VECTOR_COLUMNS
+
+    def __init__(
+        self,
+        n_classes: int = 2,
+        features: int = 64,
+        latent: int | None = None,
+        phi_layers: int = 2,
+        f_layers: int = 3,
+        mlp: Sequence[int] = (128, 128),
+        output: str = "classes",
+    ) -> None:
+        if output not in ("classes", "vector"):
+            raise TaggerError(explain(f"output={output!r}", "'classes' or 'vector'", "choose one of the two"))
+        latent = features if latent is None else latent
+        super().__init__(
+            n_classes=n_classes,
+            features=features,
+            latent=latent,
+            phi_layers=phi_layers,
+            f_layers=f_layers,
+            mlp=list(mlp),
+            output=output,
+        )
+        self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3)
+        widths: tuple[int, ...] = (1 + 3, 3, 9) if self.has_tensors else (1 + 3, 3)
+        self.phi = nn.Sequential()
+        for _ in range(phi_layers):
+            layer = TensorLayer(widths, features)
+            self.phi.append(layer)
+            widths = layer.outputs
+        self.phi.append(SO3Affine(widths, latent))
+        widths = (latent,) * len(widths)
+        self.f = nn.Sequential()
+        for _ in range(f_layers):
+            layer = TensorLayer(widths, features)
+            self.f.append(layer)
+            widths = layer.outputs
+        self.mlp = nn.Sequential()
+        for before, after in pairwise([sum(widths), *mlp]):
+            self.mlp.extend([nn.Linear(before, after), nn.ReLU()])
+        self.mlp.append(nn.Linear([sum(widths), *mlp][-1], n_classes if output == "classes" else widths[1]))
+        with torch.no_grad():
+            for weights in self.phi[-1].parameters():
+                weights.div_(_TYPICAL_TRACKS)
+
+    def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
+        """Logits (J, n_classes), or vectors (J, 3) with ``output="vector"``."""
+        # p⊥ weighted by |p|: a jet's transverse momenta themselves would add up to nothing
+        momenta = jets.p4[:, 1:]
+        towards = segment_sum(momenta * momenta.norm(dim=1, keepdim=True), jets.offsets)
+        frames = axis_frames(jets.jet_p4[:, 1:], towards)
+        return self.network(self.scalars(jets), track_vectors(jets), frames, jets.offsets)
+
+    def scalars(self, jets: RaggedJets) -> Tensor:
+        """The charge and the embedded type of each constituent: shape (N, 4)."""
+        charge = jets.columns["charge"].to(self.dtype)
+        return torch.cat([charge[:, None], self.type_embedding(particle_types(jets))], dim=1)
+
+    def network(self, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor) -> Tensor:
+        """The network proper.
+
+        Parameters
+        ----------
+        scalars : Tensor, shape (N, 4)
+        vectors : Tensor of float64, shape (N, 3, 3)
+            Component along the detector's axes, then vector.
+        frames_J33 : Tensor of float64, shape (J, 3, 3)
+            Rows x̂, ŷ, ẑ = ĵ; where x̂ points makes no difference.
+        offsets : Tensor of int64, shape (J + 1,)
+            Jet boundaries.
+
+        Returns
+        -------
+        Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"``
+        """
+        turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
+        tensors = (turned[:, :, None, :, None] * turned[:, None, :, None, :]).flatten(3) if self.has_tensors else None
+        tracks = TensorFeatures(scalars, turned, tensors)
+        jets: TensorFeatures = self.f(self.phi(tracks).sum(offsets))
+        out: Tensor = self.mlp(jets.invariants())
+        if self.options["output"] == "classes":
+            return out
+        vectors_J3 = (jets.vectors * out[:, None]).sum(2)
+        return (frames_J33.mT.to(self.dtype) @ vectors_J3[:, :, None])[:, :, 0]
+
+
+class TensorPFN(VectorPFN):
+    """Tensor PFN: a Vector PFN that carries order-2 tensors too; parameters as there."""
+
+    kind: ClassVar[str] = "tensor_pfn"
+    has_tensors: ClassVar[bool] = True
