@@ -193,7 +193,7 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
         )
     numbers = np.asarray(ak.to_numpy(kept), np.float64)
     values = np.stack(columns, axis=1) if classes else np.stack([1 - columns[0], columns[0]], axis=1)
-    bad = ~np.isfinite(values).all(axis=1)
+    bad = np.logical_or.reduce(~np.isfinite(values), axis=1)
     if bad.any():
         raise JetError(
             explain(
@@ -214,7 +214,9 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
     index = values.shape[1] - 1
     if isinstance(signal, str):
         if signal not in classes:
-            raise JetError(explain(f"signal '{signal}'", f"one of {', '.join(classes) or '0, 1'}", "see tagger.classes"))
+            raise JetError(
+                explain(f"signal '{signal}'", f"one of {', '.join(classes) or '0, 1'}", "see tagger.classes")
+            )
         index = classes.index(signal)
     elif signal is not None:
         index = signal

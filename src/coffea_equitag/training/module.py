@@ -59,6 +59,8 @@ class Training(LightningModule):
     whichever batch it falls in.
     """
 
+    class_weights: Tensor
+
     def __init__(
         self,
         model: JetModel,
@@ -90,9 +92,7 @@ class Training(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser, where it was left."""
         kind = torch.optim.AdamW if self.recipe.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(
-            self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
+        optimizer = kind(self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
         if self._optimizer_state is not None:
             optimizer.load_state_dict(dict(self._optimizer_state))
         return optimizer

@@ -25,15 +25,17 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0, description="The highest of the schedule.")
-    weight_decay: float = Field(1e-2, ge=0)
-    batch_size: int = Field(128, ge=1, description="Jets a batch, at most.")
-    epochs: int = Field(35, ge=1)
-    warmup: float = Field(5, ge=0, description="Epochs of linear growth from 0.")
-    first_cycle: float | None = Field(4, gt=0, description="Epochs of the first cosine; None: no cosine.")
-    cycle_factor: float = Field(2, ge=1, description="Each cosine is longer than the one before by this factor.")
-    halve_from: float | None = Field(31, description="From this epoch on the rate is halved each epoch.")
-    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="The highest of the schedule.")
+    weight_decay: float = Field(default=1e-2, ge=0)
+    batch_size: int = Field(default=128, ge=1, description="Jets a batch, at most.")
+    epochs: int = Field(default=35, ge=1)
+    warmup: float = Field(default=5, ge=0, description="Epochs of linear growth from 0.")
+    first_cycle: float | None = Field(default=4, gt=0, description="Epochs of the first cosine; None: no cosine.")
+    cycle_factor: float = Field(
+        default=2, ge=1, description="Each cosine is longer than the one before by this factor."
+    )
+    halve_from: float | None = Field(default=31, description="From this epoch on the rate is halved each epoch.")
+    gradient_clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient.")
     reference: str = ""
 
     def rate(self, progress: float) -> float:

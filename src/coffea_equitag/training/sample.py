@@ -137,7 +137,7 @@ class Sample:
         tensors |= {f"column {name}": column for name, column in sorted(jets.columns.items())}
         for name, tensor in (tensors | {"labels": self.labels}).items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().numpy())
+            digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
 

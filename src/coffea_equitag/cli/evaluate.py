@@ -1,0 +1,65 @@
+"""``equitag evaluate TAGGER DATA... -o DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import JetError, explain
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name of the zoo")
+    parser.add_argument("data", nargs="+", help="files of labelled jets, Parquet or ROOT; patterns are expanded")
+    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder for metrics, plots and scores")
+    parser.add_argument(
+        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
+    )
+    parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score, measure, plot, and print the table."""
+    import awkward as ak
+
+    from ..evaluation import measure, plots
+    from ..readers import read_jets
+    from ..tagger import load
+
+    tagger = load(arguments.tagger, arguments.device)
+    jets = read_jets(arguments.data)
+    if arguments.labels not in jets.fields:
+        raise JetError(
+            explain(
+                f"jets without a field '{arguments.labels}'; they have {', '.join(jets.fields)}",
+                "a label for each jet",
+                "name the field that holds it: --labels FIELD",
+            )
+        )
+    scores, labels = tagger(jets), jets[arguments.labels]
+    signal = tagger.classes.index(tagger.card.signal)
+    if not scores.fields and signal == 0:
+        # two classes give the score of the signal alone: count the signal as 1
+        labels, signal = 1 - labels, 1
+    classes = tagger.classes if scores.fields or tagger.card.signal == tagger.classes[1] else tagger.classes[::-1]
+    metrics = measure(scores, labels, signal=signal)
+
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    measured = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
+    (out / "metrics.json").write_text(json.dumps(measured | metrics.as_dict(), indent=2) + "\n")
+    figures = {
+        "score": plots.score_by_class(scores, labels, classes=classes, signal=signal, title=tagger.name),
+        "roc": plots.roc_curve(scores, labels, signal=signal, name=tagger.name),
+    }
+    for name, figure in figures.items():
+        for suffix in ("png", "pdf"):
+            figure.savefig(out / f"{name}.{suffix}")
+    table = ak.zip({"score": scores, "label": jets[arguments.labels]}, depth_limit=labels.ndim)
+    ak.to_parquet(table, out / "scores.parquet")
+    print(f"{tagger.name} on {', '.join(arguments.data)}\n{metrics}\n  metrics, plots and scores in {out}/")
+    return 0

@@ -1,0 +1,102 @@
+"""``equitag train MODEL DATA... -o DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from ..errors import TaggerError, explain
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("model", help="what to train, e.g. lorentznet or pfn (see coffea_equitag.models.names)")
+    parser.add_argument("data", nargs="+", help="files of labelled jets, Parquet or ROOT; patterns are expanded")
+    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder of the run; same call again: resume")
+    parser.add_argument(
+        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
+    )
+    parser.add_argument("--classes", metavar="A,B,...", help="names of the classes, by label (background,signal)")
+    parser.add_argument("--validation", default="0.1", metavar="X", help="fraction held out, or a file (%(default)s)")
+    parser.add_argument("--epochs", type=int, help="default: as the paper")
+    parser.add_argument("--batch-size", type=int, help="jets a batch, at most; default: as the paper")
+    parser.add_argument("--pair-budget", type=int, help="constituent pairs a batch, at most: bounds the memory")
+    parser.add_argument("--learning-rate", type=float, help="default: as the paper")
+    parser.add_argument("--balance", action="store_true", help="give each class the same weight in the loss")
+    parser.add_argument("--precision", choices=["32", "bf16-mixed"], default="32", help="of the network")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, split, batches and dropout (%(default)s)")
+    parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
+    parser.add_argument("--name", help="name of the tagger; default: the model's")
+    parser.add_argument("--restart", action="store_true", help="begin anew instead of resuming what DIR holds")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the model, e.g. --option hidden=32 --option beams=false",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, and say where the tagger is."""
+    import torch
+
+    from ..models import build
+    from ..readers import read_jets
+    from ..training import fit
+
+    torch.manual_seed(arguments.seed)
+    classes = arguments.classes.split(",") if arguments.classes else None
+    options = _options(arguments.option)
+    if classes is not None:
+        options.setdefault("n_classes", len(classes))
+    model = build(arguments.model, **options)
+    tagger = fit(
+        model,
+        read_jets(arguments.data),
+        arguments.labels,
+        validation=_validation(arguments.validation),
+        out=arguments.out,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        pair_budget=arguments.pair_budget,
+        learning_rate=arguments.learning_rate,
+        class_weights="balanced" if arguments.balance else None,
+        precision=arguments.precision,
+        seed=arguments.seed,
+        device=arguments.device,
+        resume=not arguments.restart,
+        name=arguments.name,
+        classes=classes,
+        data=", ".join(arguments.data),
+    )
+    print(f"{tagger!r}\n  in {tagger.path}")
+    for name, value in tagger.card.metrics.items():
+        print(f"  {name:<16}{value:.5g}")
+    return 0
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """``key=value`` words, values read as JSON where they are."""
+    options = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or not key:
+            raise TaggerError(explain(f"--option {word}", "KEY=VALUE", "e.g. --option hidden=32"))
+        try:
+            options[key] = json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = {"True": True, "False": False, "None": None}.get(value, value)
+    return options
+
+
+def _validation(word: str) -> Any:
+    from ..readers import read_jets
+
+    try:
+        return float(word)
+    except ValueError:
+        return read_jets(word)

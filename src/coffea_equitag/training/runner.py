@@ -1,0 +1,130 @@
+"""The training handed to Lightning, and Lightning kept to itself."""
+
+from __future__ import annotations
+
+import logging
+import signal as signals
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from ..models.base import JetModel
+from .batches import PairBatches
+from .folder import RunFolder
+from .recipes import Recipe
+from .sample import Sample
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+__all__ = ["PRECISIONS", "own_randomness", "run"]
+
+#: Precision -> what Lightning calls it.
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
+
+
+def run(
+    model: JetModel,
+    sample: Sample,
+    held: Sample,
+    batches: PairBatches,
+    *,
+    recipe: Recipe,
+    epochs: int,
+    weights: tuple[float, ...],
+    signal: int,
+    state: Mapping[str, Any] | None,
+    folder: RunFolder,
+    monitor: str,
+    save_every: float,
+    save_tagger: Any,
+    device: torch.device,
+    precision: str,
+    progress: bool,
+) -> None:
+    """Let Lightning run the epochs that are left."""
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.pytorch import Trainer
+
+    from .keeper import Keeper, Narrator
+    from .module import Progress, Training
+
+    done = Progress(**state["progress"]) if state is not None else Progress()
+    order = np.arange(len(held.labels))
+    ordered = PairBatches(held.jets.counts.numpy(), recipe.batch_size, batches.budget, extra=model.extra_nodes)
+    module = Training(
+        model.train(),
+        sample,
+        batches,
+        [held.select(index) for index in ordered.cut(order)],
+        recipe,
+        epochs=epochs,
+        class_weights=weights,
+        signal=signal,
+        progress=done,
+        optimizer_state=state["optimizer"] if state is not None else None,
+    )
+    rows = list(state["rows"]) if state is not None else []
+    callbacks: list[Any] = [Keeper(folder, monitor=monitor, seconds=save_every, rows=rows, save_tagger=save_tagger)]
+    if progress:
+        callbacks.append(Narrator(epochs, model.kind))
+    with _quietly():
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else device.type,
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=PRECISIONS[precision],
+            max_epochs=epochs - done.epoch,
+            callbacks=callbacks,
+            # one process, whatever batch system it runs in
+            plugins=[LightningEnvironment()],
+            gradient_clip_val=recipe.gradient_clip,
+            num_sanity_val_steps=0,
+            # Keeper and Narrator do these, and nothing is written outside the run's folder
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder.path,
+        )
+        _fit(trainer, module)
+
+
+def own_randomness() -> AbstractContextManager[None]:
+    """Leave the caller's random numbers as they were."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+
+
+def _fit(trainer: Trainer, module: Any) -> None:
+    """Fit, leaving the caller's random numbers and Ctrl-C as they were."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signals.getsignal(signals.SIGINT) if main else None
+    try:
+        with own_randomness(), warnings.catch_warnings():
+            # Lightning 2.6 walks its loaders with a class that torch 2.13 is about to retire
+            warnings.filterwarnings("ignore", r".*LeafSpec.*is deprecated", FutureWarning)
+            trainer.fit(module)
+    except SystemExit as error:
+        # Lightning ends the process on Ctrl-C; a notebook wants its kernel back
+        raise KeyboardInterrupt from error
+    finally:
+        if main and before is not None:
+            signals.signal(signals.SIGINT, before)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Lightning's greetings; its warnings stay."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

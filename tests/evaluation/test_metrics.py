@@ -1,0 +1,122 @@
+"""Metrics against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from coffea_equitag import JetError
+from coffea_equitag.evaluation import measure, roc
+
+# signal 0.9 0.8 0.7 0.4, background 0.75 0.5 0.3 0.2 0.1
+SCORES = [0.9, 0.75, 0.8, 0.5, 0.7, 0.3, 0.4, 0.2, 0.1]
+LABELS = [1, 0, 1, 0, 1, 0, 1, 0, 0]
+
+
+def test_by_hand():
+    metrics = measure(SCORES, LABELS)
+    assert (metrics.num_signal, metrics.num_background, metrics.num_missing) == (4, 5, 0)
+    # right: 0.9, 0.8, 0.7 and 0.3, 0.2, 0.1
+    assert metrics.accuracy == pytest.approx(6 / 9)
+    assert metrics.accuracy_uncertainty == pytest.approx(math.sqrt(6 / 9 * 3 / 9 / 9))
+    # pairs in order: 5 + 5 + 4 + 3 of 20
+    assert metrics.auc == pytest.approx(17 / 20)
+    q1, q2 = 0.85 / 1.15, 2 * 0.85**2 / 1.85
+    variance = (0.85 * 0.15 + 3 * (q1 - 0.85**2) + 4 * (q2 - 0.85**2)) / 20
+    assert metrics.auc_uncertainty == pytest.approx(math.sqrt(variance))
+    # half of the signal is above every background jet
+    assert [r.value for r in metrics.rejections] == [math.inf, math.inf]
+    assert [r.cut for r in metrics.rejections] == [0.8, 0.8]
+
+
+def test_rejection_by_hand():
+    rejection = measure(SCORES, LABELS, efficiencies=[0.75]).rejections[0]
+    assert (rejection.cut, rejection.value, rejection.passed) == (0.7, 5.0, 1)
+    # ε_B = 1/5 ± √(0.2·0.8/5); 1/ε_B has the same relative uncertainty
+    assert rejection.uncertainty == pytest.approx(5 * math.sqrt(0.2 * 0.8 / 5) / 0.2)
+
+
+def test_roc_by_hand():
+    background, signal, cuts = roc(SCORES, LABELS)
+    at = {round(c, 2): (round(5 * b), round(4 * s)) for b, s, c in zip(background, signal, cuts, strict=True)}
+    assert at[0.8] == (0, 2)
+    assert at[0.75] == (1, 2)
+    assert at[0.7] == (1, 3)
+    assert at[0.4] == (2, 4)
+    assert (background[0], signal[0], cuts[0]) == (0, 0, math.inf)
+
+
+def test_equal_scores_count_half():
+    assert measure([0.5, 0.5, 0.5], [0, 1, 1]).auc == pytest.approx(0.5)
+
+
+def test_nesting_and_missing_scores():
+    scores = ak.Array([[0.9, 0.75, None], [], None, [0.8, 0.5, 0.7], [0.3, 0.4, 0.2, 0.1]])
+    labels = ak.Array([[1, 0, 1], [], None, [1, 0, 1], [0, 1, 0, 0]])
+    nested, flat = measure(scores, labels), measure(SCORES, LABELS)
+    assert nested.num_missing == 1
+    assert nested.as_dict() == flat.as_dict() | {"num_missing": 1}
+    assert "1 (left out)" in str(nested)
+
+
+def test_label_of_a_missing_jet_may_be_missing():
+    assert measure(ak.Array([0.1, None, 0.9]), ak.Array([0, None, 1])).auc == 1
+
+
+def test_more_classes():
+    scores = ak.Array(
+        [
+            {"q": 0.6, "g": 0.3, "t": 0.1},
+            {"q": 0.2, "g": 0.5, "t": 0.3},
+            {"q": 0.3, "g": 0.5, "t": 0.2},
+            {"q": 0.1, "g": 0.1, "t": 0.8},
+        ]
+    )
+    metrics = measure(scores, [0, 1, 2, 2])
+    assert (metrics.num_signal, metrics.num_background) == (2, 2)
+    assert metrics.accuracy == 0.75
+    assert metrics.auc == 0.75
+    assert measure(scores, [0, 1, 2, 2], signal="q").auc == 1
+    assert measure(scores, [0, 1, 2, 2], signal=1).auc == pytest.approx(2.5 / 3)
+
+
+def test_prints_and_serialises():
+    metrics = measure(SCORES, LABELS, efficiencies=[0.75, 0.3])
+    lines = str(metrics).splitlines()
+    assert lines[1].split() == ["accuracy", "0.6667", "±", "0.1571"]
+    assert "5.0 ±" in lines[3]
+    assert "more than 5" in lines[4]
+    # infinity is no JSON number
+    numbers = json.loads(json.dumps(metrics.as_dict(), allow_nan=False))
+    assert numbers["rejection_75"] == 5
+    assert "rejection_30" not in numbers
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([0.1, 0.2], [1, 1], "only signal jets"),
+        ([0.1, 0.2], [0, 0], "only background jets"),
+        ([], [], "no jets"),
+        ([None, None], [0, 1], "no jets|only"),
+        ([0.1, np.nan], [0, 1], "1 of 2 scores are NaN or infinite, first of jet 1"),
+        ([0.1, np.inf], [0, 1], "NaN or infinite"),
+        ([0.1, 0.2], [0, 1, 1], "one label a score"),
+        ([[0.1, 0.2], []], [[0], [1]], "one label a score"),
+        ([[0.1, 0.2]], [0, 1], "one label a score"),
+        ([0.1, 0.2], [0, 2], "label 2 of jet 1"),
+        ([0.1, 0.2], [0, None], "1 jets with a score but no label"),
+    ],
+)
+def test_refused(scores, labels, message):
+    with pytest.raises(JetError, match=message):
+        measure(ak.Array(scores), ak.Array(labels))
+
+
+def test_unknown_signal():
+    with pytest.raises(JetError, match="signal 'top'"):
+        measure(ak.Array([{"q": 0.5, "t": 0.5}]), [0], signal="top")

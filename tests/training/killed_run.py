@@ -1,0 +1,39 @@
+"""A training that ends by SIGKILL at its n-th step: run by test_resume in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+from coffea_equitag import fit
+from coffea_equitag.training.module import Training
+
+warnings.simplefilter("error")
+spec = importlib.util.spec_from_file_location("toys", Path(__file__).with_name("conftest.py"))
+assert spec is not None
+assert spec.loader is not None
+toys = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(toys)
+
+out, left = sys.argv[1], int(sys.argv[2])
+torch.set_num_threads(1)
+step = Training.training_step
+
+
+def mortal(self: Training, *arguments: object) -> torch.Tensor:
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *arguments)
+
+
+Training.training_step = mortal
+model = toys.small_model(dropout=0.3)
+fit(model, toys.toy_jets(100), out=out, epochs=3, batch_size=16, seed=4, device="cpu", save_every=0, progress=False)

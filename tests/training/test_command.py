@@ -1,0 +1,61 @@
+"""``equitag train`` and ``equitag evaluate``, from files to files."""
+
+from __future__ import annotations
+
+import json
+
+import awkward as ak
+import pytest
+
+from coffea_equitag import load
+from coffea_equitag.cli import main
+from coffea_equitag.evaluation import measure
+
+
+def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ak.to_parquet(toy(80), "train.parquet")
+    test = toy(60, seed=3)
+    ak.to_parquet(test, "test.parquet")
+    words = ["train", "lorentznet", "train.parquet", "-o", "run", "--epochs", "1", "--batch-size", "16", "--seed", "3"]
+    words += ["--option", "hidden=8", "--option", "n_layers=1", "--option", "beams=false", "--device", "cpu"]
+    assert main(words) == 0
+    tagger = load("run")
+    assert tagger.card.options["hidden"] == 8
+    assert tagger.card.options["beams"] is False
+    assert tagger.card.training is not None
+    assert tagger.card.training.data == "train.parquet"
+    assert "auc" in capsys.readouterr().out
+    # the same words again: loaded, not trained
+    assert main(words) == 0
+    assert load("run").content_hash == tagger.content_hash
+
+    assert main(["evaluate", "run", "test.parquet", "-o", "report", "--device", "cpu"]) == 0
+    metrics = measure(tagger(test), test.label)
+    assert str(metrics) in capsys.readouterr().out
+    written = json.loads((tmp_path / "report/metrics.json").read_text())
+    assert written["auc"] == metrics.auc
+    assert written["content_hash"] == tagger.content_hash
+    scores = ak.from_parquet("report/scores.parquet")
+    assert ak.all(scores.score == tagger(test))
+    assert ak.all(scores.label == test.label)
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"metrics.json", "scores.parquet", "score.png", "score.pdf", "roc.png", "roc.pdf"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lorentznet", "jets.parquet", "--option", "hidden"], "KEY=VALUE"),
+        (["lorentznet", "jets.parquet", "--option", "width=3"], "no option 'width'"),
+        (["transformer", "jets.parquet"], "no model 'transformer'"),
+        (["lorentznet", "jets.parquet", "--labels", "truth"], "without a field 'truth'"),
+        (["lorentznet", "none.parquet"], "none.parquet"),
+    ],
+)
+def test_refused(tmp_path, toy, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    ak.to_parquet(toy(20), "jets.parquet")
+    assert main(["train", *words, "-o", "run"]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

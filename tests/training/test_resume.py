@@ -1,0 +1,203 @@
+"""A run that was cut off, anywhere and however often, ends bit for bit as the unbroken one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import awkward as ak
+import pytest
+import torch
+
+from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
+from coffea_equitag.training.folder import RunFolder
+from coffea_equitag.training.module import Training
+
+SETTINGS = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}
+
+
+class CutOffError(BaseException):
+    """Ends a training as a kill does: nothing handles it."""
+
+
+def cut_off_at(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, call: int) -> None:
+    original = getattr(owner, method)
+    left = [call]
+
+    def mortal(*arguments: object, **keywords: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            raise CutOffError
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(owner, method, mortal)
+
+
+def assert_same_end(one: Path, two: Path) -> None:
+    assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text()
+    assert load(one).content_hash == load(two).content_hash
+    for name in ("last.ckpt", "best.ckpt"):
+        left, right = (torch.load(run / name, weights_only=True) for run in (one, two))
+        assert_equal(left, right)
+    assert sorted(p.name for p in one.iterdir()) == sorted(p.name for p in two.iterdir())
+
+
+def assert_equal(left: object, right: object) -> None:
+    assert type(left) is type(right)
+    if isinstance(left, dict):
+        assert left.keys() == right.keys()
+        for key in left:
+            assert_equal(left[key], right[key])
+    elif isinstance(left, list | tuple):
+        assert len(left) == len(right)
+        for a, b in zip(left, right, strict=True):
+            assert_equal(a, b)
+    elif isinstance(left, torch.Tensor):
+        assert torch.equal(left, right)
+    else:
+        assert left == right
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, toy, build_small):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    fit(build_small(dropout=0.3), toy(100), out=out, **SETTINGS)
+    torch.set_num_threads(threads)
+    return out
+
+
+def test_kill_9_in_mid_epoch(unbroken, tmp_path, toy, build_small):
+    # 90 jets to train on: 6 batches an epoch
+    words = [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(tmp_path / "run"), "10"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environment, cwd=tmp_path, check=False, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    progress = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["progress"]
+    assert (progress["epoch"], progress["batches"]) == (1, 3)
+    # the second call comes with other weights: the run goes on with its own
+    model = build_small(dropout=0.3)
+    torch.nn.init.zeros_(model.embedding.weight)
+    fit(model, toy(100), out=tmp_path / "run", **SETTINGS)
+    assert_same_end(unbroken, tmp_path / "run")
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "call", "save_every"),
+    [
+        (Training, "training_step", 1, 0),  # before the first step
+        (Training, "training_step", 9, 0),  # in mid-epoch
+        (Training, "training_step", 9, 1e9),  # in mid-epoch, with nothing since the epoch's start
+        (Training, "validation_step", 1, 0),  # after the epoch's last step
+        (Training, "on_validation_epoch_end", 2, 0),
+        (RunFolder, "write_metrics", 2, 0),  # best written, last not
+        (RunFolder, "write", 5, 0),
+    ],
+)
+def test_cut_off_anywhere(unbroken, tmp_path, monkeypatch, toy, build_small, owner, method, call, save_every):
+    settings = SETTINGS | {"save_every": save_every, "out": tmp_path / "run"}
+    with monkeypatch.context() as patched:
+        cut_off_at(patched, owner, method, call)
+        with pytest.raises(CutOffError):
+            fit(build_small(dropout=0.3), toy(100), **settings)
+    other = build_small(dropout=0.3)
+    if (tmp_path / "run" / "last.ckpt").exists():
+        with torch.no_grad():
+            other.embedding.weight.zero_()
+    torch.manual_seed(99)
+    fit(other, toy(100), **settings)
+    assert_same_end(unbroken, tmp_path / "run")
+
+
+def test_cut_off_while_a_file_is_written(unbroken, tmp_path, monkeypatch, toy, build_small):
+    settings = SETTINGS | {"out": tmp_path / "run"}
+    with monkeypatch.context() as patched:
+        cut_off_at(patched, os, "fsync", 4)
+        with pytest.raises(CutOffError):
+            fit(build_small(dropout=0.3), toy(100), **settings)
+    torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    fit(build_small(dropout=0.3), toy(100), **settings)
+    assert_same_end(unbroken, tmp_path / "run")
+
+
+def test_finished_run_is_only_loaded(unbroken, monkeypatch, toy, build_small):
+    cut_off_at(monkeypatch, Training, "training_step", 1)
+    before = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")}
+    model = build_small(dropout=0.3)
+    tagger = fit(model, toy(100), out=unbroken, **SETTINGS)
+    assert tagger.content_hash == load(unbroken).content_hash
+    assert {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")} == before
+    assert_equal(model.state_dict(), torch.load(unbroken / "last.ckpt", weights_only=True)["model"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": 4}, r"settings.epochs = 4 \(the run there: 3\)"),
+        ({"batch_size": 8}, "settings.recipe.batch_size = 8"),
+        ({"seed": 5}, "settings.seed = 5"),
+        ({"learning_rate": 0.1}, "settings.recipe.learning_rate = 0.1"),
+        ({"class_weights": (1, 2)}, "settings.class_weights"),
+        ({"pair_budget": 500}, "settings.pair_budget = 500"),
+        ({"validation": 0.2}, "jets.training.number = 80"),
+    ],
+)
+def test_other_settings_are_refused(unbroken, toy, build_small, changed, message):
+    with pytest.raises(TaggerError, match=message):
+        fit(build_small(dropout=0.3), toy(100), **(SETTINGS | {"out": unbroken} | changed))
+
+
+def test_other_model_or_jets_are_refused(unbroken, toy, build_small):
+    with pytest.raises(TaggerError, match=r"settings.options.dropout = 0.1"):
+        fit(build_small(dropout=0.1), toy(100), out=unbroken, **SETTINGS)
+    with pytest.raises(TaggerError, match=r"jets.training.sha256"):
+        fit(build_small(dropout=0.3), toy(100, seed=1), out=unbroken, **SETTINGS)
+    jets = toy(100)
+    constituents = ak.with_field(jets.constituents, jets.constituents.pt * (1 + 1e-15), "pt")
+    with pytest.raises(TaggerError, match="resume=False"):
+        fit(build_small(dropout=0.3), make_jets(constituents, label=jets.label), out=unbroken, **SETTINGS)
+
+
+def test_begin_anew(tmp_path, toy, build_small):
+    settings = SETTINGS | {"out": tmp_path / "run", "epochs": 1}
+    first = fit(build_small(), toy(60), **settings)
+    again = fit(build_small(), toy(60, seed=1), **settings, resume=False)
+    assert again.content_hash != first.content_hash
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_damaged_checkpoint(tmp_path, toy, build_small):
+    settings = SETTINGS | {"out": tmp_path / "run", "epochs": 1}
+    fit(build_small(), toy(60), **settings)
+    (tmp_path / "run" / "last.ckpt").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be read"):
+        fit(build_small(), toy(60), **settings)
+
+
+def test_checkpoint_with_code_is_not_run(tmp_path, toy, build_small):
+    settings = SETTINGS | {"out": tmp_path / "run", "epochs": 1}
+    fit(build_small(), toy(60), **settings)
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.mkdir, (str(tmp_path / "sprung"),))
+
+    torch.save({"model": Trap()}, tmp_path / "run" / "last.ckpt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        fit(build_small(), toy(60), **settings)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_folders_that_are_no_runs_are_left_alone(tmp_path, toy, build_small):
+    settings = SETTINGS | {"epochs": 1}
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TaggerError, match="is a file"):
+        fit(build_small(), toy(60), out=tmp_path / "file", **settings)
+    (tmp_path / "other" / "tagger").mkdir(parents=True)
+    with pytest.raises(TaggerError, match=r"holds tagger, but no run\.json"):
+        fit(build_small(), toy(60), out=tmp_path / "other", **settings)
