@@ -69,14 +69,14 @@ def test_same_seed_same_jets_other_seed_other_jets(jets):
 def test_result_does_not_depend_on_workers(monkeypatch):
     seen: list[tuple[int, int]] = []
     # Spawned workers import the module anew, but are given the size of each shard.
-    monkeypatch.setattr(production, "SHARD", 4)
-    alone = simulate("top", 10, seed=8, progress=lambda done, n: seen.append((done, n)))
-    together = simulate("top", 10, seed=8, workers=2)
+    monkeypatch.setattr(production, "SHARD", 3)
+    alone = simulate("top", 5, seed=8, progress=lambda done, n: seen.append((done, n)))
+    together = simulate("top", 5, seed=8, workers=2)
     assert ak.array_equal(alone, together)
-    assert seen == [(4, 10), (8, 10), (10, 10)]
+    assert seen == [(3, 5), (5, 5)]
     # ... and neither on how many events Pythia is asked for at once.
     monkeypatch.setattr(production, "BATCH", 3)
-    assert ak.array_equal(alone, simulate("top", 10, seed=8))
+    assert ak.array_equal(alone, simulate("top", 5, seed=8))
 
 
 def test_one_jet():
