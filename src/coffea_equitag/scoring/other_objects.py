@@ -1,0 +1,51 @@
+"""What a file holds beside its events: luminosity blocks, runs, histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .branches import TreeWriter, branch_layout
+from .source import check_same, ranges, read
+
+__all__ = ["OtherObjects"]
+
+
+class OtherObjects:
+    """Copies what a file holds beside its events: luminosity blocks, runs, histograms."""
+
+    def __init__(self, target: Any, tree: str, *, alone: bool) -> None:
+        self.target, self.tree, self.alone = target, tree, alone
+        self.writers: dict[str, TreeWriter] = {}
+        self.not_copied: list[str] = []
+
+    def copy(self, file: Any) -> None:
+        """Copy from one source; trees of several sources are joined."""
+        for key in dict.fromkeys(file.keys(cycle=False)):
+            kind = file.classname_of(key)
+            if key == self.tree or kind.startswith("TDirectory"):
+                continue
+            if kind in ("TTree", "TNtuple", "TNtupleD"):
+                self._copy_tree(key, file[key])
+            elif not self._copy_object(key, file):
+                self.not_copied.append(f"{key} ({kind})")
+
+    def _copy_tree(self, key: str, tree: Any) -> None:
+        layout = branch_layout(tree)
+        self.not_copied += [f"{key}/{branch} ({kind})" for branch, kind in layout.dropped.items()]
+        if not layout.names:
+            return
+        if key not in self.writers:
+            self.writers[key] = TreeWriter(self.target, key, tree.title, layout)
+        check_same(layout, self.writers[key].layout, f"{tree.file.file_path}:{key}")
+        for start, stop in ranges(tree, "100 MB", False, key):
+            self.writers[key].extend(read(tree, layout.names, start, stop))
+
+    def _copy_object(self, key: str, file: Any) -> bool:
+        if not self.alone:
+            return False  # histograms of several files cannot simply be put side by side
+        try:
+            found = file[key]
+            self.target[key] = str(found) if file.classname_of(key) == "TObjString" else found
+        except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError):
+            return False
+        return True

@@ -1,0 +1,135 @@
+"""ROOT files to score: opening them, their trees, and reading those in ranges; every fault explained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import awkward as ak
+import rich.progress
+import uproot
+from rich.console import Console
+
+from ..errors import JetError, explain
+from .branches import BranchLayout
+
+__all__ = ["Source", "check_paths", "check_same", "event_tree", "open_root", "ranges", "read"]
+
+Source: TypeAlias = str | os.PathLike[str]
+
+
+def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> None:
+    """Refuse missing inputs, and outputs that would destroy something."""
+    if not sources:
+        raise JetError(explain("no file to score", "at least one ROOT file", "give its path"))
+    for source in sources:
+        if "://" in str(source):
+            continue
+        if not Path(source).is_file():
+            raise JetError(explain(f"no file {source}", "a ROOT file", "check the path"))
+        if output.exists() and output.samefile(source):
+            raise JetError(
+                explain(f"output and input are the same file, {output}", "two files", "choose another output")
+            )
+    if output.exists() and not overwrite:
+        raise JetError(
+            explain(f"{output} exists already", "a new file", "choose another name, or overwrite it (--overwrite)")
+        )
+    if not output.parent.is_dir():
+        raise JetError(explain(f"no folder {output.parent}", "an existing folder", f"mkdir -p {output.parent}"))
+
+
+@contextmanager
+def open_root(source: Source) -> Iterator[Any]:
+    """Open a ROOT file; JetError if it is none."""
+    try:
+        file = uproot.open({os.fspath(source): None})
+    except (ValueError, uproot.DeserializationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise JetError(explain(f"{source} cannot be read: {reason}", "a ROOT file", "check the file")) from error
+    with file:
+        yield file
+
+
+def event_tree(file: Any, source: Source, tree: str, jets: str, new: Iterable[str]) -> Any:
+    """Find the tree of events, which must have the jets and not yet the new branches."""
+    if tree not in (found := dict.fromkeys(file.keys(cycle=False))) or file.classname_of(tree) != "TTree":
+        trees = [key for key in found if file.classname_of(key) == "TTree"]
+        given = f"{source} without a TTree '{tree}'"
+        if tree in found:
+            given = f"'{tree}' of {source} is of class {file.classname_of(tree)}"
+        raise JetError(
+            explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", "name it with tree= (--tree)")
+        )
+    events = file[tree]
+    present = set(events.keys(recursive=False))
+    if "n" + jets not in present:
+        counters = sorted(name[1:] for name in present if name.startswith("n") and name.endswith("Jet"))
+        raise JetError(
+            explain(
+                f"{source} without a collection '{jets}' (no branch n{jets})",
+                f"a jet collection of the file: {', '.join(counters) or 'it has none'}",
+                "name it with jets= (--jets)",
+            )
+        )
+    for name in new:
+        if name in present:
+            raise JetError(
+                explain(f"{source} has a branch {name} already", "a new name", "give another with name= (--name)")
+            )
+    return events
+
+
+def check_same(layout: BranchLayout, first: BranchLayout, source: object) -> None:
+    """Refuse a file whose branches are not those of the first."""
+    if layout != first:
+        ours, theirs = set(layout.names), set(first.names)
+        differ = sorted(ours ^ theirs) or ["types of branches"]
+        more = ", ..." if len(differ) > 5 else ""
+        raise JetError(
+            explain(
+                f"{source} differs from the first file: {', '.join(differ[:5])}{more}",
+                "files with the same branches",
+                "keep only branches they share (branches=, --keep), or score the files one by one",
+            )
+        )
+
+
+def ranges(tree: Any, chunk_size: int | str, progress: bool, label: str) -> Iterator[tuple[int, int]]:
+    """Ranges of entries, with a progress bar."""
+    if isinstance(chunk_size, str):
+        try:
+            step = max(1, int(tree.num_entries_for(chunk_size))) if tree.num_entries else 1
+        except (TypeError, ValueError) as error:
+            raise JetError(_bad_chunk(chunk_size)) from error
+    else:
+        step = int(chunk_size)
+    if step < 1:
+        raise JetError(_bad_chunk(chunk_size))
+    with rich.progress.Progress(
+        *rich.progress.Progress.get_default_columns(),
+        rich.progress.MofNCompleteColumn(),
+        console=Console(stderr=True),
+        disable=not progress,
+    ) as bar:
+        task = bar.add_task(label, total=tree.num_entries)
+        for start in range(0, tree.num_entries, step):
+            stop = min(start + step, tree.num_entries)
+            yield start, stop
+            bar.update(task, completed=stop)
+
+
+def _bad_chunk(chunk_size: object) -> str:
+    return explain(f"chunk_size={chunk_size!r}", "a number of events >= 1, or a size like '100 MB'", "give one of them")
+
+
+def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
+    """Read branches of a range of entries."""
+    wanted = set(names)
+    arrays: dict[str, ak.Array] = tree.arrays(
+        filter_branch=lambda branch: branch.name in wanted, entry_start=start, entry_stop=stop, how=dict
+    )
+    return arrays
