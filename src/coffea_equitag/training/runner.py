@@ -104,9 +104,7 @@ def _fit(trainer: Trainer, module: Any) -> None:
     main = threading.current_thread() is threading.main_thread()
     before = signals.getsignal(signals.SIGINT) if main else None
     try:
-        with own_randomness(), warnings.catch_warnings():
-            # Lightning 2.6 walks its loaders with a class that torch 2.13 is about to retire
-            warnings.filterwarnings("ignore", r".*LeafSpec.*is deprecated", FutureWarning)
+        with own_randomness():
             trainer.fit(module)
     except SystemExit as error:
         # Lightning ends the process on Ctrl-C; a notebook wants its kernel back
@@ -118,13 +116,18 @@ def _fit(trainer: Trainer, module: Any) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Lightning's greetings; its warnings stay."""
+    """Without Lightning's greetings, and without two of its warnings that no caller can heed."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Lightning 2.6 walks its loaders with a class that torch 2.13 is about to retire
+            warnings.filterwarnings("ignore", r".*LeafSpec.*is deprecated", FutureWarning)
+            # the caller said device="cpu"
+            warnings.filterwarnings("ignore", r"GPU available but not used", UserWarning)
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
