@@ -53,15 +53,24 @@ class LorentzBlock(nn.Module):
         Official code clamps the components of (x_i − x_j) φ_x to ±100, which breaks the symmetry; None does not.
     last : bool
         The last block leaves the vectors alone and has no φ_x.
+    n_edge : int
+        Scalars an edge; two of `edge_scalars`, unless a subclass has others.
     """
 
     def __init__(
-        self, hidden: int, n_scalar: int, *, c_weight: float, clamp: float | None = None, last: bool = False
+        self,
+        hidden: int,
+        n_scalar: int,
+        *,
+        c_weight: float,
+        clamp: float | None = None,
+        last: bool = False,
+        n_edge: int = 2,
     ) -> None:
         super().__init__()
         self.c_weight, self.clamp = c_weight, clamp
         self.phi_e = nn.Sequential(
-            nn.Linear(2 * hidden + 2, hidden, bias=False),
+            nn.Linear(2 * hidden + n_edge, hidden, bias=False),
             RowBatchNorm(hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden),
@@ -74,6 +83,7 @@ class LorentzBlock(nn.Module):
             nn.Linear(hidden, hidden),
         )
         self.phi_m = nn.Sequential(nn.Linear(hidden, 1), nn.Sigmoid())
+        self.moves = not last
         self.phi_x: nn.Sequential | None = None
         if not last:
             out = nn.Linear(hidden, 1, bias=False)
@@ -93,24 +103,27 @@ class LorentzBlock(nn.Module):
             The pairs of each jet.
         """
         h = state.h
-        message_PC = self.messages(h, state.gram, pairs)
+        message_PC = self.messages(h, self.edge_scalars(state, pairs), pairs)
         total_NC = segment_sum(message_PC, pairs.offsets)
         h_next = h + self.phi_h(torch.cat([h, total_NC, scalars], dim=1))
-        if self.phi_x is None:
+        if self.phi_x is None or not self.moves:
             return LorentzState(h_next, state.gram, state.x)
         weight_P = self.phi_x(message_PC)[:, 0].double()
         return self.move(LorentzState(h_next, state.gram, state.x), weight_P, pairs)
 
-    def messages(self, h: Tensor, gram_Q: Tensor, pairs: Pairs) -> Tensor:
-        """m_ij = φ_e σ(φ_m), shape (P, C)."""
+    def edge_scalars(self, state: LorentzState, pairs: Pairs) -> Tensor:
+        """ψ(‖x_i − x_j‖²) and ψ(x_i·x_j): shape (P, 2), float64."""
+        dot_P = state.gram[pairs.place]
+        square_N = state.gram[pairs.diagonal]
+        norm_P = square_N[pairs.receiver] + square_N[pairs.sender] - 2 * dot_P
+        return torch.stack([psi(norm_P), psi(dot_P)], dim=1)
+
+    def messages(self, h: Tensor, seen_PE: Tensor, pairs: Pairs) -> Tensor:
+        """m_ij = φ_e σ(φ_m) of node scalars (N, C) and edge scalars (P, E): shape (P, C)."""
         linear, norm, relu, *rest = self.phi_e
         assert isinstance(linear, nn.Linear)
-        c = h.shape[1]
-        dot_P = gram_Q[pairs.place]
-        square_N = gram_Q[pairs.diagonal]
-        norm_P = square_N[pairs.receiver] + square_N[pairs.sender] - 2 * dot_P
-        seen = torch.stack([psi(norm_P), psi(dot_P)], dim=1).to(h.dtype)
-        w_i, w_j, w_seen = torch.split(linear.weight, [c, c, 2], dim=1)
+        c, seen = h.shape[1], seen_PE.to(h.dtype)
+        w_i, w_j, w_seen = torch.split(linear.weight, [c, c, seen.shape[1]], dim=1)
         z_PC = torch.addmm((h @ w_i.T)[pairs.receiver] + (h @ w_j.T)[pairs.sender], seen, w_seen.T)
         m_PC: Tensor = relu(norm(z_PC))
         for layer in rest:

@@ -1,0 +1,149 @@
+"""Friend groups: for each constituent, those it has the largest p_i·p_j with (arXiv:2208.07814)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..compiled import njit, over_jets
+from ..errors import TaggerError, explain
+from ..ragged import RaggedJets
+from .gram import gram
+from .minkowski import pair_offsets
+
+__all__ = ["NODEWISE", "friend_groups", "friend_scalars"]
+
+#: What a friend group may be described by: its invariant mass, or (as a control that breaks the symmetry) its energy.
+NODEWISE = ("mass", "energy")
+
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Tensor | None = None) -> Tensor:
+    """m²_G (GeV²) or E_G (GeV) of every constituent's friend groups.
+
+    Parameters
+    ----------
+    kind : str
+        ``"mass"`` or ``"energy"``.
+    jets : RaggedJets
+        The batch.
+    sizes : sequence of int
+        Sizes k of the groups.
+    gram_Q : Tensor of float64, shape (Q,), optional
+        p_i·p_j in the square layout, if it is at hand.
+
+    Returns
+    -------
+    Tensor of float64, shape (N, len(sizes))
+
+    Raises
+    ------
+    TaggerError
+        For an unknown kind or a size below 1.
+    """
+    if kind not in NODEWISE:
+        raise TaggerError(
+            explain(f"nodewise = {kind!r}", f"one of {', '.join(NODEWISE)}, or None", "check the spelling")
+        )
+    products = gram(jets) if gram_Q is None else gram_Q
+    mass2, energy = friend_groups(products, jets.p4[:, 0], jets.offsets, sizes)
+    return mass2 if kind == "mass" else energy
+
+
+def friend_groups(
+    gram_Q: Tensor, energy_N: Tensor, offsets: Tensor, sizes: Sequence[int], threads: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Squared invariant mass and energy of the friend group G_i of each constituent.
+
+    G_i holds the k constituents j of the jet with the largest p_i·p_j, i itself standing among the candidates
+    with p_i·p_i = m_i² like any other: so a jet of n ≤ k constituents is one group whose mass is the jet's, and a
+    lone constituent's group is itself. Ties go to the larger p_j·P of the jet, which is as invariant and as blind
+    to order as p_i·p_j, then to the earlier row. The mass is a sum of products, all ≥ 0: nothing cancels.
+
+    Parameters
+    ----------
+    gram_Q : Tensor of float64, shape (Q,)
+        p_i·p_j, jet after jet, n × n, GeV².
+    energy_N : Tensor, shape (N,)
+        Energies, GeV.
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    sizes : sequence of int
+        Sizes k ≥ 1 of the groups.
+    threads : int, optional
+        Threads to use; the result does not depend on it.
+
+    Returns
+    -------
+    tuple of Tensor of float64, shape (N, len(sizes)) each
+        m²_G = Σ_{j, l ∈ G} p_j·p_l in GeV², and E_G in GeV.
+    """
+    if not len(sizes) or min(sizes) < 1:
+        raise TaggerError(explain(f"friends = {tuple(sizes)}", "sizes of at least 1", "use (2, 4, 8)"))
+    products = np.ascontiguousarray(gram_Q.detach().cpu().numpy())
+    energy = np.ascontiguousarray(energy_N.detach().cpu().double().numpy())
+    bounds, wanted = offsets.detach().cpu().numpy(), np.asarray(sizes, dtype=np.int64)
+    squares = pair_offsets(bounds)
+    group_mass2, group_energy = np.empty((len(energy), len(wanted))), np.empty((len(energy), len(wanted)))
+
+    def run(first: int, last: int) -> None:
+        _fill_groups(products, energy, bounds, squares, wanted, group_mass2, group_energy, first, last)
+
+    over_jets(run, squares, threads)
+    return torch.from_numpy(group_mass2).to(gram_Q.device), torch.from_numpy(group_energy).to(gram_Q.device)
+
+
+@njit
+def _fill_groups(
+    products: _F8,
+    energy: _F8,
+    offsets: _I8,
+    squares: _I8,
+    sizes: _I8,
+    group_mass2: _F8,
+    group_energy: _F8,
+    first: int,
+    last: int,
+) -> None:  # pragma: no cover
+    for jet in range(first, last):
+        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
+        hardness = np.zeros(n)
+        for i in range(n):
+            for j in range(n):
+                hardness[i] += block[i, j]
+        wanted = min(n, np.max(sizes))
+        friend = np.empty(wanted + 1, np.int64)
+        mass2, total = np.empty(wanted), np.empty(wanted)
+        for i in range(n):
+            found = 0
+            for j in range(n):
+                at = found
+                while at > 0:
+                    other = friend[at - 1]
+                    closer = block[i, j] > block[i, other]
+                    if block[i, j] == block[i, other]:
+                        closer = hardness[j] > hardness[other]
+                    if not closer:
+                        break
+                    friend[at] = other
+                    at -= 1
+                friend[at] = j
+                found = min(found + 1, wanted)
+            m2 = e = 0.0
+            for s in range(wanted):
+                j = friend[s]
+                m2 += block[j, j]
+                for t in range(s):
+                    m2 += 2.0 * block[j, friend[t]]
+                e += energy[start + j]
+                mass2[s], total[s] = m2, e
+            for s in range(len(sizes)):
+                group_mass2[start + i, s] = mass2[min(sizes[s], wanted) - 1]
+                group_energy[start + i, s] = total[min(sizes[s], wanted) - 1]
