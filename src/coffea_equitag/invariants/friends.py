@@ -15,13 +15,26 @@ from ..ragged import RaggedJets
 from .gram import gram
 from .minkowski import pair_offsets
 
-__all__ = ["NODEWISE", "friend_groups", "friend_scalars"]
+__all__ = ["NODEWISE", "check_nodewise", "friend_groups", "friend_scalars"]
 
 #: What a friend group may be described by: its invariant mass, or (as a control that breaks the symmetry) its energy.
 NODEWISE = ("mass", "energy")
 
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def check_nodewise(kind: str | None) -> None:
+    """Refuse a `nodewise` option that does not exist; None is none.
+
+    Raises
+    ------
+    TaggerError
+        If `kind` is not in `NODEWISE`.
+    """
+    if kind is not None and kind not in NODEWISE:
+        expected = f"one of {', '.join(NODEWISE)}, or None"
+        raise TaggerError(explain(f"nodewise = {kind!r}", expected, "check the spelling"))
 
 
 def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Tensor | None = None) -> Tensor:
@@ -47,10 +60,7 @@ def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Te
     TaggerError
         For an unknown kind or a size below 1.
     """
-    if kind not in NODEWISE:
-        raise TaggerError(
-            explain(f"nodewise = {kind!r}", f"one of {', '.join(NODEWISE)}, or None", "check the spelling")
-        )
+    check_nodewise(kind)
     products = gram(jets) if gram_Q is None else gram_Q
     mass2, energy = friend_groups(products, jets.p4[:, 0], jets.offsets, sizes)
     return mass2 if kind == "mass" else energy

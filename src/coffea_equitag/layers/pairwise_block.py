@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..invariants.pair_scalars import check_pairwise, pair_scalar

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
-from ..invariants.friends import friend_scalars
+from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
@@ -91,6 +91,7 @@ class ParticleNet(JetModel):
             dropout=dropout,
         )
         check_pairwise(pairwise)
+        check_nodewise(nodewise)
         if k < 1:
             raise TaggerError(explain(f"k = {k} neighbours", "at least 1", "leave it out for the paper's"))
         widths, units = _LITE if lite else _FULL
@@ -109,7 +110,7 @@ class ParticleNet(JetModel):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
-        gram_Q = gram(jets) if "mass" in (pairwise, nodewise) or nodewise else jets.p4.new_empty(0)
+        gram_Q = gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
         groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         return self.network(
             kinematic_features(jets).to(self.dtype),

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
+from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..layers.batch_norm import RowBatchNorm
+from ..layers.patches import Patch
 from ..layers.segments import segment_sum
 from ..ragged import RaggedJets
 from .base import JetModel
@@ -41,11 +43,18 @@ class PFN(JetModel):
         Widths of Φ (the last is the latent dimension) and of F; 83,842 parameters with the defaults.
     inputs : "kinematic" or "btag"
         Seven kinematic features; or twelve of jet and track (`track_features` and the type embedded in three).
+    nodewise : {None, "mass", "energy"}
+        Patch of Li et al. (arXiv:2208.07814): invariant masses (or, as a control, energies) of each constituent's
+        friend groups, embedded and concatenated to the inputs of every layer of Φ.
+    friends : sequence of int
+        Sizes of the friend groups.
+    patch_width : int
+        Channels of the patch.
 
     Raises
     ------
     TaggerError
-        For unknown inputs.
+        For unknown inputs or an unknown patch.
     """
 
     kind: ClassVar[str] = "pfn"
@@ -60,26 +69,44 @@ class PFN(JetModel):
         phi: Sequence[int] = (128, 128, 128),
         f: Sequence[int] = (128, 128, 128),
         inputs: str = "kinematic",
+        nodewise: str | None = None,
+        friends: Sequence[int] = (2, 4, 8),
+        patch_width: int = 16,
     ) -> None:
         if inputs not in ("kinematic", "btag"):
             raise TaggerError(explain(f"inputs={inputs!r}", "'kinematic' or 'btag'", "choose one of the two"))
-        super().__init__(n_classes=n_classes, batch_norm=batch_norm, phi=list(phi), f=list(f), inputs=inputs)
+        check_nodewise(nodewise)
+        super().__init__(
+            n_classes=n_classes,
+            batch_norm=batch_norm,
+            phi=list(phi),
+            f=list(f),
+            inputs=inputs,
+            nodewise=nodewise,
+            friends=list(friends),
+            patch_width=patch_width,
+        )
         self.fields = TRACK_COLUMNS if inputs == "btag" else ()
         self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3) if inputs == "btag" else None
         widths = [7 if inputs == "kinematic" else 9 + 3, *phi]
         self.input_norm = RowBatchNorm(widths[0]) if batch_norm else nn.Identity()
         self.phi = nn.Sequential()
+        n_node = patch_width if nodewise else 0
         for before, after in pairwise(widths):
-            self.phi.extend([nn.Linear(before, after), RowBatchNorm(after) if batch_norm else nn.Identity(), nn.ReLU()])
+            norm = RowBatchNorm(after) if batch_norm else nn.Identity()
+            self.phi.extend([nn.Linear(before + n_node, after), norm, nn.ReLU()])
         widths = [phi[-1], *f]
         self.f = nn.Sequential()
         for before, after in pairwise(widths):
             self.f.extend([nn.Linear(before, after), nn.ReLU()])
         self.f.append(nn.Linear(widths[-1], n_classes))
+        self.node_patch = Patch(len(friends), patch_width) if nodewise else None
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
-        return self.network(self.features(jets), jets.offsets)
+        nodewise = self.options["nodewise"]
+        groups = friend_scalars(nodewise, jets, self.options["friends"]) if nodewise else None
+        return self.network(self.features(jets), jets.offsets, groups)
 
     def features(self, jets: RaggedJets) -> Tensor:
         """What Φ sees of each constituent: shape (N, 7) or (N, 12)."""
@@ -88,8 +115,18 @@ class PFN(JetModel):
         types = self.type_embedding(particle_types(jets))
         return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
 
-    def network(self, features_NF: Tensor, offsets: Tensor) -> Tensor:
-        """The network proper: features (N, 7 or 12) and jet boundaries (J + 1,) to logits (J, n_classes)."""
-        latent_NL = self.phi(self.input_norm(features_NF))
+    def network(self, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None = None) -> Tensor:
+        """The network proper.
+
+        Features (N, 7 or 12), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
+        (N, len(friends)) to logits (J, n_classes).
+        """
+        latent_NL = self.input_norm(features_NF)
+        if self.node_patch is None:
+            latent_NL = self.phi(latent_NL)
+        else:
+            nodes = self.node_patch(groups_NG)
+            for layer in self.phi:
+                latent_NL = layer(torch.cat([latent_NL, nodes], dim=1) if isinstance(layer, nn.Linear) else latent_NL)
         logits: Tensor = self.f(segment_sum(latent_NL, offsets))
         return logits
