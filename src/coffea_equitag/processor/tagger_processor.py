@@ -1,0 +1,236 @@
+"""A coffea processor that scores, selects and histograms jets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import awkward as ak
+import hist
+import numpy as np
+from coffea.processor import ProcessorABC
+
+from ..errors import JetError, TaggerError, explain
+from ..scoring.score_columns import score_names
+from .attach import Reader, Selection, Taggers, attach_masked, check_collection, is_traced, named_taggers, touch
+from .histograms import KINEMATICS, SCORE_BINS, Variable, fill, flat, jet_histogram, variable_axis, variable_values
+from .working_points import WorkingPoints, check_thresholds, working_points
+
+__all__ = ["TaggerProcessor"]
+
+Hook = Callable[[ak.Array, dict[str, ak.Array]], Mapping[str, Any]]
+
+
+class TaggerProcessor(ProcessorABC):  # type: ignore[misc]
+    """Score jets next to ordinary cuts, and histogram them.
+
+    ::
+
+        processor = eqt.TaggerProcessor(
+            {"FatJet": tagger},
+            event_selections={"trigger": lambda events: events.HLT.PFJet500},
+            jet_selections={"FatJet": {"pt > 500": lambda jets: jets.pt > 500}},
+            working_points={"FatJet": {"loose": 0.3, "tight": 0.8}},
+            variables={"FatJet": {"msoftdrop": hist.axis.Regular(50, 0, 250, name="msoftdrop")}},
+        )
+
+    Cuts apply one after the other, and only jets that pass all of them are scored.
+
+    Parameters
+    ----------
+    taggers : mapping
+        As for `attach`. Taggers by path are loaded where the processor runs, once a process.
+    event_selections : mapping of str to callable, optional
+        Name -> function of the events giving a boolean an event.
+    jet_selections : mapping of str to (mapping of str to callable), optional
+        Collection -> name -> function of the collection giving a boolean a jet.
+    working_points : mapping, optional
+        Collection -> name -> threshold (a jet passes at or above it); collection -> score -> name -> threshold
+        where a collection has several scores.
+    variables : mapping, optional
+        Collection -> name -> hist axis, or (axis, field name or function of the jets), beside pt, eta, phi, mass.
+    hook : callable, optional
+        ``hook(events, jets)`` gets the selected events, scores attached, and the selected jets by collection;
+        the mapping it returns joins the output.
+    weight : str, callable or None
+        Field of the events (where they have it), or function of them. Default ``"genWeight"``.
+    reader : callable, optional
+        As for `attach`.
+    device : str, optional
+        Where taggers given by path compute.
+
+    Raises
+    ------
+    TaggerError
+        If options do not fit together, or a threshold lies outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        taggers: Taggers,
+        *,
+        event_selections: Mapping[str, Selection] | None = None,
+        jet_selections: Mapping[str, Mapping[str, Selection]] | None = None,
+        working_points: Mapping[str, WorkingPoints] | None = None,
+        variables: Mapping[str, Mapping[str, Variable]] | None = None,
+        hook: Hook | None = None,
+        weight: str | Selection | None = "genWeight",
+        reader: Reader | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.taggers = dict(taggers)
+        self.event_selections = dict(event_selections or {})
+        self.jet_selections = dict(jet_selections or {})
+        self.working_points = dict(working_points or {})
+        self.variables = dict(variables or {})
+        self.hook = hook
+        self.weight = weight
+        self.reader = reader
+        self.device = device
+        for option in ("jet_selections", "working_points", "variables"):
+            for collection in getattr(self, option):
+                if collection not in self.taggers:
+                    raise TaggerError(
+                        explain(
+                            f"{option} for {collection}, which has no tagger",
+                            f"one of {', '.join(self.taggers) or '(no taggers)'}",
+                            "give it a tagger or leave it out",
+                        )
+                    )
+        selections = [self.event_selections, *self.jet_selections.values()]
+        if any("all" in cuts or "scored" in cuts for cuts in selections):
+            raise TaggerError(
+                explain("a selection called 'all' or 'scored'", "other names: the cutflow uses these", "rename it")
+            )
+        check_thresholds(self.working_points)
+
+    def process(self, events: ak.Array) -> dict[str, Any]:
+        """Process one chunk.
+
+        Returns
+        -------
+        dict
+            ``cutflow``: dataset -> cut -> ``events`` and ``weight``;
+            ``jet_cutflow``: collection -> dataset -> cut -> jets, ``scored`` among them;
+            ``scores``: collection -> score -> histogram (dataset, working_point, decision, score);
+            ``jets``: collection -> variable -> histogram (dataset, working_point, decision, variable);
+            and what the hook returned. Traced events give an empty dict.
+        """
+        metadata = getattr(events, "metadata", None) or {}
+        dataset = str(metadata.get("dataset", "unknown"))
+        traced = is_traced(events)
+        for collection in self.taggers:
+            check_collection(events, collection)
+
+        cutflow: dict[str, dict[str, float]] = {}
+        weights = self._weights(events)
+        cutflow["all"] = _count(weights)
+        for name, select in self.event_selections.items():
+            mask = _boolean(select(events), events, name)
+            events, weights = events[mask], weights[mask]
+            cutflow[name] = _count(weights)
+
+        masks, jet_cutflow = {}, {}
+        for collection in self.taggers:
+            masks[collection], jet_cutflow[collection] = self._select_jets(events[collection], collection)
+        taggers = named_taggers(self.taggers, device=self.device)
+        events = attach_masked(events, taggers, masks, reader=self.reader)
+
+        jets = {collection: events[collection][mask] for collection, mask in masks.items()}
+        output: dict[str, Any] = {"cutflow": {dataset: cutflow}, "jet_cutflow": {}, "scores": {}, "jets": {}}
+        for collection, chosen in jets.items():
+            names = [n for name, tagger in taggers[collection].items() for n in score_names(name, tagger.classes)]
+            points = working_points(self.working_points.get(collection, {}), names, collection)
+            columns = self._columns(chosen, collection)
+            jet_weights = ak.broadcast_arrays(weights, chosen[names[0]])[0]
+            if traced:
+                for column in columns.values():
+                    touch(column)
+                continue
+            scores = {name: flat(chosen[name]) for name in names}
+            scored = ~np.isnan(next(iter(scores.values())))
+            scores = {name: score[scored] for name, score in scores.items()}
+            flat_weights = flat(jet_weights)[scored]
+            jet_cutflow[collection]["scored"] = int(scored.sum())
+            output["jet_cutflow"][collection] = {dataset: jet_cutflow[collection]}
+            output["scores"][collection] = {name: jet_histogram(_score_axis(name)) for name in names}
+            for name, histogram in output["scores"][collection].items():
+                fill(histogram, dataset, scores[name], flat_weights, scores, points)
+            output["jets"][collection] = {}
+            for name, column in columns.items():
+                axis = variable_axis(self.variables.get(collection, {}).get(name, KINEMATICS.get(name)))
+                histogram = output["jets"][collection][name] = jet_histogram(axis)
+                fill(histogram, dataset, flat(column)[scored], flat_weights, scores, points)
+        added = dict(self.hook(events, jets)) if self.hook is not None else {}
+        if clash := sorted(set(added) & set(output)):
+            raise TaggerError(
+                explain(
+                    f"a hook that returns {', '.join(clash)}", "other keys: the processor uses these", "rename them"
+                )
+            )
+        return {} if traced else {**output, **added}
+
+    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
+        """Return the accumulated output as it is."""
+        return accumulator
+
+    def _weights(self, events: ak.Array) -> ak.Array:
+        if callable(self.weight):
+            return self.weight(events)
+        if self.weight is not None and self.weight in events.fields:
+            return ak.values_astype(events[self.weight], np.float64)
+        first = next(iter(self.taggers), None)
+        counts = ak.num(events[first], axis=1) if first is not None else ak.local_index(events, axis=0)
+        return ak.values_astype(ak.ones_like(counts), np.float64)
+
+    def _select_jets(self, jets: ak.Array, collection: str) -> tuple[ak.Array, dict[str, int]]:
+        """Mask of the jets that pass all cuts, and how many pass up to each."""
+        mask = ak.values_astype(ak.local_index(jets, axis=1) >= 0, bool)
+        counts = {"all": _number(mask)}
+        for name, select in self.jet_selections.get(collection, {}).items():
+            mask = mask & _boolean(select(jets), jets, f"{collection}: {name}")
+            counts[name] = _number(mask)
+        return mask, counts
+
+    def _columns(self, jets: ak.Array, collection: str) -> dict[str, ak.Array]:
+        """Columns to histogram: the kinematics that are there, and the user's variables."""
+        variables = {
+            name: axis for name, axis in KINEMATICS.items() if name in jets.fields or hasattr(type(jets), name)
+        }
+        variables.update(self.variables.get(collection, {}))
+        return {name: variable_values(jets, name, variable) for name, variable in variables.items()}
+
+
+def _boolean(mask: ak.Array, like: ak.Array, name: str) -> ak.Array:
+    """A selection's answer, checked; missing means no."""
+    mask = ak.fill_none(ak.Array(mask), False, axis=-1)
+    if mask.ndim != like.ndim or not str(ak.type(mask).content).endswith("bool"):
+        if is_traced(mask) or (len(like) == 0 and mask.ndim == like.ndim):
+            return ak.values_astype(mask, bool)
+        raise JetError(
+            explain(
+                f"selection '{name}' gives {ak.type(mask)}",
+                "one boolean for each event (event_selections) or jet (jet_selections)",
+                "compare, or reduce with ak.any(..., axis=1)",
+            )
+        )
+    return mask
+
+
+def _count(weights: ak.Array) -> dict[str, float]:
+    if is_traced(weights):
+        touch(weights)
+        return {}
+    return {"events": len(weights), "weight": float(ak.sum(weights))}
+
+
+def _number(mask: ak.Array) -> int:
+    if is_traced(mask):
+        touch(mask)
+        return 0
+    return int(ak.sum(mask))
+
+
+def _score_axis(name: str) -> Any:
+    # scores reach 1 exactly, which a regular axis alone counts as overflow
+    return hist.axis.Regular(SCORE_BINS, 0, np.nextafter(1.0, 2.0), name="score", label=name)
