@@ -24,17 +24,19 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def check_nodewise(kind: str | None) -> None:
-    """Refuse a `nodewise` option that does not exist; None is none.
+def check_nodewise(kind: str | None, sizes: Sequence[int]) -> None:
+    """Refuse a `nodewise` option (None is none) or sizes of friend groups that cannot be.
 
     Raises
     ------
     TaggerError
-        If `kind` is not in `NODEWISE`.
+        If `kind` is not in `NODEWISE`, no size is given or one is below 1.
     """
     if kind is not None and kind not in NODEWISE:
         expected = f"one of {', '.join(NODEWISE)}, or None"
         raise TaggerError(explain(f"nodewise = {kind!r}", expected, "check the spelling"))
+    if not len(sizes) or min(sizes) < 1:
+        raise TaggerError(explain(f"friends = {tuple(sizes)}", "sizes of at least 1", "use (2, 4, 8)"))
 
 
 def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Tensor | None = None) -> Tensor:
@@ -60,7 +62,7 @@ def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Te
     TaggerError
         For an unknown kind or a size below 1.
     """
-    check_nodewise(kind)
+    check_nodewise(kind, sizes)
     products = gram(jets) if gram_Q is None else gram_Q
     mass2, energy = friend_groups(products, jets.p4[:, 0], jets.offsets, sizes)
     return mass2 if kind == "mass" else energy
@@ -94,8 +96,7 @@ def friend_groups(
     tuple of Tensor of float64, shape (N, len(sizes)) each
         m²_G = Σ_{j, l ∈ G} p_j·p_l in GeV², and E_G in GeV.
     """
-    if not len(sizes) or min(sizes) < 1:
-        raise TaggerError(explain(f"friends = {tuple(sizes)}", "sizes of at least 1", "use (2, 4, 8)"))
+    check_nodewise(None, sizes)
     products = np.ascontiguousarray(gram_Q.detach().cpu().numpy())
     energy = np.ascontiguousarray(energy_N.detach().cpu().double().numpy())
     bounds, wanted = offsets.detach().cpu().numpy(), np.asarray(sizes, dtype=np.int64)

@@ -86,7 +86,7 @@ class LorentzNetBase(JetModel):
             n_layers=n_layers,
             dropout=dropout,
         )
-        check_nodewise(nodewise)
+        check_nodewise(nodewise, friends)
         if n_layers < 1 or hidden < 1:
             given = f"n_layers = {n_layers}, hidden = {hidden}"
             raise TaggerError(explain(given, "positive numbers", "use 6 and 72 as in the paper"))

@@ -91,7 +91,7 @@ class ParticleNet(JetModel):
             dropout=dropout,
         )
         check_pairwise(pairwise)
-        check_nodewise(nodewise)
+        check_nodewise(nodewise, friends)
         if k < 1:
             raise TaggerError(explain(f"k = {k} neighbours", "at least 1", "leave it out for the paper's"))
         widths, units = _LITE if lite else _FULL

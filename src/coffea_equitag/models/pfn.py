@@ -75,7 +75,7 @@ class PFN(JetModel):
     ) -> None:
         if inputs not in ("kinematic", "btag"):
             raise TaggerError(explain(f"inputs={inputs!r}", "'kinematic' or 'btag'", "choose one of the two"))
-        check_nodewise(nodewise)
+        check_nodewise(nodewise, friends)
         super().__init__(
             n_classes=n_classes,
             batch_norm=batch_norm,
