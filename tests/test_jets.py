@@ -141,3 +141,14 @@ def test_virtual_and_sliced_arrays_give_the_same(random_jets):
     np.testing.assert_array_equal(flat.offsets, expected.offsets)
     picked = flatten(jets[[2, 0]][:, ::-1])
     assert np.diff(picked.offsets).tolist() == [1, 7, 2, 0, 4]
+
+
+def test_columns_of_records_inside_constituents():
+    track = CONSTITUENT | {"charge": 1, "ip": {"x": 0.1, "y": 0.2, "z": 0.3}}
+    jets = eqt.make_jets(ak.Array([[track], [], [track | {"charge": 0}, track]]))
+    columns = flatten(jets[::-1], ("ip.y", "ip.z")).columns
+    assert columns["ip.y"].tolist() == [0.0, 0.2, 0.2]  # nothing neutral has a track
+    assert columns["ip.z"].tolist() == [0.0, 0.3, 0.3]
+    assert set(columns) == {"ip.y", "ip.z"}
+    with pytest.raises(eqt.JetError, match=r"without 'position\.x'"):
+        flatten(jets, ("position.x",))

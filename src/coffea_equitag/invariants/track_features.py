@@ -36,7 +36,7 @@ TRACK_COLUMNS = ("charge", "pdgId", "d0", "dz")
 VECTOR_COLUMNS = ("charge", "pdgId", *IMPACT_COLUMNS)
 
 #: Where `track_vectors` goes from linear to logarithmic: jet and track momentum (GeV), impact parameter (mm).
-VECTOR_SCALES = (100.0, 10.0, 0.1)
+VECTOR_SCALES = (300.0, 20.0, 0.1)
 
 
 def impact_parameter(jets: ak.Array) -> ak.Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from .tensor_features import TensorFeatures
@@ -18,13 +21,21 @@ class SO3Affine(nn.Module):
         Features coming in: (scalars, vectors) or (scalars, vectors, tensors).
     features : int
         Features going out, in each representation.
+    gains : sequence of float, optional
+        By how much the first weights let each representation grow (1 keeps variances); torch's own start, of gain
+        3^-½, when not given.
     """
 
-    def __init__(self, inputs: tuple[int, ...], features: int) -> None:
+    def __init__(self, inputs: tuple[int, ...], features: int, gains: Sequence[float] | None = None) -> None:
         super().__init__()
         self.scalars = nn.Linear(inputs[0], features)
         self.vectors = nn.Linear(inputs[1], features, bias=False)
         self.tensors = TensorAffine(inputs[2], features) if len(inputs) > 2 else None
+        if gains is not None:
+            mixers = (module for module in self.children() if isinstance(module, nn.Linear))
+            for mixer, width, gain in zip(mixers, inputs, gains, strict=False):
+                bound = gain * math.sqrt(3.0 / max(width, 1))
+                nn.init.uniform_(mixer.weight, -bound, bound)
 
     def forward(self, x: TensorFeatures) -> TensorFeatures:
         """Mix features within each representation."""

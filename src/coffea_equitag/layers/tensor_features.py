@@ -49,11 +49,14 @@ class TensorFeatures:
         return TensorFeatures(self.scalars, frames_N33 @ self.vectors, tensors)
 
     def sum(self, offsets: Tensor) -> TensorFeatures:
-        """Sum over the rows of each segment; `offsets` (S + 1,) as in `segment_sum`."""
+        """Sum over the rows of each segment; `offsets` (S + 1,) as in `segment_sum`.
+
+        Added in float64: products of the sums would magnify the rounding that the order of rows leaves.
+        """
 
         def add(values: Tensor) -> Tensor:
-            columns = values.shape[1:].numel()
-            return segment_sum(values.reshape(len(values), columns), offsets).reshape(-1, *values.shape[1:])
+            rows_NC = values.reshape(len(values), values.shape[1:].numel()).double()
+            return segment_sum(rows_NC, offsets).to(values.dtype).reshape(-1, *values.shape[1:])
 
         return self.map(add)
 

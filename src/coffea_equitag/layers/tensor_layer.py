@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
 
 from .bilinear import bilinear
 from .so2_linear import SO2LinearTensor, SO2LinearVector
@@ -22,6 +25,10 @@ class TensorLayer(nn.Module):
         Features coming in: (scalars, vectors) or (scalars, vectors, tensors); the latter makes it a layer with tensors.
     features : int
         F: affine and linear maps have 2F outputs.
+    scalar_relu : callable
+        Activation of scalars.
+    gains : sequence of float, optional
+        Of the affine map's first weights, as in `SO3Affine`.
 
     Attributes
     ----------
@@ -29,10 +36,17 @@ class TensorLayer(nn.Module):
         Features going out in each representation: 3F, or 2F without tensors.
     """
 
-    def __init__(self, inputs: tuple[int, ...], features: int) -> None:
+    def __init__(
+        self,
+        inputs: tuple[int, ...],
+        features: int,
+        scalar_relu: Callable[[Tensor], Tensor] = torch.relu,
+        gains: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
+        self.scalar_relu = scalar_relu
         self.outputs = (len(inputs) * features,) * len(inputs)
-        self.affine = SO3Affine(inputs, 2 * features)
+        self.affine = SO3Affine(inputs, 2 * features, gains)
         self.vectors = SO2LinearVector(2 * features, 2 * features)
         self.tensors = SO2LinearTensor(2 * features, 2 * features) if len(inputs) > 2 else None
 
@@ -40,4 +54,4 @@ class TensorLayer(nn.Module):
         """Features in frames whose z axis is ĵ to features in the same frames."""
         x = self.affine(x)
         tensors = None if self.tensors is None or x.tensors is None else self.tensors(x.tensors)
-        return tensor_relu(bilinear(TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)))
+        return tensor_relu(bilinear(TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)), self.scalar_relu)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from .tensor_features import TensorFeatures
 
-__all__ = ["tensor_relu", "vector_relu"]
+__all__ = ["log_relu", "tensor_relu", "vector_relu"]
 
 
 def vector_relu(vectors_N3F: Tensor) -> Tensor:
@@ -16,9 +18,14 @@ def vector_relu(vectors_N3F: Tensor) -> Tensor:
     return vectors_N3F * vectors_N3F.square().sum(1, keepdim=True).clamp(min=1.0).rsqrt()
 
 
-def tensor_relu(x: TensorFeatures) -> TensorFeatures:
+def log_relu(values: Tensor) -> Tensor:
+    """ReLU that grows as 1 + log x beyond 1: products of products of scalars stay within bounds (ours)."""
+    return torch.relu(values).clamp(max=1.0) + torch.log(values.clamp(min=1.0))
+
+
+def tensor_relu(x: TensorFeatures, scalar_relu: Callable[[Tensor], Tensor] = torch.relu) -> TensorFeatures:
     """ReLU on scalars, VReLU on vectors, and the same on tensors by their Frobenius norm (TReLU)."""
     tensors = x.tensors
     if tensors is not None:
         tensors = tensors * tensors.square().sum((1, 2), keepdim=True).clamp(min=1.0).rsqrt()
-    return TensorFeatures(torch.relu(x.scalars), vector_relu(x.vectors), tensors)
+    return TensorFeatures(scalar_relu(x.scalars), vector_relu(x.vectors), tensors)

@@ -11,13 +11,15 @@ if ĵ is held fixed.
 
 All is computed in the jets' frames, z along ĵ, into which the inputs are turned once.
 
-Where the paper is silent we take: initial vectors compressed in length (`compress`); the frames' x axes; latent
-features as many as hidden ones; maps started so that variances are kept, with the sum over tracks counted.
+Where the paper is silent we take: input vectors compressed in length (`compress`); latent features as many as hidden
+ones. One departure: five layers of products make logits polynomials of degree 32 in the scalars, and the sum over
+tracks has no bound here, where the paper takes 30 at most; so scalars above 1 grow logarithmically by default, as
+vectors above 1 do not grow at all. ``scalar_activation="relu"`` is the paper's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -31,13 +33,18 @@ from ..layers.so2_linear import axis_frames
 from ..layers.so3_affine import SO3Affine
 from ..layers.tensor_features import TensorFeatures
 from ..layers.tensor_layer import TensorLayer
+from ..layers.vector_relu import log_relu
 from ..ragged import RaggedJets
 from .base import JetModel
 
 __all__ = ["TensorPFN", "VectorPFN"]
 
-#: Tracks a jet that the start of the weights counts on.
-_TYPICAL_TRACKS = 15
+#: Activation of the scalars, the first weights' gains and the divisor of the latent features' that go with it: with
+#: these, features are of order 1 in every layer for jets of 5 to 100 tracks.
+_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[float, ...] | None, float]] = {
+    "log_relu": (log_relu, (1.0, 1.75, 1.75), 5.0),
+    "relu": (torch.relu, None, 1.0),
+}
 
 
 class VectorPFN(JetModel):
@@ -58,11 +65,14 @@ class VectorPFN(JetModel):
     output : "classes" or "vector"
         Logits, or a 3-vector (J, 3) that turns with the jet: the sum of the last layer's vectors, weighted by what the
         MLP makes of the invariants.
+    scalar_activation : "log_relu" or "relu"
+        `log_relu`, or the paper's ReLU: then logits of jets of many tracks grow without measure (10⁹ and more) and
+        training has leaps; keep to jets of few tracks.
 
     Raises
     ------
     TaggerError
-        For an unknown output.
+        For an unknown output or activation.
     """
 
     kind: ClassVar[str] = "vector_pfn"
@@ -81,9 +91,14 @@ class VectorPFN(JetModel):
         f_layers: int = 3,
         mlp: Sequence[int] = (128, 128),
         output: str = "classes",
+        scalar_activation: str = "log_relu",
     ) -> None:
-        if output not in ("classes", "vector"):
-            raise TaggerError(explain(f"output={output!r}", "'classes' or 'vector'", "choose one of the two"))
+        for name, given, known in (
+            ("output", output, ("classes", "vector")),
+            ("scalar_activation", scalar_activation, tuple(_ACTIVATIONS)),
+        ):
+            if given not in known:
+                raise TaggerError(explain(f"{name}={given!r}", " or ".join(map(repr, known)), "choose one of these"))
         latent = features if latent is None else latent
         super().__init__(
             n_classes=n_classes,
@@ -93,19 +108,21 @@ class VectorPFN(JetModel):
             f_layers=f_layers,
             mlp=list(mlp),
             output=output,
+            scalar_activation=scalar_activation,
         )
+        scalar_relu, gains, divisor = _ACTIVATIONS[scalar_activation]
         self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3)
         widths: tuple[int, ...] = (1 + 3, 3, 9) if self.has_tensors else (1 + 3, 3)
         self.phi = nn.Sequential()
         for _ in range(phi_layers):
-            layer = TensorLayer(widths, features)
+            layer = TensorLayer(widths, features, scalar_relu, gains)
             self.phi.append(layer)
             widths = layer.outputs
         self.phi.append(SO3Affine(widths, latent))
         widths = (latent,) * len(widths)
         self.f = nn.Sequential()
         for _ in range(f_layers):
-            layer = TensorLayer(widths, features)
+            layer = TensorLayer(widths, features, scalar_relu, gains)
             self.f.append(layer)
             widths = layer.outputs
         self.mlp = nn.Sequential()
@@ -114,7 +131,7 @@ class VectorPFN(JetModel):
         self.mlp.append(nn.Linear([sum(widths), *mlp][-1], n_classes if output == "classes" else widths[1]))
         with torch.no_grad():
             for weights in self.phi[-1].parameters():
-                weights.div_(_TYPICAL_TRACKS)
+                weights.div_(divisor)
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes), or vectors (J, 3) with ``output="vector"``."""

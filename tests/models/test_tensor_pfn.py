@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets
+from coffea_equitag.invariants.track_features import track_vectors, with_impact_parameter
+from coffea_equitag.layers.so2_linear import axis_frames
+from coffea_equitag.models.pfn import PFN
+from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_permutation_invariant,
+    assert_so2_invariant,
+    assert_so3_equivariant,
+    rotation,
+    transform,
+)
+
+BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
+
+
+@pytest.fixture(scope="module")
+def track_jets(random_jets):
+    def make(counts, seed=0):
+        jets = random_jets(counts, seed)
+        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
+        charge = rng.integers(-1, 2, int(np.sum(counts)))
+        columns = {
+            "charge": charge,
+            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
+            "d0": rng.standard_t(2, len(charge)) * 0.05,
+            "dz": rng.standard_t(2, len(charge)) * 0.05,
+        }
+        for name, values in columns.items():
+            jets["constituents", name] = ak.unflatten(values, shape)
+        return with_impact_parameter(jets)
+
+    return make
+
+
+def build(kind, **options):
+    torch.manual_seed(0)
+    model = kind(**options).eval()
+    with torch.no_grad():
+        # the biases start at 0, and the logits with a constant that would hide what moves
+        for name, value in model.named_parameters():
+            if name.endswith("bias"):
+                value.normal_(std=0.2)
+        model.mlp[-1].bias.zero_()
+    return model
+
+
+def run(model):
+    def function(jets):
+        with torch.no_grad():
+            return model(jets)
+
+    return function
+
+
+def test_published_layout():
+    model = TensorPFN()
+    assert [layer.outputs for layer in model.phi[:2]] == [(192,) * 3] * 2
+    assert model.mlp[0].in_features == 9 * 64
+    assert VectorPFN().mlp[0].in_features == 4 * 64
+    assert (VectorPFN().num_parameters(), model.num_parameters()) == (428_107, 1_114_635)
+
+
+@BOTH
+def test_rotations_of_all(kind, track_jets):
+    model, jets = build(kind), track_jets([20, 1, 0, 7, 35])
+    assert_so3_equivariant(run(model), jets)
+    assert_so3_equivariant(run(model.double()), jets, tolerance=1e-11)
+
+
+@BOTH
+def test_rotations_about_the_jet_axis(kind, track_jets):
+    model, jets = build(kind, features=16), track_jets([12])
+    momentum = [float(ak.sum(getattr(jets.constituents, k))) for k in ("px", "py", "pz")]
+    assert_so2_invariant(run(model), jets, momentum)
+    assert_so2_invariant(run(model.double()), jets, momentum, tolerance=1e-11)
+
+
+@BOTH
+def test_with_the_axis_held_fixed_only_so2_is_left(kind, track_jets):
+    model, jets = build(kind, features=16).double(), RaggedJets.from_awkward(track_jets([12, 9]), kind.fields)
+    vectors, axis = track_vectors(jets), jets.jet_p4[:, 1:]
+
+    def scores(turn, axis):
+        return model.network(model.scalars(jets), turn @ vectors, axis_frames(axis), jets.offsets)
+
+    with torch.no_grad():
+        one = torch.eye(3, dtype=torch.float64)
+        reference = scores(one, axis)
+        about_axis = torch.from_numpy(np.stack([rotation(1.1, a)[1:, 1:].astype(np.float64) for a in axis.numpy()]))
+        about_axis = about_axis.repeat_interleave(jets.counts, dim=0)
+        other = torch.from_numpy(rotation(1.1, (1, 2, 3))[1:, 1:].astype(np.float64))
+        scale = reference.square().mean().sqrt()
+        assert (scores(about_axis, axis) - reference).abs().max() < 1e-11 * scale
+        assert (scores(other, axis @ other.T) - reference).abs().max() < 1e-11 * scale
+        assert (scores(other, axis) - reference).abs().max() > 1e-5 * scale
+
+
+@BOTH
+def test_impact_parameters_matter(kind, track_jets):
+    model, jets = build(kind, features=16), track_jets([12])
+    other = track_jets([12])
+    other["constituents", "ip", "x"] = jets.constituents.ip.x + 1.0
+    assert (run(model)(jets) - run(model)(other)).abs().max() > 1e-6
+    # left behind by a rotation, they break the symmetry
+    turned = transform(jets, rotation(1.0, (0, 1, 0)))
+    turned["constituents", "ip"] = jets.constituents.ip
+    assert (run(model)(jets) - run(model)(turned)).abs().max() > 1e-6
+
+
+@BOTH
+def test_vector_output_turns_with_the_jet(kind, track_jets):
+    model, jets = build(kind, features=16, output="vector"), track_jets([20, 1, 0, 7])
+    assert model(jets).shape == (4, 3)
+    assert_so3_equivariant(run(model), jets, representation=lambda r: r)
+    assert_so3_equivariant(run(model.double()), jets, representation=lambda r: r, tolerance=1e-11)
+
+
+@BOTH
+def test_permutations_and_batches(kind, track_jets):
+    model, jets = build(kind, features=16), track_jets([20, 1, 0, 7, 35])
+    assert_permutation_invariant(run(model), jets)
+    assert_batch_independent(run(model), jets)
+    assert_batch_independent(run(model.double()), jets, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("build_model", [VectorPFN, TensorPFN, lambda features: PFN(inputs="btag")])
+def test_few_and_many_tracks(build_model, track_jets):
+    model = build_model(features=8)
+    for counts in ([], [0], [1], [0, 1, 5], [300]):
+        logits = model(track_jets(counts))
+        assert logits.shape == (len(counts), 2)
+        assert torch.isfinite(logits).all()
+        logits.sum().backward()
+        assert all(torch.isfinite(w.grad).all() for w in model.parameters() if w.grad is not None)
+
+
+@pytest.mark.parametrize("build_model", [VectorPFN, TensorPFN, lambda features: PFN(inputs="btag")])
+def test_nan_stays_in_its_jet(build_model, track_jets):
+    model = build_model(features=8).eval()
+    jets = RaggedJets.from_awkward(track_jets([3, 4, 0, 2]), model.fields)
+    good = run(model)(jets)
+    jets.p4[4] = torch.nan
+    found = run(model)(jets)
+    assert torch.isnan(found[1]).all()
+    torch.testing.assert_close(found[[0, 2, 3]], good[[0, 2, 3]])
+
+
+@BOTH
+def test_from_d0_and_dz(kind, track_jets):
+    model, jets = build(kind, features=8), track_jets([5, 3])
+    names = [name for name in jets.constituents.fields if name != "ip"]
+    bare = ak.with_field(jets, jets.constituents[names], "constituents")
+    torch.testing.assert_close(run(model)(bare), run(model)(jets))
+
+
+@BOTH
+def test_gradcheck(kind, track_jets):
+    model = build(kind, features=2, mlp=(3,), phi_layers=1, f_layers=1).double()
+    jets = RaggedJets.from_awkward(track_jets([2, 0, 1]), kind.fields)
+    weights = dict(model.named_parameters())
+
+    def forward(*values):
+        return torch.func.functional_call(model, dict(zip(weights, values, strict=True)), (jets,))
+
+    assert torch.autograd.gradcheck(forward, tuple(weights.values()))
+
+
+def test_btag_pfn(track_jets):
+    model = PFN(inputs="btag")
+    assert model.num_parameters() == 83_842 + 5 * 128 + 3 * 3
+    assert model.phi[0].in_features == 12
+    assert_permutation_invariant(run(model), track_jets([9, 1, 3]))
+    assert_batch_independent(run(model), track_jets([9, 1, 3]))
+
+
+def test_wrong_options():
+    for option in ({"output": "tensor"}, {"scalar_activation": "gelu"}):
+        with pytest.raises(eqt.TaggerError, match="expected"):
+            VectorPFN(**option)
+    with pytest.raises(eqt.TaggerError, match="'kinematic' or 'btag'"):
+        PFN(inputs="tracks")
