@@ -203,7 +203,8 @@ class TaggerProcessor(ProcessorABC):  # type: ignore[misc]
 
 def _boolean(mask: ak.Array, like: ak.Array, name: str) -> ak.Array:
     """A selection's answer, checked; missing means no."""
-    mask = ak.fill_none(ak.Array(mask), False, axis=-1)
+    # uproot's type names stay on what is computed from branches: "bool[parameters={...}]"
+    mask = ak.without_parameters(ak.fill_none(ak.Array(mask), False, axis=-1))
     if mask.ndim != like.ndim or not str(ak.type(mask).content).endswith("bool"):
         if is_traced(mask) or (len(like) == 0 and mask.ndim == like.ndim):
             return ak.values_astype(mask, bool)

@@ -1,0 +1,25 @@
+"""``equitag demo``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "-o", "--out", default="equitag-demo", metavar="DIR", help="folder for what it makes (%(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demonstration and say where things lie."""
+    from rich.console import Console
+
+    from ..demo.walk import walk
+
+    walk(Path(arguments.out), Console())
+    return 0
