@@ -95,8 +95,8 @@ def test_missing_constituents_are_dropped_and_missing_jets_stay():
 
 
 def test_missing_value_in_a_column_is_refused():
-    jets = eqt.make_jets(ak.Array([[CONSTITUENT | {"charge": None}, CONSTITUENT | {"charge": 1}]]))
-    with pytest.raises(eqt.JetError, match="missing value in column 'charge'"):
+    jets = eqt.make_jets(ak.Array([[CONSTITUENT | {"charge": 1}], [CONSTITUENT | {"charge": None}]]))
+    with pytest.raises(eqt.JetError, match="jet 1, constituent 0: a missing value in column 'charge'"):
         flatten(jets, ["charge"])
 
 

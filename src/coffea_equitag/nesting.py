@@ -137,19 +137,20 @@ def columns_of(
         bounds = np.asarray(packed.offsets)
         if offsets is None:
             offsets = bounds.astype(np.int64, copy=False)
-        columns[field] = _plain(packed.content[: bounds[-1]], field)
+        columns[field] = _plain(packed.content[: bounds[-1]], field, bounds)
     assert offsets is not None
     return offsets, columns
 
 
-def _plain(content: Content, field: str) -> np.ndarray[Any, Any]:
+def _plain(content: Content, field: str, bounds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if content.is_option:
         missing = ak.Array(content).layout.to_IndexedOptionArray64().index.data < 0
         if np.any(missing):
+            row = int(np.argmax(missing))
+            jet = int(np.searchsorted(bounds, row, side="right")) - 1
             raise JetError(
                 explain(
-                    f"a missing value in column '{field}', first at row {int(np.argmax(missing))} of the "
-                    "flattened collection",
+                    f"jet {jet}, constituent {row - int(bounds[jet])}: a missing value in column '{field}'",
                     "a number for each constituent",
                     f"drop such constituents with ak.drop_none, or fill '{field}' with ak.fill_none",
                 )
