@@ -10,7 +10,16 @@ import numpy as np
 
 from ..errors import JetError, TaggerError, explain
 from ..jets import coordinates_of
-from ..scoring.score_columns import JetScorer, TaggerLike, name_of, resolve, score_columns, score_names
+from ..scoring.score_columns import (
+    JetScorer,
+    TaggerLike,
+    constituent_columns,
+    default_reader,
+    name_of,
+    resolve,
+    score_columns,
+    score_names,
+)
 
 __all__ = ["Reader", "Selection", "Taggers", "attach", "attach_masked", "is_traced", "named_taggers", "touch"]
 
@@ -146,14 +155,11 @@ def attach_masked(
     overwrite: bool = False,
 ) -> ak.Array:
     """`attach`, with taggers loaded and jets chosen: collection -> boolean ``[event][jet]``."""
-    if reader is None:
-        from ..readers import nanoaod
-
-        reader = nanoaod
     for collection, named in taggers.items():
         check_collection(events, collection)
         scored = events[collection]
-        jets = reader(events, collection)
+        read = default_reader(named.values()) if reader is None else reader
+        jets = read(events, collection)
         if collection in masks:
             jets = ak.mask(jets, masks[collection])
         for name, tagger in named.items():
@@ -208,8 +214,7 @@ def _check_name(jets: ak.Array, collection: str, name: str, overwrite: bool) -> 
 
 def _traced_scores(jets: ak.Array, tagger: JetScorer, names: Mapping[str, str | None]) -> ak.Array:
     """Scores without numbers; what the tagger would read is marked as read."""
-    contract = getattr(getattr(tagger, "card", None), "contract", None)
-    for record, extra in ((jets["constituents"], getattr(contract, "constituent_fields", ())), (jets, ())):
+    for record, extra in ((jets["constituents"], constituent_columns(tagger) or ()), (jets, ())):
         for field in [*(coordinates_of(record.fields) or {}).values(), *extra]:
             touch(record[field])
     score = ak.values_astype(ak.num(jets["constituents"], axis=-1) * 0, np.float32)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import awkward as ak
@@ -14,7 +15,17 @@ from ..errors import TaggerError, explain
 if TYPE_CHECKING:
     from ..tagger import Tagger
 
-__all__ = ["JetScorer", "TaggerLike", "identifier", "name_of", "resolve", "score_columns", "score_names"]
+__all__ = [
+    "JetScorer",
+    "TaggerLike",
+    "constituent_columns",
+    "default_reader",
+    "identifier",
+    "name_of",
+    "resolve",
+    "score_columns",
+    "score_names",
+]
 
 
 @runtime_checkable
@@ -92,6 +103,23 @@ def score_names(name: str, classes: Iterable[str]) -> dict[str, str | None]:
 def score_columns(scores: ak.Array, names: dict[str, str | None]) -> dict[str, ak.Array]:
     """One array a score column, in the structure of `scores`."""
     return {name: scores if label is None else scores[label] for name, label in names.items()}
+
+
+def constituent_columns(tagger: Any) -> tuple[str, ...] | None:
+    """Columns of the constituents that a tagger reads beside four-momenta; None where it does not say."""
+    contract = getattr(getattr(tagger, "card", None), "contract", None)
+    return None if contract is None else tuple(contract.constituent_fields)
+
+
+def default_reader(taggers: Iterable[JetScorer]) -> Callable[[ak.Array, str], ak.Array]:
+    """`readers.nanoaod`, reading only the columns that these taggers need."""
+    from ..readers import nanoaod
+
+    wanted = [constituent_columns(tagger) for tagger in taggers]
+    if None in wanted:
+        return nanoaod
+    fields = tuple(dict.fromkeys(name for columns in wanted if columns is not None for name in columns))
+    return partial(nanoaod, fields=fields)
 
 
 def name_of(tagger: Any, default: str = "score") -> str:

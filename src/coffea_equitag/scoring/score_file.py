@@ -18,7 +18,7 @@ from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from ..errors import JetError, explain
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
-from .score_columns import JetScorer, TaggerLike, name_of, resolve, score_columns, score_names
+from .score_columns import JetScorer, TaggerLike, default_reader, name_of, resolve, score_columns, score_names
 from .source import Source, check_paths, check_same, event_tree, open_root, ranges, read
 
 __all__ = ["ScoringReport", "score_file"]
@@ -183,9 +183,7 @@ class _Scorer:
         self.model, self.file, self.tree, self.jets, self.names = model, file, tree, jets, names
         self.options: dict[str, Any] = {}
         if reader is None:
-            from ..readers import nanoaod
-
-            reader = nanoaod
+            reader = default_reader([model])
             # the description of 1800 branches takes half a second a chunk; that of the jets' a tenth of it
             self.options = {"filter_name": [f"n{jets}", f"{jets}_*", "*PFCand*", "run", "event"]}
         self.reader = reader
