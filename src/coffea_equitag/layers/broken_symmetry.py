@@ -1,0 +1,145 @@
+"""Subgroups of the Lorentz group that PELICAN may be reduced to, by spurions or by inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .squares import Squares
+
+__all__ = ["SYMMETRIES", "Symmetry", "along", "with_spurions"]
+
+_Vector = tuple[float, float, float, float]
+_Matrix = tuple[_Vector, _Vector, _Vector, _Vector]
+
+_ENERGY: _Vector = (1.0, 0.0, 0.0, 0.0)
+_X: _Vector = (0.0, 1.0, 0.0, 0.0)
+_Y: _Vector = (0.0, 0.0, 1.0, 0.0)
+_Z: _Vector = (0.0, 0.0, 0.0, 1.0)
+_FORWARD: _Vector = (1.0, 0.0, 0.0, 1.0)
+_BACKWARD: _Vector = (1.0, 0.0, 0.0, -1.0)
+_ALL = (1.0, 1.0, 1.0, 1.0)
+
+
+def _keep(*components: float) -> _Matrix:
+    a, b, c, d = components
+    return (a, 0.0, 0.0, 0.0), (0.0, b, 0.0, 0.0), (0.0, 0.0, c, 0.0), (0.0, 0.0, 0.0, d)
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A subgroup, and the two ways to reach it.
+
+    Attributes
+    ----------
+    words : str
+        What is left.
+    spurions : tuple of vectors (E, px, py, pz)
+        Fixed vectors put beside the constituents; what leaves them alone is left of the symmetry.
+    inputs : tuple of vectors
+        The invariants r = q·p of a constituent for these q, which enter as pairs r_i r_j.
+    blocks : tuple of matrices (4, 4)
+        What a covariant output may do to p, one weight each, with the inputs.
+    """
+
+    words: str
+    spurions: tuple[_Vector, ...]
+    inputs: tuple[_Vector, ...]
+    blocks: tuple[_Matrix, ...] = (_keep(*_ALL),)
+
+
+_TIME_SPACE = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 1))
+_TIME_ACROSS_ALONG = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 0), _keep(0, 0, 0, 1))
+
+#: The symmetries by name. A component of p is minus its product with the axis: −q makes r that component.
+SYMMETRIES: dict[str, Symmetry] = {
+    "so13": Symmetry("Lorentz SO⁺(1,3)", (), ()),
+    "so3": Symmetry("rotations SO(3)", (_ENERGY,), (_ENERGY,), _TIME_SPACE),
+    "so12": Symmetry(
+        "SO(1,2): rotations about z, boosts along x and y",
+        (_Z,),
+        ((0.0, 0.0, 0.0, -1.0),),
+        (_keep(1, 1, 1, 0), _keep(0, 0, 0, 1)),
+    ),
+    # the blocks are (q·p) q and p; the official code's are not equivariant
+    "se2": Symmetry(
+        "SE(2): what leaves a null vector along z alone",
+        (_BACKWARD,),
+        (_FORWARD,),
+        (((1.0, 0.0, 0.0, -1.0), (0.0,) * 4, (0.0,) * 4, (1.0, 0.0, 0.0, -1.0)), _keep(*_ALL)),
+    ),
+    "so2": Symmetry("rotations about z, SO(2)", (_ENERGY, _Z), (_ENERGY, (0.0, 0.0, 0.0, -1.0)), _TIME_ACROSS_ALONG),
+    "so2_0": Symmetry("rotations about z, SO(2)", (_FORWARD, _BACKWARD), (_BACKWARD, _FORWARD), _TIME_ACROSS_ALONG),
+    # E is not among the inputs: with p_i·p_j and the others it is there already
+    "1": Symmetry(
+        "none",
+        (_ENERGY, _X, _Y, _Z),
+        ((0.0, -1.0, 0.0, 0.0), (0.0, 0.0, -1.0, 0.0), (0.0, 0.0, 0.0, -1.0)),
+        (_keep(*_ALL),) * 4,
+    ),
+}
+
+
+def along(vectors: tuple[_Vector, ...], p4_N4: Tensor, mass_N: Tensor) -> Tensor:
+    """q·p for each vector q and constituent p, without loss of figures.
+
+    Parameters
+    ----------
+    vectors : tuple of (E, px, py, pz)
+        Along one axis, or null along z.
+    p4_N4 : Tensor of float64, shape (N, 4)
+        (E, px, py, pz) of the constituents.
+    mass_N : Tensor of float64, shape (N,)
+        Their masses.
+
+    Returns
+    -------
+    Tensor of float64, shape (N, len(vectors))
+    """
+    energy, px, py, pz = p4_N4.unbind(1)
+    products = []
+    for q in vectors:
+        if q in (_FORWARD, _BACKWARD):
+            # E − |pz| cancels for a constituent along the beam: take (m² + pT²) / (E + |pz|)
+            forward = q[3] * pz
+            large = energy + forward.abs()
+            small = (mass_N**2 + px**2 + py**2) / torch.where(large > 0, large, 1.0)
+            products.append(torch.where(forward > 0, small, large))
+        else:
+            products.append(q[0] * energy - q[1] * px - q[2] * py - q[3] * pz)
+    return torch.stack(products, dim=1) if products else p4_N4.new_zeros(len(p4_N4), 0)
+
+
+def with_spurions(
+    gram_Q: Tensor, symmetry: Symmetry, p4_N4: Tensor, mass_N: Tensor, before: Squares, after: Squares
+) -> Tensor:
+    """Products p_i·p_j of jets with the spurions put before their constituents.
+
+    Parameters
+    ----------
+    gram_Q : Tensor of float64, shape (Q,)
+        Products of the constituents.
+    symmetry : Symmetry
+        Whose spurions.
+    p4_N4, mass_N : Tensor of float64, shapes (N, 4) and (N,)
+        The constituents.
+    before, after : Squares
+        Layouts without and with the k spurions.
+
+    Returns
+    -------
+    Tensor of float64, shape (Q',)
+    """
+    k = len(symmetry.spurions)
+    q = p4_N4.new_tensor(symmetry.spurions).view(k, 4)
+    own = q @ (q * q.new_tensor([1.0, -1.0, -1.0, -1.0])).T
+    mixed_Nk = along(symmetry.spurions, p4_N4, mass_N)
+    out = gram_Q.new_empty(after.num_pairs, 1)
+    for x, inner, mixed in zip(after.blocks(out), before.blocks(gram_Q[:, None]), before.rows(mixed_Nk), strict=True):
+        x[:, :k, :k, 0] = own
+        x[:, k:, :k, 0] = mixed
+        x[:, :k, k:, 0] = mixed.transpose(1, 2)
+        x[:, k:, k:] = inner
+    return out[:, 0]

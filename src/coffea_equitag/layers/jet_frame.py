@@ -1,0 +1,49 @@
+"""Energies and angles in the frame of the jet, from products alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .segments import segment_sum
+from .squares import Squares
+
+__all__ = ["jet_frame"]
+
+#: GeV², keeps 0/0 of constituents without momentum at 0.
+_FLOOR = 1e-12
+
+
+def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
+    """Angles 2 p_i·p_j / (E_i E_j), which are 2 (1 − cos θ_ij) for massless constituents, and energy fractions E_i/M.
+
+    E_i = p_i·P/M is the energy in the rest frame of the jet, P = Σ p_i, M² = P². Both are what an infrared and collinear
+    safe network may see (PELICAN, arXiv:2211.00454).
+
+    Parameters
+    ----------
+    products_Q1 : Tensor of float64, shape (Q, 1)
+        p_i·p_j.
+    squares : Squares
+        Their layout.
+
+    Returns
+    -------
+    angles : Tensor, shape (Q, 1)
+    fractions : Tensor, shape (N,)
+        They add up to 1 in each jet; 0 where M = 0, as in a jet of one massless constituent.
+    """
+    with_jet_N1, _, _ = squares.sums(products_Q1)
+    square_J1 = segment_sum(with_jet_N1, squares.offsets)
+    defined = torch.where(square_J1 == 0, 1.0, square_J1)[squares.jet]
+    fraction_N1 = torch.where(square_J1[squares.jet] == 0, 0.0, with_jet_N1 / defined)
+    angles = torch.empty_like(products_Q1)
+    for x, d, e, f in zip(
+        squares.blocks(angles),
+        squares.blocks(products_Q1),
+        squares.rows(with_jet_N1),
+        squares.rows(fraction_N1),
+        strict=True,
+    ):
+        torch.div(2 * d, _FLOOR + e[:, :, None] * f[:, None], out=x)
+    return angles, fraction_N1[:, 0]

@@ -1,0 +1,33 @@
+"""How aggregates of PELICAN depend on the number of constituents."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MultiplicityPower"]
+
+
+class MultiplicityPower(nn.Module):
+    """(n / n̄)^α, with a trainable α for each channel and operation: between means and sums.
+
+    Parameters
+    ----------
+    channels, operations : int
+        Shape of α.
+    mean_count : float
+        n̄, the typical number of constituents.
+    random : bool
+        Start at α ~ U[0, 1) instead of 0.
+    """
+
+    def __init__(self, channels: int, operations: int, *, mean_count: float, random: bool) -> None:
+        super().__init__()
+        self.mean_count = mean_count
+        start = torch.rand if random else torch.zeros
+        self.exponent = nn.Parameter(start(channels, operations))
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """Factors, shape (J, C, operations), of jets of `counts` (J,) nodes; an empty jet counts as one node."""
+        ratio = counts.clamp(min=1).to(self.exponent) / self.mean_count
+        return ratio[:, None, None] ** self.exponent

@@ -1,0 +1,190 @@
+"""Matrices over the constituents of each jet, ragged: n × n blocks one after the other, flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["Squares"]
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The square layout: jet after jet a row-major n × n block, Q = Σ n² rows of C channels.
+
+    Jets of equal n that stand side by side form a run and are worked on together, as (B, n, n, C) views: sort jets
+    by n to have few of them. There is no padding and there are no index lists.
+
+    Attributes
+    ----------
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries among the N nodes.
+    counts : Tensor of int64, shape (J,)
+        Nodes of each jet.
+    jet : Tensor of int64, shape (N,)
+        The jet of each node.
+    runs : tuple of (int, int)
+        (B, n) of each run of B jets of n nodes.
+    """
+
+    offsets: Tensor
+    counts: Tensor
+    jet: Tensor
+    runs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, offsets: Tensor) -> Squares:
+        """Lay out jets with the given boundaries (J + 1,)."""
+        counts = offsets[1:] - offsets[:-1]
+        sizes, repeats = torch.unique_consecutive(counts, return_counts=True)
+        return cls(
+            offsets=offsets,
+            counts=counts,
+            jet=torch.repeat_interleave(torch.arange(len(counts), device=offsets.device), counts),
+            runs=tuple(zip(repeats.tolist(), sizes.tolist(), strict=True)),
+        )
+
+    @property
+    def num_nodes(self) -> int:
+        """N."""
+        return len(self.jet)
+
+    @property
+    def num_pairs(self) -> int:
+        """Q."""
+        return sum(jets * n * n for jets, n in self.runs)
+
+    def blocks(self, values_QC: Tensor) -> Iterator[Tensor]:
+        """Views (B, n, n, C) of pair values (Q, C), run by run."""
+        at = 0
+        for jets, n in self.runs:
+            size = jets * n * n
+            yield values_QC[at : at + size].view(jets, n, n, values_QC.shape[1])
+            at += size
+
+    def rows(self, values_NC: Tensor) -> Iterator[Tensor]:
+        """Views (B, n, C) of node values (N, C), run by run."""
+        at = 0
+        for jets, n in self.runs:
+            yield values_NC[at : at + jets * n].view(jets, n, values_NC.shape[1])
+            at += jets * n
+
+    def sums(self, values_QC: Tensor, weight_N: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Σ_j w_j X_ij, Σ_j w_j X_ji and X_ii of each node i.
+
+        Parameters
+        ----------
+        values_QC : Tensor, shape (Q, C)
+            X.
+        weight_N : Tensor, shape (N,), optional
+            w, without gradient; 1 where not given.
+
+        Returns
+        -------
+        tuple of three Tensor, shape (N, C)
+        """
+        row, column, diagonal = _Sums.apply(self, values_QC, weight_N)
+        return row, column, diagonal
+
+    def assemble(
+        self, plain_and_turned: Tensor | None, row_NC: Tensor, column_NC: Tensor, diagonal_NC: Tensor
+    ) -> Tensor:
+        """A_ij + B_ji + u_i + v_j + δ_ij d_i, the adjoint of `sums` with two matrices beside it.
+
+        Parameters
+        ----------
+        plain_and_turned : Tensor, shape (Q, 2C), or None
+            A and B, side by side, if any.
+        row_NC, column_NC, diagonal_NC : Tensor, shape (N, C)
+            u, v, d.
+
+        Returns
+        -------
+        Tensor, shape (Q, C)
+        """
+        out: Tensor = _Assemble.apply(self, plain_and_turned, row_NC, column_NC, diagonal_NC)
+        return out
+
+
+class _Sums(torch.autograd.Function):
+    """Row sums, column sums and diagonal; written out so that no X-sized temporary is made."""
+
+    @staticmethod
+    def forward(ctx: Any, squares: Squares, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.squares, ctx.weight = squares, weight
+        row = values.new_empty(squares.num_nodes, values.shape[1])
+        column, diagonal = torch.empty_like(row), torch.empty_like(row)
+        weight = row.new_ones(len(row)) if weight is None else weight.to(row)
+        for x, r, c, d, w in zip(
+            squares.blocks(values), *map(squares.rows, (row, column, diagonal, weight[:, None])), strict=True
+        ):
+            if ctx.weight is None:
+                torch.sum(x, dim=2, out=r)
+                torch.sum(x, dim=1, out=c)
+            else:
+                torch.sum(x * w[:, None], dim=2, out=r)
+                torch.sum(x * w[:, :, None], dim=1, out=c)
+            d.copy_(x.diagonal(dim1=1, dim2=2).transpose(1, 2))
+        return row, column, diagonal
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, row: Tensor, column: Tensor, diagonal: Tensor) -> tuple[None, Tensor, None]:
+        squares = ctx.squares
+        out = row.new_empty(squares.num_pairs, row.shape[1])
+        weight = row.new_ones(len(row)) if ctx.weight is None else ctx.weight.to(row)
+        for x, r, c, d, w in zip(
+            squares.blocks(out), *map(squares.rows, (row, column, diagonal, weight[:, None])), strict=True
+        ):
+            if ctx.weight is None:
+                torch.add(r[:, :, None], c[:, None], out=x)
+            else:
+                torch.add(r[:, :, None] * w[:, None], c[:, None] * w[:, :, None], out=x)
+            x.diagonal(dim1=1, dim2=2).add_(d.transpose(1, 2))
+        return None, out, None
+
+
+class _Assemble(torch.autograd.Function):
+    """A_ij + B_ji + u_i + v_j + δ_ij d_i."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, squares: Squares, both: Tensor | None, row: Tensor, column: Tensor, diagonal: Tensor
+    ) -> Tensor:
+        ctx.squares, ctx.full = squares, both is not None
+        channels = row.shape[1]
+        out = row.new_empty(squares.num_pairs, channels)
+        matrices = squares.blocks(both) if both is not None else repeat(None, len(squares.runs))
+        for x, ab, r, c, d in zip(
+            squares.blocks(out), matrices, *map(squares.rows, (row, column, diagonal)), strict=True
+        ):
+            torch.add(r[:, :, None], c[:, None], out=x)
+            if ab is not None:
+                x.add_(ab[..., :channels]).add_(ab[..., channels:].transpose(1, 2))
+            x.diagonal(dim1=1, dim2=2).add_(d.transpose(1, 2))
+        return out
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, slope: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor, Tensor]:
+        squares, channels, slope = ctx.squares, slope.shape[1], slope.contiguous()
+        row = slope.new_empty(squares.num_nodes, channels)
+        column, diagonal = torch.empty_like(row), torch.empty_like(row)
+        both = slope.new_empty(len(slope), 2 * channels) if ctx.full else None
+        matrices = squares.blocks(both) if both is not None else repeat(None, len(squares.runs))
+        for x, ab, r, c, d in zip(
+            squares.blocks(slope), matrices, *map(squares.rows, (row, column, diagonal)), strict=True
+        ):
+            if ab is not None:
+                ab[..., :channels].copy_(x)
+                ab[..., channels:].copy_(x.transpose(1, 2))
+            torch.sum(x, dim=2, out=r)
+            torch.sum(x, dim=1, out=c)
+            d.copy_(x.diagonal(dim1=1, dim2=2).transpose(1, 2))
+        return None, both, row, column, diagonal

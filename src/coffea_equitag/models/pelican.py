@@ -1,0 +1,335 @@
+"""PELICAN.
+
+Bogatskiy, Hoffman, Miller, Offermann, "PELICAN: Permutation Equivariant and Lorentz Invariant or Covariant Aggregator
+Network for Particle Physics", arXiv:2211.00454; and with Liu, "Explainable Equivariant Neural Networks for Particle
+Physics: PELICAN", JHEP 03 (2024) 113, arXiv:2307.16506; reduced symmetries by spurions and by inputs, arXiv:2310.16121.
+
+All that is seen of a jet is the matrix of products p_i·p_j. Five blocks act on it, each a message (pair by pair) and
+the general permutation-equivariant linear map from pairs to pairs. For classes, the pairs are reduced to the jet; for a
+four-momentum, to a weight for each constituent, and P = Σ c_i p_i.
+
+The symmetry may be reduced to a subgroup: by *spurions*, fixed vectors put beside the constituents with labels of
+their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels r_i r_j
+start with weight zero: networks with inputs that were built from the same seed agree on every symmetry, SO(1,3) among
+them, until they are trained. With spurions all weights but those of the embedding are the same draws again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import awkward as ak
+import torch
+from torch import Tensor, nn
+
+from ..errors import TaggerError, explain
+from ..invariants.gram import gram
+from ..layers.aggregates import Aggregation
+from ..layers.broken_symmetry import SYMMETRIES, along, with_spurions
+from ..layers.equivariant_1to2 import Equivariant1to2
+from ..layers.equivariant_2to2 import Equivariant2to2
+from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
+from ..layers.jet_frame import jet_frame
+from ..layers.pair_encoder import PairEncoder
+from ..layers.pair_message import PairMessage, kaiming_linear
+from ..layers.segments import segment_sum
+from ..layers.squares import Squares
+from ..ragged import RaggedJets, boundaries
+from .base import JetModel
+from .lorentznet import PARTICLES
+
+__all__ = ["SIZES", "Pelican"]
+
+#: Channels of the equivariant layers, of the messages, and of the embedded scalars.
+SIZES = {
+    "3k": (11, 7, 7),
+    "6k": (16, 10, 10),
+    "11k": (25, 15, 10),
+    "24k": (42, 25, 10),
+    "48k": (60, 35, 10),
+    "208k": (132, 78, 10),
+}
+
+_LAYERS = 5
+
+
+class Pelican(JetModel):
+    """PELICAN on ragged jets.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits a jet.
+    size : str or three int
+        One of `SIZES`, named for the parameters that they have with two spurions (3,510, 5,933, 11,347, 26,494, 48,482,
+        208,797), or the three channel numbers themselves.
+    symmetry : str
+        ``"so13"`` (Lorentz), ``"so3"``, ``"so12"``, ``"se2"``, ``"so2"``, ``"so2_0"`` or ``"1"``: what of it is kept.
+    method : str
+        ``"spurions"`` or ``"input"``: how it is broken. Without anything to break they are the same.
+    factorize : bool
+        Factorised coefficients; free ones have several times the parameters.
+    irc_safe : bool
+        Infrared and collinear safe: the network sees angles 2 d_ij/(E_i E_j) in the jet's frame, and each aggregate
+        is weighted with the energy fractions E_i/M. Not with the input method.
+    output : str
+        ``"classes"``, or ``"momentum"``: a four-momentum (J, 4) in GeV, covariant under what is kept of the symmetry.
+    fields : sequence of str
+        Constituent columns that the network sees: ``"pdgId"`` as one-hot of |id| among `PARTICLES`, others
+        (``"charge"``, ...) as the numbers they are.
+    aggregation : str, optional
+        ``"mean"``: means with trainable powers of n/n̄, as published. ``"sum"``: sums over n̄; default, and
+        required, if `irc_safe`, since n is not safe.
+    mean_count : float
+        n̄; the official code takes 49 for top tagging and 20 for regression.
+    diagonal : bool, optional
+        Keep the operations that act on the diagonal of the matrix alone; default, unless `irc_safe`: they tell two
+        collinear constituents from one. The official code keeps them there too.
+    dropout : float
+        On every message and before the last layer, while training.
+
+    Raises
+    ------
+    TaggerError
+        For values that are none of these, or do not go together.
+    """
+
+    kind: ClassVar[str] = "pelican"
+    paper: ClassVar[str] = "Bogatskiy et al., arXiv:2211.00454; JHEP 03 (2024) 113, arXiv:2307.16506; arXiv:2310.16121"
+    symmetry: ClassVar[str] = "Lorentz SO⁺(1,3), or a subgroup of choice: SO(3), SO(1,2), SE(2), SO(2), none"
+
+    def __init__(
+        self,
+        n_classes: int = 2,
+        size: str | Sequence[int] = "11k",
+        symmetry: str = "so2",
+        method: str = "spurions",
+        factorize: bool = True,
+        irc_safe: bool = False,
+        output: str = "classes",
+        fields: Sequence[str] = (),
+        aggregation: str | None = None,
+        mean_count: float = 49.0,
+        diagonal: bool | None = None,
+        dropout: float = 0.025,
+    ) -> None:
+        aggregation = ("sum" if irc_safe else "mean") if aggregation is None else aggregation
+        diagonal = not irc_safe if diagonal is None else diagonal
+        super().__init__(
+            n_classes=n_classes,
+            size=size if isinstance(size, str) else list(size),
+            symmetry=symmetry,
+            method=method,
+            factorize=factorize,
+            irc_safe=irc_safe,
+            output=output,
+            fields=list(fields),
+            aggregation=aggregation,
+            mean_count=mean_count,
+            diagonal=diagonal,
+            dropout=dropout,
+        )
+        _check(self.options)
+        self.fields = tuple(fields)
+        self.broken = SYMMETRIES[symmetry]
+        self.by_spurions = method == "spurions"
+        self.extra_nodes = len(self.broken.spurions) if self.by_spurions else 0
+        inputs = 1 if self.by_spurions else len(self.broken.inputs) + 1
+        scalars = sum(len(PARTICLES) if name == "pdgId" else 1 for name in fields)
+        scalars += 1 + self.extra_nodes if self.extra_nodes else 0
+
+        wide, narrow, embedded = SIZES[size] if isinstance(size, str) else size
+        embedded = embedded if scalars else 0
+        how = Aggregation(aggregation, mean_count)
+
+        # drawn without random numbers, so that those of all other layers are the same whatever the inputs
+        self.embedding = nn.utils.skip_init(nn.Linear, inputs, wide - embedded)
+        nn.init.zeros_(self.embedding.weight)
+        nn.init.ones_(self.embedding.weight[:, -1:])
+        nn.init.zeros_(self.embedding.bias)
+        self.encoder = PairEncoder(wide - embedded, angles=irc_safe)
+        self.messages = nn.ModuleList(PairMessage(wide, narrow, dropout=dropout) for _ in range(_LAYERS + 1))
+        self.blocks = nn.ModuleList(
+            Equivariant2to2(narrow, wide, factorize=factorize, aggregation=how, diagonal=diagonal)
+            for _ in range(_LAYERS)
+        )
+        self.readout: Equivariant2to0 | Equivariant2to1
+        if output == "classes":
+            self.readout = Equivariant2to0(narrow, wide, aggregation=how)
+            outputs = n_classes
+        else:
+            self.readout = Equivariant2to1(narrow, wide, factorize=factorize, aggregation=how)
+            outputs = 1 if self.by_spurions else len(self.broken.blocks)
+        # the official code ends on an activation, logits and weights alike
+        self.head = nn.Sequential(nn.Dropout(dropout), kaiming_linear(wide, outputs), nn.LeakyReLU(0.01))
+        # last, so that all other weights are the same with and without it
+        self.scalars_to_pairs = (
+            Equivariant1to2(scalars, embedded, aggregation=how, diagonal=diagonal) if scalars else None
+        )
+
+    def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
+        """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
+        # jets of equal n side by side, so that their matrices are worked on together
+        order = torch.argsort(jets.counts, stable=True)
+        jets = jets.select(order)
+        out = self.network(self.products(jets), self.scalars(jets), self._offsets(jets))
+        if self.options["output"] == "momentum":
+            out = self._momentum(jets, out)
+        return torch.empty_like(out).index_copy(0, order, out)
+
+    def products(self, jets: RaggedJets) -> Tensor:
+        """What the network sees of the momenta: pair channels (Q, R), float64, spurions before the constituents.
+
+        The last channel is p_i·p_j in GeV²; those before it are r_i r_j for each input r.
+        """
+        before, dot_Q = Squares.of(jets.offsets), gram(jets)
+        if self.by_spurions:
+            after = Squares.of(self._offsets(jets))
+            return with_spurions(dot_Q, self.broken, jets.p4, jets.mass, before, after)[:, None]
+        inputs = len(self.broken.inputs)
+        out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)
+        for x, r in zip(before.blocks(out), before.rows(along(self.broken.inputs, jets.p4, jets.mass)), strict=True):
+            torch.mul(r[:, :, None], r[:, None], out=x[..., :inputs])
+        return out
+
+    def scalars(self, jets: RaggedJets) -> Tensor | None:
+        """Scalars of each node, (N, S): the columns of `fields`, then a one-hot: constituent, first spurion, ..."""
+        if self.scalars_to_pairs is None:
+            return None
+        columns = [
+            (jets.columns[name].abs()[:, None] == jets.columns[name].new_tensor(PARTICLES)).to(self.dtype)
+            if name == "pdgId"
+            else jets.columns[name][:, None].to(self.dtype)
+            for name in self.fields
+        ]
+        own = torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(len(jets.p4), 0, dtype=self.dtype)
+        k = self.extra_nodes
+        if not k:
+            return own
+        after, before = Squares.of(self._offsets(jets)), Squares.of(jets.offsets)
+        out = own.new_zeros(after.num_nodes, own.shape[1] + 1 + k)
+        for x, values in zip(after.rows(out), before.rows(own), strict=True):
+            x[:, k:, : own.shape[1]] = values
+            x[:, k:, own.shape[1]] = 1
+            x[:, :k, own.shape[1] + 1 :] = torch.eye(k).to(x)
+        return out
+
+    def network(self, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+        """The network proper.
+
+        Parameters
+        ----------
+        products_QR : Tensor of float64, shape (Q, R)
+            Pair channels, see `products`.
+        scalars_NS : Tensor, shape (N, S), or None
+            Node scalars, see `scalars`.
+        offsets : Tensor of int64, shape (J + 1,)
+            Jet boundaries, spurions counted.
+
+        Returns
+        -------
+        Tensor, shape (J, n_classes), or (N, B) with ``output="momentum"``
+            Logits, or the weights of each node.
+        """
+        squares = Squares.of(offsets)
+        weight_N = None
+        if self.options["irc_safe"]:
+            products_QR, weight_N = jet_frame(products_QR, squares)
+            weight_N = weight_N.to(self.dtype)
+        pairs = self.encoder(self.embedding(products_QR.to(self.dtype)))
+        if self.scalars_to_pairs is not None:
+            pairs = torch.cat([pairs, self.scalars_to_pairs(scalars_NS, squares, weight_N)], dim=1)
+        *messages, last_message = self.messages
+        for message, block in zip(messages, self.blocks, strict=True):
+            pairs = block(message(pairs), squares, weight_N)
+        out: Tensor = self.head(self.readout(last_message(pairs), squares, weight_N))
+        return out
+
+    def weights(self, jets: ak.Array | RaggedJets, *, references: bool = False) -> Tensor:
+        """The c_i of P = Σ c_i p_i: what each constituent gives to the momentum.
+
+        Parameters
+        ----------
+        jets : ak.Array or RaggedJets
+            Canonical jets.
+        references : bool
+            Keep the rows of the spurions, which come first in each jet and are part of the sum.
+
+        Returns
+        -------
+        Tensor, shape (N, B)
+            B = 1 with spurions. With inputs, one for each block that the momentum falls into under the symmetry.
+
+        Raises
+        ------
+        TaggerError
+            If the network's output is not a momentum.
+        """
+        if self.options["output"] != "momentum":
+            raise TaggerError(
+                explain("weights of a network for classes", "output='momentum'", "build it with output='momentum'")
+            )
+        ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
+        ragged = ragged.to(self.device)
+        out = self.network(self.products(ragged), self.scalars(ragged), self._offsets(ragged))
+        if references or not self.extra_nodes:
+            return out
+        counts = torch.stack([torch.full_like(ragged.counts, self.extra_nodes), ragged.counts], dim=1)
+        kinds = counts.new_tensor([0, 1]).repeat(ragged.num_jets)
+        return out[torch.repeat_interleave(kinds, counts.flatten()).bool()]
+
+    def _momentum(self, jets: RaggedJets, weights_NB: Tensor) -> Tensor:
+        """Σ_i Σ_b c_ib M_b p_i over the nodes of each jet, (J, 4)."""
+        blocks = self.broken.blocks if not self.by_spurions else SYMMETRIES["so13"].blocks
+        if self.extra_nodes:
+            q = jets.p4.new_tensor(self.broken.spurions)
+            jets = jets.prepend(q, q.new_zeros(len(q)))
+        moved = torch.einsum("nb,bkl,nl->nk", weights_NB.double(), jets.p4.new_tensor(blocks), jets.p4)
+        return segment_sum(moved, jets.offsets)
+
+    def _offsets(self, jets: RaggedJets) -> Tensor:
+        """Boundaries (J + 1,) of the jets with their spurions."""
+        return boundaries(jets.counts + self.extra_nodes) if self.extra_nodes else jets.offsets
+
+
+def _check(options: dict[str, Any]) -> None:
+    for name, known in (
+        ("symmetry", tuple(SYMMETRIES)),
+        ("method", ("spurions", "input")),
+        ("output", ("classes", "momentum")),
+        ("aggregation", ("mean", "sum")),
+    ):
+        if options[name] not in known:
+            raise TaggerError(
+                explain(f"{name} = {options[name]!r}", f"one of {', '.join(known)}", "check the spelling")
+            )
+    size = options["size"]
+    if isinstance(size, str) and size not in SIZES:
+        raise TaggerError(
+            explain(
+                f"size = {size!r}",
+                f"one of {', '.join(SIZES)}",
+                "or give the channels of the layers, the messages and the scalars, e.g. size=(25, 15, 10)",
+            )
+        )
+    if not isinstance(size, str) and not (len(size) == 3 and min(size) > 0 and size[0] > size[2]):
+        raise TaggerError(
+            explain(f"size = {size}", "three positive numbers, the first above the third", "e.g. size=(25, 15, 10)")
+        )
+    if not options["irc_safe"]:
+        return
+    if options["method"] == "input" and options["symmetry"] != "so13":
+        raise TaggerError(
+            explain(
+                f"irc_safe with the input method and symmetry {options['symmetry']!r}",
+                "inputs that are angles only",
+                "use method='spurions', or symmetry='so13'",
+            )
+        )
+    if options["aggregation"] == "mean":
+        raise TaggerError(
+            explain(
+                "irc_safe with means over constituents", "aggregation='sum'", "the multiplicity is not safe: use sums"
+            )
+        )

@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import itertools
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets
+from coffea_equitag.convert.pelican import infer_options, translate
+from coffea_equitag.layers.broken_symmetry import SYMMETRIES
+from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.ragged import boundaries
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_lorentz_invariant,
+    assert_permutation_invariant,
+    assert_so2_invariant,
+    assert_so3_equivariant,
+    boost,
+    rotation,
+    transform,
+)
+
+METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
+
+
+def build(seed=3, **options):
+    """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
+    torch.manual_seed(seed)
+    model = Pelican(**({"size": (12, 8, 4)} | options))
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.5, 0.5)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0)
+    model.embedding.weight.data += 0.1 * torch.randn_like(model.embedding.weight)
+    return model.eval()
+
+
+def run(model):
+    def function(jets):
+        with torch.no_grad():
+            return model(jets)
+
+    return function
+
+
+def null_rotation(a, sign):
+    """What leaves (1, 0, 0, sign) alone and is no rotation about z."""
+    h = a * a / 2
+    return np.array(
+        [[1 + h, a, 0, -sign * h], [a, 1, 0, -sign * a], [0, 0, 1, 0], [sign * h, sign * a, 0, 1 - h]],
+        dtype=np.longdouble,
+    )
+
+
+#: Transformations that a symmetry keeps, and some that it breaks.
+GROUPS = {
+    "so13": ([boost(100.0, (1, 2, 3)), rotation(1.0, (1, 0, 1))], []),
+    "so3": ([rotation(1.0, (1, 0, 1)), rotation(2.0, (1, 3, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0))]),
+    "so12": (
+        [rotation(1.0, (0, 0, 1)), boost(50.0, (1, 0, 0)), boost(50.0, (1, 2, 0))],
+        [boost(1.5, (0, 0, 1)), rotation(0.5, (1, 0, 0))],
+    ),
+    "so2": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
+    "so2_0": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
+    "se2": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
+    "1": ([], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0)), rotation(0.5, (0, 0, 1))]),
+}
+
+
+def group(symmetry, method):
+    kept, broken = GROUPS[symmetry]
+    if symmetry == "se2":
+        kept = [*kept, null_rotation(0.7, -1 if method == "spurions" else 1)]
+    return kept, broken
+
+
+def distance(found, expected):
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters"),
+    [("3k", 3_510), ("6k", 5_933), ("11k", 11_347), ("24k", 26_494), ("48k", 48_482), ("208k", 208_797)],
+)
+def test_published_sizes(size, parameters):
+    # counted with two spurions and factorised coefficients
+    assert Pelican(size=size).num_parameters() == parameters
+
+
+def test_lorentz_invariance_in_single_precision(random_jets):
+    jets = random_jets([20, 1, 7, 35, 2])
+    for method in ("spurions", "input"):
+        assert_lorentz_invariant(run(build(symmetry="so13", method=method)), jets, tolerance=1e-6)
+    assert_lorentz_invariant(run(build(symmetry="so13", irc_safe=True)), jets, tolerance=1e-6)
+    assert_lorentz_invariant(run(build(symmetry="so13").double()), jets, gammas=(1, 2, 10), tolerance=1e-11)
+
+
+@pytest.mark.parametrize("method", ["spurions", "input"])
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_what_is_left_of_the_symmetry(random_jets, symmetry, method):
+    jets = random_jets([20, 1, 7, 12])
+    function = run(build(symmetry=symmetry, method=method))
+    kept, broken = group(symmetry, method)
+    reference = function(transform(jets, np.eye(4, dtype=np.longdouble)))
+    for matrix in kept:
+        assert distance(function(transform(jets, matrix)), reference) <= 1e-6
+    for matrix in broken:
+        assert distance(function(transform(jets, matrix)), reference) >= 1e-4
+
+
+def test_the_public_assertions(random_jets):
+    jets = random_jets([20, 1, 7])
+    for method in ("spurions", "input"):
+        assert_so3_equivariant(run(build(symmetry="so3", method=method)), jets)
+        assert_so2_invariant(run(build(symmetry="so2", method=method)), jets, (0, 0, 1))
+        with pytest.raises(AssertionError, match="Lorentz symmetry: outputs moved by"):
+            assert_lorentz_invariant(run(build(symmetry="so2", method=method)), jets, gammas=(10,))
+
+
+@pytest.mark.parametrize("method", ["spurions", "input"])
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_momentum_is_covariant_under_what_is_left(random_jets, symmetry, method):
+    jets = random_jets([20, 0, 1, 7])
+    model = build(symmetry=symmetry, method=method, output="momentum")
+    reference = run(model)(transform(jets, np.eye(4, dtype=np.longdouble)))
+    assert reference.shape == (4, 4)
+    assert reference.dtype == torch.float64
+    for matrix in group(symmetry, method)[0]:
+        moved = run(model)(transform(jets, matrix))
+        expected = reference @ torch.from_numpy(matrix.astype(np.float64)).T
+        assert distance(moved, expected) <= 1e-5
+    weights = model.weights(jets)
+    blocks = len(SYMMETRIES[symmetry].blocks) if method == "input" else 1
+    assert weights.shape == (28, blocks)
+    assert model.weights(jets, references=True).shape == (28 + 4 * model.extra_nodes, blocks)
+
+
+def test_momentum_is_the_weighted_sum(random_jets):
+    jets = random_jets([5, 3])
+    ragged = RaggedJets.from_awkward(jets)
+    model = build(symmetry="so13", output="momentum")
+    weighted = ragged.p4 * model.weights(jets).double()
+    torch.testing.assert_close(model(jets), torch.stack([weighted[:5].sum(0), weighted[5:].sum(0)]))
+    spurions = build(symmetry="so2", output="momentum")
+    nodes = ragged.prepend(torch.tensor(SYMMETRIES["so2"].spurions, dtype=torch.float64), torch.zeros(2))
+    weighted = nodes.p4 * spurions.weights(jets, references=True).double()
+    torch.testing.assert_close(spurions(jets), torch.stack([weighted[:7].sum(0), weighted[7:].sum(0)]))
+    with pytest.raises(eqt.TaggerError, match="weights of a network for classes"):
+        build().weights(jets)
+
+
+def test_input_networks_are_identical_at_initialisation(random_jets):
+    jets, outputs = random_jets([20, 1, 7]), {}
+    for symmetry in SYMMETRIES:
+        torch.manual_seed(0)
+        outputs[symmetry] = run(Pelican(symmetry=symmetry, method="input").eval())(jets)
+    torch.manual_seed(0)
+    outputs["so13 without spurions"] = run(Pelican(symmetry="so13", method="spurions").eval())(jets)
+    for output in outputs.values():
+        assert torch.equal(output, outputs["so13"])
+    assert outputs["so13"].std() > 0
+
+
+def test_spurions_and_inputs_start_from_the_same_weights():
+    states = []
+    for symmetry, method in itertools.product(SYMMETRIES, ("spurions", "input")):
+        torch.manual_seed(0)
+        states.append(Pelican(symmetry=symmetry, method=method).state_dict())
+    for state in states:
+        for name in states[0]:
+            if not name.startswith(("embedding.", "encoder.", "scalars_to_pairs.")):
+                assert torch.equal(state[name], states[0][name]), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"method": "input"}, {"symmetry": "so13"}, {"factorize": False}, {"fields": ["pdgId"]}, {"irc_safe": True}],
+)
+def test_permutations_and_batches(random_jets, options):
+    jets = random_jets([20, 1, 0, 7, 35, 2, 7])
+    assert_permutation_invariant(run(build(**options)), jets)
+    assert_batch_independent(run(build(**options)), jets)
+    assert_batch_independent(run(build(**options).double()), jets, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("output", ["classes", "momentum"])
+@pytest.mark.parametrize(
+    "options", [{}, {"symmetry": "so13"}, {"method": "input"}, {"symmetry": "so13", "irc_safe": True}]
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_empty_and_single_constituents_are_finite_and_train(random_jets, options, training, output):
+    model = build(output=output, **options).train(training)
+    for counts in ([], [0], [1], [0, 1, 0, 3]):
+        out = model(random_jets(counts))
+        assert out.shape == (len(counts), 2 if output == "classes" else 4)
+        assert torch.isfinite(out).all()
+        out.sum().backward()
+
+
+@pytest.mark.parametrize("options", [{"fields": ["charge"]}, {"method": "input"}, {"output": "momentum"}])
+def test_every_parameter_has_a_gradient(random_jets, options):
+    jets = random_jets([5, 9, 4])
+    jets = ak.with_field(
+        jets, ak.with_field(jets.constituents, jets.constituents.pdgId / 211, "charge"), "constituents"
+    )
+    model = build(dropout=0.0, **options).train()
+    model(jets).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_nan_stays_in_its_jet(random_jets):
+    model, jets = build(), RaggedJets.from_awkward(random_jets([4, 4, 6]))
+    products, scalars, offsets = model.products(jets), model.scalars(jets), boundaries(jets.counts + 2)
+    clean = model.network(products, scalars, offsets)
+    products[40] = torch.nan
+    spoilt = model.network(products, scalars, offsets)
+    assert torch.isnan(spoilt[1]).all()
+    assert torch.equal(spoilt[[0, 2]], clean[[0, 2]])
+
+
+def test_scalars_of_constituents(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([3, 2]), ("pdgId",))
+    scalars = build(fields=["pdgId"], symmetry="so2").scalars(jets)
+    assert scalars.shape == (9, 8 + 3)
+    label = torch.tensor([1, 2, 0, 0, 0, 1, 2, 0, 0])
+    assert torch.equal(scalars[:, 8:], torch.nn.functional.one_hot(label, 3).float())
+    charged = jets.columns["pdgId"] == 211
+    assert torch.equal(scalars[label == 0][:, 4], charged.float())
+    assert torch.equal(scalars[label > 0][:, :8], torch.zeros(4, 8))
+    assert build(fields=["pdgId"], method="input").scalars(jets).shape == (5, 8)
+    assert build(symmetry="so13").scalars(jets) is None
+    with pytest.raises(eqt.JetError, match="without 'pdgId'"):
+        build(fields=["pdgId"])(eqt.make_jets(random_jets([3]).constituents[["pt", "eta", "phi", "mass"]]))
+
+
+class TestSafety:
+    """Infrared and collinear safety."""
+
+    def jets(self):
+        rng = np.random.default_rng(5)
+        return rng.normal(0, 20, (8, 3))
+
+    def output(self, model, momenta):
+        constituents = ak.zip(
+            {k: momenta[:, i] for i, k in enumerate(("px", "py", "pz"))} | {"mass": np.zeros(len(momenta))}
+        )
+        return run(model)(eqt.make_jets(constituents[np.newaxis]))
+
+    def changes(self, model):
+        p = self.jets()
+        whole = self.output(model, p)
+        split = self.output(model, np.concatenate([0.3 * p[:1], 0.7 * p[:1], p[1:]]))
+        soft = self.output(model, np.concatenate([p, [[1e-8, 0, 2e-8]]]))
+        return distance(split, whole), distance(soft, whole)
+
+    @pytest.mark.parametrize("options", [{"symmetry": "so13"}, {"symmetry": "so2"}])
+    def test_safe(self, options):
+        collinear, soft = self.changes(build(irc_safe=True, **options).double())
+        assert collinear <= 1e-9
+        assert soft <= 1e-6
+
+    def test_others_are_not(self):
+        assert min(self.changes(build(symmetry="so13").double())) > 1e-3
+        # the operations on the diagonal, as the official code keeps them
+        collinear, soft = self.changes(build(symmetry="so13", irc_safe=True, diagonal=True).double())
+        assert collinear > 1e-7
+        assert soft <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"symmetry": "so4"}, "one of so13, so3"),
+        ({"method": "beams"}, "one of spurions, input"),
+        ({"output": "mass"}, "one of classes, momentum"),
+        ({"size": "1M"}, "one of 3k"),
+        ({"size": (5, 4, 5)}, "the first above the third"),
+        ({"irc_safe": True, "method": "input"}, "inputs that are angles only"),
+        ({"irc_safe": True, "aggregation": "mean"}, "multiplicity is not safe"),
+    ],
+)
+def test_wrong_options(options, words):
+    with pytest.raises(eqt.TaggerError, match=words):
+        Pelican(**options)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path of PELICAN is not run here")
+def test_gpu_agrees_with_cpu(random_jets):
+    jets, model = random_jets([20, 1, 0, 7, 35]), build().double()
+    expected = run(model)(jets)
+    torch.testing.assert_close(run(model.cuda())(jets).cpu(), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def fixture(shared_data):
+    with np.load(shared_data / "parity" / "pelican.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(shared_data):
+    return torch.load(shared_data / "parity" / "pelican_official.pt", weights_only=True)
+
+
+def naive_channels(model, jets):
+    """Products and inputs as the official code forms them."""
+    if model.extra_nodes:
+        q = jets.p4.new_tensor(model.broken.spurions)
+        jets = jets.prepend(q, torch.zeros(len(q)))
+    columns = {"so2": [0, 3]}.get(model.options["symmetry"], []) if model.options["method"] == "input" else []
+    out = []
+    for j in range(jets.num_jets):
+        p = jets.slice(j, j + 1).p4
+        product = p[:, None] * p
+        out.append(
+            torch.cat([product[..., columns], 2 * product[..., :1] - product.sum(2, keepdim=True)], 2).flatten(0, 1)
+        )
+    return torch.cat(out), jets.offsets
+
+
+class TestOfficial:
+    """The official code's outputs, with random weights."""
+
+    @pytest.mark.parametrize(
+        ("key", "symmetry"),
+        [
+            ("cls_11k_so2_0_spurions", "so2_0"),
+            ("cls_11k_so13_input", "so13"),
+            ("cls_11k_so2_input", "so2"),
+            ("cov_11k_so13_input", "so13"),
+        ],
+    )
+    def test_outputs(self, fixture, checkpoints, key, symmetry):
+        options = {"symmetry": symmetry} | infer_options(checkpoints[key])
+        assert options["symmetry"] == symmetry
+        assert options["size"] == "11k"
+        model = Pelican(**options).double().eval()
+        model.load_state_dict(translate(checkpoints[key]))
+        jets = RaggedJets.from_momenta(torch.from_numpy(fixture["p4"]), torch.from_numpy(fixture["offsets"]))
+        channels, offsets = naive_channels(model, jets)
+        with torch.no_grad():
+            naive, stable = model.network(channels, model.scalars(jets), offsets), model(jets)
+            if options["output"] == "momentum":
+                expected = fixture[f"{key}__weights_cat"][:, None]
+                assert deviation(naive, expected) <= 1e-12
+                assert deviation(model.weights(jets), expected) <= 1e-9
+            else:
+                assert deviation(naive, fixture[f"{key}__predict"]) <= 1e-12
+            assert deviation(stable, fixture[f"{key}__predict"]) <= 1e-9
+            single = model.float()(jets)
+        # the official single precision is off by a thousandth of itself
+        assert deviation(single, fixture[f"{key}__predict"]) <= 2e-5
+        assert deviation(single, fixture[f"{key}__predict_f32"]) <= 1e-2
+
+    def test_inferred_options(self, checkpoints):
+        options = {key: infer_options(state) for key, state in checkpoints.items()}
+        assert options["cls_11k_so2_0_spurions"] == {
+            "factorize": True,
+            "output": "classes",
+            "aggregation": "mean",
+            "size": "11k",
+            "n_classes": 2,
+            "method": "spurions",
+        }
+        assert options["cov_11k_so13_input"]["output"] == "momentum"
+        assert options["cls_11k_so2_input"]["method"] == "input"
+
+
+def official_names(model):
+    """The state as the official code names it, for configurations without a fixture."""
+    inverse = {}
+    for name, value in model.state_dict().items():
+        official = name.replace("embedding.", "linear.").replace("encoder.alpha", "input_encoder.rank2_alphas")
+        end = "1" if model.options["output"] == "momentum" else "0"
+        official = official.replace("messages.5.", f"msg_2to{end}.").replace("messages.", "net2to2.message_layers.")
+        official = official.replace("blocks.", "net2to2.eq_layers.").replace("readout.", f"agg_2to{end}.")
+        official = official.replace("head.1.", f"mlp_out{'_1' if end == '1' else ''}.linear.0.")
+        official = official.replace("scalars_to_pairs.", "eq1to2.").replace(".norm.", ".normlayer.")
+        official = official.replace("mixing.coefficients", "coefs").replace("power.exponent", "alphas.0")
+        for ours, theirs in (
+            ("operation_of_input", "coefs00"),
+            ("operation_of_output", "coefs01"),
+            ("channels_by_input", "coefs10"),
+            ("channels_by_output", "coefs11"),
+        ):
+            official = official.replace(f"mixing.{ours}", theirs)
+        official = official.replace("diagonal_bias", "diag_bias")
+        if "layers" in official or "msg" in official:
+            official = official.replace(".linear.", ".linear.0.")
+        inverse[official] = value[None] if official.endswith("alphas.0") else value
+    return inverse
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"factorize": False},
+        {"symmetry": "so3", "output": "momentum", "size": "3k"},
+        {"symmetry": "1", "size": (9, 5, 3), "n_classes": 3},
+        {"symmetry": "so2", "method": "input", "aggregation": "sum"},
+    ],
+)
+def test_translation_of_other_configurations(random_jets, options):
+    model = build(**({"size": "6k"} | options))
+    state = official_names(model)
+    found = infer_options(state)
+    for name, value in found.items():
+        assert model.options[name] == value
+    again = Pelican(**({"symmetry": model.options["symmetry"]} | found)).eval()
+    again.load_state_dict(translate(state))
+    jets = random_jets([4, 9])
+    assert torch.equal(run(again)(jets), run(model)(jets))
+
+
+def test_four_inputs_change_their_basis(random_jets):
+    model = build(symmetry="1", method="input").double()
+    state = official_names(model)
+    ours = model.embedding.weight.data
+    # Σ_μ v_μ p_iμ p_jμ with p_i·p_j = E_i E_j − ...
+    state["linear.weight"] = torch.cat([ours[:, 3:], ours[:, :3] - ours[:, 3:]], dim=1)
+    assert infer_options(state)["symmetry"] == "1"
+    torch.testing.assert_close(translate(state)["embedding.weight"], ours)
+    jets = RaggedJets.from_awkward(random_jets([4]))
+    p = jets.p4
+    official = (p[:, None] * p).flatten(0, 1) @ state["linear.weight"].T
+    torch.testing.assert_close(model.products(jets) @ ours.T, official, rtol=1e-6, atol=1e-6)
+
+
+def deviation(found, expected):
+    return float(np.abs(found.double().numpy() - expected).max() / np.sqrt(np.mean(expected**2)))
