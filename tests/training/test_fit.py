@@ -82,6 +82,20 @@ def test_leaves_randomness_and_signals_alone(tmp_path, toy, build_small):
     assert state() == before
 
 
+def test_sums_are_ordered_while_training_on_a_cpu(tmp_path, toy, build_small, monkeypatch):
+    seen = []
+    step = Training.training_step
+
+    def watched(*arguments: object) -> torch.Tensor:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return step(*arguments)
+
+    monkeypatch.setattr(Training, "training_step", watched)
+    fit(build_small(), toy(60), out=tmp_path / "run", **QUICK)
+    assert set(seen) == {True}
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_ctrl_c_is_a_keyboard_interrupt(tmp_path, toy, build_small, monkeypatch):
     handler = signal.getsignal(signal.SIGINT)
 

@@ -58,8 +58,8 @@ def fit(
     """Train a network on labelled jets; resume where an interrupted call stopped.
 
     The same call again goes on from the last checkpoint, in mid-epoch if need be, and takes the very steps that
-    the unbroken run would have taken (bit for bit on a CPU with the same number of threads; on a GPU up to the
-    order of its atomic sums). A finished run is only loaded.
+    the unbroken run would have taken: bit for bit on a CPU with the same number of threads, on a GPU up to the
+    order of its atomic sums. A finished run is only loaded.
 
     Parameters
     ----------

@@ -91,12 +91,34 @@ def run(
             enable_model_summary=False,
             default_root_dir=folder.path,
         )
-        _fit(trainer, module)
+        with _exactly(device):
+            _fit(trainer, module)
 
 
 def own_randomness() -> AbstractContextManager[None]:
     """Leave the caller's random numbers as they were."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+
+
+@contextmanager
+def _exactly(device: torch.device) -> Iterator[None]:
+    """On a CPU, the same sums in the same order whatever the threads do: without it, steps differ by rounding.
+
+    On a GPU some of the sums have no such form.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        memory.fill_uninitialized_memory = filled
 
 
 def _fit(trainer: Trainer, module: Any) -> None:
@@ -108,7 +130,9 @@ def _fit(trainer: Trainer, module: Any) -> None:
             trainer.fit(module)
     except SystemExit as error:
         # Lightning ends the process on Ctrl-C; a notebook wants its kernel back
-        raise KeyboardInterrupt from error
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if main and before is not None:
             signals.signal(signals.SIGINT, before)
