@@ -51,12 +51,12 @@ class TensorFeatures:
     def sum(self, offsets: Tensor) -> TensorFeatures:
         """Sum over the rows of each segment; `offsets` (S + 1,) as in `segment_sum`.
 
-        Added in float64: products of the sums would magnify the rounding that the order of rows leaves.
+        Added and given in float64: products of the sums would magnify the rounding that the order of rows leaves.
         """
 
         def add(values: Tensor) -> Tensor:
             rows_NC = values.reshape(len(values), values.shape[1:].numel()).double()
-            return segment_sum(rows_NC, offsets).to(values.dtype).reshape(-1, *values.shape[1:])
+            return segment_sum(rows_NC, offsets).reshape(-1, *values.shape[1:])
 
         return self.map(add)
 
