@@ -177,8 +177,8 @@ class VectorPFN(JetModel):
 def _in_double(module: nn.Module, inputs: Any) -> Any:
     """Apply a module in float64 whatever its weights are in.
 
-    Three layers of products magnify rounding by an order of magnitude and more. There is one row a jet: this
-    costs a sixth of the whole at 15 tracks, little at 50, and a score is the same in every batch to 1e-7 of the scores' size.
+    Three layers of products magnify rounding by an order of magnitude and more. There is one row a jet: this costs a
+    sixth of the whole at 15 tracks, little at 50, and a score is the same in every batch to 1e-7 of the scores' size.
     """
     weights = {name: weight.double() for name, weight in module.named_parameters()}
     return torch.func.functional_call(module, weights, (inputs,))
