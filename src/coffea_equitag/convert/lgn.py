@@ -1,0 +1,241 @@
+"""The authors' LorentzGroupNetwork.
+
+The official code keeps each irrep (k, n) in a spherical basis and multiplies with Clebsch-Gordan (CG) coefficients;
+ours keeps Cartesian tensors and multiplies as one writes it. Both are linear maps between the same irreps, so by
+Schur's lemma each official product is a number times ours, and its channels' weights take the number up.
+
+*The numbers.* CG coefficients are orthonormal: summed over orthonormal bases of both factors, the squared length of
+a product is the dimension of the result. That fixes the size. E.g. for S·v → v', Σ |S_a e_b|² = Σ ‖S_a‖² = 9 with our
+basis of 9 matrices of norm 1, and the result has dimension 4: 2/3. For v·w it is √(1/4), and for v∧w = vw − wv, whose
+two halves take 3 of 12 each, ½. Signs follow from Condon and Shortley's phases once the bases are identified; we do
+this through CG products of two vectors, so that those carry a plus.
+
+*Duality.* (2, 0) and (0, 2) are F± = ½(F ∓ i⋆F), with ⋆F± = ±iF±. A product of (2, 0) or (0, 2) with something is
+therefore ½(X ∓ iX_⋆), X being ours with F and X_⋆ ours with ⋆F. Where F is the result, weights W± of its two parts are
+W F + W' ⋆F with W = ½(W₊ + W₋), W' = −½i(W₊ − W₋).
+
+*Unity.* The official p⁰ is not 1 but 1 + i (ones in both halves of the pair); the bells' linear layer takes it up.
+
+*Order.* Official channels follow the order of a Python set of the irreps' tuples, which CPython has kept since 3.8, the
+scalars moving to the end after each level's perceptron.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError, explain
+from ..layers.lgn_level import level_sources
+from ..layers.lorentz_tensors import IRREPS
+from .state_dict import StateDict
+
+__all__ = ["options", "translate"]
+
+Irrep = tuple[int, int]
+
+_NAME: dict[Irrep, str] = {(0, 0): "s", (1, 1): "v", (2, 0): "F", (0, 2): "F", (2, 2): "S"}
+
+#: The order in which the official code finds the irreps in its sets after a level.
+_ORDER: tuple[Irrep, ...] = ((1, 1), (2, 0), (0, 2), (2, 2), (0, 0))
+
+#: Size and sign of the official product relative to ours, by (left, right, result); 1 where one factor is a scalar.
+_FACTOR = {
+    ("v", "v", "s"): 1 / 2,
+    ("F", "F", "s"): 1 / sqrt(3),
+    ("S", "S", "s"): 1 / 3,
+    ("F", "v", "v"): -2 / sqrt(3),
+    ("v", "F", "v"): 2 / sqrt(3),
+    ("S", "v", "v"): 2 / 3,
+    ("v", "S", "v"): 2 / 3,
+    ("v", "v", "F"): 1 / 2,
+    ("F", "F", "F"): -1 / sqrt(2),
+    ("S", "S", "F"): 1 / sqrt(6),
+    ("S", "F", "F"): -1 / sqrt(3),
+    ("F", "S", "F"): -1 / sqrt(3),
+    ("v", "v", "S"): 1.0,
+    ("F", "F", "S"): 2.0,
+    ("S", "S", "S"): 1.0,
+    ("S", "F", "S"): -1 / sqrt(2),
+    ("F", "S", "S"): 1 / sqrt(2),
+}
+
+
+def translate(state: StateDict) -> StateDict:
+    """Rename the official parameters to ours and express the mixing weights for Cartesian products.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not a checkpoint of the official code, or one without some of its weights.
+    """
+    try:
+        return _translate(state)
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            explain(
+                f"a checkpoint that is not LGN's, or a part of one ({type(error).__name__}: {error})",
+                "the state dict of the official LGNTopTag with its perceptrons and linear output",
+                "save model.state_dict() of the whole model",
+            )
+        ) from error
+
+
+def options(state: StateDict) -> dict[str, Any]:
+    """The options of `Lgn` that an official checkpoint was made with, read off the shapes of its weights."""
+    try:
+        levels, first = _levels(state), state["lgn_cg.mlp_levels.0.linear.0.weight"]
+        scalars = [state[f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights.(0, 0)"] for level in range(levels)]
+        return {
+            "levels": levels,
+            "channels": (state["input_func_atom.lin.bias"].shape[0] // 2, *(weight.shape[1] for weight in scalars)),
+            "maxdim": 1 + max(max(_irrep(key)) for key in state if ".mix_reps.weights." in key),
+            "n_bells": state["rad_funcs.rad_funcs.0.a"].numel() // 2,
+            "mlp_depth": sum(bool(re.fullmatch(r"lgn_cg\.mlp_levels\.0\.linear\.\d+\.bias", key)) for key in state) - 1,
+            "mlp_width": first.shape[0] // first.shape[1],
+            "beams": state["input_func_atom.lin.weight"].shape[1] == 2,
+            "n_classes": state["output_layer_atom.lin.bias"].shape[0],
+        }
+    except KeyError as error:
+        raise CheckpointError(
+            explain(f"a checkpoint without {error}", "the state dict of the official LGNTopTag", "save the whole model")
+        ) from error
+
+
+def _levels(state: StateDict) -> int:
+    found = {match[1] for key in state if (match := re.match(r"lgn_cg\.atom_levels\.(\d+)\.", key))}
+    if not found:
+        raise KeyError("lgn_cg.atom_levels")
+    return len(found)
+
+
+def _translate(state: StateDict) -> StateDict:
+    levels = _levels(state)
+    renamed: StateDict = {}
+    for key, value in state.items():
+        if found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.([abc])", key):
+            renamed[f"levels.{found[1]}.bells.{found[2]}"] = value.flatten()
+        elif found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.linear\.([01])\.(\w+)", key):
+            power = "sv"[int(found[2])]
+            renamed[f"levels.{found[1]}.bells.linear.{power}.{found[3]}"] = (
+                _one_plus_i(value) if power == "s" else value
+            )
+        elif found := re.fullmatch(r"lgn_cg\.mlp_levels\.(\d+)\.linear\.(\d+)\.(\w+)", key):
+            renamed[f"levels.{found[1]}.mlp.{2 * int(found[2])}.{found[3]}"] = value
+        elif found := re.fullmatch(r"input_func_atom\.lin\.(\w+)", key):
+            renamed[f"input.{found[1]}"] = value
+        elif not key.startswith(("lgn_cg.atom_levels.", "output_layer_atom.")):
+            renamed[key] = value
+    order: list[Irrep] = [(0, 0)]
+    history = [order]
+    for level in range(levels):
+        prefix = f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights."
+        weights = {_irrep(key): value for key, value in state.items() if key.startswith(prefix)}
+        renamed |= {f"levels.{level}.mixing.weight.{k}": v for k, v in _mixing(weights, order).items()}
+        order = [irrep for irrep in _ORDER if irrep in weights]
+        history.append(order)
+    channels = options(state)["channels"]
+    renamed["head.weight"] = _head(state["output_layer_atom.lin.weight"], history, channels)
+    renamed["head.bias"] = state["output_layer_atom.lin.bias"]
+    return renamed
+
+
+def _one_plus_i(value: Tensor) -> Tensor:
+    """Multiply rows (Re, Im, Re, Im, ...) by 1 + i."""
+    pairs = torch.unflatten(value, 0, (-1, 2))
+    return torch.stack([pairs[:, 0] - pairs[:, 1], pairs[:, 0] + pairs[:, 1]], dim=1).flatten(0, 1)
+
+
+def _irrep(key: str) -> Irrep:
+    k, n = re.findall(r"\d+", key.rsplit("(", 1)[-1])
+    return int(k), int(n)
+
+
+def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep]) -> StateDict:
+    """Weights (2, out, in) of the Cartesian tensors from those of the irreps."""
+    dim = 1 + max(max(irrep) for irrep in weights)
+    keep, before = ([name for name in IRREPS if name in {_NAME[k] for k in found}] for found in (weights, order))
+    blocks = {irrep: list(_blocks(irrep, order, dim)) for irrep in weights}
+    channels = weights[0, 0].shape[2] // len(blocks[0, 0])
+    sources = level_sources(before, keep)
+    ours = {}
+    for name in keep:
+        for key in ("F", "dual") if name == "F" else (name,):
+            shape = (weights[0, 0].shape[1], channels * len(sources[name]))
+            ours[key] = torch.zeros(shape, dtype=torch.complex128)
+    for irrep, weight in weights.items():
+        name = _NAME[irrep]
+        pieces = torch.split(torch.complex(*weight.double()), channels, dim=1)
+        for (stage, left, right), piece in zip(blocks[irrep], pieces, strict=True):
+            for product, number in _terms(stage, left, right, irrep):
+                at = channels * sources[name].index(f"{stage} {product}")
+                chosen = slice(at, at + channels)
+                if name == "F":
+                    ours["F"][:, chosen] += 0.5 * number * piece
+                    ours["dual"][:, chosen] += -0.5j * _chirality(irrep) * number * piece
+                else:
+                    ours[name][:, chosen] += number * piece
+    like = weights[0, 0]
+    return {key: torch.stack([value.real, value.imag]).to(like) for key, value in ours.items()}
+
+
+def _blocks(out: Irrep, order: list[Irrep], dim: int) -> Iterator[tuple[str, Irrep, Irrep | None]]:
+    """Official blocks of channels of one irrep, in order: (stage, left, right)."""
+    for left in order:
+        for right in ((0, 0), (1, 1)):
+            if out in _results(left, right, dim):
+                yield "pair", left, right
+    if out in order:
+        yield "own", out, None
+    for left in order:
+        for right in order:
+            if out in _results(left, right, dim):
+                yield "square", left, right
+
+
+def _results(left: Irrep, right: Irrep, dim: int) -> set[Irrep]:
+    """The irreps in a product."""
+    ranges = [range(abs(a - b), min(a + b, dim - 1) + 1, 2) for a, b in zip(left, right, strict=True)]
+    return {(k, n) for k in ranges[0] for n in ranges[1]}
+
+
+def _chirality(irrep: Irrep) -> int:
+    """+1 for (2, 0), −1 for (0, 2), 0 for the others."""
+    return (irrep[0] - irrep[1]) // 2
+
+
+def _terms(stage: str, left: Irrep, right: Irrep | None, out: Irrep) -> list[tuple[str, complex]]:
+    """An official block as a sum of ours: names and numbers."""
+    if right is None or (stage == "pair" and right == (0, 0)):
+        return [(_NAME[left], 1.0)]
+    a, b, c = _NAME[left], _NAME[right], _NAME[out]
+    factor = 1.0 if "s" in (a, b) else _FACTOR[a, b, c]
+    if c == "F" or "F" not in (a, b) or "s" in (a, b):
+        return [(a + b, factor)]
+    starred, sign = (f"{a}*{b}", _chirality(right)) if b == "F" else (f"*{a}{b}", _chirality(left))
+    return [(a + b, 0.5 * factor), (starred, -0.5j * sign * factor)]
+
+
+def _head(weight: Tensor, history: list[list[Irrep]], channels: Sequence[int]) -> Tensor:
+    """Columns (Re, Im) of the classifier, level by level: scalars, v·v, F:F, F:⋆F, S:S."""
+    columns = list(torch.unflatten(weight, 1, (-1, 2)).unbind(1))
+    found: dict[tuple[int, Irrep], list[Tensor]] = {}
+    for irrep in _ORDER[-1:] + _ORDER[:-1]:
+        for level, order in enumerate(history):
+            if irrep in order:
+                found[level, irrep] = [columns.pop(0) for _ in range(channels[level])]
+    ours: list[Tensor] = []
+    for level in range(len(history)):
+        ours += found[level, (0, 0)]
+        ours += found.get((level, (1, 1)), [])
+        plus, minus = found.get((level, (2, 0)), []), found.get((level, (0, 2)), [])
+        # Re and Im of ½(A ∓ iB), A = F:F and B = F:⋆F
+        ours += [0.5 * (p + m) for p, m in zip(plus, minus, strict=True)]
+        ours += [0.5 * torch.stack([m[:, 1] - p[:, 1], p[:, 0] - m[:, 0]], 1) for p, m in zip(plus, minus, strict=True)]
+        ours += found.get((level, (2, 2)), [])
+    return torch.stack(ours, dim=1).flatten(1)

@@ -1,0 +1,48 @@
+"""LGN's Lorentzian bells: learned functions of the squared momentum difference of a pair."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["BellFunctions"]
+
+
+class BellFunctions(nn.Module):
+    """f(p²) = linear(b / (1 + c² |p²|) + a), complex, for each channel and each power of p.
+
+    The paper writes n = sgn(p²) √|p²| and b / (1 + (c n)²) + a, in which the sign drops out. A pair of a
+    constituent with itself sees the bias of the linear layer alone.
+
+    Parameters
+    ----------
+    channels : int
+        Complex functions for each of p⁰ (``"s"``) and p¹ (``"v"``).
+    n_bells : int
+        Half the number of bells (the paper's 10 are 20 bells).
+    """
+
+    def __init__(self, channels: int, n_bells: int = 10) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Parameter(torch.randn(2 * n_bells)) for _ in range(3))
+        self.linear = nn.ModuleDict({power: nn.Linear(2 * n_bells, 2 * channels) for power in ("s", "v")})
+
+    def forward(self, square_Q: Tensor, diagonal: Tensor) -> dict[str, Tensor]:
+        """Evaluate.
+
+        Parameters
+        ----------
+        square_Q : Tensor, shape (Q,)
+            (p_i − p_j)² of all pairs.
+        diagonal : Tensor of int64, shape (N,)
+            Which of them are i = j.
+
+        Returns
+        -------
+        dict of Tensor, shape (Q, C, 2) each
+            ``"s"`` and ``"v"``, last axis (Re, Im).
+        """
+        size = square_Q.abs().to(self.a.dtype)[:, None]
+        bells = self.b / (1 + self.c.square() * size) + self.a
+        bells = bells.index_fill(0, diagonal, 0.0)
+        return {power: torch.unflatten(layer(bells), -1, (-1, 2)) for power, layer in self.linear.items()}

@@ -1,0 +1,234 @@
+"""LGN, the Lorentz group network, and CLARIANT, its ancestor.
+
+Bogatskiy, Anderson, Offermann, Roussi, Miller, Kondor, "Lorentz group equivariant neural network for particle
+physics", ICML 2020, arXiv:2006.04780.
+
+Every constituent (and beam) carries complex features in tensors of the Lorentz group of rank at most 2. Each level
+multiplies them with the momentum differences of all pairs, weighted by learned bells of (p_i − p_j)², and with
+themselves, keeps the irreducible parts, mixes the channels, and passes the scalars through a perceptron. The
+scalars and the squares of all tensors at all levels, summed over the constituents, are classified linearly.
+
+Three things are done otherwise than in the official code, none of which changes the function: the tensors are real
+Cartesian ones, s, v^μ, F^{μν} and S^{μν}, twice for (Re, Im), in place of spherical ones and Clebsch-Gordan
+coefficients; they are taken in the rest frame of the jet, reached from stable invariants, and in float64, so that
+the invariance holds to rounding at every boost; and nothing is padded, where the official perceptron's biases act
+on padding and change the logits. One choice: a pair i ≠ j with (p_i − p_j)² exactly 0 (two collinear massless
+constituents) sees the bells at 0, where the official code takes it for i = j.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TaggerError, explain
+from ..invariants.gram import gram
+from ..layers.lgn_level import LgnLevel
+from ..layers.lorentz_tensors import IRREPS, LorentzTensors
+from ..layers.pairs import Pairs
+from ..layers.rest_frame import RestFrame
+from ..layers.segments import segment_sum
+from ..layers.tensor_product import TensorProduct
+from ..ragged import RaggedJets
+from .base import JetModel
+from .lorentznet import BEAMS
+
+__all__ = ["Lgn"]
+
+#: Tensors kept for each `maxdim`: irreps (k, n) with k and n below it.
+_KEPT = {2: ("s", "v"), 3: IRREPS}
+
+
+class Lgn(JetModel):
+    """LGN on ragged jets.
+
+    Parameters
+    ----------
+    n_classes : int
+        Logits a jet.
+    levels : int
+        How often features and momenta are multiplied: 3 in the paper (4,646 parameters), 4 give 6,482; CLARIANT
+        is ``levels=2, channels=(2, 2, 2)`` or near.
+    channels : sequence of int or int
+        Complex channels of each tensor, before the first level and after each; the last is repeated if short.
+    maxdim : int
+        Keep irreps (k, n) with k, n < maxdim: 3 for scalars, vectors and rank 2; 2 for scalars and vectors.
+    n_bells : int
+        Half the number of bells a level.
+    mlp_depth, mlp_width : int
+        Hidden layers of each perceptron, and their width in units of its inputs.
+    beams : bool
+        Put the two beams into each jet, which leaves the symmetry SO(2) × boosts along z unless the beams are
+        transformed with the jet.
+    scale : float
+        Momenta and beams are multiplied by it.
+    output : str
+        ``"classes"`` for logits, ``"momentum"`` for one four-vector a jet, covariant.
+    """
+
+    kind: ClassVar[str] = "lgn"
+    paper: ClassVar[str] = "Bogatskiy et al., ICML 2020, arXiv:2006.04780"
+    symmetry: ClassVar[str] = "Lorentz SO⁺(1,3); with beams, what leaves the beams alone"
+
+    def __init__(
+        self,
+        n_classes: int = 2,
+        levels: int = 3,
+        channels: Sequence[int] | int = (2, 3, 4, 3),
+        maxdim: int = 3,
+        n_bells: int = 10,
+        mlp_depth: int = 3,
+        mlp_width: int = 2,
+        beams: bool = True,
+        scale: float = 0.005,
+        output: str = "classes",
+    ) -> None:
+        given = [channels] if isinstance(channels, int) else list(channels)
+        widths = (given + given[-1:] * (levels + 1))[: levels + 1]
+        super().__init__(
+            n_classes=n_classes,
+            levels=levels,
+            channels=widths,
+            maxdim=maxdim,
+            n_bells=n_bells,
+            mlp_depth=mlp_depth,
+            mlp_width=mlp_width,
+            beams=beams,
+            scale=scale,
+            output=output,
+        )
+        _check(levels, widths, maxdim, output)
+        self.extra_nodes = len(BEAMS) if beams else 0
+        self.input = nn.Linear(2 if beams else 1, 2 * widths[0])
+        self.levels, self.norms = nn.ModuleList(), nn.ModuleList()
+        irreps: tuple[str, ...] = ("s",)
+        invariants = widths[0]
+        for before, after in itertools.pairwise(widths):
+            level = LgnLevel(
+                irreps,
+                before,
+                after,
+                keep=_KEPT[maxdim],
+                n_bells=n_bells,
+                mlp_depth=mlp_depth,
+                mlp_width=mlp_width,
+            )
+            irreps = level.irreps
+            tensors = tuple(name for name in irreps if name != "s")
+            self.levels.append(level)
+            norm = TensorProduct(tensors, tensors, ("s",), is_complex=True)
+            self.norms.append(norm)
+            invariants += after * (1 + len(norm.names("s")))
+        if output == "momentum":
+            self.vector_weight = nn.Parameter(torch.randn(2, sum(widths[1:])) / sum(widths[1:]) ** 0.5)
+        else:
+            self.head = nn.Linear(2 * invariants, n_classes)
+
+    def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
+        """Logits (J, n_classes), or momenta (J, 4) in GeV as (E, px, py, pz).
+
+        Parameters
+        ----------
+        jets : RaggedJets
+            The batch.
+        beams : Tensor of float64, shape (2, 4), optional
+            The beams' (E, px, py, pz) if they are not along z: boosted or rotated together with the jets. Their
+            masses are 1.
+        """
+        # jets of equal n side by side, so that their pairs are summed together
+        order = torch.argsort(jets.counts, stable=True)
+        nodes = jets.select(order)
+        if self.options["beams"]:
+            front = nodes.p4.new_tensor(BEAMS) if beams is None else beams.to(nodes.p4)
+            nodes = nodes.prepend(front, front.new_ones(len(front)))
+        scale = self.options["scale"]
+        gram_Q = gram(nodes)
+        pairs = Pairs.of(nodes.offsets)
+        frame = RestFrame.of(nodes, gram_Q)
+        features = self.tensors(scale * frame.p4, self.scalars(nodes), scale**2 * _differences(gram_Q, pairs), pairs)
+        if self.options["output"] == "momentum":
+            result = frame.to_laboratory(self.momentum(features, nodes.offsets)).to(self.dtype)
+        else:
+            result = self.classify(features, nodes.offsets)
+        return torch.empty_like(result).index_copy(0, order, result)
+
+    def scalars(self, nodes: RaggedJets) -> Tensor:
+        """√|m²|, and with beams the label +1 for them and −1 for constituents: shape (N, 1 or 2)."""
+        columns = [self.options["scale"] * nodes.mass]
+        if self.options["beams"]:
+            columns.append(2.0 * nodes.columns["reference"].to(nodes.mass) - 1.0)
+        return torch.stack(columns, dim=1)
+
+    def network(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+        """The network proper, fed with nodes (beams among them) as they are.
+
+        Parameters
+        ----------
+        p4_N4 : Tensor of float64, shape (N, 4)
+            Scaled (E, px, py, pz) of the nodes.
+        scalars : Tensor, shape (N, 1 or 2)
+            Node scalars.
+        offsets : Tensor of int64, shape (J + 1,)
+            Jet boundaries, beams counted.
+        square_Q : Tensor of float64, shape (Q,)
+            Scaled (p_i − p_j)², jet after jet, n × n.
+
+        Returns
+        -------
+        Tensor, shape (J, n_classes)
+        """
+        return self.classify(self.tensors(p4_N4, scalars, square_Q, Pairs.of(offsets)), offsets)
+
+    def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
+        """Features before the first level and after each, shapes (2, N, C, d), float64."""
+        first = torch.unflatten(self.input(scalars.to(self.dtype)).to(p4_N4.dtype), 1, (-1, 2)).permute(2, 0, 1)
+        features = [LorentzTensors(s=first[..., None])]
+        for level in self.levels:
+            features.append(level(features[-1], p4_N4, square_Q, pairs))
+        return features
+
+    def classify(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
+        """Scalars, and squares of the other tensors, summed over each jet: logits (J, n_classes)."""
+        invariants = [features[0].s]
+        for level, norm in zip(features[1:], self.norms, strict=True):
+            invariants += [level.s, norm(level, level).s]
+        values = torch.cat([part for part in invariants if part is not None], dim=2)[..., 0]
+        summed = segment_sum(values.permute(1, 2, 0).flatten(1), offsets)
+        logits: Tensor = self.head(summed.to(self.dtype))
+        return logits
+
+    def momentum(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
+        """Re Σ w v over channels, levels and nodes: (J, 4) in GeV, in the frame of the features."""
+        vectors = torch.cat([level.v for level in features if level.v is not None], dim=2)
+        real, imaginary = self.vector_weight.to(vectors.dtype)
+        mixed = torch.einsum("c,ncd->nd", real, vectors[0]) - torch.einsum("c,ncd->nd", imaginary, vectors[1])
+        return segment_sum(mixed, offsets) / float(self.options["scale"])
+
+
+def _differences(gram_Q: Tensor, pairs: Pairs) -> Tensor:
+    """(p_i − p_j)² = m_i² + m_j² − 2 p_i·p_j."""
+    square_N = gram_Q[pairs.diagonal]
+    squares = torch.zeros_like(gram_Q)
+    at = pairs.place
+    return squares.index_copy(0, at, square_N[pairs.receiver] + square_N[pairs.sender] - 2 * gram_Q[at])
+
+
+def _check(levels: int, channels: Sequence[int], maxdim: int, output: str) -> None:
+    if levels < 1 or len(channels) != levels + 1 or min(channels) < 1:
+        raise TaggerError(
+            explain(
+                f"levels = {levels}, channels = {tuple(channels)}",
+                "at least one level and positive channels, one more than levels",
+                "use levels=3, channels=(2, 3, 4, 3) as in the paper",
+            )
+        )
+    if maxdim not in _KEPT:
+        raise TaggerError(
+            explain(f"maxdim = {maxdim}", "2 or 3: tensors of rank at most 2", "use 3, the published setting")
+        )
+    if output not in ("classes", "momentum"):
+        raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "check the spelling"))
