@@ -63,3 +63,13 @@ def test_missing_file_and_unknown_kind(tmp_path):
         eqt.convert.official("lorentznet", tmp_path / "none.pt")
     with pytest.raises(eqt.CheckpointError, match="no converter for 'part'"):
         eqt.convert.official("part", {})
+
+
+def test_weights_keep_their_precision(state, tmp_path, random_jets):
+    state = {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
+    tagger = eqt.convert.official("lorentznet", state, **SMALL)
+    assert tagger.model.dtype == torch.float64
+    tagger.save(tmp_path / "t")
+    again = eqt.load(tmp_path / "t", "cpu")
+    assert again.model.dtype == torch.float64
+    assert again(random_jets([3, 5])).tolist() == tagger(random_jets([3, 5])).tolist()

@@ -199,3 +199,15 @@ def test_memory_shortage_on_the_gpu_halves_the_batch(tagger, jets, monkeypatch):
 
     monkeypatch.setattr(type(tagger.model), "forward", short)
     np.testing.assert_allclose(ak.flatten(tagger(jets)), ak.flatten(expected), rtol=1e-6)
+
+
+def test_loading_leaves_the_random_numbers_alone(tagger, tmp_path):
+    tagger.save(tmp_path / "t")
+    before = torch.random.get_rng_state()
+    eqt.load(tmp_path / "t")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_metrics_on_the_card_are_finite(tagger):
+    with pytest.raises(ValueError, match="finite"):
+        type(tagger.card).model_validate(tagger.card.model_dump() | {"metrics": {"loss": float("nan")}})

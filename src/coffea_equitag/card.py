@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 __all__ = ["Card", "InputContract", "TrainingRecord"]
 
@@ -54,7 +54,7 @@ class Card(_Strict):
     signal: str = Field(description="The class whose probability is the score of a two-class tagger.")
     contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))
     training: TrainingRecord | None = None
-    metrics: dict[str, float] = Field(default_factory=dict, description="Measured on the validation jets.")
+    metrics: dict[str, FiniteFloat] = Field(default_factory=dict, description="Measured on the validation jets.")
     citation: str | None = Field(None, description="Paper to cite.")
     content_hash: str | None = Field(None, description="SHA-256 of weights and of what fixes the scores.")
 

@@ -223,8 +223,12 @@ class Tagger:
             safetensors.torch.save_file(state, made / WEIGHTS)
             (made / CARD).write_text(card.model_dump_json(indent=2) + "\n")
             if path.exists():
-                shutil.rmtree(path)
-            made.replace(path)
+                old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+                path.replace(old)
+                made.replace(path)
+                shutil.rmtree(old)
+            else:
+                made.replace(path)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
@@ -284,11 +288,13 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
     key = (card.content_hash or "", device)
     if shared and key in _shared:
         return _shared[key]
-    model = models.build(card.architecture, **card.options)
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced: the caller's numbers stay
+        model = models.build(card.architecture, **card.options)
     try:
         state = safetensors.torch.load_file(path / WEIGHTS)
+        model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
         model.load_state_dict(state)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, StopIteration, safetensors.SafetensorError) as error:
         raise CheckpointError(
             explain(
                 f"{path / WEIGHTS}: {error}",

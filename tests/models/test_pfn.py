@@ -56,7 +56,7 @@ def test_official(shared_data):
     with np.load(shared_data / "parity" / "particlenet_pfn.npz") as arrays:
         parity = dict(arrays)
     states = torch.load(shared_data / "parity" / "particlenet_pfn_official.pt", weights_only=True, map_location="cpu")
-    model = eqt.convert.official("pfn", states["pfn_bn0"]).model.double()
+    model = eqt.convert.official("pfn", states["pfn_bn0"]).model
     offsets, expected = torch.from_numpy(parity["offsets"]), parity["pfn_bn0__logits"]
     with torch.no_grad():
         logits = model.network(torch.from_numpy(parity["features"]), offsets)

@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import models
 from ..errors import CheckpointError, explain
 from ..tagger import Tagger
-from . import lorentznet, pfn
+from . import lorentznet, particlenet, pfn
 from .state_dict import StateDict
 
 __all__ = ["official"]
@@ -60,6 +60,8 @@ def official(
     state = _CONVERTERS[kind](_state_dict(checkpoint))
     model = models.build(kind, **({"n_classes": len(classes)} | _DEFAULTS.get(kind, {}) | options))
     _check(kind, model.state_dict(), state)
+    # the checkpoint's own precision: weights are never rounded
+    model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     model.load_state_dict(state)
     return Tagger.from_model(model, name=name or f"official-{kind}", classes=classes)
 
@@ -96,7 +98,7 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
 
 
 #: Kind -> translation of the official names into ours.
-_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": lorentznet.translate, "pfn": pfn.translate}
+_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": lorentznet.translate, "pfn": pfn.translate, "particlenet": particlenet.translate}
 
 #: Options that official checkpoints of a kind need unless the caller says otherwise.
 _DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}}

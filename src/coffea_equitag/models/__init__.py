@@ -8,11 +8,24 @@ from typing import Any
 from ..errors import TaggerError, explain
 from .base import JetModel
 from .lorentznet import LorentzNet
+from .lorentznet_base import LorentzNetBase
+from .particlenet import ParticleNet
 from .pfn import PFN
+from .tensor_pfn import TensorPFN, VectorPFN
 
-__all__ = ["PFN", "JetModel", "LorentzNet", "build", "names"]
+__all__ = [
+    "PFN",
+    "JetModel",
+    "LorentzNet",
+    "LorentzNetBase",
+    "ParticleNet",
+    "TensorPFN",
+    "VectorPFN",
+    "build",
+    "names",
+]
 
-_MODELS: dict[str, type[JetModel]] = {model.kind: model for model in (LorentzNet, PFN)}
+_MODELS: dict[str, type[JetModel]] = {model.kind: model for model in (LorentzNet, LorentzNetBase, ParticleNet, PFN, TensorPFN, VectorPFN)}
 
 
 def names() -> tuple[str, ...]:
