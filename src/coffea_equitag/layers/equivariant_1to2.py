@@ -39,8 +39,7 @@ class Equivariant1to2(nn.Module):
             f4, f5 = factors[:, :, 3:].unbind(2)
         row_N = (nodes_NC * f3) @ w3 + ((mean * f5) @ w5 + self.bias)[jet]
         column_N = (nodes_NC * f2) @ w2
+        diagonal_N = torch.zeros_like(row_N)
         if self.diagonal:
             diagonal_N = (nodes_NC * f1) @ w1 + ((mean * f4) @ w4)[jet]
-        else:
-            diagonal_N = torch.zeros_like(row_N)
         return nn.functional.leaky_relu_(squares.assemble(None, row_N, column_N, diagonal_N))

@@ -77,11 +77,10 @@ class Equivariant2to2(nn.Module):
         whole_J = (a.trace * f12) @ w12 + (a.total * f14) @ w14 + self.bias
         row_N = a.diagonal @ w5 + (a.column * f8) @ w8 + (a.row * f11) @ w11 + whole_J[jet]
         column_N = a.diagonal @ w4 + (a.column * f7) @ w7 + (a.row * f10) @ w10
+        diagonal_N = torch.zeros_like(row_N)
         if self.diagonal:
             whole_J = (a.trace * f13) @ w13 + (a.total * f15) @ w15 + self.diagonal_bias
             diagonal_N = a.diagonal @ w3 + (a.column * f6) @ w6 + (a.row * f9) @ w9 + whole_J[jet]
-        else:
-            diagonal_N = torch.zeros_like(row_N)
         both = pairs_QC @ torch.cat([w1, w2], dim=1)
         mixed = squares.assemble(both, row_N, column_N, diagonal_N)
         # in place: nothing else holds what `assemble` made

@@ -17,8 +17,8 @@ _FLOOR = 1e-12
 def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
     """Angles 2 p_i·p_j / (E_i E_j), which are 2 (1 − cos θ_ij) for massless constituents, and energy fractions E_i/M.
 
-    E_i = p_i·P/M is the energy in the rest frame of the jet, P = Σ p_i, M² = P². Both are what an infrared and collinear
-    safe network may see (PELICAN, arXiv:2211.00454).
+    E_i = p_i·P/M is the energy in the rest frame of the jet, P = Σ p_i, M² = P². Both are what an infrared and
+    collinear safe network may see (PELICAN, arXiv:2211.00454).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -89,7 +89,7 @@ class Squares:
         -------
         tuple of three Tensor, shape (N, C)
         """
-        row, column, diagonal = _Sums.apply(self, values_QC, weight_N)
+        row, column, diagonal = _sums(self, values_QC, weight_N)
         return row, column, diagonal
 
     def assemble(
@@ -108,7 +108,7 @@ class Squares:
         -------
         Tensor, shape (Q, C)
         """
-        out: Tensor = _Assemble.apply(self, plain_and_turned, row_NC, column_NC, diagonal_NC)
+        out: Tensor = _assemble(self, plain_and_turned, row_NC, column_NC, diagonal_NC)
         return out
 
 
@@ -134,7 +134,7 @@ class _Sums(torch.autograd.Function):
         return row, column, diagonal
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, row: Tensor, column: Tensor, diagonal: Tensor) -> tuple[None, Tensor, None]:
         squares = ctx.squares
         out = row.new_empty(squares.num_pairs, row.shape[1])
@@ -171,7 +171,7 @@ class _Assemble(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor, Tensor]:
         squares, channels, slope = ctx.squares, slope.shape[1], slope.contiguous()
         row = slope.new_empty(squares.num_nodes, channels)
@@ -188,3 +188,7 @@ class _Assemble(torch.autograd.Function):
             torch.sum(x, dim=1, out=c)
             d.copy_(x.diagonal(dim1=1, dim2=2).transpose(1, 2))
         return None, both, row, column, diagonal
+
+
+_sums: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Sums.apply
+_assemble: Callable[..., Tensor] = _Assemble.apply

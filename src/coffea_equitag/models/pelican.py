@@ -9,9 +9,10 @@ the general permutation-equivariant linear map from pairs to pairs. For classes,
 four-momentum, to a weight for each constituent, and P = Σ c_i p_i.
 
 The symmetry may be reduced to a subgroup: by *spurions*, fixed vectors put beside the constituents with labels of
-their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels r_i r_j
-start with weight zero: networks with inputs that were built from the same seed agree on every symmetry, SO(1,3) among
-them, until they are trained. With spurions all weights but those of the embedding are the same draws again.
+their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels
+r_i r_j start with weight zero: networks with inputs that were built from the same seed give the same outputs whatever
+the symmetry, SO(1,3) among them, until they are trained. With spurions, all weights but those of the embedding are the
+same draws again; the outputs are not, since the spurions take part in every mean.
 """
 
 from __future__ import annotations
@@ -143,11 +144,7 @@ class Pelican(JetModel):
         embedded = embedded if scalars else 0
         how = Aggregation(aggregation, mean_count)
 
-        # drawn without random numbers, so that those of all other layers are the same whatever the inputs
-        self.embedding = nn.utils.skip_init(nn.Linear, inputs, wide - embedded)
-        nn.init.zeros_(self.embedding.weight)
-        nn.init.ones_(self.embedding.weight[:, -1:])
-        nn.init.zeros_(self.embedding.bias)
+        self.embedding = _unit_linear(inputs, wide - embedded)
         self.encoder = PairEncoder(wide - embedded, angles=irc_safe)
         self.messages = nn.ModuleList(PairMessage(wide, narrow, dropout=dropout) for _ in range(_LAYERS + 1))
         self.blocks = nn.ModuleList(
@@ -291,6 +288,16 @@ class Pelican(JetModel):
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""
         return boundaries(jets.counts + self.extra_nodes) if self.extra_nodes else jets.offsets
+
+
+def _unit_linear(inputs: int, outputs: int) -> nn.Linear:
+    """1 on the last input, 0 on the others; made without random numbers, so that all other layers draw the same."""
+    linear = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        linear.weight.zero_()[:, -1] = 1
+        assert linear.bias is not None
+        linear.bias.zero_()
+    return linear
 
 
 def _check(options: dict[str, Any]) -> None:

@@ -34,5 +34,6 @@ def momentum_loss(
 
 
 def _mass(p4_J4: Tensor) -> Tensor:
-    square = p4_J4[:, 0] ** 2 - (p4_J4[:, 1:] ** 2).sum(1)
-    return square.sign() * torch.sqrt(square.abs() + _FLOOR)
+    square = p4_J4[:, 0].square() - p4_J4[:, 1:].square().sum(1)
+    mass: Tensor = square.sign() * torch.sqrt(square.abs() + _FLOOR)
+    return mass
