@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def make(counts=COUNTS, channels=2, seed=0, irreps=IRREPS):
         **{name: torch.randn(2, total, channels, DIMENSION[name], dtype=torch.float64) for name in irreps}
     )
     p4 = torch.randn(total, 4, dtype=torch.float64)
-    blocks = [p4[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    blocks = [p4[a:b] for a, b in itertools.pairwise(offsets)]
     squares = [((p[:, None] - p) ** 2 * ETA.diagonal()).sum(-1).flatten() for p in blocks]
     return features, p4, torch.cat(squares), Pairs.of(offsets)
 
@@ -78,9 +80,8 @@ def test_level_equals_the_paper_pair_by_pair():
                     LorentzTensors(**{k: as_pairs(f[power][at, :, None] * part) for k, part in f_j.items()})
                     for power in ("s", "v")
                 )
-                p_ij = LorentzTensors(
-                    v=as_pairs((p4[i] - p4[j]).to(torch.complex128)).expand(1, 2, 2, 4).transpose(0, 1)
-                )
+                difference = as_pairs((p4[i] - p4[j]).to(torch.complex128))
+                p_ij = LorentzTensors(v=difference[:, None, None].expand(2, 1, 2, 4))
                 terms.append(LorentzTensors.cat([still, times(moving, p_ij)]).parts())
                 at += 1
             expected.append({name: sum(term[name] for term in terms) for name in IRREPS})
@@ -147,7 +148,7 @@ def test_rest_frame_keeps_its_digits(random_jets, gamma):
     jets = transform(random_jets([5, 0, 40, 2]), boost(gamma, [1, 2, -1]))
     ragged, products, frame = frame_of(jets)
     at = 0
-    for first, last in zip(ragged.offsets[:-1], ragged.offsets[1:], strict=True):
+    for first, last in itertools.pairwise(ragged.offsets):
         p, n = frame.p4[first:last], int(last - first)
         scale = float(p.abs().max()) ** 2 if n else 1.0
         found = p @ ETA @ p.T

@@ -43,7 +43,7 @@ class ComplexMixing(nn.Module):
         """Mix: shapes (2, ..., C, d) to (2, ..., out, d), in the precision of `x`."""
         mixed = {name: _apply(self.weight[name], part) for name, part in x.parts().items()}
         if x.F is not None:
-            mixed["F"] = mixed["F"] + _apply(self.weight["dual"], x.F @ dual_components().to(x.F))
+            mixed["F"] = mixed["F"] + _apply(self.weight["dual"], x.F @ dual_components(x.F.dtype, x.F.device))
         return LorentzTensors(**mixed)
 
 

@@ -94,6 +94,11 @@ def basis(irrep: str) -> Tensor:
     Tensor of float64
         Shape (1,) for s, (4, 4) for v, (6, 4, 4) for F, (9, 4, 4) for S: component first.
     """
+    with torch.inference_mode(mode=False), torch.no_grad():
+        return _basis(irrep)
+
+
+def _basis(irrep: str) -> Tensor:
     unit = torch.eye(4, dtype=torch.float64)
     pairs = [torch.outer(unit[a], unit[b]) for a, b in itertools.combinations(range(4), 2)]
     if irrep == "s":
@@ -115,15 +120,17 @@ def dual(tensor: Tensor) -> Tensor:
 
 
 @cache
-def dual_components() -> Tensor:
+def dual_components(dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
     """The matrix D (6, 6) that takes components f of F to those of ⋆F: f D."""
-    vectors = basis("F")
-    return torch.einsum("iab,jab->ij", dual(vectors), vectors)
+    with torch.inference_mode(mode=False), torch.no_grad():
+        vectors = basis("F")
+        return torch.einsum("iab,jab->ij", dual(vectors), vectors).to(device, dtype)
 
 
 @cache
 def _levi_civita() -> Tensor:
-    symbol = torch.zeros(4, 4, 4, 4, dtype=torch.float64)
-    for order in itertools.permutations(range(4)):
-        symbol[order] = torch.linalg.det(torch.eye(4, dtype=torch.float64)[list(order)])
+    with torch.inference_mode(mode=False):
+        symbol = torch.zeros(4, 4, 4, 4, dtype=torch.float64)
+        for order in itertools.permutations(range(4)):
+            symbol[order] = torch.linalg.det(torch.eye(4, dtype=torch.float64)[list(order)])
     return symbol

@@ -137,9 +137,6 @@ class TensorProduct(nn.Module):
         self._together: dict[tuple[str, str], list[int]] = {}
         for index, product in enumerate(self.products):
             self._together.setdefault((product.left, product.right), []).append(index)
-        for (a, b), members in self._together.items():
-            table = torch.cat([_table(self.products[index]) for index in members], dim=1)
-            self.register_buffer(f"table_{a}{b}", table, persistent=False)
 
     def names(self, out: str) -> tuple[str, ...]:
         """Names of the products that give the tensor `out`, in the order of their channels."""
@@ -176,7 +173,7 @@ class TensorProduct(nn.Module):
         found: list[Tensor | None] = [None] * len(self.products)
         for (a, b), members in self._together.items():
             outer = self._outer(left[a], right[b]).flatten(-2)
-            results = outer @ self.get_buffer(f"table_{a}{b}").to(outer)
+            results = outer @ _table(tuple(self.products[index] for index in members), outer.dtype, outer.device)
             sizes = [DIMENSION[self.products[index].out] for index in members]
             for index, result in zip(members, torch.split(results, sizes, dim=-1), strict=True):
                 found[index] = result
@@ -202,18 +199,21 @@ class TensorProduct(nn.Module):
 
 
 @cache
-def _products_table() -> dict[tuple[str, str], Tensor]:
-    tables = {}
-    for product in PRODUCTS:
-        rows = [
-            torch.einsum("k...,...->k", basis(product.out), product.formula(a, b))
-            for a in basis(product.left)
-            for b in basis(product.right)
-        ]
-        tables[product.name, product.out] = torch.stack(rows)
-    return tables
+def _table(products: tuple[Product, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Components of products of basis tensors, side by side: shape (d_left · d_right, Σ d_out).
+
+    Kept here and not in buffers, which would lose their digits with the weights in ``model.float()``.
+    """
+    with torch.inference_mode(mode=False), torch.no_grad():
+        columns = [_components(product) for product in products]
+        return torch.cat(columns, dim=1).to(device, dtype)
 
 
-def _table(product: Product) -> Tensor:
-    """Components of the product of basis tensors, shape (d_left · d_right, d_out)."""
-    return _products_table()[product.name, product.out]
+@cache
+def _components(product: Product) -> Tensor:
+    rows = [
+        torch.einsum("k...,...->k", basis(product.out), product.formula(a, b))
+        for a in basis(product.left)
+        for b in basis(product.right)
+    ]
+    return torch.stack(rows)
