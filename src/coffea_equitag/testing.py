@@ -228,7 +228,7 @@ def _assert_same(
 
 
 def _judge(worst: float, tolerance: float, what: str) -> float:
-    if not worst <= tolerance:  # NaN fails
+    if worst > tolerance:
         raise AssertionError(f"{what} symmetry: outputs moved by {worst:.3g} of their rms, {tolerance:g} allowed")
     return worst
 
@@ -238,6 +238,8 @@ def _deviation(found: _Real, expected: _Real) -> float:
         raise AssertionError(f"outputs of shape {found.shape} where {expected.shape} was given before")
     if not expected.size:
         return 0.0
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        raise AssertionError("outputs that are not finite")
     scale = float(np.sqrt(np.mean(np.square(expected)))) or 1.0
     worst = np.abs(found - expected).max()
     return float(worst) / scale

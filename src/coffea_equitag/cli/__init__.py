@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a tagger from a file of jets",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, rejections, plots",
     "convert": "turn an official checkpoint into a tagger",
+    "models": "list the models: paper, symmetry, parameters, inputs, cost",
     "simulate": "make labelled jets with Pythia 8 and fastjet",
 }
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import coffea_equitag as eqt
+from coffea_equitag.cli import main
+from coffea_equitag.models.catalogue import catalogue
+
+
+def test_lists_every_model(capsys):
+    assert main(["models", "-n", "12"]) == 0
+    printed = capsys.readouterr().out
+    assert "224,072" in printed
+    assert "83,842" in printed
+
+
+def test_catalogue_counts():
+    entries = {entry.kind: entry for entry in catalogue(20)}
+    assert tuple(entries) == eqt.models.names()
+    assert all(entry.parameters > 0 and entry.flops > 0 for entry in entries.values())
+    # PFN: one multiplication and one addition a weight, a constituent in Φ and a jet in F
+    assert entries["pfn"].flops == 2 * (20 * (7 * 128 + 2 * 128**2) + 3 * 128**2 + 2 * 128)
+
+
+def test_refuses_empty_jets(capsys):
+    assert main(["models", "-n", "0"]) == 1
+    assert "one constituent or more" in capsys.readouterr().err

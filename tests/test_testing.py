@@ -1,0 +1,98 @@
+"""The assertions must fail on what is not symmetric, and measure how much."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from coffea_equitag.jets import flatten
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_lorentz_invariant,
+    assert_permutation_invariant,
+    assert_so2_invariant,
+    assert_so3_equivariant,
+    boost,
+    rotation,
+    transform,
+)
+
+METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
+
+
+def momentum(jets):
+    constituents = jets.constituents
+    return np.stack([ak.to_numpy(ak.sum(constituents[k], axis=1)) for k in ("px", "py", "pz")], axis=1)
+
+
+def mass2(jets):
+    p4 = flatten(jets).jet_p4
+    return p4[:, 0] ** 2 - (p4[:, 1:] ** 2).sum(1)
+
+
+@pytest.fixture
+def jets(random_jets):
+    return random_jets([5, 1, 3], coordinates="cartesian", label=[0, 1, 0])
+
+
+@pytest.mark.parametrize("gamma", [1.0, 3.0, 1e4])
+def test_boosts_and_rotations_are_lorentz_transformations(gamma):
+    matrix = boost(gamma, (1, 2, -1)) @ rotation(0.7, (0, 1, 1))
+    np.testing.assert_allclose(matrix.T @ METRIC @ matrix, METRIC, atol=1e-18 * 40 * gamma**2)
+    assert matrix[0, 0] == pytest.approx(gamma)
+
+
+def test_transform_keeps_masses_and_columns(jets):
+    moved = transform(jets, boost(5.0, (1, 1, 0)))
+    assert moved.label.tolist() == [0, 1, 0]
+    assert moved.constituents.pdgId.tolist() == jets.constituents.pdgId.tolist()
+    assert moved.constituents.mass.tolist() == jets.constituents.mass.tolist()
+    np.testing.assert_allclose(mass2(moved), mass2(jets), rtol=1e-9, atol=1e-9)
+    same = transform(jets, np.eye(4))
+    np.testing.assert_array_equal(ak.flatten(same.constituents.px), ak.flatten(jets.constituents.px))
+
+
+def test_impact_parameters_turn_with_the_momenta(jets):
+    zeros = ak.zeros_like(jets.constituents.px)
+    impact = ak.zip({"x": zeros + 1, "y": zeros, "z": zeros}, with_name="Vector3D")
+    jets = ak.with_field(jets, ak.with_field(jets.constituents, impact, "ip"), "constituents")
+    turned = transform(jets, rotation(np.pi / 2, (0, 0, 1))).constituents.ip
+    np.testing.assert_allclose(ak.flatten(turned.y), 1)
+    np.testing.assert_allclose(ak.flatten(turned.x), 0, atol=1e-15)
+
+
+def test_lorentz(jets):
+    assert assert_lorentz_invariant(lambda j: flatten(j).momenta.mass, jets) == 0
+    with pytest.raises(AssertionError, match="Lorentz symmetry: outputs moved by"):
+        assert_lorentz_invariant(momentum, jets, gammas=(2.0,))
+
+
+def test_rotations(jets):
+    assert assert_so3_equivariant(momentum, jets, representation=lambda r: r, tolerance=1e-12) > 0
+    with pytest.raises(AssertionError, match=r"SO\(3\)"):
+        assert_so3_equivariant(momentum, jets)
+    assert_so2_invariant(lambda j: momentum(j)[:, 2], jets, (0, 0, 1), tolerance=1e-12)
+    with pytest.raises(AssertionError, match=r"SO\(2\)"):
+        assert_so2_invariant(lambda j: momentum(j)[:, 2], jets, (1, 0, 0))
+
+
+def test_permutations(jets):
+    assert_permutation_invariant(momentum, jets, tolerance=1e-12)
+    with pytest.raises(AssertionError, match="permutation"):
+        assert_permutation_invariant(lambda j: ak.firsts(j.constituents.px), jets)
+
+
+def test_batches(jets):
+    assert_batch_independent(momentum, jets)
+    with pytest.raises(AssertionError, match="batch"):
+        assert_batch_independent(lambda j: momentum(j) - momentum(j).mean(0), jets)
+    assert assert_batch_independent(momentum, jets[:0]) == 0
+
+
+def test_nan_and_shapes_fail(jets):
+    with pytest.raises(AssertionError, match="not finite"):
+        assert_permutation_invariant(lambda j: np.full(len(j), np.nan), jets)
+    outputs = iter([np.zeros(3), np.zeros(2), np.zeros(2), np.zeros(2)])
+    with pytest.raises(AssertionError, match="shape"):
+        assert_permutation_invariant(lambda j: next(outputs), jets)
