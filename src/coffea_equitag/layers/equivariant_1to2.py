@@ -28,8 +28,8 @@ class Equivariant1to2(nn.Module):
 
     def forward(self, nodes_NC: Tensor, squares: Squares, weight_N: Tensor | None = None) -> Tensor:
         """From node values (N, C) to pairs (Q, outputs)."""
-        w1, w2, w3, w4, w5 = self.mixing()
-        jet = squares.jet
+        w1, w2, w3, w4, w5 = self.mixing().double()
+        jet, dtype, nodes_NC = squares.jet, nodes_NC.dtype, nodes_NC.double()
         mean = self.aggregation.over_jets(nodes_NC, squares, weight_N)
         if self.power is None:
             f1 = f2 = f3 = f4 = f5 = nodes_NC.new_ones(1, 1)
@@ -42,4 +42,6 @@ class Equivariant1to2(nn.Module):
         diagonal_N = torch.zeros_like(row_N)
         if self.diagonal:
             diagonal_N = (nodes_NC * f1) @ w1 + ((mean * f4) @ w4)[jet]
-        return nn.functional.leaky_relu_(squares.assemble(None, row_N, column_N, diagonal_N))
+        return nn.functional.leaky_relu_(
+            squares.assemble(None, row_N.to(dtype), column_N.to(dtype), diagonal_N.to(dtype))
+        )

@@ -65,11 +65,13 @@ class Equivariant2to2(nn.Module):
         -------
         Tensor, shape (Q, outputs)
         """
-        w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15 = self.mixing()
+        w1, w2, *node_weights = self.mixing()
+        # on nodes in double precision: their few terms cancel, and would leave the rounding of sums in all pairs
+        w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15 = torch.stack(node_weights).double()
         a = self.aggregation(pairs_QC, squares, weight_N)
         jet = squares.jet
         if self.power is None:
-            f6 = f7 = f8 = f9 = f10 = f11 = f12 = f13 = f14 = f15 = pairs_QC.new_ones(1, 1)
+            f6 = f7 = f8 = f9 = f10 = f11 = f12 = f13 = f14 = f15 = w3.new_ones(1, 1)
         else:
             factors = self.power(squares.counts)
             f6, f7, f8, f9, f10, f11 = factors[jet, :, :6].unbind(2)
@@ -82,6 +84,6 @@ class Equivariant2to2(nn.Module):
             whole_J = (a.trace * f13) @ w13 + (a.total * f15) @ w15 + self.diagonal_bias
             diagonal_N = a.diagonal @ w3 + (a.column * f6) @ w6 + (a.row * f9) @ w9 + whole_J[jet]
         both = pairs_QC @ torch.cat([w1, w2], dim=1)
-        mixed = squares.assemble(both, row_N, column_N, diagonal_N)
+        mixed = squares.assemble(both, row_N.to(both), column_N.to(both), diagonal_N.to(both))
         # in place: nothing else holds what `assemble` made
         return nn.functional.leaky_relu_(mixed)

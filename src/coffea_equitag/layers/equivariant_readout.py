@@ -32,7 +32,8 @@ class Equivariant2to1(nn.Module):
         operations = torch.stack([a.diagonal, a.row, a.column, a.trace[jet], a.total[jet]], dim=2)
         if self.power is not None:
             operations = operations * self.power(squares.counts)[jet]
-        return torch.einsum("ndb,bds->ns", nn.functional.leaky_relu(operations), self.mixing()) + self.bias
+        mixed = torch.einsum("ndb,bds->ns", nn.functional.leaky_relu(operations), self.mixing().double())
+        return (mixed + self.bias).to(pairs_QC)
 
 
 class Equivariant2to0(nn.Module):
@@ -55,4 +56,5 @@ class Equivariant2to0(nn.Module):
         operations = torch.stack([a.total, a.trace], dim=2)
         if self.power is not None:
             operations = operations * self.power(squares.counts)
-        return torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), self.mixing()) + self.bias
+        mixed = torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), self.mixing().double())
+        return (mixed + self.bias).to(pairs_QC)

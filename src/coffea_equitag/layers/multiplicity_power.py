@@ -28,6 +28,6 @@ class MultiplicityPower(nn.Module):
         self.exponent = nn.Parameter(start(channels, operations))
 
     def forward(self, counts: Tensor) -> Tensor:
-        """Factors, shape (J, C, operations), of jets of `counts` (J,) nodes; an empty jet counts as one node."""
-        ratio = counts.clamp(min=1).to(self.exponent) / self.mean_count
-        return ratio[:, None, None] ** self.exponent
+        """Factors of float64, (J, C, operations), of jets of `counts` (J,) nodes; an empty jet counts as one node."""
+        ratio = counts.clamp(min=1).double() / self.mean_count
+        return ratio[:, None, None] ** self.exponent.double()

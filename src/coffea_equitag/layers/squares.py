@@ -87,7 +87,8 @@ class Squares:
 
         Returns
         -------
-        tuple of three Tensor, shape (N, C)
+        tuple of three Tensor of float64, shape (N, C)
+            Sums are where single precision would lose its last figures; nodes are few.
         """
         row, column, diagonal = _sums(self, values_QC, weight_N)
         return row, column, diagonal
@@ -118,15 +119,16 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, squares: Squares, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         ctx.squares, ctx.weight = squares, weight
-        row = values.new_empty(squares.num_nodes, values.shape[1])
+        ctx.dtype = values.dtype
+        row = values.new_empty(squares.num_nodes, values.shape[1], dtype=torch.float64)
         column, diagonal = torch.empty_like(row), torch.empty_like(row)
         weight = row.new_ones(len(row)) if weight is None else weight.to(row)
         for x, r, c, d, w in zip(
             squares.blocks(values), *map(squares.rows, (row, column, diagonal, weight[:, None])), strict=True
         ):
             if ctx.weight is None:
-                torch.sum(x, dim=2, out=r)
-                torch.sum(x, dim=1, out=c)
+                torch.sum(x, dim=2, dtype=torch.float64, out=r)
+                torch.sum(x, dim=1, dtype=torch.float64, out=c)
             else:
                 torch.sum(x * w[:, None], dim=2, out=r)
                 torch.sum(x * w[:, :, None], dim=1, out=c)
@@ -137,6 +139,7 @@ class _Sums(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, row: Tensor, column: Tensor, diagonal: Tensor) -> tuple[None, Tensor, None]:
         squares = ctx.squares
+        row, column, diagonal = row.to(ctx.dtype), column.to(ctx.dtype), diagonal.to(ctx.dtype)
         out = row.new_empty(squares.num_pairs, row.shape[1])
         weight = row.new_ones(len(row)) if ctx.weight is None else ctx.weight.to(row)
         for x, r, c, d, w in zip(

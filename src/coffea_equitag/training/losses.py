@@ -30,10 +30,10 @@ def momentum_loss(
     """
     mass = (_mass(predicted_J4) - _mass(target_J4)).abs().mean()
     momentum = torch.linalg.vector_norm(predicted_J4[:, 1:] - target_J4[:, 1:], dim=1).mean()
-    return mass_weight * mass + momentum_weight * momentum
+    loss: Tensor = mass_weight * mass + momentum_weight * momentum
+    return loss
 
 
 def _mass(p4_J4: Tensor) -> Tensor:
     square = p4_J4[:, 0].square() - p4_J4[:, 1:].square().sum(1)
-    mass: Tensor = square.sign() * torch.sqrt(square.abs() + _FLOOR)
-    return mass
+    return square.sign() * torch.sqrt(square.abs() + _FLOOR)
