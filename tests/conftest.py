@@ -8,8 +8,12 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 
 from coffea_equitag import make_jets
+
+# Tests share the cores among processes; torch's own threads would only wait for each other.
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -211,3 +211,16 @@ def test_loading_leaves_the_random_numbers_alone(tagger, tmp_path):
 def test_metrics_on_the_card_are_finite(tagger):
     with pytest.raises(ValueError, match="finite"):
         type(tagger.card).model_validate(tagger.card.model_dump() | {"metrics": {"loss": float("nan")}})
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_scores_do_not_depend_on_the_threads(tagger, random_jets, threads):
+    jets = random_jets([40, 3, 25, 60, 0, 33] * 3)
+    expected = tagger(jets, pair_budget=2000)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert ak.array_equal(tagger(jets, pair_budget=2000), expected)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

@@ -50,8 +50,8 @@ class Card(_Strict):
     name: str = Field(description="Name; scores attached to events are called after it.", pattern=r"^[A-Za-z][\w.-]*$")
     architecture: str = Field(description="Model, as `coffea_equitag.models.build` names it.")
     options: dict[str, Any] = Field(description="Options of the model.")
-    classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits.", min_length=2)
-    signal: str = Field(description="The class whose probability is the score of a two-class tagger.")
+    classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits; none for vectors.")
+    signal: str | None = Field(description="The class whose probability is the score of a two-class tagger.")
     contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))
     training: TrainingRecord | None = None
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict, description="Measured on the validation jets.")
@@ -60,6 +60,12 @@ class Card(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
+        if self.options.get("output", "classes") != "classes":
+            if self.classes or self.signal is not None:
+                raise ValueError(f"classes {self.classes} for a network that gives vectors")
+            return self
+        if len(self.classes) < 2:
+            raise ValueError(f"classes {self.classes}: at least two are needed")
         if self.signal not in self.classes:
             raise ValueError(f"signal {self.signal!r} is not one of the classes {self.classes}")
         if len(set(self.classes)) != len(self.classes):

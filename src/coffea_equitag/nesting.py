@@ -55,7 +55,7 @@ class Nesting:
         content = ak.to_layout(values)
         if content.length != self.num_jets:
             raise ValueError(f"{content.length} values for {self.num_jets} jets")
-        return ak.Array(self._rebuild(content))
+        return ak.Array(self._rebuild(content), behavior=getattr(values, "behavior", None))
 
 
 def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:

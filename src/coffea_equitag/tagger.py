@@ -8,9 +8,10 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import awkward as ak
 import numpy as np
@@ -18,6 +19,7 @@ import pydantic
 import safetensors
 import safetensors.torch
 import torch
+import vector
 from torch import Tensor
 
 from . import models, zoo
@@ -35,6 +37,9 @@ PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
 
 #: Share of jets outside the training range that is worth a warning.
 _STRAYS = 0.05
+
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
 
 _shared: dict[tuple[str, str], Tagger] = {}
 _loads = 0
@@ -59,7 +64,7 @@ class Tagger:
     """
 
     def __init__(self, model: JetModel, card: Card, path: Path | None = None) -> None:
-        if len(card.classes) != model.n_classes:
+        if model.output == "classes" and len(card.classes) != model.n_classes:
             raise TaggerError(
                 explain(
                     f"{len(card.classes)} classes {card.classes} for a network of {model.n_classes} logits",
@@ -86,7 +91,7 @@ class Tagger:
                 architecture=model.kind,
                 options=model.options,
                 classes=classes,
-                signal=classes[-1] if signal is None else signal,
+                signal=classes[-1] if signal is None and classes else signal,
                 contract=contract,
                 citation=card.pop("citation", model.paper),
                 **card,
@@ -130,7 +135,8 @@ class Tagger:
         -------
         ak.Array of float32
             In the jets' outer structure, None where a jet is missing: the signal's probability for two classes,
-            a record with one probability a class for more.
+            a record with one probability a class for more. A network that gives vectors gives them here: vector's
+            ``Momentum4D`` (GeV) or ``Vector3D`` records of float64.
 
         Raises
         ------
@@ -139,28 +145,47 @@ class Tagger:
         """
         ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
         self._check_range(ragged)
+        if self.model.output != "classes":
+            return nesting.restore(_vectors(self.outputs(ragged, pair_budget=pair_budget)))
         probabilities = self.probabilities(ragged, pair_budget=pair_budget)
-        if len(self.classes) == 2:
+        if self.card.signal is not None and len(self.classes) == 2:
             return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
 
     def probabilities(
         self, jets: RaggedJets, *, pair_budget: int | None = None
     ) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Class probabilities (J, n_classes) of a ragged batch, cut so that memory stays bounded."""
+        """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
+        logits = torch.from_numpy(self.outputs(jets, pair_budget=pair_budget))
+        found: np.ndarray[Any, np.dtype[np.float32]] = torch.softmax(logits, dim=1).float().numpy()
+        return found
+
+    def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Logits, or components of vectors, one row a jet, computed in pieces so that memory stays bounded.
+
+        On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the
+        scores do not depend on their number.
+        """
         device = self.model.device
         budget = pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"])
         was_training = self.model.training
         self.model.eval()
-        out = np.empty((jets.num_jets, len(self.classes)), np.float32)
-        done = 0
-        with torch.inference_mode():
-            for batch in jets.split(budget, self.model.extra_nodes):
-                logits = self._logits(batch.to(device))
-                out[done : done + batch.num_jets] = torch.softmax(logits.double(), dim=1).cpu().numpy()
-                done += batch.num_jets
-        self.model.train(was_training)
-        return out
+
+        def rows(batch: RaggedJets) -> np.ndarray[Any, np.dtype[np.float64]]:
+            with torch.inference_mode():
+                found: np.ndarray[Any, np.dtype[np.float64]] = self._logits(batch.to(device)).double().cpu().numpy()
+            return found
+
+        batches = jets.split(budget, self.model.extra_nodes)
+        try:
+            if device.type == "cpu":
+                pieces = _one_thread_each(rows, list(batches))
+            else:
+                pieces = [rows(batch) for batch in batches]
+        finally:
+            self.model.train(was_training)
+        width = {"momentum": 4, "vector": 3}.get(self.model.output, len(self.classes))
+        return np.concatenate([np.empty((0, width)), *pieces])
 
     def _logits(self, batch: RaggedJets) -> Tensor:
         try:
@@ -331,6 +356,26 @@ def content_hash(model: JetModel, card: Card) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
+    """Map over pieces in torch.get_num_threads() threads, each of which computes alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what a new thread starts with
+    try:
+        if threads == 1 or len(pieces) <= 1:
+            return [function(piece) for piece in pieces]
+        with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="equitag") as pool:
+            return list(pool.map(function, pieces))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _vectors(components: np.ndarray[Any, np.dtype[np.float64]]) -> ak.Array:
+    """Rows (E, px, py, pz) or (x, y, z) as records that vector knows."""
+    names, kind = (("E", "px", "py", "pz"), "Momentum4D") if components.shape[1] == 4 else (("x", "y", "z"), "Vector3D")
+    columns = {name: components[:, k].copy() for k, name in enumerate(names)}
+    return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
 
 
 def _restore(path: str, expected: str, device: str) -> Tagger:

@@ -14,6 +14,7 @@ from coffea_equitag.testing import (
     assert_lorentz_invariant,
     assert_permutation_invariant,
     boost,
+    rotation,
     transform,
 )
 
@@ -130,6 +131,29 @@ def test_wrong_options(options, words):
 def test_unknown_model():
     with pytest.raises(eqt.TaggerError, match="no model 'transformer'"):
         eqt.models.build("transformer")
+
+
+@pytest.mark.parametrize("beams", [False, True])
+@pytest.mark.parametrize("matrix", [boost(5.0, (1, 2, -1)), boost(100.0, (0, 0, 1)), rotation(1.0, (1, 1, 0))])
+def test_momentum_is_covariant(random_jets, beams, matrix):
+    jets, model = random_jets([20, 1, 7, 0, 35]), build(beams=beams, output="momentum")
+    momenta = run(model)(jets, BEAMS if beams else None).numpy()
+    moved = run(model)(transform(jets, matrix), np.asarray(BEAMS) @ matrix.T.astype(np.float64) if beams else None)
+    assert momenta.shape == (5, 4)
+    assert not momenta[3].any()
+    expected = momenta @ matrix.T.astype(np.float64)
+    np.testing.assert_allclose(moved.numpy(), expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_momentum_as_vectors(random_jets):
+    tagger = eqt.Tagger.from_model(build(output="momentum"), name="momentum", classes=())
+    jets = ak.unflatten(random_jets([4, 6, 2]), [2, 0, 1])
+    momenta = tagger(ak.mask(jets, ak.num(jets.constituents, axis=2) > 2))
+    assert ak.num(momenta).tolist() == [2, 0, 1]
+    assert momenta.pt.tolist()[2] == [None]
+    np.testing.assert_allclose(momenta[0].E, run(tagger.model)(jets[0])[:, 0], rtol=1e-6)
+    with pytest.raises(eqt.TaggerError, match="vectors and no scores"):
+        eqt.attach(ak.Array([{"FatJet": [{"pt": 1.0}]}]), {"FatJet": tagger})
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path of LorentzNet is not run here")

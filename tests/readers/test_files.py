@@ -41,9 +41,7 @@ def write_root(path, kind, **changes):
     columns["label"] = ak.values_astype(columns["label"], np.int32)
     with uproot.recreate(path) as file:
         if kind == "TTree":
-            file.mktree("Events", {name: column.type.content for name, column in columns.items()}).extend(
-                columns
-            )
+            file.mktree("Events", {name: column.type.content for name, column in columns.items()}).extend(columns)
         else:
             file.mkrntuple("Events", columns)
     return path
@@ -97,10 +95,7 @@ def test_jetclass_names(tmp_path):
 
 
 def test_padded_and_optional_columns(tmp_path):
-    padded = {
-        name: [[v, 0.0, 0.0], [v, v, 0.0]]
-        for name, v in [("part_px", 3.0), ("part_py", 4.0), ("part_pz", 1.0)]
-    }
+    padded = {name: [[v, 0.0, 0.0], [v, v, 0.0]] for name, v in [("part_px", 3.0), ("part_py", 4.0), ("part_pz", 1.0)]}
     columns = {**padded, "part_energy": [[6.0, 0, 0], [6.0, 6.0, 0]], "label": [0, 1]}
     array = ak.zip({k: ak.Array(np.array(v, dtype=np.float32)) for k, v in columns.items()}, depth_limit=1)
     path = tmp_path / "padded.parquet"
@@ -146,9 +141,7 @@ def test_row_groups(tmp_path):
 
 
 def test_units(tmp_path):
-    path = write_parquet(
-        tmp_path / "jets.parquet", part_px=[[3e9, 1, 0], [], [1]], part_energy=[[3e9, 3, 0], [], [9]]
-    )
+    path = write_parquet(tmp_path / "jets.parquet", part_px=[[3e9, 1, 0], [], [1]], part_energy=[[3e9, 3, 0], [], [9]])
     with pytest.raises(JetError, match="MeV"):
         read_jets(path)
     jets = read_jets(path, units="MeV", validate=False)
@@ -162,9 +155,7 @@ def test_units(tmp_path):
 def test_nanoaod_file(shared_data):
     path = shared_data / "pfnano.root"
     jets = read_jets(path, jets="FatJet")
-    assert ak.sum(jets.constituents, axis=-1).pt[0].tolist() == pytest.approx(
-        [1582.6, 1292.7, 278.1], abs=0.06
-    )
+    assert ak.sum(jets.constituents, axis=-1).pt[0].tolist() == pytest.approx([1582.6, 1292.7, 278.1], abs=0.06)
     assert {"hadronFlavour", "nBHadrons", "nCHadrons"} <= set(jets.fields)
     assert {"d0", "dz", "charge", "pdgId"} <= set(jets.constituents.fields)
     assert read_jets(path, jets="FatJet", entry_start=4, entry_stop=6).pt.tolist() == jets.pt[4:6].tolist()

@@ -52,9 +52,7 @@ def small_events(table="PFCands", index="pFCandsIdx", **changes):
     for name, columns in changes.items():
         tables[name].update(columns or {})
     zipped = {
-        name: ak.zip(
-            {k: ak.values_astype(ak.Array(v), _dtype(k)) for k, v in columns.items() if v is not None}
-        )
+        name: ak.zip({k: ak.values_astype(ak.Array(v), _dtype(k)) for k, v in columns.items() if v is not None})
         for name, columns in tables.items()
     }
     return ak.zip(zipped, depth_limit=1)
@@ -100,9 +98,7 @@ def test_only_needed_branches_are_read(shared_data):
     assert jets.constituents.fields == ["pt", "eta", "phi", "mass"]
 
 
-@pytest.mark.parametrize(
-    "selection", [slice(5, None), slice(0, 0), slice(0, 10, 3), np.arange(10) % 2 == 0, [3, 1, 2]]
-)
+@pytest.mark.parametrize("selection", [slice(5, None), slice(0, 0), slice(0, 10, 3), np.arange(10) % 2 == 0, [3, 1, 2]])
 @pytest.mark.parametrize("mode", ["virtual", "eager"])
 def test_sliced_events(shared_data, mode, selection):
     events = nano_events(shared_data / "pfnano.root", mode)
@@ -174,10 +170,7 @@ def test_stored_weighted_momenta_are_not_weighted_again():
     candidates = events.PFCand
     candidates["pt"] = described(candidates.pt, "Puppi-weighted pt")
     events["PFCand"] = candidates
-    assert (
-        nanoaod(events).constituents.pt.tolist()
-        == nanoaod(small_events(), puppi=False).constituents.pt.tolist()
-    )
+    assert nanoaod(events).constituents.pt.tolist() == nanoaod(small_events(), puppi=False).constituents.pt.tolist()
     with pytest.raises(JetError, match="stored PUPPI-weighted"):
         nanoaod(events, puppi=False)
 

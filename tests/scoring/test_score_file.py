@@ -1,5 +1,7 @@
 """Files in, files with scores out: rows, branches, chunks, refusals, interruptions."""
 
+import os
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -166,7 +168,7 @@ def test_interruption_leaves_nothing(nano_file, saved_tagger, tmp_path, error):
 
     with pytest.raises(error):
         score_file(saved_tagger, nano_file, tmp_path / "out.root", chunk_size=2, reader=breaks, progress=False)
-    assert calls == [["out.root.part"]] * 3
+    assert calls == [[f".out.{os.getpid()}.part.root"]] * 3
     assert list(tmp_path.iterdir()) == []
 
 

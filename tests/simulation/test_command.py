@@ -6,8 +6,9 @@ import uproot
 
 pytest.importorskip("pythia8mc")
 
+from coffea_equitag import whole_file
 from coffea_equitag.cli import main
-from coffea_equitag.simulation import simulate, whole_file
+from coffea_equitag.simulation import simulate
 
 
 def test_parquet(tmp_path, capsys):

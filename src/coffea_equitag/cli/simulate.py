@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the sample and write it; return the exit status."""
-    from ..simulation.whole_file import check_writable
+    from ..whole_file import check_writable
 
     output = check_writable(arguments.output)
     kind = output.suffix
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _write_parquet(path: Path, jets: Any) -> None:
     import awkward as ak
 
-    from ..simulation.whole_file import whole_file
+    from ..whole_file import whole_file
 
     with whole_file(path) as part:
         ak.to_parquet(jets, part, compression="zstd", parquet_byte_stream_split=True)

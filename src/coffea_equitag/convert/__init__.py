@@ -1,5 +1,5 @@
 """Official checkpoints into taggers."""
 
-from .official import official
+from .checkpoint import official
 
 __all__ = ["official"]

@@ -26,7 +26,7 @@ class LorentzState:
     gram : Tensor of float64, shape (Q,)
         Minkowski products x_i·x_j of the nodes' vectors, in the square layout of `Pairs`.
     x : Tensor of float64, shape (N, 4), or None
-        The vectors themselves; only the clamp of the official code needs them.
+        The vectors themselves, where a covariant output or the clamp of the official code needs them.
     """
 
     h: Tensor
@@ -138,22 +138,22 @@ class LorentzBlock(nn.Module):
         mixing_Q = torch.zeros_like(state.gram).index_copy(0, pairs.place, -step_P)
         mixing_Q = mixing_Q.index_copy(0, pairs.diagonal, 1 + segment_sum(step_P[:, None], pairs.offsets)[:, 0])
         gram_Q = pairs.similarity(mixing_Q, state.gram)
-        if self.clamp is None or state.x is None:
-            return LorentzState(state.h, gram_Q, state.x)
-        return self._clamped(state, gram_Q, weight_P, pairs)
-
-    def _clamped(self, state: LorentzState, gram_Q: Tensor, weight_P: Tensor, pairs: Pairs) -> LorentzState:
-        """What the clamp cuts off, d_i, enters as (y + d)(y + d)ᵀ with y the vectors moved without it."""
-        assert state.x is not None
-        assert self.clamp is not None
+        if state.x is None:
+            return LorentzState(state.h, gram_Q)
         raw = (state.x[pairs.receiver] - state.x[pairs.sender]) * weight_P[:, None]
-        cut = raw.clamp(-self.clamp, self.clamp) - raw
-        degree_N1 = (pairs.offsets[1:] - pairs.offsets[:-1]).clamp(min=1)[:, None]
+        degree_N1 = degree_N[:, None]
         moved = state.x + self.c_weight * segment_sum(raw, pairs.offsets) / degree_N1
+        if self.clamp is None:
+            return LorentzState(state.h, gram_Q, moved)
+        cut = raw.clamp(-self.clamp, self.clamp) - raw
         excess = self.c_weight * segment_sum(cut, pairs.offsets) / degree_N1
+        return self._clamped(state.h, gram_Q, moved, excess, pairs)
+
+    def _clamped(self, h: Tensor, gram_Q: Tensor, moved: Tensor, excess: Tensor, pairs: Pairs) -> LorentzState:
+        """What the clamp cuts off, d_i, enters as (y + d)(y + d)ᵀ with y the vectors moved without it."""
         lowered = excess * excess.new_tensor([1.0, -1.0, -1.0, -1.0])
         i, j = pairs.receiver, pairs.sender
         mixed = (moved[i] * lowered[j] + lowered[i] * moved[j] + lowered[i] * excess[j]).sum(1)
         diagonal = (2 * moved * lowered + lowered * excess).sum(1)
         gram_Q = gram_Q.index_add(0, pairs.place, mixed).index_add(0, pairs.diagonal, diagonal)
-        return LorentzState(state.h, gram_Q, moved + excess)
+        return LorentzState(h, gram_Q, moved + excess)

@@ -7,25 +7,31 @@ from typing import Any
 
 from ..errors import TaggerError, explain
 from .base import JetModel
+from .lgn import Lgn
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
 from .particlenet import ParticleNet
+from .pelican import Pelican
 from .pfn import PFN
 from .tensor_pfn import TensorPFN, VectorPFN
 
 __all__ = [
     "PFN",
     "JetModel",
+    "Lgn",
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
+    "Pelican",
     "TensorPFN",
     "VectorPFN",
     "build",
     "names",
 ]
 
-_MODELS: dict[str, type[JetModel]] = {model.kind: model for model in (LorentzNet, LorentzNetBase, ParticleNet, PFN, TensorPFN, VectorPFN)}
+_MODELS: dict[str, type[JetModel]] = {
+    model.kind: model for model in (Lgn, LorentzNet, LorentzNetBase, ParticleNet, Pelican, PFN, TensorPFN, VectorPFN)
+}
 
 
 def names() -> tuple[str, ...]:

@@ -49,6 +49,11 @@ class JetModel(nn.Module):
         return int(self.options["n_classes"])
 
     @property
+    def output(self) -> str:
+        """What the network gives: ``"classes"`` (logits), ``"momentum"`` (4-vectors) or ``"vector"`` (3-vectors)."""
+        return str(self.options.get("output", "classes"))
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device

@@ -26,7 +26,7 @@ from ..invariants.gram import gram
 from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
-from ..layers.segments import segment_mean
+from ..layers.segments import segment_mean, segment_sum
 from ..ragged import RaggedJets
 from .base import JetModel
 
@@ -61,6 +61,8 @@ class LorentzNet(JetModel):
     mass_noise : bool
         Where a constituent's mass is 0, take √|E² − p²| of the numbers as stored, rounding and all. For official
         checkpoints only: the massless reference jets taught them that noise, and they miss it.
+    output : {"classes", "momentum"}
+        Logits, or one covariant four-momentum a jet: Σ_i c_i x_i over the constituents, the c_i from the scalars.
     hidden, n_layers : int
         Channels and blocks; 72 and 6 in the paper (224,072 parameters with two scalars).
     dropout : float
@@ -80,6 +82,7 @@ class LorentzNet(JetModel):
         clamp: float | None = None,
         pid: bool = False,
         mass_noise: bool = False,
+        output: str = "classes",
         hidden: int = 72,
         n_layers: int = 6,
         dropout: float = 0.2,
@@ -94,6 +97,7 @@ class LorentzNet(JetModel):
             clamp=clamp,
             pid=pid,
             mass_noise=mass_noise,
+            output=output,
             hidden=hidden,
             n_layers=n_layers,
             dropout=dropout,
@@ -106,6 +110,8 @@ class LorentzNet(JetModel):
                     f"leave n_scalar out, or set it to {kinds} or more",
                 )
             )
+        if output not in ("classes", "momentum"):
+            raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "leave it out for a tagger"))
         if n_layers < 1 or hidden < 1:
             raise TaggerError(
                 explain(
@@ -122,11 +128,14 @@ class LorentzNet(JetModel):
             for layer in range(n_layers)
         )
         self.head = nn.Sequential(
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes if output == "classes" else 1),
         )
 
     def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
-        """Logits (J, n_classes).
+        """Logits (J, n_classes), or momenta (J, 4) as (E, px, py, pz) in GeV, float64.
 
         Parameters
         ----------
@@ -142,8 +151,8 @@ class LorentzNet(JetModel):
         if self.options["beams"]:
             front = jets.p4.new_tensor(BEAMS) if beams is None else beams.to(jets.p4)
             jets = jets.prepend(front, front.new_ones(len(front)))
-        logits = self.network(jets.p4, self.scalars(jets), jets.offsets, gram(jets))
-        return torch.empty_like(logits).index_copy(0, order, logits)
+        rows = self.network(jets.p4, self.scalars(jets), jets.offsets, gram(jets), jets.columns.get("reference"))
+        return torch.empty_like(rows).index_copy(0, order, rows)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
         """ψ(mass) of each node in the column of its kind: shape (N, n_scalar)."""
@@ -163,28 +172,38 @@ class LorentzNet(JetModel):
         unused = self.options["n_scalar"] - values.shape[1]
         return nn.functional.pad(values, (0, unused)).to(self.dtype)
 
-    def network(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+    def network(
+        self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor, reference: Tensor | None = None
+    ) -> Tensor:
         """The network proper, fed with nodes (beams among them) as they are.
 
         Parameters
         ----------
         p4_N4 : Tensor of float64, shape (N, 4)
-            (E, px, py, pz) of the nodes, only used with `clamp`.
+            (E, px, py, pz) of the nodes, only used with `clamp` or ``output="momentum"``.
         scalars : Tensor, shape (N, n_scalar)
             Node scalars.
         offsets : Tensor of int64, shape (J + 1,)
             Jet boundaries, beams counted.
         gram_Q : Tensor of float64, shape (Q,)
             p_i·p_j, jet after jet, n × n.
+        reference : Tensor of bool, shape (N,), optional
+            Which nodes are beams; they are left out of a momentum.
 
         Returns
         -------
-        Tensor, shape (J, n_classes)
+        Tensor, shape (J, n_classes) or (J, 4)
         """
         pairs = Pairs.of(offsets)
-        x = p4_N4 if self.options["clamp"] is not None else None
+        x = p4_N4 if self.options["clamp"] is not None or self.output == "momentum" else None
         state = LorentzState(self.embedding(scalars), gram_Q, x)
         for block in self.blocks:
             state = block(state, scalars, pairs)
+        if self.output == "momentum":
+            assert state.x is not None
+            weight_N1 = self.head(state.h).double()
+            if reference is not None:
+                weight_N1 = weight_N1.masked_fill(reference[:, None], 0.0)
+            return segment_sum(weight_N1 * state.x, offsets)
         logits: Tensor = self.head(segment_mean(state.h, offsets))
         return logits

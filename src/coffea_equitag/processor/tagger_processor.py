@@ -12,7 +12,7 @@ from coffea.processor import ProcessorABC
 
 from ..errors import JetError, TaggerError, explain
 from ..scoring.score_columns import score_names
-from .attach import Reader, Selection, Taggers, attach_masked, check_collection, is_traced, named_taggers, touch
+from .attachment import Reader, Selection, Taggers, attach_masked, check_collection, is_traced, named_taggers, touch
 from .histograms import KINEMATICS, SCORE_BINS, Variable, fill, flat, jet_histogram, variable_axis, variable_values
 from .working_points import WorkingPoints, check_thresholds, working_points
 

@@ -70,23 +70,17 @@ def cluster(
 
     behavior = vector.backends.awkward.behavior
     p4 = ak.zip(momenta, with_name="Momentum4D", behavior=behavior)
-    cartesian = ak.zip(
-        {"px": p4.px, "py": p4.py, "pz": p4.pz, "E": p4.E}, with_name="Momentum4D", behavior=behavior
-    )
+    cartesian = ak.zip({"px": p4.px, "py": p4.py, "pz": p4.pz, "E": p4.E}, with_name="Momentum4D", behavior=behavior)
     definition = fastjet.JetDefinition(ALGORITHMS[algorithm], R)
     num_particles = ak.to_numpy(ak.num(cartesian, axis=1))
-    pieces = [
-        _cluster_chunk(cartesian[start:stop], definition, min_pt) for start, stop in _chunks(num_particles)
-    ]
+    pieces = [_cluster_chunk(cartesian[start:stop], definition, min_pt) for start, stop in _chunks(num_particles)]
     jets, index = (ak.concatenate(piece) for piece in zip(*pieces, strict=True))
     named = ak.with_name(particles, "Momentum4D", behavior=behavior)
     flat = named[ak.flatten(index, axis=2)]
     by_jet = ak.unflatten(ak.flatten(flat, axis=1), ak.flatten(ak.num(index, axis=2), axis=1))
     constituents = ak.unflatten(by_jet, ak.num(index, axis=1))
     fields = {"pt": jets.pt, "eta": jets.eta, "phi": jets.phi, "mass": jets.mass}
-    result = ak.zip(
-        {**fields, "constituents": constituents}, depth_limit=2, with_name="Momentum4D", behavior=behavior
-    )
+    result = ak.zip({**fields, "constituents": constituents}, depth_limit=2, with_name="Momentum4D", behavior=behavior)
     return ak.Array(result, behavior=behavior)
 
 
@@ -122,18 +116,14 @@ def _chunks(num_particles: np.ndarray[Any, Any]) -> list[tuple[int, int]]:
 def _checked(particles: ak.Array, R: float, algorithm: str, min_pt: float) -> dict[str, str]:
     """Find the particles' coordinates, after all options and the structure are found sound."""
     if algorithm not in ALGORITHMS:
-        raise JetError(
-            explain(f"algorithm={algorithm!r}", f"one of {', '.join(ALGORITHMS)}", "choose one of them")
-        )
+        raise JetError(explain(f"algorithm={algorithm!r}", f"one of {', '.join(ALGORITHMS)}", "choose one of them"))
     if not (np.isfinite(R) and R > 0):
         raise JetError(explain(f"R={R!r}", "a positive radius", "0.8 for large jets, 0.4 for small ones"))
     if not (np.isfinite(min_pt) and min_pt >= 0):
         raise JetError(explain(f"min_pt={min_pt!r}", "a pT in GeV, 0 or above", "use 0 for all jets"))
     if not isinstance(particles, ak.Array) or particles.ndim != 2:
         given = str(particles.type) if isinstance(particles, ak.Array) else type(particles).__name__
-        raise JetError(
-            explain(f"particles of type {given}", "[event][particle]", "one event: particles[np.newaxis]")
-        )
+        raise JetError(explain(f"particles of type {given}", "[event][particle]", "one event: particles[np.newaxis]"))
     names = coordinates_of(particles.fields)
     if names is None:
         raise JetError(

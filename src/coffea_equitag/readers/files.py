@@ -72,9 +72,7 @@ def read_jets(
         physical.
     """
     if units not in _UNITS:
-        raise JetError(
-            explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units the file is in")
-        )
+        raise JetError(explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units the file is in"))
     files = expand(path)
     sizes = [num_entries(file, tree) if _is_root(file, jets) else num_rows(file) for file in files]
     start, stop, _ = slice(entry_start, entry_stop).indices(sum(sizes))
@@ -131,9 +129,7 @@ def _is_root(file: Path, jets: str | None) -> bool:
             )
         )
     if suffix != ".root" and jets is not None:
-        raise JetError(
-            explain(f"jets={jets!r} for {file}", "a NanoAOD ROOT file", "leave jets out for Parquet")
-        )
+        raise JetError(explain(f"jets={jets!r} for {file}", "a NanoAOD ROOT file", "leave jets out for Parquet"))
     return suffix == ".root"
 
 

@@ -165,9 +165,7 @@ def is_particle(momenta: Mapping[str, ak.Array]) -> ak.Array:
 
 def _jet_fields(columns: Mapping[str, ak.Array], source: str) -> dict[str, ak.Array]:
     fields = {
-        name: _without_options(column, name, source)
-        for name, column in columns.items()
-        if not name.startswith(PREFIX)
+        name: _without_options(column, name, source) for name, column in columns.items() if not name.startswith(PREFIX)
     }
     own = {name: f"jet_{name}" for name in ("pt", "eta", "phi", "mass", "energy")}
     if all(own[name] in fields for name in ("pt", "eta", "phi")):
@@ -179,11 +177,7 @@ def _jet_fields(columns: Mapping[str, ak.Array], source: str) -> dict[str, ak.Ar
     names = coordinates_of(fields)
     if names is None:
         return fields
-    return {
-        name: column
-        for name, column in fields.items()
-        if name in names.values() or name not in _COORDINATE_NAMES
-    }
+    return {name: column for name, column in fields.items() if name in names.values() or name not in _COORDINATE_NAMES}
 
 
 def _without_options(column: ak.Array, name: str, source: str) -> ak.Array:

@@ -114,9 +114,7 @@ def gather(flat: ak.Array, jet_index: ak.Array, jets: ak.Array) -> ak.Array:
     return ak.unflatten(by_jet, ak.num(position, axis=1))
 
 
-def check_distance(
-    jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.Array, collection: str
-) -> None:
+def check_distance(jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.Array, collection: str) -> None:
     """Refuse jets without any constituent near their axis: they are not the file's jets in its order."""
     delta_eta = eta - jets["eta"][jet_index]
     delta_phi = (phi - jets["phi"][jet_index] + np.pi) % (2 * np.pi) - np.pi

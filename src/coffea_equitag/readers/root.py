@@ -40,9 +40,7 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
         if collection is not None:
             return nanoaod(_nano_events(events, names, collection, start, stop), collection)
         if is_flat(names):
-            columns = {
-                name: events[name].array(entry_start=start, entry_stop=stop, library="ak") for name in names
-            }
+            columns = {name: events[name].array(entry_start=start, entry_stop=stop, library="ak") for name in names}
             return from_flat(columns, str(path))
     tables = sorted({name.split("_")[0] for name in names if "Jet_" in name and not name.startswith("n")})
     raise JetError(
@@ -82,9 +80,7 @@ def _nano_events(events: Any, names: list[str], collection: str, start: int, sto
             records[name] = whole[fields]
             continue
         read = {field: _titled(events[f"{name}_{field}"], limits) for field in fields}
-        records[name] = ak.zip(
-            {field: column for field, column in read.items() if column.ndim > 1}, depth_limit=2
-        )
+        records[name] = ak.zip({field: column for field, column in read.items() if column.ndim > 1}, depth_limit=2)
     return ak.zip(records, depth_limit=1)
 
 

@@ -1,5 +1,5 @@
 """ROOT files in, the same files with scores out, streamed."""
 
-from .score_file import ScoringReport, score_file
+from .stream import ScoringReport, score_file
 
 __all__ = ["ScoringReport", "score_file"]

@@ -57,13 +57,21 @@ def resolve(tagger: TaggerLike, device: str | None = None) -> JetScorer:
     if isinstance(tagger, str | os.PathLike):
         from ..tagger import load
 
-        return load(tagger, device, shared=True)
+        tagger = load(tagger, device, shared=True)
     if not isinstance(tagger, JetScorer):
         raise TaggerError(
             explain(
                 f"an object of type {type(tagger).__name__} as tagger",
                 "a coffea_equitag.Tagger, the folder of one, or a name of the zoo",
                 "wrap a network with Tagger.from_model(model, name=..., classes=...)",
+            )
+        )
+    if not tagger.classes:
+        raise TaggerError(
+            explain(
+                f"{name_of(tagger)}, which gives vectors and no scores",
+                "a tagger with classes",
+                "call it in your own processor: tagger(jets) gives one vector a jet",
             )
         )
     return tagger

@@ -10,7 +10,7 @@ import numpy as np
 import uproot
 
 from ..errors import JetError, explain
-from .whole_file import whole_file
+from ..whole_file import whole_file
 
 __all__ = ["pfnano_branches", "write_pfnano"]
 

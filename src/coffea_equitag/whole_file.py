@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import JetError, explain
+from .errors import JetError, explain
 
 __all__ = ["check_writable", "whole_file"]
 

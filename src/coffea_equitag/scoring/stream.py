@@ -16,6 +16,7 @@ import uproot
 from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
 from ..errors import JetError, explain
+from ..whole_file import whole_file
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
 from .score_columns import JetScorer, TaggerLike, default_reader, name_of, resolve, score_columns, score_names
@@ -79,7 +80,7 @@ def score_file(
 ) -> ScoringReport:
     """Score the jets of a NanoAOD-like file; write its branches and the scores to a new one.
 
-    The file is read and written in chunks, under a temporary name (``<output>.part``) until it is complete
+    The file is read and written in chunks, under a temporary name until it is complete
     and its rows are counted. Jagged counters become int32, as in NanoAOD from v12 on.
 
     Parameters
@@ -127,8 +128,7 @@ def score_file(
     names = score_names(name if name is not None else name_of(model), model.classes)
     new = {f"{jets}_{column}": f"{column}: tagger {name_of(model)}" for column in names}
     counter = "n" + jets
-    partial = output.with_name(output.name + ".part")
-    try:
+    with whole_file(output) as partial:
         with uproot.recreate(partial, compression=uproot.ZSTD(3)) as target:
             with open_root(sources[0]) as file:
                 layout = branch_layout(event_tree(file, sources[0], tree, jets, new), branches)
@@ -152,10 +152,6 @@ def score_file(
                         rows, num_jets = rows + stop - start, num_jets + int(counts.sum())
                     others.copy(file)
         _check_written(partial, tree, counter, rows, num_jets)
-        partial.replace(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
     left_out = tuple(f"{tree}/{branch} ({kind})" for branch, kind in layout.dropped.items())
     return ScoringReport(
         events=rows,

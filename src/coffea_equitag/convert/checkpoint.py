@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import models
 from ..errors import CheckpointError, explain
 from ..tagger import Tagger
-from . import lorentznet, particlenet, pfn
+from . import lgn, lorentznet, particlenet, pelican, pfn
 from .state_dict import StateDict
 
 __all__ = ["official"]
@@ -33,7 +33,7 @@ def official(
     Parameters
     ----------
     kind : str
-        ``"lorentznet"`` (the authors' LorentzNet-release) or ``"pfn"`` (weaver's ParticleFlowNetwork).
+        ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
     checkpoint : path or mapping
         Its file, read with ``weights_only=True``, or a state dict. A ``module.`` prefix and an enclosing
         ``state_dict`` or ``model`` are taken off.
@@ -42,7 +42,8 @@ def official(
     classes : tuple of str
         In the order of the logits, the signal last.
     **options
-        Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``, ...
+        Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``,
+        ``symmetry``, ``method``, ... What the shapes of LGN's and PELICAN's weights tell is read off them.
         LorentzNet's authors trained with ``clamp=100.0``, and on the rounding noise of their massless jets, so
         ``mass_noise`` is on for it unless you say otherwise (measured on 1000 jets of the top reference set:
         accuracy 0.953 with it, 0.935 on exact zeros).
@@ -57,12 +58,16 @@ def official(
         raise CheckpointError(
             explain(f"no converter for {kind!r}", f"one of {', '.join(sorted(_CONVERTERS))}", "check the spelling")
         )
-    state = _CONVERTERS[kind](_state_dict(checkpoint))
-    model = models.build(kind, **({"n_classes": len(classes)} | _DEFAULTS.get(kind, {}) | options))
+    given = _state_dict(checkpoint)
+    told = _OPTIONS[kind](given) if kind in _OPTIONS else {}
+    state = _CONVERTERS[kind](given)
+    model = models.build(kind, **({"n_classes": len(classes)} | told | _DEFAULTS.get(kind, {}) | options))
     _check(kind, model.state_dict(), state)
     # the checkpoint's own precision: weights are never rounded
     model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     model.load_state_dict(state)
+    if model.output != "classes":
+        classes = ()
     return Tagger.from_model(model, name=name or f"official-{kind}", classes=classes)
 
 
@@ -83,7 +88,7 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
                     "load the model with its own code and save its state_dict",
                 )
             ) from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
+    for wrapper in ("state_dict", "model_state_dict", "model_state", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()) or not found:
@@ -98,10 +103,19 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
 
 
 #: Kind -> translation of the official names into ours.
-_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {"lorentznet": lorentznet.translate, "pfn": pfn.translate, "particlenet": particlenet.translate}
+_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
+    "lgn": lgn.translate,
+    "lorentznet": lorentznet.translate,
+    "pfn": pfn.translate,
+    "particlenet": particlenet.translate,
+    "pelican": pelican.translate,
+}
+
+#: Options that the weights themselves tell, by their shapes.
+_OPTIONS: dict[str, Callable[[StateDict], dict[str, Any]]] = {"lgn": lgn.options, "pelican": pelican.infer_options}
 
 #: Options that official checkpoints of a kind need unless the caller says otherwise.
-_DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}}
+_DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}, "pelican": {"diagonal": True}}
 
 
 def _check(kind: str, expected: Mapping[str, Tensor], given: StateDict) -> None:
