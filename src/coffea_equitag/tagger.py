@@ -246,6 +246,7 @@ class Tagger:
             made.chmod(0o755)
             state = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
             safetensors.torch.save_file(state, made / WEIGHTS)
+            (made / WEIGHTS).chmod(0o644)
             (made / CARD).write_text(card.model_dump_json(indent=2) + "\n")
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))

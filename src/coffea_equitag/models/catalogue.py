@@ -42,15 +42,17 @@ def catalogue(constituents: int = 50) -> Iterator[Entry]:
     """List every model, with its cost for a jet of so many constituents."""
     for kind in names():
         model = build(kind).eval()
+        parameters = model.num_parameters()
+        model.requires_grad_(False)  # the counter would follow gradients
         jet = _jet(constituents, model.fields)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(jet)
         yield Entry(
             kind=kind,
             paper=model.paper,
             symmetry=model.symmetry,
             fields=model.fields,
-            parameters=model.num_parameters(),
+            parameters=parameters,
             flops=int(counter.get_total_flops()),
         )
 
