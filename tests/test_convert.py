@@ -58,6 +58,12 @@ def test_no_state_dict(wrong):
         eqt.convert.official("lorentznet", wrong)
 
 
+@pytest.mark.parametrize("kind", ["lgn", "lorentznet", "particlenet", "pelican", "pfn"])
+def test_weights_of_something_else(kind):
+    with pytest.raises(eqt.CheckpointError, match="checkpoint"):
+        eqt.convert.official(kind, {"a.weight": torch.zeros(1)})
+
+
 def test_missing_file_and_unknown_kind(tmp_path):
     with pytest.raises(eqt.CheckpointError, match="no file"):
         eqt.convert.official("lorentznet", tmp_path / "none.pt")

@@ -59,8 +59,17 @@ def official(
             explain(f"no converter for {kind!r}", f"one of {', '.join(sorted(_CONVERTERS))}", "check the spelling")
         )
     given = _state_dict(checkpoint)
-    told = _OPTIONS[kind](given) if kind in _OPTIONS else {}
-    state = _CONVERTERS[kind](given)
+    try:
+        told = _OPTIONS[kind](given) if kind in _OPTIONS else {}
+        state = _CONVERTERS[kind](given)
+    except (KeyError, IndexError, StopIteration) as error:
+        raise CheckpointError(
+            explain(
+                f"a checkpoint of {len(given)} tensors ({', '.join(list(given)[:4])}, ...) without {error}",
+                f"the state dict of the official {kind}",
+                "save the whole model's state_dict, and name the right kind",
+            )
+        ) from error
     model = models.build(kind, **({"n_classes": len(classes)} | told | _DEFAULTS.get(kind, {}) | options))
     _check(kind, model.state_dict(), state)
     # the checkpoint's own precision: weights are never rounded

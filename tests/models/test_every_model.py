@@ -1,0 +1,74 @@
+"""What holds for every network that `build` knows, with its default options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets
+from coffea_equitag.testing import assert_batch_independent, assert_permutation_invariant
+
+KINDS = eqt.models.names()
+
+
+def network(kind):
+    torch.manual_seed(0)
+    return eqt.models.build(kind).eval()
+
+
+def ragged(jets, model):
+    batch = RaggedJets.from_awkward(jets)
+    values = torch.ones(len(batch.mass), dtype=torch.float64)
+    return replace(batch, columns=dict.fromkeys(model.fields, values))
+
+
+def run(model):
+    def function(jets):
+        with torch.no_grad():
+            return model(ragged(jets, model))
+
+    return function
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_permutations_and_batches(kind, random_jets):
+    jets, function = random_jets([12, 3, 30, 7]), run(network(kind).double())
+    assert_permutation_invariant(function, jets, tolerance=1e-10)
+    assert_batch_independent(function, jets, tolerance=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("training", [False, True])
+def test_empty_and_single_constituents(kind, training, random_jets):
+    model = network(kind).train(training)
+    for counts in ([], [0], [1], [0, 1, 4]):
+        logits = model(ragged(random_jets(counts), model))
+        assert logits.shape == (len(counts), 2)
+        assert torch.isfinite(logits).all()
+        logits.sum().backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nan_stays_in_its_jet(kind, random_jets):
+    """Upstream refuses NaN; should one get in all the same, the other jets keep their scores."""
+    model = network(kind)
+    jets = ragged(random_jets([5, 9, 1, 5]), model)
+    bad = replace(jets, p4=jets.p4.clone(), mass=jets.mass.clone(), polar=jets.polar.clone())
+    for values in (bad.p4, bad.mass, bad.polar):
+        values[7] = torch.nan
+    with torch.no_grad():
+        expected, found = model(jets), model(bad)
+    others = [0, 2, 3]
+    torch.testing.assert_close(found[others], expected[others], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tagger_round_trip(kind, random_jets, tmp_path):
+    tagger = eqt.Tagger.from_model(network(kind), name=kind, classes=("background", "signal"))
+    tagger.save(tmp_path / "t")
+    again = eqt.load(tmp_path / "t", "cpu")
+    jets = ragged(random_jets([5, 0, 9]), tagger.model)
+    assert (again.probabilities(jets) == tagger.probabilities(jets)).all()
