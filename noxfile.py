@@ -20,6 +20,12 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    session.install("-e", ".[docs,train]", *CONSTRAINED)
+    session.run("mkdocs", "build")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]", *CONSTRAINED)
     session.run("pytest", "-n", "auto", "--maxprocesses", "4", *session.posargs)
