@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from ..errors import TaggerError, explain
+from .options import parse_options
 
 __all__ = ["configure", "run"]
 
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.manual_seed(arguments.seed)
     classes = arguments.classes.split(",") if arguments.classes else None
-    options = _options(arguments.option)
+    options = parse_options(arguments.option)
     if classes is not None:
         options.setdefault("n_classes", len(classes))
     model = build(arguments.model, **options)
@@ -77,20 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in tagger.card.metrics.items():
         print(f"  {name:<16}{value:.5g}")
     return 0
-
-
-def _options(words: list[str]) -> dict[str, Any]:
-    """``key=value`` words, values read as JSON where they are."""
-    options = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or not key:
-            raise TaggerError(explain(f"--option {word}", "KEY=VALUE", "e.g. --option hidden=32"))
-        try:
-            options[key] = json.loads(value)
-        except json.JSONDecodeError:
-            options[key] = {"True": True, "False": False, "None": None}.get(value, value)
-    return options
 
 
 def _validation(word: str) -> Any:

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_module_and_help(command, capsys):
+    assert importlib.import_module(f"coffea_equitag.cli.{command}").run
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_converts_a_checkpoint(tmp_path, capsys):
+    state = eqt.models.build("pfn", phi=(4, 4), f=(4,)).state_dict()
+    official = {}
+    for name, value in state.items():
+        part, index, what = name.split(".")
+        if part == "phi":
+            official[f"phi.{int(index) // 3}.0.{what}"] = value[..., None] if what == "weight" else value
+        else:
+            official[f"fc.{int(index) // 2}{'.0' if int(index) == 0 else ''}.{what}"] = value
+    torch.save(official, tmp_path / "pfn.pt")
+    arguments = ["convert", "pfn", str(tmp_path / "pfn.pt"), "-o", str(tmp_path / "t"), "--classes", "qcd", "top"]
+    assert main([*arguments, "--option", "phi=[4, 4]", "--option", "f=[4]"]) == 0
+    assert "official-pfn" in capsys.readouterr().out
+    assert eqt.load(tmp_path / "t").classes == ("qcd", "top")
+
+
+def test_wrong_checkpoint_and_option(tmp_path, capsys):
+    assert main(["convert", "pfn", str(tmp_path / "no.pt"), "-o", str(tmp_path / "t")]) == 1
+    assert "no file" in capsys.readouterr().err
+    assert main(["convert", "pfn", "x.pt", "-o", str(tmp_path / "t"), "--option", "phi"]) == 1
+    assert "KEY=VALUE" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
