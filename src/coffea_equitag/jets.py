@@ -1,7 +1,7 @@
 """What a jet is: the canonical awkward collection, its coordinates and its validation.
 
 A jet collection is an ``ak.Array`` of records, nested as the caller likes (``[jet]`` or ``[event][jet]``),
-each holding ``constituents``: four-momenta in GeV in one of the coordinate sets of `COORDINATES`, with any
+each holding ``constituents``: four-momenta in GeV in one of the coordinate sets of `coordinates.COORDINATES`, with any
 further columns (``charge``, ``pdgId``, ``d0``, ``dz`` in mm, ...) beside them. The jet's own four-momentum
 (``pt, eta, phi, mass`` or Cartesian) is optional; without it the sum of the constituents is used.
 
@@ -25,55 +25,16 @@ import awkward as ak
 import numpy as np
 import vector
 
+from .coordinates import coordinates_of, listed, no_coordinates
 from .errors import JetError, explain
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
 from .nesting import Nesting, columns_of, unnest
 
-__all__ = ["COORDINATES", "FlatJets", "coordinates_of", "flatten", "make_jets", "validate"]
-
-#: The coordinate sets a four-momentum may come in, the preferred one first.
-COORDINATES: tuple[tuple[str, str, str, str], ...] = (
-    ("pt", "eta", "phi", "mass"),
-    ("px", "py", "pz", "mass"),
-    ("px", "py", "pz", "E"),
-)
-
-#: Other names vector gives to the same coordinate.
-_ALIASES = {
-    "px": ("px", "x"),
-    "py": ("py", "y"),
-    "pz": ("pz", "z"),
-    "pt": ("pt", "rho"),
-    "eta": ("eta",),
-    "phi": ("phi",),
-    "mass": ("mass", "m", "M", "tau"),
-    "E": ("E", "energy", "e", "t"),
-}
+__all__ = ["FlatJets", "flatten", "make_jets", "validate"]
 
 #: No collider makes jets of this pT (GeV); MeV taken for GeV does.
 PT_LIMIT = 1e5
-
-
-def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:
-    """Find a complete coordinate set among field names.
-
-    Parameters
-    ----------
-    fields : iterable of str
-        Names of a record's fields.
-
-    Returns
-    -------
-    dict or None
-        Coordinate -> name of the field that holds it, for the first complete set of `COORDINATES`.
-    """
-    present = set(fields)
-    for names in COORDINATES:
-        found = {name: next((a for a in _ALIASES[name] if a in present), None) for name in names}
-        if None not in found.values():
-            return {name: field for name, field in found.items() if field is not None}
-    return None
 
 
 def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
@@ -82,7 +43,8 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     Parameters
     ----------
     constituents : ak.Array
-        ``[...][jet][constituent]`` records with one coordinate set of `COORDINATES` (GeV) and any extra columns.
+        ``[...][jet][constituent]`` records with one coordinate set of
+        `coordinates.COORDINATES` (GeV) and any extra columns.
     **fields : array-like
         Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...
 
@@ -99,7 +61,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     if not isinstance(constituents, ak.Array):
         constituents = ak.Array(constituents)
     if coordinates_of(constituents.fields) is None:
-        raise JetError(_no_coordinates("constituents", constituents.fields))
+        raise JetError(no_coordinates("constituents", constituents.fields))
     if constituents.ndim < 2:
         raise JetError(
             explain(
@@ -238,7 +200,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
     if "constituents" not in jets.fields:
         raise JetError(
             explain(
-                f"records without 'constituents'; they have {_listed(jets.fields)}",
+                f"records without 'constituents'; they have {listed(jets.fields)}",
                 "jets whose records hold 'constituents'",
                 "for NanoEvents use coffea_equitag.readers.nanoaod(events, 'FatJet'); "
                 "otherwise coffea_equitag.make_jets(constituents, ...)",
@@ -246,7 +208,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
         )
     constituents = jets["constituents"]
     if coordinates_of(constituents.fields) is None:
-        raise JetError(_no_coordinates("constituents", constituents.fields))
+        raise JetError(no_coordinates("constituents", constituents.fields))
     if constituents.ndim != jets.ndim + 1:
         raise JetError(
             explain(
@@ -259,7 +221,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
         if not _has(constituents, name):
             raise JetError(
                 explain(
-                    f"constituents without '{name}'; they have {_listed(constituents.fields)}",
+                    f"constituents without '{name}'; they have {listed(constituents.fields)}",
                     f"a column '{name}' for each constituent",
                     "add it where the jets are read, or choose a tagger that does without it",
                 )
@@ -317,17 +279,3 @@ def _all_zero(coordinates: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any
     momentum = [values for name, values in coordinates.items() if name not in ("eta", "phi", "mass")]
     zero = np.logical_and.reduce([values == 0 for values in momentum])
     return zero if zero.any() else None
-
-
-def _no_coordinates(what: str, fields: Iterable[str]) -> str:
-    sets = " or ".join("(" + ", ".join(names) + ")" for names in COORDINATES)
-    return explain(
-        f"{what} without a complete four-momentum; they have {_listed(fields)}",
-        f"one of the coordinate sets {sets}, in GeV",
-        "add the missing coordinate; massless particles may be given mass = 0",
-    )
-
-
-def _listed(fields: Iterable[str]) -> str:
-    names = list(fields)
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "no fields"

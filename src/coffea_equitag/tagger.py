@@ -8,10 +8,9 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -20,11 +19,11 @@ import safetensors
 import safetensors.torch
 import torch
 import vector
-from torch import Tensor
 
 from . import models, zoo
 from .card import Card
 from .errors import CheckpointError, JetRangeWarning, TaggerError, explain
+from .inference import outputs
 from .models.base import JetModel
 from .ragged import RaggedJets, ragged_and_nesting
 
@@ -32,14 +31,8 @@ __all__ = ["Tagger", "load", "load_count"]
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 
-#: Pairs scored at once: small enough for the caches of a core, large enough for a GPU.
-PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
-
 #: Share of jets outside the training range that is worth a warning.
 _STRAYS = 0.05
-
-_Piece = TypeVar("_Piece")
-_Result = TypeVar("_Result")
 
 _shared: dict[tuple[str, str], Tagger] = {}
 _loads = 0
@@ -161,43 +154,8 @@ class Tagger:
         return found
 
     def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Logits, or components of vectors, one row a jet, computed in pieces so that memory stays bounded.
-
-        On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the
-        scores do not depend on their number.
-        """
-        device = self.model.device
-        budget = pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"])
-        was_training = self.model.training
-        self.model.eval()
-
-        def rows(batch: RaggedJets) -> np.ndarray[Any, np.dtype[np.float64]]:
-            with torch.inference_mode():
-                found: np.ndarray[Any, np.dtype[np.float64]] = self._logits(batch.to(device)).double().cpu().numpy()
-            return found
-
-        batches = jets.split(budget, self.model.extra_nodes)
-        try:
-            if device.type == "cpu":
-                pieces = _one_thread_each(rows, list(batches))
-            else:
-                pieces = [rows(batch) for batch in batches]
-        finally:
-            self.model.train(was_training)
-        width = {"momentum": 4, "vector": 3}.get(self.model.output, len(self.classes))
-        return np.concatenate([np.empty((0, width)), *pieces])
-
-    def _logits(self, batch: RaggedJets) -> Tensor:
-        try:
-            logits: Tensor = self.model(batch)
-            return logits
-        except torch.cuda.OutOfMemoryError:
-            if batch.num_jets == 1:
-                raise
-        # outside the handler, so that the failed attempt's memory is free again
-        torch.cuda.empty_cache()
-        half = batch.num_jets // 2
-        return torch.cat([self._logits(batch.slice(0, half)), self._logits(batch.slice(half, batch.num_jets))])
+        """Logits, or components of vectors, one row a jet (see `coffea_equitag.inference`)."""
+        return outputs(self.model, jets, pair_budget)
 
     def _check_range(self, jets: RaggedJets) -> None:
         bounds = self.card.contract.pt_range
@@ -357,19 +315,6 @@ def content_hash(model: JetModel, card: Card) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
-    """Map over pieces in torch.get_num_threads() threads, each of which computes alone."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what a new thread starts with
-    try:
-        if threads == 1 or len(pieces) <= 1:
-            return [function(piece) for piece in pieces]
-        with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="equitag") as pool:
-            return list(pool.map(function, pieces))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _vectors(components: np.ndarray[Any, np.dtype[np.float64]]) -> ak.Array:

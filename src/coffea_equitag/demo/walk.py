@@ -12,13 +12,14 @@ import awkward as ak
 import coffea.util
 import uproot
 from coffea import processor
-from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+from coffea.nanoevents import NanoEventsFactory
 from rich.console import Console
 from rich.table import Table
 
 from ..errors import JetRangeWarning
 from ..evaluation import Metrics, measure, plots
 from ..processor import TaggerProcessor
+from ..schema import QuietPFNano
 from ..scoring import score_file
 from ..tagger import load
 from . import PACKAGED_FILE, PACKAGED_TAGGER
@@ -29,12 +30,6 @@ __all__ = ["DemoReport", "walk"]
 PT_RANGE, ETA_LIMIT = (550.0, 650.0), 2.0
 
 WORKING_POINTS = {"loose": 0.5, "tight": 0.9}
-
-
-class QuietSchema(PFNanoAODSchema):  # type: ignore[misc]
-    """PFNano, without warnings on collections that the packaged file does not have."""
-
-    warn_missing_crossrefs = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ def walk(folder: Path, console: Console | None = None) -> DemoReport:
 
 def truth_and_scores(path: Path) -> tuple[Any, Any]:
     """Scores and labels of the jets in range that hold a whole top or none, from the scored file."""
-    events = NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=QuietSchema).events()
+    events = NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=QuietPFNano).events()
     jets = ak.flatten(events.FatJet)
     jets = jets[in_range(jets) & ((jets.isTop == 1) | (jets.isQCD == 1))]
     return ak.to_numpy(jets.top), ak.to_numpy(jets.isTop)
@@ -128,7 +123,7 @@ def run_processor() -> dict[str, Any]:
         jet_selections={"FatJet": {"550 < pT < 650 GeV, |eta| < 2": in_range}},
         working_points={"FatJet": WORKING_POINTS},
     )
-    run = processor.Runner(processor.IterativeExecutor(status=False), schema=QuietSchema)
+    run = processor.Runner(processor.IterativeExecutor(status=False), schema=QuietPFNano)
     output: dict[str, Any] = run({"packaged": {"files": {str(PACKAGED_FILE): "Events"}}}, tagging)
     return output
 

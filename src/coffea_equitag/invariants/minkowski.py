@@ -19,8 +19,9 @@ import numpy as np
 import vector
 
 from ..compiled import fma, njit, over_jets
+from ..coordinates import coordinates_of
 from ..errors import JetError, explain
-from ..jets import coordinates_of, flatten
+from ..jets import flatten
 from ..kinematics import FourMomenta, four_momenta
 from ..nesting import Nesting, descend
 

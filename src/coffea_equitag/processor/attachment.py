@@ -8,8 +8,8 @@ from typing import TypeAlias
 import awkward as ak
 import numpy as np
 
+from ..coordinates import coordinates_of
 from ..errors import JetError, TaggerError, explain
-from ..jets import coordinates_of
 from ..scoring.score_columns import (
     JetScorer,
     TaggerLike,

@@ -21,7 +21,7 @@ __all__ = ["TaggerProcessor"]
 Hook = Callable[[ak.Array, dict[str, ak.Array]], Mapping[str, Any]]
 
 
-class TaggerProcessor(ProcessorABC):  # type: ignore[misc]
+class TaggerProcessor(ProcessorABC):
     """Score jets next to ordinary cuts, and histogram them.
 
     ::

@@ -13,9 +13,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import uproot
-from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+from coffea.nanoevents import NanoEventsFactory
 
 from ..errors import JetError, explain
+from ..schema import QuietPFNano
 from ..whole_file import whole_file
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
@@ -25,13 +26,6 @@ from .source import Source, check_paths, check_same, event_tree, open_root, rang
 __all__ = ["ScoringReport", "score_file"]
 
 Reader = Callable[[ak.Array, str], ak.Array]
-
-
-class _QuietSchema(PFNanoAODSchema):  # type: ignore[misc]
-    """PFNano, without warnings on cross-references and event numbers, which the jets do not need."""
-
-    warn_missing_crossrefs = False
-    event_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +186,7 @@ class _Scorer:
                 treepath=self.tree,
                 entry_start=start,
                 entry_stop=stop,
-                schemaclass=_QuietSchema,
+                schemaclass=QuietPFNano,
                 iteritems_options=self.options,
             ).events()
         scores = self.model(self.reader(events, self.jets))

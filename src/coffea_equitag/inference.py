@@ -1,0 +1,87 @@
+"""A network over any number of jets: in pieces of bounded memory, on every thread; scores depend on neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .models.base import JetModel
+from .ragged import RaggedJets
+
+__all__ = ["PAIR_BUDGET", "outputs"]
+
+#: Pairs handled at once: few enough for the caches of a core, enough for a GPU.
+PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
+
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> _F8:
+    """Run a network without gradients, in evaluation mode.
+
+    On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the outputs do
+    not depend on their number. Where a GPU's memory does not suffice for a piece, it is halved.
+
+    Parameters
+    ----------
+    model : JetModel
+        The network; left in the mode it was in.
+    jets : RaggedJets
+        The jets, on any device.
+    pair_budget : int, optional
+        Pairs Σ(n + references)² a piece; default `PAIR_BUDGET`.
+
+    Returns
+    -------
+    ndarray of float64, shape (J, K)
+        Logits, or components of vectors, one row a jet.
+    """
+    device = model.device
+    was_training = model.training
+    model.eval()
+
+    def rows(piece: RaggedJets) -> _F8:
+        with torch.inference_mode():
+            found: _F8 = _halving(model, piece.to(device)).double().cpu().numpy()
+        return found
+
+    pieces = jets.split(pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"]), model.extra_nodes)
+    try:
+        found = _one_thread_each(rows, list(pieces)) if device.type == "cpu" else [rows(piece) for piece in pieces]
+    finally:
+        model.train(was_training)
+    width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
+    return np.concatenate([np.empty((0, width)), *found])
+
+
+def _halving(model: JetModel, piece: RaggedJets) -> Tensor:
+    try:
+        out: Tensor = model(piece)
+        return out
+    except torch.cuda.OutOfMemoryError:
+        if piece.num_jets == 1:
+            raise
+    # outside the handler, so that the failed attempt's memory is free again
+    torch.cuda.empty_cache()
+    half = piece.num_jets // 2
+    return torch.cat([_halving(model, piece.slice(0, half)), _halving(model, piece.slice(half, piece.num_jets))])
+
+
+def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
+    """Map over pieces in torch.get_num_threads() threads, each of which computes alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what a new thread starts with
+    try:
+        if threads == 1 or len(pieces) <= 1:
+            return [function(piece) for piece in pieces]
+        with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="equitag") as pool:
+            return list(pool.map(function, pieces))
+    finally:
+        torch.set_num_threads(threads)
