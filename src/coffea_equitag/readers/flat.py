@@ -13,8 +13,9 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ..coordinates import coordinates_of
 from ..errors import JetError, explain
-from ..jets import coordinates_of, make_jets
+from ..jets import make_jets
 
 __all__ = ["PREFIX", "from_flat", "is_flat", "is_particle"]
 
