@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
+from ..kernels import choose
+from ..layers.batch_norm import RowBatchNorm
 from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
@@ -194,6 +196,10 @@ class LorentzNet(JetModel):
         -------
         Tensor, shape (J, n_classes) or (J, 4)
         """
+        if choose(self, self.kind, self._beyond_kernels(), scalars, gram_Q).kernel == "cpu":
+            from ..kernels.cpu.lorentznet import lorentznet_logits
+
+            return lorentznet_logits(self, scalars, offsets, gram_Q)
         pairs = Pairs.of(offsets)
         x = p4_N4 if self.options["clamp"] is not None or self.output == "momentum" else None
         state = LorentzState(self.embedding(scalars), gram_Q, x)
@@ -207,3 +213,24 @@ class LorentzNet(JetModel):
             return segment_sum(weight_N1 * state.x, offsets)
         logits: Tensor = self.head(segment_mean(state.h, offsets))
         return logits
+
+    def _beyond_kernels(self) -> str | None:
+        """What of this network the fused kernel does not do, None if nothing."""
+        if self.options["clamp"] is not None or self.output == "momentum":
+            return "vectors are carried, for the clamp or a momentum"
+        if not all(type(module) in _FUSED for module in self.modules()):
+            return "layers were replaced"
+        return None
+
+
+_FUSED = {
+    LorentzNet,
+    LorentzBlock,
+    RowBatchNorm,
+    nn.ModuleList,
+    nn.Sequential,
+    nn.Linear,
+    nn.ReLU,
+    nn.Sigmoid,
+    nn.Dropout,
+}

@@ -1,0 +1,289 @@
+"""LorentzNet's evaluation, fused: a jet goes through all blocks, and pairs live in chunks that stay in the caches.
+
+Every sum runs over a jet's own nodes in a fixed order, so a jet's logits are the same to the last bit whatever jets
+stand beside it and however many threads there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...compiled import njit, over_jets
+from ...invariants.minkowski import pair_offsets
+from ...models.base import JetModel
+from .elementary import psi, sigmoid
+from .tile import BLOCK, ROWS, dense, edge_row, gate_row
+from .weights import LorentzNetWeights, weights_of
+
+__all__ = ["lorentznet_logits"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Pairs worked on at once: whole tiles for 4 and 5 rows, and small enough for the first caches.
+_CHUNK = 60
+_RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
+_ONE = np.float32(1.0)
+
+
+def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+    """Logits of a float32 `LorentzNet` in evaluation mode; arguments as of its ``network``.
+
+    Parameters
+    ----------
+    model : LorentzNet
+        Without clamp, classifying.
+    scalars : Tensor of float32, shape (N, n_scalar)
+        Node scalars.
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    gram_Q : Tensor of float64, shape (Q,)
+        p_i·p_j, jet after jet, n × n.
+
+    Returns
+    -------
+    Tensor of float32, shape (J, n_classes)
+    """
+    weights = weights_of(model)
+    inputs = np.ascontiguousarray(scalars.detach().numpy(), np.float32)
+    bounds = np.ascontiguousarray(offsets.numpy())
+    products = np.ascontiguousarray(gram_Q.detach().numpy(), np.float64)
+    squares = pair_offsets(bounds)
+    c_weight = float(model.options["c_weight"])
+    logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
+
+    def run(first: int, last: int) -> None:
+        _score(weights, inputs, bounds, squares, products, c_weight, logits, first, last)
+
+    over_jets(run, squares, torch.get_num_threads())
+    return torch.from_numpy(logits)
+
+
+@njit
+def _score(
+    weights: LorentzNetWeights,
+    scalars: _F4,
+    offsets: _I8,
+    squares: _I8,
+    products: _F8,
+    c_weight: float,
+    logits: _F4,
+    first: int,
+    last: int,
+) -> None:  # pragma: no cover
+    channels, n_scalar = len(weights.zeros), scalars.shape[1]
+    layers = len(weights.gate)
+    largest = 1
+    for jet in range(first, last):
+        largest = max(largest, offsets[jet + 1] - offsets[jet])
+    capacity = largest + ROWS
+    # a node's row: h, then the sum of its messages, then its scalars
+    width = 2 * channels + n_scalar
+    nodes, spare = np.zeros((capacity, width), np.float32), np.zeros((capacity, channels), np.float32)
+    from_i, from_j = np.zeros((capacity, channels), np.float32), np.zeros((capacity, channels), np.float32)
+    rows, messages = np.zeros((_CHUNK, channels), np.float32), np.zeros((_CHUNK, channels), np.float32)
+    unused = np.zeros(max(capacity, _CHUNK), np.float32)
+    for jet in range(first, last):
+        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        gram = products[squares[jet] : squares[jet + 1]].reshape(n, n).copy()
+        mixing, half_moved = np.empty((n, n)), np.empty((n, n))
+        psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+        for i in range(n):
+            for s in range(n_scalar):
+                nodes[i, 2 * channels + s] = scalars[start + i, s]
+        _layer(
+            nodes, 2 * channels, weights.embedding, 0, n_scalar, weights.embedding_bias, 0, _LINEAR,
+            nodes, n, weights.zeros, 0, unused,
+        )  # fmt: skip
+        for layer in range(layers):
+            at = layer * channels
+            _layer(
+                nodes, 0, weights.receiver, layer, channels, weights.receiver_bias, at, _LINEAR,
+                from_i, n, weights.zeros, 0, unused,
+            )  # fmt: skip
+            _layer(
+                nodes, 0, weights.sender, layer, channels, weights.zeros, 0, _LINEAR,
+                from_j, n, weights.zeros, 0, unused,
+            )  # fmt: skip
+            _edge_scalars(gram, psi_norm, psi_product)
+            nodes[:n, channels : 2 * channels] = 0
+            _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, nodes,
+                   n, mixing)  # fmt: skip
+            _layer(
+                nodes, 0, weights.node, layer, width, weights.node_bias, at, _RELU,
+                from_i, n, weights.zeros, 0, unused,
+            )  # fmt: skip
+            _layer(
+                from_i, 0, weights.node_out, layer, channels, weights.node_out_bias, at, _LINEAR,
+                spare, n, weights.zeros, 0, unused,
+            )  # fmt: skip
+            for i in range(n):
+                for c in range(channels):
+                    nodes[i, c] += spare[i, c]
+            if layer < layers - 1:
+                _move(mixing, c_weight, gram, half_moved)
+        _classify(weights, nodes, n, spare, from_i, unused, logits[jet])
+
+
+@njit
+def _layer(
+    x: _F4,
+    x_column: int,
+    weight: _F4,
+    layer: int,
+    depth: int,
+    bias: _F4,
+    bias_at: int,
+    floor: np.float32,
+    out: _F4,
+    n: int,
+    seen: _F4,
+    seen_at: int,
+    products: _F4,
+) -> None:  # pragma: no cover
+    """Dense layer of n rows, and the products of its outputs with `seen`, added up; whole tiles are computed."""
+    x_stride, out_stride, blocks = x.shape[1], out.shape[1], weight.shape[-3]
+    for row in range(0, n, ROWS):
+        for block in range(blocks):
+            dense(
+                x, row * x_stride + x_column, x_stride, weight, (layer * blocks + block) * depth * BLOCK, depth,
+                bias, bias_at + block * BLOCK, floor, out, row * out_stride + block * BLOCK, out_stride,
+                seen, seen_at + block * BLOCK, products, row,
+            )  # fmt: skip
+
+
+@njit
+def _edge_scalars(gram: _F8, psi_norm: _F4, psi_product: _F4) -> None:  # pragma: no cover
+    n = len(gram)
+    diagonal = np.empty(n)
+    for i in range(n):
+        diagonal[i] = gram[i, i]
+    for i in range(n):
+        square = diagonal[i]
+        for j in range(n):
+            psi_norm[i, j] = psi(square + diagonal[j] - 2 * gram[i, j])
+        for j in range(n):
+            psi_product[i, j] = psi(gram[i, j])
+
+
+@njit
+def _edges(
+    weights: LorentzNetWeights,
+    layer: int,
+    moves: bool,
+    from_i: _F4,
+    from_j: _F4,
+    psi_norm: _F4,
+    psi_product: _F4,
+    rows: _F4,
+    messages: _F4,
+    nodes: _F4,
+    n: int,
+    mixing: _F8,
+) -> None:  # pragma: no cover
+    """Messages of all pairs, chunk by chunk: their sums into the nodes' rows, φ_x into `mixing`."""
+    channels, width = len(weights.zeros), nodes.shape[1]
+    blocks, at = channels // BLOCK, layer * channels
+    receiver, sender = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
+    gate, step = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    i, j = 0, 1
+    left = n * (n - 1)
+    while left > 0:
+        count = min(left, _CHUNK)
+        left -= count
+        for row in range(count):
+            receiver[row], sender[row] = i, j
+            norm, product = psi_norm[i, j], psi_product[i, j]
+            for block in range(0, channels, BLOCK):
+                edge_row(
+                    from_i, i * channels + block, from_j, j * channels + block, weights.slopes, 2 * at + block,
+                    channels, norm, product, rows, row * channels + block,
+                )  # fmt: skip
+            j += 1
+            if j == i:
+                j += 1
+            if j >= n:
+                i, j = i + 1, 0
+        gate[:] = weights.gate_bias[layer]
+        _layer(
+            rows, 0, weights.edge, layer, channels, weights.edge_bias, at, _RELU,
+            messages, count, weights.gate, at, gate,
+        )  # fmt: skip
+        for row in range(_CHUNK):
+            gate[row] = sigmoid(gate[row])
+        for row in range(count):
+            for block in range(blocks):
+                gate_row(
+                    messages, row * channels + block * BLOCK, gate[row],
+                    nodes, receiver[row] * width + channels + block * BLOCK,
+                )  # fmt: skip
+        if moves:
+            step[:] = 0
+            _layer(
+                messages, 0, weights.step, layer, channels, weights.step_bias, at, _RELU,
+                rows, count, weights.step_out, at, step,
+            )  # fmt: skip
+            for row in range(count):
+                mixing[receiver[row], sender[row]] = step[row]
+
+
+@njit
+def _move(mixing: _F8, c_weight: float, gram: _F8, half_moved: _F8) -> None:  # pragma: no cover
+    """G ← S G Sᵀ with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `mixing` holds w off its diagonal."""
+    n = len(gram)
+    scale = c_weight / max(n - 1, 1)
+    for i in range(n):
+        total = 0.0
+        for j in range(n):
+            if j != i:
+                step = scale * mixing[i, j]
+                mixing[i, j] = -step
+                total += step
+        mixing[i, i] = 1 + total
+    _product(mixing, gram, half_moved)
+    _product(half_moved, mixing.T.copy(), gram)
+
+
+@njit
+def _product(left: _F8, right: _F8, out: _F8) -> None:  # pragma: no cover
+    """Write left·right of n × n matrices into out, summed in the order of k, four at a time."""
+    n = len(left)
+    whole = n - n % 4
+    for i in range(n):
+        row = out[i]
+        for j in range(n):
+            row[j] = 0.0
+        for k in range(0, whole, 4):
+            a, b, c, d = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
+            for j in range(n):
+                row[j] += (a * right[k, j] + b * right[k + 1, j]) + (c * right[k + 2, j] + d * right[k + 3, j])
+        for k in range(whole, n):
+            a = left[i, k]
+            for j in range(n):
+                row[j] += a * right[k, j]
+
+
+@njit
+def _classify(
+    weights: LorentzNetWeights, nodes: _F4, n: int, mean: _F4, hidden: _F4, unused: _F4, logits: _F4
+) -> None:  # pragma: no cover
+    channels = len(weights.zeros)
+    for c in range(channels):
+        mean[0, c] = 0
+    for i in range(n):
+        for c in range(channels):
+            mean[0, c] += nodes[i, c]
+    scale = np.float32(max(n, 1))
+    for c in range(channels):
+        mean[0, c] /= scale
+    _layer(mean, 0, weights.head, 0, channels, weights.head_bias, 0, _RELU, hidden, 1, weights.zeros, 0, unused)
+    out = np.empty((ROWS, len(weights.head_out_bias)), np.float32)
+    zeros = np.zeros(len(weights.head_out_bias), np.float32)
+    _layer(hidden, 0, weights.head_out, 0, channels, weights.head_out_bias, 0, _LINEAR, out, 1, zeros, 0, unused)
+    for k in range(len(logits)):
+        logits[k] = out[0, k]

@@ -1,0 +1,264 @@
+"""Dense layers as register tiles: LLVM vector code emitted through numba, no compiler needed.
+
+A tile is a few rows of a matrix times a block of columns of the weights. Its sums stay in registers as vectors over
+the columns; for each k one row of weights is loaded and one number a row is spread over the lanes. Every row is
+summed over k in the same order whatever stands beside it, so its result does not depend on its place in a tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+__all__ = ["BLOCK", "ROWS", "SUPPORTED", "Shape", "dense", "edge_row", "gate_row", "shape_for"]
+
+_FLOAT = ir.FloatType()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Rows of a tile, and the lengths of the vectors (floats) its block of columns is made of."""
+
+    rows: int
+    widths: tuple[int, ...]
+
+
+def shape_for(features: set[str]) -> Shape | None:
+    """The tile that fits a CPU's registers; None without fused multiply-add.
+
+    72 columns, the width of LorentzNet, are whole blocks of each.
+    """
+    if "avx512f" in features:
+        return Shape(5, (16, 16, 16, 16, 8))
+    if "avx2" in features and "fma" in features:
+        return Shape(4, (8, 8, 8))
+    if "neon" in features or "fp-armv8" in features:
+        return Shape(4, (4, 4, 4, 4, 4, 4))
+    return None
+
+
+def _cpu_features() -> set[str]:
+    """What numba compiles for: the host, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES say otherwise."""
+    if numba.config.CPU_FEATURES is not None:
+        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
+    if numba.config.CPU_NAME is not None:
+        return set()
+    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
+
+
+_FOUND = shape_for(_cpu_features())
+#: Whether this CPU has vectors to make tiles of.
+SUPPORTED = _FOUND is not None
+_SHAPE = _FOUND or Shape(4, (4,) * 6)
+#: Rows and columns of a tile.
+ROWS, BLOCK = _SHAPE.rows, sum(_SHAPE.widths)
+_STARTS = tuple(sum(_SHAPE.widths[:v]) for v in range(len(_SHAPE.widths)))
+
+
+@intrinsic
+def dense(
+    typing_context: Any,
+    x: Any,
+    x_at: Any,
+    x_stride: Any,
+    weight: Any,
+    weight_at: Any,
+    depth: Any,
+    bias: Any,
+    bias_at: Any,
+    floor: Any,
+    out: Any,
+    out_at: Any,
+    out_stride: Any,
+    seen: Any,
+    seen_at: Any,
+    products: Any,
+    products_at: Any,
+) -> Any:
+    """One tile of a layer: out[r, :] = max(x[r, :] W + bias, floor) and products[r] += out[r, :]·seen.
+
+    All arrays are contiguous float32; an ``_at`` is where the tile's part of the array before it begins. The weights
+    are rows of `BLOCK` numbers, one a k; `floor` 0 is a ReLU, −∞ none. NaN stays NaN.
+    """
+    signature = types.void(
+        x, types.intp, types.intp, weight, types.intp, types.intp, bias, types.intp, types.float32,
+        out, types.intp, types.intp, seen, types.intp, products, types.intp,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (x, x_at, x_stride, w, w_at, depth, bias, bias_at, floor, out, out_at, out_stride, seen, seen_at, dots,
+         dots_at) = _pointers(context, builder, signature, arguments)  # fmt: skip
+        index = depth.type
+        rows = [builder.gep(x, [builder.add(x_at, builder.mul(x_stride, index(r)))]) for r in range(_SHAPE.rows)]
+        begin = _load_block(builder, builder.gep(bias, [bias_at]))
+        sums = [list(begin) for _ in rows]
+
+        before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed(">", depth, index(0)), loop, after)
+        builder.position_at_end(loop)
+        k = builder.phi(index, "k")
+        k.add_incoming(index(0), before)
+        carried = [[builder.phi(value.type) for value in row] for row in sums]
+        for row, first in zip(carried, sums, strict=True):
+            for phi, value in zip(row, first, strict=True):
+                phi.add_incoming(value, before)
+        w_row = _load_block(builder, builder.gep(w, [builder.add(w_at, builder.mul(k, index(BLOCK)))]))
+        following = []
+        for pointer, row in zip(rows, carried, strict=True):
+            number = builder.load(builder.gep(pointer, [k]), align=4)
+            spread = _spreads(builder, number)
+            following.append([_fma(builder, spread[w.type.count], w, sum_) for w, sum_ in zip(w_row, row, strict=True)])
+        next_k = builder.add(k, index(1))
+        k.add_incoming(next_k, loop)
+        for row, next_row in zip(carried, following, strict=True):
+            for phi, value in zip(row, next_row, strict=True):
+                phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
+
+        builder.position_at_end(after)
+        # phi nodes stand first in a block
+        ended = [[builder.phi(value.type) for value in row] for row in sums]
+        for row, first, last in zip(ended, sums, following, strict=True):
+            for phi, value, next_value in zip(row, first, last, strict=True):
+                phi.add_incoming(value, before)
+                phi.add_incoming(next_value, loop)
+        seen_row = _load_block(builder, builder.gep(seen, [seen_at]))
+        floors = _spreads(builder, floor)
+        for r, row in enumerate(ended):
+            values = [_at_least(builder, value, floors[value.type.count]) for value in row]
+            _store_block(builder, builder.gep(out, [builder.add(out_at, builder.mul(out_stride, index(r)))]), values)
+            dot = builder.gep(dots, [builder.add(dots_at, index(r))])
+            builder.store(builder.fadd(builder.load(dot, align=4), _dot(builder, values, seen_row)), dot, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def edge_row(
+    typing_context: Any,
+    receiver: Any,
+    receiver_at: Any,
+    sender: Any,
+    sender_at: Any,
+    slopes: Any,
+    slopes_at: Any,
+    slopes_stride: Any,
+    norm: Any,
+    product: Any,
+    out: Any,
+    out_at: Any,
+) -> Any:
+    """ReLU(U_i + V_j + a·norm + b·product) of one block of columns; `slopes` holds a, and b a stride after."""
+    signature = types.void(
+        receiver, types.intp, sender, types.intp, slopes, types.intp, types.intp, types.float32, types.float32,
+        out, types.intp,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        u, u_at, v, v_at, a, a_at, a_stride, norm, product, out, out_at = _pointers(
+            context, builder, signature, arguments
+        )
+        parts = [(u, u_at), (v, v_at), (a, a_at), (a, builder.add(a_at, a_stride))]
+        blocks = [_load_block(builder, builder.gep(pointer, [at])) for pointer, at in parts]
+        norms, products = _spreads(builder, norm), _spreads(builder, product)
+        values = []
+        for from_i, from_j, slope_norm, slope_product in zip(*blocks, strict=True):
+            width = from_i.type.count
+            value = _fma(builder, slope_norm, norms[width], builder.fadd(from_i, from_j))
+            value = _fma(builder, slope_product, products[width], value)
+            values.append(_at_least(builder, value, ir.Constant(value.type, [0.0] * width)))
+        _store_block(builder, builder.gep(out, [out_at]), values)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def gate_row(typing_context: Any, message: Any, message_at: Any, gate: Any, total: Any, total_at: Any) -> Any:
+    """Scale a message by its gate and add it to the total, for one block of columns."""
+    signature = types.void(message, types.intp, types.float32, total, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        message, message_at, gate, total, total_at = _pointers(context, builder, signature, arguments)
+        at, into = builder.gep(message, [message_at]), builder.gep(total, [total_at])
+        gates = _spreads(builder, gate)
+        gated = [builder.fmul(value, gates[value.type.count]) for value in _load_block(builder, at)]
+        sums = [builder.fadd(old, new) for old, new in zip(_load_block(builder, into), gated, strict=True)]
+        _store_block(builder, at, gated)
+        _store_block(builder, into, sums)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """The arguments, arrays replaced by the address of their first number."""
+    return [
+        context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+        for kind, value in zip(signature.args, arguments, strict=True)
+    ]
+
+
+def _load_block(builder: Any, pointer: Any) -> list[Any]:
+    return [builder.load(_vector_at(builder, pointer, v), align=4) for v in range(len(_SHAPE.widths))]
+
+
+def _store_block(builder: Any, pointer: Any, values: list[Any]) -> None:
+    for v, value in enumerate(values):
+        builder.store(value, _vector_at(builder, pointer, v), align=4)
+
+
+def _vector_at(builder: Any, pointer: Any, v: int) -> Any:
+    place = builder.gep(pointer, [ir.IntType(64)(_STARTS[v])])
+    return builder.bitcast(place, ir.VectorType(_FLOAT, _SHAPE.widths[v]).as_pointer())
+
+
+def _spreads(builder: Any, number: Any) -> dict[int, Any]:
+    """The number in all lanes, for each length of vector."""
+    found = {}
+    for width in set(_SHAPE.widths):
+        kind = ir.VectorType(_FLOAT, width)
+        one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+        found[width] = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask)
+    return found
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    kind = a.type
+    name = f"llvm.fma.v{kind.count}f32" if isinstance(kind, ir.VectorType) else "llvm.fma.f32"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
+def _at_least(builder: Any, value: Any, floor: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
+
+
+def _dot(builder: Any, values: list[Any], others: list[Any]) -> Any:
+    """Σ of products over the lanes: vectors of a length first, then halves upon halves, in a fixed order."""
+    sums: dict[int, Any] = {}
+    for value, other in zip(values, others, strict=True):
+        width = value.type.count
+        if width in sums:
+            sums[width] = _fma(builder, value, other, sums[width])
+        else:
+            sums[width] = builder.fmul(value, other)
+    width = max(sums)
+    total = sums.pop(width)
+    while width > 1:
+        width //= 2
+        lanes = ir.VectorType(ir.IntType(32), width)
+        low, high = (ir.Constant(lanes, list(range(first, first + width))) for first in (0, width))
+        empty = ir.Constant(total.type, ir.Undefined)
+        total = builder.fadd(builder.shuffle_vector(total, empty, low), builder.shuffle_vector(total, empty, high))
+        if width in sums:
+            total = builder.fadd(total, sums.pop(width))
+    return builder.extract_element(total, ir.IntType(32)(0))

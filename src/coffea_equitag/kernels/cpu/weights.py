@@ -1,0 +1,143 @@
+"""LorentzNet's parameters as its CPU kernel wants them: BatchNorm folded in, columns in blocks of a tile."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+
+from .tile import BLOCK
+
+__all__ = ["LorentzNetWeights", "weights_of"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+_EPSILON = nn.BatchNorm1d(1).eps
+
+#: Network -> (the bytes it was folded from, what came of them).
+_folded: WeakKeyDictionary[nn.Module, tuple[tuple[memoryview, ...], LorentzNetWeights]] = WeakKeyDictionary()
+
+
+class LorentzNetWeights(NamedTuple):
+    """Parameters in float32; a leading L is one entry a block of the network, C the padded channels.
+
+    Matrices are (..., C / BLOCK, K, BLOCK): for each block of columns, one row a summed index k.
+    """
+
+    embedding: _F4
+    embedding_bias: _F4
+    receiver: _F4  # the first edge layer's part of h_i, (L, ..., C, BLOCK), and its bias
+    receiver_bias: _F4
+    sender: _F4  # its part of h_j
+    slopes: _F4  # (L, 2, C): its part of ψ(norm) and ψ(product)
+    edge: _F4  # the second edge layer
+    edge_bias: _F4
+    gate: _F4  # (L, C)
+    gate_bias: _F4  # (L,)
+    step: _F4  # φ_x; zeros for a block that does not move the vectors
+    step_bias: _F4
+    step_out: _F4  # (L, C)
+    node: _F4  # φ_h, summed over [h, Σm, scalars]
+    node_bias: _F4
+    node_out: _F4
+    node_out_bias: _F4
+    head: _F4
+    head_bias: _F4
+    head_out: _F4  # (ceil(n_classes / BLOCK), C, BLOCK)
+    head_out_bias: _F4
+    zeros: _F4  # (C,), for layers without a bias and tiles whose products nobody wants
+
+
+def weights_of(model: nn.Module) -> LorentzNetWeights:
+    """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    state = {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    # compared by value: changes through .data leave no trace in torch's version counters
+    bytes_now = tuple(t.contiguous().view(-1).view(torch.uint8).numpy().data for t in state.values())
+    known = _folded.get(model)
+    if known is not None and known[0] == bytes_now:
+        return known[1]
+    found = _fold({name: tensor.double().numpy() for name, tensor in state.items()})
+    _folded[model] = (tuple(memoryview(bytes(view)) for view in bytes_now), found)
+    return found
+
+
+def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
+    hidden, n_scalar = state["embedding.weight"].shape
+    channels = -(-hidden // BLOCK) * BLOCK
+    layers: list[dict[str, _F8]] = []
+    while f"blocks.{len(layers)}.phi_h.0.weight" in state:
+        prefix = f"blocks.{len(layers)}."
+        part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+        layers.append(_fold_block(part, hidden, n_scalar, channels))
+    stacked = {name: _aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
+    return LorentzNetWeights(
+        embedding=_aligned(_blocks(state["embedding.weight"], n_scalar)),
+        embedding_bias=_aligned(_padded(state["embedding.bias"], channels)),
+        head=_aligned(_blocks(state["head.0.weight"], channels)),
+        head_bias=_aligned(_padded(state["head.0.bias"], channels)),
+        head_out=_aligned(_blocks(state["head.3.weight"], channels)),
+        head_out_bias=_aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // BLOCK) * BLOCK)),
+        zeros=_aligned(np.zeros(channels)),
+        **stacked,
+    )
+
+
+def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, channels: int) -> dict[str, _F8]:
+    edge_scale, edge_shift = _batch_norm(part, "phi_e.1")
+    node_scale, node_shift = _batch_norm(part, "phi_h.1")
+    first = part["phi_e.0.weight"] * edge_scale[:, None]
+    node = part["phi_h.0.weight"] * node_scale[:, None]
+    gap = np.zeros((hidden, channels - hidden))
+    moves = "phi_x.0.weight" in part
+    square = np.zeros((hidden, hidden))
+    return {
+        "receiver": _blocks(first[:, :hidden], channels),
+        "receiver_bias": _padded(edge_shift, channels),
+        "sender": _blocks(first[:, hidden : 2 * hidden], channels),
+        "slopes": np.stack([_padded(column, channels) for column in first[:, 2 * hidden :].T]),
+        "edge": _blocks(part["phi_e.3.weight"], channels),
+        "edge_bias": _padded(part["phi_e.3.bias"], channels),
+        "gate": _padded(part["phi_m.0.weight"][0], channels),
+        "gate_bias": part["phi_m.0.bias"][0],
+        "step": _blocks(part["phi_x.0.weight"] if moves else square, channels),
+        "step_bias": _padded(part["phi_x.0.bias"] if moves else square[0], channels),
+        "step_out": _padded(part["phi_x.2.weight"][0] if moves else square[0], channels),
+        "node": _blocks(
+            np.hstack([node[:, :hidden], gap, node[:, hidden : 2 * hidden], gap, node[:, 2 * hidden :]]),
+            2 * channels + n_scalar,
+        ),
+        "node_bias": _padded(part["phi_h.0.bias"] * node_scale + node_shift, channels),
+        "node_out": _blocks(part["phi_h.3.weight"], channels),
+        "node_out_bias": _padded(part["phi_h.3.bias"], channels),
+    }
+
+
+def _batch_norm(part: dict[str, _F8], name: str) -> tuple[_F8, _F8]:
+    """The scale and shift that running statistics make of a BatchNorm."""
+    scale = part[f"{name}.weight"] / np.sqrt(part[f"{name}.running_var"] + _EPSILON)
+    return scale, part[f"{name}.bias"] - part[f"{name}.running_mean"] * scale
+
+
+def _padded(values: _F8, length: int) -> _F8:
+    return np.pad(values, (0, length - len(values)))
+
+
+def _blocks(matrix: _F8, depth: int) -> _F8:
+    """A layer's matrix (out, in) as (blocks of columns, depth, BLOCK), padded with zeros."""
+    width, given = matrix.shape
+    columns = -(-width // BLOCK) * BLOCK
+    rows = np.pad(matrix.T, ((0, depth - given), (0, columns - width)))
+    return rows.reshape(depth, columns // BLOCK, BLOCK).transpose(1, 0, 2)
+
+
+def _aligned(values: _F8) -> _F4:
+    """A contiguous float32 copy that begins with a cache line."""
+    buffer = np.empty(values.size * 4 + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    out = buffer[start : start + values.size * 4].view(np.float32).reshape(values.shape)
+    out[...] = values
+    return out

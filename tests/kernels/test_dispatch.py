@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import kernels
+from coffea_equitag.kernels.cpu.tile import SUPPORTED, shape_for
+
+needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+
+@pytest.fixture
+def model():
+    return eqt.models.build("lorentznet", hidden=8, n_layers=2).eval()
+
+
+def ran(model, jets):
+    model(jets)
+    return kernels.last_choice("lorentznet")
+
+
+@needs_vectors
+def test_kernel_without_gradients(model, random_jets):
+    jets = random_jets([4, 2])
+    with torch.no_grad():
+        assert ran(model, jets) == kernels.Choice("cpu", "float32 on a CPU, no gradients")
+    assert ran(model.requires_grad_(False), jets).kernel == "cpu"
+    with torch.inference_mode():
+        assert ran(model, jets).kernel == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda model: model.train(), "training"),
+        (lambda model: model.double(), "float32"),
+        (lambda model: setattr(model.head, "1", torch.nn.Tanh()), "replaced"),
+        (lambda model: model.blocks[0].phi_h.register_forward_hook(lambda *_: None), "hooks"),
+    ],
+)
+def test_reference_for_what_kernels_cannot_do(model, random_jets, change, words):
+    change(model)
+    with torch.no_grad(), kernels.use("cpu"):
+        choice = ran(model, random_jets([4, 2]))
+    assert choice.kernel == "reference"
+    assert words in choice.reason
+
+
+def test_reference_for_gradients(model, random_jets):
+    assert ran(model, random_jets([4])) == kernels.Choice("reference", "gradients are recorded")
+    assert model(random_jets([4])).requires_grad
+
+
+@pytest.mark.parametrize("options", [{"clamp": 100.0}, {"output": "momentum"}])
+def test_reference_for_vectors(random_jets, options):
+    model = eqt.models.build("lorentznet", hidden=8, n_layers=2, **options).eval()
+    with torch.no_grad():
+        assert "vectors are carried" in ran(model, random_jets([4])).reason
+
+
+@needs_vectors
+def test_asked_for(model, random_jets, monkeypatch):
+    jets = random_jets([4, 2])
+    with torch.no_grad():
+        monkeypatch.setenv("EQUITAG_KERNELS", "reference")
+        assert ran(model, jets) == kernels.Choice("reference", "asked for")
+        with kernels.use("cpu"):
+            assert ran(model, jets) == kernels.Choice("cpu", "asked for")
+            with kernels.use("reference"):
+                assert ran(model, jets).kernel == "reference"
+            assert ran(model, jets).kernel == "cpu"
+        assert ran(model, jets).kernel == "reference"
+        monkeypatch.setenv("EQUITAG_KERNELS", "fast")
+        with pytest.raises(eqt.TaggerError, match="EQUITAG_KERNELS = 'fast'"):
+            model(jets)
+    with pytest.raises(eqt.TaggerError, match="one of auto, reference, cpu"), kernels.use("gpu"):
+        pass
+
+
+def test_nothing_ran_yet():
+    assert kernels.last_choice("a network nobody called") is None
+
+
+def test_tiles_fit_the_registers():
+    assert shape_for({"avx2"}) is None
+    for features, registers in (({"avx512f", "avx2", "fma"}, 32), ({"avx2", "fma"}, 16), ({"neon"}, 32)):
+        shape = shape_for(features)
+        assert shape.rows * len(shape.widths) + 1 < registers
+        assert 72 % sum(shape.widths) == 0

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.kernels.cpu.tile import SUPPORTED
+from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+COUNTS = [20, 1, 0, 7, 200, 2, 7, 61, 3]
+
+
+def build(**options):
+    """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
+    torch.manual_seed(3)
+    model = eqt.models.build("lorentznet", **({"n_layers": 3} | options))
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.5, 0.5)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0)
+    for block in model.blocks:
+        if block.phi_x is not None:
+            block.phi_x[2].weight.data *= 1000
+    return model.eval()
+
+
+def run(model, jets, mode="cpu"):
+    with torch.no_grad(), kernels.use(mode):
+        logits = model(jets)
+    assert kernels.last_choice("lorentznet").kernel == mode
+    return logits
+
+
+def deviation(found, expected):
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beams": False},
+        {"n_layers": 6},
+        {"n_layers": 1, "hidden": 1},
+        {"hidden": 16, "beams": False},
+        {"hidden": 100, "n_scalar": 5},
+        {"pid": True, "n_classes": 5},
+        {"hidden": 8, "n_classes": 80, "n_layers": 2},
+    ],
+)
+def test_agrees_with_the_layers(random_jets, options):
+    model, jets = build(**options), RaggedJets.from_awkward(random_jets(COUNTS), ("pdgId",))
+    found = run(model, jets)
+    assert found.dtype == torch.float32
+    assert found.shape == (len(COUNTS), model.n_classes)
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+    with torch.no_grad():
+        assert deviation(found.double(), model.double()(jets)) <= 1e-5
+
+
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1]])
+@pytest.mark.parametrize("beams", [False, True])
+def test_few_constituents(random_jets, counts, beams):
+    model, jets = build(beams=beams, hidden=24), random_jets(counts)
+    torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+
+
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
+    counts = np.random.default_rng(5).integers(0, 90, 40).tolist()
+    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
+    together = run(model, jets)
+    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(40)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order)), together[order])
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(run(model, jets), together)
+    finally:
+        torch.set_num_threads(before)
+    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
+    for budget in (1, 2_000, 10_000_000):
+        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+
+
+def test_symmetries(random_jets):
+    model, jets = build(beams=False), random_jets([20, 1, 7, 35, 2])
+    assert_lorentz_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
+    assert_permutation_invariant(lambda jets: run(model, jets), jets)
+
+
+def test_changed_weights_are_noticed(random_jets):
+    model, jets = build(hidden=16), random_jets([9, 4])
+    for change in ("statistics", "data", "state"):
+        before = run(model, jets)
+        if change == "statistics":
+            model.blocks[0].phi_e[1].running_mean += 1
+        elif change == "data":
+            model.head[0].weight.data *= 1.5
+        else:
+            model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
+        assert not torch.equal(run(model, jets), before)
+        assert deviation(run(model, jets), run(model, jets, "reference")) <= 1e-5
+
+
+def test_nan_stays_nan(random_jets):
+    model, jets = build(beams=False, hidden=16), RaggedJets.from_awkward(random_jets([9, 4]))
+    nodes = model.scalars(jets)
+    products = eqt.invariants.gram(jets)
+    products[5] = torch.nan
+    with torch.no_grad():
+        logits = model.network(jets.p4, nodes, jets.offsets, products)
+    assert kernels.last_choice("lorentznet").kernel == "cpu"
+    assert logits.isnan().tolist() == [[True, True], [False, False]]
+
+
+def test_official_checkpoint_on_real_jets(shared_data):
+    columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:60]
+    names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
+    jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
+    path = shared_data / "parity" / "lorentznet_top_official.pt"
+    model = eqt.convert.official("lorentznet", path, n_scalar=2).model.eval()
+    found = run(model, jets)
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+    with torch.no_grad():
+        assert deviation(found.double(), model.double()(jets)) <= 1e-5
+
+
+def test_other_registers_give_the_same_scores():
+    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
+    if "avx2" not in _host_features():
+        pytest.skip("no AVX2 here: its tiles are not run")
+    code = (
+        "import numpy as np, torch; from coffea_equitag import models, RaggedJets, kernels;"
+        "from coffea_equitag.kernels.cpu import tile; assert tile.ROWS == 4 and tile.BLOCK == 24 and tile.SUPPORTED;"
+        "torch.manual_seed(0); model = models.build('lorentznet', hidden=40, n_layers=2).eval();"
+        "p = torch.randn(30, 3, dtype=torch.float64);"
+        "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"
+        "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 17, 18, 30]));"
+        "torch.set_grad_enabled(False); a = model(jets); assert kernels.last_choice('lorentznet').kernel == 'cpu';"
+        "kernels.use('reference').__enter__(); b = model(jets);"
+        "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
+    )
+    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
+
+
+def _host_features():
+    import llvmlite.binding
+
+    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
