@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from .clustering import cluster
+from .datasets import (
+    PUBLISHED,
+    dataset,
+    dataset_files,
+    read_energyflow,
+    read_jetclass,
+    read_jetnet,
+    read_top_landscape,
+)
 from .files import read_jets
 from .nanoevents import nanoaod
 
-__all__ = ["cluster", "nanoaod", "read_jets"]
+__all__ = [
+    "PUBLISHED",
+    "cluster",
+    "dataset",
+    "dataset_files",
+    "nanoaod",
+    "read_energyflow",
+    "read_jetclass",
+    "read_jetnet",
+    "read_jets",
+    "read_top_landscape",
+]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import awkward as ak
-import vector
 
 from .. import jets as canonical
+from ..coordinates import coordinates_of
 from ..errors import JetError, explain
-from ..jets import coordinates_of
+from .datasets import layouts
 from .parquet import num_rows, read_parquet
+from .ranges import expand, read_range
 from .root import num_entries, read_root
 
 __all__ = ["expand", "read_jets"]
 
-_SUFFIXES = (".parquet", ".pq", ".root")
+_SUFFIXES = (".parquet", ".pq", ".root", *layouts.SUFFIXES)
 _UNITS = {"GeV": 1.0, "MeV": 1e-3}
 
 #: Coordinates that are momenta, energies or masses, under all their names.
@@ -35,7 +35,7 @@ def read_jets(
     entry_stop: int | None = None,
     validate: bool = True,
 ) -> ak.Array:
-    """Read jets from Parquet or ROOT files.
+    """Read jets from Parquet, ROOT, HDF5 or npz files.
 
     ======================================  =====================================  ================
     file                                    content                                result
@@ -43,11 +43,15 @@ def read_jets(
     ``.parquet``                            ``constituents`` (``ak.to_parquet``)   as it was written
     ``.parquet``, ``.root`` (either kind)   ``part_px, part_py, ...`` and ``label``  ``[jet]``
     ``.root`` with ``jets="FatJet"``        NanoAOD with candidates                ``[event][jet]``
+    ``.parquet``, ``.h5``                   Top Landscape (``E_0, PX_0, ...``)     ``[jet]``
+    ``.npz``                                EnergyFlow (``X``, ``y``)              ``[jet]``
+    ``.hdf5``, ``.h5``                      JetNet (``particle_features``, ...)    ``[jet]``
     ======================================  =====================================  ================
 
     In the flat layout constituents whose four components are all 0 (padding) are dropped, momenta keep the
     file's precision, and columns are named as `readers.flat.from_flat` states. NanoAOD follows the rules of
-    `readers.nanoaod`.
+    `readers.nanoaod`. The published layouts follow `readers.read_top_landscape`, `readers.read_energyflow` and
+    `readers.read_jetnet`, which have further options.
 
     Parameters
     ----------
@@ -73,52 +77,20 @@ def read_jets(
     """
     if units not in _UNITS:
         raise JetError(explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units the file is in"))
-    files = expand(path)
-    sizes = [num_entries(file, tree) if _is_root(file, jets) else num_rows(file) for file in files]
-    start, stop, _ = slice(entry_start, entry_stop).indices(sum(sizes))
-    parts, begin = [], 0
-    for file, size in zip(files, sizes, strict=True):
-        first, last = max(start - begin, 0), min(stop - begin, size)
-        if first < last or file is files[0]:
-            last = max(first, last) if first <= size else first
-            parts.append(_read(file, tree, jets, min(first, size), min(last, size)))
-        begin += size
-    # the first file also tells the fields where the range is empty; otherwise its empty part adds nothing
-    parts = [part for part in parts if len(part) > 0] or parts[:1]
-    result = parts[0] if len(parts) == 1 else _joined(parts)
+    result = read_range(
+        expand(path),
+        lambda file: _num_rows(file, tree, jets),
+        lambda file, start, stop: _read(file, tree, jets, start, stop),
+        entry_start,
+        entry_stop,
+    )
     if units != "GeV":
         result = _scaled(result, _UNITS[units])
     return canonical.validate(result) if validate else result
 
 
-def expand(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Files of a path, a pattern or several of them.
-
-    Raises
-    ------
-    JetError
-        If one of them matches no file.
-    """
-    several = [path] if isinstance(path, str | os.PathLike) else list(path)
-    files: list[Path] = []
-    for one in several:
-        name = os.path.expanduser(os.fspath(one))
-        found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
-        if not found:
-            raise JetError(
-                explain(
-                    f"no file {name!r} (working directory {os.getcwd()})",
-                    "a path to a file, a pattern that matches some, or a list of them",
-                    "check the path",
-                )
-            )
-        files += map(Path, found)
-    if not files:
-        raise JetError(explain("an empty list of files", "at least one file", "check the list"))
-    return files
-
-
-def _is_root(file: Path, jets: str | None) -> bool:
+def _kind(file: Path, jets: str | None) -> str:
+    """Suffix of a file, checked."""
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         raise JetError(
@@ -129,31 +101,22 @@ def _is_root(file: Path, jets: str | None) -> bool:
             )
         )
     if suffix != ".root" and jets is not None:
-        raise JetError(explain(f"jets={jets!r} for {file}", "a NanoAOD ROOT file", "leave jets out for Parquet"))
-    return suffix == ".root"
+        raise JetError(explain(f"jets={jets!r} for {file}", "a NanoAOD ROOT file", "leave jets out for other files"))
+    return suffix
+
+
+def _num_rows(file: Path, tree: str, jets: str | None) -> int:
+    kind = _kind(file, jets)
+    if kind == ".root":
+        return num_entries(file, tree)
+    return layouts.num_rows(file) if kind in layouts.SUFFIXES else num_rows(file)
 
 
 def _read(file: Path, tree: str, jets: str | None, start: int, stop: int) -> ak.Array:
-    if _is_root(file, jets):
+    kind = _kind(file, jets)
+    if kind == ".root":
         return read_root(file, tree, jets, start, stop)
-    return read_parquet(file, start, stop)
-
-
-def _joined(parts: list[ak.Array]) -> ak.Array:
-    """Join parts with the same columns."""
-    expected = (parts[0].ndim, sorted(parts[0].fields), sorted(parts[0]["constituents"].fields))
-    for part in parts[1:]:
-        given = (part.ndim, sorted(part.fields), sorted(part["constituents"].fields))
-        if given != expected:
-            differing = set(expected[1]) ^ set(given[1]) | set(expected[2]) ^ set(given[2])
-            raise JetError(
-                explain(
-                    f"files with different columns: {', '.join(sorted(differing)) or 'nested differently'}",
-                    "the same columns in all files",
-                    "read the files one by one and keep the columns they share",
-                )
-            )
-    return ak.Array(ak.concatenate(parts), behavior=vector.backends.awkward.behavior)
+    return (layouts.read if kind in layouts.SUFFIXES else read_parquet)(file, start, stop)
 
 
 def _scaled(jets: ak.Array, factor: float) -> ak.Array:

@@ -1,17 +1,20 @@
-"""Parquet → jets: the canonical layout (``ak.to_parquet(jets)``) and the flat one (``part_px``, ...)."""
+"""Parquet → jets: the canonical layout (``ak.to_parquet(jets)``), the flat one (``part_px``), the wide (``PX_0``)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
+import numpy as np
 import pyarrow.parquet
 import vector
 from awkward.contents import Content, RecordArray
 
+from ..coordinates import coordinates_of
 from ..errors import JetError, explain
-from ..jets import coordinates_of
 from .flat import from_flat, is_flat
+from .wide import from_wide, is_wide
 
 __all__ = ["num_rows", "read_parquet"]
 
@@ -34,6 +37,8 @@ def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
         return _canonical(array)
     if is_flat(array.fields):
         return from_flat({name: array[name] for name in array.fields}, str(path))
+    if is_wide(array.fields):
+        return from_wide(array.fields, lambda names: _matrix(array, names, path), str(path))
     raise JetError(
         explain(
             f"{path} with columns {', '.join(array.fields) or 'without names'}",
@@ -67,6 +72,17 @@ def _rows(path: Path, start: int, stop: int) -> ak.Array:
         array = ak.from_parquet(path)
         return array[start:stop] if groups else array[:0]
     return ak.from_parquet(path, row_groups=groups)[start - first : stop - first]
+
+
+def _matrix(array: ak.Array, names: list[str], path: Path) -> np.ndarray[Any, Any]:
+    """Columns of numbers side by side."""
+    columns = [ak.to_numpy(array[name]) for name in names]
+    missing = [name for name, column in zip(names, columns, strict=True) if np.ma.getmaskarray(column).any()]
+    if missing:
+        raise JetError(
+            explain(f"{path} with missing values in {', '.join(missing[:8])}", "a number for each jet", "fill them")
+        )
+    return np.stack([np.ma.getdata(column) for column in columns], axis=1)
 
 
 def _canonical(array: ak.Array) -> ak.Array:

@@ -1,0 +1,69 @@
+"""Open HDF5 files: by h5py, an optional dependency, with the compressions of hdf5plugin where a file needs one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import JetError, explain
+
+__all__ = ["opened", "readable"]
+
+#: HDF5's own filters: they need no plugin.
+_BUILT_IN = range(1, 7)
+
+_INSTALL = "pip install 'coffea-equitag[datasets]'"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file for reading.
+
+    Raises
+    ------
+    JetError
+        If h5py is not installed, or the file is not HDF5 or damaged.
+    """
+    try:
+        h5py = importlib.import_module("h5py")
+    except ImportError as error:
+        raise JetError(explain(f"{path}, but h5py is not installed", "h5py to read HDF5 files", _INSTALL)) from error
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise JetError(
+            explain(
+                f"{path}, which cannot be read as HDF5 ({error})", "an HDF5 file", "check the file or fetch it anew"
+            )
+        ) from error
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            raise JetError(
+                explain(f"{path}, which breaks off or is damaged ({error})", "a whole HDF5 file", "fetch it anew")
+            ) from error
+
+
+def readable(dataset: Any, path: Path) -> Any:
+    """Give back an HDF5 dataset once all its compressions are at hand.
+
+    Raises
+    ------
+    JetError
+        If one (PyTables writes Blosc) needs hdf5plugin and that is not installed.
+    """
+    settings = dataset.id.get_create_plist()
+    filters = [settings.get_filter(i) for i in range(settings.get_nfilters())]
+    foreign = [name.decode(errors="replace") or str(code) for code, _, _, name in filters if code not in _BUILT_IN]
+    if foreign:
+        try:
+            importlib.import_module("hdf5plugin")
+        except ImportError as error:
+            raise JetError(
+                explain(f"{path}, compressed by {', '.join(foreign)}", "the package hdf5plugin to read it", _INSTALL)
+            ) from error
+    return dataset

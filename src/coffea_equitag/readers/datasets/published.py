@@ -1,0 +1,72 @@
+"""What is known of a published set: where it lies, how to check it, whom to cite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import awkward as ak
+
+__all__ = ["Published", "RemoteFile", "zenodo"]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as its publisher gives it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file.
+    address : str
+        Where it can be downloaded.
+    checksum : str or None
+        "sha256:..." or "md5:..." as published; None where no published one could be confirmed.
+    """
+
+    name: str
+    address: str
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published set of jets.
+
+    Attributes
+    ----------
+    name, title : str
+        Name in `coffea_equitag.readers.dataset`, and the publisher's title.
+    doi : str
+        DOI of the record.
+    licence : str or None
+        As the record states it; None where it could not be confirmed: see the record before you pass the files on.
+    citation : tuple of str
+        What the authors ask to cite.
+    classes : tuple of str
+        Meaning of ``label`` 0, 1, ....
+    splits : mapping
+        Split -> files.
+    read : callable
+        Reader of the files: ``read(paths, entry_start=, entry_stop=, validate=, ...)``.
+    note : str
+        What to know before use: who made the splits, what the checksums rest on.
+    archives : bool
+        Whether the files are tar archives of ROOT files, which lie in a folder a split once unpacked.
+    """
+
+    name: str
+    title: str
+    doi: str
+    licence: str | None
+    citation: tuple[str, ...]
+    classes: tuple[str, ...]
+    splits: Mapping[str, tuple[RemoteFile, ...]]
+    read: Callable[..., ak.Array]
+    note: str = ""
+    archives: bool = False
+
+
+def zenodo(record: int, name: str, checksum: str | None = None) -> RemoteFile:
+    """Give a file of a Zenodo record."""
+    return RemoteFile(name, f"https://zenodo.org/records/{record}/files/{name}?download=1", checksum)

@@ -1,0 +1,101 @@
+"""Rows counted over several files: which files a range needs, and joining what they give."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import awkward as ak
+import vector
+
+from ..errors import JetError, explain
+
+__all__ = ["Paths", "expand", "read_range"]
+
+#: A path, a pattern such as "data/*.root", or several of them.
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def expand(path: Paths) -> list[Path]:
+    """Files of a path, a pattern or several of them.
+
+    Raises
+    ------
+    JetError
+        If one of them matches no file.
+    """
+    several = [path] if isinstance(path, str | os.PathLike) else list(path)
+    files: list[Path] = []
+    for one in several:
+        name = os.path.expanduser(os.fspath(one))
+        found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
+        if not found:
+            raise JetError(
+                explain(
+                    f"no file {name!r} (working directory {os.getcwd()})",
+                    "a path to a file, a pattern that matches some, or a list of them",
+                    "check the path",
+                )
+            )
+        files += map(Path, found)
+    if not files:
+        raise JetError(explain("an empty list of files", "at least one file", "check the list"))
+    return files
+
+
+def read_range(
+    files: list[Path],
+    size_of: Callable[[Path], int],
+    read: Callable[[Path, int, int], ak.Array],
+    start: int | None,
+    stop: int | None,
+) -> ak.Array:
+    """Read rows `start` to `stop`, counted over all files; only the files that hold them are read.
+
+    Parameters
+    ----------
+    files : list of Path
+        The files, in order.
+    size_of : callable
+        Rows of a file, without reading them.
+    read : callable
+        ``read(file, start, stop)``: the jets of rows of one file.
+    start, stop : int, optional
+        As in a slice; negative ones count from the end.
+
+    Raises
+    ------
+    JetError
+        If the files have different columns.
+    """
+    sizes = [size_of(file) for file in files]
+    start, stop, _ = slice(start, stop).indices(sum(sizes))
+    parts, begin = [], 0
+    for file, size in zip(files, sizes, strict=True):
+        first, last = max(start - begin, 0), min(stop - begin, size)
+        if first < last or file is files[0]:
+            last = max(first, last) if first <= size else first
+            parts.append(read(file, min(first, size), min(last, size)))
+        begin += size
+    # the first file also tells the fields where the range is empty; otherwise its empty part adds nothing
+    parts = [part for part in parts if len(part) > 0] or parts[:1]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: list[ak.Array]) -> ak.Array:
+    """Join parts with the same columns."""
+    expected = (parts[0].ndim, sorted(parts[0].fields), sorted(parts[0]["constituents"].fields))
+    for part in parts[1:]:
+        given = (part.ndim, sorted(part.fields), sorted(part["constituents"].fields))
+        if given != expected:
+            differing = set(expected[1]) ^ set(given[1]) | set(expected[2]) ^ set(given[2])
+            raise JetError(
+                explain(
+                    f"files with different columns: {', '.join(sorted(differing)) or 'nested differently'}",
+                    "the same columns in all files",
+                    "read the files one by one and keep the columns they share",
+                )
+            )
+    return ak.Array(ak.concatenate(parts), behavior=vector.backends.awkward.behavior)

@@ -1,0 +1,87 @@
+"""The wide layout → jets: a column a component (``E_0, PX_0, PY_0, PZ_0, E_1, ...``), padded with zeros.
+
+As the Top Quark Tagging Reference set is published (`Kasieczka, Plehn, Thompson, Russel 2019
+<https://doi.org/10.5281/zenodo.2603256>`_): a row is a jet, its constituents ordered by falling pT;
+``truthE, truthPX, truthPY, truthPZ`` is the top quark, ``is_signal_new`` tells top (1) from QCD (0), ``ttv`` the
+part (training, test, validation) the jet belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from ..errors import JetError, explain
+from ..jets import make_jets
+
+__all__ = ["from_wide", "is_wide"]
+
+_COMPONENTS = {"px": "PX", "py": "PY", "pz": "PZ", "E": "E"}
+_LABEL = "is_signal_new"
+_TRUTH = {"truth_px": "truthPX", "truth_py": "truthPY", "truth_pz": "truthPZ", "truth_E": "truthE"}
+
+Array = np.ndarray[Any, Any]
+
+
+def is_wide(columns: Iterable[str]) -> bool:
+    """Whether columns belong to the wide layout."""
+    return {"E_0", "PX_0"} <= set(columns)
+
+
+def from_wide(columns: Iterable[str], values: Callable[[list[str]], Array], source: str) -> ak.Array:
+    """Jets from wide columns.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of all columns.
+    values : callable
+        Names of columns -> ``(jets, columns)``, their values.
+    source : str
+        Name of the file, for messages.
+
+    Returns
+    -------
+    ak.Array
+        ``[jet]`` with ``constituents`` (px, py, pz, E in the file's precision; rows with four zeros dropped),
+        ``label`` (1: signal) and, where the file has them, ``ttv`` and ``truth_px, truth_py, truth_pz, truth_E``.
+
+    Raises
+    ------
+    JetError
+        If columns are missing.
+    """
+    present = set(columns)
+    number = sum(1 for name in present if name.startswith("E_") and name[2:].isdigit())
+    wanted = {short: [f"{prefix}_{i}" for i in range(number)] for short, prefix in _COMPONENTS.items()}
+    missing = [name for names in (*wanted.values(), [_LABEL]) for name in names if name not in present]
+    if missing or number == 0:
+        raise JetError(
+            explain(
+                f"{source} without column {', '.join(missing[:8] or ['E_0'])}; it has {_listed(columns)}",
+                f"E_i, PX_i, PY_i, PZ_i for i = 0, 1, ... and {_LABEL}",
+                "check that this is a file of the Top Quark Tagging Reference set",
+            )
+        )
+    components = {short: values(names) for short, names in wanted.items()}
+    filled: Any = np.logical_or.reduce([column != 0 for column in components.values()])
+    constituents = ak.unflatten(
+        ak.zip({short: column[filled] for short, column in components.items()}),
+        np.count_nonzero(filled, axis=1).astype(np.int64),
+    )
+    fields: dict[str, Array] = {"label": values([_LABEL])[:, 0].astype(np.int8)}
+    if "ttv" in present:
+        fields["ttv"] = values(["ttv"])[:, 0].astype(np.int8)
+    if present.issuperset(_TRUTH.values()):
+        fields |= dict(zip(_TRUTH, values(list(_TRUTH.values())).T, strict=True))
+    return make_jets(constituents, **fields)
+
+
+def _listed(columns: Iterable[str]) -> str:
+    names = list(columns)
+    if len(names) <= 12:
+        return ", ".join(names) or "none"
+    return f"{len(names)} columns: {', '.join(names[:8])}, ..., {', '.join(names[-3:])}"
