@@ -8,17 +8,17 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag.errors import EquitagError, JetError
 from coffea_equitag.jets import validate
-from coffea_equitag.simulation import RECIPES, generator, production, simulate, simulate_events
+from coffea_equitag.simulation import RECIPES, generator, production, shards, simulate, simulate_events
 
 
 @pytest.fixture(scope="module")
 def jets():
-    return simulate("top", 41, seed=3)
+    return simulate("top-particle", 41, seed=3)
 
 
 @pytest.fixture(scope="module")
 def events():
-    return simulate_events("top", 21, seed=3)
+    return simulate_events("top-particle", 21, seed=3)
 
 
 def test_jets_are_canonical(jets):
@@ -34,7 +34,7 @@ def test_classes_are_balanced_and_shuffled(jets):
 
 
 def test_jets_lie_in_the_recipes_range(jets):
-    low, high = RECIPES["top"].leading_pt
+    low, high = RECIPES["top-particle"].leading_pt
     assert ak.all((jets.pt > low) & (jets.pt < high) & (abs(jets.eta) < 2))
 
 
@@ -61,9 +61,9 @@ def test_top_jets_weigh_a_top(jets):
 
 
 def test_same_seed_same_jets_other_seed_other_jets(jets):
-    again = simulate("top", 41, seed=3)
+    again = simulate("top-particle", 41, seed=3)
     assert ak.array_equal(again, jets)
-    assert not np.array_equal(simulate("top", 41, seed=4).pt, jets.pt)
+    assert not np.array_equal(simulate("top-particle", 41, seed=4).pt, jets.pt)
 
 
 def test_result_does_not_depend_on_workers(monkeypatch):
@@ -75,7 +75,7 @@ def test_result_does_not_depend_on_workers(monkeypatch):
     assert ak.array_equal(alone, together)
     assert seen == [(3, 5), (5, 5)]
     # ... and neither on how many events Pythia is asked for at once.
-    monkeypatch.setattr(production, "BATCH", 3)
+    monkeypatch.setattr(shards, "BATCH", 3)
     assert ak.array_equal(alone, simulate("top", 5, seed=8))
 
 
@@ -135,3 +135,8 @@ def test_missing_pythia_names_the_extra(monkeypatch):
 def test_refused_setting_is_named():
     with pytest.raises(EquitagError, match="No:such = on"):
         generator.Generator(["No:such = on"], 1)
+
+
+def test_events_of_other_recipes_are_refused():
+    with pytest.raises(JetError, match="events of recipe 'qg'"):
+        simulate_events("qg", 5, seed=1)

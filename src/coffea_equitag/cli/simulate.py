@@ -1,4 +1,4 @@
-"""``equitag simulate``: labelled jets from Pythia 8 and fastjet, to Parquet or ROOT."""
+"""``equitag simulate``: labelled jets from Pythia 8, a fast detector and fastjet, to Parquet or ROOT."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``equitag simulate``."""
-    parser.add_argument("recipe", metavar="RECIPE", help="what to make: top (hadronic top against QCD jets)")
+    parser.add_argument("recipe", metavar="RECIPE", help="what to make: top, top-particle (no detector), qg, btag or w")
     parser.add_argument("-n", type=int, default=1000, metavar="N", help="jets (.parquet) or events (.root) to make")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the random numbers")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help=".parquet (jets) or .root (PFNano-like events)"
     )
     parser.add_argument("-j", "--workers", type=int, default=1, help="processes; the result does not depend on it")
+    parser.add_argument("--particle-level", action="store_true", help="leave out the recipe's detector")
+    parser.add_argument("--no-mpi", action="store_true", help="leave out the underlying event")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.n,
             seed=arguments.seed,
             workers=arguments.workers,
+            mpi=not arguments.no_mpi,
+            particle_level=arguments.particle_level,
             progress=lambda done, n: bar.update(task, completed=done, total=n),
         )
     write(output, made)

@@ -1,7 +1,8 @@
-"""Labelled jets and events of known truth, from Pythia 8 and fastjet.
+"""Labelled jets and events of known truth, from Pythia 8, a fast detector and fastjet.
 
 `simulate` gives flat jets, `simulate_events` whole events and `write_pfnano` their PFNano-like file; `RECIPES` names
-the samples. Particle level: no detector, no pile-up, underlying event on. Needs ``coffea-equitag[simulate]``.
+the samples, `coffea_equitag.simulation.detector` holds the cards. No pile-up; underlying event on. Needs
+``coffea-equitag[simulate]``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ import fastjet
 import numpy as np
 import vector
 
-__all__ = ["cluster"]
+__all__ = ["TRACK_COLUMNS", "cluster"]
+
+#: Columns that constituents keep if their particles have them.
+TRACK_COLUMNS = ("d0", "dz", "d0Err", "dzErr", "ip")
 
 
 def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
@@ -18,7 +21,7 @@ def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
     Parameters
     ----------
     particles : ak.Array
-        ``[event][particle]`` records (px, py, pz, mass, GeV; ``pdgId``, ``charge``).
+        ``[event][particle]`` records (px, py, pz, mass, GeV; ``pdgId``, ``charge``; any of `TRACK_COLUMNS`).
     radius : float
         Jet radius.
     min_pt : float
@@ -28,7 +31,7 @@ def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
     -------
     ak.Array
         ``[event][jet]`` records, sorted by falling pT: ``pt, eta, phi, mass`` (float32, GeV) and ``constituents``
-        (``pt, eta, phi, mass, charge, pdgId``), these sorted by falling pT too.
+        (``pt, eta, phi, mass, charge, pdgId`` and the track columns), these sorted by falling pT too.
     """
     given = ak.zip(
         {"px": particles.px, "py": particles.py, "pz": particles.pz, "E": particles.E},
@@ -67,7 +70,9 @@ def _polar(particles: ak.Array) -> ak.Array:
             **_coordinates(particles),
             "charge": ak.values_astype(particles.charge, np.int32),
             "pdgId": ak.values_astype(particles.pdgId, np.int32),
+            **{name: particles[name] for name in TRACK_COLUMNS if name in particles.fields},
         },
+        depth_limit=particles.ndim,
         with_name="Momentum4D",
         behavior=vector.backends.awkward.behavior,
     )

@@ -78,6 +78,11 @@ class Generator:
         while True:
             yield self._pythia.nextBatch(size)
 
+    @property
+    def cross_section_pb(self) -> float:
+        """Cross-section of the processes so far, pb, before any selection."""
+        return float(self._pythia.infoPython().sigmaGen()) * 1e9
+
     def charges(self, pdg_ids: ak.Array) -> ak.Array:
         """Electric charge, in units of e, of every PDG code."""
         codes, inverse = np.unique(ak.to_numpy(ak.flatten(pdg_ids)), return_inverse=True)

@@ -1,4 +1,4 @@
-"""Truth: the hard partons of an event, and which jets hold a whole hadronic top."""
+"""Truth: the hard partons of an event, which jets hold a whole hadronic top or W, and the flavour of jets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import numpy as np
 
 from .particles import delta_r, momenta
 
-__all__ = ["hard_partons", "holds_top", "top_decays"]
+__all__ = ["BOTTOM", "CHARM", "LIGHT", "flavour", "hard_partons", "holds_top", "holds_w", "top_decays", "w_decays"]
 
 #: Pythia's status of particles that leave the hard process or a resonance's decay, before they radiate.
 OUTGOING = 23
+
+#: Flavours of jets, as labels.
+LIGHT, CHARM, BOTTOM = 0, 1, 2
+
+#: Hadrons of less pT do not make a jet's flavour, GeV.
+HADRON_PT = 5.0
 
 
 def _parton(particles: ak.Array, mother: int) -> ak.Array:
@@ -76,3 +82,50 @@ def holds_top(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
     top = near[:, :, 0] & near[:, :, 1] & near[:, :, 3] & near[:, :, 4]
     antitop = near[:, :, 5] & near[:, :, 6] & near[:, :, 8] & near[:, :, 9]
     return top | antitop
+
+
+def w_decays(particles: ak.Array) -> ak.Array:
+    """Find the W boson that decays to quarks and these: ``[event][3]``, in the columns of `top_decays`."""
+    quarks = particles[(abs(particles.status) == OUTGOING) & (abs(particles.id) <= 5)]
+    pair = quarks[abs(particles.id[quarks.mother1]) == 24][:, :2]
+    return ak.concatenate([_parton(particles[pair.mother1[:, :1]], -1), _parton(pair, 0)], axis=1)
+
+
+def holds_w(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
+    """Tell which jets have both decay quarks of `w_decays` within ``radius``; ``[event][jet]``."""
+    jet, parton = ak.unzip(ak.cartesian([jets[["eta", "phi"]], decays[["eta", "phi"]]], axis=1, nested=True))
+    near = delta_r(jet, parton) < radius
+    return near[:, :, 1] & near[:, :, 2]
+
+
+def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
+    """Flavour of the leading jets by the hadrons in them.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        ``[event]`` with ``eta`` and ``phi``: one jet an event.
+    particles : ak.Array
+        ``[event][particle]``, Pythia's record.
+    radius : float
+        Largest distance of a hadron in (eta, phi).
+
+    Returns
+    -------
+    ak.Array of int
+        ``[event]``: `BOTTOM` with a b hadron of at least 5 GeV in the jet, else `CHARM` with such a c hadron, else
+        `LIGHT`.
+    """
+    code = abs(particles.id)
+    heavy = particles[(code > 100) & (code < 1_000_000) & ((code // 10) % 10 != 0)]
+    bottom, charm = _has_quark(heavy.id, 5), _has_quark(heavy.id, 4)
+    p4 = momenta(heavy)
+    near = (p4.pt > HADRON_PT) & (delta_r(p4, jets) < radius)
+    has_bottom, has_charm = ak.any(near & bottom, axis=1), ak.any(near & charm, axis=1)
+    return ak.where(has_bottom, BOTTOM, ak.where(has_charm, CHARM, LIGHT))
+
+
+def _has_quark(codes: ak.Array, quark: int) -> ak.Array:
+    # the quarks of a hadron stand in the hundreds and thousands of its code, the heaviest first
+    code = abs(codes)
+    return ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import vector
 
-__all__ = ["delta_r", "momenta", "visible"]
+__all__ = ["births", "delta_r", "momenta", "visible"]
 
 #: PDG codes of neutrinos.
 NEUTRINOS = (12, 14, 16)
@@ -32,14 +32,25 @@ def momenta(particles: ak.Array) -> ak.Array:
     )
 
 
-def visible(particles: ak.Array, max_eta: float = MAX_ETA) -> ak.Array:
-    """Select stable particles that are no neutrinos and lie within ``max_eta``; ``[event][particle]``."""
+def visible(particles: ak.Array, max_eta: float = MAX_ETA, vertices: bool = False) -> ak.Array:
+    """Select stable particles that are no neutrinos and lie within ``max_eta``; ``[event][particle]``.
+
+    With ``vertices`` they also tell where they are born, ``vx, vy, vz`` in mm.
+    """
     code = abs(particles.id)
     seen = particles.status > 0
     for neutrino in NEUTRINOS:
         seen = seen & (code != neutrino)
     stable = momenta(particles[seen])
+    if vertices:
+        for name, column in births(particles[seen]).items():
+            stable[name] = column
     return stable[abs(stable.eta) < max_eta]
+
+
+def births(particles: ak.Array) -> dict[str, ak.Array]:
+    """Where generator particles are born: ``vx, vy, vz``, mm; the origin where Pythia gives nothing."""
+    return {f"v{axis}": ak.fill_none(particles.vProd[f"p{axis}"], 0.0) for axis in "xyz"}
 
 
 def delta_r(one: Any, other: Any) -> Any:

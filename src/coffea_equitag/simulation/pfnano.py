@@ -111,7 +111,7 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
         tree = file.mktree(
             "Events",
             {name: _branch_type(array) for name, array in branches.items()},
-            title="simulated jets, particle level",
+            title="simulated jets",
             counter_name=lambda collection: f"n{collection}",
             field_name=lambda collection, field: f"{collection}_{field}",
         )

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
 
 import awkward as ak
 import numpy as np
 import vector
 
 from ..errors import JetError, explain
-from ..jets import make_jets
-from .clustering import cluster
-from .generator import BATCH, MAX_SEED, Generator, pythia_module
-from .matching import hard_partons, holds_top, top_decays
-from .particles import visible
-from .recipes import Process, Recipe
+from .generator import pythia_module
+from .recipes import RECIPES, Recipe
 from .recipes import recipe as recipe_of
+from .shards import Made, event_shard, jet_shard
 
-__all__ = ["simulate", "simulate_events"]
+__all__ = ["check_counts", "run_shards", "shard_sizes", "simulate", "simulate_events", "variant_of"]
+
+_Result = TypeVar("_Result")
 
 #: Jets, or events, a shard: the unit of work and of random numbers.
 SHARD = 500
@@ -28,43 +28,68 @@ SHARD = 500
 Progress = Callable[[int, int], None]
 
 
-def simulate(recipe: str, n: int, *, seed: int, workers: int = 1, progress: Progress | None = None) -> ak.Array:
-    """Make labelled jets at particle level.
+def simulate(
+    recipe: str | Recipe,
+    n: int,
+    *,
+    seed: int,
+    workers: int = 1,
+    mpi: bool = True,
+    particle_level: bool = False,
+    progress: Progress | None = None,
+) -> ak.Array:
+    """Make labelled jets.
 
-    Each event gives its leading jet, if that lies in the recipe's range (and, for the signal, holds a whole top).
+    Each event gives its leading jet, if that lies in the recipe's range and holds what its process asks for.
 
     Parameters
     ----------
-    recipe : str
-        A name of `RECIPES`: ``"top"``.
+    recipe : str or Recipe
+        A name of `RECIPES` (``"top"``, ``"top-particle"``, ``"qg"``, ``"btag"``, ``"w"``), or a recipe of your own.
     n : int
-        Number of jets: half of each class, the odd one signal.
+        Number of jets: as many from each process of the recipe, the odd ones from the first.
     seed : int
         Seed; the same gives the same jets whatever the number of workers.
     workers : int
         Processes; with more than one, call this from under ``if __name__ == "__main__":``.
+    mpi : bool
+        Whether multiparton interactions (the underlying event) are on.
+    particle_level : bool
+        Leave out the recipe's detector.
     progress : callable, optional
         Called with (done, n) after every shard.
 
     Returns
     -------
     ak.Array
-        ``[jet]``, shuffled: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``, ``pdgId``; hardest first, at most
-        200), the jet's ``pt, eta, phi, mass`` and ``label`` (1 signal, 0 background).
+        ``[jet]``, shuffled: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``, ``pdgId``; hardest first; behind a
+        detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector ``ip``, mm), the jet's ``pt, eta,
+        phi, mass`` and ``label`` (the place in the recipe's ``classes``). Jets of ``"w"`` also have the boson's
+        ``true_pt, true_eta, true_phi, true_mass``.
 
     Raises
     ------
     EquitagError
         If the recipe is unknown, ``n`` is not positive or ``pythia8mc`` is missing.
     """
-    return _produce(_jet_shard, recipe, n, seed, workers, progress)
+    chosen = variant_of(recipe, mpi, particle_level)
+    return _produce(jet_shard, chosen, n, seed, workers, progress)
 
 
-def simulate_events(recipe: str, n: int, *, seed: int, workers: int = 1, progress: Progress | None = None) -> ak.Array:
-    """Make whole events at particle level, half of each process, with all their jets.
+def simulate_events(
+    recipe: str | Recipe,
+    n: int,
+    *,
+    seed: int,
+    workers: int = 1,
+    mpi: bool = True,
+    particle_level: bool = False,
+    progress: Progress | None = None,
+) -> ak.Array:
+    """Make whole events, half of each process, with all their jets.
 
     An event is kept if its leading jet lies in the recipe's range. Parameters, errors and random numbers as in
-    `simulate`, ``n`` counting events.
+    `simulate`, ``n`` counting events; only of recipes of top and QCD jets.
 
     Returns
     -------
@@ -73,27 +98,57 @@ def simulate_events(recipe: str, n: int, *, seed: int, workers: int = 1, progres
         ``isTop`` and ``isQCD``; a jet with part of a top is neither), ``partons`` (`top_decays` or `hard_partons`)
         and ``weight``.
     """
-    return _produce(_event_shard, recipe, n, seed, workers, progress)
+    chosen = variant_of(recipe, mpi, particle_level)
+    if not any(process.truth == "top" for process in chosen.processes):
+        raise JetError(
+            explain(
+                f"events of recipe {chosen.name!r}",
+                "one with top and QCD jets: " + ", ".join(name for name in RECIPES if name.startswith("top")),
+                "make flat jets of it: simulate, or -o NAME.parquet",
+            )
+        )
+    return _produce(event_shard, chosen, n, seed, workers, progress)
+
+
+def variant_of(recipe: str | Recipe, mpi: bool, particle_level: bool) -> Recipe:
+    """The recipe of a name, with the underlying event or the detector left out if so wanted."""
+    chosen = recipe_of(recipe) if isinstance(recipe, str) else recipe
+    return chosen.variant(mpi=mpi, particle_level=particle_level)
+
+
+def check_counts(n: int, seed: int, workers: int) -> None:
+    """Refuse numbers that no sample can have.
+
+    Raises
+    ------
+    JetError
+        If one is too small.
+    """
+    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("workers", workers, 1)):
+        if value < least:
+            raise JetError(explain(f"{name} = {value}", f"a whole number from {least} on", f"give another {name}"))
+
+
+def shard_sizes(n: int) -> list[int]:
+    """How many jets or events each shard of a sample holds."""
+    return [min(SHARD, n - start) for start in range(0, n, SHARD)]
 
 
 def _produce(
-    make: Callable[[str, int, int, int], ak.Array],
-    recipe: str,
+    make: Callable[[Recipe, int, int, int], Made],
+    recipe: Recipe,
     n: int,
     seed: int,
     workers: int,
     progress: Progress | None,
 ) -> ak.Array:
-    recipe_of(recipe)
-    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("workers", workers, 1)):
-        if value < least:
-            raise JetError(explain(f"{name} = {value}", f"a whole number from {least} on", f"give another {name}"))
+    check_counts(n, seed, workers)
     pythia_module()
-    sizes = [min(SHARD, n - start) for start in range(0, n, SHARD)]
+    sizes = shard_sizes(n)
     made: dict[int, ak.Array] = {}
     done = 0
-    for shard, array in _run(make, recipe, seed, sizes, workers):
-        made[shard] = array
+    for shard, result in run_shards(make, recipe, seed, dict(enumerate(sizes)), workers):
+        made[shard] = result.array
         done += sizes[shard]
         if progress is not None:
             progress(done, n)
@@ -102,101 +157,26 @@ def _produce(
     return ak.Array(shuffled, behavior=vector.backends.awkward.behavior)
 
 
-def _run(
-    make: Callable[[str, int, int, int], ak.Array], recipe: str, seed: int, sizes: list[int], workers: int
-) -> Iterator[tuple[int, ak.Array]]:
-    if workers == 1 or len(sizes) == 1:
-        for shard, size in enumerate(sizes):
+def run_shards(
+    make: Callable[[Recipe, int, int, int], _Result],
+    recipe: Recipe,
+    seed: int,
+    sizes: Mapping[int, int],
+    workers: int,
+) -> Iterator[tuple[int, _Result]]:
+    """Call ``make(recipe, seed, shard, size)`` for every shard -> size, in processes, and yield what comes back."""
+    if workers == 1 or len(sizes) <= 1:
+        for shard, size in sizes.items():
             yield shard, make(recipe, seed, shard, size)
         return
     # Pythia does not survive a fork: fresh processes, each with its own.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(sizes)), mp_context=context) as pool:
-        tasks = {pool.submit(make, recipe, seed, shard, size): shard for shard, size in enumerate(sizes)}
+        tasks = {pool.submit(make, recipe, seed, shard, size): shard for shard, size in sizes.items()}
         try:
             for task in as_completed(tasks):
-                yield tasks[task], task.result()
+                # a result is let go as soon as it is used, or memory would grow with the sample
+                yield tasks.pop(task), task.result()
+                del task
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _shares(recipe: Recipe, size: int) -> list[tuple[Process, int]]:
-    kinds = len(recipe.processes)
-    return [(process, (size + kinds - 1 - k) // kinds) for k, process in enumerate(recipe.processes)]
-
-
-def _pythia_seed(seed: int, shard: int, process: int) -> int:
-    state = np.random.SeedSequence(seed, spawn_key=(shard, process)).generate_state(1, np.uint64)
-    return 1 + int(state[0] % MAX_SEED)
-
-
-def _selected(recipe: Recipe, process: Process, seed: int, share: int) -> Iterator[ak.Array]:
-    """Yield batches of events whose leading jet lies in the recipe's range, without end.
-
-    ``share`` (how many will be asked for) only saves work: events come in the same order in any batches.
-    """
-    generator = Generator([*recipe.settings, *process.settings], seed)
-    for batch in generator.batches(min(BATCH, 5 + 3 * share)):
-        particles = visible(batch.prt)
-        particles["charge"] = generator.charges(particles.pdgId)
-        jets = cluster(particles, recipe.radius, recipe.min_pt)
-        leading = ak.firsts(jets)
-        low, high = recipe.leading_pt
-        kept = (leading.pt > low) & (leading.pt < high) & (abs(leading.eta) < recipe.leading_eta)
-        kept = ak.fill_none(kept, False)
-        jets, record = jets[kept], batch.prt[kept]
-        if process.tops:
-            partons = top_decays(record)
-            is_top = holds_top(jets, partons, recipe.radius)
-            is_qcd = ak.zeros_like(is_top)
-        else:
-            partons = hard_partons(record)
-            is_top = ak.zeros_like(jets.pt, dtype=np.bool_)
-            is_qcd = ~is_top
-        jets["isTop"], jets["isQCD"] = is_top, is_qcd
-        weight = ak.values_astype(ak.firsts(batch.info.weights[kept]), np.float32)
-        yield ak.zip({"jets": jets, "partons": partons, "weight": ak.fill_none(weight, 1)}, depth_limit=1)
-
-
-def _enough(batches: Iterator[ak.Array], n: int) -> ak.Array:
-    parts: list[ak.Array] = []
-    while sum(map(len, parts)) < n:
-        parts.append(ak.to_packed(next(batches)))
-    return ak.concatenate(parts)[:n]
-
-
-def _leading_jets(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
-    for batch in events:
-        jets = batch.jets[:, 0]
-        if process.tops:
-            jets = jets[jets.isTop]
-        yield make_jets(
-            jets.constituents[:, : recipe.max_constituents],
-            **{name: jets[name] for name in ("pt", "eta", "phi", "mass")},
-            label=np.full(len(jets), process.label, np.int32),
-        )
-
-
-def _shard(
-    name: str,
-    seed: int,
-    shard: int,
-    size: int,
-    select: Callable[[Recipe, Process, Iterator[ak.Array]], Iterator[ak.Array]],
-) -> ak.Array:
-    recipe = recipe_of(name)
-    parts = []
-    for k, (process, share) in enumerate(_shares(recipe, size)):
-        if share:
-            events = _selected(recipe, process, _pythia_seed(seed, shard, k), share)
-            parts.append(_enough(select(recipe, process, events), share))
-    # vector's behavior holds lambdas, which cannot travel between processes; the records keep their names.
-    return ak.Array(ak.concatenate(parts).layout)
-
-
-def _jet_shard(name: str, seed: int, shard: int, size: int) -> ak.Array:
-    return _shard(name, seed, shard, size, _leading_jets)
-
-
-def _event_shard(name: str, seed: int, shard: int, size: int) -> ak.Array:
-    return _shard(name, seed, shard, size, lambda recipe, process, events: events)

@@ -1,8 +1,9 @@
-"""Which jets to make: processes, jet definition and selection, by name."""
+"""Which jets to make: processes, jet definition, detector and selection, by name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..errors import JetError, explain
 
@@ -20,15 +21,16 @@ class Process:
     settings : tuple of str
         Pythia settings that switch it on.
     label : int
-        Class of its jets.
-    tops : bool
-        Whether it makes top pairs; jets then have to hold a whole hadronic top.
+        Class of its jets, unless their flavour is.
+    truth : str, optional
+        What its leading jets have to hold: a whole hadronic ``"top"`` or ``"W"``; or ``"flavour"``: their label is
+        their flavour.
     """
 
     name: str
     settings: tuple[str, ...]
     label: int
-    tops: bool = False
+    truth: Literal["top", "W", "flavour"] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,28 @@ class Recipe:
     classes : tuple of str
         Class names, in the order of the labels.
     processes : tuple of Process
-        One process a class, the signal first.
+        Each makes an equal share of the jets.
     settings : tuple of str
         Pythia settings common to all processes.
     radius : float
-        Radius of the anti-kT jets; also the largest distance of a decay quark from its jet.
+        Radius of the anti-kT jets; also the largest distance of a decay quark or hadron from its jet.
     leading_pt : tuple of float
         Range of the leading jet's pT, GeV.
     leading_eta : float
-        Largest absolute pseudorapidity of the leading jet.
+        Largest absolute pseudorapidity (or rapidity) of the leading jet.
+    rapidity : bool
+        Whether that is a rapidity.
     min_pt : float
         Smallest pT of the jets that are kept in an event, GeV.
-    max_constituents : int
-        The hardest constituents kept in a jet of the flat sample.
+    max_constituents : int, optional
+        The hardest constituents kept in a jet of the flat sample; None: all.
+    detector : str, optional
+        Name of a card of `coffea_equitag.simulation.detector.CARDS`; None: particle level.
+    massless : bool
+        Whether constituents are given pT, rapidity as pseudorapidity, and no mass, as EnergyFlow's are. Objects of a
+        detector have no mass anyway.
+    mpi : bool
+        Whether Pythia's multiparton interactions (the underlying event) are on.
     """
 
     name: str
@@ -65,35 +76,111 @@ class Recipe:
     radius: float = 0.8
     leading_pt: tuple[float, float] = (550.0, 650.0)
     leading_eta: float = 2.0
+    rapidity: bool = False
     min_pt: float = 200.0
-    max_constituents: int = 200
+    max_constituents: int | None = 200
+    detector: str | None = None
+    massless: bool = False
+    mpi: bool = True
+
+    @property
+    def pythia(self) -> tuple[str, ...]:
+        """Pythia settings common to all processes, the underlying event's with them."""
+        return self.settings if self.mpi else (*self.settings, "PartonLevel:MPI = off")
+
+    def variant(self, *, mpi: bool = True, particle_level: bool = False) -> Recipe:
+        """The same recipe with the underlying event or the detector left out."""
+        return replace(self, mpi=self.mpi and mpi, detector=None if particle_level else self.detector)
 
 
+# Every W decays to quarks.
+_HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_TTBAR = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W)
+_INVISIBLE_Z = ("WeakZ0:gmZmode = 2", "23:onMode = off", "23:onIfAny = 12 14 16")
+
+# Multiparton interactions are on, though the paper of the Top Landscape (arXiv:1902.09914) says off: with them, and
+# only with them, multiplicities agree with the published jets.
 _TOP = Recipe(
     name="top",
-    summary="hadronic top against QCD jets, 14 TeV, anti-kT R = 0.8, 550-650 GeV, particle level",
+    summary="hadronic top against QCD jets, 14 TeV, anti-kT R = 0.8, 550-650 GeV, ATLAS-like detector",
     classes=("QCD", "top"),
     processes=(
-        Process(
-            name="ttbar",
-            # Every W decays to quarks: both tops of an event are hadronic.
-            settings=(
-                "Top:gg2ttbar = on",
-                "Top:qqbar2ttbar = on",
-                "24:onMode = off",
-                "24:onIfAny = 1 2 3 4 5",
-            ),
-            label=1,
-            tops=True,
-        ),
+        Process(name="ttbar", settings=_TTBAR, label=1, truth="top"),
         Process(name="QCD", settings=("HardQCD:all = on",), label=0),
     ),
     # A jet of 550-650 GeV seldom comes from a parton outside 500-800 GeV.
     settings=("Beams:eCM = 14000.", "PhaseSpace:pTHatMin = 500.", "PhaseSpace:pTHatMax = 800."),
+    detector="ATLAS",
 )
 
-#: Recipe name -> recipe.
-RECIPES = {_TOP.name: _TOP}
+_QUARK_GLUON = Recipe(
+    name="qg",
+    summary="quark against gluon jets beside Z -> nu nu, 14 TeV, anti-kT R = 0.4, 500-550 GeV, |y| < 1.7, "
+    "particle level",
+    classes=("gluon", "quark"),
+    processes=(
+        Process(name="Z quark", settings=("WeakBosonAndParton:qg2gmZq = on", *_INVISIBLE_Z), label=1),
+        Process(name="Z gluon", settings=("WeakBosonAndParton:qqbar2gmZg = on", *_INVISIBLE_Z), label=0),
+    ),
+    settings=("Beams:eCM = 14000.", "PhaseSpace:pTHatMin = 450.", "PhaseSpace:pTHatMax = 800."),
+    radius=0.4,
+    leading_pt=(500.0, 550.0),
+    leading_eta=1.7,
+    rapidity=True,
+    max_constituents=None,
+    massless=True,
+)
+
+_BOTTOM = Recipe(
+    name="btag",
+    summary="b, c and light jets of QCD and top pairs, 13 TeV, anti-kT R = 0.5, pT > 90 GeV, |eta| < 2.4, CMS-like "
+    "detector with impact parameters",
+    classes=("light", "c", "b"),
+    processes=(
+        Process(name="ttbar", settings=_TTBAR, label=-1, truth="flavour"),
+        Process(name="QCD", settings=("HardQCD:all = on", "PhaseSpace:pTHatMin = 80."), label=-1, truth="flavour"),
+    ),
+    settings=("Beams:eCM = 13000.",),
+    radius=0.5,
+    leading_pt=(90.0, 7000.0),
+    # within the tracker, with most of the jet
+    leading_eta=2.4,
+    min_pt=30.0,
+    detector="CMS",
+)
+
+_W = Recipe(
+    name="w",
+    summary="boosted W -> qq' with its true four-momentum, 14 TeV, anti-kT R = 0.8, 550-650 GeV, ATLAS-like detector",
+    classes=("W",),
+    processes=(
+        Process(
+            name="W jet",
+            settings=("WeakBosonAndParton:qqbar2Wg = on", "WeakBosonAndParton:qg2Wq = on", *_HADRONIC_W),
+            label=0,
+            truth="W",
+        ),
+    ),
+    settings=("Beams:eCM = 14000.", "PhaseSpace:pTHatMin = 500.", "PhaseSpace:pTHatMax = 800."),
+    detector="ATLAS",
+)
+
+#: Recipe name -> recipe. ``top-particle`` is ``top`` without the detector.
+RECIPES = {
+    known.name: known
+    for known in (
+        _TOP,
+        replace(
+            _TOP,
+            name="top-particle",
+            summary="the same without a detector",
+            detector=None,
+        ),
+        _QUARK_GLUON,
+        _BOTTOM,
+        _W,
+    )
+}
 
 
 def recipe(name: str) -> Recipe:

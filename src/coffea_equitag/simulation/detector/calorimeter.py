@@ -1,0 +1,155 @@
+"""Calorimeter towers: which there are, what they measure, and what of it is no track's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .card import Calorimeter
+from .randomness import EventRandom
+from .tracking import log_normal
+
+__all__ = ["EnergyFlow", "Towers", "energy_resolution", "hit_towers", "measure", "subtract_tracks", "tower_keys"]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+_Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+#: More towers around the beam than any calorimeter has.
+_PHI_STRIDE = 1024
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Towers that were hit, sorted by event.
+
+    Attributes
+    ----------
+    event : ndarray of int64, shape (T,)
+    abs_eta : ndarray, shape (T,)
+        |eta| of the towers' centres.
+    eta, phi : ndarray, shape (T,)
+        A direction drawn evenly from within each tower.
+    """
+
+    event: _Integers
+    abs_eta: _Array
+    eta: _Array
+    phi: _Array
+
+
+def tower_keys(calorimeter: Calorimeter, event: _Integers, eta: _Array, phi: _Array) -> _Integers:
+    """Number of the tower of each hit, rising with the event; -1 outside the calorimeter."""
+    edges = calorimeter.edges
+    ring = np.searchsorted(edges, np.abs(eta), side="right") - 1
+    within = (ring >= 0) & (ring < len(edges) - 1)
+    ring = np.where(within, ring, 0)
+    towers = calorimeter.phi_towers[ring]
+    sector = np.minimum(((phi + np.pi) / (2 * np.pi) * towers).astype(np.int64), towers - 1)
+    side = (eta < 0).astype(np.int64)
+    keys: _Integers = np.where(within, ((2 * event + side) * len(edges) + ring) * _PHI_STRIDE + sector, -1)
+    return keys
+
+
+def hit_towers(
+    calorimeter: Calorimeter, keys: _Integers, events: int, random: EventRandom
+) -> tuple[Towers, np.ndarray[Any, np.dtype[np.intp]]]:
+    """Find the towers that were hit and draw a direction in each.
+
+    Returns
+    -------
+    towers : Towers
+    index : ndarray of int, shape as ``keys``
+        Each hit's tower; meaningless for keys of -1.
+    """
+    found = np.unique(keys[keys >= 0])
+    index = np.searchsorted(found, keys)
+    rest, sector = np.divmod(found, _PHI_STRIDE)
+    edges = calorimeter.edges
+    rest, ring = np.divmod(rest, len(edges))
+    event, side = np.divmod(rest, 2)
+    counts = np.bincount(event, minlength=events)
+    low, high = edges[ring], edges[ring + 1]
+    width = 2 * np.pi / calorimeter.phi_towers[ring]
+    sign = np.where(side == 1, -1.0, 1.0)
+    eta = sign * (low + (high - low) * random.uniform(counts))
+    phi = -np.pi + width * (sector + random.uniform(counts))
+    return Towers(event=event, abs_eta=(low + high) / 2, eta=eta, phi=phi), index
+
+
+def energy_resolution(calorimeter: Calorimeter, energy: _Array, abs_eta: _Array) -> _Array:
+    """σ(E) in GeV; 0 outside the regions of the card."""
+    sigma = np.zeros_like(energy)
+    for region in calorimeter.resolution:
+        here = region.holds(abs_eta)
+        e = np.maximum(energy[here], 0.0)
+        factor = region.scale + region.curve * (abs_eta[here] - region.centre) ** 2
+        sigma[here] = factor * np.sqrt((region.constant * e) ** 2 + region.stochastic**2 * e + region.noise**2)
+    return sigma
+
+
+def _cut(calorimeter: Calorimeter, energy: _Array, abs_eta: _Array) -> _Array:
+    sigma = energy_resolution(calorimeter, energy, abs_eta)
+    seen = (energy >= calorimeter.min_energy) & (energy >= calorimeter.min_significance * sigma)
+    return np.where(seen, energy, 0.0)
+
+
+def measure(calorimeter: Calorimeter, towers: Towers, energy: _Array, normal: _Array) -> _Array:
+    """Energies that towers show for the true ones, with resolution and thresholds; GeV."""
+    sigma = energy_resolution(calorimeter, energy, towers.abs_eta)
+    return _cut(calorimeter, log_normal(energy, sigma, normal), towers.abs_eta)
+
+
+@dataclass(frozen=True)
+class EnergyFlow:
+    """What becomes of one calorimeter's energy.
+
+    Attributes
+    ----------
+    neutral : ndarray, shape (T,)
+        Energy of each tower that is left for a neutral object, GeV.
+    scale : ndarray, shape (K,)
+        Factor for the momentum of each track.
+    """
+
+    neutral: _Array
+    scale: _Array
+
+
+def subtract_tracks(
+    calorimeter: Calorimeter,
+    towers: Towers,
+    measured: _Array,
+    index: np.ndarray[Any, np.dtype[np.intp]],
+    track_energy: _Array,
+    track_resolution: _Array,
+) -> EnergyFlow:
+    """Take the tracks' energy off their towers.
+
+    A track that is measured better than the calorimeter would do is kept as it is. Where the calorimeter is better,
+    the tower's energy, less that of the well-measured tracks, is given to the others, and nothing is left over.
+
+    Parameters
+    ----------
+    calorimeter : Calorimeter
+    towers : Towers
+    measured : ndarray, shape (T,)
+        GeV.
+    index : ndarray of int, shape (K,)
+        Each track's tower.
+    track_energy : ndarray, shape (K,)
+        What each track has put into this calorimeter as far as the tracker knows, GeV.
+    track_resolution : ndarray, shape (K,)
+        Relative.
+    """
+    size = len(measured)
+    sigma = energy_resolution(calorimeter, track_energy, towers.abs_eta[index])
+    poor = sigma < track_resolution * track_energy
+    good_sum = np.bincount(index[~poor], weights=track_energy[~poor], minlength=size)
+    poor_sum = np.bincount(index[poor], weights=track_energy[poor], minlength=size)
+    left = measured - good_sum
+    shared = poor_sum > 0
+    factor = np.maximum(left, 0.0) / np.where(shared, poor_sum, 1.0)
+    neutral = _cut(calorimeter, np.where(shared, 0.0, left), towers.abs_eta)
+    return EnergyFlow(neutral=neutral, scale=np.where(poor, factor[index], 1.0))

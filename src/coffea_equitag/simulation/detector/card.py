@@ -1,0 +1,154 @@
+"""The card of a detector: its geometry, efficiencies and resolutions, as data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "Calorimeter",
+    "DetectorCard",
+    "EfficiencyRegion",
+    "EnergyResolution",
+    "ImpactResolution",
+    "MomentumResolution",
+    "TowerBand",
+    "TrackType",
+]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Region(_Strict):
+    eta: tuple[float, float] = Field(description="Range of |eta| at the calorimeter's surface: above the first.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> _Region:
+        if not 0 <= self.eta[0] < self.eta[1]:
+            raise ValueError(f"|eta| range {self.eta} is not 0 ≤ low < high")
+        return self
+
+    def holds(self, abs_eta: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Tell which |eta| lie in this region; its lower edge only if that is 0."""
+        low, high = self.eta
+        return ((abs_eta > low) | (low == 0)) & (abs_eta <= high)
+
+
+class EfficiencyRegion(_Region):
+    """Efficiency of tracks in a region of (pT, |eta|); none is found outside all regions."""
+
+    pt: tuple[float, float] = Field(description="Range of pT, GeV: above the first, up to the second.")
+    efficiency: float = Field(ge=0, le=1)
+
+
+class MomentumResolution(_Region):
+    """σ(pT)/pT = sqrt(constant² + (slope · pT)²)."""
+
+    constant: float = Field(ge=0, description="Multiple scattering.")
+    slope: float = Field(ge=0, description="Intrinsic resolution, 1/GeV.")
+
+
+class ImpactResolution(_Region):
+    """Resolution of impact parameters, interpolated between points in log pT and log σ."""
+
+    pt: tuple[float, ...] = Field(description="pT of the points, GeV, rising.")
+    d0: tuple[float, ...] = Field(description="σ of the transverse impact parameter at the points, mm.")
+    dz: tuple[float, ...] = Field(description="σ of the longitudinal impact parameter at the points, mm.")
+
+    @model_validator(mode="after")
+    def _paired(self) -> ImpactResolution:
+        if not len(self.pt) == len(self.d0) == len(self.dz) > 0 or min(*self.pt, *self.d0, *self.dz) <= 0:
+            raise ValueError("pt, d0 and dz need as many positive points each")
+        if any(b <= a for a, b in zip(self.pt, self.pt[1:], strict=False)):
+            raise ValueError(f"the points' pT {self.pt} do not rise")
+        return self
+
+
+class TrackType(_Strict):
+    """How one kind of charged particle is tracked."""
+
+    efficiency: tuple[EfficiencyRegion, ...]
+    resolution: tuple[MomentumResolution, ...]
+
+
+class EnergyResolution(_Region):
+    """σ(E) = (scale + curve · (|eta| - centre)²) · sqrt((constant · E)² + stochastic² · E + noise²), GeV."""
+
+    constant: float = Field(ge=0)
+    stochastic: float = Field(ge=0, description="sqrt(GeV).")
+    noise: float = Field(default=0.0, ge=0, description="GeV.")
+    scale: float = Field(default=1.0, gt=0)
+    curve: float = Field(default=0.0, ge=0)
+    centre: float = 0.0
+
+
+class TowerBand(_Strict):
+    """Towers of both hemispheres with one segmentation in phi."""
+
+    eta_edges: tuple[float, ...] = Field(description="Edges in |eta|, rising.")
+    phi_towers: int = Field(ge=1, description="Towers around the beam.")
+
+
+class Calorimeter(_Strict):
+    """One calorimeter: towers, resolution and thresholds."""
+
+    bands: tuple[TowerBand, ...] = Field(description="Towers, from the centre outwards, each band from the last's end.")
+    resolution: tuple[EnergyResolution, ...]
+    min_energy: float = Field(ge=0, description="Less energy in a tower is not seen, GeV.")
+    min_significance: float = Field(ge=0, description="Less energy in units of its σ is not seen.")
+
+    @model_validator(mode="after")
+    def _joined(self) -> Calorimeter:
+        for one, next_one in zip(self.bands, self.bands[1:], strict=False):
+            if not math.isclose(one.eta_edges[-1], next_one.eta_edges[0]):
+                raise ValueError(f"towers end at |eta| {one.eta_edges[-1]} and go on at {next_one.eta_edges[0]}")
+        edges = self.edges
+        if edges[0] < 0 or np.any(np.diff(edges) <= 0):
+            raise ValueError("edges in |eta| do not rise from 0")
+        return self
+
+    @property
+    def edges(self) -> _Array:
+        """All edges in |eta|."""
+        first = self.bands[0].eta_edges[:1]
+        return np.array([*first, *(edge for band in self.bands for edge in band.eta_edges[1:])], np.float64)
+
+    @property
+    def phi_towers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Towers in phi for every interval between `edges`."""
+        return np.concatenate([np.full(len(b.eta_edges) - 1, b.phi_towers) for b in self.bands]).astype(np.int64)
+
+
+class DetectorCard(_Strict):
+    """Description of a detector; refuses fields it does not know."""
+
+    name: str
+    source: str = Field(description="Where the figures are from.")
+    field: float = Field(gt=0, description="Magnetic field along the beam, T.")
+    radius: float = Field(gt=0, description="Radius of the field, where the calorimeter begins, mm.")
+    half_length: float = Field(gt=0, description="Half length of the field, mm.")
+    hadrons: TrackType = Field(description="Charged hadrons.")
+    electrons: TrackType
+    muons: TrackType
+    impact: tuple[ImpactResolution, ...] = Field(description="None: tracks carry no impact parameters.")
+    ecal: Calorimeter
+    hcal: Calorimeter
+    combined: bool = Field(description="Whether ECAL and HCAL objects of a tower share one smeared direction.")
+    energy_fractions: dict[int, tuple[float, float]] = Field(
+        description="|PDG code| -> fractions of the energy that ECAL and HCAL see; 0 stands for all others."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DetectorCard:
+        if 0 not in self.energy_fractions:
+            raise ValueError("energy_fractions lack the code 0 that stands for all others")
+        if self.combined and self.ecal.bands != self.hcal.bands:
+            raise ValueError("a combined calorimeter has the same towers in ECAL and HCAL")
+        return self

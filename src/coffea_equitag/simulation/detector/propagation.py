@@ -1,0 +1,117 @@
+"""Particles on their way through a solenoid's field: where they meet the calorimeter, and where the beam line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ClosestApproach", "closest_approach", "curvature", "propagate"]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Curvature of a unit charge: 1/mm for 1 GeV in 1 T.
+_BEND = 0.299792458e-3
+
+_TURN = 2 * np.pi
+
+
+def curvature(charge: _Array, pt: _Array, field: float) -> _Array:
+    """Change of phi per transverse path, 1/mm; ``pt`` in GeV, ``field`` along +z in T."""
+    return -_BEND * field * charge / pt
+
+
+def propagate(
+    position: _Array, momentum: _Array, charge: _Array, field: float, radius: float, half_length: float
+) -> tuple[_Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Follow particles to the surface of a cylinder, on helices if they are charged.
+
+    Parameters
+    ----------
+    position : ndarray, shape (N, 3)
+        Where the particles are born, mm.
+    momentum : ndarray, shape (N, 3)
+        GeV; some pT each.
+    charge : ndarray, shape (N,)
+        In units of e.
+    field : float
+        T, along +z.
+    radius, half_length : float
+        The cylinder, mm.
+
+    Returns
+    -------
+    points : ndarray, shape (N, 3)
+        Where they leave the cylinder, mm; a particle that curls up leaves at an end.
+    inside : ndarray of bool, shape (N,)
+        Whether they are born inside; the points of others mean nothing.
+    """
+    x, y, z = position.T
+    px, py, pz = momentum.T
+    pt = np.hypot(px, py)
+    phi = np.arctan2(py, px)
+    start = np.hypot(x, y)
+    inside = (start < radius) & (np.abs(z) < half_length)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_end = np.where(pz == 0, np.inf, (np.copysign(half_length, pz) - z) * pt / pz)
+    # straight line: |start + s direction| = radius
+    along = (x * px + y * py) / pt
+    to_wall = -along + np.sqrt(np.maximum(along**2 + radius**2 - start**2, 0.0))
+    omega = curvature(charge, pt, field)
+    bent = charge != 0
+    safe = np.where(bent, omega, 1.0)
+    r = 1 / np.abs(safe)
+    cx, cy = x - np.sin(phi) / safe, y + np.cos(phi) / safe
+    d = np.hypot(cx, cy)
+    crosses = (d + r > radius) & (d > 0)
+    cosine = (radius**2 - d**2 - r**2) / np.where(crosses, 2 * d * r, 1.0)
+    half = np.arccos(np.clip(cosine, -1.0, 1.0))
+    # angle about the helix's axis, from the direction that leads away from the beam line
+    angle = np.arctan2(y - cy, x - cx) - np.arctan2(cy, cx)
+    turn = np.where(safe > 0, -half - angle, angle - half) % _TURN
+    to_wall = np.where(bent, np.where(crosses, turn * r, np.inf), to_wall)
+    path = np.minimum(to_wall, to_end)
+    path = np.where(np.isfinite(path), path, 0.0)
+    new_phi = phi + omega * path
+    out = np.stack(
+        [
+            np.where(bent, cx + np.sin(new_phi) / safe, x + path * px / pt),
+            np.where(bent, cy - np.cos(new_phi) / safe, y + path * py / pt),
+            z + path * pz / pt,
+        ],
+        axis=1,
+    )
+    return out, inside
+
+
+@dataclass(frozen=True)
+class ClosestApproach:
+    """Tracks where they come nearest to the beam line (x = y = 0).
+
+    Attributes
+    ----------
+    phi : ndarray, shape (N,)
+        Direction of the momentum there.
+    d0, dz : ndarray, shape (N,)
+        Transverse (sign of Delphes' D0: x sin φ - y cos φ) and longitudinal impact parameter, mm.
+    """
+
+    phi: _Array
+    d0: _Array
+    dz: _Array
+
+
+def closest_approach(position: _Array, momentum: _Array, charge: _Array, field: float) -> ClosestApproach:
+    """Follow charged particles back (or on) to where their helices come nearest to the beam line; as `propagate`."""
+    x, y, z = position.T
+    px, py, pz = momentum.T
+    pt = np.hypot(px, py)
+    phi = np.arctan2(py, px)
+    omega = curvature(charge, pt, field)
+    sign = np.sign(omega)
+    cx, cy = x - np.sin(phi) / omega, y + np.cos(phi) / omega
+    there = np.arctan2(-cy, -cx) + sign * np.pi / 2
+    turn = (there - phi + np.pi) % _TURN - np.pi
+    d0 = -sign * (np.hypot(cx, cy) - 1 / np.abs(omega))
+    return ClosestApproach(phi=phi + turn, d0=d0, dz=z + turn / omega * pz / pt)

@@ -1,0 +1,59 @@
+"""Tracks: which charged particles are found, and how well they are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .card import DetectorCard, ImpactResolution, TrackType
+
+__all__ = ["efficiency", "impact_resolution", "log_normal", "momentum_resolution", "track_types"]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+_Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def track_types(card: DetectorCard, abs_id: np.ndarray[Any, Any]) -> list[tuple[TrackType, _Bools]]:
+    """Each kind of track of a card, with which particles (absolute PDG codes) are of it."""
+    electron, muon = abs_id == 11, abs_id == 13
+    return [(card.electrons, electron), (card.muons, muon), (card.hadrons, ~(electron | muon))]
+
+
+def efficiency(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
+    """Probability that tracks are found; 0 outside the regions of the card."""
+    found = np.zeros_like(pt)
+    for region in kind.efficiency:
+        low, high = region.pt
+        found[region.holds(abs_eta) & (pt > low) & (pt <= high)] = region.efficiency
+    return found
+
+
+def momentum_resolution(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
+    """σ(pT)/pT; 0 outside the regions of the card."""
+    sigma = np.zeros_like(pt)
+    for region in kind.resolution:
+        here = region.holds(abs_eta)
+        sigma[here] = np.hypot(region.constant, region.slope * pt[here])
+    return sigma
+
+
+def impact_resolution(regions: tuple[ImpactResolution, ...], pt: _Array, abs_eta: _Array) -> tuple[_Array, _Array]:
+    """σ of d0 and dz, mm; beyond the last |eta| that of the last region."""
+    d0, dz = np.empty_like(pt), np.empty_like(pt)
+    left = np.ones(len(pt), np.bool_)
+    for number, region in enumerate(regions):
+        here = left & ((abs_eta <= region.eta[1]) | (number == len(regions) - 1))
+        at, points = np.log(pt[here]), np.log(region.pt)
+        d0[here] = np.exp(np.interp(at, points, np.log(region.d0)))
+        dz[here] = np.exp(np.interp(at, points, np.log(region.dz)))
+        left &= ~here
+    return d0, dz
+
+
+def log_normal(mean: _Array, sigma: _Array, normal: _Array) -> _Array:
+    """Log-normal numbers of this mean and width, made of standard normal ones; 0 where the mean is."""
+    positive = mean > 0
+    ratio = np.where(positive, sigma, 0.0) / np.where(positive, mean, 1.0)
+    width = np.sqrt(np.log1p(ratio**2))
+    return np.where(positive, mean * np.exp(width * normal - width**2 / 2), 0.0)
