@@ -15,7 +15,8 @@ from .published import RemoteFile
 
 __all__ = ["check", "fetch"]
 
-_CHUNK = 1 << 20
+#: Bytes read at a time; a broken connection loses at most as many.
+_CHUNK = 1 << 16
 
 #: Seconds to wait for a connection, and for the next bytes.
 _TIMEOUT = (20, 120)

@@ -108,17 +108,27 @@ def dataset_files(
         place = Path(folder).expanduser()
     wanted = published.splits[split]
     if published.archives:
-        unpacked = place / split
-        if not any((unpacked / _done(file)).exists() for file in wanted) and any(unpacked.glob("*.root")):
-            return sorted(unpacked.glob("*.root"))  # put there by hand
-        wanted = tuple(file for file in wanted if not (unpacked / _done(file)).exists())
-    paths = [_fetched(published, file, place, download, verify) for file in wanted]
-    if not published.archives:
-        return paths
-    for file, path in zip(wanted, paths, strict=True):
-        _unpack(path, unpacked)
-        (unpacked / _done(file)).touch()
-    return sorted(unpacked.glob("*.root"))
+        return _unpacked(published, wanted, place, place / split, download, verify)
+    return [_fetched(published, file, place, download, verify) for file in wanted]
+
+
+def _unpacked(
+    published: Published, archives: tuple[RemoteFile, ...], place: Path, folder: Path, download: bool, verify: bool
+) -> list[Path]:
+    """ROOT files of archives, unpacked into a folder where that is not yet done."""
+    # "<archive>.unpacking" is there before the first file of it, and becomes "<archive>.unpacked" after the last
+    started = any(folder.glob(".*.unpack*"))
+    if started or not any(folder.glob("*.root")):
+        for archive in archives:
+            done = folder / f".{archive.name}.unpacked"
+            if not done.exists():
+                path = _fetched(published, archive, place, download, verify)
+                folder.mkdir(parents=True, exist_ok=True)
+                marker = done.with_suffix(".unpacking")
+                marker.touch()
+                _unpack(path, folder)
+                marker.rename(done)
+    return sorted(folder.glob("*.root"))
 
 
 def _published(name: str, split: str) -> Published:
@@ -149,28 +159,24 @@ def _fetched(published: Published, file: RemoteFile, folder: Path, download: boo
     return fetch(file, folder)
 
 
-def _done(file: RemoteFile) -> str:
-    """Name of the empty file that says an archive is unpacked."""
-    return f".{file.name}.unpacked"
-
-
 def _unpack(archive: Path, folder: Path) -> None:
     """Write the ROOT files of an archive into a folder, whatever folders the archive has."""
-    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{archive.name}.part"
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = Path(member.name).name
                 source = tar.extractfile(member) if member.isfile() and name.endswith(".root") else None
-                if source is None:
-                    continue
-                part = folder / f"{name}.part"
-                with source, part.open("wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
-                part.replace(folder / name)
+                if source is not None:
+                    with source, part.open("wb") as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+                    part.replace(folder / name)
     except (tarfile.TarError, OSError, EOFError) as error:
+        part.unlink(missing_ok=True)
         raise JetError(
             explain(
-                f"{archive}, which cannot be unpacked ({error})", "a whole tar archive", "fetch it anew, or make room"
+                f"{archive}, which cannot be unpacked ({error})",
+                "a whole archive and room",
+                "fetch it anew, or make room",
             )
         ) from error
