@@ -65,7 +65,7 @@ def read_energyflow(
     Parameters
     ----------
     path : str, path, or several
-        ``QG_jets*.npz`` as published.
+        ``QG_jets*.npz`` as published; `coffea_equitag.read_jets` reads their conversion to Parquet for weaver.
     masses : {"pdg", "zero"}
         The files give the rapidity y and the PDG id, not the mass. "pdg": the particle's mass, as the publisher's
         ``p4s_from_ptyphipids`` does; pz = sqrt(pT² + m²) sinh y. "zero": massless particles, y taken for η, as in

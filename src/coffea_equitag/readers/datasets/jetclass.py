@@ -125,8 +125,8 @@ PUBLISHED = Published(
     },
     read=read_jetclass,
     note=(
-        "The publisher's split; over 100 GB for training. MD5 as in the publisher's get_datasets.py. The files come "
-        "class by class: a range of entries over all of them is of one class."
+        "The publisher's split; MD5 as in the publisher's get_datasets.py. The training set needs much room. The files "
+        "come class by class: a range of entries over all of them is of one class."
     ),
     archives=True,
 )
