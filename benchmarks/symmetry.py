@@ -20,7 +20,7 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import testing
 from coffea_equitag.jets import flatten
-from coffea_equitag.models.lorentznet import BEAMS
+from coffea_equitag.models.beams import BEAMS
 
 MODELS = {
     "pfn": {},

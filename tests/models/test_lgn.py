@@ -9,8 +9,8 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.convert.lgn import options, translate
+from coffea_equitag.models.beams import BEAMS
 from coffea_equitag.models.lgn import Lgn
-from coffea_equitag.models.lorentznet import BEAMS
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,

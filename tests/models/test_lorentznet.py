@@ -8,7 +8,7 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
-from coffea_equitag.models.lorentznet import BEAMS
+from coffea_equitag.models.beams import BEAMS
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,

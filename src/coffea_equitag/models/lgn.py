@@ -35,7 +35,7 @@ from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
 from ..ragged import RaggedJets
 from .base import JetModel
-from .lorentznet import BEAMS
+from .beams import BEAMS, with_beams
 
 __all__ = ["Lgn"]
 
@@ -143,8 +143,7 @@ class Lgn(JetModel):
         order = torch.argsort(jets.counts, stable=True)
         nodes = jets.select(order)
         if self.options["beams"]:
-            front = nodes.p4.new_tensor(BEAMS) if beams is None else beams.to(nodes.p4)
-            nodes = nodes.prepend(front, front.new_ones(len(front)))
+            nodes = with_beams(nodes, beams)
         scale = self.options["scale"]
         gram_Q = gram(nodes)
         pairs = Pairs.of(nodes.offsets)

@@ -15,7 +15,6 @@ rounding.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -31,11 +30,9 @@ from ..layers.psi import psi
 from ..layers.segments import segment_mean, segment_sum
 from ..ragged import RaggedJets
 from .base import JetModel
+from .beams import BEAMS, with_beams
 
-__all__ = ["BEAMS", "PARTICLES", "LorentzNet"]
-
-#: The two beams (E, px, py, pz), each of mass 1.
-BEAMS = ((math.sqrt(2.0), 0.0, 0.0, 1.0), (math.sqrt(2.0), 0.0, 0.0, -1.0))
+__all__ = ["PARTICLES", "LorentzNet"]
 
 #: |PDG id| of the one-hot particle identification, in the order of its columns.
 PARTICLES = (11, 13, 22, 130, 211, 321, 2112, 2212)
@@ -151,8 +148,7 @@ class LorentzNet(JetModel):
         order = torch.argsort(jets.counts, stable=True)
         jets = jets.select(order)
         if self.options["beams"]:
-            front = jets.p4.new_tensor(BEAMS) if beams is None else beams.to(jets.p4)
-            jets = jets.prepend(front, front.new_ones(len(front)))
+            jets = with_beams(jets, beams)
         rows = self.network(jets.p4, self.scalars(jets), jets.offsets, gram(jets), jets.columns.get("reference"))
         return torch.empty_like(rows).index_copy(0, order, rows)
 
