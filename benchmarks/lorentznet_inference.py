@@ -38,7 +38,8 @@ from torch import Tensor
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.layers.psi import psi
-from coffea_equitag.models.lorentznet import BEAMS, LorentzNet
+from coffea_equitag.models.beams import BEAMS
+from coffea_equitag.models.lorentznet import LorentzNet
 
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "OMP_NUM_THREADS": "1"}
 KERNEL, LAYERS, OFFICIAL = "fused kernel", "reference layers", "official algorithm"

@@ -5,7 +5,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import kernels
-from coffea_equitag.kernels.cpu.tile import SUPPORTED, shape_for
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED, shapes_for
 
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -83,8 +83,11 @@ def test_nothing_ran_yet():
 
 
 def test_tiles_fit_the_registers():
-    assert shape_for({"avx2"}) is None
+    assert shapes_for({"avx2"}) is None
     for features, registers in (({"avx512f", "avx2", "fma"}, 32), ({"avx2", "fma"}, 16), ({"neon"}, 32)):
-        shape = shape_for(features)
-        assert shape.rows * len(shape.widths) + 1 < registers
-        assert 72 % sum(shape.widths) == 0
+        wide, narrow = shapes_for(features)
+        for shape in (wide, narrow):
+            assert shape.rows * len(shape.widths) + 1 < registers
+            assert 60 % shape.rows == 0
+        assert 72 % wide.block == 0
+        assert narrow.block == 16

@@ -11,7 +11,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.tile import SUPPORTED
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -144,8 +144,9 @@ def test_other_registers_give_the_same_scores():
         pytest.skip("no AVX2 here: its tiles are not run")
     code = (
         "import numpy as np, torch; from coffea_equitag import models, RaggedJets, kernels;"
-        "from coffea_equitag.kernels.cpu import tile; assert tile.ROWS == 4 and tile.BLOCK == 24 and tile.SUPPORTED;"
-        "torch.manual_seed(0); model = models.build('lorentznet', hidden=40, n_layers=2).eval();"
+        "from coffea_equitag.kernels.cpu import shapes as s;"
+        "assert (s.WIDE_ROWS, s.WIDE_BLOCK, s.NARROW_ROWS, s.SUPPORTED) == (4, 24, 5, True);"
+        "torch.manual_seed(0); model = models.build('lorentznet', hidden=72, n_layers=2).eval();"
         "p = torch.randn(30, 3, dtype=torch.float64);"
         "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"
         "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 17, 18, 30]));"

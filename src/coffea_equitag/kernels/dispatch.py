@@ -111,7 +111,7 @@ def _impossible(model: nn.Module, inputs: tuple[Tensor, ...]) -> str | None:
         return "torch traces, compiles or casts"
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return "hooks want to see the layers' values"
-    from .cpu.tile import SUPPORTED  # numba, only when it may be needed
+    from .cpu.shapes import SUPPORTED  # numba, only when it may be needed
 
     return None if SUPPORTED else "no vector unit known to the kernels"
 

@@ -16,7 +16,9 @@ from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
 from .elementary import psi, sigmoid
-from .tile import BLOCK, ROWS, dense, edge_row, gate_row
+from .mixing import move
+from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
+from .tile import dense, dense_narrow, edge_row, edge_row_narrow, gate_row, gate_row_narrow
 from .weights import LorentzNetWeights, weights_of
 
 __all__ = ["lorentznet_logits"]
@@ -25,10 +27,11 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
-#: Pairs worked on at once: whole tiles for 4 and 5 rows, and small enough for the first caches.
+#: Pairs worked on at once: whole tiles of 4, 5 or 10 rows, and small enough for the first caches.
 _CHUNK = 60
 _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
-_ONE = np.float32(1.0)
+#: Rows that tiles may write beyond a matrix's own.
+_MARGIN = max(WIDE_ROWS, NARROW_ROWS)
 
 
 def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
@@ -76,12 +79,12 @@ def _score(
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    channels, n_scalar = len(weights.zeros), scalars.shape[1]
+    channels, hidden, n_scalar = len(weights.zeros), weights.edge.shape[-2], scalars.shape[1]
     layers = len(weights.gate)
     largest = 1
     for jet in range(first, last):
         largest = max(largest, offsets[jet + 1] - offsets[jet])
-    capacity = largest + ROWS
+    capacity = largest + _MARGIN
     # a node's row: h, then the sum of its messages, then its scalars
     width = 2 * channels + n_scalar
     nodes, spare = np.zeros((capacity, width), np.float32), np.zeros((capacity, channels), np.float32)
@@ -103,11 +106,11 @@ def _score(
         for layer in range(layers):
             at = layer * channels
             _layer(
-                nodes, 0, weights.receiver, layer, channels, weights.receiver_bias, at, _LINEAR,
+                nodes, 0, weights.receiver, layer, hidden, weights.receiver_bias, at, _LINEAR,
                 from_i, n, weights.zeros, 0, unused,
             )  # fmt: skip
             _layer(
-                nodes, 0, weights.sender, layer, channels, weights.zeros, 0, _LINEAR,
+                nodes, 0, weights.sender, layer, hidden, weights.zeros, 0, _LINEAR,
                 from_j, n, weights.zeros, 0, unused,
             )  # fmt: skip
             _edge_scalars(gram, psi_norm, psi_product)
@@ -119,14 +122,14 @@ def _score(
                 from_i, n, weights.zeros, 0, unused,
             )  # fmt: skip
             _layer(
-                from_i, 0, weights.node_out, layer, channels, weights.node_out_bias, at, _LINEAR,
+                from_i, 0, weights.node_out, layer, hidden, weights.node_out_bias, at, _LINEAR,
                 spare, n, weights.zeros, 0, unused,
             )  # fmt: skip
             for i in range(n):
                 for c in range(channels):
                     nodes[i, c] += spare[i, c]
             if layer < layers - 1:
-                _move(mixing, c_weight, gram, half_moved)
+                move(mixing, c_weight, gram, half_moved)
         _classify(weights, nodes, n, spare, from_i, unused, logits[jet])
 
 
@@ -148,13 +151,24 @@ def _layer(
 ) -> None:  # pragma: no cover
     """Dense layer of n rows, and the products of its outputs with `seen`, added up; whole tiles are computed."""
     x_stride, out_stride, blocks = x.shape[1], out.shape[1], weight.shape[-3]
-    for row in range(0, n, ROWS):
-        for block in range(blocks):
-            dense(
-                x, row * x_stride + x_column, x_stride, weight, (layer * blocks + block) * depth * BLOCK, depth,
-                bias, bias_at + block * BLOCK, floor, out, row * out_stride + block * BLOCK, out_stride,
-                seen, seen_at + block * BLOCK, products, row,
-            )  # fmt: skip
+    if weight.shape[-1] == WIDE_BLOCK:
+        for row in range(0, n, WIDE_ROWS):
+            for block in range(blocks):
+                column = block * WIDE_BLOCK
+                dense(
+                    x, row * x_stride + x_column, x_stride, weight, (layer * blocks + block) * depth * WIDE_BLOCK,
+                    depth, bias, bias_at + column, floor, out, row * out_stride + column, out_stride,
+                    seen, seen_at + column, products, row,
+                )  # fmt: skip
+    else:
+        for row in range(0, n, NARROW_ROWS):
+            for block in range(blocks):
+                column = block * NARROW_BLOCK
+                dense_narrow(
+                    x, row * x_stride + x_column, x_stride, weight, (layer * blocks + block) * depth * NARROW_BLOCK,
+                    depth, bias, bias_at + column, floor, out, row * out_stride + column, out_stride,
+                    seen, seen_at + column, products, row,
+                )  # fmt: skip
 
 
 @njit
@@ -188,7 +202,7 @@ def _edges(
 ) -> None:  # pragma: no cover
     """Messages of all pairs, chunk by chunk: their sums into the nodes' rows, φ_x into `mixing`."""
     channels, width = len(weights.zeros), nodes.shape[1]
-    blocks, at = channels // BLOCK, layer * channels
+    hidden, block, at = weights.edge.shape[-2], weights.edge.shape[-1], layer * channels
     receiver, sender = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
     gate, step = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
     i, j = 0, 1
@@ -199,11 +213,17 @@ def _edges(
         for row in range(count):
             receiver[row], sender[row] = i, j
             norm, product = psi_norm[i, j], psi_product[i, j]
-            for block in range(0, channels, BLOCK):
-                edge_row(
-                    from_i, i * channels + block, from_j, j * channels + block, weights.slopes, 2 * at + block,
-                    channels, norm, product, rows, row * channels + block,
-                )  # fmt: skip
+            for c in range(0, channels, block):
+                if block == WIDE_BLOCK:
+                    edge_row(
+                        from_i, i * channels + c, from_j, j * channels + c, weights.slopes, 2 * at + c,
+                        channels, norm, product, rows, row * channels + c,
+                    )  # fmt: skip
+                else:
+                    edge_row_narrow(
+                        from_i, i * channels + c, from_j, j * channels + c, weights.slopes, 2 * at + c,
+                        channels, norm, product, rows, row * channels + c,
+                    )  # fmt: skip
             j += 1
             if j == i:
                 j += 1
@@ -211,21 +231,22 @@ def _edges(
                 i, j = i + 1, 0
         gate[:] = weights.gate_bias[layer]
         _layer(
-            rows, 0, weights.edge, layer, channels, weights.edge_bias, at, _RELU,
+            rows, 0, weights.edge, layer, hidden, weights.edge_bias, at, _RELU,
             messages, count, weights.gate, at, gate,
         )  # fmt: skip
         for row in range(_CHUNK):
             gate[row] = sigmoid(gate[row])
         for row in range(count):
-            for block in range(blocks):
-                gate_row(
-                    messages, row * channels + block * BLOCK, gate[row],
-                    nodes, receiver[row] * width + channels + block * BLOCK,
-                )  # fmt: skip
+            total = receiver[row] * width + channels
+            for c in range(0, channels, block):
+                if block == WIDE_BLOCK:
+                    gate_row(messages, row * channels + c, gate[row], nodes, total + c)
+                else:
+                    gate_row_narrow(messages, row * channels + c, gate[row], nodes, total + c)
         if moves:
             step[:] = 0
             _layer(
-                messages, 0, weights.step, layer, channels, weights.step_bias, at, _RELU,
+                messages, 0, weights.step, layer, hidden, weights.step_bias, at, _RELU,
                 rows, count, weights.step_out, at, step,
             )  # fmt: skip
             for row in range(count):
@@ -233,46 +254,10 @@ def _edges(
 
 
 @njit
-def _move(mixing: _F8, c_weight: float, gram: _F8, half_moved: _F8) -> None:  # pragma: no cover
-    """G ← S G Sᵀ with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `mixing` holds w off its diagonal."""
-    n = len(gram)
-    scale = c_weight / max(n - 1, 1)
-    for i in range(n):
-        total = 0.0
-        for j in range(n):
-            if j != i:
-                step = scale * mixing[i, j]
-                mixing[i, j] = -step
-                total += step
-        mixing[i, i] = 1 + total
-    _product(mixing, gram, half_moved)
-    _product(half_moved, mixing.T.copy(), gram)
-
-
-@njit
-def _product(left: _F8, right: _F8, out: _F8) -> None:  # pragma: no cover
-    """Write left·right of n × n matrices into out, summed in the order of k, four at a time."""
-    n = len(left)
-    whole = n - n % 4
-    for i in range(n):
-        row = out[i]
-        for j in range(n):
-            row[j] = 0.0
-        for k in range(0, whole, 4):
-            a, b, c, d = left[i, k], left[i, k + 1], left[i, k + 2], left[i, k + 3]
-            for j in range(n):
-                row[j] += (a * right[k, j] + b * right[k + 1, j]) + (c * right[k + 2, j] + d * right[k + 3, j])
-        for k in range(whole, n):
-            a = left[i, k]
-            for j in range(n):
-                row[j] += a * right[k, j]
-
-
-@njit
 def _classify(
     weights: LorentzNetWeights, nodes: _F4, n: int, mean: _F4, hidden: _F4, unused: _F4, logits: _F4
 ) -> None:  # pragma: no cover
-    channels = len(weights.zeros)
+    channels, depth = len(weights.zeros), weights.head.shape[-2]
     for c in range(channels):
         mean[0, c] = 0
     for i in range(n):
@@ -281,9 +266,9 @@ def _classify(
     scale = np.float32(max(n, 1))
     for c in range(channels):
         mean[0, c] /= scale
-    _layer(mean, 0, weights.head, 0, channels, weights.head_bias, 0, _RELU, hidden, 1, weights.zeros, 0, unused)
-    out = np.empty((ROWS, len(weights.head_out_bias)), np.float32)
+    _layer(mean, 0, weights.head, 0, depth, weights.head_bias, 0, _RELU, hidden, 1, weights.zeros, 0, unused)
+    out = np.empty((_MARGIN, len(weights.head_out_bias)), np.float32)
     zeros = np.zeros(len(weights.head_out_bias), np.float32)
-    _layer(hidden, 0, weights.head_out, 0, channels, weights.head_out_bias, 0, _LINEAR, out, 1, zeros, 0, unused)
+    _layer(hidden, 0, weights.head_out, 0, depth, weights.head_out_bias, 0, _LINEAR, out, 1, zeros, 0, unused)
     for k in range(len(logits)):
         logits[k] = out[0, k]

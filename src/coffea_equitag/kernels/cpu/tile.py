@@ -7,195 +7,167 @@ summed over k in the same order whatever stands beside it, so its result does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding
-import numba
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["BLOCK", "ROWS", "SUPPORTED", "Shape", "dense", "edge_row", "gate_row", "shape_for"]
+from .shapes import NARROW, WIDE, Shape
+
+__all__ = ["dense", "dense_narrow", "edge_row", "edge_row_narrow", "gate_row", "gate_row_narrow"]
 
 _FLOAT = ir.FloatType()
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Rows of a tile, and the lengths of the vectors (floats) its block of columns is made of."""
+def _dense_of(shape: Shape) -> Any:
+    @intrinsic
+    def dense(
+        typing_context: Any,
+        x: Any,
+        x_at: Any,
+        x_stride: Any,
+        weight: Any,
+        weight_at: Any,
+        depth: Any,
+        bias: Any,
+        bias_at: Any,
+        floor: Any,
+        out: Any,
+        out_at: Any,
+        out_stride: Any,
+        seen: Any,
+        seen_at: Any,
+        products: Any,
+        products_at: Any,
+    ) -> Any:
+        """One tile of a layer: out[r, :] = max(x[r, :] W + bias, floor) and products[r] += out[r, :]·seen.
 
-    rows: int
-    widths: tuple[int, ...]
+        All arrays are contiguous float32; an ``_at`` is where the tile's part of the array before it begins. The
+        weights are rows of a block's numbers, one a k; `floor` 0 is a ReLU, −∞ none. NaN stays NaN.
+        """
+        signature = types.void(
+            x, types.intp, types.intp, weight, types.intp, types.intp, bias, types.intp, types.float32,
+            out, types.intp, types.intp, seen, types.intp, products, types.intp,
+        )  # fmt: skip
 
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (x, x_at, x_stride, w, w_at, depth, bias, bias_at, floor, out, out_at, out_stride, seen, seen_at, dots,
+             dots_at) = _pointers(context, builder, signature, arguments)  # fmt: skip
+            index = depth.type
+            rows = [builder.gep(x, [builder.add(x_at, builder.mul(x_stride, index(r)))]) for r in range(shape.rows)]
+            begin = _load_block(builder, shape, builder.gep(bias, [bias_at]))
+            sums = [list(begin) for _ in rows]
 
-def shape_for(features: set[str]) -> Shape | None:
-    """The tile that fits a CPU's registers; None without fused multiply-add.
+            before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+            builder.cbranch(builder.icmp_signed(">", depth, index(0)), loop, after)
+            builder.position_at_end(loop)
+            k = builder.phi(index, "k")
+            k.add_incoming(index(0), before)
+            carried = [[builder.phi(value.type) for value in row] for row in sums]
+            for row, first in zip(carried, sums, strict=True):
+                for phi, value in zip(row, first, strict=True):
+                    phi.add_incoming(value, before)
+            w_row = _load_block(builder, shape, builder.gep(w, [builder.add(w_at, builder.mul(k, index(shape.block)))]))
+            following = []
+            for pointer, row in zip(rows, carried, strict=True):
+                number = builder.load(builder.gep(pointer, [k]), align=4)
+                spread = _spreads(builder, shape, number)
+                following.append(
+                    [_fma(builder, spread[w.type.count], w, sum_) for w, sum_ in zip(w_row, row, strict=True)]
+                )
+            next_k = builder.add(k, index(1))
+            k.add_incoming(next_k, loop)
+            for row, next_row in zip(carried, following, strict=True):
+                for phi, value in zip(row, next_row, strict=True):
+                    phi.add_incoming(value, loop)
+            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
 
-    72 columns, the width of LorentzNet, are whole blocks of each.
-    """
-    if "avx512f" in features:
-        return Shape(5, (16, 16, 16, 16, 8))
-    if "avx2" in features and "fma" in features:
-        return Shape(4, (8, 8, 8))
-    if "neon" in features or "fp-armv8" in features:
-        return Shape(4, (4, 4, 4, 4, 4, 4))
-    return None
+            builder.position_at_end(after)
+            # phi nodes stand first in a block
+            ended = [[builder.phi(value.type) for value in row] for row in sums]
+            for row, first, last in zip(ended, sums, following, strict=True):
+                for phi, value, next_value in zip(row, first, last, strict=True):
+                    phi.add_incoming(value, before)
+                    phi.add_incoming(next_value, loop)
+            seen_row = _load_block(builder, shape, builder.gep(seen, [seen_at]))
+            floors = _spreads(builder, shape, floor)
+            for r, row in enumerate(ended):
+                values = [_at_least(builder, value, floors[value.type.count]) for value in row]
+                _store_block(
+                    builder, shape, builder.gep(out, [builder.add(out_at, builder.mul(out_stride, index(r)))]), values
+                )
+                dot = builder.gep(dots, [builder.add(dots_at, index(r))])
+                builder.store(builder.fadd(builder.load(dot, align=4), _dot(builder, values, seen_row)), dot, align=4)
+            return context.get_dummy_value()
 
+        return signature, generate
 
-def _cpu_features() -> set[str]:
-    """What numba compiles for: the host, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES say otherwise."""
-    if numba.config.CPU_FEATURES is not None:
-        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
-    if numba.config.CPU_NAME is not None:
-        return set()
-    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
-
-
-_FOUND = shape_for(_cpu_features())
-#: Whether this CPU has vectors to make tiles of.
-SUPPORTED = _FOUND is not None
-_SHAPE = _FOUND or Shape(4, (4,) * 6)
-#: Rows and columns of a tile.
-ROWS, BLOCK = _SHAPE.rows, sum(_SHAPE.widths)
-_STARTS = tuple(sum(_SHAPE.widths[:v]) for v in range(len(_SHAPE.widths)))
-
-
-@intrinsic
-def dense(
-    typing_context: Any,
-    x: Any,
-    x_at: Any,
-    x_stride: Any,
-    weight: Any,
-    weight_at: Any,
-    depth: Any,
-    bias: Any,
-    bias_at: Any,
-    floor: Any,
-    out: Any,
-    out_at: Any,
-    out_stride: Any,
-    seen: Any,
-    seen_at: Any,
-    products: Any,
-    products_at: Any,
-) -> Any:
-    """One tile of a layer: out[r, :] = max(x[r, :] W + bias, floor) and products[r] += out[r, :]·seen.
-
-    All arrays are contiguous float32; an ``_at`` is where the tile's part of the array before it begins. The weights
-    are rows of `BLOCK` numbers, one a k; `floor` 0 is a ReLU, −∞ none. NaN stays NaN.
-    """
-    signature = types.void(
-        x, types.intp, types.intp, weight, types.intp, types.intp, bias, types.intp, types.float32,
-        out, types.intp, types.intp, seen, types.intp, products, types.intp,
-    )  # fmt: skip
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (x, x_at, x_stride, w, w_at, depth, bias, bias_at, floor, out, out_at, out_stride, seen, seen_at, dots,
-         dots_at) = _pointers(context, builder, signature, arguments)  # fmt: skip
-        index = depth.type
-        rows = [builder.gep(x, [builder.add(x_at, builder.mul(x_stride, index(r)))]) for r in range(_SHAPE.rows)]
-        begin = _load_block(builder, builder.gep(bias, [bias_at]))
-        sums = [list(begin) for _ in rows]
-
-        before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
-        builder.cbranch(builder.icmp_signed(">", depth, index(0)), loop, after)
-        builder.position_at_end(loop)
-        k = builder.phi(index, "k")
-        k.add_incoming(index(0), before)
-        carried = [[builder.phi(value.type) for value in row] for row in sums]
-        for row, first in zip(carried, sums, strict=True):
-            for phi, value in zip(row, first, strict=True):
-                phi.add_incoming(value, before)
-        w_row = _load_block(builder, builder.gep(w, [builder.add(w_at, builder.mul(k, index(BLOCK)))]))
-        following = []
-        for pointer, row in zip(rows, carried, strict=True):
-            number = builder.load(builder.gep(pointer, [k]), align=4)
-            spread = _spreads(builder, number)
-            following.append([_fma(builder, spread[w.type.count], w, sum_) for w, sum_ in zip(w_row, row, strict=True)])
-        next_k = builder.add(k, index(1))
-        k.add_incoming(next_k, loop)
-        for row, next_row in zip(carried, following, strict=True):
-            for phi, value in zip(row, next_row, strict=True):
-                phi.add_incoming(value, loop)
-        builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
-
-        builder.position_at_end(after)
-        # phi nodes stand first in a block
-        ended = [[builder.phi(value.type) for value in row] for row in sums]
-        for row, first, last in zip(ended, sums, following, strict=True):
-            for phi, value, next_value in zip(row, first, last, strict=True):
-                phi.add_incoming(value, before)
-                phi.add_incoming(next_value, loop)
-        seen_row = _load_block(builder, builder.gep(seen, [seen_at]))
-        floors = _spreads(builder, floor)
-        for r, row in enumerate(ended):
-            values = [_at_least(builder, value, floors[value.type.count]) for value in row]
-            _store_block(builder, builder.gep(out, [builder.add(out_at, builder.mul(out_stride, index(r)))]), values)
-            dot = builder.gep(dots, [builder.add(dots_at, index(r))])
-            builder.store(builder.fadd(builder.load(dot, align=4), _dot(builder, values, seen_row)), dot, align=4)
-        return context.get_dummy_value()
-
-    return signature, generate
+    return dense
 
 
-@intrinsic
-def edge_row(
-    typing_context: Any,
-    receiver: Any,
-    receiver_at: Any,
-    sender: Any,
-    sender_at: Any,
-    slopes: Any,
-    slopes_at: Any,
-    slopes_stride: Any,
-    norm: Any,
-    product: Any,
-    out: Any,
-    out_at: Any,
-) -> Any:
-    """ReLU(U_i + V_j + a·norm + b·product) of one block of columns; `slopes` holds a, and b a stride after."""
-    signature = types.void(
-        receiver, types.intp, sender, types.intp, slopes, types.intp, types.intp, types.float32, types.float32,
-        out, types.intp,
-    )  # fmt: skip
+def _edge_row_of(shape: Shape) -> Any:
+    @intrinsic
+    def edge_row(
+        typing_context: Any,
+        receiver: Any,
+        receiver_at: Any,
+        sender: Any,
+        sender_at: Any,
+        slopes: Any,
+        slopes_at: Any,
+        slopes_stride: Any,
+        norm: Any,
+        product: Any,
+        out: Any,
+        out_at: Any,
+    ) -> Any:
+        """ReLU(U_i + V_j + a·norm + b·product) of one block of columns; `slopes` holds a, and b a stride after."""
+        signature = types.void(
+            receiver, types.intp, sender, types.intp, slopes, types.intp, types.intp, types.float32, types.float32,
+            out, types.intp,
+        )  # fmt: skip
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        u, u_at, v, v_at, a, a_at, a_stride, norm, product, out, out_at = _pointers(
-            context, builder, signature, arguments
-        )
-        parts = [(u, u_at), (v, v_at), (a, a_at), (a, builder.add(a_at, a_stride))]
-        blocks = [_load_block(builder, builder.gep(pointer, [at])) for pointer, at in parts]
-        norms, products = _spreads(builder, norm), _spreads(builder, product)
-        values = []
-        for from_i, from_j, slope_norm, slope_product in zip(*blocks, strict=True):
-            width = from_i.type.count
-            value = _fma(builder, slope_norm, norms[width], builder.fadd(from_i, from_j))
-            value = _fma(builder, slope_product, products[width], value)
-            values.append(_at_least(builder, value, ir.Constant(value.type, [0.0] * width)))
-        _store_block(builder, builder.gep(out, [out_at]), values)
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            u, u_at, v, v_at, a, a_at, a_stride, norm, product, out, out_at = _pointers(
+                context, builder, signature, arguments
+            )
+            parts = [(u, u_at), (v, v_at), (a, a_at), (a, builder.add(a_at, a_stride))]
+            blocks = [_load_block(builder, shape, builder.gep(pointer, [at])) for pointer, at in parts]
+            norms, products = _spreads(builder, shape, norm), _spreads(builder, shape, product)
+            values = []
+            for from_i, from_j, slope_norm, slope_product in zip(*blocks, strict=True):
+                width = from_i.type.count
+                value = _fma(builder, slope_norm, norms[width], builder.fadd(from_i, from_j))
+                value = _fma(builder, slope_product, products[width], value)
+                values.append(_at_least(builder, value, ir.Constant(value.type, [0.0] * width)))
+            _store_block(builder, shape, builder.gep(out, [out_at]), values)
+            return context.get_dummy_value()
 
-    return signature, generate
+        return signature, generate
+
+    return edge_row
 
 
-@intrinsic
-def gate_row(typing_context: Any, message: Any, message_at: Any, gate: Any, total: Any, total_at: Any) -> Any:
-    """Scale a message by its gate and add it to the total, for one block of columns."""
-    signature = types.void(message, types.intp, types.float32, total, types.intp)
+def _gate_row_of(shape: Shape) -> Any:
+    @intrinsic
+    def gate_row(typing_context: Any, message: Any, message_at: Any, gate: Any, total: Any, total_at: Any) -> Any:
+        """Scale a message by its gate and add it to the total, for one block of columns."""
+        signature = types.void(message, types.intp, types.float32, total, types.intp)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        message, message_at, gate, total, total_at = _pointers(context, builder, signature, arguments)
-        at, into = builder.gep(message, [message_at]), builder.gep(total, [total_at])
-        gates = _spreads(builder, gate)
-        gated = [builder.fmul(value, gates[value.type.count]) for value in _load_block(builder, at)]
-        sums = [builder.fadd(old, new) for old, new in zip(_load_block(builder, into), gated, strict=True)]
-        _store_block(builder, at, gated)
-        _store_block(builder, into, sums)
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            message, message_at, gate, total, total_at = _pointers(context, builder, signature, arguments)
+            at, into = builder.gep(message, [message_at]), builder.gep(total, [total_at])
+            gates = _spreads(builder, shape, gate)
+            gated = [builder.fmul(value, gates[value.type.count]) for value in _load_block(builder, shape, at)]
+            sums = [builder.fadd(old, new) for old, new in zip(_load_block(builder, shape, into), gated, strict=True)]
+            _store_block(builder, shape, at, gated)
+            _store_block(builder, shape, into, sums)
+            return context.get_dummy_value()
 
-    return signature, generate
+        return signature, generate
+
+    return gate_row
 
 
 def _pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
@@ -206,24 +178,24 @@ def _pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> lis
     ]
 
 
-def _load_block(builder: Any, pointer: Any) -> list[Any]:
-    return [builder.load(_vector_at(builder, pointer, v), align=4) for v in range(len(_SHAPE.widths))]
+def _load_block(builder: Any, shape: Shape, pointer: Any) -> list[Any]:
+    return [builder.load(_vector_at(builder, shape, pointer, v), align=4) for v in range(len(shape.widths))]
 
 
-def _store_block(builder: Any, pointer: Any, values: list[Any]) -> None:
+def _store_block(builder: Any, shape: Shape, pointer: Any, values: list[Any]) -> None:
     for v, value in enumerate(values):
-        builder.store(value, _vector_at(builder, pointer, v), align=4)
+        builder.store(value, _vector_at(builder, shape, pointer, v), align=4)
 
 
-def _vector_at(builder: Any, pointer: Any, v: int) -> Any:
-    place = builder.gep(pointer, [ir.IntType(64)(_STARTS[v])])
-    return builder.bitcast(place, ir.VectorType(_FLOAT, _SHAPE.widths[v]).as_pointer())
+def _vector_at(builder: Any, shape: Shape, pointer: Any, v: int) -> Any:
+    place = builder.gep(pointer, [ir.IntType(64)(sum(shape.widths[:v]))])
+    return builder.bitcast(place, ir.VectorType(_FLOAT, shape.widths[v]).as_pointer())
 
 
-def _spreads(builder: Any, number: Any) -> dict[int, Any]:
+def _spreads(builder: Any, shape: Shape, number: Any) -> dict[int, Any]:
     """The number in all lanes, for each length of vector."""
     found = {}
-    for width in set(_SHAPE.widths):
+    for width in set(shape.widths):
         kind = ir.VectorType(_FLOAT, width)
         one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
@@ -262,3 +234,8 @@ def _dot(builder: Any, values: list[Any], others: list[Any]) -> Any:
         if width in sums:
             total = builder.fadd(total, sums.pop(width))
     return builder.extract_element(total, ir.IntType(32)(0))
+
+
+dense, dense_narrow = _dense_of(WIDE), _dense_of(NARROW)
+edge_row, edge_row_narrow = _edge_row_of(WIDE), _edge_row_of(NARROW)
+gate_row, gate_row_narrow = _gate_row_of(WIDE), _gate_row_of(NARROW)

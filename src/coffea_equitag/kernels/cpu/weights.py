@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from torch import nn
 
-from .tile import BLOCK
+from .shapes import block_for
 
 __all__ = ["LorentzNetWeights", "weights_of"]
 
@@ -18,19 +17,19 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 _EPSILON = nn.BatchNorm1d(1).eps
 
-#: Network -> (the bytes it was folded from, what came of them).
-_folded: WeakKeyDictionary[nn.Module, tuple[tuple[memoryview, ...], LorentzNetWeights]] = WeakKeyDictionary()
+#: Network -> (the bytes of its parameters and statistics, what they were folded to).
+_folded: WeakKeyDictionary[nn.Module, tuple[list[bytes], LorentzNetWeights]] = WeakKeyDictionary()
 
 
 class LorentzNetWeights(NamedTuple):
     """Parameters in float32; a leading L is one entry a block of the network, C the padded channels.
 
-    Matrices are (..., C / BLOCK, K, BLOCK): for each block of columns, one row a summed index k.
+    Matrices are (..., C / B, K, B): for each block of B columns, one row a summed index k.
     """
 
     embedding: _F4
     embedding_bias: _F4
-    receiver: _F4  # the first edge layer's part of h_i, (L, ..., C, BLOCK), and its bias
+    receiver: _F4  # the first edge layer's part of h_i, (L, C / B, hidden, B), and its bias
     receiver_bias: _F4
     sender: _F4  # its part of h_j
     slopes: _F4  # (L, 2, C): its part of ψ(norm) and ψ(product)
@@ -47,46 +46,47 @@ class LorentzNetWeights(NamedTuple):
     node_out_bias: _F4
     head: _F4
     head_bias: _F4
-    head_out: _F4  # (ceil(n_classes / BLOCK), C, BLOCK)
+    head_out: _F4  # (ceil(n_classes / B), hidden, B)
     head_out_bias: _F4
     zeros: _F4  # (C,), for layers without a bias and tiles whose products nobody wants
 
 
 def weights_of(model: nn.Module) -> LorentzNetWeights:
     """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
-    state = {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-    # compared by value: changes through .data leave no trace in torch's version counters
-    bytes_now = tuple(t.contiguous().view(-1).view(torch.uint8).numpy().data for t in state.values())
+    values = [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *model.buffers())]
     known = _folded.get(model)
-    if known is not None and known[0] == bytes_now:
+    # compared by value: changes through .data leave no trace in torch's version counters
+    if known is not None and known[0] == values:
         return known[1]
-    found = _fold({name: tensor.double().numpy() for name, tensor in state.items()})
-    _folded[model] = (tuple(memoryview(bytes(view)) for view in bytes_now), found)
+    found = _fold({name: tensor.detach().double().numpy() for name, tensor in model.state_dict().items()})
+    _folded[model] = values, found
     return found
 
 
 def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
     hidden, n_scalar = state["embedding.weight"].shape
-    channels = -(-hidden // BLOCK) * BLOCK
+    block = block_for(hidden)
+    channels = -(-hidden // block) * block
     layers: list[dict[str, _F8]] = []
     while f"blocks.{len(layers)}.phi_h.0.weight" in state:
         prefix = f"blocks.{len(layers)}."
         part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-        layers.append(_fold_block(part, hidden, n_scalar, channels))
+        layers.append(_fold_block(part, hidden, n_scalar, block))
     stacked = {name: _aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
     return LorentzNetWeights(
-        embedding=_aligned(_blocks(state["embedding.weight"], n_scalar)),
+        embedding=_aligned(_blocks(state["embedding.weight"], n_scalar, block)),
         embedding_bias=_aligned(_padded(state["embedding.bias"], channels)),
-        head=_aligned(_blocks(state["head.0.weight"], channels)),
+        head=_aligned(_blocks(state["head.0.weight"], hidden, block)),
         head_bias=_aligned(_padded(state["head.0.bias"], channels)),
-        head_out=_aligned(_blocks(state["head.3.weight"], channels)),
-        head_out_bias=_aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // BLOCK) * BLOCK)),
+        head_out=_aligned(_blocks(state["head.3.weight"], hidden, block)),
+        head_out_bias=_aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
         zeros=_aligned(np.zeros(channels)),
         **stacked,
     )
 
 
-def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, channels: int) -> dict[str, _F8]:
+def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, block: int) -> dict[str, _F8]:
+    channels = -(-hidden // block) * block
     edge_scale, edge_shift = _batch_norm(part, "phi_e.1")
     node_scale, node_shift = _batch_norm(part, "phi_h.1")
     first = part["phi_e.0.weight"] * edge_scale[:, None]
@@ -95,23 +95,24 @@ def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, channels: int)
     moves = "phi_x.0.weight" in part
     square = np.zeros((hidden, hidden))
     return {
-        "receiver": _blocks(first[:, :hidden], channels),
+        "receiver": _blocks(first[:, :hidden], hidden, block),
         "receiver_bias": _padded(edge_shift, channels),
-        "sender": _blocks(first[:, hidden : 2 * hidden], channels),
+        "sender": _blocks(first[:, hidden : 2 * hidden], hidden, block),
         "slopes": np.stack([_padded(column, channels) for column in first[:, 2 * hidden :].T]),
-        "edge": _blocks(part["phi_e.3.weight"], channels),
+        "edge": _blocks(part["phi_e.3.weight"], hidden, block),
         "edge_bias": _padded(part["phi_e.3.bias"], channels),
         "gate": _padded(part["phi_m.0.weight"][0], channels),
         "gate_bias": part["phi_m.0.bias"][0],
-        "step": _blocks(part["phi_x.0.weight"] if moves else square, channels),
+        "step": _blocks(part["phi_x.0.weight"] if moves else square, hidden, block),
         "step_bias": _padded(part["phi_x.0.bias"] if moves else square[0], channels),
         "step_out": _padded(part["phi_x.2.weight"][0] if moves else square[0], channels),
         "node": _blocks(
             np.hstack([node[:, :hidden], gap, node[:, hidden : 2 * hidden], gap, node[:, 2 * hidden :]]),
             2 * channels + n_scalar,
+            block,
         ),
         "node_bias": _padded(part["phi_h.0.bias"] * node_scale + node_shift, channels),
-        "node_out": _blocks(part["phi_h.3.weight"], channels),
+        "node_out": _blocks(part["phi_h.3.weight"], hidden, block),
         "node_out_bias": _padded(part["phi_h.3.bias"], channels),
     }
 
@@ -126,12 +127,12 @@ def _padded(values: _F8, length: int) -> _F8:
     return np.pad(values, (0, length - len(values)))
 
 
-def _blocks(matrix: _F8, depth: int) -> _F8:
-    """A layer's matrix (out, in) as (blocks of columns, depth, BLOCK), padded with zeros."""
+def _blocks(matrix: _F8, depth: int, block: int) -> _F8:
+    """A layer's matrix (out, in) as (blocks of columns, depth, block), padded with zeros."""
     width, given = matrix.shape
-    columns = -(-width // BLOCK) * BLOCK
+    columns = -(-width // block) * block
     rows = np.pad(matrix.T, ((0, depth - given), (0, columns - width)))
-    return rows.reshape(depth, columns // BLOCK, BLOCK).transpose(1, 0, 2)
+    return rows.reshape(depth, columns // block, block).transpose(1, 0, 2)
 
 
 def _aligned(values: _F8) -> _F4:

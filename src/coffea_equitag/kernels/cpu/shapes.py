@@ -1,0 +1,71 @@
+"""The tiles that fit this CPU's vector registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import llvmlite.binding
+import numba
+
+__all__ = [
+    "NARROW",
+    "NARROW_BLOCK",
+    "NARROW_ROWS",
+    "SUPPORTED",
+    "WIDE",
+    "WIDE_BLOCK",
+    "WIDE_ROWS",
+    "Shape",
+    "block_for",
+    "shapes_for",
+]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Rows of a tile, and the lengths of the vectors (floats) its block of columns is made of."""
+
+    rows: int
+    widths: tuple[int, ...]
+
+    @property
+    def block(self) -> int:
+        """Columns."""
+        return sum(self.widths)
+
+
+def shapes_for(features: set[str]) -> tuple[Shape, Shape] | None:
+    """The tiles that fit a CPU's registers, a wide one and one of 16 columns; None without fused multiply-add.
+
+    72 columns, the width of LorentzNet, are whole wide blocks.
+    """
+    if "avx512f" in features:
+        return Shape(5, (16, 16, 16, 16, 8)), Shape(10, (16,))
+    if "avx2" in features and "fma" in features:
+        return Shape(4, (8, 8, 8)), Shape(5, (8, 8))
+    if "neon" in features or "fp-armv8" in features:
+        return Shape(4, (4,) * 6), Shape(5, (4,) * 4)
+    return None
+
+
+def _cpu_features() -> set[str]:
+    """What numba compiles for: the host, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES say otherwise."""
+    if numba.config.CPU_FEATURES is not None:
+        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
+    if numba.config.CPU_NAME is not None:
+        return set()
+    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
+
+
+_FOUND = shapes_for(_cpu_features())
+#: Whether this CPU has vectors to make tiles of.
+SUPPORTED = _FOUND is not None
+#: The two tiles.
+WIDE, NARROW = _FOUND or (Shape(4, (4,) * 6), Shape(5, (4,) * 4))
+#: Their columns and rows.
+WIDE_BLOCK, WIDE_ROWS, NARROW_BLOCK, NARROW_ROWS = WIDE.block, WIDE.rows, NARROW.block, NARROW.rows
+
+
+def block_for(hidden: int) -> int:
+    """Columns of the tile that wastes fewest lanes on this many channels."""
+    return min(WIDE_BLOCK, NARROW_BLOCK, key=lambda block: -(-hidden // block) * block)
