@@ -1,5 +1,7 @@
 """``equitag simulate``."""
 
+import json
+
 import awkward as ak
 import pytest
 import uproot
@@ -49,3 +51,23 @@ def test_folder_without_write_permission(tmp_path, monkeypatch):
     monkeypatch.setattr(whole_file.os, "access", lambda *_: False)
     with pytest.raises(ValueError, match="is not writable"):
         whole_file.check_writable(tmp_path / "x.root")
+
+
+def test_folder(tmp_path, capsys):
+    folder = tmp_path / "new" / "jets"
+    assert main(["simulate", "qg", "-n", "4", "--no-mpi", "-o", str(folder)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["sample.json", "shard-00000.parquet"]
+    assert "4 jets of recipe qg, seed 1" in capsys.readouterr().out
+    assert main(["simulate", "qg", "-n", "4", "-o", str(folder)]) == 1
+    assert "holds a sample with another recipe" in capsys.readouterr().err
+
+
+def test_metadata_in_the_file(tmp_path):
+    path = tmp_path / "jets.parquet"
+    assert main(["simulate", "top", "-n", "2", "--particle-level", "-o", str(path)]) == 0
+    facts = ak.from_parquet(path).attrs["coffea_equitag"]
+    assert facts["recipe"]["detector"] is None
+    events = tmp_path / "events.root"
+    assert main(["simulate", "top", "-n", "2", "-o", str(events)]) == 0
+    with uproot.open(events) as file:
+        assert json.loads(str(file["coffea_equitag"]))["recipe"]["detector"] == "ATLAS"

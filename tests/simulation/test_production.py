@@ -73,7 +73,7 @@ def test_result_does_not_depend_on_workers(monkeypatch):
     alone = simulate("top", 5, seed=8, progress=lambda done, n: seen.append((done, n)))
     together = simulate("top", 5, seed=8, workers=2)
     assert ak.array_equal(alone, together)
-    assert seen == [(3, 5), (5, 5)]
+    assert seen == [(0, 5), (3, 5), (5, 5)]
     # ... and neither on how many events Pythia is asked for at once.
     monkeypatch.setattr(shards, "BATCH", 3)
     assert ak.array_equal(alone, simulate("top", 5, seed=8))
@@ -140,3 +140,12 @@ def test_refused_setting_is_named():
 def test_events_of_other_recipes_are_refused():
     with pytest.raises(JetError, match="events of recipe 'qg'"):
         simulate_events("qg", 5, seed=1)
+
+
+def test_jets_know_how_they_were_made(jets):
+    facts = jets.attrs["coffea_equitag"]
+    assert (facts["recipe"]["name"], facts["n"], facts["seed"]) == ("top-particle", 41, 3)
+    assert "pythia8mc" in facts["versions"]
+    for made in facts["yields"]:
+        assert 0 < made["efficiency"] == made["selected"] / made["generated"] <= 1
+        assert made["cross_section_pb"] > 0

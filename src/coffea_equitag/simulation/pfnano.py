@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -11,6 +12,7 @@ import uproot
 
 from ..errors import JetError, explain
 from ..whole_file import whole_file
+from .provenance import KEY
 
 __all__ = ["pfnano_branches", "write_pfnano"]
 
@@ -92,7 +94,8 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
     """Write simulated events as the TTree ``Events`` of a PFNano-like ROOT file.
 
     coffea opens it with ``PFNanoAODSchema`` (``events.FatJet.constituents.pf``) and ``NanoAODSchema``. The file appears
-    under its name only when it is complete. Branches as in `pfnano_branches`.
+    under its name only when it is complete. Branches as in `pfnano_branches`; the string ``coffea_equitag`` beside the
+    tree says in JSON how the events were made.
 
     Parameters
     ----------
@@ -117,6 +120,8 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
         )
         for start in range(0, len(events), STEP):
             tree.extend({name: array[start : start + STEP] for name, array in branches.items()})
+        if KEY in events.attrs:
+            file[KEY] = json.dumps(events.attrs[KEY])
 
 
 def _collection(fields: dict[str, ak.Array]) -> ak.Array:

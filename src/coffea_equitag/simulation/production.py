@@ -13,6 +13,7 @@ import vector
 
 from ..errors import JetError, explain
 from .generator import pythia_module
+from .provenance import provenance, total_yields, with_provenance
 from .recipes import RECIPES, Recipe
 from .recipes import recipe as recipe_of
 from .shards import Made, event_shard, jet_shard
@@ -57,7 +58,7 @@ def simulate(
     particle_level : bool
         Leave out the recipe's detector.
     progress : callable, optional
-        Called with (done, n) after every shard.
+        Called with (done, n) at the start and after every shard.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def simulate(
         ``[jet]``, shuffled: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``, ``pdgId``; hardest first; behind a
         detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector ``ip``, mm), the jet's ``pt, eta,
         phi, mass`` and ``label`` (the place in the recipe's ``classes``). Jets of ``"w"`` also have the boson's
-        ``true_pt, true_eta, true_phi, true_mass``.
+        ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` says how they were made.
 
     Raises
     ------
@@ -145,16 +146,21 @@ def _produce(
     check_counts(n, seed, workers)
     pythia_module()
     sizes = shard_sizes(n)
-    made: dict[int, ak.Array] = {}
+    made: dict[int, Made] = {}
     done = 0
+    if progress is not None:
+        progress(done, n)
     for shard, result in run_shards(make, recipe, seed, dict(enumerate(sizes)), workers):
-        made[shard] = result.array
+        made[shard] = result
         done += sizes[shard]
         if progress is not None:
             progress(done, n)
-    whole = ak.concatenate([made[shard] for shard in range(len(sizes))])
+    in_order = [made[shard] for shard in range(len(sizes))]
+    whole = ak.concatenate([shard.array for shard in in_order])
     shuffled = ak.to_packed(whole[np.random.default_rng([seed, n]).permutation(n)])
-    return ak.Array(shuffled, behavior=vector.backends.awkward.behavior)
+    facts = provenance(recipe, n, seed, SHARD)
+    facts["yields"] = total_yields(one for shard in in_order for one in shard.yields)
+    return with_provenance(ak.Array(shuffled, behavior=vector.backends.awkward.behavior), facts)
 
 
 def run_shards(

@@ -21,6 +21,9 @@ __all__ = ["Made", "Yield", "event_shard", "jet_shard"]
 
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
+#: What is used of Pythia's record; truth does without the last.
+_RECORD = ("id", "status", "mother1", "p", "m", "vProd")
+
 
 @dataclass
 class Yield:
@@ -95,7 +98,8 @@ def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yi
     generator = Generator([*recipe.pythia, *process.settings], seed)
     detector = None if recipe.detector is None else Detector(CARDS[recipe.detector])
     for batch in generator.batches(min(BATCH, 5 + 3 * share)):
-        particles = visible(batch.prt, vertices=detector is not None)
+        record = batch.prt[list(_RECORD)]
+        particles = visible(record, vertices=detector is not None)
         particles["charge"] = generator.charges(particles.pdgId)
         if detector is not None:
             particles = detector(particles, seed, found.generated)
@@ -103,7 +107,7 @@ def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yi
         found.cross_section_pb = generator.cross_section_pb
         jets = cluster(particles, recipe.radius, recipe.min_pt)
         kept = _in_range(recipe, ak.firsts(jets))
-        jets, record = jets[kept], batch.prt[kept]
+        jets, record = jets[kept], record[list(_RECORD[:-1])][kept]
         truth = _truth(recipe, process, jets, record)
         for name in ("isTop", "isQCD"):
             jets[name] = truth.pop(name)
