@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from .. import kernels
 from ..ragged import RaggedJets
 from . import build, names
 
@@ -45,7 +46,7 @@ def catalogue(constituents: int = 50) -> Iterator[Entry]:
         parameters = model.num_parameters()
         model.requires_grad_(False)  # the counter would follow gradients
         jet = _jet(constituents, model.fields)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), kernels.use("reference"), FlopCounterMode(display=False) as counter:
             model(jet)
         yield Entry(
             kind=kind,
