@@ -12,7 +12,7 @@ from coffea_equitag.simulation import RECIPES, simulate
 
 @pytest.fixture(scope="module")
 def made():
-    return {name: simulate(name, 30, seed=5) for name in ("top", "qg", "btag", "w")}
+    return {name: simulate(name, 20, seed=5) for name in ("top", "qg", "btag", "w")}
 
 
 @pytest.mark.parametrize("name", ["top", "qg", "btag", "w"])
@@ -51,7 +51,7 @@ def test_quarks_have_fewer_constituents_than_gluons(made):
     jets = made["qg"]
     counts = ak.num(jets.constituents)
     assert ak.mean(counts[jets.label == 1]) < ak.mean(counts[jets.label == 0])
-    assert (jets.label == 1).to_list().count(True) == 15
+    assert (jets.label == 1).to_list().count(True) == 10
 
 
 def test_w_jets_know_their_boson(made):
