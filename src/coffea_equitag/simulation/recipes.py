@@ -131,6 +131,8 @@ _QUARK_GLUON = Recipe(
     massless=True,
 )
 
+# Every W decays to quarks here too, so that no leading jet is a lepton. QCD jets just above 90 GeV that come from
+# softer partons than 80 GeV are missing.
 _BOTTOM = Recipe(
     name="btag",
     summary="b, c and light jets of QCD and top pairs, 13 TeV, anti-kT R = 0.5, pT > 90 GeV, |eta| < 2.4, CMS-like "
