@@ -56,6 +56,8 @@ def deviation(found, expected):
         {"hidden": 100, "n_scalar": 5},
         {"pid": True, "n_classes": 5},
         {"hidden": 8, "n_classes": 80, "n_layers": 2},
+        {"clamp": 100.0},
+        {"clamp": 0.1, "c_weight": 0.1, "beams": False},
     ],
 )
 def test_agrees_with_the_layers(random_jets, options):
@@ -95,6 +97,12 @@ def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
         assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
 
 
+def test_the_clamp_is_at_work(random_jets):
+    jets = random_jets([20, 7])
+    free, clamped = (build(beams=False, clamp=clamp, c_weight=0.1) for clamp in (None, 0.1))
+    assert deviation(run(clamped, jets), run(free, jets)) > 1e-3
+
+
 def test_symmetries(random_jets):
     model, jets = build(beams=False), random_jets([20, 1, 7, 35, 2])
     assert_lorentz_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
@@ -126,12 +134,13 @@ def test_nan_stays_nan(random_jets):
     assert logits.isnan().tolist() == [[True, True], [False, False]]
 
 
-def test_official_checkpoint_on_real_jets(shared_data):
+@pytest.mark.parametrize("clamp", [None, 100.0])
+def test_official_checkpoint_on_real_jets(shared_data, clamp):
     columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:60]
     names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
     jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
     path = shared_data / "parity" / "lorentznet_top_official.pt"
-    model = eqt.convert.official("lorentznet", path, n_scalar=2).model.eval()
+    model = eqt.convert.official("lorentznet", path, n_scalar=2, clamp=clamp).model.eval()
     found = run(model, jets)
     assert deviation(found, run(model, jets, "reference")) <= 1e-5
     with torch.no_grad():

@@ -192,10 +192,10 @@ class LorentzNet(JetModel):
         -------
         Tensor, shape (J, n_classes) or (J, 4)
         """
-        if choose(self, self.kind, self._beyond_kernels(), scalars, gram_Q).kernel == "cpu":
+        if choose(self, self.kind, self._beyond_kernels(), p4_N4, scalars, gram_Q).kernel == "cpu":
             from ..kernels.cpu.lorentznet import lorentznet_logits
 
-            return lorentznet_logits(self, scalars, offsets, gram_Q)
+            return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
         pairs = Pairs.of(offsets)
         x = p4_N4 if self.options["clamp"] is not None or self.output == "momentum" else None
         state = LorentzState(self.embedding(scalars), gram_Q, x)
@@ -212,8 +212,8 @@ class LorentzNet(JetModel):
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""
-        if self.options["clamp"] is not None or self.output == "momentum":
-            return "vectors are carried, for the clamp or a momentum"
+        if self.output == "momentum":
+            return "it gives momenta"
         if not all(type(module) in _FUSED for module in self.modules()):
             return "layers were replaced"
         return None

@@ -16,7 +16,7 @@ from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
 from .elementary import psi, sigmoid
-from .mixing import move
+from .mixing import clamped_step, cut_off, move
 from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
 from .tile import dense, dense_narrow, edge_row, edge_row_narrow, gate_row, gate_row_narrow
 from .weights import LorentzNetWeights, weights_of
@@ -34,13 +34,15 @@ _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 _MARGIN = max(WIDE_ROWS, NARROW_ROWS)
 
 
-def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+def lorentznet_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
     """Logits of a float32 `LorentzNet` in evaluation mode; arguments as of its ``network``.
 
     Parameters
     ----------
     model : LorentzNet
-        Without clamp, classifying.
+        Of classes.
+    p4_N4 : Tensor of float64, shape (N, 4)
+        (E, px, py, pz) of the nodes, for the clamp.
     scalars : Tensor of float32, shape (N, n_scalar)
         Node scalars.
     offsets : Tensor of int64, shape (J + 1,)
@@ -57,11 +59,13 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
     bounds = np.ascontiguousarray(offsets.numpy())
     products = np.ascontiguousarray(gram_Q.detach().numpy(), np.float64)
     squares = pair_offsets(bounds)
-    c_weight = float(model.options["c_weight"])
+    p4 = np.ascontiguousarray(p4_N4.detach().numpy(), np.float64)
+    c_weight, clamp = float(model.options["c_weight"]), model.options["clamp"]
+    limit = np.inf if clamp is None else float(clamp)
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
 
     def run(first: int, last: int) -> None:
-        _score(weights, inputs, bounds, squares, products, c_weight, logits, first, last)
+        _score(weights, p4, inputs, bounds, squares, products, c_weight, limit, logits, first, last)
 
     over_jets(run, squares, torch.get_num_threads())
     return torch.from_numpy(logits)
@@ -70,11 +74,13 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
 @njit
 def _score(
     weights: LorentzNetWeights,
+    p4: _F8,
     scalars: _F4,
     offsets: _I8,
     squares: _I8,
     products: _F8,
     c_weight: float,
+    clamp: float,
     logits: _F4,
     first: int,
     last: int,
@@ -95,6 +101,7 @@ def _score(
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         gram = products[squares[jet] : squares[jet + 1]].reshape(n, n).copy()
         mixing, half_moved = np.empty((n, n)), np.empty((n, n))
+        x, excess = p4[start : start + n].copy(), np.empty((n, 4))
         psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         for i in range(n):
             for s in range(n_scalar):
@@ -129,7 +136,10 @@ def _score(
                 for c in range(channels):
                     nodes[i, c] += spare[i, c]
             if layer < layers - 1:
+                cuts = clamp < np.inf and clamped_step(mixing, c_weight, clamp, x, excess)
                 move(mixing, c_weight, gram, half_moved)
+                if cuts:
+                    cut_off(gram, x, excess)
         _classify(weights, nodes, n, spare, from_i, unused, logits[jet])
 
 
