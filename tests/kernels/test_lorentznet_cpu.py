@@ -13,6 +13,7 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+from networks import enliven
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -22,16 +23,7 @@ COUNTS = [20, 1, 0, 7, 200, 2, 7, 61, 3]
 def build(**options):
     """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
     torch.manual_seed(3)
-    model = eqt.models.build("lorentznet", **({"n_layers": 3} | options))
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.uniform_(-0.5, 0.5)
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 2.0)
-    for block in model.blocks:
-        if block.phi_x is not None:
-            block.phi_x[2].weight.data *= 1000
-    return model.eval()
+    return enliven(eqt.models.build("lorentznet", **({"n_layers": 3} | options)), gain=1000)
 
 
 def run(model, jets, mode="cpu"):

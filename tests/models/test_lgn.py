@@ -20,6 +20,7 @@ from coffea_equitag.testing import (
     boost,
     transform,
 )
+from networks import run
 
 
 def build(**given):
@@ -31,15 +32,6 @@ def build(**given):
             if name in level.mixing.weight:
                 level.mixing.weight[name].data *= factor
     return model.eval()
-
-
-def run(model):
-    def function(jets, beams=None):
-        keywords = {} if beams is None else {"beams": torch.from_numpy(np.asarray(beams))}
-        with torch.no_grad():
-            return model(jets, **keywords)
-
-    return function
 
 
 @pytest.mark.parametrize(

@@ -17,30 +17,13 @@ from coffea_equitag.testing import (
     rotation,
     transform,
 )
+from networks import enliven, run
 
 
 def build(**options):
     """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
     torch.manual_seed(3)
-    model = eqt.models.build("lorentznet", **({"hidden": 16, "n_layers": 3} | options))
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.uniform_(-0.5, 0.5)
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 2.0)
-    for block in model.blocks:
-        if block.phi_x is not None:
-            block.phi_x[2].weight.data *= 1000
-    return model.eval()
-
-
-def run(model):
-    def function(jets, beams=None):
-        keywords = {} if beams is None else {"beams": torch.from_numpy(np.asarray(beams))}
-        with torch.no_grad():
-            return model(jets, **keywords)
-
-    return function
+    return enliven(eqt.models.build("lorentznet", **({"hidden": 16, "n_layers": 3} | options)), gain=1000)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from coffea_equitag.testing import (
     assert_permutation_invariant,
     assert_so2_invariant,
 )
+from networks import enliven, run
 
 COUNTS = [20, 1, 0, 7, 35, 2, 7]
 SMALL = {"hidden": 16, "n_layers": 3}
@@ -22,24 +23,7 @@ SMALL = {"hidden": 16, "n_layers": 3}
 def build(**options):
     """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
     torch.manual_seed(3)
-    model = LorentzNetBase(**(SMALL | options))
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.uniform_(-0.5, 0.5)
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 2.0)
-    for block in model.blocks:
-        if block.phi_x is not None:
-            block.phi_x[2].weight.data *= 100
-    return model.eval()
-
-
-def run(model):
-    def function(jets):
-        with torch.no_grad():
-            return model(jets)
-
-    return function
+    return enliven(LorentzNetBase(**(SMALL | options)), gain=100)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from coffea_equitag.testing import (
     assert_permutation_invariant,
     assert_so2_invariant,
 )
+from networks import run
 
 COUNTS = [20, 1, 0, 7, 35, 2, 17]
 
@@ -31,14 +32,6 @@ def build(**options):
         elif name.endswith("running_var"):
             buffer.uniform_(0.5, 2.0)
     return model.eval()
-
-
-def run(model):
-    def function(jets):
-        with torch.no_grad():
-            return model(jets)
-
-    return function
 
 
 @pytest.mark.parametrize(

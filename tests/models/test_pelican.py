@@ -23,6 +23,7 @@ from coffea_equitag.testing import (
     rotation,
     transform,
 )
+from networks import run
 
 METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
@@ -38,14 +39,6 @@ def build(seed=3, **options):
             buffer.uniform_(0.5, 2.0)
     model.embedding.weight.data += 0.1 * torch.randn_like(model.embedding.weight)
     return model.eval()
-
-
-def run(model):
-    def function(jets):
-        with torch.no_grad():
-            return model(jets)
-
-    return function
 
 
 def null_rotation(a, sign):

@@ -12,14 +12,7 @@ from coffea_equitag.testing import (
     assert_permutation_invariant,
     assert_so2_invariant,
 )
-
-
-def run(model):
-    def function(jets):
-        with torch.no_grad():
-            return model(jets)
-
-    return function
+from networks import run
 
 
 @pytest.fixture

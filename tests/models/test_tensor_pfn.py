@@ -19,6 +19,7 @@ from coffea_equitag.testing import (
     rotation,
     transform,
 )
+from networks import run
 
 BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
 
@@ -52,14 +53,6 @@ def build(kind, **options):
                 value.normal_(std=0.2)
         model.mlp[-1].bias.zero_()
     return model
-
-
-def run(model):
-    def function(jets):
-        with torch.no_grad():
-            return model(jets)
-
-    return function
 
 
 def test_published_layout():
