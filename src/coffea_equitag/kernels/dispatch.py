@@ -1,11 +1,12 @@
 """Which form of a network runs: its reference layers, or a kernel.
 
-``EQUITAG_KERNELS`` = ``auto`` (default), ``reference`` or ``cpu`` decides for a process, `use` for a stretch of it.
-What a kernel does not support runs on the reference layers, without a word; `last_choice` tells.
+``EQUITAG_KERNELS`` = ``auto`` (default), ``reference``, ``cpu`` or ``gpu`` decides for a process, `use` for a stretch
+of it. What a kernel does not support runs on the reference layers, without a word; `last_choice` tells.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from ..errors import TaggerError, explain
 
 __all__ = ["MODES", "Choice", "choose", "last_choice", "use"]
 
-MODES = ("auto", "reference", "cpu")
+MODES = ("auto", "reference", "cpu", "gpu")
 
 _forced: str | None = None
 _choices: dict[str, Choice] = {}
@@ -31,7 +32,7 @@ class Choice:
     Attributes
     ----------
     kernel : str
-        ``"reference"`` or ``"cpu"``.
+        ``"reference"``, ``"cpu"`` or ``"gpu"``.
     reason : str
         Why, in words.
     """
@@ -46,8 +47,9 @@ def use(mode: str) -> Iterator[None]:
 
     Parameters
     ----------
-    mode : {"auto", "reference", "cpu"}
-        ``"cpu"`` uses the CPU's kernels wherever they can be.
+    mode : {"auto", "reference", "cpu", "gpu"}
+        ``"cpu"`` and ``"gpu"`` use only those kernels, wherever they can be; on a machine without a GPU, ``"gpu"``
+        runs them in Triton's interpreter if ``TRITON_INTERPRET=1`` asks for that.
 
     Raises
     ------
@@ -62,7 +64,9 @@ def use(mode: str) -> Iterator[None]:
         _forced = before
 
 
-def choose(model: nn.Module, kind: str, unsupported: str | None, *inputs: Tensor) -> Choice:
+def choose(
+    model: nn.Module, kind: str, unsupported: str | None, *inputs: Tensor, trains: bool = False, gpu: bool = False
+) -> Choice:
     """Decide for one call of a network, and remember it under `kind`.
 
     Parameters
@@ -72,11 +76,15 @@ def choose(model: nn.Module, kind: str, unsupported: str | None, *inputs: Tensor
     kind : str
         Its name.
     unsupported : str or None
-        What about the network its kernel cannot do.
+        What about the network its kernels cannot do.
     inputs : Tensor
-        What it is called with; those that are on a CPU.
+        What it is called with, gradients counted.
+    trains : bool
+        Whether the CPU's kernel has a backward pass and knows the training mode.
+    gpu : bool
+        Whether there is a kernel for GPUs.
     """
-    choice = _choose(model, unsupported, inputs)
+    choice = _choose(model, unsupported, inputs, trains, gpu)
     _choices[kind] = choice
     return choice
 
@@ -86,34 +94,57 @@ def last_choice(kind: str) -> Choice | None:
     return _choices.get(kind)
 
 
-def _choose(model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...]) -> Choice:
+def _choose(
+    model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool
+) -> Choice:
     mode = _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
     if mode == "reference":
         return Choice("reference", "asked for")
-    reason = unsupported or _impossible(model, inputs)
+    tensors = (*model.parameters(), *inputs)
+    devices = {tensor.device.type for tensor in tensors}
+    interpreted = mode == "gpu" and os.environ.get("TRITON_INTERPRET") == "1"
+    target = "gpu" if devices == {"cuda"} or interpreted else "cpu"
+    if unsupported is not None:
+        return Choice("reference", unsupported)
+    if len(devices) > 1 or not devices <= {"cpu", "cuda"}:
+        return Choice("reference", f"no kernels for {' and '.join(sorted(devices))}")
+    if mode not in ("auto", target):
+        return Choice("reference", f"kernels of the {mode} asked for, tensors elsewhere")
+    records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    reason = _untimely(model, target, records and not (trains and target == "cpu"), trains and target == "cpu")
+    if reason is None:
+        reason = _no_gpu_kernel(gpu) if target == "gpu" else _no_vector_unit()
     if reason is not None:
         return Choice("reference", reason)
-    return Choice("cpu", "asked for" if mode == "cpu" else "float32 on a CPU, no gradients")
+    return Choice(target, "asked for" if mode != "auto" else f"float32 on a {target.upper()}")
 
 
-def _impossible(model: nn.Module, inputs: tuple[Tensor, ...]) -> str | None:
-    """What stands against any CPU kernel, cheapest questions first."""
-    parameters = list(model.parameters())
-    if model.training:
+def _untimely(model: nn.Module, target: str, records: bool, trains: bool) -> str | None:
+    """What stands against any kernel, cheapest questions first."""
+    if model.training and not trains:
         return "the network is in training mode"
-    if any(tensor.device.type != "cpu" for tensor in (*parameters, *inputs)):
-        return "not on a CPU"
-    if any(parameter.dtype != torch.float32 for parameter in parameters):
+    if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
         return "the network is not in float32"
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*parameters, *inputs)):
+    if records:
         return "gradients are recorded"
-    if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    autocast = torch.is_autocast_enabled("cuda" if target == "gpu" else "cpu")
+    if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling() or autocast:
         return "torch traces, compiles or casts"
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
         return "hooks want to see the layers' values"
+    return None
+
+
+def _no_vector_unit() -> str | None:
     from .cpu.shapes import SUPPORTED  # numba, only when it may be needed
 
     return None if SUPPORTED else "no vector unit known to the kernels"
+
+
+def _no_gpu_kernel(gpu: bool) -> str | None:
+    if not gpu:
+        return "no GPU kernel for this network"
+    return None if importlib.util.find_spec("triton") is not None else "Triton is not installed"
 
 
 def _checked(mode: str, name: str) -> str:
