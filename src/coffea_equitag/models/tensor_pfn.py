@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
+from ..kernels import choose
 from ..layers.segments import segment_sum
-from ..layers.so2_linear import axis_frames
-from ..layers.so3_affine import SO3Affine
+from ..layers.so2_linear import AxisMaps, SO2LinearTensor, SO2LinearVector, axis_frames
+from ..layers.so3_affine import SO3Affine, TensorAffine
 from ..layers.tensor_features import TensorFeatures
 from ..layers.tensor_layer import TensorLayer
 from ..layers.vector_relu import log_relu
@@ -163,15 +164,29 @@ class VectorPFN(JetModel):
         -------
         Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"``
         """
-        turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
-        tensors = (turned[:, :, None, :, None] * turned[:, None, :, None, :]).flatten(3) if self.has_tensors else None
-        tracks = TensorFeatures(scalars, turned, tensors)
-        jets = _in_double(self.f, self.phi(tracks).sum(offsets))
-        out: Tensor = _in_double(self.mlp, jets.invariants())
+        out: Tensor
+        if choose(self, self.kind, self._beyond_kernels(), scalars, vectors, frames_J33).kernel == "cpu":
+            from ..kernels.cpu.tensor_pfn import tensor_pfn_outputs
+
+            out, last_vectors = tensor_pfn_outputs(self, scalars, vectors, frames_J33, offsets)
+        else:
+            turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
+            outer = turned[:, :, None, :, None] * turned[:, None, :, None, :] if self.has_tensors else None
+            tracks = TensorFeatures(scalars, turned, None if outer is None else outer.flatten(3))
+            jets = _in_double(self.f, self.phi(tracks).sum(offsets))
+            out, last_vectors = _in_double(self.mlp, jets.invariants()), jets.vectors
         if self.options["output"] == "vector":
-            vectors_J3 = (jets.vectors * out[:, None]).sum(2)
+            vectors_J3 = (last_vectors * out[:, None]).sum(2)
             out = (frames_J33.mT @ vectors_J3[:, :, None])[:, :, 0]
         return out.to(self.dtype)
+
+    def _beyond_kernels(self) -> str | None:
+        """What of this network the fused kernel does not do, None if nothing."""
+        if min(self.options["phi_layers"], self.options["f_layers"]) < 1:
+            return "it has no hidden layers before or after the sum"
+        if not all(type(module) in _FUSED for module in self.modules()):
+            return "layers were replaced"
+        return None
 
 
 def _in_double(module: nn.Module, inputs: Any) -> Any:
@@ -189,3 +204,19 @@ class TensorPFN(VectorPFN):
 
     kind: ClassVar[str] = "tensor_pfn"
     has_tensors: ClassVar[bool] = True
+
+
+_FUSED = {
+    VectorPFN,
+    TensorPFN,
+    TensorLayer,
+    SO3Affine,
+    TensorAffine,
+    SO2LinearTensor,
+    SO2LinearVector,
+    AxisMaps,
+    nn.Embedding,
+    nn.Sequential,
+    nn.Linear,
+    nn.ReLU,
+}

@@ -1,0 +1,183 @@
+"""Tiles of real and complex matrix products in registers, in float32 or float64.
+
+A tile is some rows of x times a block of columns of w. Each number of the result is summed over k in the same order
+whatever stands beside it, so it depends neither on its place in a tile nor on how many rows there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .bilinear_registers import REGISTERS, Register, lanes_of, pointers
+
+__all__ = ["COMPLEX_VECTORS", "REAL_VECTORS", "ROWS", "complex_tile", "real_tile", "small_complex_tile", "small_real_tile"]
+
+#: Rows of the tiles for many rows, and vectors across a block of columns: their sums fill the registers.
+ROWS = 6
+REAL_VECTORS = 4 if REGISTERS == 32 else 2
+COMPLEX_VECTORS = 2 if REGISTERS == 32 else 1
+#: The tiles for few rows.
+SMALL_ROWS, SMALL_VECTORS = 4, COMPLEX_VECTORS
+
+
+def _real_of(rows: int, vectors: int) -> Any:
+    @intrinsic
+    def tile(
+        typing_context: Any,
+        x: Any,
+        x_at: Any,
+        x_stride: Any,
+        depth: Any,
+        w: Any,
+        w_at: Any,
+        w_stride: Any,
+        out: Any,
+        out_at: Any,
+        out_stride: Any,
+    ) -> Any:
+        """out[r, :] = Σ_k x[r, k] w[k, :] for one tile.
+
+        Arrays are contiguous, of one dtype; an ``_at`` is where the tile's part of an array begins, a ``_stride`` the
+        numbers from row to row.
+        """
+        n = types.intp
+        signature = types.void(x, n, n, n, w, n, n, out, n, n)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x, x_at, x_stride, depth, w, w_at, w_stride, out, out_at, out_stride = pointers(
+                context, builder, signature, arguments
+            )
+            kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
+            x_rows = [_offset(builder, x, x_at, x_stride, r) for r in range(rows)]
+            zero = Register.constant(builder, kind, 0.0)
+
+            def body(k: Any, sums: list[Register]) -> list[Register]:
+                w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
+                columns = [Register.load(builder, w_k, k.type(v * step)) for v in range(vectors)]
+                following = []
+                for r, x_row in enumerate(x_rows):
+                    number = Register.spread(builder, builder.load(builder.gep(x_row, [k])))
+                    row = sums[r * vectors : (r + 1) * vectors]
+                    following += [total.plus(number, column) for total, column in zip(row, columns, strict=True)]
+                return following
+
+            sums = _accumulate(builder, depth, [zero] * (rows * vectors), body)
+            for r in range(rows):
+                out_row = _offset(builder, out, out_at, out_stride, r)
+                for v in range(vectors):
+                    sums[r * vectors + v].store(out_row, depth.type(v * step))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _complex_of(rows: int, vectors: int) -> Any:
+    @intrinsic
+    def tile(
+        typing_context: Any,
+        x: Any,
+        x_at: Any,
+        x_stride: Any,
+        x_imaginary: Any,
+        depth: Any,
+        w: Any,
+        w_at: Any,
+        w_stride: Any,
+        w_imaginary: Any,
+        out: Any,
+        out_at: Any,
+        out_stride: Any,
+        out_imaginary: Any,
+        adds: Any,
+    ) -> Any:
+        """out[r, :] = Σ_k x[r, k] w[k, :], complex, for one tile; `adds` to what is there if true.
+
+        As the real tile; the imaginary parts stand ``_imaginary`` numbers after the real ones.
+        """
+        n = types.intp
+        signature = types.void(x, n, n, n, n, w, n, n, n, out, n, n, n, types.boolean)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (x, x_at, x_stride, x_imaginary, depth, w, w_at, w_stride, w_imaginary, out, out_at, out_stride,
+             out_imaginary, adds) = pointers(context, builder, signature, arguments)  # fmt: skip
+            kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
+            x_rows = [
+                (row, builder.gep(row, [x_imaginary]))
+                for row in (_offset(builder, x, x_at, x_stride, r) for r in range(rows))
+            ]
+            places = [
+                (builder.gep(row, [shift]), shift.type(v * step))
+                for row in (_offset(builder, out, out_at, out_stride, r) for r in range(rows))
+                for shift in (depth.type(0), out_imaginary)
+                for v in range(vectors)
+            ]
+            zero = Register.constant(builder, kind, 0.0)
+            before = [Register.load(builder, pointer, at) for pointer, at in places]
+            start = [Register(builder, builder.select(adds, there.value, zero.value)) for there in before]
+
+            def body(k: Any, sums: list[Register]) -> list[Register]:
+                w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
+                w_i = builder.gep(w_k, [w_imaginary])
+                columns = [
+                    (Register.load(builder, w_k, k.type(v * step)), Register.load(builder, w_i, k.type(v * step)))
+                    for v in range(vectors)
+                ]
+                following = []
+                for r, row in enumerate(x_rows):
+                    a, b = (Register.spread(builder, builder.load(builder.gep(part, [k]))) for part in row)
+                    of_row = sums[2 * r * vectors : 2 * (r + 1) * vectors]
+                    following += [
+                        total.plus(a, c).minus(b, s)
+                        for total, (c, s) in zip(of_row[:vectors], columns, strict=True)
+                    ]
+                    following += [
+                        total.plus(a, s).plus(b, c)
+                        for total, (c, s) in zip(of_row[vectors:], columns, strict=True)
+                    ]
+                return following
+
+            for total, (pointer, at) in zip(_accumulate(builder, depth, start, body), places, strict=True):
+                total.store(pointer, at)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _offset(builder: Any, pointer: Any, at: Any, stride: Any, row: int) -> Any:
+    return builder.gep(pointer, [builder.add(at, builder.mul(stride, stride.type(row)))])
+
+
+def _accumulate(builder: Any, depth: Any, start: list[Register], body: Any) -> list[Register]:
+    """Registers carried through ``for k in range(depth)``."""
+    before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_signed(">", depth, depth.type(0)), loop, after)
+    builder.position_at_end(loop)
+    k = builder.phi(depth.type, "k")
+    carried = [builder.phi(value.value.type) for value in start]
+    following = body(k, [Register(builder, phi) for phi in carried])
+    next_k = builder.add(k, depth.type(1))
+    k.add_incoming(depth.type(0), before)
+    k.add_incoming(next_k, loop)
+    for phi, first, last in zip(carried, start, following, strict=True):
+        phi.add_incoming(first.value, before)
+        phi.add_incoming(last.value, loop)
+    builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
+    builder.position_at_end(after)
+    # phi nodes stand first in a block
+    ended = [builder.phi(value.value.type) for value in start]
+    for phi, first, last in zip(ended, start, following, strict=True):
+        phi.add_incoming(first.value, before)
+        phi.add_incoming(last.value, loop)
+    return [Register(builder, phi) for phi in ended]
+
+
+real_tile, small_real_tile = _real_of(ROWS, REAL_VECTORS), _real_of(SMALL_ROWS, SMALL_VECTORS)
+complex_tile, small_complex_tile = _complex_of(ROWS, COMPLEX_VECTORS), _complex_of(SMALL_ROWS, SMALL_VECTORS)

@@ -1,0 +1,292 @@
+"""Evaluation of Vector and Tensor PFN, fused: some jets' constituents go through all layers in chunks that stay in the
+caches, and only their sums are kept.
+
+Layers before the sum are in float32, those after it in float64, as in the reference. Every number is summed in an order
+of its own jet alone, so that scores are the same to the last bit in every batch and with any number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...compiled import njit, over_jets
+from ...models.base import JetModel
+from .bilinear import TENSOR_PLANES, VECTOR_PLANES, multiply_tensors, multiply_vectors
+from .elementary import psi
+from .bilinear_registers import lanes_of
+from .bilinear_tile import ROWS, complex_tile, real_tile
+from .tensor_pfn_weights import LayerWeights, TensorPFNWeights, padded_features, weights_of
+
+__all__ = ["tensor_pfn_outputs"]
+
+_Floats = np.ndarray[Any, Any]
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Constituents, and jets, worked on at once: whole tiles.
+_CHUNK = 5 * ROWS
+#: Numbers after the features of a row: the features of biases, and what keeps rows from falling on the same cache sets.
+_MARGIN = 16
+_LANES4, _LANES8 = lanes_of(4), lanes_of(8)
+#: Work of a jet beyond its constituents', in constituents: the layers after the sum, in double precision.
+_JET_WORK = 8
+#: Work of a constituent in the units of `over_jets` (pairs).
+_CONSTITUENT_WORK = 200
+
+
+def tensor_pfn_outputs(
+    model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What the perceptron of a float32 `VectorPFN` or `TensorPFN` makes of each jet, and the last layer's vectors.
+
+    Parameters
+    ----------
+    model : VectorPFN
+        With hidden layers before and after the sum.
+    scalars : Tensor of float32, shape (N, S)
+        Scalars of the constituents.
+    vectors : Tensor of float64, shape (N, 3, V)
+        Component along the detector's axes, then vector.
+    frames_J33 : Tensor of float64, shape (J, 3, 3)
+        Rows x̂, ŷ, ẑ = ĵ.
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+
+    Returns
+    -------
+    outputs : Tensor of float64, shape (J, K)
+    vectors : Tensor of float64, shape (J, 3, 3F), or 2F without tensors
+        In the jets' frames.
+    """
+    weights, options = weights_of(model), model.options
+    features = int(options["features"])
+    planes, thirds = (TENSOR_PLANES, 3) if len(weights.f[0].zz) else (VECTOR_PLANES, 2)
+    rows = np.ascontiguousarray(scalars.detach().numpy(), np.float32)
+    directed = np.ascontiguousarray(vectors.detach().numpy(), np.float64)
+    frames = np.ascontiguousarray(frames_J33.detach().numpy(), np.float64)
+    bounds = np.ascontiguousarray(offsets.numpy())
+    jets = len(bounds) - 1
+    mlp = model.get_submodule("mlp")
+    outputs = np.empty((jets, [*mlp.parameters()][-1].shape[0]))
+    found = np.empty((jets, 3, thirds, padded_features(features)))
+    logarithmic = options["scalar_activation"] == "log_relu"
+
+    def run(first: int, last: int) -> None:
+        _score(weights, rows, directed, frames, bounds, logarithmic, planes, thirds, found, outputs, first, last)
+
+    over_jets(run, _CONSTITUENT_WORK * (bounds + _JET_WORK * np.arange(jets + 1)), torch.get_num_threads())
+    kept = np.ascontiguousarray(found[..., :features]).reshape(jets, 3, thirds * features)
+    return torch.from_numpy(outputs), torch.from_numpy(kept)
+
+
+@njit
+def _score(
+    weights: TensorPFNWeights,
+    scalars: _F4,
+    vectors: _F8,
+    frames: _F8,
+    offsets: _I8,
+    logarithmic: bool,
+    planes: int,
+    thirds: int,
+    found: _F8,
+    outputs: _F8,
+    first: int,
+    last: int,
+) -> None:  # pragma: no cover
+    padded = found.shape[3]
+    width = thirds * padded
+    # features into a layer and out of its linear maps, for constituents and for jets
+    entering = np.zeros((planes, _CHUNK, _MARGIN), np.float32)
+    x4 = np.zeros((planes, _CHUNK, width + _MARGIN), np.float32)
+    y4 = np.zeros((planes, _CHUNK, 2 * padded + _MARGIN), np.float32)
+    sums = np.zeros((planes, _CHUNK, width + _MARGIN))
+    x8, y8 = np.zeros((planes, _CHUNK, width + _MARGIN)), np.zeros((planes, _CHUNK, 2 * padded + _MARGIN))
+    _set_unit(entering, scalars.shape[1], vectors.shape[2] ** 2, 1.0)
+    _set_unit(x4, width, width, 1.0)
+    _set_unit(x8, width, width, 1.0)
+    _set_unit(sums, width + 1, width + 1, 1.0)
+    for jet in range(first, last, _CHUNK):
+        jets = min(_CHUNK, last - jet)
+        sums[:, :, :width] = 0
+        owner = jet
+        for start in range(offsets[jet], offsets[jet + jets], _CHUNK):
+            count = min(_CHUNK, offsets[jet + jets] - start)
+            for row in range(count):
+                while offsets[owner + 1] <= start + row:
+                    owner += 1
+                _enter(entering, row, scalars[start + row], vectors[start + row], frames[owner])
+            _linear(entering, weights.phi[0], y4, count)
+            _activate(y4, x4, padded, thirds, count, logarithmic)
+            for layer in range(1, len(weights.phi)):
+                _linear(x4, weights.phi[layer], y4, count)
+                _activate(y4, x4, padded, thirds, count, logarithmic)
+            at = owner
+            for row in range(count - 1, -1, -1):
+                while offsets[at] > start + row:
+                    at -= 1
+                entering[0, row, _MARGIN - 1] = at - jet
+            for row in range(count):
+                into = int(entering[0, row, _MARGIN - 1])
+                for plane in range(planes):
+                    total, values = sums[plane, into], x4[plane, row]
+                    for f in range(width):
+                        total[f] += values[f]
+        for row in range(jets):
+            count = offsets[jet + row + 1] - offsets[jet + row]
+            sums[0, row, width] = count
+            if planes > VECTOR_PLANES:
+                sums[4, row, width], sums[9, row, width] = count, 2 * count
+        _linear(sums, weights.f[0], y8, jets)
+        _activate(y8, x8, padded, thirds, jets, logarithmic)
+        for layer in range(1, len(weights.f)):
+            _linear(x8, weights.f[layer], y8, jets)
+            _activate(y8, x8, padded, thirds, jets, logarithmic)
+        for row in range(jets):
+            for axis in range(3):
+                for third in range(thirds):
+                    found[jet + row, axis, third] = x8[1 + axis, row, third * padded : (third + 1) * padded]
+        _classify(x8, width, weights.mlp, outputs[jet : jet + jets])
+
+
+@njit
+def _set_unit(x: _Floats, scalar: int, tensor: int, value: float) -> None:  # pragma: no cover
+    """The feature of the biases, scalar 1 and unit matrix, in all rows."""
+    x[0, :, scalar] = value
+    if len(x) > VECTOR_PLANES:
+        x[4, :, tensor], x[9, :, tensor] = value, 2 * value
+
+
+@njit
+def _enter(x: _F4, row: int, scalars: _F4, vectors: _F8, frame: _F8) -> None:  # pragma: no cover
+    """A constituent's row: its vectors turned into the jet's frame, their outer products."""
+    count = vectors.shape[1]
+    for s in range(len(scalars)):
+        x[0, row, s] = scalars[s]
+    for axis in range(3):
+        for v in range(count):
+            x[1 + axis, row, v] = (
+                frame[axis, 0] * vectors[0, v] + frame[axis, 1] * vectors[1, v] + frame[axis, 2] * vectors[2, v]
+            )
+    if len(x) > VECTOR_PLANES:
+        for a in range(count):
+            for b in range(count):
+                at = a * count + b
+                ax, ay, az = x[1, row, a], x[2, row, a], x[3, row, a]
+                bx, by, bz = x[1, row, b], x[2, row, b], x[3, row, b]
+                x[4, row, at], x[5, row, at], x[6, row, at] = az * bz, az * bx, az * by
+                x[7, row, at], x[8, row, at] = ax * bz, ay * bz
+                x[9, row, at], x[10, row, at] = ax * bx + ay * by, ay * bx - ax * by
+                x[11, row, at], x[12, row, at] = ax * bx - ay * by, ax * by + ay * bx
+
+
+@njit
+def _linear(x: _Floats, layer: LayerWeights, y: _Floats, rows: int) -> None:  # pragma: no cover
+    _real(x, 0, layer.scalars, y, rows)
+    _complex(x, 1, layer.across, y, rows)
+    _real(x, 3, layer.along, y, rows)
+    if len(x) > VECTOR_PLANES:
+        _real(x, 4, layer.zz, y, rows)
+        for turn in range(4):
+            _complex(x, 5 + 2 * turn, layer.turned[turn], y, rows)
+
+
+@njit
+def _real(x: _Floats, plane: int, weight: _Floats, y: _Floats, rows: int) -> None:  # pragma: no cover
+    """Multiply one plane; whole tiles are computed."""
+    x_stride, y_stride = x.shape[2], y.shape[2]
+    blocks, depth, block = weight.shape
+    x_at, y_at = plane * x.shape[1] * x_stride, plane * y.shape[1] * y_stride
+    for column in range(blocks):
+        for row in range(0, rows, ROWS):
+            real_tile(
+                x, x_at + row * x_stride, x_stride, depth, weight, column * depth * block, block,
+                y, y_at + row * y_stride + column * block, y_stride,
+            )  # fmt: skip
+
+
+@njit
+def _complex(x: _Floats, plane: int, weight: _Floats, y: _Floats, rows: int) -> None:  # pragma: no cover
+    """Multiply a plane, the real part, and the next, the imaginary one."""
+    x_stride, y_stride = x.shape[2], y.shape[2]
+    blocks, depth, _, block = weight.shape
+    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
+    for column in range(blocks):
+        for row in range(0, rows, ROWS):
+            complex_tile(
+                x, plane * x_plane + row * x_stride, x_stride, x_plane, depth,
+                weight, 2 * column * depth * block, 2 * block, block,
+                y, plane * y_plane + row * y_stride + column * block, y_stride, y_plane, False,
+            )  # fmt: skip
+
+
+@njit
+def _activate(y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool) -> None:  # pragma: no cover
+    """Products of the halves of y, cut to size, into x."""
+    x_stride, y_stride = x.shape[2], y.shape[2]
+    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
+    lanes = _LANES4 if y.itemsize == 4 else _LANES8
+    for row in range(rows):
+        for f in range(0, padded, lanes):
+            if len(y) > VECTOR_PLANES:
+                multiply_tensors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
+            else:
+                multiply_vectors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
+        _cut_scalars(x[0, row, : thirds * padded], logarithmic)
+
+
+@njit
+def _cut_scalars(values: _Floats, logarithmic: bool) -> None:  # pragma: no cover
+    if not logarithmic:
+        for f in range(len(values)):
+            if values[f] < 0:
+                values[f] = 0
+    elif values.itemsize == 4:
+        for f in range(len(values)):
+            value = values[f]
+            value = np.float32(0.0) if value < 0 else value
+            above = np.float32(1.0) if value < 1 else value
+            value = np.float32(1.0) if value > 1 else value
+            values[f] = value + psi(np.float64(above) - 1.0)
+    else:
+        for f in range(len(values)):
+            value = values[f]
+            if value > 1:
+                values[f] = 1 + np.log(value)
+            elif value < 0:
+                values[f] = 0
+
+
+@njit
+def _classify(x: _F8, width: int, mlp: tuple[_F8, ...], outputs: _F8) -> None:  # pragma: no cover
+    """The scalars, |v|² and ‖T‖² through the perceptron."""
+    rows, parts = len(outputs), 3 if len(x) > VECTOR_PLANES else 2
+    widest = 0
+    for weight in mlp:
+        widest = max(widest, weight.shape[0] * weight.shape[2], weight.shape[1])
+    seen, out = np.zeros((1, _CHUNK, widest + _MARGIN)), np.zeros((1, _CHUNK, widest + _MARGIN))
+    for row in range(rows):
+        for f in range(width):
+            seen[0, row, f] = x[0, row, f]
+            seen[0, row, width + f] = x[1, row, f] ** 2 + x[2, row, f] ** 2 + x[3, row, f] ** 2
+            if parts == 3:
+                square = x[4, row, f] ** 2
+                for plane in range(5, 9):
+                    square += x[plane, row, f] ** 2
+                for plane in range(9, 13):
+                    square += 0.5 * x[plane, row, f] ** 2
+                seen[0, row, 2 * width + f] = square
+    for step in range(len(mlp)):
+        depth = mlp[step].shape[1]
+        for row in range(rows):
+            if step > 0:
+                for f in range(depth - 1):
+                    seen[0, row, f] = 0.0 if out[0, row, f] < 0 else out[0, row, f]
+            seen[0, row, depth - 1] = 1
+        _real(seen, 0, mlp[step], out, rows)
+    outputs[:] = out[0, :rows, : outputs.shape[1]]
