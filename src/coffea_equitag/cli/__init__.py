@@ -18,8 +18,10 @@ COMMANDS = {
     "train": "train a tagger from a file of jets",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, rejections, plots",
     "convert": "turn an official checkpoint into a tagger",
+    "benchmark": "time the models in all their forms, and say what runs on this machine",
     "models": "list the models: paper, symmetry, parameters, inputs, cost",
     "simulate": "make labelled jets with Pythia 8 and fastjet",
+    "validate": "compare simulated with real jets: a table and plots",
 }
 
 

@@ -1,0 +1,184 @@
+"""Real or simulated? A small Particle Flow Network is asked, by cross-validation.
+
+An AUC of 0.5 means that it cannot tell. It is no proof that nothing could: the networks see only as many jets as the
+smaller sample has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from ...errors import JetError, explain
+from .jet_sample import JetSample
+
+if TYPE_CHECKING:
+    from ...models.base import JetModel
+
+__all__ = ["Separation", "separate"]
+
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Told after each training: how many of how many are done.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well networks tell simulated jets from real ones.
+
+    Attributes
+    ----------
+    auc, error : float
+        Mean of the folds' areas under the ROC curve (simulated being the signal), each of jets its network has not
+        seen, and their bootstrap uncertainty. That does not hold the scatter between trainings.
+    number : int
+        Jets of each sample.
+    scores : ndarray, shape (2 · number,)
+        What the networks say of jets they have not seen.
+    simulated : ndarray of bool, shape (2 · number,)
+        Which of these are simulated.
+    """
+
+    auc: float
+    error: float
+    number: int
+    scores: _F8
+    simulated: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def separate(
+    simulated: JetSample,
+    real: JetSample,
+    *,
+    folds: int = 5,
+    epochs: int = 25,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Separation | None:
+    """Train networks to tell two samples apart, and measure them on jets they have not seen.
+
+    Of each class equally many jets of both samples are taken at random. A jet is what both have alike: its hardest
+    constituents, massless, as (pT, Δη, Δφ), moved to η = φ = 0. The jets of each class and sample are dealt out to
+    the folds; of the training folds a fifth chooses the best epoch.
+
+    Parameters
+    ----------
+    simulated, real : JetSample
+        The samples, cut to as many constituents.
+    folds, epochs, seed : int
+        Parts of the cross-validation, epochs of each training, seed of all choices and weights.
+    progress : callable, optional
+        Called with (done, folds) after each training.
+
+    Returns
+    -------
+    Separation or None
+        None where a class has fewer than four jets a fold.
+
+    Raises
+    ------
+    JetError
+        For fewer than two folds.
+    TaggerError
+        Without Lightning (``pip install 'coffea-equitag[train]'``).
+    """
+    if folds < 2:
+        raise JetError(explain(f"folds = {folds}", "2 or more", "leave it at 5"))
+    rng = np.random.default_rng([seed, len(simulated), len(real)])
+    chosen, fold_of = _balanced(simulated, real, folds, rng)
+    if chosen is None:
+        return None
+    jets = ak.concatenate(
+        [sample.select(index).centred() for sample, index in zip((simulated, real), chosen, strict=True)]
+    )
+    is_simulated = np.repeat([True, False], [len(index) for index in chosen])
+    scores = np.empty(len(is_simulated))
+    for fold in range(folds):
+        held = fold_of == fold
+        # the same order whatever comes first would put all simulated jets before the real ones
+        train = rng.permutation(np.flatnonzero(~held))
+        scores[held] = _train(jets[train], is_simulated[train], epochs, seed + fold)(jets[held])
+        if progress is not None:
+            progress(fold + 1, folds)
+    groups = [(scores[fold_of == fold], is_simulated[fold_of == fold]) for fold in range(folds)]
+    again = [_mean_auc([_resampled(*group, rng) for group in groups]) for _ in range(200)]
+    return Separation(
+        auc=_mean_auc(groups),
+        error=float(np.std(again, ddof=1)),
+        number=len(chosen[0]),
+        scores=scores,
+        simulated=is_simulated,
+    )
+
+
+def _balanced(
+    simulated: JetSample, real: JetSample, folds: int, rng: np.random.Generator
+) -> tuple[tuple[_I8, _I8] | None, _I8]:
+    """As many jets of each class from both samples, and the fold of each (simulated jets first)."""
+    chosen: tuple[list[_I8], list[_I8]] = ([], [])
+    dealt: list[_I8] = []
+    for label in np.union1d(simulated.labels, real.labels):
+        members = [np.flatnonzero(sample.labels == label) for sample in (simulated, real)]
+        number = min(map(len, members))
+        if number < 4 * folds:
+            return None, np.zeros(0, np.int64)
+        for into, index in zip(chosen, members, strict=True):
+            into.append(rng.permutation(index)[:number])
+        dealt.append(np.arange(number) % folds)
+    fold_of = np.concatenate(dealt)
+    return (np.concatenate(chosen[0]), np.concatenate(chosen[1])), np.concatenate([fold_of, fold_of])
+
+
+def _train(
+    jets: ak.Array, is_simulated: np.ndarray[Any, np.dtype[np.bool_]], epochs: int, seed: int
+) -> Callable[[ak.Array], _F8]:
+    # torch takes its time to import: only now
+    import torch
+
+    from ... import models
+    from ...training import fit
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network: JetModel = models.build("pfn", n_classes=2, phi=(64, 64, 64), f=(64, 64), batch_norm=True)
+    with tempfile.TemporaryDirectory(prefix="equitag-validate-") as folder:
+        tagger = fit(
+            network,
+            ak.with_field(jets, is_simulated.astype(np.int8), "simulated"),
+            "simulated",
+            validation=0.2,
+            out=folder,
+            epochs=epochs,
+            batch_size=100,
+            monitor="auc",
+            seed=seed,
+            progress=False,
+            classes=("real", "simulated"),
+        )
+
+    def scores(held: ak.Array) -> _F8:
+        return np.asarray(ak.to_numpy(tagger(held)), dtype=np.float64)
+
+    return scores
+
+
+def _mean_auc(groups: Sequence[tuple[_F8, np.ndarray[Any, np.dtype[np.bool_]]]]) -> float:
+    return float(np.mean([roc_auc_score(simulated, scores) for scores, simulated in groups]))
+
+
+def _resampled(
+    scores: _F8, simulated: np.ndarray[Any, np.dtype[np.bool_]], rng: np.random.Generator
+) -> tuple[_F8, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """As many jets of each kind, drawn with replacement."""
+    rows = np.concatenate(
+        [rng.choice(np.flatnonzero(simulated == kind), int((simulated == kind).sum())) for kind in (True, False)]
+    )
+    return scores[rows], simulated[rows]
