@@ -25,6 +25,7 @@ from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
 from ..invariants.pair_scalars import check_pairwise, pair_scalar
+from ..kernels import choose
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
@@ -154,8 +155,17 @@ class ParticleNet(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
-        x = self.input_norm(features_N7)
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
+        if choose(self, self.kind, self._beyond_kernels(), features_N7).kernel == "cpu":
+            from ..kernels.cpu.particlenet import particlenet_logits
+
+            def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
+                edges = nearest(points, offsets, self.options["k"], priority, torch.get_num_threads())
+                return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
+
+            edges_of = patched_edges if self.pair_patches else None
+            return particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
+        x = self.input_norm(features_N7)
         for layer, block in enumerate(self.blocks):
             edges = nearest(points_N2 if layer == 0 else x, offsets, self.options["k"], priority)
             pairs = self.pair_features(layer, edges, p4_N4, gram_Q) if self.pair_patches else None
@@ -172,3 +182,23 @@ class ParticleNet(JetModel):
         )
         features: Tensor = self.pair_patches[layer](scalar_P[:, None])
         return features
+
+    def _beyond_kernels(self) -> str | None:
+        """What of this network the fused kernel does not do, None if nothing."""
+        if not all(type(module) in _FUSED for module in self.modules()):
+            return "layers were replaced"
+        return None
+
+
+_FUSED = {
+    ParticleNet,
+    EdgeConv,
+    Patch,
+    RowBatchNorm,
+    nn.ModuleList,
+    nn.Sequential,
+    nn.Identity,
+    nn.Linear,
+    nn.ReLU,
+    nn.Dropout,
+}

@@ -21,6 +21,7 @@ from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
+from ..kernels import choose
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.patches import Patch
 from ..layers.segments import segment_sum
@@ -121,12 +122,27 @@ class PFN(JetModel):
         Features (N, 7 or 12), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
         (N, len(friends)) to logits (J, n_classes).
         """
+        nodes = None if self.node_patch is None else self.node_patch(groups_NG)
+        if choose(self, self.kind, self._beyond_kernels(), features_NF).kernel == "cpu":
+            from ..kernels.cpu.pfn import pfn_logits
+
+            return pfn_logits(self, features_NF, offsets, nodes)
         latent_NL = self.input_norm(features_NF)
-        if self.node_patch is None:
+        if nodes is None:
             latent_NL = self.phi(latent_NL)
         else:
-            nodes = self.node_patch(groups_NG)
             for layer in self.phi:
                 latent_NL = layer(torch.cat([latent_NL, nodes], dim=1) if isinstance(layer, nn.Linear) else latent_NL)
         logits: Tensor = self.f(segment_sum(latent_NL, offsets))
         return logits
+
+    def _beyond_kernels(self) -> str | None:
+        """What of this network the fused kernel does not do, None if nothing."""
+        if not all(type(module) in _FUSED for module in self.modules()):
+            return "layers were replaced"
+        if not self.options["phi"]:
+            return "Φ is empty"
+        return None
+
+
+_FUSED = {PFN, Patch, RowBatchNorm, nn.Embedding, nn.Identity, nn.Sequential, nn.Linear, nn.ReLU}

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.invariants import kinematic_features
+from coffea_equitag.invariants.kinematic import relative_angles
+from coffea_equitag.invariants.neighbours import nearest
+from coffea_equitag.kernels.cpu.nearest import nearest_senders
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.testing import assert_permutation_invariant
+from networks import enliven
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+COUNTS = [20, 1, 0, 7, 90, 2, 17, 61, 3, 18, 0]
+
+
+def build(**options):
+    torch.manual_seed(3)
+    return enliven(eqt.models.build("particlenet", **options))
+
+
+def run(model, jets, mode="cpu"):
+    with torch.no_grad(), kernels.use(mode):
+        logits = model(jets)
+    assert kernels.last_choice("particlenet").kernel == mode
+    return logits
+
+
+def deviations(found, expected):
+    """One number a jet, in units of the logits' rms."""
+    return (found - expected).abs().amax(dim=1) / expected.square().mean().sqrt()
+
+
+def clear_cut(model, jets):
+    """Which jets' graphs hang on no rounding: distances of the last neighbour and the next differ by 1e-5 or more."""
+    clear = torch.ones(jets.num_jets, dtype=torch.bool)
+    k, graphs = model.options["k"], []
+    handles = [block.register_forward_hook(lambda _, __, x: graphs.append(x)) for block in model.blocks[:-1]]
+    with torch.no_grad():
+        model(jets)
+    for handle in handles:
+        handle.remove()
+    for x in graphs:
+        for jet in range(jets.num_jets):
+            points = x[jets.offsets[jet] : jets.offsets[jet + 1]].double()
+            if len(points) > k + 1:
+                ranked = torch.cdist(points, points).sort(dim=1).values
+                gap = (ranked[:, k + 1] - ranked[:, k]) / ranked[:, k + 1]
+                clear[jet] &= bool((gap > 1e-5).all())
+    return clear
+
+
+def assert_agrees(model, jets):
+    found = run(model, jets)
+    assert found.dtype == torch.float32
+    assert found.shape == (jets.num_jets, model.n_classes)
+    expected, clear = run(model, jets, "reference"), clear_cut(model, jets)
+    with torch.no_grad():
+        exact = model.double()(jets)
+    # in single precision another rounding may choose another one of two neighbours at equal distance
+    assert clear.double().mean() > 0.8
+    assert deviations(found, expected)[clear].max() <= 1e-5
+    assert deviations(found.double(), exact)[clear].max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lite": True},
+        {"lite": True, "k": 3, "n_classes": 5},
+        {"lite": True, "k": 60},
+        {"nodewise": "mass"},
+        {"lite": True, "nodewise": "energy", "patch_width": 5},
+        {"lite": True, "nodewise": "mass", "patch_width": 32},
+        {"lite": True, "pairwise": "delta_r"},
+        {"pairwise": "mass", "nodewise": "mass", "patch_width": 9},
+    ],
+)
+def test_agrees_with_the_layers(random_jets, options):
+    assert_agrees(build(**options), RaggedJets.from_awkward(random_jets(COUNTS)))
+
+
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [3]])
+@pytest.mark.parametrize("options", [{}, {"pairwise": "mass", "nodewise": "mass"}])
+def test_few_constituents(random_jets, counts, options):
+    model, jets = build(lite=True, **options), random_jets(counts)
+    torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+
+
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
+    counts = np.random.default_rng(5).integers(0, 60, 30).tolist()
+    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
+    together = run(model, jets)
+    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(30)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order)), together[order])
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(run(model, jets), together)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_symmetry(random_jets):
+    model, jets = build(lite=True), random_jets([20, 1, 7, 35, 2])
+    assert_permutation_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 7, 64])
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("k", [1, 5, 16])
+def test_neighbours_are_those_of_the_reference(dimension, grid, k):
+    rng = np.random.default_rng(dimension)
+    counts = np.array([40, 0, 1, 17, 16, 18, 5, 33])
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    points = rng.normal(size=(offsets[-1], dimension)).astype(np.float32)
+    if grid:  # many at equal distances, some in one place, some nowhere
+        points = np.round(points * 2)
+        points[rng.random(len(points)) < 0.1] = np.nan
+        points[3] = np.inf
+    priority = rng.integers(0, 3, len(points)).astype(np.float64)
+    expected = nearest(torch.from_numpy(points), torch.from_numpy(offsets), k, torch.from_numpy(priority))
+    edges = expected.offsets.numpy()
+    sender = np.full(edges[-1], -1)
+    wide = np.hstack([points, np.full((len(points), 3), 9, np.float32)])
+    nearest_senders(wide, dimension, priority, offsets, edges, sender, 0, len(counts))
+    for i in range(len(points)):
+        own = slice(edges[i], edges[i + 1])
+        assert sorted(expected.sender[own].tolist()) == sender[own].tolist()
+
+
+def test_changed_weights_are_noticed(random_jets):
+    model, jets = build(lite=True), random_jets([9, 4])
+    for change in ("statistics", "data", "state"):
+        before = run(model, jets)
+        if change == "statistics":
+            model.blocks[0].norms[1].running_mean += 1
+        elif change == "data":
+            model.head[0].weight.data *= 1.5
+        else:
+            model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
+        assert not torch.equal(run(model, jets), before)
+        assert deviations(run(model, jets), run(model, jets, "reference")).max() <= 1e-5
+
+
+def test_not_a_number_stays_in_its_jet(random_jets):
+    jets, model = RaggedJets.from_awkward(random_jets([5, 20, 9])), build(lite=True)
+    features, points = kinematic_features(jets).float(), torch.stack(relative_angles(jets), dim=1)
+    with torch.no_grad():
+        expected = model.network(features, points, jets.offsets)
+        features[7], points[9] = torch.nan, torch.nan
+        found = model.network(features, points, jets.offsets)
+    assert kernels.last_choice("particlenet").kernel == "cpu"
+    assert torch.equal(found[[0, 2]], expected[[0, 2]])
+    assert torch.isnan(found[1]).all()
+
+
+def test_replaced_layers_are_left_to_the_layers(random_jets):
+    model = build(lite=True)
+    model.head[1] = torch.nn.LeakyReLU()
+    with torch.no_grad():
+        model(random_jets([5]))
+    assert kernels.last_choice("particlenet").kernel == "reference"
+
+
+def test_real_jets(shared_data):
+    columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:60]
+    names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
+    assert_agrees(
+        build(), RaggedJets.from_awkward(eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()})))
+    )
+
+
+def test_other_registers_give_the_same_scores():
+    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
+    import llvmlite.binding
+
+    if not llvmlite.binding.get_host_cpu_features().get("avx2"):
+        pytest.skip("no AVX2 here: its tiles are not run")
+    code = (
+        "import torch; from coffea_equitag import models, kernels;"
+        "from coffea_equitag.kernels.cpu import panels; assert panels.block_of(128) == 16;"
+        "torch.manual_seed(0); model = models.build('particlenet', lite=True).eval(); torch.set_grad_enabled(False);"
+        "arguments = torch.randn(30, 7), torch.randn(30, 2), torch.tensor([0, 17, 18, 30]);"
+        "a = model.network(*arguments); assert kernels.last_choice('particlenet').kernel == 'cpu';"
+        "kernels.use('reference').__enter__(); b = model.network(*arguments);"
+        "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
+    )
+    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
