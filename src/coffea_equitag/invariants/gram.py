@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..kernels import choose
 from ..kinematics import FourMomenta
 from ..ragged import RaggedJets
 from .minkowski import pairwise_products
 
 __all__ = ["gram"]
+
+#: What stands for a network where there is none to ask about.
+_NOTHING = nn.Identity().eval()
 
 
 def gram(jets: RaggedJets) -> Tensor:
@@ -21,6 +25,10 @@ def gram(jets: RaggedJets) -> Tensor:
     Tensor of float64, shape (Q,)
         Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV².
     """
+    if choose(_NOTHING, "gram", None, jets.p4, jets.mass, gpu=True).kernel == "gpu":
+        from ..kernels.gpu.products import pair_products
+
+        return pair_products(jets)
     momenta = FourMomenta(
         p4=np.ascontiguousarray(jets.p4.cpu().numpy()),
         mass=np.ascontiguousarray(jets.mass.cpu().numpy()),

@@ -192,10 +192,17 @@ class LorentzNet(JetModel):
         -------
         Tensor, shape (J, n_classes) or (J, 4)
         """
-        if choose(self, self.kind, self._beyond_kernels(), p4_N4, scalars, gram_Q).kernel == "cpu":
+        # what a GPU's registers hold, and no vectors beside the Gram matrices
+        gpu = self.options["hidden"] <= 128 and self.options["clamp"] is None
+        kernel = choose(self, self.kind, self._beyond_kernels(), p4_N4, scalars, gram_Q, gpu=gpu).kernel
+        if kernel == "cpu":
             from ..kernels.cpu.lorentznet import lorentznet_logits
 
             return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
+        if kernel == "gpu":
+            from ..kernels.gpu.lorentznet import lorentznet_logits as lorentznet_logits_on_gpu
+
+            return lorentznet_logits_on_gpu(self, scalars, offsets, gram_Q)
         pairs = Pairs.of(offsets)
         x = p4_N4 if self.options["clamp"] is not None or self.output == "momentum" else None
         state = LorentzState(self.embedding(scalars), gram_Q, x)

@@ -1,0 +1,96 @@
+"""LorentzNet's step of the vectors, on their Gram matrix: G ← S G Sᵀ in float64."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .arithmetic import product
+from .tiles import RECEIVERS, Tiles
+
+__all__ = ["move", "similarity_kernel"]
+
+_COLUMNS, _DEPTH = 32, 16
+
+
+@triton.jit
+def similarity_kernel(
+    steps: tl.tensor,
+    pushed: tl.tensor,
+    before: tl.tensor,
+    after: tl.tensor,
+    offsets: tl.tensor,
+    pairs: tl.tensor,
+    tile_jet: tl.tensor,
+    tile_first: tl.tensor,
+    c_weight: tl.tensor,
+    RIGHT: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
+) -> None:  # pragma: no cover
+    """Some rows of S X (or of X Sᵀ with RIGHT) of one jet; S is 1 + c Σ_k w_ik / (n − 1) on its diagonal, else −c w_ij."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    start = tl.load(offsets + jet)
+    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+    block = tl.load(pairs + jet)
+    scale = tl.load(c_weight) / tl.maximum(n - 1, 1)
+    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    for column in range(0, n, COLUMNS):
+        j = column + tl.arange(0, COLUMNS)
+        total = tl.zeros((ROWS, COLUMNS), tl.float64)
+        for depth in range(0, n, DEPTH):
+            k = depth + tl.arange(0, DEPTH)
+            if RIGHT:
+                left = _matrix(before + block, i[:, None], k[None, :], n)
+                right = _mixing(steps + block, pushed + start, scale, j[None, :], k[:, None], n)
+            else:
+                left = _mixing(steps + block, pushed + start, scale, i[:, None], k[None, :], n)
+                right = _matrix(before + block, k[:, None], j[None, :], n)
+            total = product(left, right, total, "ieee")
+        place = after + block + i.to(tl.int64)[:, None] * n + j[None, :]
+        tl.store(place, total, mask=(i < n)[:, None] & (j < n)[None, :])
+
+
+@triton.jit
+def _matrix(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.tensor:  # pragma: no cover
+    """X_ij; 0 beyond the jet."""
+    return tl.load(values + i.to(tl.int64) * n + j, mask=(i < n) & (j < n), other=0.0)
+
+
+@triton.jit
+def _mixing(
+    steps: tl.tensor, pushed: tl.tensor, scale: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor
+) -> tl.tensor:  # pragma: no cover
+    """S_ij; 0 beyond the jet."""
+    diagonal = 1.0 + scale * tl.load(pushed + i, mask=i < n, other=0.0)
+    off = _matrix(steps, i, j, n).to(tl.float64)
+    return tl.where((i < n) & (j < n), tl.where(i == j, diagonal, -scale * off), 0.0)
+
+
+def move(
+    gram_Q: Tensor, spare_Q: Tensor, steps_Q: Tensor, pushed_N: Tensor, c_weight: Tensor, tiles: Tiles
+) -> None:
+    """x_i ← x_i + c mean_j (x_i − x_j) w_ij on the Gram matrices, in place.
+
+    Parameters
+    ----------
+    gram_Q : Tensor of float64, shape (Q,)
+        x_i·x_j, then what it becomes.
+    spare_Q : Tensor of float64, shape (Q,)
+        Room for S G.
+    steps_Q : Tensor of float32, shape (Q,)
+        w_ij.
+    pushed_N : Tensor of float64, shape (N,)
+        Σ_j w_ij, j ≠ i.
+    c_weight : Tensor of float64, shape (1,)
+        c.
+    tiles : Tiles
+        The batch.
+    """
+    for before, after, right in ((gram_Q, spare_Q, False), (spare_Q, gram_Q, True)):
+        similarity_kernel[(len(tiles.jet),)](
+            steps_Q, pushed_N, before, after, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, c_weight,
+            RIGHT=right, ROWS=RECEIVERS, COLUMNS=_COLUMNS, DEPTH=_DEPTH,
+        )  # fmt: skip

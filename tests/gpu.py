@@ -1,0 +1,81 @@
+"""Where tests of GPU kernels run: on a GPU, or in Triton's interpreter, which multiplies matrices more exactly."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+import torch
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cpu" if INTERPRETED or not torch.cuda.is_available() else "cuda"
+
+
+def _reason():
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    if DEVICE == "cpu" and not INTERPRETED:
+        return "no GPU; test_gpu_interpreter runs these in Triton's interpreter"
+    return ""
+
+
+needs_gpu = pytest.mark.skipif(bool(_reason()), reason=_reason())
+
+
+def emulate_precision():
+    """Make the interpreter round as a GPU does: operands of matrix products, and fma once instead of twice."""
+    from triton.runtime import interpreter
+
+    handle = interpreter.TensorHandle
+
+    def create_dot(self, a, b, total, input_precision, max_num_imprecise_acc):
+        x, y = a.data, b.data
+        if x.dtype == np.uint16:
+            x, y = (_bits(value.astype(np.uint32) << 16) for value in (x, y))
+        elif x.dtype == np.float32 and input_precision.name != "IEEE":
+            high_x, high_y = _tf32(x), _tf32(y)
+            if input_precision.name == "TF32x3":
+                low = np.matmul(_tf32(x - high_x), high_y) + np.matmul(high_x, _tf32(y - high_y))
+                return handle(np.matmul(high_x, high_y) + low + total.data, total.dtype.scalar)
+            x, y = high_x, high_y
+        return handle(np.matmul(x, y, dtype=total.data.dtype) + total.data, total.dtype.scalar)
+
+    interpreter.InterpreterBuilder.create_dot = create_dot
+    interpreter.InterpreterBuilder.create_fma = lambda self, x, y, z: handle(_fma(x.data, y.data, z.data), z.dtype.scalar)
+
+
+def _tf32(x):
+    """Eleven significant bits, ties away from zero."""
+    return _bits((np.ascontiguousarray(x).view(np.uint32) + np.uint32(1 << 12)) & np.uint32(0xFFFFE000))
+
+
+def _bits(x):
+    return x.astype(np.uint32).view(np.float32)
+
+
+def _fma(x, y, z):
+    from coffea_equitag.compiled import fma, njit
+
+    global _fma_each
+    if _fma_each is None:
+
+        @njit
+        def fma_each(x, y, z, out):
+            for k in range(len(out)):
+                out[k] = fma(x[k], y[k], z[k])
+
+        _fma_each = fma_each
+    if x.dtype != np.float64:
+        return (x.astype(np.float64) * y + z).astype(x.dtype)
+    x, y, z = np.broadcast_arrays(x, y, z)
+    out = np.empty(x.shape)
+    _fma_each(x.ravel(), y.ravel(), z.ravel(), out.reshape(-1))
+    return out
+
+
+_fma_each = None
+
+if INTERPRETED and not _reason():
+    emulate_precision()
