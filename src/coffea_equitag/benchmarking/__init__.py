@@ -1,0 +1,7 @@
+"""How fast the networks are, in how much memory, and beside what: `equitag benchmark`."""
+
+from .explanation import Explanation, explain_choices
+from .settings import Settings
+from .suite import measure, run
+
+__all__ = ["Explanation", "Settings", "explain_choices", "measure", "run"]

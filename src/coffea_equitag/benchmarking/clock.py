@@ -1,0 +1,86 @@
+"""Timing several things in turn, so that all of them meet the same disturbances."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+__all__ = ["Spread", "in_turn", "seconds_of"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median and the quartiles beside it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of at least one value."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+    def scaled(self, factor: float) -> Spread:
+        """In another unit."""
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+
+def seconds_of(task: Callable[[], Any], device: str = "cpu") -> float:
+    """Time of one call, to the end of what a GPU was given to do."""
+    _wait(device)
+    start = time.perf_counter()
+    task()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def in_turn(
+    tasks: Mapping[str, Callable[[], Any]],
+    seconds: float,
+    device: str = "cpu",
+    rounds: tuple[int, int] = (3, 15),
+    idle: Callable[[], Any] | None = None,
+) -> dict[str, list[float]]:
+    """Call each task in turn, round after round.
+
+    Parameters
+    ----------
+    tasks : mapping of str to callable
+        Warmed up.
+    seconds : float
+        No further round is begun that would end after them.
+    rounds : (int, int)
+        How many at least and at most.
+    idle : callable, optional
+        Called before each round, not timed.
+
+    Returns
+    -------
+    dict of str to list of float
+        Seconds a call, round by round.
+    """
+    found: dict[str, list[float]] = {name: [] for name in tasks}
+    start = time.perf_counter()
+    for done in range(1, rounds[1] + 1):
+        if idle is not None:
+            idle()
+        for name, task in tasks.items():
+            found[name].append(seconds_of(task, device))
+        spent = time.perf_counter() - start
+        if done >= rounds[0] and spent * (done + 1) / done > seconds:
+            break
+    return found
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)

@@ -1,0 +1,185 @@
+"""Every network in all its forms, on the same jets, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from .. import kernels
+from ..models.base import JetModel
+from ..ragged import RaggedJets
+from . import networks
+from .clock import Spread, in_turn, seconds_of
+from .forms import OURS, REFERENCE, forms_of
+from .memory import Ask, growth
+from .peak_flops import measured_peak
+from .workloads import WORKLOADS, random_jets, representative
+
+__all__ = ["compare"]
+
+#: Forms whose memory is not worth a process: they are those of the batch's largest jet, scaled.
+_NO_MEMORY = ("padded to 128", "padded to 200")
+
+
+def compare(
+    kind: str,
+    workload: str,
+    backward: bool,
+    *,
+    batch: int | None,
+    seconds: float,
+    rounds: tuple[int, int],
+    device: str,
+    ask: Ask | None,
+) -> dict[str, Any]:
+    """Time one pass of one network over one workload in every form.
+
+    Parameters
+    ----------
+    kind, workload : str
+        Of `coffea_equitag.models.names` and `WORKLOADS`.
+    backward : bool
+        With gradients, in training mode.
+    batch : int or None
+        Jets.
+    seconds : float
+        For the repetitions; a form that would take longer than its share of them gets fewer jets.
+    rounds : (int, int)
+        Repetitions at least and at most.
+    device : str
+        Where.
+    ask : callable or None
+        Of `memory_server`; None leaves the memory out.
+
+    Returns
+    -------
+    dict
+        JSON-able: what was run, what dispatch chose, and for each of the ``forms`` on how many jets it was timed, the
+        milliseconds a jet, jets a second, how many times as long it takes as `OURS` (round by round), the share of
+        the measured peak, the peak memory on those jets, and the largest deviation of its logits from the reference
+        layers', by their rms. Times of fewer jets are scaled by ``scale`` to the pairs that the batch has a jet.
+    """
+    model = networks.build(kind, device)
+    jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(torch.device(device))
+    passes: dict[str, Callable[[], Tensor]] = {}
+    numbers: dict[str, int] = {}
+    scale: dict[str, float] = {}
+    forms_here = forms_of(model, jets)
+    for name, prepare in forms_here.items():
+        share = seconds / rounds[0] / len(forms_here) * (5 if name == OURS else 1)
+        numbers[name] = min(jets.num_jets, max(1, int(share / _seconds_a_jet(model, prepare, jets, backward, device))))
+        some = representative(jets, numbers[name])
+        passes[name] = networks.one_pass(model, prepare(some), backward)
+        # the few jets that a slow form gets are not quite like all; to a padded form all are alike
+        scale[name] = 1.0 if "padded" in name else _work(model, jets) / _work(model, some)
+    few = representative(jets, 10)
+    flops = _flops(model, few, backward) * _work(model, jets) / _work(model, few)
+    differ = _deviations(model, jets, min(numbers.values())) if not backward else {}
+    passes[OURS]()
+    choice = kernels.last_choice(kind)
+    peaks: list[float] = []
+    idle = None if device != "cpu" else lambda: peaks.append(measured_peak(1))
+    times = in_turn(passes, seconds, device, rounds, idle)
+    each = {name: [1e3 * value * scale[name] / numbers[name] for value in found] for name, found in times.items()}
+    peak = max(peaks, default=0.0)
+    forms = {}
+    for name, found in each.items():
+        spread = Spread.of(found)
+        rate = flops / spread.median * 1e3
+        forms[name] = {
+            "jets": numbers[name],
+            "ms": asdict(spread),
+            "jets_per_second": 1e3 / spread.median,
+            "times_ours": asdict(Spread.of([a / b for a, b in zip(found, each[OURS], strict=True)])),
+            "of_peak": rate / peak if peak and flops and name in (OURS, REFERENCE) else None,
+            "bytes": _bytes(ask, kind, workload, jets, numbers[name], name, backward, passes[name], device),
+            "scale": scale[name],
+            "differs": differ.get(name),
+        }
+    return {
+        "model": kind,
+        "workload": workload,
+        "pass": networks.PASSES[backward],
+        "batch": jets.num_jets,
+        "constituents": {"mean": float(jets.counts.double().mean()), "largest": int(jets.counts.max())},
+        "kernel": choice.kernel if choice else "reference",
+        "reason": choice.reason if choice else "no kernels for this network",
+        "gflop_per_jet": flops / 1e9,
+        "peak_gflops": peak / 1e9 or None,
+        "rounds": len(times[OURS]),
+        "forms": forms,
+    }
+
+
+def _seconds_a_jet(
+    model: JetModel, prepare: Callable[[RaggedJets], Callable[[], Tensor]], jets: RaggedJets, backward: bool, device: str
+) -> float:
+    """From one jet, and from more of them if that was quick."""
+    for number in (1, 4, 16):
+        some = representative(jets, number)
+        task = networks.one_pass(model, prepare(some), backward)
+        if number == 1:
+            task()  # compiles, or loads what was compiled
+        spent = seconds_of(task, device)
+        if spent > 0.02 or some.num_jets == jets.num_jets:
+            break
+    return spent / some.num_jets
+
+
+def _flops(model: JetModel, jets: RaggedJets, backward: bool) -> float:
+    """Operations a jet in the reference layers' matrix products; those of gradients are twice as many again."""
+    model.requires_grad_(False)  # the counter would follow gradients
+    with torch.no_grad(), kernels.use("reference"), FlopCounterMode(display=False) as counter:
+        model.eval()(jets)
+    model.requires_grad_(True)
+    return float(counter.get_total_flops()) / jets.num_jets * (3 if backward else 1)
+
+
+def _work(model: JetModel, jets: RaggedJets) -> float:
+    """Pairs a jet, or constituents."""
+    n = (jets.counts + model.extra_nodes).double()
+    return float((n.square() if model.sees_pairs else n).mean())
+
+
+def _deviations(model: JetModel, batch: RaggedJets, number: int) -> Mapping[str, float]:
+    """Largest difference of logits from the reference layers', by their rms over some of the jets."""
+    jets = representative(batch, number)
+    found = {
+        name: networks.one_pass(model, prepare(jets), False)().double()
+        for name, prepare in forms_of(model, batch).items()
+    }
+    expected = found[REFERENCE]
+    scale = expected.square().mean().sqrt()
+    return {name: float((logits - expected).abs().max() / scale) for name, logits in found.items()}
+
+
+def _bytes(
+    ask: Ask | None,
+    kind: str,
+    workload: str,
+    jets: RaggedJets,
+    number: int,
+    form: str,
+    backward: bool,
+    task: Callable[[], Any],
+    device: str,
+) -> float | None:
+    if device != "cpu":
+        return growth(task, device)
+    if ask is None or form in _NO_MEMORY:
+        return None
+    answer = ask(
+        "one_batch",
+        kind=kind,
+        workload=asdict(WORKLOADS[workload]),
+        batch=jets.num_jets,
+        jets=number,
+        form=form,
+        backward=backward,
+    )
+    return None if answer is None else answer["bytes"]

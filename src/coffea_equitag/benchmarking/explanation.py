@@ -1,0 +1,50 @@
+"""Which form of each network runs here, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from .. import kernels
+from . import networks
+from .workloads import Workload, random_jets
+
+__all__ = ["Explanation", "explain_choices"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What dispatch chose for one call.
+
+    Attributes
+    ----------
+    model, device, dtype : str
+        What was called.
+    mode : str
+        "scoring" (evaluation, no gradients) or "training".
+    kernel, reason : str
+        What ran, and why.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    mode: str
+    kernel: str
+    reason: str
+
+
+def explain_choices(models: tuple[str, ...]) -> Iterator[Explanation]:
+    """Call each network with two small jets, on each device here, in each precision, scoring and training."""
+    for kind in models:
+        for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            for dtype in (torch.float32, torch.float64):
+                model = networks.build(kind, device).to(dtype)
+                jets = random_jets(Workload("small", 6, 1), 2, model.fields)
+                for backward, mode in enumerate(("scoring", "training")):
+                    networks.one_pass(model, lambda model=model, jets=jets: model(jets), bool(backward))()  # type: ignore[misc]
+                    choice = kernels.last_choice(kind) or kernels.Choice("reference", "no kernels for this network")
+                    name = str(dtype).removeprefix("torch.")
+                    yield Explanation(kind, device, name, mode, choice.kernel, choice.reason)

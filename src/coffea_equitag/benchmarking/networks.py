@@ -1,0 +1,54 @@
+"""The networks that are timed, with weights like trained ones, and their two passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .. import kernels, models
+from ..models.base import JetModel
+from .workloads import Workload, random_jets
+
+__all__ = ["BATCHES", "PASSES", "build", "one_pass"]
+
+#: Without and with gradients.
+PASSES = ("forward", "forward+backward")
+
+#: Jets a batch, where it is not the default.
+BATCHES = {"pelican": 32}
+
+
+def build(kind: str, device: str = "cpu") -> JetModel:
+    """A network of default options, always the same, whose normalisations have seen jets."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = models.build(kind)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # the plain average
+    with torch.no_grad(), kernels.use("reference"):
+        model.train()(random_jets(Workload("first jets", 20, 8), 16, model.fields, seed=2))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return model.eval().to(device)
+
+
+def one_pass(model: JetModel, logits: Callable[[], Tensor], backward: bool) -> Callable[[], Tensor]:
+    """What is timed: the logits in evaluation mode, or in training mode with the gradients of all weights."""
+
+    def forward() -> Tensor:
+        model.eval()
+        with torch.inference_mode():
+            return logits()
+
+    def both() -> Tensor:
+        model.train()
+        model.zero_grad(set_to_none=True)
+        found = logits()
+        found.square().mean().backward()
+        return found.detach()
+
+    return both if backward else forward

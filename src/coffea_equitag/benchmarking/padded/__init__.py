@@ -1,0 +1,48 @@
+"""Padded plain-torch implementations of the same maths, to compare with: one model a file.
+
+Each takes a network and its weights, lays a batch out once, and gives a function without arguments that computes the
+logits. They are written as the official codes are, padding left out of every sum; only masks differ from those codes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ...models.base import JetModel
+from ...ragged import RaggedJets
+
+__all__ = ["edge_list", "has_edge_list", "has_padded", "padded"]
+
+#: Kind -> module of this folder.
+_MODULES = {
+    "lorentznet": "lorentznet",
+}
+
+
+def has_padded(kind: str) -> bool:
+    """Whether there is a padded form of this kind of network."""
+    return kind in _MODULES
+
+
+def has_edge_list(kind: str) -> bool:
+    """Whether there is a form over a list of edges."""
+    return kind == "lorentznet"
+
+
+def padded(model: JetModel, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
+    """The network on jets padded to `width` constituents."""
+    form: Callable[[], Tensor] = _module(model.kind).padded(model, jets, width)
+    return form
+
+
+def edge_list(model: JetModel, jets: RaggedJets) -> Callable[[], Tensor]:
+    """The network on a list of edges with their inputs side by side."""
+    form: Callable[[], Tensor] = _module(model.kind).edge_list(model, jets)
+    return form
+
+
+def _module(kind: str) -> object:
+    return importlib.import_module(f".{_MODULES[kind]}", __name__)

@@ -1,0 +1,189 @@
+"""The results as tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .forms import OURS, REFERENCE
+from .pipeline import STEPS
+from .workloads import WORKLOADS
+
+__all__ = ["markdown"]
+
+#: Other forms, and their short names in the tables.
+_OTHERS = {
+    REFERENCE: "layers",
+    "padded to the largest": "padded",
+    "padded to 128": "to 128",
+    "padded to 200": "to 200",
+    "edge list": "edge list",
+}
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """All tables, each under what it says.
+
+    Parameters
+    ----------
+    found : dict
+        What `measure` gives.
+    """
+    parts = [_machine(found)]
+    if found.get("networks"):
+        parts += [_networks(found["networks"], workload) for workload in found["settings"]["workloads"]]
+    if found.get("peers"):
+        parts.append(_peers(found["peers"]))
+    if found.get("size"):
+        parts.append(_size(found["size"]))
+    if found.get("throughput"):
+        parts.append(_throughput(found["throughput"]))
+    if found.get("pipeline"):
+        parts.append(_pipeline(found["pipeline"]))
+    if found.get("pairs"):
+        parts.append(_pairs(found["pairs"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _machine(found: dict[str, Any]) -> str:
+    machine, settings = found["machine"], found["settings"]
+    peaks = [case["peak_gflops"] for case in found.get("networks", ()) if case["peak_gflops"]]
+    peak = f"; measured fp32 peak of a core {max(peaks):.0f} GFLOP/s" if peaks else ""
+    versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
+    where = machine.get("gpu", machine["processor"])
+    return (
+        f"{machine['date']}, {where}, {machine['cores']} cores ({settings['threads']} used), "
+        f"{machine.get('cache', 'cache unknown')}, {machine.get('memory', 'memory unknown')}{peak}. "
+        f"{machine['system']}, Python {machine['python']}, {versions}; "
+        f"{'tuned' if machine['tuned malloc'] else 'default'} malloc. Made in {found['seconds'] / 60:.0f} minutes."
+    )
+
+
+def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
+    chosen = [case for case in cases if case["workload"] == workload]
+    present = [name for name in _OTHERS if any(name in case["forms"] for case in chosen)]
+    heading = ["network", "pass", "runs on", "ms a jet", "jets/s", "of peak", "MB"]
+    heading += [f"× {_OTHERS[name]}" for name in present]
+    heading += [f"MB {_OTHERS[name]}" for name in present if any(_bytes(case, name) for case in chosen)]
+    rows = []
+    for case in chosen:
+        ours = case["forms"][OURS]
+        row = [case["model"], case["pass"], case["kernel"], _with_spread(ours["ms"]), f"{ours['jets_per_second']:,.0f}"]
+        row += ["–" if ours["of_peak"] is None else f"{ours['of_peak']:.0%}", _megabytes(case, OURS)]
+        row += [_ratio(case["forms"][name]["times_ours"]) if name in case["forms"] else "–" for name in present]
+        row += [
+            _megabytes(case, name) for name in present if any(_bytes(other, name) for other in chosen)
+        ]
+        rows.append(row)
+    batches = ", ".join(sorted({f"{case['batch']}" for case in chosen}, key=int))
+    largest = max(case["constituents"]["largest"] for case in chosen)
+    return (
+        f"### {WORKLOADS[workload].name}\n\nBatches of {batches} jets, the largest of {largest} constituents.\n\n"
+        + _table(heading, rows, left=3)
+    )
+
+
+def _size(found: Sequence[dict[str, Any]]) -> str:
+    sizes = [row["n"] for row in found[0]["rows"]]
+    rows = [[case["model"], *(_number(row["ms"]["median"]) for row in case["rows"])] for case in found]
+    rows += [
+        [f"{case['model']}, ns a pair", *(_number(row["ns_per_pair"]) for row in case["rows"])]
+        for case in found
+        if case["sees_pairs"]
+    ]
+    return "### Cost against n: ms a jet, forward\n\n" + _table(["network", *map(str, sizes)], rows)
+
+
+def _throughput(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            row["model"],
+            WORKLOADS[row["workload"]].name,
+            f"{row['jets']:,}",
+            f"{row['jets_per_second']:,.0f}",
+            "–" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
+        ]
+        for row in found
+    ]
+    heading = ["network", "jets", "number", "jets/s", "MB beside the jets"]
+    return "### Cost against the number of jets\n\n" + _table(heading, rows, left=2)
+
+
+def _pipeline(found: dict[str, Any]) -> str:
+    total = sum(found["steps"].values())
+    rows = [
+        [name, what, f"{1e3 * found['steps'][name]:.0f}", f"{found['steps'][name] / total:.0%}"]
+        for name, what in STEPS.items()
+    ]
+    events, jets, seconds = found["events"], found["jets"], found["seconds"]
+    return (
+        f"### From a ROOT file to scores\n\n`{found['file']}`, {events} events with {jets} jets, scored by the packaged "
+        f"LorentzNet in {seconds:.2f} s: {events / seconds:,.0f} events/s, {jets / seconds:,.0f} jets/s.\n\n"
+        + _table(["step", "", "ms", "share"], rows, left=2)
+    )
+
+
+def _pairs(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            name,
+            *(f"{case['forms'][name]['entries_per_second'] / 1e6:,.0f}" for case in found),
+            *(_ratio(case["forms"][name]["times_ours"]) for case in found),
+        ]
+        for name in found[0]["forms"]
+    ]
+    names = [case["workload"] for case in found]
+    heading = ["form", *(f"{name}: M pairs/s" for name in names), *(f"{name}: time by ours" for name in names)]
+    return "### Pair products\n\n" + _table(heading, rows)
+
+
+def _peers(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            row["peer"],
+            f"{row['parameters']:,}",
+            row["workload"],
+            row["pass"],
+            _with_spread(row["ms"]),
+            f"{row['ours']} ({row['our_parameters']:,})",
+            _ratio(row["times_ours"]),
+        ]
+        for row in found
+    ]
+    heading = ["peer", "parameters", "jets", "pass", "ms a jet", "beside", "time by ours"]
+    return "### Other packages\n\n" + _table(heading, rows, left=1)
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    rule = ["---"] * left + ["---:"] * (len(heading) - left)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heading, rule, *rows))
+
+
+def _bytes(case: dict[str, Any], name: str) -> float | None:
+    """Of the whole batch, where fewer jets were measured in proportion."""
+    form = case["forms"].get(name)
+    if form is None or form["bytes"] is None:
+        return None
+    return float(form["bytes"] * form["scale"] * case["batch"] / form["jets"]) if name != OURS else float(form["bytes"])
+
+
+def _megabytes(case: dict[str, Any], name: str) -> str:
+    size = _bytes(case, name)
+    if size is None:
+        return "–"
+    scaled = name != OURS and case["forms"][name]["jets"] < case["batch"]
+    return ("≈ " if scaled else "") + f"{size / 1e6:,.{1 if size < 1e8 else 0}f}"
+
+
+def _with_spread(spread: dict[str, float]) -> str:
+    half = (spread["high"] - spread["low"]) / 2
+    digits = max(0, 2 - len(str(int(spread["median"])))) + (2 if spread["median"] < 1 else 0)
+    return f"{spread['median']:.{digits}f} ± {half:.{digits}f}"
+
+
+def _ratio(spread: dict[str, float]) -> str:
+    return f"{spread['median']:.2f}" if spread["median"] < 10 else f"{spread['median']:.0f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"

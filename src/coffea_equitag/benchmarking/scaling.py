@@ -1,0 +1,83 @@
+"""How the cost grows with the constituents of a jet, and with the number of jets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from ..inference import outputs
+from . import networks
+from .clock import Spread, in_turn
+from .memory import Ask
+from .workloads import WORKLOADS, Workload, random_jets
+
+__all__ = ["cost_against_size", "throughput"]
+
+#: Constituents of all jets together, squared for networks that see pairs.
+_WORK = {True: 160_000, False: 4_000}
+
+
+def cost_against_size(
+    kind: str, sizes: tuple[int, ...], seconds: float = 3.0, device: str = "cpu"
+) -> dict[str, Any]:
+    """Time the forward pass on jets of equal n, for each of some n.
+
+    Returns
+    -------
+    dict
+        JSON-able: for each n the milliseconds a jet, and nanoseconds a pair of nodes.
+    """
+    model = networks.build(kind, device)
+    passes, numbers = {}, {}
+    for n in sizes:
+        work = (n + model.extra_nodes) ** 2 if model.sees_pairs else n
+        number = max(1, _WORK[model.sees_pairs] // work)
+        jets = random_jets(Workload(f"n = {n}", n, 0), number, model.fields).to(torch.device(device))
+        name = str(n)
+        passes[name] = networks.one_pass(model, lambda jets=jets: model(jets), False)  # type: ignore[misc]
+        numbers[name] = number
+        passes[name]()
+    found = in_turn(passes, seconds, device)
+    rows = []
+    for name, times in found.items():
+        spread = Spread.of(times).scaled(1e3 / numbers[name])
+        pairs = (int(name) + model.extra_nodes) ** 2
+        rows.append({"n": int(name), "ms": asdict(spread), "ns_per_pair": 1e6 * spread.median / pairs})
+    return {"model": kind, "sees_pairs": model.sees_pairs, "rows": rows}
+
+
+def throughput(
+    kind: str, numbers: tuple[int, ...], workload: str, ask: Ask | None, device: str = "cpu"
+) -> Iterator[dict[str, Any]]:
+    """Score so many jets, with the memory that scoring takes beyond that of the jets.
+
+    Yields
+    ------
+    dict
+        JSON-able: jets, jets a second, bytes.
+    """
+    for jets in numbers:
+        repeats = max(1, 10_000 // jets) if jets >= 1000 else 1
+        answer = None
+        if device == "cpu" and ask is not None:
+            answer = ask("scoring", kind=kind, workload=asdict(WORKLOADS[workload]), jets=jets, repeats=repeats)
+        if answer is None:
+            answer = {"seconds": _scoring(kind, jets, workload, repeats, device)}
+        yield {
+            "model": kind,
+            "workload": workload,
+            "jets": jets,
+            "jets_per_second": jets / answer["seconds"],
+            "bytes": answer.get("bytes"),
+        }
+
+
+def _scoring(kind: str, jets: int, workload: str, repeats: int, device: str) -> float:
+    model = networks.build(kind, device)
+    found = random_jets(WORKLOADS[workload], jets, model.fields)
+    outputs(model, found.slice(0, 2))
+    times = in_turn({"all": lambda: outputs(model, found)}, 0.0, device, (repeats, repeats))
+    return Spread.of(times["all"]).median

@@ -1,0 +1,100 @@
+"""What a run of the benchmark is to measure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import torch
+
+from .. import models
+from ..errors import TaggerError, explain
+from .networks import PASSES
+from .workloads import WORKLOADS
+
+__all__ = ["SECTIONS", "Settings", "tuned"]
+
+#: Parts of the benchmark.
+SECTIONS = ("networks", "size", "pipeline", "pairs")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run of the benchmark.
+
+    Attributes
+    ----------
+    sections, models, workloads, passes : tuple of str
+        What of all to measure.
+    batch : int or None
+        Jets a batch; by default 100, and 32 for PELICAN.
+    seconds : float
+        For the repetitions of one network, workload and pass.
+    threads : int
+        Of torch and numba.
+    device : str
+        Where to compute.
+    file : str or None
+        ROOT file for the whole way from file to scores; by default the packaged one.
+    peers : bool
+        Also measure other packages' networks that are installed.
+    memory : bool
+        Also measure the peak memory.
+    rounds : (int, int)
+        Repetitions at least and at most.
+    sizes, jets : tuple of int
+        Constituents of a jet, and jets, against which the cost is shown.
+    """
+
+    sections: tuple[str, ...] = SECTIONS
+    models: tuple[str, ...] = field(default_factory=models.names)
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    passes: tuple[str, ...] = PASSES
+    batch: int | None = None
+    seconds: float = 3.0
+    threads: int = 1
+    device: str = "cpu"
+    file: str | None = None
+    peers: bool = False
+    memory: bool = True
+    rounds: tuple[int, int] = (3, 9)
+    sizes: tuple[int, ...] = (10, 20, 40, 80, 120, 160, 200)
+    jets: tuple[int, ...] = (1000, 10_000, 100_000)
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("sections", SECTIONS),
+            ("models", models.names()),
+            ("workloads", tuple(WORKLOADS)),
+            ("passes", PASSES),
+        ):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            for value in getattr(self, name):
+                _check(value in known, f"{value!r} among the {name}", f"some of {', '.join(known)}")
+        _check(self.batch is None or self.batch >= 1, f"a batch of {self.batch} jets", "one jet or more")
+        _check(self.seconds > 0, f"{self.seconds} seconds", "a positive number")
+        _check(self.threads >= 1, f"{self.threads} threads", "one or more")
+        for name in ("rounds", "sizes", "jets"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            _check(min(getattr(self, name)) >= 1, f"{name} {getattr(self, name)}", "positive numbers")
+        _check(
+            not self.device.startswith("cuda") or torch.cuda.is_available(),
+            f"device {self.device!r} on a machine without one",
+            "'cpu', or 'cuda' where torch sees a GPU",
+        )
+
+
+def tuned(threads: int) -> dict[str, str]:
+    """Environment in which glibc's malloc keeps its memory: page faults would double the time of large temporaries."""
+    number = str(threads)
+    return {
+        **os.environ,
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), number),
+    }
+
+
+def _check(good: bool, given: str, expected: str) -> None:
+    if not good:
+        raise TaggerError(explain(given, expected, "see `equitag benchmark --help`"))

@@ -1,0 +1,119 @@
+"""The whole benchmark: in a process whose malloc is tuned, its results as a dictionary."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import TaggerError, explain
+from . import peers
+from .comparison import compare
+from .machine import describe_machine
+from .memory import memory_server
+from .networks import PASSES
+from .pair_products import pairs_per_second
+from .pipeline import from_file_to_scores
+from .scaling import cost_against_size, throughput
+from .settings import Settings, tuned
+
+__all__ = ["measure", "run"]
+
+#: What is scored by the thousand: jets that are as many as these are small ones.
+_SCORED = {"lorentznet": "ak4", "pfn": "ak4"}
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Measure in a new process with a tuned malloc; what goes on is told on standard error.
+
+    Raises
+    ------
+    TaggerError
+        If that process ends without a result.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        command = [sys.executable, "-m", __package__, json.dumps(asdict(settings)), str(result)]
+        status = subprocess.run(command, env=tuned(settings.threads), check=False).returncode
+        if status or not result.exists():
+            raise TaggerError(
+                explain(
+                    f"the process that measures ended with status {status}",
+                    "a result",
+                    "see its message above; if it ran out of memory, ask for fewer workloads or a smaller --batch",
+                )
+            )
+        found: dict[str, Any] = json.loads(result.read_text())
+        return found
+
+
+def measure(settings: Settings, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measure in this process.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``settings``, ``machine``, ``seconds`` in all, and one list or dictionary a section.
+    """
+    start = time.perf_counter()
+    torch.set_num_threads(settings.threads)
+    found: dict[str, Any] = {"settings": asdict(settings), "machine": describe_machine(settings.device)}
+
+    def step(what: str) -> None:
+        tell(f"{time.perf_counter() - start:5.0f} s  {what}")
+
+    here = settings.memory and settings.device == "cpu"
+    with memory_server(settings.threads) if here else nullcontext() as ask:
+        for section in settings.sections:
+            if section == "networks":
+                found[section] = []
+                for kind, workload, name in (
+                    (kind, workload, name)
+                    for kind in settings.models
+                    for workload in settings.workloads
+                    for name in settings.passes
+                ):
+                    step(f"{kind}, {workload}, {name}")
+                    case = compare(
+                        kind,
+                        workload,
+                        bool(PASSES.index(name)),
+                        batch=settings.batch,
+                        seconds=settings.seconds,
+                        rounds=settings.rounds,
+                        device=settings.device,
+                        ask=ask,
+                    )
+                    found[section].append(case)
+            elif section == "size":
+                found["size"], found["throughput"] = [], []
+                for kind in settings.models:
+                    step(f"{kind} against n")
+                    found["size"].append(cost_against_size(kind, settings.sizes, settings.seconds, settings.device))
+                for kind, workload in _SCORED.items():
+                    if kind in settings.models:
+                        step(f"{kind} against the number of jets")
+                        found["throughput"] += throughput(kind, settings.jets, workload, ask, settings.device)
+            elif section == "pipeline":
+                step("from a file to scores")
+                found[section] = from_file_to_scores(settings.file, settings.rounds[0], settings.device)
+            else:
+                step("pair products")
+                found[section] = [
+                    pairs_per_second(workload, seconds=settings.seconds) for workload in settings.workloads
+                ]
+    if settings.peers:
+        step("peers")
+        found["peers"] = peers.compare(settings.workloads, settings.passes, settings.seconds, settings.device)
+    found["seconds"] = time.perf_counter() - start
+    return found
+

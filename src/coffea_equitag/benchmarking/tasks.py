@@ -1,0 +1,78 @@
+"""What is measured in processes of their own: ``python -m coffea_equitag.benchmarking.tasks THREADS``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import cache
+from typing import Any
+
+import torch
+
+from ..inference import outputs
+from ..models.base import JetModel
+from . import networks
+from .forms import forms_of
+from .memory import growth, serve
+from .workloads import Workload, random_jets, representative
+
+__all__ = ["TASKS", "one_batch", "scoring"]
+
+_FEW = Workload("few", 8, 2)
+
+
+def one_batch(
+    kind: str, workload: dict[str, Any], batch: int, jets: int, form: str, backward: bool
+) -> dict[str, float]:
+    """Peak memory, in bytes, of one pass over so many jets of a batch."""
+    model, found = _network(kind), random_jets(Workload(**workload), batch, _network(kind).fields)
+
+    def task(of: Any, some: Any) -> Any:
+        return networks.one_pass(model, forms_of(model, of)[form](some), backward)
+
+    few = random_jets(_FEW, 2, model.fields)
+    task(few, few)()
+    measured = task(found, representative(found, jets))
+    return {"bytes": growth(measured)}
+
+
+def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int) -> dict[str, float]:
+    """Seconds and peak memory, in bytes, of scoring so many jets, the best of a few repeats."""
+    model = _network(kind)
+    found = random_jets(Workload(**workload), jets, model.fields)
+    outputs(model, random_jets(_FEW, 2, model.fields))
+    times = []
+
+    def task() -> None:
+        start = time.perf_counter()
+        outputs(model, found)
+        times.append(time.perf_counter() - start)
+
+    peak = growth(task)
+    for _ in range(repeats - 1):
+        task()
+    times.sort()
+    return {"bytes": peak, "seconds": times[len(times) // 2]}
+
+
+TASKS = {"one_batch": one_batch, "scoring": scoring}
+
+
+@cache
+def _network(kind: str) -> JetModel:
+    return networks.build(kind)
+
+
+def _ready(question: dict[str, Any]) -> None:
+    """Build the network and load its compiled code, which all forks then share."""
+    model = _network(question["kind"])
+    outputs(model, random_jets(_FEW, 2, model.fields))
+
+
+def _answer(question: dict[str, Any]) -> dict[str, float]:
+    return TASKS[question.pop("task")](**question)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[1]))
+    serve(_answer, _ready)

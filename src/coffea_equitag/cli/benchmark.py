@@ -1,0 +1,99 @@
+"""``equitag benchmark``: how fast, in how much memory, and beside what."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder for table.md and table.json")
+    parser.add_argument("--explain", action="store_true", help="only say which form of each model runs here, and why")
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: does it all work?")
+    parser.add_argument(
+        "--only", nargs="+", metavar="SECTION", help="of networks, size, pipeline, pairs (default: all of them)"
+    )
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="default: all of them")
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="of ak4, top, wide (default: all of them)")
+    parser.add_argument("--batch", type=int, metavar="N", help="jets a batch (default: 100; PELICAN 32)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="to repeat each comparison for (default: 3)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: %(default)s)")
+    parser.add_argument("--file", metavar="IN.root", help="for the way from file to scores (default: the packaged one)")
+    parser.add_argument("--peers", action="store_true", help="measure other packages' networks that are installed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the tables and write them."""
+    from rich.console import Console
+
+    if arguments.explain:
+        return _explain(arguments)
+
+    import json
+
+    from ..benchmarking import Settings
+    from ..benchmarking import run as measured
+    from ..benchmarking.report import markdown
+    from ..whole_file import whole_file
+
+    quick: dict[str, Any] = {
+        "models": ("pfn", "lorentznet"),
+        "workloads": ("ak4",),
+        "passes": ("forward",),
+        "batch": 4,
+        "seconds": 0.02,
+        "memory": False,
+        "rounds": (1, 1),
+        "sizes": (5, 10),
+        "jets": (20,),
+    }
+    given = {
+        "sections": arguments.only,
+        "models": arguments.models,
+        "workloads": arguments.workloads,
+        "batch": arguments.batch,
+        "seconds": arguments.seconds,
+    }
+    settings = Settings(
+        **(quick if arguments.quick else {})
+        | {name: value for name, value in given.items() if value is not None}
+        | {
+            "threads": arguments.threads,
+            "device": arguments.device,
+            "file": arguments.file,
+            "peers": arguments.peers,
+        }
+    )
+    folder = None if arguments.output is None else Path(arguments.output)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    found = measured(settings)
+    table = markdown(found)
+    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+    if folder is not None:
+        for name, text in (("table.md", table), ("table.json", json.dumps(found, indent=1) + "\n")):
+            with whole_file(folder / name) as partial:
+                partial.write_text(text)
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..benchmarking import Settings, explain_choices
+
+    table = Table(title="What runs on this machine")
+    for heading in ("model", "device", "precision", "mode", "runs", "because"):
+        table.add_column(heading, no_wrap=True)
+    settings = Settings(**({} if arguments.models is None else {"models": arguments.models}))
+    for row in explain_choices(settings.models):
+        table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason)
+    here = Console()
+    Console(width=max(here.width, 120)).print(table)
+    return 0
