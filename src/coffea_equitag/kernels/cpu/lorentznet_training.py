@@ -1,0 +1,226 @@
+"""LorentzNet with gradients on the CPU: its edges fused, recomputed on the way back, never stored.
+
+The edges of a block, from node scalars and Gram matrices to sums of messages and moved Gram matrices, are one
+function of autograd's. What is left, layers of nodes, is done by the layers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from ...layers.lorentz_block import LorentzBlock, LorentzState
+from .backward_rows import MASKS, MASKS_NARROW
+from .edge_batch_norm import Statistics
+from .edge_layout import Layout
+from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
+from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
+from .shapes import WIDE_BLOCK, block_for
+from .weights import _aligned, _blocks, _padded
+
+__all__ = ["lorentz_blocks"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def lorentz_blocks(
+    blocks: nn.ModuleList, state: LorentzState, scalars: Tensor, offsets: Tensor
+) -> LorentzState:
+    """What the blocks of a float32 `LorentzNet` without clamp do to scalars and Gram matrices.
+
+    Parameters
+    ----------
+    blocks : ModuleList of LorentzBlock
+        In training mode or not, each BatchNorm for itself.
+    state : LorentzState
+        Scalars (N, C) and Gram matrices (Q,).
+    scalars : Tensor of float32, shape (N, n_scalar)
+        Node scalars.
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    """
+    layout = Layout.of(offsets)
+    h, gram = state.h, state.gram
+    for block in blocks:
+        assert isinstance(block, LorentzBlock)
+        total, gram = _edges(block, h, gram, layout)
+        h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
+    return LorentzState(h, gram)
+
+
+def _edges(block: LorentzBlock, h: Tensor, gram: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    first, norm, _, second, _ = block.phi_e
+    assert isinstance(norm, nn.BatchNorm1d)
+    from_i, from_j, seen = torch.split(cast(Tensor, first.weight), [h.shape[1], h.shape[1], 2], dim=1)
+    gate = block.phi_m[0]
+    parameters = [second.weight, second.bias, gate.weight, gate.bias]
+    if block.phi_x is not None:
+        parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
+    total, moved = _lorentz_edges(
+        _Setting(layout, norm, block.c_weight), h @ from_i.T, h @ from_j.T, gram, seen, norm.weight, norm.bias,
+        *parameters,
+    )  # fmt: skip
+    return total, gram if moved is None else moved
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a block's edges depend on besides tensors with gradients."""
+
+    layout: Layout
+    norm: nn.BatchNorm1d
+    c_weight: float
+
+
+class _LorentzEdges(torch.autograd.Function):
+    """From U, V, G and the parameters of φ_e, φ_m and φ_x to sums of messages and S G Sᵀ (None without φ_x)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, setting: _Setting, u: Tensor, v: Tensor, gram: Tensor, seen: Tensor, *parameters: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        layout, norm = setting.layout, setting.norm
+        moves, keeps = len(parameters) == 9, any(ctx.needs_input_grad)
+        u_, v_, gram_ = _array(u), _array(v), _array(gram)
+        slopes = _array(seen).astype(np.float64).T
+        if norm.training and layout.num_pairs >= 2:
+            statistics = Statistics.of_pairs(norm, u_, v_, slopes, gram_, layout)
+            statistics.follow(norm, layout.num_pairs)
+        else:
+            statistics = Statistics.running(norm, len(u_))
+        weights = _weights(statistics, slopes, [_array(p) for p in parameters])
+        channels, block = len(weights.zeros), weights.edge.shape[-1]
+        words = channels // block * (MASKS if block == WIDE_BLOCK else MASKS_NARROW)
+        jets = Jets(
+            layout.offsets,
+            layout.squares,
+            layout.groups,
+            u_,
+            v_,
+            gram_,
+            steps=np.empty(len(gram_) if moves else 0, np.float32),
+            masks=np.empty(layout.num_pairs * words if moves and keeps else 0, np.uint16),
+        )
+        totals = np.empty(u_.shape, np.float32)
+        moved = np.empty(len(gram_) if moves else 0)
+        c_weight = float(setting.c_weight)
+        layout.over_groups(
+            lambda first, last: sweep_forth(weights, jets, moves, keeps, c_weight, totals, moved, first, last)
+        )
+        if keeps:
+            ctx.save_for_backward(u, v, gram, seen, *parameters)
+            ctx.kept = setting, statistics, weights, jets.steps, jets.masks
+        return torch.from_numpy(totals), torch.from_numpy(moved) if moves else None
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, totals_slopes: Tensor, moved_slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+        setting, statistics, weights, steps, masks = ctx.kept
+        layout: Layout = setting.layout
+        u, v, gram, *parameters = (_array(tensor) for tensor in ctx.saved_tensors)
+        seen, norm_weight, _, _, _, _, _, *phi_x = (p.astype(np.float64) for p in parameters)
+        moves, groups, channels = bool(phi_x), layout.num_groups, len(weights.zeros)
+        hidden, slopes, pairs = u.shape[1], seen.T, layout.num_pairs
+        jets = Jets(layout.offsets, layout.squares, layout.groups, u, v, gram, steps, masks)
+        found = EdgeSlopes(
+            u=np.empty(u.shape, np.float32),
+            v=np.empty(v.shape, np.float32),
+            scalars=np.empty((len(gram), 2), np.float32),
+            gram=_array(moved_slopes).copy() if moved_slopes is not None else np.zeros(len(gram)),
+            edge=np.zeros((groups, channels, channels)),
+            step=np.zeros((groups, channels, channels)),
+            vectors=np.zeros((groups, 5, channels)),
+            gate_bias=np.zeros(groups),
+        )
+        above = _array(totals_slopes)
+        layout.over_groups(
+            lambda first, last: sweep_back(weights, jets, moves, setting.c_weight, above, found, first, last)
+        )
+        vectors = found.vectors.sum(axis=0)[:, :hidden]
+        # the BatchNorm: `sums` are Σ dz and Σ dz (z − mean)
+        means, scalar_means, offsets = statistics.means, statistics.scalar_means, layout.offsets
+        bias_slope, spread_slope = layout.sums(
+            (2, hidden), lambda out, a, b: slope_sums(found.u, found.v, u, v, offsets, means, out, a, b)
+        )
+        for s in range(2):
+            spread_slope += slopes[s] * (vectors[s] - scalar_means[s] * bias_slope)
+        spread_slope -= (statistics.mean - means.sum(axis=0) - scalar_means @ slopes) * bias_slope
+        scale = norm_weight * statistics.inverse
+        shift = scale * bias_slope / pairs if statistics.of_batch else np.zeros(hidden)
+        spread = -scale * spread_slope * statistics.inverse**2 / pairs if statistics.of_batch else np.zeros(hidden)
+        seen_slopes = [
+            scale * vectors[s] - shift * (pairs * scalar_means[s]) + spread * statistics.scalar_slopes[s]
+            for s in range(2)
+        ]
+        rows = statistics.rows
+        layout.over_jets(
+            lambda first, last: back_to_nodes(
+                u, v, offsets, rows, means, scalar_means, slopes, scale, shift, spread, found.u, found.v, first, last
+            )
+        )
+        if ctx.needs_input_grad[3]:
+            layout.over_jets(
+                lambda first, last: back_to_gram(
+                    gram, u, v, offsets, layout.squares, means, scalar_means, slopes, shift, spread, found.scalars,
+                    found.gram, first, last,
+                )  # fmt: skip
+            )
+        gradients = [
+            np.stack(seen_slopes, axis=1),
+            spread_slope * statistics.inverse,
+            bias_slope,
+            found.edge.sum(axis=0)[:hidden, :hidden].T,
+            vectors[2],
+            vectors[3][None],
+            found.gate_bias.sum()[None],
+        ]
+        if moves:
+            matrix, bias, out = phi_x
+            plain = found.step.sum(axis=0)[:hidden, :hidden]
+            gradients += [out.T * plain, out[0] * vectors[4], ((matrix * plain).sum(axis=1) + bias * vectors[4])[None]]
+        return (
+            None,
+            torch.from_numpy(found.u),
+            torch.from_numpy(found.v),
+            torch.from_numpy(found.gram) if ctx.needs_input_grad[3] else None,
+            *(torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in gradients),
+        )
+
+
+_lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
+
+
+def _array(tensor: Tensor) -> Any:
+    return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def _weights(statistics: Statistics, slopes: _F8, parameters: list[_F4]) -> EdgeWeights:
+    norm_weight, norm_bias, edge, edge_bias, gate, gate_bias, *phi_x = (p.astype(np.float64) for p in parameters)
+    hidden = len(edge)
+    block = block_for(hidden)
+    channels = -(-hidden // block) * block
+    step, step_bias, step_out = phi_x or (np.zeros((hidden, hidden)), np.zeros(hidden), np.zeros((1, hidden)))
+    scale = norm_weight * statistics.inverse
+    return EdgeWeights(
+        scale=scale,
+        shift=statistics.mean,
+        bias=norm_bias,
+        slopes=_aligned(np.stack([_padded(row, channels) for row in slopes * scale])),
+        edge=_aligned(_blocks(edge, hidden, block)),
+        edge_bias=_aligned(_padded(edge_bias, channels)),
+        edge_back=_aligned(_blocks(edge.T, hidden, block)),
+        gate=_aligned(_padded(gate[0], channels)),
+        gate_bias=np.float32(gate_bias[0]),
+        step=_aligned(_blocks(step, hidden, block)),
+        step_bias=_aligned(_padded(step_bias, channels)),
+        step_out=_aligned(_padded(step_out[0], channels)),
+        step_back=_aligned(_blocks((step_out.T * step).T, hidden, block)),
+        zeros=_aligned(np.zeros(channels)),
+    )
