@@ -101,10 +101,13 @@ class JetSample:
 
     @cached_property
     def relative(self) -> tuple[_F8, _F8]:
-        """Δη and Δφ of each constituent from its jet's axis, shapes (N,)."""
-        energy_px_py_pz = np.repeat(self.jet_p4, self.counts, axis=0)
-        _, px, py, pz = energy_px_py_pz.T
-        d_eta = self.eta - np.arcsinh(pz / np.maximum(np.hypot(px, py), 1e-300))
+        """Distances Δy and Δφ of each constituent from its jet's axis, shapes (N,).
+
+        y is the rapidity: it is additive under boosts along the beam, and η of what is massless.
+        """
+        energy, px, py, pz = np.repeat(self.jet_p4, self.counts, axis=0).T
+        mass2 = np.maximum(energy**2 - px**2 - py**2 - pz**2, 0)
+        d_eta = self.eta - np.arcsinh(pz / np.maximum(np.sqrt(px**2 + py**2 + mass2), 1e-300))
         d_phi = np.remainder(self.phi - np.arctan2(py, px) + np.pi, 2 * np.pi) - np.pi
         return d_eta, d_phi
 
@@ -125,7 +128,7 @@ class JetSample:
         return JetSample(self.pt[rows], self.eta[rows], self.phi[rows], bounds, self.labels[index])
 
     def centred(self) -> ak.Array:
-        """Canonical jets moved to η = φ = 0 along beam and azimuth: pT, Δη, Δφ of massless constituents."""
+        """Canonical jets boosted along the beam and turned about it to y = φ = 0: massless, with pT, Δy and Δφ."""
         d_eta, d_phi = self.relative
         columns = {"pt": self.pt, "eta": d_eta, "phi": d_phi, "mass": np.zeros_like(self.pt)}
         return ak.zip({"constituents": ak.unflatten(ak.zip(columns), self.counts)}, depth_limit=1)

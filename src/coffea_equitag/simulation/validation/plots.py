@@ -1,4 +1,7 @@
-"""Plots of a comparison: a panel a class, simulated and real, with their ratio."""
+"""Plots of a comparison: a panel a class, simulated and real, with their ratio.
+
+Bars and the band are each sample's own statistical error; the outermost bins also hold what lies beyond them.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def _observable(comparison: Comparison, name: str, observable: Observable) -> Fi
             ),
         )
         upper.set_ylabel("jets (area 1)")
-        upper.set_ylim(bottom=0)
+        _room(upper)
         upper.legend(title=f"KS p = {numbers.ks_p:.2g}", alignment="left")
     return figure
 
@@ -85,7 +88,7 @@ def _scores(separated: dict[str, Separation]) -> Figure:
         simulated, real = (_density(found.scores[found.simulated == kind], edges) for kind in (True, False))
         _draw(upper, lower, edges, simulated, real, ("simulated", "real"))
         upper.set_ylabel("jets (area 1)")
-        upper.set_ylim(bottom=0)
+        _room(upper)
         upper.legend(title=f"AUC {found.auc:.3f} ± {found.error:.3f}", alignment="left")
         lower.set_xlabel("PFN score: simulated rather than real")
     return figure
@@ -111,6 +114,11 @@ def _draw(
     upper.set_xlim(edges[0], edges[-1])
 
 
+def _room(axes: Any) -> None:
+    """From 0 on, with room for the legend above."""
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
+
+
 def _edges(values: _F8, whole: bool) -> _F8:
     low, high = np.percentile(values, [0.5, 99.5])
     if whole:
@@ -131,7 +139,10 @@ def _density(values: _F8, edges: _F8) -> tuple[_F8, _F8]:
 
 
 def _canvas(titles: list[str]) -> tuple[Figure, list[tuple[Any, Any]]]:
-    figure = Figure(figsize=(5.2 * len(titles), 5.0), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(titles), 5.0))
+    # margins set by hand: a layout engine would take as long as the drawing itself
+    figure.subplots_adjust(left=0.75 / 5.2 / len(titles), right=1 - 0.1 / 5.2 / len(titles), bottom=0.1, top=0.94)
+    figure.subplots_adjust(wspace=0.2, hspace=0.06)
     grid = figure.subplots(2, len(titles), squeeze=False, sharex="col", gridspec_kw={"height_ratios": (3, 1)})
     for column, title in enumerate(titles):
         grid[0, column].set_title(title, loc="left")

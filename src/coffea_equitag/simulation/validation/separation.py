@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from ...errors import JetError, explain
@@ -66,7 +67,7 @@ def separate(
     """Train networks to tell two samples apart, and measure them on jets they have not seen.
 
     Of each class equally many jets of both samples are taken at random. A jet is what both have alike: its hardest
-    constituents, massless, as (pT, Δη, Δφ), moved to η = φ = 0. The jets of each class and sample are dealt out to
+    constituents, massless, as (pT, Δy, Δφ), the jet at y = φ = 0. The jets of each class and sample are dealt out to
     the folds; of the training folds a fifth chooses the best epoch.
 
     Parameters
@@ -144,6 +145,8 @@ def _train(
     import torch
 
     from ... import models
+    from ...inference import outputs
+    from ...ragged import RaggedJets
     from ...training import fit
 
     with torch.random.fork_rng():
@@ -165,7 +168,9 @@ def _train(
         )
 
     def scores(held: ak.Array) -> _F8:
-        return np.asarray(ak.to_numpy(tagger(held)), dtype=np.float64)
+        # not tagger(held), which warns of jets beyond the range of pT that the few others span
+        logits = outputs(tagger.model, RaggedJets.from_awkward(held))
+        return np.asarray(expit(logits[:, 1] - logits[:, 0]))
 
     return scores
 
