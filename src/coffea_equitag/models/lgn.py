@@ -27,6 +27,9 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
+from ..kernels import choose
+from ..layers.bell_functions import BellFunctions
+from ..layers.complex_mixing import ComplexMixing
 from ..layers.lgn_level import LgnLevel
 from ..layers.lorentz_tensors import IRREPS, LorentzTensors
 from ..layers.pairs import Pairs
@@ -146,9 +149,16 @@ class Lgn(JetModel):
             nodes = with_beams(nodes, beams)
         scale = self.options["scale"]
         gram_Q = gram(nodes)
-        pairs = Pairs.of(nodes.offsets)
         frame = RestFrame.of(nodes, gram_Q)
-        features = self.tensors(scale * frame.p4, self.scalars(nodes), scale**2 * _differences(gram_Q, pairs), pairs)
+        scalars = self.scalars(nodes)
+        if self._chosen(frame.p4, scalars, gram_Q) == "cpu":
+            from ..kernels.cpu.lgn import lgn_logits, squared_differences
+
+            squares = squared_differences(gram_Q, nodes.offsets, scale**2)
+            result = lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, squares)
+            return torch.empty_like(result).index_copy(0, order, result)
+        pairs = Pairs.of(nodes.offsets)
+        features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
         if self.options["output"] == "momentum":
             result = frame.to_laboratory(self.momentum(features, nodes.offsets)).to(self.dtype)
         else:
@@ -180,7 +190,20 @@ class Lgn(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
+        if self._chosen(p4_N4, scalars, square_Q) == "cpu":
+            from ..kernels.cpu.lgn import lgn_logits
+
+            return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
         return self.classify(self.tensors(p4_N4, scalars, square_Q, Pairs.of(offsets)), offsets)
+
+    def _chosen(self, *inputs: Tensor) -> str:
+        """Which form of the network runs on these inputs."""
+        unsupported = None
+        if self.output == "momentum":
+            unsupported = "it gives momenta"
+        elif not all(type(module) in _FUSED for module in self.modules()):
+            unsupported = "layers were replaced"
+        return choose(self, self.kind, unsupported, *inputs).kernel
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""
@@ -231,3 +254,18 @@ def _check(levels: int, channels: Sequence[int], maxdim: int, output: str) -> No
         )
     if output not in ("classes", "momentum"):
         raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "check the spelling"))
+
+
+_FUSED = {
+    Lgn,
+    LgnLevel,
+    BellFunctions,
+    ComplexMixing,
+    TensorProduct,
+    nn.ModuleDict,
+    nn.ModuleList,
+    nn.ParameterDict,
+    nn.Sequential,
+    nn.Linear,
+    nn.LeakyReLU,
+}

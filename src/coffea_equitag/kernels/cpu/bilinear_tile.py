@@ -14,7 +14,17 @@ from numba.extending import intrinsic
 
 from .bilinear_registers import REGISTERS, Register, lanes_of, pointers
 
-__all__ = ["COMPLEX_VECTORS", "REAL_VECTORS", "ROWS", "complex_tile", "real_tile", "small_complex_tile", "small_real_tile"]
+__all__ = [
+    "COMPLEX_VECTORS",
+    "REAL_VECTORS",
+    "ROWS",
+    "SMALL_ROWS",
+    "SMALL_VECTORS",
+    "complex_tile",
+    "real_tile",
+    "small_complex_tile",
+    "small_real_tile",
+]
 
 #: Rows of the tiles for many rows, and vectors across a block of columns: their sums fill the registers.
 ROWS = 6

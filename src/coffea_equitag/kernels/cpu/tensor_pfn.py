@@ -18,8 +18,8 @@ from ...models.base import JetModel
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES, multiply_tensors, multiply_vectors
 from .elementary import psi
 from .bilinear_registers import lanes_of
-from .bilinear_tile import ROWS, complex_tile, real_tile
-from .tensor_pfn_weights import LayerWeights, TensorPFNWeights, padded_features, weights_of
+from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from .tensor_pfn_weights import Matrices, TensorPFNWeights, padded_features, weights_of
 
 __all__ = ["tensor_pfn_outputs"]
 
@@ -37,6 +37,8 @@ _LANES4, _LANES8 = lanes_of(4), lanes_of(8)
 _JET_WORK = 8
 #: Work of a constituent in the units of `over_jets` (pairs).
 _CONSTITUENT_WORK = 200
+#: The planes a layer's matrices act on, and whether that is two of them, as one complex number.
+_PLANES, _COMPLEX = np.array([0, 1, 3, 4, 5, 7, 9, 11]), np.array([0, 1, 0, 0, 1, 1, 1, 1], np.bool_)
 
 
 def tensor_pfn_outputs(
@@ -65,7 +67,7 @@ def tensor_pfn_outputs(
     """
     weights, options = weights_of(model), model.options
     features = int(options["features"])
-    planes, thirds = (TENSOR_PLANES, 3) if len(weights.f[0].zz) else (VECTOR_PLANES, 2)
+    planes, thirds = (TENSOR_PLANES, 3) if weights.f.places.shape[1] > 3 else (VECTOR_PLANES, 2)
     rows = np.ascontiguousarray(scalars.detach().numpy(), np.float32)
     directed = np.ascontiguousarray(vectors.detach().numpy(), np.float64)
     frames = np.ascontiguousarray(frames_J33.detach().numpy(), np.float64)
@@ -73,14 +75,16 @@ def tensor_pfn_outputs(
     jets = len(bounds) - 1
     mlp = model.get_submodule("mlp")
     outputs = np.empty((jets, [*mlp.parameters()][-1].shape[0]))
-    found = np.empty((jets, 3, thirds, padded_features(features)))
+    padded = padded_features(features)
+    found = np.empty((jets, 3, thirds * padded))
     logarithmic = options["scalar_activation"] == "log_relu"
 
     def run(first: int, last: int) -> None:
-        _score(weights, rows, directed, frames, bounds, logarithmic, planes, thirds, found, outputs, first, last)
+        _score(weights, rows, directed, frames, bounds, logarithmic, planes, padded, found, outputs, first, last)
 
     over_jets(run, _CONSTITUENT_WORK * (bounds + _JET_WORK * np.arange(jets + 1)), torch.get_num_threads())
-    kept = np.ascontiguousarray(found[..., :features]).reshape(jets, 3, thirds * features)
+    found = found.reshape(jets, 3, thirds, padded)[..., :features]
+    kept = np.ascontiguousarray(found).reshape(jets, 3, thirds * features)
     return torch.from_numpy(outputs), torch.from_numpy(kept)
 
 
@@ -93,24 +97,25 @@ def _score(
     offsets: _I8,
     logarithmic: bool,
     planes: int,
-    thirds: int,
+    padded: int,
     found: _F8,
     outputs: _F8,
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    padded = found.shape[3]
-    width = thirds * padded
+    width = found.shape[2]
+    thirds = width // padded
     # features into a layer and out of its linear maps, for constituents and for jets
     entering = np.zeros((planes, _CHUNK, _MARGIN), np.float32)
     x4 = np.zeros((planes, _CHUNK, width + _MARGIN), np.float32)
     y4 = np.zeros((planes, _CHUNK, 2 * padded + _MARGIN), np.float32)
     sums = np.zeros((planes, _CHUNK, width + _MARGIN))
     x8, y8 = np.zeros((planes, _CHUNK, width + _MARGIN)), np.zeros((planes, _CHUNK, 2 * padded + _MARGIN))
-    _set_unit(entering, scalars.shape[1], vectors.shape[2] ** 2, 1.0)
-    _set_unit(x4, width, width, 1.0)
-    _set_unit(x8, width, width, 1.0)
-    _set_unit(sums, width + 1, width + 1, 1.0)
+    _set_unit(entering, scalars.shape[1], vectors.shape[2] ** 2)
+    _set_unit(x4, width, width)
+    _set_unit(x8, width, width)
+    _set_unit(sums, width + 1, width + 1)
+    owners = np.empty(_CHUNK, np.int64)
     for jet in range(first, last, _CHUNK):
         jets = min(_CHUNK, last - jet)
         sums[:, :, :width] = 0
@@ -120,21 +125,14 @@ def _score(
             for row in range(count):
                 while offsets[owner + 1] <= start + row:
                     owner += 1
+                owners[row] = owner - jet
                 _enter(entering, row, scalars[start + row], vectors[start + row], frames[owner])
-            _linear(entering, weights.phi[0], y4, count)
-            _activate(y4, x4, padded, thirds, count, logarithmic)
-            for layer in range(1, len(weights.phi)):
-                _linear(x4, weights.phi[layer], y4, count)
+            for layer in range(len(weights.phi.places)):
+                _linear(entering if layer == 0 else x4, weights.phi, layer, y4, count)
                 _activate(y4, x4, padded, thirds, count, logarithmic)
-            at = owner
-            for row in range(count - 1, -1, -1):
-                while offsets[at] > start + row:
-                    at -= 1
-                entering[0, row, _MARGIN - 1] = at - jet
-            for row in range(count):
-                into = int(entering[0, row, _MARGIN - 1])
-                for plane in range(planes):
-                    total, values = sums[plane, into], x4[plane, row]
+            for plane in range(planes):
+                for row in range(count):
+                    total, values = sums[plane, owners[row]], x4[plane, row]
                     for f in range(width):
                         total[f] += values[f]
         for row in range(jets):
@@ -142,24 +140,23 @@ def _score(
             sums[0, row, width] = count
             if planes > VECTOR_PLANES:
                 sums[4, row, width], sums[9, row, width] = count, 2 * count
-        _linear(sums, weights.f[0], y8, jets)
-        _activate(y8, x8, padded, thirds, jets, logarithmic)
-        for layer in range(1, len(weights.f)):
-            _linear(x8, weights.f[layer], y8, jets)
+        for layer in range(len(weights.f.places)):
+            _linear(sums if layer == 0 else x8, weights.f, layer, y8, jets)
             _activate(y8, x8, padded, thirds, jets, logarithmic)
         for row in range(jets):
             for axis in range(3):
-                for third in range(thirds):
-                    found[jet + row, axis, third] = x8[1 + axis, row, third * padded : (third + 1) * padded]
-        _classify(x8, width, weights.mlp, outputs[jet : jet + jets])
+                for f in range(width):
+                    found[jet + row, axis, f] = x8[1 + axis, row, f]
+        _classify(x8, width, weights.mlp, outputs, jet, jets)
 
 
 @njit
-def _set_unit(x: _Floats, scalar: int, tensor: int, value: float) -> None:  # pragma: no cover
+def _set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
     """The feature of the biases, scalar 1 and unit matrix, in all rows."""
-    x[0, :, scalar] = value
-    if len(x) > VECTOR_PLANES:
-        x[4, :, tensor], x[9, :, tensor] = value, 2 * value
+    for row in range(x.shape[1]):
+        x[0, row, scalar] = 1
+        if len(x) > VECTOR_PLANES:
+            x[4, row, tensor], x[9, row, tensor] = 1, 2
 
 
 @njit
@@ -186,43 +183,33 @@ def _enter(x: _F4, row: int, scalars: _F4, vectors: _F8, frame: _F8) -> None:  #
 
 
 @njit
-def _linear(x: _Floats, layer: LayerWeights, y: _Floats, rows: int) -> None:  # pragma: no cover
-    _real(x, 0, layer.scalars, y, rows)
-    _complex(x, 1, layer.across, y, rows)
-    _real(x, 3, layer.along, y, rows)
-    if len(x) > VECTOR_PLANES:
-        _real(x, 4, layer.zz, y, rows)
-        for turn in range(4):
-            _complex(x, 5 + 2 * turn, layer.turned[turn], y, rows)
-
-
-@njit
-def _real(x: _Floats, plane: int, weight: _Floats, y: _Floats, rows: int) -> None:  # pragma: no cover
-    """Multiply one plane; whole tiles are computed."""
-    x_stride, y_stride = x.shape[2], y.shape[2]
-    blocks, depth, block = weight.shape
-    x_at, y_at = plane * x.shape[1] * x_stride, plane * y.shape[1] * y_stride
-    for column in range(blocks):
-        for row in range(0, rows, ROWS):
-            real_tile(
-                x, x_at + row * x_stride, x_stride, depth, weight, column * depth * block, block,
-                y, y_at + row * y_stride + column * block, y_stride,
-            )  # fmt: skip
-
-
-@njit
-def _complex(x: _Floats, plane: int, weight: _Floats, y: _Floats, rows: int) -> None:  # pragma: no cover
-    """Multiply a plane, the real part, and the next, the imaginary one."""
-    x_stride, y_stride = x.shape[2], y.shape[2]
-    blocks, depth, _, block = weight.shape
+def _linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> None:  # pragma: no cover
+    """All matrices of a layer on rows of features; whole tiles are computed."""
+    x_stride, y_stride, lanes = x.shape[2], y.shape[2], _LANES4 if y.itemsize == 4 else _LANES8
     x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
-    for column in range(blocks):
-        for row in range(0, rows, ROWS):
-            complex_tile(
-                x, plane * x_plane + row * x_stride, x_stride, x_plane, depth,
-                weight, 2 * column * depth * block, 2 * block, block,
-                y, plane * y_plane + row * y_stride + column * block, y_stride, y_plane, False,
-            )  # fmt: skip
+    columns = (y_stride - _MARGIN) // lanes * lanes
+    for matrix in range(weights.places.shape[1]):
+        plane = _PLANES[matrix]
+        at, depth = weights.places[layer, matrix]
+        x_at, y_at = plane * x_plane, plane * y_plane
+        if _COMPLEX[matrix]:
+            block = COMPLEX_VECTORS * lanes
+            for column in range(0, columns, block):
+                for row in range(0, rows, ROWS):
+                    complex_tile(
+                        x, x_at + row * x_stride, x_stride, x_plane, depth,
+                        weights.values, at + 2 * column * depth, 2 * block, block,
+                        y, y_at + row * y_stride + column, y_stride, y_plane, False,
+                    )  # fmt: skip
+        else:
+            block = REAL_VECTORS * lanes
+            for column in range(0, columns, block):
+                for row in range(0, rows, ROWS):
+                    real_tile(
+                        x, x_at + row * x_stride, x_stride, depth,
+                        weights.values, at + column * depth, block,
+                        y, y_at + row * y_stride + column, y_stride,
+                    )  # fmt: skip
 
 
 @njit
@@ -263,30 +250,40 @@ def _cut_scalars(values: _Floats, logarithmic: bool) -> None:  # pragma: no cove
 
 
 @njit
-def _classify(x: _F8, width: int, mlp: tuple[_F8, ...], outputs: _F8) -> None:  # pragma: no cover
+def _classify(
+    x: _F8, width: int, mlp: Matrices, outputs: _F8, first: int, rows: int
+) -> None:  # pragma: no cover
     """The scalars, |v|² and ‖T‖² through the perceptron."""
-    rows, parts = len(outputs), 3 if len(x) > VECTOR_PLANES else 2
-    widest = 0
-    for weight in mlp:
-        widest = max(widest, weight.shape[0] * weight.shape[2], weight.shape[1])
-    seen, out = np.zeros((1, _CHUNK, widest + _MARGIN)), np.zeros((1, _CHUNK, widest + _MARGIN))
+    deepest = mlp.places[:, 0, 1].max()
+    block = REAL_VECTORS * _LANES8
+    capacity = (deepest + outputs.shape[1] + 2 * block) // block * block
+    seen, out = np.zeros((_CHUNK, capacity)), np.zeros((_CHUNK, capacity))
     for row in range(rows):
         for f in range(width):
-            seen[0, row, f] = x[0, row, f]
-            seen[0, row, width + f] = x[1, row, f] ** 2 + x[2, row, f] ** 2 + x[3, row, f] ** 2
-            if parts == 3:
+            seen[row, f] = x[0, row, f]
+            seen[row, width + f] = x[1, row, f] ** 2 + x[2, row, f] ** 2 + x[3, row, f] ** 2
+            if len(x) > VECTOR_PLANES:
                 square = x[4, row, f] ** 2
                 for plane in range(5, 9):
                     square += x[plane, row, f] ** 2
                 for plane in range(9, 13):
                     square += 0.5 * x[plane, row, f] ** 2
-                seen[0, row, 2 * width + f] = square
-    for step in range(len(mlp)):
-        depth = mlp[step].shape[1]
+                seen[row, 2 * width + f] = square
+    for step in range(len(mlp.places)):
+        at, depth = mlp.places[step, 0]
+        last = step == len(mlp.places) - 1
+        columns = outputs.shape[1] if last else mlp.places[step + 1, 0, 1] - 1
         for row in range(rows):
-            if step > 0:
-                for f in range(depth - 1):
-                    seen[0, row, f] = 0.0 if out[0, row, f] < 0 else out[0, row, f]
-            seen[0, row, depth - 1] = 1
-        _real(seen, 0, mlp[step], out, rows)
-    outputs[:] = out[0, :rows, : outputs.shape[1]]
+            seen[row, depth - 1] = 1
+        for column in range(0, columns, block):
+            for row in range(0, rows, ROWS):
+                real_tile(
+                    seen, row * capacity, capacity, depth, mlp.values, at + column * depth, block,
+                    out, row * capacity + column, capacity,
+                )  # fmt: skip
+        for row in range(rows):
+            for f in range(columns):
+                if last:
+                    outputs[first + row, f] = out[row, f]
+                else:
+                    seen[row, f] = 0.0 if out[row, f] < 0 else out[row, f]

@@ -15,31 +15,33 @@ from torch import nn
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
 
-__all__ = ["LayerWeights", "TensorPFNWeights", "padded_features", "weights_of"]
+__all__ = ["Matrices", "TensorPFNWeights", "padded_features", "weights_of"]
 
 _Floats = np.ndarray[Any, Any]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Network -> (its parameters' bits, what they were folded to).
 _folded: WeakKeyDictionary[nn.Module, tuple[list[_Floats], TensorPFNWeights]] = WeakKeyDictionary()
 
 
-class LayerWeights(NamedTuple):
-    """Affine and axial map of a layer in one; a real matrix is (blocks, K, B), a complex one (blocks, K, 2, B)."""
+class Matrices(NamedTuple):
+    """Matrices one after another, as tiles want them: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
 
-    scalars: _Floats
-    along: _Floats  # z of the vectors
-    across: _Floats  # x + iy
-    zz: _Floats
-    turned: _Floats  # of tensors: zx + i zy; xz + i yz; xx + yy + i (yx − xy); xx − yy + i (xy + yx)
+    values: _Floats
+    places: _I8  # (layers, matrices, 2): where one begins, and its K
 
 
 class TensorPFNWeights(NamedTuple):
-    """Layers before the sum in float32, layers and perceptron after it in float64."""
+    """Layers before the sum in float32, layers and perceptron after it in float64.
 
-    phi: tuple[LayerWeights, ...]
-    f: tuple[LayerWeights, ...]
-    mlp: tuple[_Floats, ...]  # (blocks, K, B), the bias last
+    Matrices of a layer, affine and axial map in one, in the order of the planes they act on: scalars; x + iy and z of
+    vectors; of tensors zz, zx + i zy, xz + i yz, xx + yy + i (yx − xy), xx − yy + i (xy + yx).
+    """
+
+    phi: Matrices
+    f: Matrices
+    mlp: Matrices  # one matrix a layer, the bias last
 
 
 def padded_features(features: int) -> int:
@@ -82,8 +84,16 @@ def _fold(state: dict[str, _F8]) -> TensorPFNWeights:
             thirds = representations * representations
             weight = _spread(weight, features, padded, thirds)
         bias = state[f"mlp.{step}.bias"][:, None]
-        mlp.append(_real(np.hstack([weight, bias]), np.float64))
-    return TensorPFNWeights(tuple(phi), tuple(f), tuple(mlp))
+        mlp.append([_real(np.hstack([weight, bias]), np.float64)])
+    return TensorPFNWeights(_packed(phi, np.float32), _packed(f, np.float64), _packed(mlp, np.float64))
+
+
+def _packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matrices:
+    sizes = np.array([[matrix.size for matrix in matrices] for matrices in layers])
+    starts = np.concatenate([[0], np.cumsum(sizes.ravel())[:-1]]).reshape(sizes.shape)
+    depths = np.array([[matrix.shape[1] for matrix in matrices] for matrices in layers])
+    values = np.concatenate([matrix.ravel() for matrices in layers for matrix in matrices])
+    return Matrices(aligned(values, dtype), np.stack([starts, depths], axis=2))
 
 
 def _count(state: dict[str, _F8], part: str, stride: int = 1) -> int:
@@ -117,7 +127,8 @@ def _layer(
     padded: int,
     products: bool,
     dtype: type[np.floating[Any]],
-) -> LayerWeights:
+) -> list[_Floats]:
+    """The layer's matrices."""
     thirds = len(inputs) if products else 0
 
     def columns(matrix: _Floats) -> _Floats:
@@ -132,7 +143,7 @@ def _layer(
     along = _real(columns(a @ inputs["vectors"]), dtype)
     across = _complex(columns((b * np.exp(1j * phi)) @ inputs["vectors"]), dtype)
     if "tensors" not in inputs:
-        return LayerWeights(scalars, along, across, along[:0], across[None, :0])
+        return [scalars, across, along]
     (a, b, phi), (a_right, b_right, phi_right) = maps("tensors.left"), maps("tensors.right")
     bias = np.zeros_like(inputs["tensors"])
     bias[:, -1] = state[prefix + "tensors.bias"]
@@ -147,7 +158,7 @@ def _layer(
         for size, angle, share in turns
     ]
     zz = _real(columns((a * a_right) @ inputs["tensors"] + bias), dtype)
-    return LayerWeights(scalars, along, across, zz, aligned(np.stack(turned), dtype))
+    return [scalars, across, along, zz, *turned]
 
 
 def _halves(matrix: _Floats, features: int, padded: int) -> _Floats:
@@ -164,12 +175,12 @@ def _spread(matrix: _Floats, features: int, padded: int, thirds: int) -> _Floats
 
 
 def _real(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
-    return aligned(_blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * REAL_VECTORS), dtype)
+    return _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * REAL_VECTORS)
 
 
 def _complex(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
     blocks = _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * COMPLEX_VECTORS)
-    return aligned(np.stack([blocks.real, blocks.imag], axis=2), dtype)
+    return np.stack([blocks.real, blocks.imag], axis=2)
 
 
 def _blocks(matrix: _Floats, block: int) -> _Floats:

@@ -1,0 +1,253 @@
+"""One level of LGN on one jet, in float64."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...compiled import njit
+from .bilinear_tile import SMALL_ROWS, small_complex_tile, small_real_tile
+from .lgn_products import NODES, sum_of_products
+from .lgn_weights import LevelWeights
+
+__all__ = ["Workspace", "level_of", "make_workspace"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Receivers whose bells are worked out at once, and the numbers from one sender's to the next's.
+_WIDE = 2 * NODES
+_BELL_STRIDE = _WIDE + 8
+#: Senders whose bells are worked out at once.
+_SENDERS = 8
+#: Numbers a channel takes, in units of nodes: 20 components, real and imaginary.
+_CHANNEL = 40
+
+
+class Workspace(NamedTuple):
+    """Flat arrays for the largest jet; all [channel][component][Re, Im][node] but where said."""
+
+    momenta: _F8  # no channels
+    features: _F8
+    others: _F8  # what a level makes of `features`, and the next of these
+    moments: _F8  # features times momentum
+    plain: _F8  # Σ_j f⁰ F_j
+    weighted: _F8  # Σ_j f¹ F_j
+    moved: _F8  # Σ_j f¹ F_j ⊗ p_j
+    falloff: _F8  # [bell][sender][receiver]: 1 / (1 + c² |p²|)
+    sizes: _F4  # [sender][receiver]: |p²|
+    bells: _F8  # [power][channel][sender][Re, Im][receiver]
+    mixed: _F8  # [component][block][channel][Re, Im][node], of one block of nodes
+    hidden: _F8  # [channel][node]
+    activated: _F8
+    block: _F8  # one complex number a node of a block
+
+
+@njit
+def make_workspace(largest: int, channels: int, levels: tuple[LevelWeights, ...]) -> Workspace:  # pragma: no cover
+    """Space for jets of up to so many nodes."""
+    stride = (largest + NODES - 1) // NODES * NODES + 8
+    rows = (channels + SMALL_ROWS) // SMALL_ROWS * SMALL_ROWS
+    wide = blocks = bells = falloff = products = 1
+    for level in range(len(levels)):
+        weights = levels[level]
+        for layer in range(len(weights.layers)):
+            wide = max(wide, weights.layers[layer, 1], weights.layers[layer, 2])
+        blocks = max(blocks, blocks_of(weights) * weights.channels[0])
+        bells = max(bells, weights.bells.shape[1])
+        falloff = max(falloff, weights.bells.shape[2])
+        products = max(products, len(weights.moments.component))
+    per_channel = max(_CHANNEL, 2 * products)
+    space = (rows + 1) * _CHANNEL * stride
+    moments = (channels * per_channel + 2 * SMALL_ROWS) * stride
+    return Workspace(
+        np.zeros(8 * stride),
+        np.zeros(space),
+        np.zeros(space),
+        np.zeros(moments),
+        np.zeros(moments),
+        np.zeros(moments),
+        np.zeros(moments),
+        np.zeros(falloff * _SENDERS * _WIDE),
+        np.zeros(_SENDERS * _WIDE, np.float32),
+        np.zeros(bells * largest * 2 * _BELL_STRIDE),
+        np.zeros(20 * blocks * 2 * NODES),
+        np.zeros((wide + SMALL_ROWS) * stride),
+        np.zeros((wide + SMALL_ROWS) * stride),
+        np.zeros(2 * NODES),
+    )
+
+
+@njit
+def blocks_of(weights: LevelWeights) -> int:  # pragma: no cover
+    """Blocks of channels that a level's mixing sees."""
+    most = 2
+    for table in (weights.moments, weights.squares):
+        for row in range(len(table.block)):
+            most = max(most, table.block[row] + 1)
+    return most
+
+
+@njit
+def level_of(
+    weights: LevelWeights, squares: _F8, squares_at: int, n: int, stride: int, back: bool, work: Workspace
+) -> None:  # pragma: no cover
+    """From `features` to `others`, or `back`; the squares (p_i − p_j)² of the jet begin at `squares_at`."""
+    x, out = (work.others, work.features) if back else (work.features, work.others)
+    table, channels = weights.moments, weights.channels[0]
+    products = len(table.component)
+    for c in range(channels):
+        for row in range(products):
+            for i in range(0, n, NODES):
+                sum_of_products(
+                    table.left, table.right, table.factor, table.first[row], table.first[row + 1],
+                    x, c * _CHANNEL * stride + i, work.momenta, i, 2 * stride, stride,
+                    work.moments, (c * products + row) * 2 * stride + i, stride, work.moments, 0, False,
+                )  # fmt: skip
+    for first in range(0, n, _WIDE):
+        _ring(weights, squares, squares_at, n, first, work)
+        _over_pairs(weights, x, n, stride, first, work)
+    blocks = blocks_of(weights)
+    for first in range(0, n, NODES):
+        _gather(weights, blocks, x, stride, first, work)
+        _mix(weights, blocks, work.mixed, out, stride, first)
+    _perceive(weights, out, n, stride, work)
+
+
+@njit
+def _ring(
+    weights: LevelWeights, squares: _F8, squares_at: int, n: int, first: int, work: Workspace
+) -> None:  # pragma: no cover
+    """The bells of all senders and some receivers."""
+    count, depth = weights.bells.shape[2] - 1, weights.bells.shape[2]
+    rows, used = weights.bells.shape[1], 2 * weights.channels[0]
+    pairs = _SENDERS * _WIDE
+    falloff, sizes = work.falloff, work.sizes
+    for q in range(pairs):
+        falloff[count * pairs + q] = 1.0
+    receivers = min(_WIDE, n - first)
+    for sender in range(0, n, _SENDERS):
+        senders = min(_SENDERS, n - sender)
+        for j in range(senders):
+            for i in range(_WIDE):
+                value = squares[squares_at + (sender + j) * n + first + i] if i < receivers else 0.0
+                sizes[j * _WIDE + i] = np.float32(abs(value))
+        for b in range(count):
+            square = np.float32(weights.falloff[b])
+            for q in range(senders * _WIDE):
+                falloff[b * pairs + q] = np.float32(1.0) / (np.float32(1.0) + square * sizes[q])
+        for j in range(senders):
+            for part in range(2):
+                for row in range(0, rows, SMALL_ROWS):
+                    for i in range(0, receivers, NODES):
+                        small_real_tile(
+                            weights.bells, (part * rows + row) * depth, depth, depth,
+                            falloff, j * _WIDE + i, pairs,
+                            work.bells, ((row * n + sender + j) * 2 + part) * _BELL_STRIDE + i, n * 2 * _BELL_STRIDE,
+                        )  # fmt: skip
+    for i in range(receivers):
+        for row in range(used):
+            for part in range(2):
+                at = ((row * n + first + i) * 2 + part) * _BELL_STRIDE + i
+                work.bells[at] = weights.diagonal[part, row]
+
+
+@njit
+def _over_pairs(
+    weights: LevelWeights, x: _F8, n: int, stride: int, first: int, work: Workspace
+) -> None:  # pragma: no cover
+    """Σ_j f⁰ F_j, Σ_j f¹ F_j and Σ_j f¹ F_j ⊗ p_j of some receivers."""
+    channels, components = weights.channels[0], weights.channels[2]
+    products = len(weights.moments.component)
+    for c in range(channels):
+        for i in range(first, min(first + _WIDE, n), NODES):
+            for task in range(3):
+                source = work.moments if task == 2 else x
+                into = work.moved if task == 2 else (work.weighted if task == 1 else work.plain)
+                begin = c * products * 2 * stride if task == 2 else c * _CHANNEL * stride
+                f = (c + (channels if task > 0 else 0)) * n * 2 * _BELL_STRIDE + i - first
+                for row in range(0, products if task == 2 else components, SMALL_ROWS):
+                    at = begin + row * 2 * stride
+                    small_complex_tile(
+                        source, at, 2 * stride, stride, n, work.bells, f, 2 * _BELL_STRIDE, _BELL_STRIDE,
+                        into, at + i, 2 * stride, stride, False,
+                    )  # fmt: skip
+
+
+@njit
+def _gather(
+    weights: LevelWeights, blocks: int, x: _F8, stride: int, first: int, work: Workspace
+) -> None:  # pragma: no cover
+    """What the mixing of a block of nodes sees."""
+    channels, components = weights.channels[0], weights.channels[2]
+    products = len(weights.moments.component)
+    step = blocks * channels * 2 * NODES
+    for c in range(channels):
+        for d in range(components):
+            at, place = (c * 20 + d) * 2 * stride + first, d * step + c * 2 * NODES
+            for part in range(2):
+                for lane in range(NODES):
+                    source, into = at + part * stride + lane, place + part * NODES + lane
+                    work.mixed[into] = work.plain[source]
+                    work.mixed[into + channels * 2 * NODES] = x[source]
+        for kind in range(2):
+            table = weights.moments if kind == 0 else weights.squares
+            left = work.weighted if kind == 0 else x
+            right = work.momenta if kind == 0 else x
+            right_at = first if kind == 0 else c * _CHANNEL * stride + first
+            for row in range(len(table.component)):
+                into = table.component[row] * step + (table.block[row] * channels + c) * 2 * NODES
+                moved = (c * products + row) * 2 * stride + first if kind == 0 else 0
+                sum_of_products(
+                    table.left, table.right, table.factor, table.first[row], table.first[row + 1],
+                    left, c * _CHANNEL * stride + first, right, right_at, 2 * stride, stride,
+                    work.mixed, into, NODES, work.moved, moved, kind == 0,
+                )  # fmt: skip
+
+
+@njit
+def _mix(
+    weights: LevelWeights, blocks: int, mixed: _F8, out: _F8, stride: int, first: int
+) -> None:  # pragma: no cover
+    channels = weights.channels[0]
+    rows = (weights.channels[1] + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
+    before = -1
+    for term in range(len(weights.places)):
+        component, source, block, depth, start = weights.places[term]
+        for row in range(0, rows, SMALL_ROWS):
+            small_complex_tile(
+                weights.mixing, start + row * depth, depth, rows * depth, depth,
+                mixed, (source * blocks + block) * channels * 2 * NODES, 2 * NODES, NODES,
+                out, (row * 20 + component) * 2 * stride + first, _CHANNEL * stride, stride, component == before,
+            )  # fmt: skip
+        before = component
+
+
+@njit
+def _perceive(
+    weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace
+) -> None:  # pragma: no cover
+    """The perceptron on the scalars."""
+    seen, made = work.hidden, work.activated
+    width = 2 * weights.channels[1]
+    for k in range(width):
+        for i in range(stride):
+            seen[k * stride + i] = out[(k // 2 * 40 + k % 2) * stride + i]
+    for layer in range(len(weights.layers)):
+        start, outputs, depth = weights.layers[layer]
+        for i in range(stride):
+            seen[(depth - 1) * stride + i] = 1.0
+        for row in range(0, outputs, SMALL_ROWS):
+            for i in range(0, n, NODES):
+                small_real_tile(
+                    weights.perceptron, start + row * depth, depth, depth,
+                    seen, i, stride, made, row * stride + i, stride,
+                )  # fmt: skip
+        if layer < len(weights.layers) - 1:
+            for q in range(outputs * stride):
+                value = made[q]
+                seen[q] = 0.01 * value if value < 0 else value
+    for k in range(width):
+        for i in range(stride):
+            out[(k // 2 * 40 + k % 2) * stride + i] = made[k * stride + i]
