@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import awkward as ak
@@ -49,6 +49,8 @@ class Generator:
         Lines that Pythia's ``readString`` takes.
     seed : int
         Seed of the random numbers, 1 to 900 000 000.
+    veto : UserHooks, optional
+        Gives events up while they are made.
 
     Raises
     ------
@@ -56,8 +58,11 @@ class Generator:
         If Pythia is missing, or refuses a setting or the whole of them.
     """
 
-    def __init__(self, settings: Iterable[str], seed: int) -> None:
+    def __init__(self, settings: Iterable[str], seed: int, veto: Any = None) -> None:
         self._pythia = pythia_module().Pythia("", False)
+        self._veto = veto  # Pythia does not keep it alive
+        if veto is not None:
+            self._pythia.setUserHooksPtr(veto)
         lines = ["Print:quiet = on", *settings, "Random:setSeed = on", f"Random:seed = {seed}"]
         for line in lines:
             if not self._pythia.readString(line):
@@ -67,21 +72,27 @@ class Generator:
                 explain("Pythia did not start", "settings that agree", f"look at {lines} and Pythia's output")
             )
 
-    def batches(self, size: int = BATCH) -> Iterator[ak.Array]:
-        """Yield batches of events without end.
+    def batch(self, size: int) -> ak.Array:
+        """The next events.
 
-        Yields
-        ------
+        Returns
+        -------
         ak.Array
             ``[event]`` records of ``prt`` (``[event][particle]``: id, status, mother1, p, m, ...; GeV) and ``info``.
         """
-        while True:
-            yield self._pythia.nextBatch(size)
+        return self._pythia.nextBatch(size)
+
+    @property
+    def generated(self) -> int:
+        """Events so far, those that the veto gave up among them."""
+        return int(self._pythia.infoPython().nSelected())
 
     @property
     def cross_section_pb(self) -> float:
-        """Cross-section of the processes so far, pb, before any selection."""
-        return float(self._pythia.infoPython().sigmaGen()) * 1e9
+        """Cross-section of the processes so far, pb, before the veto and any selection."""
+        info = self._pythia.infoPython()
+        # Pythia's own counts accepted events alone
+        return float(info.sigmaGen()) * 1e9 * int(info.nSelected()) / max(int(info.nAccepted()), 1)
 
     def charges(self, pdg_ids: ak.Array) -> ak.Array:
         """Electric charge, in units of e, of every PDG code."""

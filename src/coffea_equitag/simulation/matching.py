@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import awkward as ak
 import numpy as np
 
-from .particles import delta_r, momenta
+from .particles import delta_r, event_numbers, flat, momenta
 
 __all__ = ["BOTTOM", "CHARM", "LIGHT", "flavour", "hard_partons", "holds_top", "holds_w", "top_decays", "w_decays"]
 
@@ -14,6 +16,9 @@ OUTGOING = 23
 
 #: Flavours of jets, as labels.
 LIGHT, CHARM, BOTTOM = 0, 1, 2
+
+#: PDG codes.
+CHARM_QUARK, BOTTOM_QUARK = 4, 5
 
 #: Hadrons of less pT do not make a jet's flavour, GeV.
 HADRON_PT = 5.0
@@ -116,16 +121,22 @@ def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
         ``[event]``: `BOTTOM` with a b hadron of at least 5 GeV in the jet, else `CHARM` with such a c hadron, else
         `LIGHT`.
     """
-    code = abs(particles.id)
-    heavy = particles[(code > 100) & (code < 1_000_000) & ((code // 10) % 10 != 0)]
-    bottom, charm = _has_quark(heavy.id, 5), _has_quark(heavy.id, 4)
-    p4 = momenta(heavy)
-    near = (p4.pt > HADRON_PT) & (delta_r(p4, jets) < radius)
-    has_bottom, has_charm = ak.any(near & bottom, axis=1), ak.any(near & charm, axis=1)
-    return ak.where(has_bottom, BOTTOM, ak.where(has_charm, CHARM, LIGHT))
+    code = np.abs(flat(particles.id))
+    hadron = (code > 100) & (code < 1_000_000) & ((code // 10) % 10 != 0)
+    rows = np.flatnonzero(hadron & (_has_quark(code, BOTTOM_QUARK) | _has_quark(code, CHARM_QUARK)))
+    px, py, pz = (flat(particles.p[name])[rows] for name in ("px", "py", "pz"))
+    pt, event = np.hypot(px, py), event_numbers(particles)[rows]
+    eta, phi = np.arcsinh(pz / np.maximum(pt, 1e-9)), np.arctan2(py, px)
+    turn = np.abs(phi - ak.to_numpy(jets.phi)[event]) % (2 * np.pi)
+    distance = np.hypot(eta - ak.to_numpy(jets.eta)[event], np.minimum(turn, 2 * np.pi - turn))
+    near = (pt > HADRON_PT) & (distance < radius)
+    found = np.full(len(particles), LIGHT)
+    for quark, label in ((CHARM_QUARK, CHARM), (BOTTOM_QUARK, BOTTOM)):
+        found[event[near & _has_quark(code[rows], quark)]] = label
+    return ak.Array(found)
 
 
-def _has_quark(codes: ak.Array, quark: int) -> ak.Array:
+def _has_quark(code: np.ndarray[Any, Any], quark: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     # the quarks of a hadron stand in the hundreds and thousands of its code, the heaviest first
-    code = abs(codes)
-    return ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)
+    has: np.ndarray[Any, np.dtype[np.bool_]] = ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)
+    return has

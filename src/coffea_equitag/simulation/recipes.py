@@ -25,12 +25,15 @@ class Process:
     truth : str, optional
         What its leading jets have to hold: a whole hadronic ``"top"`` or ``"W"``; or ``"flavour"``: their label is
         their flavour.
+    early_veto : bool
+        Whether events may be given up at parton level; not where the leading jet is a decay product of a resonance.
     """
 
     name: str
     settings: tuple[str, ...]
     label: int
     truth: Literal["top", "W", "flavour"] | None = None
+    early_veto: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ _BOTTOM = Recipe(
     "detector with impact parameters",
     classes=("light", "c", "b"),
     processes=(
-        Process(name="ttbar", settings=_TTBAR, label=-1, truth="flavour"),
+        Process(name="ttbar", settings=_TTBAR, label=-1, truth="flavour", early_veto=False),
         Process(name="QCD", settings=("HardQCD:all = on", "PhaseSpace:pTHatMin = 80."), label=-1, truth="flavour"),
     ),
     settings=("Beams:eCM = 13000.",),

@@ -12,7 +12,8 @@ import numpy as np
 from ..jets import make_jets
 from .clustering import TRACK_COLUMNS, cluster
 from .detector import CARDS, Detector
-from .generator import BATCH, MAX_SEED, Generator
+from .early_veto import early_veto
+from .generator import BATCH, MAX_SEED, Generator, pythia_module
 from .matching import flavour, hard_partons, holds_top, holds_w, top_decays, w_decays
 from .particles import visible
 from .recipes import Process, Recipe
@@ -33,7 +34,7 @@ class Yield:
     ----------
     process : str
     generated, selected : int
-        Events generated, and those with a jet of the recipe.
+        Events generated, those given up early among them; and those with a jet of the recipe.
     cross_section_pb : float
         Pythia's estimate for the process, before any selection.
     """
@@ -93,17 +94,21 @@ def _pythia_seed(seed: int, shard: int, process: int) -> int:
 def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yield) -> Iterator[ak.Array]:
     """Yield batches of events whose leading jet lies in the recipe's range, without end.
 
-    ``share`` (how many will be asked for) only saves work: events come in the same order in any batches.
+    ``share`` (how many will be asked for) only saves work: events are the same in any batches.
     """
-    generator = Generator([*recipe.pythia, *process.settings], seed)
+    veto = early_veto(pythia_module(), recipe, process) if process.early_veto else None
+    generator = Generator([*recipe.pythia, *process.settings], seed, veto)
     detector = None if recipe.detector is None else Detector(CARDS[recipe.detector])
-    for batch in generator.batches(min(BATCH, 5 + 3 * share)):
+    seen = 0
+    while True:
+        batch = generator.batch(_batch_size(share - found.selected, found.selected, seen))
         record = batch.prt[list(_RECORD)]
         particles = visible(record, vertices=detector is not None)
         particles["charge"] = generator.charges(particles.pdgId)
         if detector is not None:
-            particles = detector(particles, seed, found.generated)
-        found.generated += len(batch)
+            particles = detector(particles, seed, seen)
+        seen += len(batch)
+        found.generated = generator.generated
         found.cross_section_pb = generator.cross_section_pb
         jets = cluster(particles, recipe.radius, recipe.min_pt)
         kept = _in_range(recipe, ak.firsts(jets))
@@ -113,6 +118,12 @@ def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yi
             jets[name] = truth.pop(name)
         weight = ak.values_astype(ak.firsts(batch.info.weights[kept]), np.float32)
         yield ak.zip({"jets": jets, "weight": ak.fill_none(weight, 1), **truth}, depth_limit=1)
+
+
+def _batch_size(wanted: int, selected: int, seen: int) -> int:
+    """Events that will hardly give more jets than are wanted."""
+    efficiency = (selected + 1) / (seen + 2)
+    return max(5, min(BATCH, round(wanted / efficiency)))
 
 
 def _in_range(recipe: Recipe, leading: ak.Array) -> ak.Array:

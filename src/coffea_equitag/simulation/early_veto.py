@@ -1,0 +1,129 @@
+"""Give events up before their soft partons are made, where their leading jet cannot meet a recipe's demands.
+
+Multiparton interactions below 20 GeV take four fifths of Pythia's time, and at 20 GeV an event's hard partons are
+there. Sums of partons in cones wider and narrower than the jets are held against the recipe's range with generous
+margins: fewer than one in a hundred of the jets that a recipe keeps are lost (docs/simulation.md has the numbers).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .recipes import Process, Recipe
+
+__all__ = ["SCALE", "early_veto", "hopeless", "scattered"]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Transverse momentum of the parton evolution at which an event is looked at, GeV.
+SCALE = 20.0
+
+#: What no jet holds at this stage: neutrinos, and Z bosons, which decay to them.
+_UNSEEN = frozenset({12, 14, 16, 23})
+
+#: Partons of less do not count, GeV.
+_MIN_PT = 2.0
+
+#: Radii of the cones, in jet radii.
+_WIDE, _NARROW = 1.5, 0.5
+
+#: How far below (relative, and GeV) and above (a factor) the range of pT is too far.
+_SOFTER, _TOO_HARD = (0.03, 12.0), 1.25
+
+#: How far beyond the recipe's |eta| a parton, and beyond its radius a decay quark, is too far.
+_TOO_FORWARD, _TOO_FAR = 0.3, 0.15
+
+#: PDG code of the resonance that a process's jets hold.
+_RESONANCES = {"top": 6, "W": 24}
+
+
+def hopeless(recipe: Recipe, pt: _Array, eta: _Array, phi: _Array) -> bool:
+    """Tell whether the leading jet that grows from hard partons will hardly lie in a recipe's range.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    pt, eta, phi : ndarray, shape (N,)
+        The partons; GeV.
+    """
+    if not len(pt):
+        return True
+    low = recipe.leading_pt[0] * (1 - _SOFTER[0]) - _SOFTER[1]
+    high = recipe.leading_pt[1] * _TOO_HARD
+    near = _distances(eta, phi) / recipe.radius
+    wide = (near < _WIDE) @ pt
+    if wide.max() < low or ((near < _NARROW) @ pt).max() > high:
+        return True
+    # one that is half as hard may come to lead yet
+    may_lead = wide >= max(0.5 * wide.max(), low)
+    return bool(np.abs(eta[may_lead]).min() > recipe.leading_eta + _TOO_FORWARD)
+
+
+def scattered(recipe: Recipe, resonance: int, process: list[tuple[int, int, float, float]]) -> bool:
+    """Tell whether no resonance's decay quarks lie together closely enough for one jet.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    resonance : int
+        PDG code, without its sign: 6 or 24.
+    process : list of (code, mother, eta, phi)
+        The hard process: signed PDG codes, and each particle's mother's place in this list.
+    """
+    farthest: dict[int, float] = {}
+    for code, mother, eta, phi in process:
+        # a top's quarks: its b, and those of its W
+        while mother > 0 and abs(process[mother][0]) in (6, 24):
+            if abs(process[mother][0]) == resonance and abs(code) <= 5:
+                _, _, eta_0, phi_0 = process[mother]
+                turn = abs(phi - phi_0)
+                distance = float(np.hypot(eta - eta_0, min(turn, 2 * np.pi - turn)))
+                farthest[mother] = max(farthest.get(mother, 0.0), distance)
+            mother = process[mother][1]
+    return all(distance > recipe.radius + _TOO_FAR for distance in farthest.values())
+
+
+def early_veto(module: Any, recipe: Recipe, process: Process) -> Any:
+    """Make Pythia's ``UserHooks`` for a process.
+
+    Parameters
+    ----------
+    module : module
+        ``pythia8mc``.
+    recipe : Recipe
+    process : Process
+    """
+    resonance = _RESONANCES.get(process.truth or "")
+
+    class EarlyVeto(module.UserHooks):
+        def canVetoProcessLevel(self) -> bool:
+            return resonance is not None
+
+        def doVetoProcessLevel(self, event: Any) -> bool:
+            assert resonance is not None
+            found = [(p.id(), p.mother1(), p.eta(), p.phi()) for p in map(event.__getitem__, range(event.size()))]
+            return scattered(recipe, resonance, found)
+
+        def canVetoPT(self) -> bool:
+            return True
+
+        def scaleVetoPT(self) -> float:
+            return SCALE
+
+        def doVetoPT(self, stage: int, event: Any) -> bool:
+            # 4 and 5 are the showers of decayed resonances, which come when all else is done
+            if stage > 3:
+                return False
+            partons = [p for p in map(event.__getitem__, range(event.size())) if p.isFinal()]
+            seen = [(p.pT(), p.eta(), p.phi()) for p in partons if p.pT() > _MIN_PT and abs(p.id()) not in _UNSEEN]
+            return hopeless(recipe, *np.array(seen).reshape(-1, 3).T)
+
+    return EarlyVeto()
+
+
+def _distances(eta: _Array, phi: _Array) -> _Array:
+    turn = np.abs(phi[:, None] - phi)
+    distances: _Array = np.hypot(eta[:, None] - eta, np.minimum(turn, 2 * np.pi - turn))
+    return distances
