@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, inference
 from coffea_equitag.tagger import load_count
 
 
@@ -188,17 +189,20 @@ def test_range_warning_on_other_jets(tagger, random_jets):
         tagger(random_jets([3, 3, 3]))
 
 
-def test_memory_shortage_on_the_gpu_halves_the_batch(tagger, jets, monkeypatch):
-    expected = tagger(jets)
-    forward = type(tagger.model).forward
+def test_memory_shortage_on_a_gpu_halves_the_budget(random_jets):
+    jets, tried = RaggedJets.from_awkward(random_jets([5] * 40)), []
 
-    def short(self, batch, **keywords):
-        if batch.num_jets > 1:
+    def short(piece):
+        tried.append(piece.num_jets)
+        if piece.num_jets > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return forward(self, batch, **keywords)
+        return piece.jet_p4.numpy()
 
-    monkeypatch.setattr(type(tagger.model), "forward", short)
-    np.testing.assert_allclose(ak.flatten(tagger(jets)), ak.flatten(expected), rtol=1e-6)
+    found = inference._halving(short, jets, 10_000, 0)
+    np.testing.assert_array_equal(np.concatenate(found), jets.jet_p4)
+    assert tried == [40, 20, 10, 5, *[2] * 20]
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        inference._halving(lambda piece: short(jets), jets, 1, 0)
 
 
 def test_loading_leaves_the_random_numbers_alone(tagger, tmp_path):

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .models.base import JetModel
 from .ragged import RaggedJets
@@ -27,7 +26,7 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
     """Run a network without gradients, in evaluation mode.
 
     On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the outputs do
-    not depend on their number. Where a GPU's memory does not suffice for a piece, it is halved.
+    not depend on their number. Where a GPU's memory does not suffice for a piece, the budget is halved.
 
     Parameters
     ----------
@@ -49,29 +48,38 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
 
     def rows(piece: RaggedJets) -> _F8:
         with torch.inference_mode():
-            found: _F8 = _halving(model, piece.to(device)).double().cpu().numpy()
+            found: _F8 = model(piece.to(device)).double().cpu().numpy()
         return found
 
-    pieces = jets.split(pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"]), model.extra_nodes)
+    budget = pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"])
     try:
-        found = _one_thread_each(rows, list(pieces)) if device.type == "cpu" else [rows(piece) for piece in pieces]
+        if device.type == "cpu":
+            found = _one_thread_each(rows, list(jets.split(budget, model.extra_nodes)))
+        else:
+            found = _halving(rows, jets, budget, model.extra_nodes)
     finally:
         model.train(was_training)
     width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
     return np.concatenate([np.empty((0, width)), *found])
 
 
-def _halving(model: JetModel, piece: RaggedJets) -> Tensor:
-    try:
-        out: Tensor = model(piece)
-        return out
-    except torch.cuda.OutOfMemoryError:
-        if piece.num_jets == 1:
-            raise
-    # outside the handler, so that the failed attempt's memory is free again
-    torch.cuda.empty_cache()
-    half = piece.num_jets // 2
-    return torch.cat([_halving(model, piece.slice(0, half)), _halving(model, piece.slice(half, piece.num_jets))])
+def _halving(function: Callable[[RaggedJets], _F8], jets: RaggedJets, budget: int, extra: int) -> list[_F8]:
+    """Map over pieces of the budget, of half of it from where memory does not suffice."""
+    found: list[_F8] = []
+    done = 0
+    while done < jets.num_jets:
+        for piece in jets.slice(done, jets.num_jets).split(budget, extra):
+            try:
+                found.append(function(piece))
+            except torch.cuda.OutOfMemoryError:
+                if piece.num_jets == 1:
+                    raise
+                budget = int((piece.counts + extra).square().sum()) // 2
+                break
+            done += piece.num_jets
+        # outside the handler, so that the failed attempt's memory is free again
+        torch.cuda.empty_cache()
+    return found
 
 
 def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:

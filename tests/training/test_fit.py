@@ -17,7 +17,7 @@ import torch
 
 from coffea_equitag import JetError, TaggerError, fit, load, models
 from coffea_equitag.evaluation import measure
-from coffea_equitag.training.batches import PairBatches
+from coffea_equitag.training.batches import Batches
 from coffea_equitag.training.module import Batch, Progress, Training
 from coffea_equitag.training.recipes import recipe_of
 from coffea_equitag.training.sample import Sample
@@ -120,12 +120,13 @@ def test_nested_and_missing_jets_train_alike(tmp_path, toy, build_small):
         assert torch.equal(value, two.model.state_dict()[name])
 
 
-def test_each_jet_weighs_the_same_whatever_its_batch(toy, build_small):
+@pytest.mark.parametrize("budget", [None, 300, 1])
+def test_each_jet_weighs_the_same_whatever_its_batch_and_piece(toy, build_small, budget):
     # the gradients of an epoch's steps add up to that of the mean loss times the number of batches
     sample = Sample.of(toy(50), "label", 2)
     model = build_small(dropout=0.0).double().eval()
     weights = (0.5, 1.5)
-    batches = PairBatches(sample.jets.counts.numpy(), 8, 300, extra=2)
+    batches = Batches(sample.jets.counts.numpy(), 8)
     module = Training(
         model,
         sample,
@@ -135,18 +136,21 @@ def test_each_jet_weighs_the_same_whatever_its_batch(toy, build_small):
         epochs=1,
         class_weights=weights,
         signal=1,
-        progress=Progress(),
+        progress=Progress(pair_budget=budget),
         optimizer_state=None,
     )
     chosen = batches.epoch(0)
     assert len({len(c) for c in chosen}) > 1
+    summed, total = [torch.zeros_like(p) for p in model.parameters()], 0.0
     for index, jets in enumerate(chosen):
-        module.training_step(Batch(sample.select(jets), 0, index, len(chosen)), index).backward()
-    summed = [p.grad.clone() for p in model.parameters()]
+        losses, _ = module.accumulate(Batch(sample.select(jets), 0, index, len(chosen)))
+        total += float(losses)
+        summed = [a + p.grad for a, p in zip(summed, model.parameters(), strict=True)]
     model.zero_grad()
     weight = torch.tensor(weights)[sample.labels]
     losses = torch.nn.functional.cross_entropy(model(sample.jets).float(), sample.labels, reduction="none")
     (len(chosen) * (weight * losses).sum() / weight.sum()).backward()
+    assert total == pytest.approx(float((weight * losses.detach()).sum()), rel=1e-6)
     for got, parameter in zip(summed, model.parameters(), strict=True):
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-6 * len(chosen))
 

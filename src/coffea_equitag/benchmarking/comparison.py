@@ -65,7 +65,9 @@ def compare(
         layers', by their rms. Times of fewer jets are scaled by ``scale`` to the pairs that the batch has a jet.
     """
     model = networks.build(kind, device)
-    jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(torch.device(device))
+    jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(
+        torch.device(device)
+    )
     passes: dict[str, Callable[[], Tensor]] = {}
     numbers: dict[str, int] = {}
     scale: dict[str, float] = {}
@@ -117,7 +119,11 @@ def compare(
 
 
 def _seconds_a_jet(
-    model: JetModel, prepare: Callable[[RaggedJets], Callable[[], Tensor]], jets: RaggedJets, backward: bool, device: str
+    model: JetModel,
+    prepare: Callable[[RaggedJets], Callable[[], Tensor]],
+    jets: RaggedJets,
+    backward: bool,
+    device: str,
 ) -> float:
     """From one jet, and from more of them if that was quick."""
     for number in (1, 4, 16):

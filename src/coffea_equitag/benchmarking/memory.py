@@ -32,9 +32,7 @@ def memory_server(threads: int) -> Iterator[Ask]:
         return
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
     command = [sys.executable, "-m", f"{__package__}.tasks", str(threads)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdin is not None
         assert server.stdout is not None
 
@@ -81,9 +79,10 @@ def growth(task: Callable[[], Any], device: str = "cpu") -> float:
         task()
         torch.cuda.synchronize(device)
         return float(torch.cuda.max_memory_allocated(device) - before)
-    if (before := _status("VmRSS")) is not None and _forget_peak():
+    resident = _status("VmRSS")
+    if resident is not None and _forget_peak():
         task()
-        return float((_status("VmHWM") or before) - before)
+        return float((_status("VmHWM") or resident) - resident)
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024

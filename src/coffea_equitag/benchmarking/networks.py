@@ -48,7 +48,7 @@ def one_pass(model: JetModel, logits: Callable[[], Tensor], backward: bool) -> C
         model.train()
         model.zero_grad(set_to_none=True)
         found = logits()
-        found.square().mean().backward()
+        torch.autograd.backward(found.square().mean())
         return found.detach()
 
     return both if backward else forward

@@ -8,7 +8,8 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..compiled import njit
@@ -66,7 +67,7 @@ def _multiply_add(typing_context: Any, times: Any, number: Any) -> Any:
             [builder.extract_element(total, lane(0)), ir.FloatType()(float(2 * _SUMS * width))],
         )
 
-    return types.UniTuple(types.float32, 2)(types.intp, types.float32), generate
+    return types.Tuple((types.float32, types.float32))(types.intp, types.float32), generate
 
 
 @njit

@@ -71,9 +71,7 @@ def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
         row = [case["model"], case["pass"], case["kernel"], _with_spread(ours["ms"]), f"{ours['jets_per_second']:,.0f}"]
         row += ["–" if ours["of_peak"] is None else f"{ours['of_peak']:.0%}", _megabytes(case, OURS)]
         row += [_ratio(case["forms"][name]["times_ours"]) if name in case["forms"] else "–" for name in present]
-        row += [
-            _megabytes(case, name) for name in present if any(_bytes(other, name) for other in chosen)
-        ]
+        row += [_megabytes(case, name) for name in present if any(_bytes(other, name) for other in chosen)]
         rows.append(row)
     batches = ", ".join(sorted({f"{case['batch']}" for case in chosen}, key=int))
     largest = max(case["constituents"]["largest"] for case in chosen)
@@ -117,8 +115,8 @@ def _pipeline(found: dict[str, Any]) -> str:
     ]
     events, jets, seconds = found["events"], found["jets"], found["seconds"]
     return (
-        f"### From a ROOT file to scores\n\n`{found['file']}`, {events} events with {jets} jets, scored by the packaged "
-        f"LorentzNet in {seconds:.2f} s: {events / seconds:,.0f} events/s, {jets / seconds:,.0f} jets/s.\n\n"
+        f"### From a ROOT file to scores\n\n`{found['file']}`, {events} events with {jets} jets, scored by the "
+        f"packaged LorentzNet in {seconds:.2f} s: {events / seconds:,.0f} events/s, {jets / seconds:,.0f} jets/s.\n\n"
         + _table(["step", "", "ms", "share"], rows, left=2)
     )
 

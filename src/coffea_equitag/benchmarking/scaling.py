@@ -20,9 +20,7 @@ __all__ = ["cost_against_size", "throughput"]
 _WORK = {True: 160_000, False: 4_000}
 
 
-def cost_against_size(
-    kind: str, sizes: tuple[int, ...], seconds: float = 3.0, device: str = "cpu"
-) -> dict[str, Any]:
+def cost_against_size(kind: str, sizes: tuple[int, ...], seconds: float = 3.0, device: str = "cpu") -> dict[str, Any]:
     """Time the forward pass on jets of equal n, for each of some n.
 
     Returns

@@ -116,4 +116,3 @@ def measure(settings: Settings, tell: Callable[[str], None] = lambda line: None)
         found["peers"] = peers.compare(settings.workloads, settings.passes, settings.seconds, settings.device)
     found["seconds"] = time.perf_counter() - start
     return found
-

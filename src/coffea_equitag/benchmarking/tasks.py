@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -55,7 +56,7 @@ def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int) -> dic
     return {"bytes": peak, "seconds": times[len(times) // 2]}
 
 
-TASKS = {"one_batch": one_batch, "scoring": scoring}
+TASKS: dict[str, Callable[..., dict[str, float]]] = {"one_batch": one_batch, "scoring": scoring}
 
 
 @cache

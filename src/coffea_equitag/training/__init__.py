@@ -1,7 +1,7 @@
-"""Training: recipes, batches by multiplicity, and `fit`. Lightning is imported only when `fit` is called."""
+"""Training: recipes, batches, and `fit`. Lightning is imported only when `fit` is called."""
 
-from .batches import PairBatches
+from .batches import Batches
 from .fitting import fit
 from .recipes import Recipe, recipe_of
 
-__all__ = ["PairBatches", "Recipe", "fit", "recipe_of"]
+__all__ = ["Batches", "Recipe", "fit", "recipe_of"]

@@ -14,17 +14,14 @@ import torch
 from ..errors import TaggerError, explain
 from ..models.base import JetModel
 from ..tagger import Tagger, load
-from .batches import PairBatches
+from .batches import Batches
 from .folder import RunFolder
+from .pair_budget import fitting_budget
 from .recipes import Recipe, recipe_of
 from .runner import PRECISIONS, own_randomness, run
 from .settings import check, check_card, class_names, samples, settled, versions, weigh
 
 __all__ = ["fit"]
-
-#: Pairs a batch where the caller does not say. LorentzNet at its published size takes 18 kB a pair, forward and
-#: backward: 1.8 GB on a CPU, where larger tensors would also leave malloc's heap and cost twice the time.
-PAIR_BUDGET = {"cpu": 100_000, "cuda": 500_000}
 
 
 def fit(
@@ -77,9 +74,11 @@ def fit(
     epochs, batch_size, learning_rate, weight_decay : optional
         Replace the recipe's; its schedule is stretched to the epochs.
     pair_budget : int, optional
-        Pairs Σ(n + extra)² a batch, at most, which bounds the memory; batches are smaller where it binds, and each
-        jet still weighs the same in the epoch's gradient. Default 100,000 on a CPU, 500,000 on a GPU; networks that
-        do not see pairs have none.
+        Pairs Σ(n + extra)² handled at once, at most, which bounds the memory: larger batches are taken in pieces whose
+        gradients add up to the batch's, except that batch normalisation takes its statistics piece by piece. Chosen
+        from the free memory where not given (a power of two; on a CPU for at most 2 GB), and kept when the run is
+        resumed; networks that do not see pairs have none. Where a GPU's memory does not suffice all the same, the
+        budget is halved, with a warning, and the batch begun again.
     pool : int
         Sort jets by n within random pools of this many batches; 0 (default) leaves them in random order, which
         batch normalisation prefers.
@@ -130,11 +129,7 @@ def fit(
     check(pool >= 0, f"pool = {pool}", "0 or more batches")
     check(seed >= 0, f"seed = {seed}", "a whole number, 0 or more")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    check(device.type in PAIR_BUDGET, f"device = '{device}'", "'cpu' or 'cuda' (invariants need float64)")
-    if not model.sees_pairs:
-        pair_budget = None
-    elif pair_budget is None:
-        pair_budget = PAIR_BUDGET[device.type]
+    check(device.type in ("cpu", "cuda"), f"device = '{device}'", "'cpu' or 'cuda' (invariants need float64)")
     classes = class_names(classes, model.n_classes)
     signal = classes[-1] if signal is None else signal
     check(signal in classes, f"signal = {signal!r}", f"one of the classes {', '.join(classes)}")
@@ -194,20 +189,18 @@ def fit(
 
     if state is not None:
         model.load_state_dict(state["model"])
+        pair_budget = state["progress"].get("pair_budget", pair_budget)
+    elif pair_budget is None:
+        pair_budget = fitting_budget(model.to(device), train, device, precision)
+    card["training"]["recipe"]["pair_budget"] = pair_budget
     if state is None or state["progress"]["epoch"] < epochs:
         run(
             model,
             train,
             held,
-            PairBatches(
-                train.jets.counts.numpy(),
-                chosen_recipe.batch_size,
-                pair_budget,
-                extra=model.extra_nodes,
-                seed=seed,
-                pool=pool,
-            ),
+            Batches(train.jets.counts.numpy(), chosen_recipe.batch_size, seed=seed, pool=pool),
             recipe=chosen_recipe,
+            pair_budget=pair_budget,
             epochs=epochs,
             weights=weights,
             signal=classes.index(signal),
@@ -225,5 +218,5 @@ def fit(
         return load(folder.tagger, device)
 
 
-#: Settings that the card records of how the weights came about.
-_RECORDED = ("epochs", "recipe", "pair_budget", "pool", "class_weights", "precision", "monitor")
+#: Settings that the card records of how the weights came about; the pair budget joins them.
+_RECORDED = ("epochs", "recipe", "pool", "class_weights", "precision", "monitor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..evaluation.metrics import measure
 from ..models.base import JetModel
-from .batches import PairBatches
+from ..ragged import RaggedJets
+from .batches import Batches
 from .recipes import Recipe
 from .sample import Sample
 
@@ -39,13 +41,17 @@ class Batch:
 
 @dataclass
 class Progress:
-    """Where a training stands: `batches` of `epoch` are done, with these sums over their jets."""
+    """Where a training stands: `batches` of `epoch` are done, with these sums over their jets.
+
+    `pair_budget` is what memory has sufficed for so far; None is no limit.
+    """
 
     epoch: int = 0
     batches: int = 0
     loss: float = 0.0
     right: int = 0
     jets: int = 0
+    pair_budget: int | None = None
 
 
 class Training(LightningModule):
@@ -54,10 +60,16 @@ class Training(LightningModule):
     An epoch's order, its dropout and its learning rates follow from (seed, epoch, batch) alone. So weights,
     optimiser and `Progress` are all there is to store, and a resumed training takes the very same steps.
 
-    A batch's loss is Σ w l over its jets, divided by the mean Σ w of the epoch's batches and not by its own:
-    batches differ in size under the pair budget, and so each jet weighs the same in an epoch's gradient,
-    whichever batch it falls in.
+    A batch's loss is Σ w l over its jets, divided by the mean Σ w of the epoch's batches and not by its own: so each
+    jet weighs the same in an epoch's gradient, whichever batch it falls in, the last and smaller one too.
+
+    A batch is handled in pieces of the pair budget, whose gradients add up to the batch's; only batch normalisation
+    takes its statistics piece by piece. Where a GPU's memory does not suffice, the budget is halved and the batch
+    begun again, with the same random numbers.
     """
+
+    #: A batch's backward passes and its step are this class's own affair.
+    automatic_optimization = False
 
     class_weights: Tensor
 
@@ -65,7 +77,7 @@ class Training(LightningModule):
         self,
         model: JetModel,
         train: Sample,
-        batches: PairBatches,
+        batches: Batches,
         validation: list[Sample],
         recipe: Recipe,
         *,
@@ -116,28 +128,94 @@ class Training(LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set what depends on the place in the training alone: randomness and learning rate."""
+        """Set the learning rate, which depends on the place in the training alone."""
         if (batch.epoch, batch.index) != (self.progress.epoch, self.progress.batches):
             raise RuntimeError(f"batch {batch.epoch}/{batch.index} came at {self.progress}")
-        seed = np.random.SeedSequence([self.batches.seed, batch.epoch, batch.index]).generate_state(1, np.uint64)
-        torch.manual_seed(int(seed[0] >> np.uint64(1)))
         done = (batch.epoch + (batch.index + 0.5) / batch.total) / self.epochs
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.recipe.rate(done)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The batch's loss; see the class."""
-        logits = self.model(batch.sample.jets)
-        labels = batch.sample.labels
-        losses = nn.functional.cross_entropy(logits.float(), labels, weight=self.class_weights, reduction="none")
-        total = losses.sum()
-        self._loss_sum = self._loss_sum.to(total.device) + total.detach().double()
-        self._right_sum = self._right_sum.to(total.device) + (logits.detach().argmax(1) == labels).sum()
-        # callbacks see a batch's end before this module would; the step is taken by then
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One step of the optimiser."""
+        optimizer: Any = self.optimizers()
+        total, right = self.accumulate(batch)
+        if self.recipe.gradient_clip is not None:
+            self.clip_gradients(optimizer, self.recipe.gradient_clip, "norm")
+        optimizer.step()
+        self._loss_sum = self._loss_sum.to(total.device) + total
+        self._right_sum = self._right_sum.to(right.device) + right
+        # callbacks see a batch's end before this module would
         self.progress.batches += 1
-        self.progress.jets += len(labels)
-        loss: Tensor = total * (batch.total / self._epoch_weight)
-        return loss
+        self.progress.jets += len(batch.sample.labels)
+
+    def accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Leave the gradient of a batch's loss (see the class) in the weights.
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            Sum of the losses, float64, and the number of jets classified right.
+
+        Raises
+        ------
+        TaggerError
+            If the GPU's memory does not suffice for a single jet.
+        """
+        buffers = {name: value.clone() for name, value in self.model.named_buffers()}
+        while True:
+            self.model.zero_grad(set_to_none=True)
+            self._seed(batch)
+            found, failed = self._by_pieces(batch)
+            if found is not None:
+                return found
+            self._halve(failed)
+            with torch.no_grad():
+                for name, value in self.model.named_buffers():
+                    value.copy_(buffers[name])
+
+    def _by_pieces(self, batch: Batch) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
+        """The sums, or None and the piece that was too large; the failed attempt's memory is free again on return."""
+        jets, labels, done = batch.sample.jets, batch.sample.labels, 0
+        budget = self.progress.pair_budget
+        losses = torch.zeros((), dtype=torch.float64, device=labels.device)
+        right = torch.zeros((), dtype=torch.int64, device=labels.device)
+        for piece in [jets] if budget is None else jets.split(budget, self.model.extra_nodes):
+            truth = labels[done : done + piece.num_jets]
+            done += piece.num_jets
+            try:
+                logits = self.model(piece)
+                loss = nn.functional.cross_entropy(logits.float(), truth, weight=self.class_weights, reduction="sum")
+                torch.autograd.backward(loss * (batch.total / self._epoch_weight))
+            except torch.cuda.OutOfMemoryError:
+                return None, piece
+            losses += loss.detach().double()
+            right += (logits.detach().argmax(1) == truth).sum()
+        return (losses, right), jets
+
+    def _halve(self, piece: RaggedJets) -> None:
+        """Half the budget, or half of a piece that was too large for memory."""
+        pairs = int((piece.counts + self.model.extra_nodes).square().sum())
+        if piece.num_jets == 1:
+            raise TaggerError(
+                explain(
+                    f"the GPU's memory does not suffice to train on one jet of {int(piece.counts[0])} constituents",
+                    "free memory, or smaller jets",
+                    "end other programs on the GPU, keep each jet's hardest constituents only, or train with "
+                    "device='cpu'",
+                )
+            )
+        self.progress.pair_budget = max(1, min(self.progress.pair_budget or pairs, pairs) // 2)
+        warnings.warn(
+            f"the GPU's memory does not suffice for {pairs} pairs: going on with {self.progress.pair_budget}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        if piece.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _seed(self, batch: Batch) -> None:
+        seed = np.random.SeedSequence([self.batches.seed, batch.epoch, batch.index]).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed[0] >> np.uint64(1)))
 
     def gather(self) -> Progress:
         """The progress with its sums up to date.
@@ -194,7 +272,7 @@ class Training(LightningModule):
             "auc": measured.auc,
             **rejections,
         }
-        self.progress = Progress(epoch=done.epoch + 1)
+        self.progress = Progress(epoch=done.epoch + 1, pair_budget=done.pair_budget)
 
 
 class _Batches:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
+from ..inference import PAIR_BUDGET
 from ..models.base import JetModel
-from .batches import PairBatches
+from .batches import Batches
 from .folder import RunFolder
 from .recipes import Recipe
 from .sample import Sample
@@ -32,9 +32,10 @@ def run(
     model: JetModel,
     sample: Sample,
     held: Sample,
-    batches: PairBatches,
+    batches: Batches,
     *,
     recipe: Recipe,
+    pair_budget: int | None,
     epochs: int,
     weights: tuple[float, ...],
     signal: int,
@@ -54,14 +55,12 @@ def run(
     from .keeper import Keeper, Narrator
     from .module import Progress, Training
 
-    done = Progress(**state["progress"]) if state is not None else Progress()
-    order = np.arange(len(held.labels))
-    ordered = PairBatches(held.jets.counts.numpy(), recipe.batch_size, batches.budget, extra=model.extra_nodes)
+    done = Progress(**state["progress"]) if state is not None else Progress(pair_budget=pair_budget)
     module = Training(
         model.train(),
         sample,
         batches,
-        [held.select(index) for index in ordered.cut(order)],
+        list(_pieces(held, model, device)),
         recipe,
         epochs=epochs,
         class_weights=weights,
@@ -82,7 +81,6 @@ def run(
             callbacks=callbacks,
             # one process, whatever batch system it runs in
             plugins=[LightningEnvironment()],
-            gradient_clip_val=recipe.gradient_clip,
             num_sanity_val_steps=0,
             # Keeper and Narrator do these, and nothing is written outside the run's folder
             logger=False,
@@ -93,6 +91,14 @@ def run(
         )
         with _exactly(device):
             _fit(trainer, module)
+
+
+def _pieces(held: Sample, model: JetModel, device: torch.device) -> Iterator[Sample]:
+    """Validation jets in pieces that scoring would have."""
+    done = 0
+    for piece in held.jets.split(PAIR_BUDGET[device.type], model.extra_nodes):
+        yield Sample(piece, held.labels[done : done + piece.num_jets])
+        done += piece.num_jets
 
 
 def own_randomness() -> AbstractContextManager[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -44,5 +45,5 @@ def edge_list(model: JetModel, jets: RaggedJets) -> Callable[[], Tensor]:
     return form
 
 
-def _module(kind: str) -> object:
+def _module(kind: str) -> Any:
     return importlib.import_module(f".{_MODULES[kind]}", __name__)

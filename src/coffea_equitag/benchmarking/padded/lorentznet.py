@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ def padded(model: LorentzNet, jets: RaggedJets, width: int) -> Callable[[], Tens
 
     Nodes and their scalars are given; everything is computed in the network's precision, as the official code does.
     """
+    blocks: list[Any] = list(model.blocks)
     nodes = with_beams(jets) if model.options["beams"] else jets
     mask = real(nodes, width + model.extra_nodes)
     edges = mask[:, :, None] & mask[:, None] & ~torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
@@ -33,7 +35,7 @@ def padded(model: LorentzNet, jets: RaggedJets, width: int) -> Callable[[], Tens
     def run() -> Tensor:
         h, x = model.embedding(scalars), first
         shape = (*edges.shape, h.shape[-1])
-        for block in model.blocks:
+        for block in blocks:
             difference = x[:, :, None] - x[:, None]
             norm = psi((difference.square() * metric).sum(-1, keepdim=True))
             product = psi(((x * metric) @ x.mT)[..., None])
@@ -54,6 +56,7 @@ def padded(model: LorentzNet, jets: RaggedJets, width: int) -> Callable[[], Tens
 
 def edge_list(model: LorentzNet, jets: RaggedJets) -> Callable[[], Tensor]:
     """LorentzNet as its paper and its official code write it: an index of edges, their inputs side by side."""
+    blocks: list[Any] = list(model.blocks)
     nodes = with_beams(jets) if model.options["beams"] else jets
     scalars, start, counts = model.scalars(nodes), nodes.offsets[:-1].tolist(), nodes.counts.tolist()
     first = nodes.p4.to(model.dtype)
@@ -67,7 +70,7 @@ def edge_list(model: LorentzNet, jets: RaggedJets) -> Callable[[], Tensor]:
 
     def run() -> Tensor:
         h, x = model.embedding(scalars), first
-        for block in model.blocks:
+        for block in blocks:
             difference = x[i] - x[j]
             norm = psi((difference * difference * metric).sum(1, keepdim=True))
             product = psi((x[i] * x[j] * metric).sum(1, keepdim=True))

@@ -1,0 +1,129 @@
+"""How many pairs fit into the memory that is free."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..models.base import JetModel
+from .sample import Sample
+
+__all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
+
+#: What a forward pass keeps, at most, in bytes: on a CPU larger tensors leave malloc's heap, and page faults cost as
+#: much again as the computation.
+_MOST_KEPT = {"cpu": 1.0e9}
+
+#: Memory at the peak of the backward pass, in units of what the forward pass keeps.
+_PEAK = 2.0
+
+#: Share of the free memory that is used.
+_SHARE = 0.5
+
+#: Pairs that are looked at.
+_PROBED = 5_000
+
+
+def fitting_budget(model: JetModel, sample: Sample, device: torch.device, precision: str = "32") -> int | None:
+    """Pairs Σ(n + references)² that a forward and a backward pass have memory for: a power of two.
+
+    Half of the memory that is free, by what the network keeps of a few of the jets for its backward pass; on a CPU at
+    most 2 GB. A power of two, so that it is the same again unless memory is really another.
+
+    Parameters
+    ----------
+    model : JetModel
+        The network, on the device.
+    sample : Sample
+        The training jets.
+    device : torch.device
+        Where it will be trained.
+    precision : str
+        In which, as `fit` has it.
+
+    Returns
+    -------
+    int or None
+        None for networks that do not see pairs: they need none.
+    """
+    if not model.sees_pairs:
+        return None
+    kept = _SHARE * free_memory(device) / _PEAK
+    pairs = min(kept, _MOST_KEPT.get(device.type, kept)) / max(1.0, bytes_per_pair(model, sample, precision))
+    return 1 << max(0, int(pairs).bit_length() - 1)
+
+
+def bytes_per_pair(model: JetModel, sample: Sample, precision: str = "32") -> float:
+    """Bytes that a forward pass in training mode keeps for the backward pass, for each pair; 0 without jets.
+
+    The network is left as it was.
+    """
+    jets = sample.select(torch.linspace(0, len(sample.labels) - 1, min(16, len(sample.labels))).long().numpy()).jets
+    jets = next(jets.split(_PROBED, model.extra_nodes), jets).to(model.device)
+    pairs = int((jets.counts + model.extra_nodes).square().sum())
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+    alive: list[Tensor] = []  # else a later tensor may be given the place of an earlier one
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    was_training, buffers = model.training, {name: value.clone() for name, value in model.named_buffers()}
+    devices = [model.device.index or 0] if model.device.type == "cuda" else []
+    try:
+        with (
+            torch.random.fork_rng(devices=devices),
+            torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+            torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision != "32"),
+        ):
+            model.train()(jets)
+    finally:
+        with torch.no_grad():
+            for name, value in model.named_buffers():
+                value.copy_(buffers[name])
+        model.train(was_training)
+    return sum(kept.values()) / pairs if pairs else 0.0
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that are free on a device: what the GPU says, or the kernel and the batch system's limit."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    free = min((value for value in (_available(), *_group_limits()) if value is not None), default=None)
+    if free is not None:
+        return free
+    names: Any = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES"
+    return float(os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")) if pages in names else 4.0e9
+
+
+def _available() -> float | None:
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", text, re.MULTILINE)
+    return None if found is None else 1024.0 * int(found.group(1))
+
+
+def _group_limits(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
+    """What control groups, as batch systems and containers set them, leave to this process."""
+    found = []
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            found.append(max(0.0, float((root / limit).read_text()) - float((root / used).read_text())))
+        except (OSError, ValueError):  # none, or "max"
+            continue
+    return found

@@ -1,0 +1,123 @@
+"""The pair budget of a training: chosen from memory, halved where a GPU runs out of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from coffea_equitag import TaggerError, fit, kernels, models
+from coffea_equitag.training import pair_budget
+from coffea_equitag.training.module import Training
+from coffea_equitag.training.pair_budget import bytes_per_pair, fitting_budget, free_memory
+from coffea_equitag.training.sample import Sample
+
+CPU = torch.device("cpu")
+QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "seed": 4}
+
+
+def out_of_memory_above(monkeypatch, pairs, calls=None):
+    """A GPU that has memory for so many pairs at most, the first `calls` times it is asked."""
+    original, left = models.LorentzNet.logits, [calls]
+
+    def logits(self, jets, **keywords):
+        if self.training and (left[0] is None or left[0] > 0) and int((jets.counts + 2).square().sum()) > pairs:
+            if left[0] is not None:
+                left[0] -= 1
+            original(self, jets, **keywords)  # statistics and random numbers have moved on by then
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return original(self, jets, **keywords)
+
+    monkeypatch.setattr(models.LorentzNet, "logits", logits)
+    monkeypatch.setattr("coffea_equitag.training.fitting.fitting_budget", lambda *_: 1 << 20)
+
+
+def test_budget_follows_from_what_is_kept_and_what_is_free(toy, build_small, monkeypatch):
+    sample = Sample.of(toy(60), "label", 2)
+    model = build_small(hidden=16)
+    with kernels.use("reference"):
+        each = bytes_per_pair(model, sample)
+        assert 16 * 4 * 3 < each < 16 * 4 * 50
+        for free, expected in ((1e9, 0.5e9 / 2), (1e12, 1e9)):
+            monkeypatch.setattr(pair_budget, "free_memory", lambda device, free=free: free)
+            chosen = fitting_budget(model, sample, CPU)
+            assert expected / each / 2 < chosen <= expected / each
+            assert chosen & (chosen - 1) == 0
+        monkeypatch.setattr(pair_budget, "free_memory", lambda device: 0.0)
+        assert fitting_budget(model, sample, CPU) == 1
+    assert fitting_budget(models.build("pfn"), sample, CPU) is None
+
+
+def test_looking_leaves_the_network_as_it_was(toy, build_small):
+    model = build_small(dropout=0.5).eval()
+    before, numbers = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    bytes_per_pair(model, Sample.of(toy(60), "label", 2))
+    assert not model.training
+    assert torch.equal(torch.get_rng_state(), numbers)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_no_jets_and_empty_jets(build_small, random_jets):
+    for counts in ([], [0, 0]):
+        jets = random_jets(counts, label=np.zeros(len(counts), dtype=int))
+        assert bytes_per_pair(build_small(beams=False), Sample.of(jets, "label", 2)) == 0.0
+
+
+def test_free_memory(tmp_path):
+    assert 1e6 < free_memory(CPU) < 1e15
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("3000000\n")
+    assert pair_budget._group_limits(tmp_path) == [2e6]
+    (tmp_path / "memory.max").write_text("max\n")
+    assert pair_budget._group_limits(tmp_path) == []
+
+
+def test_out_of_memory_halves_the_budget_and_goes_on(tmp_path, toy, build_small, monkeypatch):
+    out_of_memory_above(monkeypatch, 1000)
+    with pytest.warns(RuntimeWarning, match="does not suffice"):
+        fit(build_small(dropout=0.3), toy(100), out=tmp_path / "halved", **QUICK)
+    progress = torch.load(tmp_path / "halved" / "last.ckpt", weights_only=True)["progress"]
+    assert 250 <= progress["pair_budget"] <= 1000
+    # what failed has left no trace: the same as if that budget had been there from the start
+    asked = QUICK | {"pair_budget": progress["pair_budget"]}
+    fit(build_small(dropout=0.3), toy(100), out=tmp_path / "asked", **asked)
+    states = [torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("halved", "asked")]
+    for name, value in states[0]["model"].items():
+        assert torch.equal(value, states[1]["model"][name]), name
+
+
+def test_resumes_with_the_halved_budget(tmp_path, toy, build_small, monkeypatch):
+    settings = QUICK | {"save_every": 0}
+    with monkeypatch.context() as patched:
+        out_of_memory_above(patched, 1000)
+        with pytest.warns(RuntimeWarning, match="does not suffice"):
+            fit(build_small(dropout=0.3), toy(100), out=tmp_path / "unbroken", **settings)
+    step, left = Training.training_step, [5]
+
+    def mortal(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        out_of_memory_above(patched, 1000)
+        patched.setattr(Training, "training_step", mortal)
+        with pytest.warns(RuntimeWarning, match="does not suffice"), pytest.raises(KeyboardInterrupt):
+            fit(build_small(dropout=0.3), toy(100), out=tmp_path / "broken", **settings)
+    # memory enough by now, and yet the same steps
+    fit(build_small(dropout=0.3), toy(100), out=tmp_path / "broken", **settings)
+    ends = [torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("unbroken", "broken")]
+    assert ends[0]["progress"] == ends[1]["progress"]
+    for name, value in ends[0]["model"].items():
+        assert torch.equal(value, ends[1]["model"][name]), name
+
+
+def test_one_jet_too_large_for_memory_is_told(tmp_path, toy, build_small, monkeypatch):
+    out_of_memory_above(monkeypatch, 10)
+    with (
+        pytest.warns(RuntimeWarning, match="does not suffice"),
+        pytest.raises(TaggerError, match=r"one jet of \d constituents"),
+    ):
+        fit(build_small(), toy(40), out=tmp_path / "run", **QUICK)
