@@ -22,8 +22,8 @@ from .tiles import RECEIVERS, Tiles
 
 __all__ = ["LARGEST_HIDDEN", "lorentznet_logits"]
 
-#: Channels that fit the registers.
-LARGEST_HIDDEN = 128
+#: Channels whose matrices, each in two parts for three TF32 products, fit the shared memory of Hopper and Ampere.
+LARGEST_HIDDEN = 96
 
 
 class _Block(NamedTuple):
@@ -95,7 +95,7 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
                 first_layer, gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, block.slopes, block.edge,
                 block.edge_bias, block.gate, block.gate_bias, block.step, block.step_bias, block.step_out, total,
                 nodes.stride(0), steps, pushed, MOVES=moves, PRECISION=how, A=a, B=b, RECEIVERS=RECEIVERS,
-                BI=receivers, BJ=senders, num_warps=warps,
+                BI=receivers, BJ=senders, num_warps=warps, num_stages=1,
             )  # fmt: skip
             if moves:
                 move(gram, spare, steps, pushed, block.c_weight, tiles)
