@@ -6,6 +6,7 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import kernels
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED, shapes_for
+from coffea_equitag.layers.batch_norm import RowBatchNorm
 
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -33,7 +34,8 @@ def test_kernel_without_gradients(model, random_jets):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda model: model.train(), "training"),
+        (lambda model: model.options.update(clamp=100.0) or model.train(), "training"),
+        (lambda model: model.blocks[0].phi_e.__setitem__(1, RowBatchNorm(8, affine=False)), "BatchNorm"),
         (lambda model: model.double(), "float32"),
         (lambda model: setattr(model.head, "1", torch.nn.Tanh()), "replaced"),
         (lambda model: model.blocks[0].phi_h.register_forward_hook(lambda *_: None), "hooks"),
@@ -47,9 +49,20 @@ def test_reference_for_what_kernels_cannot_do(model, random_jets, change, words)
     assert words in choice.reason
 
 
-def test_reference_for_gradients(model, random_jets):
+def test_reference_for_gradients_with_a_clamp(random_jets):
+    model = eqt.models.build("lorentznet", hidden=8, n_layers=2, clamp=100.0).eval()
     assert ran(model, random_jets([4])) == kernels.Choice("reference", "gradients are recorded")
     assert model(random_jets([4])).requires_grad
+
+
+@needs_vectors
+def test_kernel_for_training(model, random_jets):
+    jets = random_jets([4, 2])
+    assert ran(model, jets).kernel == "cpu"
+    assert model(jets).requires_grad
+    assert ran(model.train(), jets).kernel == "cpu"
+    with torch.no_grad():
+        assert ran(model, jets).kernel == "cpu"
 
 
 def test_reference_for_momenta(random_jets):

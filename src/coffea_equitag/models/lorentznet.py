@@ -192,9 +192,16 @@ class LorentzNet(JetModel):
         -------
         Tensor, shape (J, n_classes) or (J, 4)
         """
-        # what a GPU's registers hold, and no vectors beside the Gram matrices
-        gpu = self.options["hidden"] <= 128 and self.options["clamp"] is None
-        kernel = choose(self, self.kind, self._beyond_kernels(), p4_N4, scalars, gram_Q, gpu=gpu).kernel
+        # what a GPU's shared memory holds, and no vectors beside the Gram matrices
+        gpu = self.options["hidden"] <= 96 and self.options["clamp"] is None
+        inputs, trains = (p4_N4, scalars, gram_Q), self.options["clamp"] is None
+        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu).kernel
+        if kernel == "cpu" and self._learns(*inputs):
+            from ..kernels.cpu.lorentznet_training import lorentz_blocks
+
+            h = lorentz_blocks(self.blocks, self.embedding(scalars), gram_Q, scalars, offsets)
+            found: Tensor = self.head(segment_mean(h, offsets))
+            return found
         if kernel == "cpu":
             from ..kernels.cpu.lorentznet import lorentznet_logits
 
@@ -223,7 +230,14 @@ class LorentzNet(JetModel):
             return "it gives momenta"
         if not all(type(module) in _FUSED for module in self.modules()):
             return "layers were replaced"
+        if any(isinstance(m, RowBatchNorm) and (m.weight is None or m.running_mean is None) for m in self.modules()):
+            return "a BatchNorm lacks weights or statistics"
         return None
+
+    def _learns(self, *inputs: Tensor) -> bool:
+        """Whether a call is part of a training: gradients are recorded, or statistics followed."""
+        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*self.parameters(), *inputs))
+        return records or any(module.training for module in self.modules())
 
 
 _FUSED = {

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ...layers.lorentz_block import LorentzBlock, LorentzState
+from ...layers.lorentz_block import LorentzBlock
 from .backward_rows import MASKS, MASKS_NARROW
 from .edge_batch_norm import Statistics
 from .edge_layout import Layout
@@ -24,49 +24,63 @@ from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
 from .shapes import WIDE_BLOCK, block_for
 from .weights import _aligned, _blocks, _padded
 
-__all__ = ["lorentz_blocks"]
+__all__ = ["edges", "lorentz_blocks"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def lorentz_blocks(
-    blocks: nn.ModuleList, state: LorentzState, scalars: Tensor, offsets: Tensor
-) -> LorentzState:
-    """What the blocks of a float32 `LorentzNet` without clamp do to scalars and Gram matrices.
+def lorentz_blocks(blocks: nn.ModuleList, h: Tensor, gram: Tensor, scalars: Tensor, offsets: Tensor) -> Tensor:
+    """What the blocks of a float32 `LorentzNet` without clamp make of the nodes' scalars.
 
     Parameters
     ----------
     blocks : ModuleList of LorentzBlock
         In training mode or not, each BatchNorm for itself.
-    state : LorentzState
-        Scalars (N, C) and Gram matrices (Q,).
+    h : Tensor of float32, shape (N, C)
+        Embedded scalars.
+    gram : Tensor of float64, shape (Q,)
+        Gram matrices of the nodes' vectors, jet after jet, n × n.
     scalars : Tensor of float32, shape (N, n_scalar)
-        Node scalars.
+        The scalars themselves.
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries.
+
+    Returns
+    -------
+    Tensor of float32, shape (N, C)
     """
     layout = Layout.of(offsets)
-    h, gram = state.h, state.gram
     for block in blocks:
         assert isinstance(block, LorentzBlock)
-        total, gram = _edges(block, h, gram, layout)
+        from_i, from_j = cast(Tensor, block.phi_e[0].weight)[:, : 2 * h.shape[1]].split(h.shape[1], dim=1)
+        total, gram = edges(block, h @ from_i.T, h @ from_j.T, gram, layout)
         h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
-    return LorentzState(h, gram)
+    return h
 
 
-def _edges(block: LorentzBlock, h: Tensor, gram: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Sums of a block's messages, (N, C), and its moved Gram matrices, (Q,).
+
+    Parameters
+    ----------
+    block : LorentzBlock
+        Of float32; its running statistics follow if it is in training mode.
+    u, v : Tensor of float32, shape (N, C)
+        What the first edge layer makes of h_i and of h_j.
+    gram : Tensor of float64, shape (Q,)
+        Gram matrices.
+    layout : Layout
+        The jets.
+    """
     first, norm, _, second, _ = block.phi_e
     assert isinstance(norm, nn.BatchNorm1d)
-    from_i, from_j, seen = torch.split(cast(Tensor, first.weight), [h.shape[1], h.shape[1], 2], dim=1)
     gate = block.phi_m[0]
     parameters = [second.weight, second.bias, gate.weight, gate.bias]
     if block.phi_x is not None:
         parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
-    total, moved = _lorentz_edges(
-        _Setting(layout, norm, block.c_weight), h @ from_i.T, h @ from_j.T, gram, seen, norm.weight, norm.bias,
-        *parameters,
-    )  # fmt: skip
+    setting, seen = _Setting(layout, norm, block.c_weight), cast(Tensor, first.weight)[:, 2 * u.shape[1] :]
+    total, moved = _lorentz_edges(setting, u, v, gram, seen, norm.weight, norm.bias, *parameters)
     return total, gram if moved is None else moved
 
 
