@@ -113,7 +113,9 @@ def test_partons_of_events(events):
         (("bottom", 5, 1, 1), "no recipe 'bottom'"),
         (("top", 0, 1, 1), "n = 0"),
         (("top", -3, 1, 1), "n = -3"),
+        (("top", 2.5, 1, 1), "n = 2.5"),
         (("top", 5, -1, 1), "seed = -1"),
+        (("top", 5, 2**63, 1), "seed = 9223372036854775808"),
         (("top", 5, 1, 0), "workers = 0"),
     ],
 )
@@ -135,11 +137,6 @@ def test_missing_pythia_names_the_extra(monkeypatch):
 def test_refused_setting_is_named():
     with pytest.raises(EquitagError, match="No:such = on"):
         generator.Generator(["No:such = on"], 1)
-
-
-def test_events_of_other_recipes_are_refused():
-    with pytest.raises(JetError, match="events of recipe 'qg'"):
-        simulate_events("qg", 5, seed=1)
 
 
 def test_jets_know_how_they_were_made(jets):

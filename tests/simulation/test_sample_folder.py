@@ -1,15 +1,26 @@
 """Samples in folders: the same bytes whatever the workers, killed and resumed or not."""
 
 import json
+import shutil
 
 import awkward as ak
+import pyarrow.parquet
 import pytest
 
 pytest.importorskip("pythia8mc")
 
 from coffea_equitag import read_jets
 from coffea_equitag.errors import JetError
-from coffea_equitag.simulation import production, sample_folder, simulate_folder
+from coffea_equitag.simulation import (
+    content_hash,
+    production,
+    provenance,
+    read_provenance,
+    sample_folder,
+    simulate,
+    simulate_file,
+    simulate_folder,
+)
 
 N = 7
 
@@ -25,7 +36,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(production, "SHARD", 3)
         patch.setattr(sample_folder, "SHARD", 3)
-        return simulate_folder("btag", N, tmp_path_factory.mktemp("sample") / "jets", seed=6)
+        return simulate_folder("qg", N, tmp_path_factory.mktemp("sample") / "jets", seed=6)
 
 
 def _bytes(folder):
@@ -33,35 +44,34 @@ def _bytes(folder):
 
 
 def test_holds_the_jets(folder):
-    jets = read_jets(folder / "*.parquet")
+    jets = read_jets(folder)
     assert len(jets) == N
-    assert "ip" in jets.constituents.fields
     assert len(list(folder.glob("shard-*.parquet"))) == 3
     facts = json.loads((folder / "sample.json").read_text())
     assert sum(made["selected"] for made in facts["yields"]) >= N
-    assert {made["process"] for made in facts["yields"]} == {"ttbar", "QCD"}
+    assert {made["process"] for made in facts["yields"]} == {"Z quark", "Z gluon"}
 
 
 def test_same_bytes_with_two_workers(folder, tmp_path):
-    assert _bytes(simulate_folder("btag", N, tmp_path / "again", seed=6, workers=2)) == _bytes(folder)
+    assert _bytes(simulate_folder("qg", N, tmp_path / "again", seed=6, workers=2)) == _bytes(folder)
 
 
-def test_same_bytes_when_killed_and_resumed(folder, tmp_path, monkeypatch):
+def test_same_bytes_when_the_disk_was_full_and_resumed(folder, tmp_path, monkeypatch):
     target, seen = tmp_path / "jets", []
-    write = sample_folder.write_parquet
+    write = sample_folder.write_whole
 
-    def full(path, jets):
+    def full(path, content):
         if path.name == "shard-00001.parquet":
-            path.with_name(".shard-00001.77.part.parquet").write_bytes(b"half")
+            path.with_name(".shard-00001.77.part.parquet").write_bytes(content[:100])
             raise OSError("No space left on device")
-        write(path, jets)
+        write(path, content)
 
-    monkeypatch.setattr(sample_folder, "write_parquet", full)
+    monkeypatch.setattr(sample_folder, "write_whole", full)
     with pytest.raises(OSError, match="No space left"):
-        simulate_folder("btag", N, target, seed=6)
+        simulate_folder("qg", N, target, seed=6)
     assert not (target / "shard-00001.parquet").exists()
-    monkeypatch.setattr(sample_folder, "write_parquet", write)
-    simulate_folder("btag", N, target, seed=6, progress=lambda done, n: seen.append((done, n)))
+    monkeypatch.setattr(sample_folder, "write_whole", write)
+    simulate_folder("qg", N, target, seed=6, progress=lambda done, n: seen.append((done, n)))
     assert seen == [(3, 7), (6, 7), (7, 7)]
     assert _bytes(target) == _bytes(folder)
 
@@ -69,15 +79,68 @@ def test_same_bytes_when_killed_and_resumed(folder, tmp_path, monkeypatch):
 def test_nothing_is_made_twice(folder, monkeypatch):
     monkeypatch.setattr(sample_folder, "jet_shard", None)
     before = _bytes(folder)
-    assert _bytes(simulate_folder("btag", N, folder, seed=6)) == before
+    assert _bytes(simulate_folder("qg", N, folder, seed=6)) == before
 
 
-@pytest.mark.parametrize(
-    ("change", "word"), [({"seed": 7}, "seed"), ({"mpi": False}, "recipe"), ({"particle_level": True}, "recipe")]
-)
+def test_is_simulate_in_files(folder, tmp_path):
+    jets = simulate("qg", N, seed=6)
+    assert ak.array_equal(read_jets(folder), jets)
+    path = simulate_file("qg", N, tmp_path / "jets.parquet", seed=6)
+    assert ak.array_equal(read_jets(path), jets)
+    assert pyarrow.parquet.read_metadata(path).num_row_groups == 3
+    facts = json.loads((folder / "sample.json").read_text())
+    assert facts.pop("content_hash") == content_hash([jets])
+    assert (
+        facts == jets.attrs["coffea_equitag"] == read_provenance(path) == ak.from_parquet(path).attrs["coffea_equitag"]
+    )
+
+
+def test_every_reader_finds_how_it_was_made(folder):
+    path = folder / "shard-00001.parquet"
+    facts = json.loads(pyarrow.parquet.read_schema(path).metadata[b"coffea_equitag"])
+    assert facts == read_provenance(path) == ak.from_parquet(path).attrs["coffea_equitag"]
+    assert (facts["shard"], facts["recipe"]["name"], facts["seed"]) == (1, "qg", 6)
+    # types that every reader of Parquet knows
+    kinds = {str(field.type).split("<")[0] for field in pyarrow.parquet.read_schema(path)}
+    assert kinds == {"float", "int32", "list"}
+
+
+def test_changed_and_damaged_files_are_found(folder, tmp_path):
+    target = tmp_path / "jets"
+    shutil.copytree(folder, target)
+    shutil.copy(target / "shard-00001.parquet", target / "shard-00000.parquet")
+    with pytest.raises(JetError, match="holds other jets than when it was made"):
+        simulate_folder("qg", N, target, seed=6)
+    (target / "shard-00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(JetError, match=r"shard-00000.parquet is damaged[\s\S]*remove it"):
+        simulate_folder("qg", N, target, seed=6)
+    (target / "shard-00000.parquet").unlink()
+    assert _bytes(simulate_folder("qg", N, target, seed=6)) == _bytes(folder)
+    (target / "sample.json").write_text('{"recipe": ')
+    with pytest.raises(JetError, match=r"sample.json cannot be read"):
+        simulate_folder("qg", N, target, seed=6)
+
+
+def test_other_software_may_not_help(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "_versions", lambda: {"numpy": "0.1"})
+    with pytest.raises(JetError, match=r"a worker with numpy 0.1\n  expected: numpy 2"):
+        provenance.check_software({"numpy": "2"})
+
+
+def test_files_of_others_do_not_say_how_they_were_made(tmp_path):
+    ak.to_parquet(ak.Array([1]), tmp_path / "other.parquet")
+    (tmp_path / "bad.root").write_bytes(b"root")
+    with pytest.raises(JetError, match="does not say how"):
+        read_provenance(tmp_path / "other.parquet")
+    for name in ("bad.root", "nothing.parquet"):
+        with pytest.raises(JetError, match="cannot be read"):
+            read_provenance(tmp_path / name)
+
+
+@pytest.mark.parametrize(("change", "word"), [({"seed": 7}, "seed"), ({"mpi": False}, "recipe"), ({"n": 9}, "n")])
 def test_another_sample_is_refused(folder, change, word):
     with pytest.raises(JetError, match=f"another {word}"):
-        simulate_folder("btag", N, folder, **({"seed": 6} | change))
+        simulate_folder("qg", folder=folder, **({"seed": 6, "n": N} | change))
 
 
 def test_refuses_files_and_foreign_folders(tmp_path):

@@ -56,8 +56,8 @@ def read_jets(
     Parameters
     ----------
     path : str, path, or several
-        Files, or patterns such as ``"data/*.parquet"``; several are joined in the order given (patterns in
-        alphabetical order).
+        Files, folders of Parquet files, or patterns such as ``"data/*.parquet"``; several are joined in the order
+        given (folders and patterns in alphabetical order).
     tree : str
         ROOT: name of the TTree or RNTuple. Where the default is not there, the only tree of the file.
     jets : str, optional

@@ -14,12 +14,12 @@ from ..errors import JetError, explain
 
 __all__ = ["Paths", "expand", "read_range"]
 
-#: A path, a pattern such as "data/*.root", or several of them.
+#: A path, a folder of Parquet files, a pattern such as "data/*.root", or several of them.
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def expand(path: Paths) -> list[Path]:
-    """Files of a path, a pattern or several of them.
+    """Files of a path, a folder (its Parquet files), a pattern or several of them.
 
     Raises
     ------
@@ -30,12 +30,14 @@ def expand(path: Paths) -> list[Path]:
     files: list[Path] = []
     for one in several:
         name = os.path.expanduser(os.fspath(one))
+        if os.path.isdir(name):
+            name = os.path.join(glob.escape(name), "*.parquet")
         found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
         if not found:
             raise JetError(
                 explain(
                     f"no file {name!r} (working directory {os.getcwd()})",
-                    "a path to a file, a pattern that matches some, or a list of them",
+                    "a path to a file, a folder of Parquet files, a pattern that matches some, or a list of them",
                     "check the path",
                 )
             )

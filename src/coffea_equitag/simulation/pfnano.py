@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -13,29 +16,50 @@ import uproot
 from ..errors import JetError, explain
 from ..whole_file import whole_file
 from .provenance import KEY
+from .writing import Writer, explained
 
-__all__ = ["pfnano_branches", "write_pfnano"]
+__all__ = ["collection_name", "pfnano_branches", "pfnano_file", "write_pfnano"]
 
 #: Events a basket of the tree.
 STEP = 1000
 
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
+#: Columns that are no whole numbers.
+_FLOATS = {*_MOMENTUM, *(f"true_{name}" for name in _MOMENTUM), "puppiWeight", "d0", "d0Err", "dz", "dzErr"}
 
-def pfnano_branches(events: ak.Array) -> dict[str, ak.Array]:
+#: Our mm, with Delphes' sign of d0, to the file's cm, with that of CMS' dxy.
+_TRACK_FACTORS = {"d0": -0.1, "d0Err": 0.1, "dz": 0.1, "dzErr": 0.1}
+
+#: What the file has in these columns where no track was measured.
+_NO_TRACK = -1.0
+
+
+def collection_name(radius: float) -> str:
+    """What CMS calls anti-kT jets of this radius: ``Jet`` (0.4), ``FatJet`` (0.8)."""
+    return "Jet" if radius < 0.6 else "FatJet"
+
+
+def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0) -> dict[str, ak.Array]:
     """Lay simulated events out as the collections of PFNano.
 
     Parameters
     ----------
     events : ak.Array
         Events of `simulate_events`.
+    collection : str
+        What the jets are called.
+    first : int
+        Events written before these.
 
     Returns
     -------
     dict of str to ak.Array
-        ``FatJet`` (with the truth ``isTop``, ``isQCD``), ``PFCands`` (every constituent of these jets, by falling pT;
-        ``puppiWeight`` 1: no pile-up), ``FatJetPFCands`` (``jetIdx``, ``pFCandsIdx``; jet by jet), ``GenPart``, and
-        ``run``, ``luminosityBlock``, ``event``, ``genWeight``. float32 and int32, GeV.
+        ``FatJet`` (with its ``label`` and further truth as `simulate_events` gives it), ``PFCands`` (every constituent
+        of these jets, by falling pT; ``puppiWeight`` 1: no pile-up; behind a detector with impact parameters ``d0, dz,
+        d0Err, dzErr`` in cm with the sign of CMS' dxy, all -1 where no track is measured), ``FatJetPFCands``
+        (``jetIdx``, ``pFCandsIdx``; jet by jet), ``GenPart``, and ``run``, ``luminosityBlock``, ``event``,
+        ``genWeight``. float32 and int32, GeV.
 
     Raises
     ------
@@ -55,28 +79,23 @@ def pfnano_branches(events: ak.Array) -> dict[str, ak.Array]:
     order = ak.argsort(listed.pt, axis=1, ascending=False, stable=True)
     candidates = listed[order]
     jet_index = ak.flatten(ak.broadcast_arrays(ak.local_index(counts), jets.constituents.pt)[0], axis=2)
-    serial = np.arange(len(events))
+    serial = first + np.arange(len(events))
+    truth = [name for name in jets.fields if name not in (*_MOMENTUM, "constituents")]
     return {
         "run": np.ones(len(events), np.uint32),
         "luminosityBlock": (1 + serial // 1000).astype(np.uint32),
         "event": (1 + serial).astype(np.uint64),
         "genWeight": ak.values_astype(events.weight, np.float32),
-        "FatJet": _collection(
-            {
-                **{name: jets[name] for name in _MOMENTUM},
-                "nConstituents": counts,
-                "isTop": jets.isTop,
-                "isQCD": jets.isQCD,
-            }
-        ),
+        collection: _collection({name: jets[name] for name in (*_MOMENTUM, *truth)} | {"nConstituents": counts}),
         # The inverse of the ordering: where the candidate of each jet's list now stands.
-        "FatJetPFCands": _collection({"jetIdx": jet_index, "pFCandsIdx": ak.argsort(order, axis=1)}),
+        f"{collection}PFCands": _collection({"jetIdx": jet_index, "pFCandsIdx": ak.argsort(order, axis=1)}),
         "PFCands": _collection(
             {
                 **{name: candidates[name] for name in _MOMENTUM},
                 "charge": candidates.charge,
                 "pdgId": candidates.pdgId,
                 "puppiWeight": ak.ones_like(candidates.pt),
+                **_tracks(candidates),
             }
         ),
         "GenPart": _collection(
@@ -90,12 +109,64 @@ def pfnano_branches(events: ak.Array) -> dict[str, ak.Array]:
     }
 
 
+def _tracks(candidates: ak.Array) -> dict[str, ak.Array]:
+    if not set(_TRACK_FACTORS) <= set(candidates.fields):
+        return {}
+    measured = candidates.d0Err > 0
+    return {name: ak.where(measured, candidates[name] * by, _NO_TRACK) for name, by in _TRACK_FACTORS.items()}
+
+
+@contextmanager
+def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Iterator[Writer]:
+    """Write events as the TTree ``Events`` of a PFNano-like ROOT file, whenever some are added.
+
+    Raises
+    ------
+    JetError
+        If ``path`` cannot be written, or the disk is full.
+    """
+    target, written = Path(path), 0
+    with whole_file(target) as part:
+        with explained(target):
+            file = uproot.recreate(part, compression=uproot.ZSTD(9))
+        tree: Any = None
+
+        def add(events: ak.Array) -> None:
+            nonlocal tree, written
+            branches = pfnano_branches(events, collection, written)
+            with explained(target):
+                if tree is None:
+                    tree = file.mktree(
+                        "Events",
+                        {name: _branch_type(array) for name, array in branches.items()},
+                        title="simulated jets",
+                        counter_name=lambda collection: f"n{collection}",
+                        field_name=lambda collection, field: f"{collection}_{field}",
+                    )
+                for start in range(0, len(events), STEP):
+                    tree.extend({name: array[start : start + STEP] for name, array in branches.items()})
+            written += len(events)
+
+        writer = Writer(add)
+        try:
+            yield writer
+            with explained(target):
+                if writer.facts:
+                    file[KEY] = json.dumps(writer.facts)
+                file.close()
+        except BaseException:
+            with suppress(OSError):
+                file.close()
+            raise
+
+
 def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
     """Write simulated events as the TTree ``Events`` of a PFNano-like ROOT file.
 
-    coffea opens it with ``PFNanoAODSchema`` (``events.FatJet.constituents.pf``) and ``NanoAODSchema``. The file appears
-    under its name only when it is complete. Branches as in `pfnano_branches`; the string ``coffea_equitag`` beside the
-    tree says in JSON how the events were made.
+    coffea opens it with ``PFNanoAODSchema`` (``events.FatJet.constituents.pf``) and ``NanoAODSchema``, and
+    `coffea_equitag.read_jets` with ``jets="FatJet"``. The jets are called ``FatJet``, those of recipes with a radius
+    below 0.6 ``Jet``. The file appears under its name only when it is complete. Branches as in `pfnano_branches`; the
+    string ``coffea_equitag`` beside the tree says in JSON how the events were made.
 
     Parameters
     ----------
@@ -107,27 +178,18 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
     Raises
     ------
     JetError
-        If ``path`` cannot be written or these are not events of `simulate_events`.
+        If ``path`` cannot be written, the disk is full, or these are not events of `simulate_events`.
     """
-    branches = pfnano_branches(events)
-    with whole_file(path) as part, uproot.recreate(part, compression=uproot.ZSTD(9)) as file:
-        tree = file.mktree(
-            "Events",
-            {name: _branch_type(array) for name, array in branches.items()},
-            title="simulated jets",
-            counter_name=lambda collection: f"n{collection}",
-            field_name=lambda collection, field: f"{collection}_{field}",
-        )
-        for start in range(0, len(events), STEP):
-            tree.extend({name: array[start : start + STEP] for name, array in branches.items()})
-        if KEY in events.attrs:
-            file[KEY] = json.dumps(events.attrs[KEY])
+    facts = dict(events.attrs.get(KEY, {}))
+    with pfnano_file(path, collection_name(facts.get("recipe", {}).get("radius", 0.8))) as file:
+        file.add(events)
+        file.facts = facts
 
 
 def _collection(fields: dict[str, ak.Array]) -> ak.Array:
     columns = {}
     for name, column in fields.items():
-        kind = np.float32 if name in _MOMENTUM or name == "puppiWeight" else np.int32
+        kind = np.float32 if name in _FLOATS else np.int32
         columns[name] = ak.values_astype(ak.to_packed(ak.without_parameters(column)), kind)
     return ak.zip(columns)
 

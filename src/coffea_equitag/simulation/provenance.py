@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import pyarrow.parquet
+import uproot
 
-from ..whole_file import whole_file
+from ..errors import JetError, explain
 from .recipes import Recipe
 from .shards import Yield
 
-__all__ = ["KEY", "provenance", "total_yields", "with_provenance", "write_parquet"]
+__all__ = ["KEY", "check_software", "provenance", "read_provenance", "total_yields", "with_provenance"]
 
-#: Name of the metadata among an array's attributes.
+#: Name of the metadata: among an array's attributes, in a Parquet file, beside the tree of a ROOT file.
 KEY = "coffea_equitag"
 
 _SOFTWARE = ("coffea-equitag", "pythia8mc", "fastjet", "awkward", "numpy")
@@ -29,8 +33,61 @@ def provenance(recipe: Recipe, n: int, seed: int, shard_size: int) -> dict[str, 
     for name, value in fixed.items():
         if isinstance(value, tuple):
             fixed[name] = list(value)
-    versions = {name: importlib.metadata.version(name) for name in _SOFTWARE}
-    return {"recipe": fixed, "n": n, "seed": seed, "shard_size": shard_size, "versions": versions}
+    return {"recipe": fixed, "n": int(n), "seed": int(seed), "shard_size": shard_size, "versions": _versions()}
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _SOFTWARE}
+
+
+def check_software(expected: dict[str, str]) -> None:
+    """Refuse to make a shard of a sample that other software began: it might hold other jets.
+
+    Raises
+    ------
+    JetError
+        If a version differs.
+    """
+    for name, version in _versions().items():
+        if version != expected[name]:
+            raise JetError(
+                explain(f"a worker with {name} {version}", f"{name} {expected[name]}, as here", "install the same")
+            )
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """How the jets or events of a file were made.
+
+    Parameters
+    ----------
+    path : path-like
+        A Parquet or ROOT file of `simulate_file` or `simulate_folder`.
+
+    Returns
+    -------
+    dict
+        ``recipe``, ``n``, ``seed``, ``shard_size``, ``versions``, ``yields``; of a file in a folder also ``shard``.
+
+    Raises
+    ------
+    JetError
+        If the file cannot be read, or does not tell.
+    """
+    target = Path(path)
+    try:
+        if target.suffix == ".root":
+            with uproot.open(target) as file:
+                text = str(file[KEY])
+        else:
+            # kept under our own name, so that any version of awkward and plain pyarrow find it
+            text = (pyarrow.parquet.read_schema(target).metadata or {})[KEY.encode()].decode()
+    except (KeyError, OSError, ValueError) as error:
+        given = "does not say how its jets were made" if isinstance(error, KeyError) else f"cannot be read ({error})"
+        raise JetError(
+            explain(f"{target} {given}", "a file made by equitag simulate", "make it anew, or name another")
+        ) from error
+    facts: dict[str, Any] = json.loads(text)
+    return facts
 
 
 def total_yields(yields: Iterable[Yield]) -> list[dict[str, Any]]:
@@ -48,17 +105,3 @@ def total_yields(yields: Iterable[Yield]) -> list[dict[str, Any]]:
 def with_provenance(array: ak.Array, facts: dict[str, Any]) -> ak.Array:
     """The same array with facts of its making among its attributes."""
     return ak.Array(array.layout, behavior=array.behavior, attrs={KEY: facts})
-
-
-def write_parquet(path: Path, jets: ak.Array) -> None:
-    """Write jets and their attributes as Parquet; the file is there whole or not at all.
-
-    Raises
-    ------
-    JetError
-        If ``path`` cannot be written.
-    OSError
-        If the disk is full.
-    """
-    with whole_file(path) as part:
-        ak.to_parquet(jets, part, compression="zstd", parquet_byte_stream_split=True)

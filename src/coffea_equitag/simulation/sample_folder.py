@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import numpy as np
-import pyarrow.parquet
 
 from ..errors import JetError, explain
-from ..whole_file import whole_file
+from .content import content_hash
 from .generator import pythia_module
-from .production import SHARD, Progress, check_counts, run_shards, shard_sizes, variant_of
-from .provenance import KEY, provenance, total_yields, with_provenance, write_parquet
+from .production import SHARD, Progress, check_counts, shard_sizes, shuffled_shard, variant_of
+from .provenance import provenance, read_provenance, total_yields
 from .recipes import Recipe
 from .shards import Yield, jet_shard
+from .workers import run_shards
+from .writing import encoded, explained, write_whole
 
-__all__ = ["MANIFEST", "simulate_folder"]
+__all__ = ["MANIFEST", "read_manifest", "simulate_folder", "write_manifest"]
 
-#: What a folder holds: how its sample is made and, when it is complete, the yields.
+#: What a folder holds: how its sample is made and, when it is complete, the yields and the hash of its content.
 MANIFEST = "sample.json"
 
 
@@ -36,72 +37,108 @@ def simulate_folder(
     mpi: bool = True,
     particle_level: bool = False,
     progress: Progress | None = None,
+    executor: Any = None,
 ) -> Path:
     """Make labelled jets of a recipe into a folder, shard by shard.
 
     Begun anew with the same arguments, after whatever ended it, it goes on where it was and gives the same files, bit
-    by bit, with any number of workers. Memory does not grow with ``n``.
+    by bit, whoever makes the shards. Memory does not grow with ``n``. Called for a complete sample, it checks it.
 
     Parameters
     ----------
-    recipe, n, seed, workers, mpi, particle_level, progress
+    recipe, n, seed, workers, mpi, particle_level, progress, executor
         As in `simulate`; ``progress`` is first told what was there already.
     folder : path-like
-        Made if it is not there. ``shard-00000.parquet``, ... are `simulate`'s jets, shuffled within each file;
-        ``sample.json`` says how they were made.
+        Made if it is not there. ``shard-00000.parquet``, ... hold the jets of `simulate`, in the same order;
+        ``sample.json`` says how they were made, and has their `content_hash`.
 
     Returns
     -------
     Path
-        The folder; read it by ``read_jets(folder / "*.parquet")``.
+        The folder; read it by ``read_jets(folder)``.
 
     Raises
     ------
     EquitagError
-        If the recipe is unknown, ``n`` is not positive, ``pythia8mc`` is missing, or the folder holds another sample.
-    OSError
-        If the folder cannot be written, or the disk is full.
+        As in `simulate`; also if the folder holds another sample, or files that were changed, if it cannot be written
+        or the disk is full.
     """
     chosen = variant_of(recipe, mpi, particle_level)
     check_counts(n, seed, workers)
     pythia_module()
     target = Path(folder)
     facts = provenance(chosen, n, seed, SHARD)
-    _claim(target, facts)
+    former = _claim(target, facts)
     sizes = shard_sizes(n)
-    missing = {shard: size for shard, size in enumerate(sizes) if not _path(target, shard).exists()}
+    missing = {shard: size for shard, size in sizes.items() if not _path(target, shard).exists()}
     done = n - sum(missing.values())
     if progress is not None:
         progress(done, n)
-    for shard, _ in run_shards(partial(_write_shard, target, facts), chosen, seed, missing, workers):
+    # Workers may have no filesystem in common with this process, which alone writes.
+    work = partial(_content, facts, chosen, seed)
+    for shard, content in run_shards(work, missing, workers, executor):
+        write_whole(_path(target, shard), content)
         done += sizes[shard]
         if progress is not None:
             progress(done, n)
-    yields = [one for shard in range(len(sizes)) for one in _yields(_path(target, shard))]
-    _write_manifest(target, facts | {"yields": total_yields(yields)})
+    shards = [_path(target, shard) for shard in sizes]
+    found = content_hash(map(_jets, shards))
+    if former.get("content_hash", found) != found:
+        raise JetError(
+            explain(
+                f"{target} holds other jets than when it was made",
+                f"jets with the content hash of its {MANIFEST}",
+                "make the sample anew in another folder",
+            )
+        )
+    yields = total_yields(one for path in shards for one in _yields(path))
+    write_manifest(target / MANIFEST, facts | {"yields": yields, "content_hash": found})
     return target
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of a folder.
+
+    Raises
+    ------
+    JetError
+        If it cannot be read.
+    """
+    try:
+        facts = json.loads(path.read_text())
+        if isinstance(facts, dict):
+            return facts
+        error = "no JSON object"
+    except (OSError, ValueError) as fault:
+        error = str(fault)
+    raise JetError(explain(f"{path} cannot be read ({error})", "what equitag simulate wrote", "name another folder"))
+
+
+def write_manifest(path: Path, facts: dict[str, Any]) -> None:
+    """Write the manifest of a folder."""
+    write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
 
 
 def _path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.parquet"
 
 
-def _claim(folder: Path, facts: dict[str, Any]) -> None:
-    """Begin a sample in a folder, or go on with the same."""
+def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Begin a sample in a folder, or go on with the same: then return its manifest."""
     if folder.exists() and not folder.is_dir():
         raise JetError(explain(f"{folder} is a file", "a folder for the shards", "name another folder"))
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / MANIFEST
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    manifest, former = folder / MANIFEST, {}
     if manifest.exists():
-        former = json.loads(manifest.read_text())
-        former.pop("yields", None)
+        former = read_manifest(manifest)
         differing = [name for name, value in facts.items() if former.get(name) != value]
         if differing:
             raise JetError(
                 explain(
                     f"{folder} holds a sample with another {', '.join(differing)}",
                     "an empty folder, or one with the same sample begun",
-                    "name another folder, or give the arguments (and use the software) of its sample.json",
+                    f"name another folder, or give the arguments (and use the software) of its {MANIFEST}",
                 )
             )
     elif any(folder.glob("*.parquet")):
@@ -109,25 +146,28 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
             explain(f"{folder} holds Parquet files but no {MANIFEST}", "an empty folder", "name another folder")
         )
     else:
-        _write_manifest(folder, facts)
+        write_manifest(manifest, facts)
     # what a killed process left half-written
-    for part in folder.glob(".shard-*.part.parquet"):
-        part.unlink()
+    for part in (*folder.glob(".shard-*.part.parquet"), *folder.glob(f".{manifest.stem}.*.part.json")):
+        part.unlink(missing_ok=True)
+    return former
 
 
-def _write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    with whole_file(folder / MANIFEST) as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n")
+def _content(facts: dict[str, Any], recipe: Recipe, seed: int, shard: int, size: int) -> bytes:
+    """Content of a shard's file."""
+    made = shuffled_shard(jet_shard, facts["versions"], recipe, seed, shard, size)
+    return encoded(made.array, facts | {"shard": shard, "yields": total_yields(made.yields)})
 
 
-def _write_shard(folder: Path, facts: dict[str, Any], recipe: Recipe, seed: int, shard: int, size: int) -> None:
-    made = jet_shard(recipe, seed, shard, size)
-    order = np.random.default_rng([seed, shard]).permutation(size)
-    own = {"shard": shard, "yields": total_yields(made.yields)}
-    write_parquet(_path(folder, shard), with_provenance(ak.to_packed(made.array[order]), facts | own))
+def _jets(path: Path) -> ak.Array:
+    try:
+        return ak.from_parquet(path)
+    except (OSError, ValueError) as error:
+        raise JetError(
+            explain(f"{path} is damaged ({error})", "a Parquet file", "remove it and begin again: it is made anew")
+        ) from error
 
 
-def _yields(path: Path) -> list[Yield]:
-    metadata = pyarrow.parquet.read_schema(path).metadata
-    kept = json.loads(metadata[b"AWKWARD_ATTRS"])[KEY]["yields"]
-    return [Yield(**{name: value for name, value in one.items() if name != "efficiency"}) for one in kept]
+def _yields(path: Path) -> Iterator[Yield]:
+    for one in read_provenance(path)["yields"]:
+        yield Yield(**{name: value for name, value in one.items() if name != "efficiency"})

@@ -1,0 +1,41 @@
+"""Whole events whose jets are labelled as far as their truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import awkward as ak
+import numpy as np
+
+from .recipes import Process, Recipe
+from .shards import Made, _shard
+
+__all__ = ["UNKNOWN", "labelled_events"]
+
+#: Label of a jet whose truth is not known, or is that of no class.
+UNKNOWN = -1
+
+_MOMENTUM = ("pt", "eta", "phi", "mass")
+
+
+def labelled_events(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
+    """Make the events of a shard, process after process, as `simulate_events` describes them."""
+    return _shard(recipe, seed, shard, size, _labelled)
+
+
+def _labelled(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
+    of_tops = any(one.truth == "top" for one in recipe.processes)
+    for batch in events:
+        jets = batch.jets
+        leading = (ak.local_index(jets.pt, axis=1) == 0) & batch.wanted
+        if of_tops:
+            known = ak.where(jets.isTop, 1, ak.where(jets.isQCD, 0, UNKNOWN))
+        else:
+            jets = jets[[name for name in jets.fields if name not in ("isTop", "isQCD")]]
+            known = ak.where(leading, batch.label, UNKNOWN)
+        jets["label"] = ak.values_astype(known, np.int32)
+        if process.truth == "W":
+            for name in _MOMENTUM:
+                true = ak.where(leading, batch.partons[name][:, 0], 0)
+                jets[f"true_{name}"] = ak.values_astype(true, np.float32)
+        yield ak.zip({"jets": jets, "partons": batch.partons, "weight": batch.weight}, depth_limit=1)

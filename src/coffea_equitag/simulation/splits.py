@@ -1,0 +1,182 @@
+"""Standard splits: samples that anyone can make again, to compare networks on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import JetError, explain
+from .generator import pythia_module
+from .production import Progress, check_counts
+from .sample_folder import MANIFEST, read_manifest, simulate_folder, write_manifest
+from .writing import explained
+
+__all__ = ["SPLIT_MANIFEST", "STANDARD_SPLITS", "Part", "StandardSplit", "make_split"]
+
+#: What the folder of a split holds beside its parts.
+SPLIT_MANIFEST = "split.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a split.
+
+    Attributes
+    ----------
+    name : str
+        ``"train"``, ``"val"`` or ``"test"``.
+    n : int
+        Jets.
+    seed : int
+        Seed; no two parts of any split have the same.
+    """
+
+    name: str
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class StandardSplit:
+    """A recipe, with its numbers of jets and its seeds.
+
+    Attributes
+    ----------
+    name, summary : str
+        Name on the command line, and what it is for.
+    recipe : str
+        Name of the recipe.
+    parts : tuple of Part
+        Training, validation and test sample.
+    """
+
+    name: str
+    summary: str
+    recipe: str
+    parts: tuple[Part, ...]
+
+
+def _split(name: str, summary: str, recipe: str, counts: tuple[int, int, int], seed: int) -> StandardSplit:
+    names = ("train", "val", "test")
+    parts = (Part(part, n, seed + k) for k, (part, n) in enumerate(zip(names, counts, strict=True), start=1))
+    return StandardSplit(name, summary, recipe, tuple(parts))
+
+
+#: Name of a standard split -> what it is.
+STANDARD_SPLITS = {
+    one.name: one
+    for one in (
+        _split("top-200k", "top against QCD jets", "top", (120_000, 40_000, 40_000), seed=200_000),
+        _split("qg-100k", "quark against gluon jets", "qg", (60_000, 20_000, 20_000), seed=100_000),
+        _split("btag-500k", "b, c and light jets", "btag", (300_000, 100_000, 100_000), seed=500_000),
+    )
+}
+
+
+def make_split(
+    name: str,
+    folder: str | os.PathLike[str],
+    *,
+    workers: int = 1,
+    only: str | Iterable[str] | None = None,
+    progress: Progress | None = None,
+    executor: Any = None,
+) -> Path:
+    """Make a standard split, or go on with it.
+
+    Parameters
+    ----------
+    name : str
+        A name of `STANDARD_SPLITS`.
+    folder : path-like
+        Made if it is not there. ``train``, ``val`` and ``test`` are samples of `simulate_folder`; ``split.json`` says
+        how they were made, and has the hash of the content of each that is complete.
+    workers, progress, executor
+        As in `simulate_folder`; ``progress`` counts the jets of all the parts that are asked for.
+    only : str or iterable of str, optional
+        Parts to make; all of them by default.
+
+    Returns
+    -------
+    Path
+        The folder; read a part by ``read_jets(folder / "train")``.
+
+    Raises
+    ------
+    EquitagError
+        If there is no such split or part, the folder holds another split, or as in `simulate_folder`.
+    """
+    split = _named(name)
+    parts = _parts(split, only)
+    check_counts(1, 0, workers)
+    pythia_module()
+    target = Path(folder)
+    _claim(target, split)
+    total, before = sum(part.n for part in parts), 0
+    for part in parts:
+
+        def tell(done: int, _: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before + done, total)
+
+        simulate_folder(
+            split.recipe,
+            part.n,
+            target / part.name,
+            seed=part.seed,
+            workers=workers,
+            progress=tell,
+            executor=executor,
+        )
+        before += part.n
+        write_manifest(target / SPLIT_MANIFEST, _facts(target, split))
+    return target
+
+
+def _named(name: str) -> StandardSplit:
+    if name not in STANDARD_SPLITS:
+        raise JetError(
+            explain(f"no standard split {name!r}", "one of " + ", ".join(STANDARD_SPLITS), "name one of these")
+        )
+    return STANDARD_SPLITS[name]
+
+
+def _parts(split: StandardSplit, only: str | Iterable[str] | None) -> list[Part]:
+    known = {part.name: part for part in split.parts}
+    wanted = list(known) if only is None else [only] if isinstance(only, str) else list(dict.fromkeys(only))
+    for name in wanted:
+        if name not in known:
+            raise JetError(explain(f"{split.name} has no part {name!r}", "one of " + ", ".join(known), "name one"))
+    return [known[name] for name in wanted]
+
+
+def _claim(folder: Path, split: StandardSplit) -> None:
+    manifest = folder / SPLIT_MANIFEST
+    if folder.exists() and not folder.is_dir():
+        raise JetError(explain(f"{folder} is a file", "a folder for the split", "name another folder"))
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if manifest.exists():
+        former = read_manifest(manifest).get("split")
+        if former != split.name:
+            raise JetError(explain(f"{folder} holds the split {former!r}", f"{split.name!r}", "name another folder"))
+    else:
+        write_manifest(manifest, _facts(folder, split))
+
+
+def _facts(folder: Path, split: StandardSplit) -> dict[str, Any]:
+    """What split.json says: of each part its number and seed and, when it is complete, how it was made."""
+    parts: dict[str, dict[str, Any]] = {}
+    for part in split.parts:
+        path = folder / part.name / MANIFEST
+        made = read_manifest(path) if path.exists() else {}
+        complete = made if "content_hash" in made else {}
+        parts[part.name] = {
+            "n": part.n,
+            "seed": part.seed,
+            **{key: complete[key] for key in ("content_hash", "yields", "versions", "recipe") if key in complete},
+        }
+    return {"split": split.name, "summary": split.summary, "recipe": split.recipe, "parts": parts}

@@ -1,0 +1,166 @@
+"""Jets and events into files that are there whole or not at all, a shard at a time."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet
+
+from ..errors import JetError, explain
+from ..whole_file import whole_file
+from .provenance import KEY
+
+__all__ = ["Writer", "encoded", "explained", "parquet_file", "write_parquet", "write_whole"]
+
+#: zstd after the bytes of floats are sorted by significance: a third smaller than without.
+_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": False,
+    "use_byte_stream_split": True,
+    # Parquet's own types are enough; and only without this are metadata found that are known at the end.
+    "store_schema": False,
+}
+
+#: Where awkward keeps the attributes of an array.
+_ATTRS = "AWKWARD_ATTRS"
+
+
+@contextmanager
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say what to do where the disk is full, or a file must not be written.
+
+    Raises
+    ------
+    JetError
+        In the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        # pyarrow puts words of its own about the system's
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise JetError(
+            explain(
+                f"{os.fspath(path)} cannot be written: {reason}",
+                "a place that can be written, with room for 1 to 3 kB a jet",
+                "make room there, or name another place; a folder goes on where it was when begun again",
+            )
+        ) from error
+
+
+class Writer:
+    """An open file: ``add`` writes jets or events at its end, ``facts`` is written when it is closed.
+
+    Attributes
+    ----------
+    facts : dict
+        How all of them were made.
+    """
+
+    def __init__(self, add: Callable[[ak.Array], None]) -> None:
+        self.add = add
+        self.facts: dict[str, Any] = {}
+
+
+@contextmanager
+def parquet_file(path: str | os.PathLike[str]) -> Iterator[Writer]:
+    """Write jets as Parquet, a row group whenever some are added.
+
+    Raises
+    ------
+    JetError
+        If ``path`` cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    with whole_file(target) as part:
+        file: pyarrow.parquet.ParquetWriter | None = None
+        kept: dict[str, str] = {}
+
+        def add(jets: ak.Array) -> None:
+            nonlocal file
+            table = _table(jets)
+            with explained(target):
+                if file is None:
+                    kept.update(_decoded(table.schema))
+                    file = pyarrow.parquet.ParquetWriter(part, table.schema.remove_metadata(), **_OPTIONS)
+                file.write_table(table)
+
+        writer = Writer(add)
+        try:
+            yield writer
+        except BaseException:
+            if file is not None:
+                with suppress(OSError, pa.ArrowException):
+                    file.close()
+            raise
+        if file is None:
+            raise JetError(explain(f"no jets for {target}", "at least one", "add some"))
+        with explained(target):
+            file.add_key_value_metadata(kept | _metadata(writer.facts))
+            file.close()
+
+
+def write_parquet(path: str | os.PathLike[str], jets: ak.Array) -> None:
+    """Write jets and their attributes as Parquet; the file is there whole or not at all.
+
+    Raises
+    ------
+    JetError
+        If ``path`` cannot be written, or the disk is full.
+    """
+    write_whole(Path(path), encoded(jets, dict(jets.attrs.get(KEY, {}))))
+
+
+def encoded(jets: ak.Array, facts: dict[str, Any]) -> bytes:
+    """Give the content of a Parquet file of jets, and of how they were made."""
+    table = _table(jets)
+    content = io.BytesIO()
+    with pyarrow.parquet.ParquetWriter(content, table.schema.remove_metadata(), **_OPTIONS) as file:
+        file.write_table(table)
+        file.add_key_value_metadata(_decoded(table.schema) | _metadata(facts))
+    return content.getvalue()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, or leave the former one.
+
+    Raises
+    ------
+    JetError
+        If it cannot be written, or the disk is full.
+    """
+    with whole_file(path) as part, explained(path):
+        part.write_bytes(content)
+
+
+def _metadata(facts: dict[str, Any]) -> dict[str, str]:
+    return {KEY: json.dumps(facts), _ATTRS: json.dumps({KEY: facts})} if facts else {}
+
+
+def _decoded(schema: pa.Schema) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items() if key != _ATTRS.encode()}
+
+
+def _table(jets: ak.Array) -> pa.Table:
+    """Jets as the Arrow table, in plain types, that awkward itself would write.
+
+    `ak.to_arrow_table` gives types of awkward's own, which other readers do not know; only `ak.to_parquet` turns them
+    into plain ones, and it writes to filesystems only.
+    """
+    memory, name = fsspec.filesystem("memory"), f"/{uuid.uuid4().hex}.parquet"
+    try:
+        ak.to_parquet(jets, f"memory:/{name}", compression=None)
+        return pyarrow.parquet.read_table(io.BytesIO(memory.cat_file(name)))
+    finally:
+        with suppress(FileNotFoundError):
+            memory.rm_file(name)
