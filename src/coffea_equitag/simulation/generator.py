@@ -17,7 +17,7 @@ __all__ = ["Generator", "pythia_module"]
 MAX_SEED = 900_000_000
 
 #: Events a batch: a whole event record is about half a megabyte.
-BATCH = 100
+BATCH = 200
 
 
 def pythia_module() -> Any:
