@@ -110,7 +110,7 @@ def _draw(
     centres = np.sqrt(edges[:-1] * edges[1:]) if lower.get_xscale() == "log" else (edges[:-1] + edges[1:]) / 2
     lower.errorbar(centres, ratio, yerr=error, fmt="o", markersize=4, color=_SIMULATED)
     lower.axhline(1, color="black", linewidth=0.8)
-    lower.set(ylim=(0.5, 1.5), ylabel="sim. / real")
+    lower.set(ylim=(0, 2), ylabel="sim. / real")
     upper.set_xlim(edges[0], edges[-1])
 
 
