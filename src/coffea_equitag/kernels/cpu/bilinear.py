@@ -1,4 +1,4 @@
-"""Bilinear products of scalars, 3-vectors and order-2 tensors and their activations, one register of features at a time.
+"""Bilinear products of scalars, 3-vectors and order-2 tensors and their activations, a register of features at once.
 
 Features are planes, one a component, in frames whose z axis is ĵ: s; x, y, z of the vectors; and of the tensors what
 rotations about ĵ do not mix: zz, zx, zy, xz, yz, xx + yy, yx − xy, xx − yy, xy + yx.

@@ -76,11 +76,11 @@ class Register:
         return Register(self.builder, self.builder.fneg(self.value))
 
     def plus(self, a: Register, b: Register) -> Register:
-        """This + a·b, rounded once."""
+        """Add a·b, rounded once."""
         return Register(self.builder, self._call("fma", [a.value, b.value, self.value]))
 
     def minus(self, a: Register, b: Register) -> Register:
-        """This − a·b, rounded once."""
+        """Subtract a·b, rounded once."""
         return self.plus(-a, b)
 
     def root(self) -> Register:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -143,12 +142,10 @@ def _complex_of(rows: int, vectors: int) -> Any:
                     a, b = (Register.spread(builder, builder.load(builder.gep(part, [k]))) for part in row)
                     of_row = sums[2 * r * vectors : 2 * (r + 1) * vectors]
                     following += [
-                        total.plus(a, c).minus(b, s)
-                        for total, (c, s) in zip(of_row[:vectors], columns, strict=True)
+                        total.plus(a, c).minus(b, s) for total, (c, s) in zip(of_row[:vectors], columns, strict=True)
                     ]
                     following += [
-                        total.plus(a, s).plus(b, c)
-                        for total, (c, s) in zip(of_row[vectors:], columns, strict=True)
+                        total.plus(a, s).plus(b, c) for total, (c, s) in zip(of_row[vectors:], columns, strict=True)
                     ]
                 return following
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
-from .lgn_level import Workspace, level_of, make_workspace
+from .lgn_level import Workspace, level_of, make_workspace, stride_of
 from .lgn_products import NODES, sum_of_products
 from .lgn_weights import LevelWeights, LgnWeights, weights_of
 
@@ -44,7 +44,9 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
 
     def run(first: int, last: int) -> None:
-        _score(weights, p4, inputs, bounds, places, squares, logits, first, last)
+        largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
+        work = make_workspace(max(largest, 1), weights)
+        _score(weights, work, p4, inputs, bounds, places, squares, logits, first, last)
 
     over_jets(run, places, torch.get_num_threads())
     return torch.from_numpy(logits)
@@ -79,6 +81,7 @@ def _differences(
 @njit
 def _score(
     weights: LgnWeights,
+    work: Workspace,
     p4: _F8,
     scalars: _F4,
     offsets: _I8,
@@ -88,16 +91,10 @@ def _score(
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    largest, channels = 1, len(weights.input) // 2
-    for jet in range(first, last):
-        largest = max(largest, offsets[jet + 1] - offsets[jet])
-    for level in range(len(weights.levels)):
-        channels = max(channels, weights.levels[level].channels[1])
-    work = make_workspace(largest, channels, weights.levels)
     sums = np.empty(weights.head.shape[1])
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        stride = _stride(n)
+        stride = stride_of(n)
         _enter(weights.input, p4, scalars, start, n, stride, work)
         at = _sum_scalars(work.features, len(weights.input) // 2, n, stride, sums, 0)
         for level in range(len(weights.levels)):
@@ -110,12 +107,6 @@ def _score(
             for s in range(len(sums)):
                 total += weights.head[k, s] * sums[s]
             logits[jet, k] = total
-
-
-@njit
-def _stride(n: int) -> int:  # pragma: no cover
-    """Nodes padded to whole blocks, and by a cache line so that rows fall on different cache sets."""
-    return (n + NODES - 1) // NODES * NODES + 8
 
 
 @njit

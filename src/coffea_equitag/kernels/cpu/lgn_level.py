@@ -9,9 +9,9 @@ import numpy as np
 from ...compiled import njit
 from .bilinear_tile import SMALL_ROWS, small_complex_tile, small_real_tile
 from .lgn_products import NODES, sum_of_products
-from .lgn_weights import LevelWeights
+from .lgn_weights import LevelWeights, LgnWeights
 
-__all__ = ["Workspace", "level_of", "make_workspace"]
+__all__ = ["Workspace", "level_of", "make_workspace", "stride_of"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -44,49 +44,38 @@ class Workspace(NamedTuple):
     block: _F8  # one complex number a node of a block
 
 
-@njit
-def make_workspace(largest: int, channels: int, levels: tuple[LevelWeights, ...]) -> Workspace:  # pragma: no cover
+def make_workspace(largest: int, weights: LgnWeights) -> Workspace:
     """Space for jets of up to so many nodes."""
-    stride = (largest + NODES - 1) // NODES * NODES + 8
-    rows = (channels + SMALL_ROWS) // SMALL_ROWS * SMALL_ROWS
-    wide = blocks = bells = falloff = products = 1
-    for level in range(len(levels)):
-        weights = levels[level]
-        for layer in range(len(weights.layers)):
-            wide = max(wide, weights.layers[layer, 1], weights.layers[layer, 2])
-        blocks = max(blocks, blocks_of(weights) * weights.channels[0])
-        bells = max(bells, weights.bells.shape[1])
-        falloff = max(falloff, weights.bells.shape[2])
-        products = max(products, len(weights.moments.component))
-    per_channel = max(_CHANNEL, 2 * products)
-    space = (rows + 1) * _CHANNEL * stride
-    moments = (channels * per_channel + 2 * SMALL_ROWS) * stride
-    return Workspace(
-        np.zeros(8 * stride),
-        np.zeros(space),
-        np.zeros(space),
-        np.zeros(moments),
-        np.zeros(moments),
-        np.zeros(moments),
-        np.zeros(moments),
-        np.zeros(falloff * _SENDERS * _WIDE),
-        np.zeros(_SENDERS * _WIDE, np.float32),
-        np.zeros(bells * largest * 2 * _BELL_STRIDE),
-        np.zeros(20 * blocks * 2 * NODES),
-        np.zeros((wide + SMALL_ROWS) * stride),
-        np.zeros((wide + SMALL_ROWS) * stride),
-        np.zeros(2 * NODES),
-    )
+    levels, stride = weights.levels, stride_of(largest)
+    channels = max(len(weights.input) // 2, *(int(level.channels[1]) for level in levels))
+    rows = -(-channels // SMALL_ROWS) * SMALL_ROWS + 1
+    wide = max(int(level.layers[:, 1:].max()) for level in levels) + SMALL_ROWS
+    blocks = max(int(level.channels[0] * level.channels[4]) for level in levels)
+    products = max(len(level.moments.component) for level in levels)
+    moments = (channels * max(_CHANNEL, 2 * products) + 2 * SMALL_ROWS) * stride
+    sizes = {
+        "momenta": 8 * stride,
+        "features": rows * _CHANNEL * stride,
+        "others": rows * _CHANNEL * stride,
+        "moments": moments,
+        "plain": moments,
+        "weighted": moments,
+        "moved": moments,
+        "falloff": max(level.bells.shape[2] for level in levels) * _SENDERS * _WIDE,
+        "bells": max(level.bells.shape[1] for level in levels) * largest * 2 * _BELL_STRIDE,
+        "mixed": 20 * blocks * 2 * NODES,
+        "hidden": wide * stride,
+        "activated": wide * stride,
+        "block": 2 * NODES,
+    }
+    arrays = {name: np.zeros(size) for name, size in sizes.items()}
+    return Workspace(sizes=np.zeros(_SENDERS * _WIDE, np.float32), **arrays)
 
 
 @njit
-def blocks_of(weights: LevelWeights) -> int:  # pragma: no cover
-    """Blocks of channels that a level's mixing sees."""
-    most = 2
-    for table in (weights.moments, weights.squares):
-        for row in range(len(table.block)):
-            most = max(most, table.block[row] + 1)
-    return most
+def stride_of(n: int) -> int:  # pragma: no cover
+    """Nodes padded to whole blocks, and by a cache line so that rows fall on different cache sets."""
+    return (n + NODES - 1) // NODES * NODES + 8
 
 
 @njit
@@ -108,7 +97,7 @@ def level_of(
     for first in range(0, n, _WIDE):
         _ring(weights, squares, squares_at, n, first, work)
         _over_pairs(weights, x, n, stride, first, work)
-    blocks = blocks_of(weights)
+    blocks = weights.channels[4]
     for first in range(0, n, NODES):
         _gather(weights, blocks, x, stride, first, work)
         _mix(weights, blocks, work.mixed, out, stride, first)
@@ -207,9 +196,7 @@ def _gather(
 
 
 @njit
-def _mix(
-    weights: LevelWeights, blocks: int, mixed: _F8, out: _F8, stride: int, first: int
-) -> None:  # pragma: no cover
+def _mix(weights: LevelWeights, blocks: int, mixed: _F8, out: _F8, stride: int, first: int) -> None:  # pragma: no cover
     channels = weights.channels[0]
     rows = (weights.channels[1] + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
     before = -1
@@ -225,9 +212,7 @@ def _mix(
 
 
 @njit
-def _perceive(
-    weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace
-) -> None:  # pragma: no cover
+def _perceive(weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace) -> None:  # pragma: no cover
     """The perceptron on the scalars."""
     seen, made = work.hidden, work.activated
     width = 2 * weights.channels[1]

@@ -103,7 +103,7 @@ def sum_of_products(
     minus_at: Any,
     subtracts: Any,
 ) -> Any:
-    """out = Σ factor x[left] y[right] over terms, complex, of `NODES` nodes; less `minus` if `subtracts`.
+    """Set out = Σ factor x[left] y[right] over terms, complex, of `NODES` nodes; less `minus` if `subtracts`.
 
     Components of x and y are `stride` numbers apart, imaginary parts stand `imaginary` (`out_imaginary`)
         after the real ones.
@@ -124,10 +124,11 @@ def sum_of_products(
                 Register.load(builder, pointer, builder.add(place, imaginary)),
             )
 
-        start = []
-        for v in range(SMALL_VECTORS):
-            for part in complex_at(minus, minus_at, v):
-                start.append(Register(builder, builder.select(subtracts, (-part).value, zero.value)))
+        start = [
+            Register(builder, builder.select(subtracts, (-part).value, zero.value))
+            for v in range(SMALL_VECTORS)
+            for part in complex_at(minus, minus_at, v)
+        ]
         before, loop, after = builder.block, builder.append_basic_block("term"), builder.append_basic_block("done")
         builder.cbranch(builder.icmp_signed("<", first, last), loop, after)
         builder.position_at_end(loop)

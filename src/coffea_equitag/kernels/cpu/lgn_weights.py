@@ -1,4 +1,4 @@
-"""LGN's parameters as its CPU kernel wants them: what a square of one tensor makes twice, or not at all, folded away."""
+"""LGN's parameters for its CPU kernel; what a square of one tensor makes twice, or not at all, folded away."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LevelWeights(NamedTuple):
     then their squares.
     """
 
-    channels: _I8  # C, C', components that come in, that go out
+    channels: _I8  # C, C', components that come in, that go out, and blocks
     falloff: _F8  # (bells,): c²
     bells: _F8  # (rows of 2 C real parts, then as many imaginary ones, bells + 1), constant last
     diagonal: _F8  # (2, 2 C): what i = j sees, real and imaginary; power, then channel
@@ -96,15 +96,18 @@ def _level(level: nn.Module, norm: nn.Module, state: dict[str, _F8]) -> LevelWei
     folded = {name: _fold(squares[name], _square_blocks(mixing, name, given, moments)) for name in squares}
     matrices, places = _matrices(mixing, folded, given, moments, out)
     tensors = tuple(name for name in out if name != "s")
+    moment_table = product_table(moments, dict.fromkeys(IRREPS, 2))
+    square_table = product_table(
+        {name: blocks for name, (blocks, _) in folded.items()},
+        {name: 2 + len(moments.get(name, ())) for name in IRREPS},
+    )
+    blocks = 1 + max(1, *moment_table.block, *square_table.block)
     return LevelWeights(
-        np.array([channels_in, channels_out, _size(given), _size(out)]),
+        np.array([channels_in, channels_out, _size(given), _size(out), blocks]),
         state["bells.c"] ** 2,
         *_bells(state, channels_in),
-        product_table(moments, dict.fromkeys(IRREPS, 2)),
-        product_table(
-            {name: blocks for name, (blocks, _) in folded.items()},
-            {name: 2 + len(moments.get(name, ())) for name in IRREPS},
-        ),
+        moment_table,
+        square_table,
         _norms(norm, tensors),
         matrices,
         places,
@@ -122,11 +125,12 @@ def _irreps_in(level: LgnLevel) -> tuple[str, ...]:
 
 def _by_blocks(weight: _F8, channels: int, moments: int | None) -> _Floats:
     """As complex numbers (C', blocks, C); the block of the features themselves moved before those of moments."""
-    matrix = (weight[0] + 1j * weight[1]).reshape(weight.shape[1], -1, channels)
+    matrix: _Floats = (weight[0] + 1j * weight[1]).reshape(weight.shape[1], -1, channels)
     if moments is None:
         return matrix
     order = [0, moments + 1, *range(1, moments + 1), *range(moments + 2, matrix.shape[1])]
-    return matrix[:, order]
+    ordered: _Floats = matrix[:, order]
+    return ordered
 
 
 def _square_blocks(
@@ -158,7 +162,10 @@ def _fold(blocks: _F8, mixing: dict[str, _Floats]) -> tuple[_F8, dict[str, _Floa
     shape = next(iter(mixing.values()))[:, :1].shape
     return (
         np.array(kept).reshape(-1, *blocks.shape[1:]),
-        {key: np.stack(found, axis=1) if found else np.zeros((shape[0], 0, shape[2])) for key, found in weights.items()},
+        {
+            key: np.stack(found, axis=1) if found else np.zeros((shape[0], 0, shape[2]))
+            for key, found in weights.items()
+        },
     )
 
 
@@ -177,7 +184,7 @@ def _matrices(
         rows = -(-len(matrix) // SMALL_ROWS) * SMALL_ROWS
         padded = np.pad(matrix, ((0, rows - len(matrix)), (0, 0)))
         values.append(np.stack([padded.real, padded.imag]).ravel())
-        return padded.shape[1], sum(map(len, values[:-1]))
+        return padded.shape[1], sum(len(part) for part in values[:-1])
 
     for name in out:
         found = len(moments.get(name, ()))
@@ -222,11 +229,12 @@ def _norms(norm: TensorProduct, tensors: tuple[str, ...]) -> ProductTable:
 
 
 def _perceptron(state: dict[str, _F8]) -> tuple[_F8, _I8]:
-    values, layers = [], []
+    values: list[_F8] = []
+    layers: list[tuple[int, int, int]] = []
     for name in sorted((name for name in state if name.startswith("mlp.") and name.endswith("weight")),
                        key=lambda name: int(name.split(".")[1])):  # fmt: skip
         matrix = np.hstack([state[name], state[name.replace("weight", "bias")][:, None]])
         rows = -(-len(matrix) // SMALL_ROWS) * SMALL_ROWS
-        layers.append((sum(map(len, values)), len(matrix), matrix.shape[1]))
+        layers.append((sum(len(part) for part in values), len(matrix), matrix.shape[1]))
         values.append(np.pad(matrix, ((0, rows - len(matrix)), (0, 0))).ravel())
     return np.concatenate(values), np.array(layers)

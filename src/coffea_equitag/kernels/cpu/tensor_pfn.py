@@ -1,5 +1,4 @@
-"""Evaluation of Vector and Tensor PFN, fused: some jets' constituents go through all layers in chunks that stay in the
-caches, and only their sums are kept.
+"""Evaluation of Vector and Tensor PFN, fused: constituents go through all layers in chunks, only their sums are kept.
 
 Layers before the sum are in float32, those after it in float64, as in the reference. Every number is summed in an order
 of its own jet alone, so that scores are the same to the last bit in every batch and with any number of threads.
@@ -16,9 +15,9 @@ from torch import Tensor
 from ...compiled import njit, over_jets
 from ...models.base import JetModel
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES, multiply_tensors, multiply_vectors
-from .elementary import psi
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from .elementary import psi
 from .tensor_pfn_weights import Matrices, TensorPFNWeights, padded_features, weights_of
 
 __all__ = ["tensor_pfn_outputs"]
@@ -118,7 +117,10 @@ def _score(
     owners = np.empty(_CHUNK, np.int64)
     for jet in range(first, last, _CHUNK):
         jets = min(_CHUNK, last - jet)
-        sums[:, :, :width] = 0
+        for plane in range(planes):
+            for row in range(jets):
+                for f in range(width):
+                    sums[plane, row, f] = 0
         owner = jet
         for start in range(offsets[jet], offsets[jet + jets], _CHUNK):
             count = min(_CHUNK, offsets[jet + jets] - start)
@@ -126,7 +128,7 @@ def _score(
                 while offsets[owner + 1] <= start + row:
                     owner += 1
                 owners[row] = owner - jet
-                _enter(entering, row, scalars[start + row], vectors[start + row], frames[owner])
+                _enter(entering, row, scalars, vectors, frames, start + row, owner)
             for layer in range(len(weights.phi.places)):
                 _linear(entering if layer == 0 else x4, weights.phi, layer, y4, count)
                 _activate(y4, x4, padded, thirds, count, logarithmic)
@@ -160,16 +162,19 @@ def _set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
 
 
 @njit
-def _enter(x: _F4, row: int, scalars: _F4, vectors: _F8, frame: _F8) -> None:  # pragma: no cover
+def _enter(
+    x: _F4, row: int, scalars: _F4, vectors: _F8, frames: _F8, constituent: int, jet: int
+) -> None:  # pragma: no cover
     """A constituent's row: its vectors turned into the jet's frame, their outer products."""
-    count = vectors.shape[1]
-    for s in range(len(scalars)):
-        x[0, row, s] = scalars[s]
+    count = vectors.shape[2]
+    for s in range(scalars.shape[1]):
+        x[0, row, s] = scalars[constituent, s]
     for axis in range(3):
         for v in range(count):
-            x[1 + axis, row, v] = (
-                frame[axis, 0] * vectors[0, v] + frame[axis, 1] * vectors[1, v] + frame[axis, 2] * vectors[2, v]
-            )
+            total = frames[jet, axis, 0] * vectors[constituent, 0, v]
+            for k in range(1, 3):
+                total += frames[jet, axis, k] * vectors[constituent, k, v]
+            x[1 + axis, row, v] = total
     if len(x) > VECTOR_PLANES:
         for a in range(count):
             for b in range(count):
@@ -213,7 +218,9 @@ def _linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) ->
 
 
 @njit
-def _activate(y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool) -> None:  # pragma: no cover
+def _activate(
+    y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool
+) -> None:  # pragma: no cover
     """Products of the halves of y, cut to size, into x."""
     x_stride, y_stride = x.shape[2], y.shape[2]
     x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
@@ -224,37 +231,37 @@ def _activate(y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logar
                 multiply_tensors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
             else:
                 multiply_vectors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
-        _cut_scalars(x[0, row, : thirds * padded], logarithmic)
+        _cut_scalars(x, row, thirds * padded, logarithmic)
 
 
 @njit
-def _cut_scalars(values: _Floats, logarithmic: bool) -> None:  # pragma: no cover
+def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  # pragma: no cover
     if not logarithmic:
-        for f in range(len(values)):
-            if values[f] < 0:
-                values[f] = 0
-    elif values.itemsize == 4:
-        for f in range(len(values)):
-            value = values[f]
+        for f in range(width):
+            value = x[0, row, f]
+            x[0, row, f] = 0 if value < 0 else value
+    elif x.itemsize == 4:
+        for f in range(width):
+            value = x[0, row, f]
             value = np.float32(0.0) if value < 0 else value
             above = np.float32(1.0) if value < 1 else value
             value = np.float32(1.0) if value > 1 else value
-            values[f] = value + psi(np.float64(above) - 1.0)
+            x[0, row, f] = value + psi(np.float64(above) - 1.0)
     else:
-        for f in range(len(values)):
-            value = values[f]
+        for f in range(width):
+            value = x[0, row, f]
             if value > 1:
-                values[f] = 1 + np.log(value)
+                x[0, row, f] = 1 + np.log(value)
             elif value < 0:
-                values[f] = 0
+                x[0, row, f] = 0
 
 
 @njit
-def _classify(
-    x: _F8, width: int, mlp: Matrices, outputs: _F8, first: int, rows: int
-) -> None:  # pragma: no cover
+def _classify(x: _F8, width: int, mlp: Matrices, outputs: _F8, first: int, rows: int) -> None:  # pragma: no cover
     """The scalars, |v|² and ‖T‖² through the perceptron."""
-    deepest = mlp.places[:, 0, 1].max()
+    deepest = 0
+    for step in range(len(mlp.places)):
+        deepest = max(deepest, mlp.places[step, 0, 1])
     block = REAL_VECTORS * _LANES8
     capacity = (deepest + outputs.shape[1] + 2 * block) // block * block
     seen, out = np.zeros((_CHUNK, capacity)), np.zeros((_CHUNK, capacity))

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.invariants.track_features import with_impact_parameter
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.cpu.tensor_pfn_weights import weights_of
+from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
+from coffea_equitag.testing import assert_permutation_invariant, assert_so3_equivariant
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
+COUNTS = [20, 1, 0, 7, 90, 2, 7, 31, 3]
+
+
+@pytest.fixture(scope="module")
+def track_jets(random_jets):
+    def make(counts, seed=0):
+        jets = random_jets(counts, seed)
+        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
+        charge = rng.integers(-1, 2, int(np.sum(counts)))
+        columns = {
+            "charge": charge,
+            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
+            "d0": rng.standard_t(2, len(charge)) * 0.05,
+            "dz": rng.standard_t(2, len(charge)) * 0.05,
+        }
+        for name, values in columns.items():
+            jets["constituents", name] = ak.unflatten(values, shape)
+        return with_impact_parameter(jets)
+
+    return make
+
+
+def ragged(jets):
+    return RaggedJets.from_awkward(jets, VectorPFN.fields)
+
+
+def build(kind, **options):
+    torch.manual_seed(0)
+    model = kind(**options).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.endswith("bias"):
+                value.normal_(std=0.2)
+    return model
+
+
+def run(model, jets, mode="cpu"):
+    with torch.no_grad(), kernels.use(mode):
+        out = model(jets)
+    assert kernels.last_choice(model.kind).kernel == mode
+    return out
+
+
+def deviation(found, expected):
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"features": 20, "latent": 7, "phi_layers": 1, "f_layers": 2, "mlp": (9,), "n_classes": 3},
+        {"features": 8, "phi_layers": 3, "f_layers": 1, "mlp": (), "n_classes": 70},
+        {"features": 16, "scalar_activation": "relu", "phi_layers": 1, "f_layers": 1},
+        {"features": 16, "output": "vector"},
+    ],
+)
+def test_agrees_with_the_layers(track_jets, kind, options):
+    model, jets = build(kind, **options), ragged(track_jets(COUNTS))
+    found = run(model, jets)
+    assert found.dtype == torch.float32
+    assert found.shape == (len(COUNTS), 3 if model.output == "vector" else model.n_classes)
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+    with torch.no_grad():
+        assert deviation(found.double(), model.double()(jets)) <= 1e-5
+
+
+@BOTH
+@pytest.mark.parametrize("counts", [[], [0], [1], [0, 0], [1, 30], [31, 0, 29], [0] * 40 + [2]])
+def test_few_constituents(track_jets, kind, counts):
+    model, jets = build(kind, features=16), track_jets(counts)
+    torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+
+
+@BOTH
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(track_jets, kind):
+    counts = np.random.default_rng(5).integers(0, 70, 40).tolist()
+    model, jets = build(kind, features=16), ragged(track_jets(counts))
+    together = run(model, jets)
+    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(40)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order)), together[order])
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(run(model, jets), together)
+    finally:
+        torch.set_num_threads(before)
+    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
+    for budget in (1, 2_000, 10_000_000):
+        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+
+
+@BOTH
+def test_symmetries(track_jets, kind):
+    model, jets = build(kind), track_jets([20, 1, 0, 7, 35])
+    assert_so3_equivariant(lambda jets: run(model, jets), jets)
+    assert_permutation_invariant(lambda jets: run(model, jets), jets)
+
+
+@BOTH
+def test_every_parameter_is_seen(track_jets, kind):
+    model, jets = build(kind, features=8), ragged(track_jets([9, 4, 0]))
+    for value in model.parameters():
+        kept = value.data
+        value.data = kept + 0.1
+        assert deviation(run(model, jets), run(model, jets, "reference")) <= 1e-5
+        value.data = kept
+
+
+def test_changed_weights_are_noticed(track_jets):
+    model, jets = build(TensorPFN, features=16), ragged(track_jets([9, 4]))
+    folded = weights_of(model)
+    assert weights_of(model) is folded
+    before = run(model, jets)
+    model.phi[0].vectors.phi.data += 0.1
+    assert weights_of(model) is not folded
+    assert not torch.equal(run(model, jets), before)
+
+
+@BOTH
+def test_nan_stays_in_its_jet(track_jets, kind):
+    model, jets = build(kind, features=16), ragged(track_jets([5, 5, 3, 0]))
+    clean = run(model, jets)
+    jets.p4[6] = torch.nan
+    found = run(model, jets)
+    assert torch.isnan(found[1]).all()
+    assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]])
+
+
+def test_without_hidden_layers_the_layers_run(track_jets):
+    model = build(VectorPFN, features=8, phi_layers=0)
+    with torch.no_grad():
+        model(track_jets([3]))
+    assert "no hidden layers" in kernels.last_choice("vector_pfn").reason
