@@ -1,4 +1,8 @@
-"""What is done to a chunk of a jet's pairs: rows made, masked, taken back through gates and ReLUs, and summed."""
+"""What is done to a chunk of up to 64 of a jet's pairs, forth and back.
+
+A row is C channels long, in whole vectors of 16, of which the first `hidden` count; W words of 16 bits tell which of
+its numbers are not 0. Arrays of rows and weights are C wide.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +11,43 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .backward_rows import (
-    MASKS,
-    MASKS_NARROW,
-    add_row,
-    add_row_narrow,
-    edge_back,
-    edge_back_narrow,
-    gate_back,
-    gate_back_narrow,
-    keep_mask,
-    keep_mask_narrow,
-    spread_mask,
-    spread_mask_narrow,
+from .edge_rows import add_gated, edge_back, gate_back, make_row, spread_bits
+from .sparse import (
+    columns_of_bits,
+    hidden_16,
+    hidden_64,
+    hidden_72,
+    linear_16,
+    linear_64,
+    linear_72,
+    slopes_16,
+    slopes_64,
+    slopes_72,
 )
-from .outer import OUTER_ROWS, OUTER_ROWS_NARROW, outer, outer_narrow, weighted_sum, weighted_sum_narrow
-from .shapes import WIDE_BLOCK
-from .tile import edge_row, edge_row_narrow, gate_row, gate_row_narrow
 
 __all__ = [
+    "CHUNK",
+    "add_columns",
     "add_messages",
-    "add_outer",
     "add_weighted",
     "back_through_edges",
     "back_through_gates",
-    "keep_masks",
+    "hidden_rows",
+    "linear_rows",
     "list_pairs",
     "make_rows",
-    "messages_slopes",
-    "spread_masks",
+    "message_slopes",
+    "spread_rows",
+    "turn_bits",
 ]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 _U2 = np.ndarray[Any, np.dtype[np.uint16]]
+_U8 = np.ndarray[Any, np.dtype[np.uint64]]
+
+#: Pairs worked on at once: a bit each in a number of 64.
+CHUNK = 64
 
 
 @njit
@@ -66,140 +73,201 @@ def make_rows(
     receiver: _I8,
     sender: _I8,
     count: int,
-    block: int,
     scalars: _F4,
     rows: _F4,
+    bits: _U2,
 ) -> None:  # pragma: no cover
-    """ReLU(U_i + V_j + a·norm + b·product), and the two scalars of each pair."""
+    """ReLU(U_i + V_j + a·norm + b·product), its bits, and the two scalars of each pair."""
     channels = rows.shape[1]
+    words = channels // 16
     for row in range(count):
         i, j = receiver[row], sender[row]
         norm, product = psi_norm[i, j], psi_product[i, j]
         scalars[row, 0], scalars[row, 1] = norm, product
-        for c in range(0, channels, block):
-            if block == WIDE_BLOCK:
-                edge_row(from_i, i * channels + c, from_j, j * channels + c, slopes, c, channels, norm, product,
-                         rows, row * channels + c)  # fmt: skip
-            else:
-                edge_row_narrow(from_i, i * channels + c, from_j, j * channels + c, slopes, c, channels, norm, product,
-                                rows, row * channels + c)  # fmt: skip
+        make_row(from_i, i * channels, from_j, j * channels, slopes, channels, norm, product, words,
+                 rows, row * channels, bits, row * words)  # fmt: skip
 
 
 @njit
-def add_messages(
-    rows: _F4, gate: _F4, receiver: _I8, count: int, block: int, totals: _F4
+def hidden_rows(
+    x: _F4,
+    bits: _U2,
+    weight: _F4,
+    bias: _F4,
+    count: int,
+    hidden: int,
+    out: _F4,
+    kept: _U2,
+    kept_at: int,
+    seen: _F4,
+    products: _F4,
 ) -> None:  # pragma: no cover
+    """ReLU of a layer of the rows x, its bits, and its products with `seen`, added up."""
+    channels = x.shape[1]
+    words = channels // 16
+    for row in range(count):
+        at, c, total = row * channels, 0, products[row]
+        into = kept_at + row * words
+        while c < hidden:
+            if 64 < hidden - c <= 72:
+                total += hidden_72(bits, row * words, words, x, at, 1, weight, c, channels, bias, c, out, at + c,
+                                   seen, c, kept, into + c // 16)  # fmt: skip
+                c += 72
+            elif hidden - c > 48:
+                total += hidden_64(bits, row * words, words, x, at, 1, weight, c, channels, bias, c, out, at + c,
+                                   seen, c, kept, into + c // 16)  # fmt: skip
+                c += 64
+            else:
+                total += hidden_16(bits, row * words, words, x, at, 1, weight, c, channels, bias, c, out, at + c,
+                                   seen, c, kept, into + c // 16)  # fmt: skip
+                c += 16
+        products[row] = total
+
+
+@njit
+def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -> None:  # pragma: no cover
     """Scale the rows by their gates, and add them to their receivers'."""
     channels = rows.shape[1]
     for row in range(count):
-        total = receiver[row] * channels
-        for c in range(0, channels, block):
-            if block == WIDE_BLOCK:
-                gate_row(rows, row * channels + c, gate[row], totals, total + c)
-            else:
-                gate_row_narrow(rows, row * channels + c, gate[row], totals, total + c)
+        add_gated(rows, row * channels, gate[row], channels // 16, totals, receiver[row] * channels)
 
 
 @njit
-def keep_masks(rows: _F4, count: int, block: int, masks: _U2, at: int) -> None:  # pragma: no cover
-    """Which numbers of the rows are above 0."""
-    channels = rows.shape[1]
-    for row in range(count):
-        for c in range(0, channels, block):
-            if block == WIDE_BLOCK:
-                keep_mask(rows, row * channels + c, masks, at)
-                at += MASKS
-            else:
-                keep_mask_narrow(rows, row * channels + c, masks, at)
-                at += MASKS_NARROW
-
-
-@njit
-def spread_masks(masks: _U2, at: int, numbers: _F4, count: int, block: int, rows: _F4) -> None:  # pragma: no cover
-    """Rows of a number each, where their masks are set."""
-    channels = rows.shape[1]
-    for row in range(count):
-        for c in range(0, channels, block):
-            if block == WIDE_BLOCK:
-                spread_mask(masks, at, numbers[row], rows, row * channels + c)
-                at += MASKS
-            else:
-                spread_mask_narrow(masks, at, numbers[row], rows, row * channels + c)
-                at += MASKS_NARROW
-
-
-@njit
-def messages_slopes(
-    slopes: _F4, totals_slopes: _F4, rows: _F4, receiver: _I8, count: int, block: int, products: _F4
+def message_slopes(
+    bits: _U2,
+    bits_at: int,
+    words: int,
+    numbers: _F4,
+    weight: _F4,
+    totals: _F4,
+    receiver: _I8,
+    count: int,
+    hidden: int,
+    out: _F4,
+    rows: _F4,
+    products: _F4,
 ) -> None:  # pragma: no cover
-    """Add the slopes of the receivers' sums to those of the messages; their products with the rows."""
+    """The receivers' `totals` and, times the pairs' numbers, sums of weights over bits; products with the rows."""
     channels = rows.shape[1]
     for row in range(count):
-        total, found = receiver[row] * channels, np.float32(0)
-        for c in range(0, channels, block):
-            at = row * channels + c
-            if block == WIDE_BLOCK:
-                found += add_row(slopes, at, totals_slopes, total + c, rows, at)
+        at, c, total, start = row * channels, 0, np.float32(0), receiver[row] * channels
+        first = bits_at + row * words
+        while c < hidden:
+            if 64 < hidden - c <= 72:
+                total += slopes_72(bits, first, words, numbers, row, 0, weight, c, channels, totals, start + c,
+                                   out, at + c, rows, at + c, bits, 0)  # fmt: skip
+                c += 72
+            elif hidden - c > 48:
+                total += slopes_64(bits, first, words, numbers, row, 0, weight, c, channels, totals, start + c,
+                                   out, at + c, rows, at + c, bits, 0)  # fmt: skip
+                c += 64
             else:
-                found += add_row_narrow(slopes, at, totals_slopes, total + c, rows, at)
-        products[row] = found
+                total += slopes_16(bits, first, words, numbers, row, 0, weight, c, channels, totals, start + c,
+                                   out, at + c, rows, at + c, bits, 0)  # fmt: skip
+                c += 16
+        products[row] = total
+
+
+@njit
+def spread_rows(bits: _U2, bits_at: int, numbers: _F4, count: int, rows: _F4) -> None:  # pragma: no cover
+    """Rows of a number each, where their bits are set."""
+    channels = rows.shape[1]
+    words = channels // 16
+    for row in range(count):
+        spread_bits(bits, bits_at + row * words, numbers[row], words, rows, row * channels)
 
 
 @njit
 def back_through_gates(
-    slopes: _F4, rows: _F4, gate: _F4, logit_slopes: _F4, gate_weight: _F4, count: int, block: int
+    slopes: _F4, rows: _F4, bits: _U2, gate: _F4, logit_slopes: _F4, gate_weight: _F4, count: int
 ) -> None:  # pragma: no cover
     """Slopes of messages to slopes of what the second edge layer gave before its ReLU; rows to messages."""
     channels = rows.shape[1]
+    words = channels // 16
     for row in range(count):
-        for c in range(0, channels, block):
-            at = row * channels + c
-            if block == WIDE_BLOCK:
-                gate_back(slopes, at, rows, at, gate[row], logit_slopes[row], gate_weight, c)
-            else:
-                gate_back_narrow(slopes, at, rows, at, gate[row], logit_slopes[row], gate_weight, c)
+        at = row * channels
+        gate_back(slopes, at, rows, at, bits, row * words, gate[row], logit_slopes[row], gate_weight, words)
+
+
+@njit
+def linear_rows(
+    x: _F4, bits: _U2, weight: _F4, zeros: _F4, count: int, hidden: int, out: _F4
+) -> None:  # pragma: no cover
+    """A layer of the rows x without a bias."""
+    channels = x.shape[1]
+    words = channels // 16
+    for row in range(count):
+        _gather(bits, row * words, words, x, row * channels, 1, weight, 0, zeros, 0, hidden, out, row * channels)
 
 
 @njit
 def back_through_edges(
-    slopes: _F4, rows: _F4, weights: _F4, sender: _I8, count: int, block: int, senders: _F4, scalars_slopes: _F4
+    slopes: _F4, bits: _U2, weights: _F4, sender: _I8, count: int, senders: _F4, scalars_slopes: _F4
 ) -> None:  # pragma: no cover
     """Slopes of the first layer's outputs to slopes of its sums: into the senders' and the pairs' two scalars."""
-    channels = rows.shape[1]
+    channels = slopes.shape[1]
+    words = channels // 16
     for row in range(count):
-        scalars_slopes[row, 0] = scalars_slopes[row, 1] = 0
-        for c in range(0, channels, block):
-            at, into = row * channels + c, sender[row] * channels + c
-            if block == WIDE_BLOCK:
-                edge_back(slopes, at, rows, at, senders, into, weights, c, channels, scalars_slopes, 2 * row,
-                          2 * row + 1)  # fmt: skip
-            else:
-                edge_back_narrow(slopes, at, rows, at, senders, into, weights, c, channels, scalars_slopes, 2 * row,
-                                 2 * row + 1)  # fmt: skip
+        edge_back(slopes, row * channels, bits, row * words, senders, sender[row] * channels, weights, channels,
+                  words, scalars_slopes, 2 * row)  # fmt: skip
 
 
 @njit
-def add_outer(x: _F4, y: _F4, count: int, block: int, out: _F4) -> None:  # pragma: no cover
-    """out += xᵀ y over the first `count` rows."""
+def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> None:  # pragma: no cover
+    """From the rows' bits to the columns', 64 rows a number; `planes` is for use in between."""
+    for word in range(words):
+        for row in range(count):
+            planes[row] = bits[row * words + word]
+        for row in range(count, CHUNK):
+            planes[row] = 0
+        columns_of_bits(planes, 0, columns, 16 * word)
+
+
+@njit
+def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  # pragma: no cover
+    """out += xᵀ y over the rows whose x is not 0."""
     channels = x.shape[1]
-    for c in range(0, channels, block):
-        if block == WIDE_BLOCK:
-            for k in range(0, channels, OUTER_ROWS):
-                outer(x, k, 1, channels, y, c, channels, count, out, k * channels + c, channels)
-        else:
-            for k in range(0, channels, OUTER_ROWS_NARROW):
-                outer_narrow(x, k, 1, channels, y, c, channels, count, out, k * channels + c, channels)
+    for k in range(hidden):
+        _gather(columns, 4 * k, 4, x, k, channels, y, 0, out, k * channels, hidden, out, k * channels)
 
 
 @njit
 def add_weighted(
-    x: _F4, x_at: int, x_step: int, y: _F4, y_row: int, count: int, block: int, out: _F4, out_row: int
+    rows: _U8, x: _F4, x_at: int, x_step: int, y: _F4, hidden: int, out: _F4, out_row: int
 ) -> None:  # pragma: no cover
-    """Add `count` rows of y, from `y_row` on and with weights x, to a row of `out`."""
-    channels = y.shape[1]
-    for c in range(0, channels, block):
-        at, into = y_row * channels + c, out_row * channels + c
-        if block == WIDE_BLOCK:
-            weighted_sum(x, x_at, 0, x_step, y, at, channels, count, out, into, 0)
+    """Add the rows of y whose bits are set in ``rows[0]``, with weights x, to a row of `out`."""
+    at = out_row * y.shape[1]
+    _gather(rows, 0, 4, x, x_at, x_step, y, 0, out, at, hidden, out, at)
+
+
+@njit
+def _gather(
+    bits: _U8,
+    bits_at: int,
+    words: int,
+    x: _F4,
+    x_at: int,
+    x_step: int,
+    weight: _F4,
+    weight_at: int,
+    start: _F4,
+    start_at: int,
+    hidden: int,
+    out: _F4,
+    out_at: int,
+) -> None:  # pragma: no cover
+    """One row: start + Σ x_k weight_k over the bits."""
+    channels, c = weight.shape[1], 0
+    while c < hidden:
+        if 64 < hidden - c <= 72:
+            linear_72(bits, bits_at, words, x, x_at, x_step, weight, weight_at + c, channels, start, start_at + c,
+                      out, out_at + c, out, 0, bits, 0)  # fmt: skip
+            c += 72
+        elif hidden - c > 48:
+            linear_64(bits, bits_at, words, x, x_at, x_step, weight, weight_at + c, channels, start, start_at + c,
+                      out, out_at + c, out, 0, bits, 0)  # fmt: skip
+            c += 64
         else:
-            weighted_sum_narrow(x, x_at, 0, x_step, y, at, channels, count, out, into, 0)
+            linear_16(bits, bits_at, words, x, x_at, x_step, weight, weight_at + c, channels, start, start_at + c,
+                      out, out_at + c, out, 0, bits, 0)  # fmt: skip
+            c += 16

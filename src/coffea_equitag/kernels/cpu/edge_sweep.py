@@ -1,7 +1,7 @@
 """LorentzNet's edges jet by jet, for training: a sweep forth, and one back that computes the edges anew.
 
-Forth, only node-sized sums, φ_x of each pair and the signs before its ReLU are kept. Back, gradients of weights are
-summed in single precision over some thousand pairs, and these sums in double precision over a group of jets.
+Forth, only node-sized sums, φ_x of each pair and the bits of its ReLU are kept. Back, gradients of weights are summed
+in single precision over some thousand pairs, and these sums in double precision over a group of jets.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiled import njit
-from .backward_rows import MASKS, MASKS_NARROW
 from .edge_chunks import (
+    CHUNK,
+    add_columns,
     add_messages,
-    add_outer,
     add_weighted,
     back_through_edges,
     back_through_gates,
-    keep_masks,
+    hidden_rows,
+    linear_rows,
     list_pairs,
     make_rows,
-    messages_slopes,
-    spread_masks,
+    message_slopes,
+    spread_rows,
+    turn_bits,
 )
 from .elementary import sigmoid
 from .gram_step import move_back, move_forth
-from .lorentznet import _edge_scalars, _layer
-from .shapes import WIDE_BLOCK
+from .lorentznet import _edge_scalars
 
 __all__ = ["EdgeSlopes", "EdgeWeights", "Jets", "sweep_back", "sweep_forth"]
 
@@ -35,16 +36,14 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 _U2 = np.ndarray[Any, np.dtype[np.uint16]]
+_U8 = np.ndarray[Any, np.dtype[np.uint64]]
 
-#: Pairs worked on at once: whole tiles, and small enough for the caches.
-_CHUNK = 60
 #: Pairs whose gradients are summed in single precision.
 _FLUSH = 2048
-_RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 
 
 class EdgeWeights(NamedTuple):
-    """One block's parameters of edges in float32, C padded channels; matrices as in `LorentzNetWeights`."""
+    """One block's parameters of edges in float32; C channels in whole vectors. Matrices are (in, out), (C, C)."""
 
     scale: _F8  # (hidden,): U_i and V_j are multiplied with it
     shift: _F8  # (hidden,): subtracted from U_i before
@@ -72,7 +71,7 @@ class Jets(NamedTuple):
     v: _F4
     gram: _F8  # (Q,)
     steps: _F4  # (Q,): φ_x, in the square layout
-    masks: _U2  # signs before φ_x's ReLU, pair after pair
+    bits: _U2  # of φ_x's hidden layer, C / 16 words a pair and four more
 
 
 class EdgeSlopes(NamedTuple):
@@ -82,8 +81,8 @@ class EdgeSlopes(NamedTuple):
     v: _F4
     scalars: _F4  # (Q, 2)
     gram: _F8  # (Q,): comes with slopes of S G Sᵀ, leaves with those of G
-    edge: _F8  # (G, C, C): input by output
-    step: _F8  # (G, C, C): output by input, without the last layer's factor
+    edge: _F8  # (G, C, C): output by input
+    step: _F8  # (G, C, C): input by output, without the last layer's factor
     vectors: _F8  # (G, 5, C): of a, b, the second layer's bias, the gate, and φ_x's bias without that factor
     gate_bias: _F8  # (G,)
 
@@ -93,48 +92,46 @@ def sweep_forth(
     weights: EdgeWeights,
     jets: Jets,
     moves: bool,
-    keeps: bool,
     c_weight: float,
     totals: _F4,
     moved: _F8,
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    """Sums of messages (N, hidden) and moved Gram matrices (Q,) of groups ``first:last``; fills steps and masks."""
-    channels, hidden, block = len(weights.zeros), jets.u.shape[1], weights.edge.shape[-1]
-    words = channels // block * _words(block)
-    receiver, sender = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
-    gate, step, scalars = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty((_CHUNK, 2), np.float32)
-    rows, messages = np.zeros((_CHUNK, channels), np.float32), np.zeros((_CHUNK, channels), np.float32)
+    """Sums of messages (N, hidden) and moved Gram matrices (Q,) of groups ``first:last``; fills steps and bits."""
+    channels, hidden = len(weights.zeros), jets.u.shape[1]
+    words = channels // 16
+    receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    gate, step, scalars = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty((CHUNK, 2), np.float32)
+    rows, messages = _rows(CHUNK, channels), _rows(CHUNK, channels)
+    bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
     for jet in range(jets.groups[first], jets.groups[last]):
         start, square = jets.offsets[jet], jets.squares[jet]
         n = jets.offsets[jet + 1] - start
         gram = jets.gram[square : square + n * n].reshape(n, n)
-        from_i, from_j = _normalised(weights, jets.u, jets.v, start, n, channels)
+        from_i, from_j = _rows(n, channels), _rows(n, channels)
+        _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
         psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         _edge_scalars(gram, psi_norm, psi_product)
-        sums = np.zeros((n, channels), np.float32)
+        sums = _rows(n, channels)
         steps = jets.steps[square : square + n * n]
         i, j, pair, pairs = 0, 1, 0, n * (n - 1)
         while pair < pairs:
-            count = min(pairs - pair, _CHUNK)
+            count = min(pairs - pair, CHUNK)
             i, j = list_pairs(i, j, n, count, receiver, sender)
-            make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, block, scalars,
-                      rows)  # fmt: skip
-            gate[:] = weights.gate_bias
-            _layer(rows, 0, weights.edge, 0, hidden, weights.edge_bias, 0, _RELU, messages, count, weights.gate, 0,
-                   gate)  # fmt: skip
-            for row in range(_CHUNK):
-                gate[row] = sigmoid(gate[row])
-            add_messages(messages, gate, receiver, count, block, sums)
+            make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, scalars, rows,
+                      bits)  # fmt: skip
+            _fill(gate, weights.gate_bias)
+            hidden_rows(rows, bits, weights.edge, weights.edge_bias, count, hidden, messages, more_bits, 0,
+                        weights.gate, gate)  # fmt: skip
+            _sigmoids(gate)
+            add_messages(messages, gate, receiver, count, sums)
             if moves:
-                step[:] = 0
-                _layer(messages, 0, weights.step, 0, hidden, weights.step_bias, 0, _RELU, rows, count,
-                       weights.step_out, 0, step)  # fmt: skip
+                _fill(step, np.float32(0))
+                hidden_rows(messages, more_bits, weights.step, weights.step_bias, count, hidden, rows, jets.bits,
+                            (square - start + pair) * words, weights.step_out, step)  # fmt: skip
                 for row in range(count):
                     steps[receiver[row] * n + sender[row]] = step[row]
-                if keeps:
-                    keep_masks(rows, count, block, jets.masks, (square - start + pair) * words)
             pair += count
         for node in range(n):
             for c in range(hidden):
@@ -155,73 +152,74 @@ def sweep_back(
     last: int,
 ) -> None:  # pragma: no cover
     """Slopes of groups ``first:last`` from those of the sums of messages (N, hidden) and of the moved matrices."""
-    channels, hidden, block = len(weights.zeros), jets.u.shape[1], weights.edge.shape[-1]
-    words = channels // block * _words(block)
-    receiver, sender = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
-    gate, unused = np.empty(_CHUNK, np.float32), np.zeros(_CHUNK, np.float32)
-    step, logit, ones = np.zeros(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.ones(_CHUNK, np.float32)
-    scalars, scalars_slopes = np.empty((_CHUNK, 2), np.float32), np.zeros((_CHUNK, 2), np.float32)
-    rows, messages = np.zeros((_CHUNK, channels), np.float32), np.zeros((_CHUNK, channels), np.float32)
-    slopes, spread = np.zeros((_CHUNK, channels), np.float32), np.zeros((_CHUNK, channels), np.float32)
-    edge, matrix = np.zeros((channels, channels), np.float32), np.zeros((channels, channels), np.float32)
-    vectors = np.zeros((5, channels), np.float32)
+    channels, hidden = len(weights.zeros), jets.u.shape[1]
+    words = channels // 16
+    receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    gate, ones = np.zeros(CHUNK, np.float32), np.ones(CHUNK, np.float32)
+    step, logit = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32)
+    scalars, scalars_slopes = np.empty((CHUNK, 2), np.float32), np.zeros((CHUNK, 2), np.float32)
+    rows, messages = _rows(CHUNK, channels), _rows(CHUNK, channels)
+    slopes, spread = _rows(CHUNK, channels), _rows(CHUNK, channels)
+    edge, matrix, vectors = _rows(channels, channels), _rows(channels, channels), _rows(5, channels)
+    bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
+    planes, columns, chosen = np.zeros(CHUNK, np.uint16), np.zeros(channels, np.uint64), np.zeros(1, np.uint64)
     for group in range(first, last):
         fresh = 0
         for jet in range(jets.groups[group], jets.groups[group + 1]):
             start, square = jets.offsets[jet], jets.squares[jet]
             n = jets.offsets[jet + 1] - start
             gram = jets.gram[square : square + n * n].reshape(n, n)
-            from_i, from_j = _normalised(weights, jets.u, jets.v, start, n, channels)
+            from_i, from_j = _rows(n, channels), _rows(n, channels)
+            _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
             psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
             _edge_scalars(gram, psi_norm, psi_product)
             step_slopes = np.empty(n * n, np.float32)
             if moves:
                 move_back(jets.steps[square : square + n * n], gram, c_weight, out.gram[square : square + n * n],
                           step_slopes)  # fmt: skip
-            u_slopes, v_slopes = np.zeros((n, channels), np.float32), np.zeros((n, channels), np.float32)
-            sums_slopes = np.zeros((n, channels), np.float32)
+            u_slopes, v_slopes, sums_slopes = _rows(n, channels), _rows(n, channels), _rows(n, channels)
             for node in range(n):
                 for c in range(hidden):
                     sums_slopes[node, c] = totals_slopes[start + node, c]
             i, j, pair, pairs = 0, 1, 0, n * (n - 1)
             while pair < pairs:
-                count = min(pairs - pair, _CHUNK)
+                count = min(pairs - pair, CHUNK)
                 i, j = list_pairs(i, j, n, count, receiver, sender)
-                make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, block,
-                          scalars, rows)  # fmt: skip
-                gate[:] = weights.gate_bias
-                _layer(rows, 0, weights.edge, 0, hidden, weights.edge_bias, 0, _RELU, messages, count, weights.gate,
-                       0, gate)  # fmt: skip
-                for row in range(_CHUNK):
-                    gate[row] = sigmoid(gate[row])
+                make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, scalars,
+                          rows, bits)  # fmt: skip
+                _fill(gate, weights.gate_bias)
+                hidden_rows(rows, bits, weights.edge, weights.edge_bias, count, hidden, messages, more_bits, 0,
+                            weights.gate, gate)  # fmt: skip
+                _sigmoids(gate)
                 if moves:
                     for row in range(count):
                         step[row] = step_slopes[receiver[row] * n + sender[row]]
-                    spread_masks(jets.masks, (square - start + pair) * words, step, count, block, spread)
-                    _layer(spread, 0, weights.step_back, 0, hidden, weights.zeros, 0, _LINEAR, slopes, count,
-                           weights.zeros, 0, unused)  # fmt: skip
-                else:
-                    slopes[:] = 0
-                messages_slopes(slopes, sums_slopes, messages, receiver, count, block, logit)
+                message_slopes(
+                    jets.bits, (square - start + pair) * words, words if moves else 0, step, weights.step_back,
+                    sums_slopes, receiver, count, hidden, slopes, messages, logit,
+                )  # fmt: skip
                 for row in range(count):
                     logit[row] *= gate[row] * (1 - gate[row])
                     out.gate_bias[group] += logit[row]
-                add_weighted(logit, 0, 1, messages, 0, count, block, vectors, 3)
-                back_through_gates(slopes, messages, gate, logit, weights.gate, count, block)
+                _choose(0, count, chosen)
+                add_weighted(chosen, logit, 0, 1, messages, hidden, vectors, 3)
+                back_through_gates(slopes, messages, more_bits, gate, logit, weights.gate, count)
+                turn_bits(more_bits, count, words, planes, columns)
+                add_weighted(chosen, ones, 0, 1, slopes, hidden, vectors, 2)
+                add_columns(columns, slopes, rows, hidden, edge)
                 if moves:
-                    add_outer(spread, messages, count, block, matrix)
-                    add_weighted(ones, 0, 1, spread, 0, count, block, vectors, 4)
-                add_weighted(ones, 0, 1, slopes, 0, count, block, vectors, 2)
-                add_outer(rows, slopes, count, block, edge)
-                _layer(slopes, 0, weights.edge_back, 0, hidden, weights.zeros, 0, _LINEAR, spread, count,
-                       weights.zeros, 0, unused)  # fmt: skip
-                back_through_edges(spread, rows, weights.slopes, sender, count, block, v_slopes, scalars_slopes)
-                add_weighted(scalars, 0, 2, spread, 0, count, block, vectors, 0)
-                add_weighted(scalars, 1, 2, spread, 0, count, block, vectors, 1)
+                    spread_rows(jets.bits, (square - start + pair) * words, step, count, spread)
+                    add_columns(columns, messages, spread, hidden, matrix)
+                    add_weighted(chosen, ones, 0, 1, spread, hidden, vectors, 4)
+                linear_rows(slopes, more_bits, weights.edge_back, weights.zeros, count, hidden, spread)
+                back_through_edges(spread, bits, weights.slopes, sender, count, v_slopes, scalars_slopes)
+                add_weighted(chosen, scalars, 0, 2, spread, hidden, vectors, 0)
+                add_weighted(chosen, scalars, 1, 2, spread, hidden, vectors, 1)
                 begin = 0
                 for row in range(1, count + 1):
                     if row == count or receiver[row] != receiver[begin]:
-                        add_weighted(ones, 0, 1, spread, begin, row - begin, block, u_slopes, receiver[begin])
+                        _choose(begin, row, chosen)
+                        add_weighted(chosen, ones, 0, 1, spread, hidden, u_slopes, receiver[begin])
                         begin = row
                 for row in range(count):
                     at = square + receiver[row] * n + sender[row]
@@ -238,27 +236,51 @@ def sweep_back(
 
 
 @njit
-def _words(block: int) -> int:  # pragma: no cover
-    return MASKS if block == WIDE_BLOCK else MASKS_NARROW
+def _rows(number: int, channels: int) -> _F4:  # pragma: no cover
+    """Zeros (number, channels), the first of them at the beginning of a cache line."""
+    buffer = np.zeros(number * channels + 16, np.float32)
+    start = (-buffer.ctypes.data) % 64 // 4
+    return buffer[start : start + number * channels].reshape(number, channels)
 
 
 @njit
-def _normalised(
-    weights: EdgeWeights, u: _F4, v: _F4, start: int, n: int, channels: int
-) -> tuple[_F4, _F4]:  # pragma: no cover
-    from_i, from_j = np.zeros((n, channels), np.float32), np.zeros((n, channels), np.float32)
+def _fill(values: _F4, number: np.float32) -> None:  # pragma: no cover
+    for row in range(len(values)):
+        values[row] = number
+
+
+@njit
+def _sigmoids(values: _F4) -> None:  # pragma: no cover
+    for row in range(len(values)):
+        values[row] = sigmoid(values[row])
+
+
+@njit
+def _choose(begin: int, end: int, chosen: _U8) -> None:  # pragma: no cover
+    """Set the bits ``begin:end`` and no others."""
+    one = np.uint64(0xFFFFFFFFFFFFFFFF)
+    chosen[0] = (one >> np.uint64(CHUNK - (end - begin))) << np.uint64(begin)
+
+
+@njit
+def _normalise(
+    weights: EdgeWeights, u: _F4, v: _F4, start: int, n: int, from_i: _F4, from_j: _F4
+) -> None:  # pragma: no cover
     for node in range(n):
         for c in range(u.shape[1]):
             from_i[node, c] = (u[start + node, c] - weights.shift[c]) * weights.scale[c] + weights.bias[c]
             from_j[node, c] = v[start + node, c] * weights.scale[c]
-    return from_i, from_j
 
 
 @njit
 def _flush(edge: _F4, matrix: _F4, vectors: _F4, out: EdgeSlopes, group: int) -> None:  # pragma: no cover
-    out.edge[group] += edge
-    out.step[group] += matrix
-    out.vectors[group] += vectors
-    edge[:] = 0
-    matrix[:] = 0
-    vectors[:] = 0
+    channels = edge.shape[1]
+    for k in range(channels):
+        for c in range(channels):
+            out.edge[group, k, c] += edge[k, c]
+            out.step[group, k, c] += matrix[k, c]
+            edge[k, c] = matrix[k, c] = 0
+    for k in range(len(vectors)):
+        for c in range(channels):
+            out.vectors[group, k, c] += vectors[k, c]
+            vectors[k, c] = 0

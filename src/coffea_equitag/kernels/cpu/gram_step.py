@@ -20,7 +20,7 @@ def move_forth(steps: _F4, gram: _F8, c_weight: float, moved: _F8) -> None:  # p
     """Write S G Sᵀ, with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `steps` (n²,) are the w, `moved` is (n²,)."""
     n = len(gram)
     mixing = _mixing(steps, n, c_weight)
-    found = _product(_product(mixing, _padded(gram), False), mixing.T.copy(), False)
+    found = _product(_product(mixing, _padded(gram), False), _turned(mixing), False)
     for i in range(n):
         for j in range(n):
             moved[i * n + j] = found[i, j]
@@ -31,8 +31,12 @@ def move_back(steps: _F4, gram: _F8, c_weight: float, slopes: _F8, steps_slopes:
     """From slopes of S G Sᵀ, (n²,), to those of the w, in `steps_slopes`, and of G, in place."""
     n = len(gram)
     mixing, moved = _mixing(steps, n, c_weight), _padded(slopes.reshape(n, n))
+    both = _turned(moved)
+    for i in range(n):
+        for j in range(n):
+            both[i, j] += moved[i, j]
     # ∂/∂S = (slopes + slopesᵀ) S G
-    change = _product(moved + moved.T.copy(), _product(mixing, _padded(gram), False), False)
+    change = _product(both, _product(mixing, _padded(gram), False), False)
     scale = c_weight / max(n - 1, 1)
     found = _product(mixing, _product(moved, mixing, False), True)
     for i in range(n):
@@ -63,7 +67,9 @@ def _padded(matrix: _F8) -> _F8:  # pragma: no cover
     n = len(matrix)
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
     out = np.zeros((size, size))
-    out[:n, :n] = matrix
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = matrix[i, j]
     return out
 
 
@@ -76,4 +82,13 @@ def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
     for c in range(0, size, PRODUCT_COLUMNS):
         for i in range(0, size, PRODUCT_ROWS):
             product_tile(left, i * row, row, step, right, c, size, size, out, i * size + c, size)
+    return out
+
+
+@njit
+def _turned(matrix: _F8) -> _F8:  # pragma: no cover
+    out = np.empty_like(matrix)
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            out[i, j] = matrix[j, i]
     return out

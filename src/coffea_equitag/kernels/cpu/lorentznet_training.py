@@ -16,13 +16,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ...layers.lorentz_block import LorentzBlock
-from .backward_rows import MASKS, MASKS_NARROW
 from .edge_batch_norm import Statistics
 from .edge_layout import Layout
 from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
 from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
-from .shapes import WIDE_BLOCK, block_for
-from .weights import _aligned, _blocks, _padded
+from .weights import _aligned
 
 __all__ = ["edges", "lorentz_blocks"]
 
@@ -110,8 +108,6 @@ class _LorentzEdges(torch.autograd.Function):
         else:
             statistics = Statistics.running(norm, len(u_))
         weights = _weights(statistics, slopes, [_array(p) for p in parameters])
-        channels, block = len(weights.zeros), weights.edge.shape[-1]
-        words = channels // block * (MASKS if block == WIDE_BLOCK else MASKS_NARROW)
         jets = Jets(
             layout.offsets,
             layout.squares,
@@ -120,29 +116,29 @@ class _LorentzEdges(torch.autograd.Function):
             v_,
             gram_,
             steps=np.empty(len(gram_) if moves else 0, np.float32),
-            masks=np.empty(layout.num_pairs * words if moves and keeps else 0, np.uint16),
+            bits=np.zeros(layout.num_pairs * len(weights.zeros) // 16 + 4 if moves else 0, np.uint16),
         )
         totals = np.empty(u_.shape, np.float32)
         moved = np.empty(len(gram_) if moves else 0)
         c_weight = float(setting.c_weight)
         layout.over_groups(
-            lambda first, last: sweep_forth(weights, jets, moves, keeps, c_weight, totals, moved, first, last)
+            lambda first, last: sweep_forth(weights, jets, moves, c_weight, totals, moved, first, last)
         )
         if keeps:
             ctx.save_for_backward(u, v, gram, seen, *parameters)
-            ctx.kept = setting, statistics, weights, jets.steps, jets.masks
+            ctx.kept = setting, statistics, weights, jets.steps, jets.bits
         return torch.from_numpy(totals), torch.from_numpy(moved) if moves else None
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, totals_slopes: Tensor, moved_slopes: Tensor | None) -> tuple[Tensor | None, ...]:
-        setting, statistics, weights, steps, masks = ctx.kept
+        setting, statistics, weights, steps, bits = ctx.kept
         layout: Layout = setting.layout
         u, v, gram, *parameters = (_array(tensor) for tensor in ctx.saved_tensors)
         seen, norm_weight, _, _, _, _, _, *phi_x = (p.astype(np.float64) for p in parameters)
         moves, groups, channels = bool(phi_x), layout.num_groups, len(weights.zeros)
         hidden, slopes, pairs = u.shape[1], seen.T, layout.num_pairs
-        jets = Jets(layout.offsets, layout.squares, layout.groups, u, v, gram, steps, masks)
+        jets = Jets(layout.offsets, layout.squares, layout.groups, u, v, gram, steps, bits)
         found = EdgeSlopes(
             u=np.empty(u.shape, np.float32),
             v=np.empty(v.shape, np.float32),
@@ -190,14 +186,14 @@ class _LorentzEdges(torch.autograd.Function):
             np.stack(seen_slopes, axis=1),
             spread_slope * statistics.inverse,
             bias_slope,
-            found.edge.sum(axis=0)[:hidden, :hidden].T,
+            found.edge.sum(axis=0)[:hidden, :hidden],
             vectors[2],
             vectors[3][None],
             found.gate_bias.sum()[None],
         ]
         if moves:
             matrix, bias, out = phi_x
-            plain = found.step.sum(axis=0)[:hidden, :hidden]
+            plain = found.step.sum(axis=0)[:hidden, :hidden].T
             gradients += [out.T * plain, out[0] * vectors[4], ((matrix * plain).sum(axis=1) + bias * vectors[4])[None]]
         return (
             None,
@@ -218,23 +214,31 @@ def _array(tensor: Tensor) -> Any:
 def _weights(statistics: Statistics, slopes: _F8, parameters: list[_F4]) -> EdgeWeights:
     norm_weight, norm_bias, edge, edge_bias, gate, gate_bias, *phi_x = (p.astype(np.float64) for p in parameters)
     hidden = len(edge)
-    block = block_for(hidden)
-    channels = -(-hidden // block) * block
+    channels = -(-hidden // 16) * 16
     step, step_bias, step_out = phi_x or (np.zeros((hidden, hidden)), np.zeros(hidden), np.zeros((1, hidden)))
     scale = norm_weight * statistics.inverse
     return EdgeWeights(
         scale=scale,
         shift=statistics.mean,
         bias=norm_bias,
-        slopes=_aligned(np.stack([_padded(row, channels) for row in slopes * scale])),
-        edge=_aligned(_blocks(edge, hidden, block)),
-        edge_bias=_aligned(_padded(edge_bias, channels)),
-        edge_back=_aligned(_blocks(edge.T, hidden, block)),
-        gate=_aligned(_padded(gate[0], channels)),
+        slopes=_wide(slopes * scale, channels),
+        edge=_square(edge.T, channels),
+        edge_bias=_wide(edge_bias, channels),
+        edge_back=_square(edge, channels),
+        gate=_wide(gate[0], channels),
         gate_bias=np.float32(gate_bias[0]),
-        step=_aligned(_blocks(step, hidden, block)),
-        step_bias=_aligned(_padded(step_bias, channels)),
-        step_out=_aligned(_padded(step_out[0], channels)),
-        step_back=_aligned(_blocks((step_out.T * step).T, hidden, block)),
-        zeros=_aligned(np.zeros(channels)),
+        step=_square(step.T, channels),
+        step_bias=_wide(step_bias, channels),
+        step_out=_wide(step_out[0], channels),
+        step_back=_square(step_out.T * step, channels),
+        zeros=_wide(np.zeros(hidden), channels),
     )
+
+
+def _wide(values: _F8, channels: int) -> _F4:
+    """The last axis padded to so many channels."""
+    return _aligned(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, channels - values.shape[-1])]))
+
+
+def _square(matrix: _F8, channels: int) -> _F4:
+    return _aligned(np.pad(matrix, (0, channels - len(matrix))))
