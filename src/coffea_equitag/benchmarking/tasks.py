@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from ..inference import outputs
 from ..models.base import JetModel
 from . import networks
+from .clock import seconds_of
 from .forms import forms_of
 from .memory import growth, serve
 from .workloads import Workload, random_jets, representative
@@ -45,9 +45,7 @@ def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int) -> dic
     times = []
 
     def task() -> None:
-        start = time.perf_counter()
-        outputs(model, found)
-        times.append(time.perf_counter() - start)
+        times.append(seconds_of(lambda: outputs(model, found)))
 
     peak = growth(task)
     for _ in range(repeats - 1):

@@ -19,7 +19,13 @@ __all__ = ["edge_list", "has_edge_list", "has_padded", "padded"]
 
 #: Kind -> module of this folder.
 _MODULES = {
+    "lgn": "lgn",
     "lorentznet": "lorentznet",
+    "particlenet": "particlenet",
+    "pelican": "pelican",
+    "pfn": "pfn",
+    "tensor_pfn": "tensor_pfn",
+    "vector_pfn": "tensor_pfn",
 }
 
 

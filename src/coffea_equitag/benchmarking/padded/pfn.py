@@ -1,0 +1,29 @@
+"""PFN in plain torch on padded jets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ...models.pfn import PFN
+from ...ragged import RaggedJets
+from .masking import masked_norm, pad, real
+
+__all__ = ["padded"]
+
+
+def padded(model: PFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
+    """PFN on (J, width, F) given features, without patches; padding is masked in the sum."""
+    mask = real(jets, width)
+    features = pad(model.features(jets).detach(), mask)
+    weights = mask[..., None].to(features)
+
+    def run() -> Tensor:
+        latent = features
+        for layer in (model.input_norm, *model.phi):
+            latent = masked_norm(layer, latent, mask) if isinstance(layer, nn.BatchNorm1d) else layer(latent)
+        logits: Tensor = model.f((latent * weights).sum(1))
+        return logits
+
+    return run

@@ -1,0 +1,34 @@
+"""equitag benchmark."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from coffea_equitag.cli import main
+
+
+def test_quick_writes_table_and_numbers(tmp_path, capsys):
+    out = tmp_path / "made" / "here"
+    assert main(["benchmark", "--quick", "--models", "pfn", "--only", "networks", "pairs", "-o", str(out)]) == 0
+    table = (out / "table.md").read_text()
+    assert table.strip() in capsys.readouterr().out
+    found = json.loads((out / "table.json").read_text())
+    assert found["machine"]["versions"]["torch"] == torch.__version__
+    assert found["machine"]["tuned malloc"]
+    assert found["networks"][0]["model"] == "pfn"
+    assert "pipeline" not in found
+    assert sorted(path.name for path in out.iterdir()) == ["table.json", "table.md"]
+
+
+def test_explain(capsys):
+    assert main(["benchmark", "--explain", "--models", "pfn"]) == 0
+    told = capsys.readouterr().out
+    assert "float64" in told
+    assert "the network is not in float32" in told
+
+
+def test_refused(capsys):
+    assert main(["benchmark", "--models", "transformer"]) == 1
+    assert "'transformer' among the models" in capsys.readouterr().err
