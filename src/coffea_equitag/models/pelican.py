@@ -26,12 +26,16 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
+from ..kernels import choose
 from ..layers.aggregates import Aggregation
+from ..layers.batch_norm import RowBatchNorm
 from ..layers.broken_symmetry import SYMMETRIES, along, with_spurions
+from ..layers.channel_mixing import ChannelMixing
 from ..layers.equivariant_1to2 import Equivariant1to2
 from ..layers.equivariant_2to2 import Equivariant2to2
 from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ..layers.jet_frame import jet_frame
+from ..layers.multiplicity_power import MultiplicityPower
 from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
 from ..layers.segments import segment_sum
@@ -229,6 +233,18 @@ class Pelican(JetModel):
         Tensor, shape (J, n_classes), or (N, B) with ``output="momentum"``
             Logits, or the weights of each node.
         """
+        inputs = (products_QR,) if scalars_NS is None else (products_QR, scalars_NS)
+        # what a GPU's shared memory holds
+        gpu = not self.options["irc_safe"] and self.messages[0].linear.out_features <= 128
+        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, gpu=gpu).kernel
+        if kernel == "cpu":
+            from ..kernels.cpu.pelican import pelican_logits
+
+            return pelican_logits(self, products_QR, scalars_NS, offsets)
+        if kernel == "gpu":
+            from ..kernels.gpu.pelican import pelican_outputs
+
+            return pelican_outputs(self, products_QR, scalars_NS, offsets)
         squares = Squares.of(offsets)
         weight_N = None
         if self.options["irc_safe"]:
@@ -285,9 +301,36 @@ class Pelican(JetModel):
         moved = torch.einsum("nb,bkl,nl->nk", weights_NB.double(), jets.p4.new_tensor(blocks), jets.p4)
         return segment_sum(moved, jets.offsets)
 
+    def _beyond_kernels(self) -> str | None:
+        """What of this network the fused kernel does not do, None if nothing."""
+        if self.options["output"] == "momentum":
+            return "it gives momenta"
+        if not all(type(module) in _FUSED for module in self.modules()):
+            return "layers were replaced"
+        return None
+
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""
         return boundaries(jets.counts + self.extra_nodes) if self.extra_nodes else jets.offsets
+
+
+#: What a network that the kernels do is made of.
+_FUSED = {
+    Pelican,
+    PairEncoder,
+    PairMessage,
+    RowBatchNorm,
+    Equivariant1to2,
+    Equivariant2to2,
+    Equivariant2to0,
+    ChannelMixing,
+    MultiplicityPower,
+    nn.ModuleList,
+    nn.Sequential,
+    nn.Linear,
+    nn.LeakyReLU,
+    nn.Dropout,
+}
 
 
 def _unit_linear(inputs: int, outputs: int) -> nn.Linear:

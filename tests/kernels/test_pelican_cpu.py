@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.convert.pelican import infer_options, translate
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.ragged import boundaries
+from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+from networks import enliven
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+COUNTS = [20, 1, 0, 7, 90, 2, 7, 31, 3]
+
+
+def build(**options):
+    """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
+    torch.manual_seed(3)
+    model = enliven(Pelican(**({"size": (12, 8, 4)} | options)))
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return model
+
+
+def run(model, jets, mode="cpu"):
+    with torch.no_grad(), kernels.use(mode):
+        outputs = model(jets)
+    assert kernels.last_choice("pelican").kernel == mode
+    return outputs
+
+
+def deviation(found, expected):
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"size": "11k"},
+        {"method": "input"},
+        {"symmetry": "so13"},
+        {"symmetry": "1", "factorize": False, "n_classes": 5},
+        {"symmetry": "so2_0", "fields": ["pdgId"], "aggregation": "sum", "mean_count": 20.0},
+        {"method": "input", "fields": ["pdgId"], "diagonal": False},
+        {"irc_safe": True},
+        {"irc_safe": True, "symmetry": "so13", "diagonal": True},
+        {"size": (100, 11, 40)},
+    ],
+)
+def test_agrees_with_the_layers(random_jets, options):
+    model, jets = build(**options), RaggedJets.from_awkward(random_jets(COUNTS), ("pdgId",))
+    found = run(model, jets)
+    assert found.dtype == torch.float32
+    assert found.shape == (len(COUNTS), model.n_classes)
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+    with torch.no_grad():
+        assert deviation(found.double(), model.double()(jets)) <= 1e-5
+
+
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1]])
+@pytest.mark.parametrize("options", [{}, {"symmetry": "so13"}, {"irc_safe": True}])
+def test_few_constituents(random_jets, counts, options):
+    model, jets = build(**options), random_jets(counts)
+    torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+
+
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
+    counts = np.random.default_rng(5).integers(0, 90, 40).tolist()
+    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
+    together = run(model, jets)
+    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(40)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order)), together[order])
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(run(model, jets), together)
+    finally:
+        torch.set_num_threads(before)
+    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
+    for budget in (1, 2_000, 10_000_000):
+        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+
+
+def test_symmetries(random_jets):
+    model, jets = build(symmetry="so13"), random_jets([20, 1, 7, 35, 2])
+    assert_lorentz_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
+    assert_permutation_invariant(lambda jets: run(model, jets), jets)
+
+
+def test_changed_weights_are_noticed(random_jets):
+    model, jets = build(), random_jets([9, 4])
+    for change in ("statistics", "data", "state"):
+        before = run(model, jets)
+        if change == "statistics":
+            model.messages[0].norm.running_mean += 1
+        elif change == "data":
+            model.head[1].weight.data *= 1.5
+        else:
+            model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
+        assert not torch.equal(run(model, jets), before)
+        assert deviation(run(model, jets), run(model, jets, "reference")) <= 1e-5
+
+
+@pytest.mark.parametrize("at", [0, 5, 40, 52])
+@pytest.mark.parametrize("options", [{}, {"irc_safe": True}])
+def test_nan_stays_in_its_jet(random_jets, at, options):
+    model, jets = build(**options), RaggedJets.from_awkward(random_jets([4, 6, 3]))
+    products, scalars, offsets = model.products(jets), model.scalars(jets), boundaries(jets.counts + 2)
+    with torch.no_grad():
+        clean = model.network(products, scalars, offsets)
+        products[at] = torch.nan
+        spoilt = model.network(products, scalars, offsets)
+    assert kernels.last_choice("pelican").kernel == "cpu"
+    which = int(at >= 36)
+    assert spoilt[which].isnan().all()
+    assert torch.equal(spoilt[[1 - which, 2]], clean[[1 - which, 2]])
+
+
+def test_products_that_are_not_symmetric(random_jets):
+    model, jets = build(), RaggedJets.from_awkward(random_jets([4, 6]))
+    products = model.products(jets)
+    products += torch.rand_like(products)
+    arguments = products, model.scalars(jets), boundaries(jets.counts + 2)
+    with torch.no_grad():
+        found = model.network(*arguments)
+        with kernels.use("reference"):
+            assert deviation(found, model.network(*arguments)) <= 1e-5
+
+
+def test_falls_back(random_jets):
+    jets = random_jets([4])
+    model = build(output="momentum")
+    with torch.no_grad(), kernels.use("cpu"):
+        model(jets)
+    assert kernels.last_choice("pelican") == kernels.Choice("reference", "it gives momenta")
+    model = build()
+    model.head[1] = torch.nn.Sequential(torch.nn.Identity(), model.head[1])
+    with torch.no_grad():
+        model(jets)
+    assert kernels.last_choice("pelican").reason == "layers were replaced"
+
+
+@pytest.mark.parametrize(
+    ("key", "symmetry"),
+    [("cls_11k_so2_0_spurions", "so2_0"), ("cls_11k_so13_input", "so13"), ("cls_11k_so2_input", "so2")],
+)
+def test_official_checkpoints(shared_data, key, symmetry):
+    with np.load(shared_data / "parity" / "pelican.npz") as arrays:
+        jets = RaggedJets.from_momenta(torch.from_numpy(arrays["p4"]), torch.from_numpy(arrays["offsets"]))
+        expected = torch.from_numpy(arrays[f"{key}__predict"])
+    state = torch.load(shared_data / "parity" / "pelican_official.pt", weights_only=True)[key]
+    model = Pelican(**({"symmetry": symmetry} | infer_options(state))).eval()
+    model.load_state_dict(translate(state))
+    assert deviation(run(model, jets).double(), expected) <= 1e-5
+
+
+def test_other_registers_give_the_same_scores():
+    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
+    if "avx2" not in _host_features():
+        pytest.skip("no AVX2 here: its tiles are not run")
+    code = (
+        "import os; import torch; from coffea_equitag import models, RaggedJets, kernels;"
+        "from coffea_equitag.kernels.cpu import pair_shapes as s;"
+        "assert (s.HALF, s.columns_for(25)) == (4, ((0,) * 4,) * 2);"
+        "torch.manual_seed(0); model = models.build('pelican', size='11k').eval();"
+        "p = torch.randn(30, 3, dtype=torch.float64);"
+        "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"
+        "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 17, 18, 30]));"
+        "torch.set_grad_enabled(False); a = model(jets); assert kernels.last_choice('pelican').kernel == 'cpu';"
+        "os.environ['EQUITAG_KERNELS'] = 'reference'; b = model(jets);"
+        "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
+    )
+    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
+
+
+def _host_features():
+    import llvmlite.binding
+
+    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
