@@ -146,6 +146,7 @@ class Pelican(JetModel):
 
         wide, narrow, embedded = SIZES[size] if isinstance(size, str) else size
         embedded = embedded if scalars else 0
+        self.message_channels = narrow
         how = Aggregation(aggregation, mean_count)
 
         self.embedding = _unit_linear(inputs, wide - embedded)
@@ -235,7 +236,7 @@ class Pelican(JetModel):
         """
         inputs = (products_QR,) if scalars_NS is None else (products_QR, scalars_NS)
         # what a GPU's shared memory holds
-        gpu = not self.options["irc_safe"] and self.messages[0].linear.out_features <= 128
+        gpu = not self.options["irc_safe"] and self.message_channels <= 128
         kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, gpu=gpu).kernel
         if kernel == "cpu":
             from ..kernels.cpu.pelican import pelican_logits

@@ -43,9 +43,11 @@ class Lanes:
         self.block = sum(widths)
 
     def load(self, pointer: Any, at: Any) -> list[Any]:
+        """The row that begins `at` numbers after a pointer."""
         return [self.builder.load(place, align=4) for place in self._places(pointer, at)]
 
     def store(self, values: Sequence[Any], pointer: Any, at: Any) -> None:
+        """Write a row there."""
         for value, place in zip(values, self._places(pointer, at), strict=True):
             self.builder.store(value, place, align=4)
 
@@ -55,15 +57,19 @@ class Lanes:
         return [made[width] for width in self.widths]
 
     def fma(self, a: Sequence[Any], b: Sequence[Any], c: Sequence[Any]) -> list[Any]:
+        """Numbers a·b + c, rounded once."""
         return [fma(self.builder, x, y, z) for x, y, z in zip(a, b, c, strict=True)]
 
     def add(self, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+        """The sum of two rows."""
         return [self.builder.fadd(x, y) for x, y in zip(a, b, strict=True)]
 
     def subtract(self, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+        """Their difference."""
         return [self.builder.fsub(x, y) for x, y in zip(a, b, strict=True)]
 
     def zeros(self) -> list[Any]:
+        """A row of zeros."""
         return [constant(ir.VectorType(self.element, width), 0.0) for width in self.widths]
 
     def leaky(self, values: Sequence[Any]) -> list[Any]:

@@ -75,7 +75,7 @@ def scalar_row(
     typing_context: Any, columns: Any, out: Any, out_at: Any, base: Any, base_at: Any, u: Any, u_at: Any, v: Any,
     v_at: Any,
 ) -> Any:  # fmt: skip
-    """out = base + leaky(u + v), one block of one row."""
+    """One block of one row: out = base + leaky(u + v)."""
     signature = types.void(columns, out, types.intp, base, types.intp, u, types.intp, v, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

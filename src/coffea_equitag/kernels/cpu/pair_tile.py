@@ -93,7 +93,7 @@ def mixed_tile(
         lanes = Lanes(builder, widths_of(wide))
         rows = rows_of(lanes.widths)
         stride, block = INDEX(total_of(narrow)), INDEX(lanes.block)
-        parts = []
+        parts: list[list[list[Any]]] = []
         for source, weight in ((even_at, weight_even), (odd_at, weight_odd)):
             sums = summed(
                 lanes, [lanes.zeros() for _ in range(rows)], pairs, places_of(builder, source, stride, rows), INDEX(1),
@@ -147,7 +147,7 @@ def node_tile(
     typing_context: Any, columns: Any, x: Any, x_at: Any, x_stride: Any, depth: Any, weight: Any, weight_at: Any,
     start: Any, start_at: Any, out: Any, out_at: Any, out_stride: Any,
 ) -> Any:  # fmt: skip
-    """out[r] = x[r] W + start, summed in float64 and rounded to float32."""
+    """One tile of nodes: out[r] = x[r] W + start, summed in float64 and rounded to float32."""
     signature = types.void(
         columns, x, types.intp, types.intp, types.intp, weight, types.intp, start, types.intp, out, types.intp,
         types.intp,
@@ -174,7 +174,7 @@ def node_tile(
 
 @intrinsic
 def add_rows(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, v: Any, v_at: Any) -> Any:
-    """out = u + v, one block of one row."""
+    """One block of one row: out = u + v."""
     signature = types.void(columns, out, types.intp, u, types.intp, v, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,9 +1,9 @@
 """PELICAN's evaluation, fused: a jet goes through all blocks, each one sweep over the pairs of its messages in place.
 
 A jet's messages X live as rows of channels: S_ij = X_ij + X_ji for i < j, then A_ij = X_ij − X_ji, then both for the
-diagonal. X_ij W₁ + X_ji W₂ and its mirror image are S_ij (W₁ + W₂)/2 ± A_ij (W₁ − W₂)/2: two products instead of four. A
-chunk of pairs is mixed, passes the next message while it is in the first cache, and is written back where it was, so
-that neither the fifteen aggregates nor a second X are kept.
+diagonal. X_ij W₁ + X_ji W₂ and its mirror image are S_ij (W₁ + W₂)/2 ± A_ij (W₁ − W₂)/2: two products instead of
+four. A chunk of pairs is mixed, passes the next message while it is in the first cache, and is written back where it
+was, so that neither the fifteen aggregates nor a second X are kept.
 
 Every sum runs over a jet's own nodes in a fixed order, so a jet's logits are the same to the last bit whatever jets
 stand beside it and however many threads there are.

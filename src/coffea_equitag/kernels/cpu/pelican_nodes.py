@@ -1,4 +1,4 @@
-"""What PELICAN does on the nodes of a jet, between two sweeps over its pairs: in float64, since its few terms cancel."""
+"""What PELICAN does on the nodes of a jet, between two sweeps over its pairs: in float64, since few terms cancel."""
 
 from __future__ import annotations
 

@@ -87,6 +87,10 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
         parts.append(_fold_block(part, scale[k], shift[k], diagonal))
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     even, odd = (_blocks(stacked.pop(name), wide) for name in ("even", "odd"))
+    inputs: dict[str, Any] = _fold_inputs(state, channels, wide, diagonal)
+    nodes: dict[str, Any] = {
+        name: widened(value) if "exponent" not in name else value for name, value in stacked.items()
+    }
     return PelicanWeights(
         narrow=narrow,
         wide=wide,
@@ -101,8 +105,8 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
         readout_bias=state["readout.bias"],
         head=state["head.1.weight"],
         head_bias=state["head.1.bias"],
-        **_fold_inputs(state, channels, wide, diagonal),
-        **{name: widened(value) if "exponent" not in name else value for name, value in stacked.items()},
+        **inputs,
+        **nodes,
     )
 
 
