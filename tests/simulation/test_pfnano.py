@@ -8,8 +8,19 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory, PFNanoAODSchema
 
 pytest.importorskip("pythia8mc")
 
+from coffea_equitag import read_jets
 from coffea_equitag.errors import JetError
-from coffea_equitag.simulation import simulate_events, write_pfnano
+from coffea_equitag.impact_parameter import IMPACT_COLUMNS, impact_parameters
+from coffea_equitag.jets import flatten
+from coffea_equitag.simulation import (
+    RECIPES,
+    production,
+    read_provenance,
+    simulate,
+    simulate_events,
+    simulate_file,
+    write_pfnano,
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +116,7 @@ def test_failure_leaves_the_former_file(simulated, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(uproot.writing.writable.WritableTree, "extend", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(JetError, match="cannot be written: disk full"):
         write_pfnano(path, simulated)
     assert path.read_bytes() == b"former"
     assert list(tmp_path.iterdir()) == [path]
@@ -115,3 +126,105 @@ def test_truth_counts(simulated):
     truth = ak.to_numpy(ak.flatten(simulated.jets.isTop))
     assert truth.dtype == np.bool_
     assert 0 < truth.sum() < len(truth)
+
+
+OTHERS = {"qg": "Jet", "btag": "Jet", "w": "FatJet"}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Events of the other recipes, and their files, written a few at a time."""
+    folder = tmp_path_factory.mktemp("others")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(production, "SHARD", 3)
+        return {
+            name: (simulate_events(name, 5, seed=3), simulate_file(name, 5, folder / f"{name}.root", seed=3))
+            for name in OTHERS
+        }
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_recipes_are_read_back(others, name):
+    made, path = others[name]
+    jets = read_jets(path, jets=OTHERS[name])
+    assert read_provenance(path) == made.attrs["coffea_equitag"]
+    exact = [field for field in made.jets.fields if field != "constituents"]
+    assert "label" in exact
+    for field in exact:
+        assert ak.array_equal(jets[field], made.jets[field], check_parameters=False)
+    for field in ("pt", "eta", "phi", "mass", "charge", "pdgId"):
+        assert ak.array_equal(jets.constituents[field], made.jets.constituents[field], check_parameters=False)
+    found = _open(path, PFNanoAODSchema)[OTHERS[name]].constituents.pf
+    assert ak.to_list(found.pt) == ak.to_list(made.jets.constituents.pt)
+    with uproot.open(path) as file:
+        assert file["Events/event"].array().to_list() == list(range(1, 6))
+
+
+def test_impact_parameters_are_read_back(others):
+    made, path = others["btag"]
+    jets = read_jets(path, jets="Jet")
+    for name in ("d0", "dz", "d0Err", "dzErr"):
+        wanted, found = (ak.to_numpy(ak.flatten(of.constituents[name], axis=None)) for of in (made.jets, jets))
+        np.testing.assert_allclose(found, wanted, rtol=3e-7)
+    # the vector follows from what is in the file
+    flat = flatten(ak.flatten(jets), ("d0", "dz", "charge"))
+    vectors = impact_parameters(flat.momenta.p4[:, 1:], *(flat.columns[name] for name in ("d0", "dz", "charge")))
+    simulated = flatten(ak.flatten(made.jets), IMPACT_COLUMNS)
+    wanted = np.stack([simulated.columns[name] for name in IMPACT_COLUMNS], axis=1)
+    assert np.count_nonzero(wanted) > 100
+    np.testing.assert_allclose(vectors, wanted, atol=2e-5, rtol=1e-4)
+
+
+def test_impact_parameters_are_stored_as_cms_does(others):
+    made, path = others["btag"]
+    with uproot.open(path) as file:
+        columns = {
+            name: ak.to_numpy(ak.flatten(file[f"Events/PFCands_{name}"].array()))
+            for name in ("charge", "d0", "d0Err", "dz", "dzErr", "pt")
+        }
+    neutral = columns["charge"] == 0
+    for name in ("d0", "d0Err", "dz", "dzErr"):
+        assert np.all(columns[name][neutral] == -1)
+    assert np.all(columns["d0Err"][~neutral] > 0)
+    # the hardest candidate: cm, and the sign of dxy
+    hardest = ak.flatten(made.jets.constituents[0])
+    hardest = hardest[ak.argsort(hardest.pt, ascending=False)]
+    (first,) = np.flatnonzero(hardest.charge != 0)[:1]
+    np.testing.assert_allclose(columns["d0"][first], -hardest.d0[first] / 10, rtol=3e-7)
+    np.testing.assert_allclose(columns["dz"][first], hardest.dz[first] / 10, rtol=3e-7)
+
+
+def test_leading_jets_of_other_recipes_are_labelled(others):
+    for name, (events, _) in others.items():
+        labels = events.jets.label
+        assert ak.all(labels[:, 1:] == -1)
+        assert set(ak.to_list(labels[:, 0])) <= {-1, *range(len(RECIPES[name].classes))}
+        assert name == "w" or ak.all(labels[:, 0] >= 0)
+        assert not {"isTop", "isQCD"} & set(events.jets.fields)
+    # a process that takes every event of the range gives the same jets either way
+    events, _ = others["qg"]
+    np.testing.assert_array_equal(np.sort(events.jets.pt[:, 0]), np.sort(_flat("qg").pt))
+    assert ak.sum(events.jets.label[:, 0] == 1) == ak.sum(_flat("qg").label == 1)
+
+
+def _flat(name):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(production, "SHARD", 3)
+        return simulate(name, 5, seed=3)
+
+
+def test_leading_w_jets_know_their_boson(others):
+    jets = others["w"][0].jets
+    boson = jets.label == 0
+    assert ak.sum(boson) > 0
+    # a width of 2 GeV, and Pythia's lowest mass of 10
+    assert ak.all((jets.true_mass > 10) == boson)
+    assert ak.all((jets.true_pt > 0) == boson)
+    true, found = (ak.to_numpy(ak.flatten(column[boson])) for column in (jets.true_eta, jets.eta))
+    np.testing.assert_allclose(true, found, atol=0.3)
+
+
+def test_top_jets_have_labels(simulated):
+    jets = simulated.jets
+    assert ak.all((jets.label == 1) == jets.isTop)
+    assert ak.all((jets.label == 0) == jets.isQCD)

@@ -115,6 +115,18 @@ def test_registry():
             assert len({file.name for file in files}) == len({file.checksum for file in files}) == len(files)
 
 
+def test_what_is_not_known_is_said():
+    said = str(PUBLISHED["jetnet30"])
+    assert "licence: not confirmed" in said
+    assert "checksums: 0 of 5 files; downloads are not checked" in said
+    said = str(PUBLISHED["top-landscape"])
+    assert "licence: CC-BY-4.0" in said
+    assert "checksums: 3 of 3 files\n" in said
+    for one in PUBLISHED.values():
+        assert f"https://doi.org/{one.doi}" in str(one)
+        assert all(work in str(one) for work in one.citation)
+
+
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith("energyflow")])
 def test_energyflow_splits(name):
     splits = PUBLISHED[name].splits

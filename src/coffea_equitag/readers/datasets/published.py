@@ -66,6 +66,26 @@ class Published:
     note: str = ""
     archives: bool = False
 
+    def __str__(self) -> str:
+        """What to know before use; plainly also what could not be confirmed."""
+        files = {file for part in self.splits.values() for file in part}
+        checked = sum(file.checksum is not None for file in files)
+        lines = [
+            f"{self.name}: {self.title}, https://doi.org/{self.doi}",
+            f"classes: {', '.join(self.classes)}",
+            *(f"{split}: {_names(part)}" for split, part in self.splits.items()),
+            f"licence: {self.licence or 'not confirmed; see the record before you pass the files on'}",
+            f"checksums: {checked} of {len(files)} files" + ("" if checked else "; downloads are not checked"),
+            *(f"cite: {work}" for work in self.citation),
+            *([self.note] if self.note else []),
+        ]
+        return "\n".join(lines)
+
+
+def _names(files: tuple[RemoteFile, ...]) -> str:
+    names = [file.name for file in files]
+    return ", ".join(names) if len(names) < 6 else f"{names[0]} to {names[-1]} ({len(names)} files)"
+
 
 def zenodo(record: int, name: str, checksum: str | None = None) -> RemoteFile:
     """Give a file of a Zenodo record."""
