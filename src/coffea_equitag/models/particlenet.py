@@ -156,15 +156,19 @@ class ParticleNet(JetModel):
         Tensor, shape (J, n_classes)
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-        if choose(self, self.kind, self._beyond_kernels(), features_N7).kernel == "cpu":
-            from ..kernels.cpu.particlenet import particlenet_logits
+        trains = not self.pair_patches
+        if choose(self, self.kind, self._beyond_kernels(), features_N7, trains=trains).kernel == "cpu":
+            from ..kernels.cpu import particlenet as kernel
+
+            if self.training or (torch.is_grad_enabled() and self._needs_gradients(features_N7, groups_NG)):
+                return kernel.particlenet_in_training(self, features_N7, points_N2, offsets, priority, nodes)
 
             def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
                 edges = nearest(points, offsets, self.options["k"], priority, torch.get_num_threads())
                 return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
 
             edges_of = patched_edges if self.pair_patches else None
-            return particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
+            return kernel.particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
         x = self.input_norm(features_N7)
         for layer, block in enumerate(self.blocks):
             edges = nearest(points_N2 if layer == 0 else x, offsets, self.options["k"], priority)
@@ -182,6 +186,9 @@ class ParticleNet(JetModel):
         )
         features: Tensor = self.pair_patches[layer](scalar_P[:, None])
         return features
+
+    def _needs_gradients(self, *inputs: Tensor | None) -> bool:
+        return any(tensor is not None and tensor.requires_grad for tensor in (*inputs, *self.parameters()))
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""

@@ -16,13 +16,15 @@ from torch import Tensor, nn
 
 from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
+from ...layers.segments import segment_mean
 from ...models.base import JetModel
 from .edge_conv import EdgeConvWeights, convolve
+from .edge_conv_training import Edges, convolve_with_gradients
 from .folding import batch_norm_of, blocks, double, folded, padded
 from .nearest import nearest_senders
 from .panels import LINEAR, MARGIN, RELU, block_of, layer
 
-__all__ = ["edge_offsets", "particlenet_logits"]
+__all__ = ["particlenet_in_training", "particlenet_logits"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -93,14 +95,38 @@ def particlenet_logits(
         if edges_of is not None:
             found = edges_of(level, torch.from_numpy(points[:total, :dimension]))
             sender, pairs = found[0].numpy(), found[1].detach().contiguous().numpy()
-        run = partial(
-            _convolve, edges_of is None, points, dimension, first, weight, x, bounds, edges, sender, pairs, out
+        seek = None if edges_of else partial(nearest_senders, points, dimension, first, bounds, edges, sender)
+        over_jets(
+            partial(_run, seek, partial(convolve, weight, x, bounds, edges, sender, pairs, out)), squares, threads
         )
-        over_jets(run, squares, threads)
         x, points, dimension = out, out, channels
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
     over_jets(partial(_classify, weights.head, x, bounds, logits), squares, threads)
     return torch.from_numpy(logits)
+
+
+def particlenet_in_training(
+    model: Any,
+    features_N7: Tensor,
+    points_N2: Tensor,
+    offsets: Tensor,
+    priority: Tensor | None,
+    nodes_NE: Tensor | None,
+) -> Tensor:
+    """Logits of a float32 `ParticleNet` in any mode, with gradients; arguments as of `particlenet_logits`."""
+    bounds = np.ascontiguousarray(offsets.numpy())
+    squares, edges = pair_offsets(bounds), edge_offsets(bounds, model.options["k"])
+    first = np.zeros(len(features_N7)) if priority is None else priority.detach().double().contiguous().numpy()
+    x, points = model.input_norm(features_N7), points_N2.double()
+    for block in model.blocks:
+        sender = np.empty(edges[-1], np.int64)
+        places = points.detach().contiguous().numpy()
+        seek = partial(nearest_senders, places, places.shape[1], first, bounds, edges, sender)
+        over_jets(seek, squares, torch.get_num_threads())
+        inputs = x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1)
+        x = points = convolve_with_gradients(block, inputs, Edges.of(bounds, edges, sender))
+    logits: Tensor = model.head(segment_mean(x, offsets))
+    return logits
 
 
 def edge_offsets(bounds: _I8, k: int) -> _I8:
@@ -120,25 +146,10 @@ def _with_nodes(width: int, total: int, nodes_NE: Tensor | None) -> _F4:
     return rows
 
 
-@njit
-def _convolve(
-    seeks: bool,
-    points: np.ndarray[Any, Any],
-    dimension: int,
-    priority: _F8,
-    weights: EdgeConvWeights,
-    x: _F4,
-    offsets: _I8,
-    edges: _I8,
-    sender: _I8,
-    pairs: _F4,
-    out: _F4,
-    first: int,
-    last: int,
-) -> None:  # pragma: no cover
-    if seeks:
-        nearest_senders(points, dimension, priority, offsets, edges, sender, first, last)
-    convolve(weights, x, offsets, edges, sender, pairs, out, first, last)
+def _run(seek: Callable[[int, int], None] | None, form: Callable[[int, int], None], first: int, last: int) -> None:
+    if seek is not None:
+        seek(first, last)
+    form(first, last)
 
 
 @njit

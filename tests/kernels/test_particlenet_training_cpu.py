@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.invariants import kinematic_features
+from coffea_equitag.invariants.kinematic import relative_angles
+from coffea_equitag.kernels.cpu import edge_conv_training
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+# k reaches all: no rounding chooses another neighbour
+COUNTS = [20, 1, 0, 7, 16, 2, 17, 31, 3, 18, 0]
+
+
+def build(**options):
+    torch.manual_seed(3)
+    model = eqt.models.build("particlenet", **({"k": 40, "dropout": 0.0} | options))
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    return model
+
+
+def step(model, jets, mode, training=True):
+    """Logits, gradients of parameters and inputs, and what became of the running statistics."""
+    model = copy.deepcopy(model).train(training)
+    features = kinematic_features(jets).to(model.dtype).requires_grad_()
+    points = torch.stack(relative_angles(jets), dim=1)
+    groups = torch.linspace(0, 50, 3 * len(features), dtype=torch.float64).view(-1, 3) if model.node_patch else None
+    with kernels.use(mode):
+        logits = model.network(features, points, jets.offsets, groups_NG=groups)
+        assert kernels.last_choice("particlenet").kernel == mode
+        loss = (logits * torch.linspace(-1, 2, logits.numel()).view_as(logits)).square().mean()
+        loss.backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return logits.detach(), gradients | {"features": features.grad}, dict(model.named_buffers())
+
+
+def deviation(found, expected, floor):
+    """Root mean square of the difference, in units of what is expected."""
+    scale = max(float(expected.square().mean().sqrt()), floor)
+    return float((found.double() - expected).square().mean().sqrt()) / scale
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{}, {"lite": True}, {"lite": True, "nodewise": "mass", "patch_width": 5}])
+def test_agrees_with_the_layers(random_jets, options, training):
+    jets, model = RaggedJets.from_awkward(random_jets(COUNTS)), build(**options)
+    found, single = step(model, jets, "cpu", training), step(model, jets, "reference", training)
+    logits, gradients, buffers = step(copy.deepcopy(model).double(), jets, "reference", training)
+    assert found[0].dtype == torch.float32
+    assert float((found[0] - logits).abs().max() / logits.square().mean().sqrt()) <= 1e-5
+    # what a BatchNorm takes out again has no gradient but rounding
+    floor = 0.1 * float(np.median([gradient.square().mean().sqrt() for gradient in gradients.values()]))
+    for name, gradient in gradients.items():
+        # a value next to a ReLU's edge may fall on the other side of it in single precision, on the layers too
+        own = deviation(single[1][name], gradient, floor)
+        assert deviation(found[1][name], gradient, floor) <= max(1e-4, own), name
+    for name, buffer in buffers.items():
+        assert deviation(found[2][name], buffer.double(), 1e-2) <= 1e-5, name
+
+
+def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
+    jets, model = RaggedJets.from_awkward(random_jets(COUNTS)), build(lite=True, k=5)
+    kept = step(model, jets, "cpu")
+    monkeypatch.setattr(edge_conv_training, "_KEPT", 0)
+    again = step(model, jets, "cpu")
+    for name, gradient in kept[1].items():
+        assert torch.equal(again[1][name], gradient), name
+
+
+def test_threads_change_nothing(random_jets, monkeypatch):
+    counts = np.random.default_rng(5).integers(0, 60, 40).tolist()
+    jets, model, found = RaggedJets.from_awkward(random_jets(counts)), build(lite=True, k=7), []
+    real = edge_conv_training.over_jets
+    for threads in (1, 2, 3):
+        # torch's own sums depend on its threads, so that these are left alone
+        monkeypatch.setattr(edge_conv_training, "over_jets", lambda run, work, _, n=threads: real(run, work, n))
+        found.append(step(model, jets, "cpu"))
+    for logits, gradients, buffers in found[1:]:
+        assert torch.equal(logits, found[0][0])
+        assert all(torch.equal(gradients[name], gradient) for name, gradient in found[0][1].items())
+        assert all(torch.equal(buffers[name], buffer) for name, buffer in found[0][2].items())
+
+
+def test_a_second_backward_through_a_retained_graph(random_jets):
+    model = build(lite=True)
+    with kernels.use("cpu"):
+        loss = model(random_jets([9, 4, 30])).square().sum()
+    loss.backward(retain_graph=True)
+    once = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, 2 * once[name], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 1, 0, 3], [1, 1]])
+@pytest.mark.parametrize("training", [True, False])
+def test_few_constituents(random_jets, counts, training):
+    model = build(lite=True).train(training)
+    with kernels.use("cpu"):
+        logits = model(random_jets(counts))
+    assert kernels.last_choice("particlenet").kernel == "cpu"
+    logits.sum().backward()
+    assert logits.shape == (len(counts), 2)
+    assert torch.isfinite(logits).all()
+    for parameter in model.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+    with kernels.use("reference"):
+        torch.testing.assert_close(build(lite=True).train(training)(random_jets(counts)), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_statistics_without_gradients(random_jets):
+    model, jets = build(lite=True).train(), random_jets([30, 20])
+    before = model.blocks[1].norms[2].running_mean.clone()
+    with torch.no_grad(), kernels.use("cpu"):
+        model(jets)
+    assert kernels.last_choice("particlenet").kernel == "cpu"
+    assert not torch.equal(model.blocks[1].norms[2].running_mean, before)
+    assert int(model.blocks[1].norms[2].num_batches_tracked) == 1
+
+
+def test_a_cumulative_mean_of_statistics(random_jets):
+    jets, found = random_jets([30, 20]), {}
+    for mode in ("cpu", "reference"):
+        model = build(lite=True).train()
+        for module in model.modules():
+            if hasattr(module, "momentum"):
+                module.momentum = None
+        with torch.no_grad(), kernels.use(mode):
+            model(jets)
+            model(random_jets([5, 40, 3]))
+        found[mode] = model.blocks[0].norms[1]
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(found["cpu"], name), getattr(found["reference"], name), rtol=1e-4, atol=1e-5)
+
+
+def test_the_pairwise_patch_trains_on_the_layers(random_jets):
+    model = build(lite=True, pairwise="mass").train()
+    model(random_jets([9, 4])).sum().backward()
+    assert kernels.last_choice("particlenet").kernel == "reference"
