@@ -11,9 +11,18 @@ from coffea_equitag.cli import main
 
 def test_quick_writes_table_and_numbers(tmp_path, capsys):
     out = tmp_path / "made" / "here"
-    assert main(["benchmark", "--quick", "--models", "pfn", "--only", "networks", "pairs", "-o", str(out)]) == 0
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Before\n<!-- made by: equitag benchmark -->\nold\n<!-- end of what equitag benchmark made -->\nAfter\n"
+    )
+    words = ["benchmark", "--quick", "--models", "pfn", "--only", "networks", "pairs"]
+    assert main([*words, "-o", str(out), "--into", str(page)]) == 0
     table = (out / "table.md").read_text()
     assert table.strip() in capsys.readouterr().out
+    assert table.strip() in page.read_text()
+    assert page.read_text().startswith("Before\n")
+    assert page.read_text().endswith("\nAfter\n")
+    assert "old" not in page.read_text()
     found = json.loads((out / "table.json").read_text())
     assert found["machine"]["versions"]["torch"] == torch.__version__
     assert found["machine"]["tuned malloc"]
@@ -29,6 +38,10 @@ def test_explain(capsys):
     assert "the network is not in float32" in told
 
 
-def test_refused(capsys):
+def test_refused(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("nothing here")
+    assert main(["benchmark", "--into", str(page)]) == 1
+    assert "a page without a place for tables" in capsys.readouterr().err
     assert main(["benchmark", "--models", "transformer"]) == 1
     assert "'transformer' among the models" in capsys.readouterr().err

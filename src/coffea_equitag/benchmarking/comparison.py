@@ -62,8 +62,9 @@ def compare(
     dict
         JSON-able: what was run, what dispatch chose, and for each of the ``forms`` on how many jets it was timed, the
         milliseconds a jet, jets a second, how many times as long it takes as `OURS` (round by round), the share of
-        the measured peak, the peak memory on those jets, and the largest deviation of the logits of ten jets
-        from those of the reference layers in float64, by their rms. Times of fewer jets are scaled by ``scale`` to the pairs that the batch has a jet.
+        the measured peak, the peak memory on those jets, and the largest deviation of the logits of ten jets from
+        those of the reference layers in float64, by their rms. Times of fewer jets than the batch has are scaled by
+        ``scale`` to its pairs a jet.
     """
     model = networks.build(kind, device)
     jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(

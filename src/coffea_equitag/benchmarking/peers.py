@@ -1,12 +1,207 @@
-"""Other packages' networks of the same kind, where they are installed."""
+"""Other packages' networks of the same kind, where they are installed: pelican-lite, weaver-core, lgatr.
+
+They are not the same maths as ours: each is built at about its paper's size for top tagging, with fresh weights, and
+its parameters are told. Inputs are laid out beforehand as each of them demands.
+"""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
-__all__ = ["compare"]
+import torch
+from torch import Tensor, nn
+
+from ..invariants.kinematic import kinematic_features
+from ..models.beams import with_beams
+from ..models.pelican import Pelican
+from ..ragged import RaggedJets
+from . import networks
+from .clock import Spread, in_turn, seconds_of
+from .forms import OURS, forms_of
+from .padded.masking import pad, real
+from .workloads import WORKLOADS, random_jets, representative
+
+__all__ = ["PEERS", "Peer", "compare"]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another package's network.
+
+    Attributes
+    ----------
+    name, package : str
+        What it is; where from.
+    module : str
+        What is imported.
+    ours : str
+        Kind of our network that stands beside it.
+    make : callable
+        From the imported module and our network to the peer's.
+    prepare : callable
+        From the peer's network, ours and jets to a function that computes logits.
+    """
+
+    name: str
+    package: str
+    module: str
+    ours: str
+    make: Callable[[Any, Any], nn.Module]
+    prepare: Callable[[Any, Any, RaggedJets], Callable[[], Tensor]]
 
 
 def compare(workloads: tuple[str, ...], passes: tuple[str, ...], seconds: float, device: str) -> list[dict[str, Any]]:
-    """Time them."""
-    return []
+    """Time each peer that can be imported beside our network of its kind, on the same jets, in turn."""
+    found = []
+    for peer, module in _installed():
+        for workload in workloads:
+            for name in passes:
+                found.append(_compare(peer, module, workload, name, seconds, device))
+    return found
+
+
+def _compare(peer: Peer, module: Any, workload: str, name: str, seconds: float, device: str) -> dict[str, Any]:
+    backward = bool(networks.PASSES.index(name))
+    ours = networks.build(peer.ours, device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        theirs: Any = peer.make(module, ours).to(device)
+    jets = random_jets(WORKLOADS[workload], networks.BATCHES.get(peer.ours, 100), ours.fields).to(torch.device(device))
+    pilot = networks.one_pass(theirs, peer.prepare(theirs, ours, representative(jets, 2)), backward)
+    pilot()
+    number = max(2, min(jets.num_jets, int(seconds / 6 / max(seconds_of(pilot, device) / 2, 1e-9))))
+    some = representative(jets, number)
+    tasks = {
+        OURS: networks.one_pass(ours, forms_of(ours, jets)[OURS](some), backward),
+        peer.name: networks.one_pass(theirs, peer.prepare(theirs, ours, some), backward),
+    }
+    for task in tasks.values():
+        task()
+    times = in_turn(tasks, seconds, device)
+    return {
+        "peer": f"{peer.package} {version(peer.package)}: {peer.name}",
+        "parameters": sum(p.numel() for p in theirs.parameters()),
+        "ours": peer.ours,
+        "our_parameters": ours.num_parameters(),
+        "workload": workload,
+        "pass": name,
+        "jets": number,
+        "ms": asdict(Spread.of(times[peer.name]).scaled(1e3 / number)),
+        "times_ours": asdict(Spread.of([a / b for a, b in zip(times[peer.name], times[OURS], strict=True)])),
+    }
+
+
+def _installed() -> Iterator[tuple[Peer, Any]]:
+    for peer in PEERS:
+        try:
+            yield peer, importlib.import_module(peer.module)
+        except ImportError:
+            continue
+
+
+def _pelican(module: Any, ours: Any) -> nn.Module:
+    network: nn.Module = module.PELICAN(
+        in_channels_rank2=1,
+        in_channels_rank1=1 + ours.extra_nodes,
+        in_channels_rank0=0,
+        out_rank=0,
+        out_channels=2,
+        num_blocks=5,
+        hidden_channels=25,
+        factorize=True,
+        dropout_prob=0.025,
+    )
+    return network
+
+
+def _pelican_inputs(network: Any, ours: Pelican, jets: RaggedJets) -> Callable[[], Tensor]:
+    """Edges of all pairs, a node with itself among them, with p_i·p_j; nodes with their kinds."""
+    spurions = jets.p4.new_tensor(ours.broken.spurions)
+    nodes = jets.prepend(spurions, spurions.new_zeros(len(spurions)))
+    kinds = ours.scalars(jets)
+    counts, start = nodes.counts.tolist(), nodes.offsets[:-1].tolist()
+    pairs = [torch.cartesian_prod(*[torch.arange(at, at + n)] * 2) for at, n in zip(start, counts, strict=True)]
+    edges = torch.cat(pairs).T.contiguous().to(jets.device)
+    p4 = nodes.p4.to(ours.dtype)
+    products = (p4[edges[0]] * p4[edges[1]] * p4.new_tensor([1.0, -1.0, -1.0, -1.0])).sum(1, keepdim=True)
+    batch = torch.repeat_interleave(torch.arange(nodes.num_jets, device=jets.device), nodes.counts)
+
+    def run() -> Tensor:
+        out: Tensor = network(edges, batch, in_rank2=products, in_rank1=kinds, num_graphs=nodes.num_jets)
+        return out
+
+    return run
+
+
+def _particlenet(module: Any, ours: Any) -> nn.Module:
+    network: nn.Module = module.ParticleNet(
+        7,
+        2,
+        conv_params=[(16, (64,) * 3), (16, (128,) * 3), (16, (256,) * 3)],
+        fc_params=[(256, 0.1)],
+        use_fusion=False,
+        trim=False,  # which would cut jets at random in training
+    )
+    return network
+
+
+def _particlenet_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
+    """Features padded to the largest jet, but never to fewer than k + 1 places, which it needs."""
+    mask = real(jets, max(int(jets.counts.max()), 17))
+    features = pad(kinematic_features(jets).to(ours.dtype), mask).mT.contiguous()
+    points, here = features[:, 5:7].contiguous(), mask[:, None]
+
+    def run() -> Tensor:
+        out: Tensor = network(points, features, here)
+        return out
+
+    return run
+
+
+def _slim(module: Any, ours: Any) -> nn.Module:
+    network: nn.Module = module.LGATrSlim(
+        num_blocks=12,
+        in_v_channels=1,
+        out_v_channels=0,
+        hidden_v_channels=32,
+        in_s_channels=2,
+        out_s_channels=2,
+        hidden_s_channels=96,
+        num_heads=8,
+    )
+    return network
+
+
+def _slim_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
+    """Momenta, beams among them, in units of 20 GeV, padded to the largest jet; the mean over the nodes."""
+    nodes = with_beams(jets)
+    mask = real(nodes, int(nodes.counts.max()))
+    vectors = pad(nodes.p4.to(ours.dtype) / 20, mask)[:, :, None]
+    scalars, here = pad(ours.scalars(nodes), mask), mask[..., None].to(vectors)
+    seen = mask[:, None, None]
+
+    def run() -> Tensor:
+        _, found = network(vectors, scalars, attn_mask=seen)
+        out: Tensor = (found * here).sum(1) / nodes.counts[:, None]
+        return out
+
+    return run
+
+
+#: What is looked for.
+PEERS = (
+    Peer("PELICAN, 25 channels, list of edges", "pelican-lite", "pelican", "pelican", _pelican, _pelican_inputs),
+    Peer(
+        "ParticleNet, padded to the largest",
+        "weaver-core",
+        "weaver.nn.model.ParticleNet",
+        "particlenet",
+        _particlenet,
+        _particlenet_inputs,
+    ),
+    Peer("L-GATr-slim, padded to the largest", "lgatr", "lgatr", "lorentznet", _slim, _slim_inputs),
+)

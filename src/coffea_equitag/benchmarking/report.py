@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..errors import TaggerError, explain
 from .forms import OURS, REFERENCE
 from .pipeline import STEPS
 from .workloads import WORKLOADS
 
-__all__ = ["markdown"]
+__all__ = ["insert", "markdown"]
 
 #: Other forms, and their short names in the tables.
 _OTHERS = {
@@ -19,6 +20,25 @@ _OTHERS = {
     "padded to 200": "to 200",
     "edge list": "edge list",
 }
+
+
+#: What stands around the tables in a page of the documentation.
+_BEGIN, _END = "<!-- made by: equitag benchmark -->", "<!-- end of what equitag benchmark made -->"
+
+
+def insert(page: str, tables: str) -> str:
+    """Put tables into a page, in place of those that a line of `_BEGIN` and one of `_END` enclose.
+
+    Raises
+    ------
+    TaggerError
+        If the page has no such lines.
+    """
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise TaggerError(explain("a page without a place for tables", f"lines {_BEGIN} and {_END}", "add them to it"))
+    return f"{before}{_BEGIN}\n\n{tables.strip()}\n\n{_END}{after}"
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -62,14 +82,15 @@ def _machine(found: dict[str, Any]) -> str:
 def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
     chosen = [case for case in cases if case["workload"] == workload]
     present = [name for name in _OTHERS if any(name in case["forms"] for case in chosen)]
-    heading = ["network", "pass", "runs on", "ms a jet", "jets/s", "of peak", "MB"]
+    heading = ["network", "pass", "runs on", "ms a jet", "jets/s", "of peak", "off by", "MB"]
     heading += [f"× {_OTHERS[name]}" for name in present]
     heading += [f"MB {_OTHERS[name]}" for name in present if any(_bytes(case, name) for case in chosen)]
     rows = []
     for case in chosen:
         ours = case["forms"][OURS]
         row = [case["model"], case["pass"], case["kernel"], _with_spread(ours["ms"]), f"{ours['jets_per_second']:,.0f}"]
-        row += ["–" if ours["of_peak"] is None else f"{ours['of_peak']:.0%}", _megabytes(case, OURS)]
+        row += ["–" if ours["of_peak"] is None else f"{ours['of_peak']:.0%}"]
+        row += ["–" if ours["differs"] is None else f"{ours['differs']:.0e}", _megabytes(case, OURS)]
         row += [_ratio(case["forms"][name]["times_ours"]) if name in case["forms"] else "–" for name in present]
         row += [_megabytes(case, name) for name in present if any(_bytes(other, name) for other in chosen)]
         rows.append(row)

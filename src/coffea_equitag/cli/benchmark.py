@@ -12,6 +12,7 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for table.md and table.json")
+    parser.add_argument("--into", metavar="PAGE.md", help="also put the tables into a page, in place of earlier ones")
     parser.add_argument("--explain", action="store_true", help="only say which form of each model runs here, and why")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: does it all work?")
     parser.add_argument(
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..benchmarking import Settings
     from ..benchmarking import run as measured
-    from ..benchmarking.report import markdown
+    from ..benchmarking.report import insert, markdown
     from ..whole_file import whole_file
 
     quick: dict[str, Any] = {
@@ -69,12 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
             "peers": arguments.peers,
         }
     )
+    page = None if arguments.into is None else Path(arguments.into)
+    if page is not None:
+        insert(page.read_text(), "")  # refused now rather than after ten minutes
     folder = None if arguments.output is None else Path(arguments.output)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     found = measured(settings)
     table = markdown(found)
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
+    if page is not None:
+        text = insert(page.read_text(), table)
+        with whole_file(page) as partial:
+            partial.write_text(text)
     if folder is not None:
         for name, text in (("table.md", table), ("table.json", json.dumps(found, indent=1) + "\n")):
             with whole_file(folder / name) as partial:
