@@ -43,7 +43,9 @@ def emulate_precision():
         return handle(np.matmul(x, y, dtype=total.data.dtype) + total.data, total.dtype.scalar)
 
     interpreter.InterpreterBuilder.create_dot = create_dot
-    interpreter.InterpreterBuilder.create_fma = lambda self, x, y, z: handle(_fma(x.data, y.data, z.data), z.dtype.scalar)
+    interpreter.InterpreterBuilder.create_fma = lambda self, x, y, z: handle(
+        _fma(x.data, y.data, z.data), z.dtype.scalar
+    )
 
 
 def _tf32(x):

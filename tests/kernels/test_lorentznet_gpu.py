@@ -64,7 +64,7 @@ def test_few_constituents(random_jets, counts, beams):
 
 
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
-    counts = [15, 3, 0, 2] if INTERPRETED else np.random.default_rng(5).integers(0, 90, 40).tolist()
+    counts = [15, 0, 2] if INTERPRETED else np.random.default_rng(5).integers(0, 90, 40).tolist()
     model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
     together = run(model, jets)
     assert torch.equal(together, torch.cat([run(model, jets.slice(j, j + 1)) for j in range(len(counts))]))
@@ -72,8 +72,9 @@ def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
     assert torch.equal(run(model, jets.select(order)), together[order])
 
 
+@on_hardware
 def test_lorentz_invariance(random_jets):
-    model, jets = build(beams=False), random_jets([5, 1])
+    model, jets = build(beams=False), random_jets([20, 1, 7, 35, 2])
     assert_lorentz_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import torch
 import triton
 import triton.language as tl
 
@@ -15,28 +16,41 @@ __all__ = ["PRECISIONS", "expm1", "leaky", "precision", "product", "psi", "relu"
 PRECISIONS = ("ieee", "tf32x3", "tf32", "bf16")
 
 
-def precision() -> str:
-    """The precision that ``EQUITAG_GPU_PRECISION`` asks for: one of `PRECISIONS`, three TF32 products by default.
+#: Shared memory that three TF32 products want of a block: Hopper and Ampere have it, smaller GPUs do not.
+_SHARED = 160 * 1024
+
+
+def precision(device: torch.device) -> str:
+    """How a device multiplies: what ``EQUITAG_GPU_PRECISION`` asks for, else the fastest that is as good as float32.
+
+    That is ``"tf32x3"``, or ``"ieee"`` on GPUs whose shared memory does not hold its operands.
 
     Raises
     ------
     TaggerError
-        For another value.
+        If something else than one of `PRECISIONS` is asked for.
     """
-    name = os.environ.get("EQUITAG_GPU_PRECISION", "tf32x3")
+    name = os.environ.get("EQUITAG_GPU_PRECISION")
+    if name is None:
+        if device.type != "cuda":
+            return "tf32x3"
+        shared = triton.runtime.driver.active.utils.get_device_properties(device.index)["max_shared_mem"]
+        return "tf32x3" if shared >= _SHARED else "ieee"
     if name not in PRECISIONS:
         raise TaggerError(
-            explain(f"EQUITAG_GPU_PRECISION = {name!r}", f"one of {', '.join(PRECISIONS)}", "leave it out for 'tf32x3'")
+            explain(f"EQUITAG_GPU_PRECISION = {name!r}", f"one of {', '.join(PRECISIONS)}", "leave it out for float32")
         )
     return name
 
 
 @triton.jit
-def product(x: tl.tensor, weight: tl.tensor, total: tl.tensor, PRECISION: tl.constexpr):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """total + x · weight."""
+def product(
+    x: tl.tensor, weight: tl.tensor, total: tl.tensor, PRECISION: tl.constexpr
+) -> tl.tensor:  # pragma: no cover
+    """The sum total + x · weight."""
     if PRECISION == "bf16":
         return tl.dot(x.to(tl.bfloat16), weight.to(tl.bfloat16), total)
-    else:
+    else:  # noqa: RET505 (Triton would compile what follows an if, too)
         return tl.dot(x, weight, total, input_precision=PRECISION, out_dtype=total.dtype)
 
 

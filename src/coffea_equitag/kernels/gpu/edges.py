@@ -128,10 +128,13 @@ def edges_kernel(
 
 
 @triton.jit
-def _quarters(matrix: tl.tensor, A: tl.constexpr, B: tl.constexpr):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _quarters(matrix: tl.tensor, A: tl.constexpr, B: tl.constexpr) -> tuple[tl.tensor, ...]:  # pragma: no cover
     """A matrix of (A + B) × (A + B) in four parts."""
     a, b = tl.arange(0, A), A + tl.arange(0, B)
     rows_a, rows_b = matrix + a[:, None] * (A + B), matrix + b[:, None] * (A + B)
-    return tl.load(rows_a + a[None, :]), tl.load(rows_a + b[None, :]), tl.load(rows_b + a[None, :]), tl.load(
-        rows_b + b[None, :]
+    return (
+        tl.load(rows_a + a[None, :]),
+        tl.load(rows_a + b[None, :]),
+        tl.load(rows_b + a[None, :]),
+        tl.load(rows_b + b[None, :]),
     )

@@ -5,12 +5,11 @@ Of all pairs only the Gram matrix is in memory, with room for its next step: 20 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...layers.lorentz_block import LorentzBlock
 from ...models.base import JetModel
 from .arithmetic import precision
 from .dense import dense
@@ -74,7 +73,7 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    weights, how = folded(model, lambda: _fold(model)), precision()
+    weights, how = folded(model, lambda: _fold(model)), precision(gram_Q.device)
     a, b = parts(model.options["hidden"])
     c = a + b
     receivers, senders, warps = TILES[how]
@@ -116,19 +115,14 @@ def parts(hidden: int) -> tuple[int, int]:
     return a, b
 
 
-def _fold(model: JetModel) -> _Weights:
+def _fold(model: Any) -> _Weights:
     hidden, n_scalar = model.options["hidden"], model.options["n_scalar"]
     c = sum(parts(hidden))
-    embedding, head = model.get_submodule("embedding"), model.get_submodule("head")
-    blocks = model.get_submodule("blocks")
-    assert isinstance(embedding, nn.Linear)
-    assert isinstance(head, nn.Sequential)
-    assert isinstance(blocks, nn.ModuleList)
-    first, last = head[0], head[3]
+    embedding, first, last = model.embedding, model.head[0], model.head[3]
     return _Weights(
         embedding=padded(embedding.weight.T, n_scalar, c),
         embedding_bias=padded(embedding.bias, c),
-        blocks=tuple(_fold_block(block, hidden, n_scalar, c) for block in blocks),
+        blocks=tuple(_fold_block(block, hidden, n_scalar, c) for block in model.blocks),
         head=padded(first.weight.T, c, c),
         head_bias=padded(first.bias, c),
         head_out=padded(last.weight.T, c, len(last.bias)),
@@ -136,7 +130,7 @@ def _fold(model: JetModel) -> _Weights:
     )
 
 
-def _fold_block(block: LorentzBlock, hidden: int, n_scalar: int, c: int) -> _Block:
+def _fold_block(block: Any, hidden: int, n_scalar: int, c: int) -> _Block:
     edge_scale, edge_shift = batch_norm(block.phi_e[1])
     node_scale, node_shift = batch_norm(block.phi_h[1])
     first = (block.phi_e[0].weight.double() * edge_scale[:, None]).T

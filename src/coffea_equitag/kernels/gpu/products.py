@@ -69,7 +69,9 @@ def products_kernel(
 
 
 @triton.jit
-def _momentum(p4: tl.tensor, mass: tl.tensor, row: tl.tensor, real: tl.tensor):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _momentum(
+    p4: tl.tensor, mass: tl.tensor, row: tl.tensor, real: tl.tensor
+) -> tuple[tl.tensor, ...]:  # pragma: no cover
     """(E, px, py, pz, |p|, m) of some constituents."""
     energy = tl.load(p4 + 4 * row, mask=real, other=0.0)
     x = tl.load(p4 + 4 * row + 1, mask=real, other=0.0)
@@ -79,7 +81,7 @@ def _momentum(p4: tl.tensor, mass: tl.tensor, row: tl.tensor, real: tl.tensor): 
 
 
 @triton.jit
-def _direction(polar: tl.tensor, row: tl.tensor, real: tl.tensor):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _direction(polar: tl.tensor, row: tl.tensor, real: tl.tensor) -> tuple[tl.tensor, ...]:  # pragma: no cover
     """(pT, η, φ); NaN where not given."""
     pt = tl.load(polar + 3 * row, mask=real, other=0.0)
     eta = tl.load(polar + 3 * row + 1, mask=real, other=0.0)
@@ -97,7 +99,7 @@ def _difference_of_products(a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tens
 
 @triton.jit
 def _sinh(x: tl.tensor) -> tl.tensor:  # pragma: no cover
-    """sinh of float64: a series where the exponentials would cancel."""
+    """The sinh of float64: a series where the exponentials would cancel."""
     square = x * x
     series = 1.0 + square / 342.0
     series = 1.0 + square / 272.0 * series

@@ -30,7 +30,10 @@ def similarity_kernel(
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
 ) -> None:  # pragma: no cover
-    """Some rows of S X (or of X Sᵀ with RIGHT) of one jet; S is 1 + c Σ_k w_ik / (n − 1) on its diagonal, else −c w_ij."""
+    """Some rows of S X, or with RIGHT of X Sᵀ, of one jet.
+
+    S_ij = −c w_ij / (n − 1) off its diagonal, and S_ii = 1 + c Σ_k w_ik / (n − 1).
+    """
     jet = tl.load(tile_jet + tl.program_id(0))
     start = tl.load(offsets + jet)
     n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
@@ -69,9 +72,7 @@ def _mixing(
     return tl.where((i < n) & (j < n), tl.where(i == j, diagonal, -scale * off), 0.0)
 
 
-def move(
-    gram_Q: Tensor, spare_Q: Tensor, steps_Q: Tensor, pushed_N: Tensor, c_weight: Tensor, tiles: Tiles
-) -> None:
+def move(gram_Q: Tensor, spare_Q: Tensor, steps_Q: Tensor, pushed_N: Tensor, c_weight: Tensor, tiles: Tiles) -> None:
     """x_i ← x_i + c mean_j (x_i − x_j) w_ij on the Gram matrices, in place.
 
     Parameters

@@ -1,0 +1,194 @@
+"""Time LorentzNet and PELICAN on a CUDA GPU: the Triton kernels against the same networks in plain torch on it.
+
+::
+
+    python benchmarks/gpu.py
+    python benchmarks/gpu.py --models lorentznet --workloads top --jets 2000
+    python benchmarks/gpu.py --tune
+
+For each network and workload: every precision of the kernels (``EQUITAG_GPU_PRECISION``), the reference layers, the
+official algorithm's list of edges and the padded form, where they exist. Jets are on the GPU before the clock starts;
+the kernels and the layers are timed from ragged momenta to logits, invariants included, the plain forms from their
+padded inputs or edges. Jets a second from medians of rounds in turn; peak memory beyond the jets; deviation of the
+logits from the float64 layers, as a fraction of their rms. ``--tune`` times other tile shapes of the pair kernels.
+
+On a machine lent by the tool described in /work/.library/device/README.md (``import coffea_equitag`` needs wheels of
+awkward, awkward-cpp, vector and fsspec carried in .whl there; numba, torch and Triton are on the machine)::
+
+    python3 -m pip install -q --no-index --no-deps --target /tmp/site .whl/*.whl &&
+    PYTHONPATH=/tmp/site:src:tests python3 -m pytest -q -p no:cacheprovider -c /dev/null --import-mode=importlib
+    --rootdir . tests/kernels/test_*_gpu.py; PYTHONPATH=/tmp/site:src python3 benchmarks/gpu.py --tune | tee $OUT/gpu.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coffea_equitag import kernels
+from coffea_equitag.benchmarking.clock import Spread, in_turn
+from coffea_equitag.benchmarking.forms import OURS, REFERENCE, forms_of
+from coffea_equitag.benchmarking.memory import growth
+from coffea_equitag.benchmarking.networks import build
+from coffea_equitag.benchmarking.workloads import WORKLOADS, random_jets, representative
+from coffea_equitag.models.base import JetModel
+from coffea_equitag.ragged import RaggedJets
+
+Task = Callable[[], Tensor]
+
+#: Other shapes of a tile of pairs: receivers, senders, warps.
+SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))
+#: Jets whose logits are compared.
+COMPARED = 64
+
+
+def main() -> None:
+    options = arguments()
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks/gpu.py needs a CUDA GPU: torch sees none here. Nothing was measured.")
+    print(heading(), flush=True)
+    for kind in options.models:
+        model = build(kind, "cuda")
+        for workload in options.workloads:
+            jets = random_jets(WORKLOADS[workload], options.jets, model.fields).to("cuda")
+            print(f"\n{kind}, {WORKLOADS[workload].name}, {options.jets} jets\n", flush=True)
+            (tune if options.tune else compare)(model, jets, options.seconds)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--models", nargs="+", default=["lorentznet", "pelican"])
+    parser.add_argument("--workloads", nargs="+", default=["ak4", "top"], choices=list(WORKLOADS))
+    parser.add_argument("--jets", type=int, default=1000, help="jets in the batch of the kernels")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each table")
+    parser.add_argument("--tune", action="store_true", help="time tile shapes instead")
+    return parser.parse_args()
+
+
+def heading() -> str:
+    import triton
+
+    gpu = torch.cuda.get_device_properties(0)
+    return (
+        f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, {gpu.multi_processor_count} multiprocessors; Python "
+        f"{platform.python_version()}, torch {torch.__version__}, Triton {triton.__version__}; torch's own products "
+        f"in {'TF32' if torch.backends.cuda.matmul.allow_tf32 else 'float32'}"
+    )
+
+
+@contextmanager
+def environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+
+
+def with_kernels(model: JetModel, jets: RaggedJets, precision: str) -> Task:
+    def run() -> Tensor:
+        with environment("EQUITAG_GPU_PRECISION", precision), kernels.use("gpu"):
+            out: Tensor = model(jets)
+        choice = kernels.last_choice(model.kind)
+        if choice is None or choice.kernel != "gpu":
+            raise SystemExit(f"{model.kind} did not run on its GPU kernels: {choice}")
+        return out
+
+    return run
+
+
+def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
+    from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
+
+    few = representative(jets, COMPARED)
+    expected = exact(model, few)
+    tasks: dict[str, tuple[int, Task]] = {}
+    checks: dict[str, Task] = {}
+    for precision in PRECISIONS:
+        name = f"kernels, {precision}"
+        tasks[name], checks[name] = (jets.num_jets, with_kernels(model, jets, precision)), with_kernels(
+            model, few, precision
+        )
+    plain, plain_few = forms_of(model, jets), forms_of(model, few)
+    for name, prepare in plain.items():
+        if name == OURS:
+            continue
+        number = jets.num_jets
+        while number:
+            part = representative(jets, number)
+            try:
+                task = prepare(part)
+                with torch.inference_mode():
+                    task()
+                tasks[name] = number, task
+                break
+            except torch.cuda.OutOfMemoryError:
+                number //= 2
+            task = None
+            torch.cuda.empty_cache()
+        if name in plain_few:
+            checks[name] = plain_few[name](few)
+    with torch.inference_mode():
+        for _, task in tasks.values():
+            task()
+        memory = {name: growth(task, "cuda") / number for name, (number, task) in tasks.items()}
+        off = {name: deviation(check(), expected) for name, check in checks.items()}
+        found = in_turn({name: task for name, (_, task) in tasks.items()}, seconds, "cuda")
+    cost = {name: Spread.of(found[name]).median / tasks[name][0] for name in tasks}
+    print("| form | jets at once | jets/s | µs a jet | times the layers | kB a jet | logits off by (of rms) |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, (number, _) in tasks.items():
+        print(
+            f"| {name} | {number} | {1 / cost[name]:,.0f} | {1e6 * cost[name]:.2f} | "
+            f"{cost[REFERENCE] / cost[name]:.1f} | {memory[name] / 1e3:,.0f} | "
+            f"{off.get(name, float('nan')):.0e} |",
+            flush=True,
+        )
+
+
+def exact(model: JetModel, jets: RaggedJets) -> Tensor:
+    """Logits of the layers in float64."""
+    with torch.inference_mode(), kernels.use("reference"):
+        found: Tensor = model.double()(jets)
+    model.float()
+    return found
+
+
+def deviation(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected).abs().max() / expected.square().mean().sqrt())
+
+
+def tune(model: JetModel, jets: RaggedJets, seconds: float) -> None:
+    from coffea_equitag.kernels.gpu import edges, pair_blocks
+    from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
+
+    tiles: dict[str, Any] = {"lorentznet": edges.TILES, "pelican": pair_blocks.TILES}[model.kind]
+    print("| precision | receivers, senders, warps | µs a jet |")
+    print("| --- | --- | ---: |")
+    for precision in PRECISIONS[1:]:
+        ours = tiles[precision]
+        for shape in SHAPES:
+            tiles[precision] = shape
+            task = with_kernels(model, jets, precision)
+            with torch.inference_mode():
+                try:
+                    task()
+                    median = Spread.of(in_turn({"": task}, seconds / len(SHAPES), "cuda")[""]).median
+                    found = f"{1e6 * median / jets.num_jets:.2f}"
+                except Exception as error:  # registers or shared memory of this GPU do not suffice
+                    found = f"– ({type(error).__name__})"
+            print(f"| {precision} | {', '.join(map(str, shape))} | {found} |", flush=True)
+        tiles[precision] = ours
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What Triton's compiler makes of the kernels for Hopper GPUs; no GPU is needed for that."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("the interpreter compiles nothing", allow_module_level=True)
+
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from coffea_equitag.kernels.gpu import dense, edges, pair_blocks, pool, products, similarity  # noqa: E402
+
+#: Bytes of shared memory that a block may have on an H100 or H200.
+SHARED = 227 * 1024
+
+POINTERS = {
+    "fp64": {"gram", "pushed", "p4", "mass", "polar", "before", "after", "c_weight", "products", "row", "column"},
+    "i64": {"offsets", "pairs"},
+    "i32": {"tile_jet", "tile_first"},
+}
+NUMBERS = {
+    "x_stride", "out_stride", "rows", "depth", "width", "stride", "totals_stride", "narrow", "encoded",
+}  # fmt: skip
+
+JETS = {"RECEIVERS": 16}
+WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
+KERNELS = {
+    "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
+    "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
+    "similarity": (similarity.similarity_kernel, {"RIGHT": True, "ROWS": 16, "COLUMNS": 32, "DEPTH": 16}, {}),
+    "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),
+    "dense": (
+        dense.dense_kernel,
+        {"SLOPE": 0.0, "ADD": True, "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 16, "WIDTH": 64},
+        {},
+    ),
+    "dense-float64": (
+        dense.dense_kernel,
+        {"SLOPE": 1.0, "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
+        dict.fromkeys(("x", "weight", "bias", "out"), "*fp64"),
+    ),
+    "pool": (pool.pool_kernel, {"MEAN": True, "ROWS": 16, "WIDTH": 32}, {}),
+    "pelican-encoder": (
+        pair_blocks.encoder_kernel,
+        {"INPUTS": 1, "SCALARS": True, "NARROW": 16, "WIDE": 32, "CHUNK": 32} | WIDE,
+        {},
+    ),
+    "pelican-block": (pair_blocks.block_kernel, {"NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE, {}),
+    "pelican-largest-block": (pair_blocks.block_kernel, {"NARROW": 128, "WIDE": 160, "CHUNK": 32} | WIDE, {}),
+    "pelican-columns": (pair_blocks.columns_kernel, {"NARROW": 64, "COLUMNS": 16, "ROWS": 4}, {}),
+}
+
+
+def type_of(name):
+    if name in NUMBERS:
+        return "i32"
+    return "*" + next((kind for kind, names in POINTERS.items() if name in names), "fp32")
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_compiles_for_hopper(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    kernel, constants, types = KERNELS[name]
+    arguments = {
+        argument: "constexpr" if argument in constants else types.get(argument, type_of(argument))
+        for argument in kernel.arg_names
+    }
+    source = ASTSource(kernel, arguments, constants)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4, "num_stages": 1})
+    assert len(compiled.asm["cubin"]) > 0
+    assert compiled.metadata.shared <= SHARED
+    if constants.get("PRECISION") in ("tf32x3", "bf16"):
+        assert "wgmma.mma_async" in compiled.asm["ptx"]
