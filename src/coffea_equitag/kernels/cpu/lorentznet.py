@@ -15,20 +15,22 @@ from torch import Tensor
 from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
+from .edge_chunks import CHUNK, add_messages, hidden_rows, list_pairs, make_rows
 from .elementary import psi, sigmoid
 from .mixing import clamped_step, cut_off, move
 from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
-from .tile import dense, dense_narrow, edge_row, edge_row_narrow, gate_row, gate_row_narrow
-from .weights import LorentzNetWeights, weights_of
+from .tile import dense, dense_narrow
+from .weights import LANES, LorentzNetWeights, weights_of
 
 __all__ = ["lorentznet_logits"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
+_U2 = np.ndarray[Any, np.dtype[np.uint16]]
 
-#: Pairs worked on at once: whole tiles of 4, 5 or 10 rows, and small enough for the first caches.
-_CHUNK = 60
+#: Share of a chunk's numbers that are not 0 from which on tiles are quicker.
+_DENSE = 0.6
 _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 #: Rows that tiles may write beyond a matrix's own.
 _MARGIN = max(WIDE_ROWS, NARROW_ROWS)
@@ -94,9 +96,11 @@ def _score(
     # a node's row: h, then the sum of its messages, then its scalars
     width = 2 * channels + n_scalar
     nodes, spare = np.zeros((capacity, width), np.float32), np.zeros((capacity, channels), np.float32)
-    from_i, from_j = np.zeros((capacity, channels), np.float32), np.zeros((capacity, channels), np.float32)
-    rows, messages = np.zeros((_CHUNK, channels), np.float32), np.zeros((_CHUNK, channels), np.float32)
-    unused = np.zeros(max(capacity, _CHUNK), np.float32)
+    whole = weights.rows.edge.shape[-1]
+    from_i, from_j = np.zeros((capacity, whole), np.float32), np.zeros((capacity, whole), np.float32)
+    sums = np.zeros((capacity, whole), np.float32)
+    rows, messages = np.zeros((CHUNK + _MARGIN, whole), np.float32), np.zeros((CHUNK + _MARGIN, whole), np.float32)
+    unused = np.zeros(capacity, np.float32)
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         gram = products[squares[jet] : squares[jet + 1]].reshape(n, n).copy()
@@ -121,9 +125,10 @@ def _score(
                 from_j, n, weights.zeros, 0, unused,
             )  # fmt: skip
             _edge_scalars(gram, psi_norm, psi_product)
-            nodes[:n, channels : 2 * channels] = 0
-            _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, nodes,
-                   n, mixing)  # fmt: skip
+            sums[:n] = 0
+            _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, sums, n,
+                   mixing)  # fmt: skip
+            nodes[:n, channels : 2 * channels] = sums[:n, :channels]
             _layer(
                 nodes, 0, weights.node, layer, width, weights.node_bias, at, _RELU,
                 from_i, n, weights.zeros, 0, unused,
@@ -206,61 +211,68 @@ def _edges(
     psi_product: _F4,
     rows: _F4,
     messages: _F4,
-    nodes: _F4,
+    sums: _F4,
     n: int,
     mixing: _F8,
 ) -> None:  # pragma: no cover
-    """Messages of all pairs, chunk by chunk: their sums into the nodes' rows, φ_x into `mixing`."""
-    channels, width = len(weights.zeros), nodes.shape[1]
-    hidden, block, at = weights.edge.shape[-2], weights.edge.shape[-1], layer * channels
-    receiver, sender = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
-    gate, step = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    """Messages of all pairs, chunk by chunk: their sums a node, and φ_x into `mixing`.
+
+    A chunk most of whose numbers ReLU has made 0 is multiplied number by number, others tile by tile.
+    """
+    hidden, at, words = weights.edge.shape[-2], layer * len(weights.zeros), rows.shape[1] // LANES
+    own = weights.rows
+    receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    gate, step = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
+    bits, message_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
+    scalars = np.empty((CHUNK, 2), np.float32)
     i, j = 0, 1
     left = n * (n - 1)
     while left > 0:
-        count = min(left, _CHUNK)
+        count = min(left, CHUNK)
         left -= count
-        for row in range(count):
-            receiver[row], sender[row] = i, j
-            norm, product = psi_norm[i, j], psi_product[i, j]
-            for c in range(0, channels, block):
-                if block == WIDE_BLOCK:
-                    edge_row(
-                        from_i, i * channels + c, from_j, j * channels + c, weights.slopes, 2 * at + c,
-                        channels, norm, product, rows, row * channels + c,
-                    )  # fmt: skip
-                else:
-                    edge_row_narrow(
-                        from_i, i * channels + c, from_j, j * channels + c, weights.slopes, 2 * at + c,
-                        channels, norm, product, rows, row * channels + c,
-                    )  # fmt: skip
-            j += 1
-            if j == i:
-                j += 1
-            if j >= n:
-                i, j = i + 1, 0
+        i, j = list_pairs(i, j, n, count, receiver, sender)
+        make_rows(
+            from_i, from_j, own.slopes[layer], psi_norm, psi_product, receiver, sender, count, scalars, rows, bits
+        )
+        sparse = _ones(bits, count * words) < _DENSE * count * hidden
         gate[:] = weights.gate_bias[layer]
-        _layer(
-            rows, 0, weights.edge, layer, hidden, weights.edge_bias, at, _RELU,
-            messages, count, weights.gate, at, gate,
-        )  # fmt: skip
-        for row in range(_CHUNK):
+        if sparse:
+            hidden_rows(rows, bits, own.edge[layer], own.edge_bias[layer], count, hidden, messages, message_bits, 0,
+                        own.gate[layer], gate)  # fmt: skip
+        else:
+            _layer(
+                rows, 0, weights.edge, layer, hidden, weights.edge_bias, at, _RELU,
+                messages, count, weights.gate, at, gate,
+            )  # fmt: skip
+        for row in range(CHUNK):
             gate[row] = sigmoid(gate[row])
-        for row in range(count):
-            total = receiver[row] * width + channels
-            for c in range(0, channels, block):
-                if block == WIDE_BLOCK:
-                    gate_row(messages, row * channels + c, gate[row], nodes, total + c)
-                else:
-                    gate_row_narrow(messages, row * channels + c, gate[row], nodes, total + c)
+        add_messages(messages, gate, receiver, count, sums)
         if moves:
             step[:] = 0
-            _layer(
-                messages, 0, weights.step, layer, hidden, weights.step_bias, at, _RELU,
-                rows, count, weights.step_out, at, step,
-            )  # fmt: skip
+            if sparse:
+                hidden_rows(messages, message_bits, own.step[layer], own.step_bias[layer], count, hidden, rows, bits, 0,
+                            own.step_out[layer], step)  # fmt: skip
+            else:
+                _layer(
+                    messages, 0, weights.step, layer, hidden, weights.step_bias, at, _RELU,
+                    rows, count, weights.step_out, at, step,
+                )  # fmt: skip
             for row in range(count):
                 mixing[receiver[row], sender[row]] = step[row]
+
+
+@njit
+def _ones(bits: _U2, words: int) -> int:  # pragma: no cover
+    """Bits that are set in the first words."""
+    total = 0
+    for word in range(words):
+        # pairs, quadruples, bytes: a popcount that becomes vectors
+        x = np.uint32(bits[word])
+        x = x - ((x >> np.uint32(1)) & np.uint32(0x5555))
+        x = (x & np.uint32(0x3333)) + ((x >> np.uint32(2)) & np.uint32(0x3333))
+        x = (x + (x >> np.uint32(4))) & np.uint32(0x0F0F)
+        total += np.int64((x + (x >> np.uint32(8))) & np.uint32(0x1F))
+    return total
 
 
 @njit

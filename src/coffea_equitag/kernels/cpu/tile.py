@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from .shapes import NARROW, WIDE, Shape
 
-__all__ = ["dense", "dense_narrow", "edge_row", "edge_row_narrow", "gate_row", "gate_row_narrow"]
+__all__ = ["dense", "dense_narrow"]
 
 _FLOAT = ir.FloatType()
 
@@ -106,70 +106,6 @@ def _dense_of(shape: Shape) -> Any:
     return dense
 
 
-def _edge_row_of(shape: Shape) -> Any:
-    @intrinsic
-    def edge_row(
-        typing_context: Any,
-        receiver: Any,
-        receiver_at: Any,
-        sender: Any,
-        sender_at: Any,
-        slopes: Any,
-        slopes_at: Any,
-        slopes_stride: Any,
-        norm: Any,
-        product: Any,
-        out: Any,
-        out_at: Any,
-    ) -> Any:
-        """ReLU(U_i + V_j + a·norm + b·product) of one block of columns; `slopes` holds a, and b a stride after."""
-        signature = types.void(
-            receiver, types.intp, sender, types.intp, slopes, types.intp, types.intp, types.float32, types.float32,
-            out, types.intp,
-        )  # fmt: skip
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            u, u_at, v, v_at, a, a_at, a_stride, norm, product, out, out_at = _pointers(
-                context, builder, signature, arguments
-            )
-            parts = [(u, u_at), (v, v_at), (a, a_at), (a, builder.add(a_at, a_stride))]
-            blocks = [_load_block(builder, shape, builder.gep(pointer, [at])) for pointer, at in parts]
-            norms, products = _spreads(builder, shape, norm), _spreads(builder, shape, product)
-            values = []
-            for from_i, from_j, slope_norm, slope_product in zip(*blocks, strict=True):
-                width = from_i.type.count
-                value = _fma(builder, slope_norm, norms[width], builder.fadd(from_i, from_j))
-                value = _fma(builder, slope_product, products[width], value)
-                values.append(_at_least(builder, value, ir.Constant(value.type, [0.0] * width)))
-            _store_block(builder, shape, builder.gep(out, [out_at]), values)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return edge_row
-
-
-def _gate_row_of(shape: Shape) -> Any:
-    @intrinsic
-    def gate_row(typing_context: Any, message: Any, message_at: Any, gate: Any, total: Any, total_at: Any) -> Any:
-        """Scale a message by its gate and add it to the total, for one block of columns."""
-        signature = types.void(message, types.intp, types.float32, total, types.intp)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            message, message_at, gate, total, total_at = _pointers(context, builder, signature, arguments)
-            at, into = builder.gep(message, [message_at]), builder.gep(total, [total_at])
-            gates = _spreads(builder, shape, gate)
-            gated = [builder.fmul(value, gates[value.type.count]) for value in _load_block(builder, shape, at)]
-            sums = [builder.fadd(old, new) for old, new in zip(_load_block(builder, shape, into), gated, strict=True)]
-            _store_block(builder, shape, at, gated)
-            _store_block(builder, shape, into, sums)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return gate_row
-
-
 def _pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
     """The arguments, arrays replaced by the address of their first number."""
     return [
@@ -237,5 +173,3 @@ def _dot(builder: Any, values: list[Any], others: list[Any]) -> Any:
 
 
 dense, dense_narrow = _dense_of(WIDE), _dense_of(NARROW)
-edge_row, edge_row_narrow = _edge_row_of(WIDE), _edge_row_of(NARROW)
-gate_row, gate_row_narrow = _gate_row_of(WIDE), _gate_row_of(NARROW)

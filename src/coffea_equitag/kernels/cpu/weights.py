@@ -10,15 +10,30 @@ from torch import nn
 
 from .shapes import block_for
 
-__all__ = ["LorentzNetWeights", "weights_of"]
+__all__ = ["LANES", "EdgeRows", "LorentzNetWeights", "weights_of"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Rows of edges are whole vectors of this many numbers.
+LANES = 16
 
 _EPSILON = nn.BatchNorm1d(1).eps
 
 #: Network -> (the bytes of its parameters and statistics, what they were folded to).
 _folded: WeakKeyDictionary[nn.Module, tuple[list[bytes], LorentzNetWeights]] = WeakKeyDictionary()
+
+
+class EdgeRows(NamedTuple):
+    """A block's edge parameters for rows of which only what is not 0 is multiplied; C in whole vectors of 16."""
+
+    slopes: _F4  # (L, 2, C): the first layer's part of ψ(norm) and ψ(product)
+    edge: _F4  # (L, C, C): input by output
+    edge_bias: _F4  # (L, C)
+    gate: _F4
+    step: _F4
+    step_bias: _F4
+    step_out: _F4
 
 
 class LorentzNetWeights(NamedTuple):
@@ -32,7 +47,6 @@ class LorentzNetWeights(NamedTuple):
     receiver: _F4  # the first edge layer's part of h_i, (L, C / B, hidden, B), and its bias
     receiver_bias: _F4
     sender: _F4  # its part of h_j
-    slopes: _F4  # (L, 2, C): its part of ψ(norm) and ψ(product)
     edge: _F4  # the second edge layer
     edge_bias: _F4
     gate: _F4  # (L, C)
@@ -48,6 +62,7 @@ class LorentzNetWeights(NamedTuple):
     head_bias: _F4
     head_out: _F4  # (ceil(n_classes / B), hidden, B)
     head_out_bias: _F4
+    rows: EdgeRows
     zeros: _F4  # (C,), for layers without a bias and tiles whose products nobody wants
 
 
@@ -73,6 +88,7 @@ def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
         part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
         layers.append(_fold_block(part, hidden, n_scalar, block))
     stacked = {name: _aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
+    rows = {name: stacked.pop(f"rows.{name}") for name in EdgeRows._fields}
     return LorentzNetWeights(
         embedding=_aligned(_blocks(state["embedding.weight"], n_scalar, block)),
         embedding_bias=_aligned(_padded(state["embedding.bias"], channels)),
@@ -80,6 +96,7 @@ def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
         head_bias=_aligned(_padded(state["head.0.bias"], channels)),
         head_out=_aligned(_blocks(state["head.3.weight"], hidden, block)),
         head_out_bias=_aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
+        rows=EdgeRows(**rows),
         zeros=_aligned(np.zeros(channels)),
         **stacked,
     )
@@ -94,18 +111,31 @@ def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, block: int) ->
     gap = np.zeros((hidden, channels - hidden))
     moves = "phi_x.0.weight" in part
     square = np.zeros((hidden, hidden))
-    return {
+    edge, edge_bias, gate = part["phi_e.3.weight"], part["phi_e.3.bias"], part["phi_m.0.weight"][0]
+    step = part["phi_x.0.weight"] if moves else square
+    step_bias = part["phi_x.0.bias"] if moves else square[0]
+    step_out = part["phi_x.2.weight"][0] if moves else square[0]
+    slopes = first[:, 2 * hidden :].T
+    whole = -(-hidden // LANES) * LANES
+    wide = {
+        "slopes": np.stack([_padded(column, whole) for column in slopes]),
+        "edge": _blocks(edge, whole, whole)[0],
+        "step": _blocks(step, whole, whole)[0],
+    } | {
+        name: _padded(values, whole)
+        for name, values in (("edge_bias", edge_bias), ("gate", gate), ("step_bias", step_bias), ("step_out", step_out))
+    }
+    return {f"rows.{name}": values for name, values in wide.items()} | {
         "receiver": _blocks(first[:, :hidden], hidden, block),
         "receiver_bias": _padded(edge_shift, channels),
         "sender": _blocks(first[:, hidden : 2 * hidden], hidden, block),
-        "slopes": np.stack([_padded(column, channels) for column in first[:, 2 * hidden :].T]),
-        "edge": _blocks(part["phi_e.3.weight"], hidden, block),
-        "edge_bias": _padded(part["phi_e.3.bias"], channels),
-        "gate": _padded(part["phi_m.0.weight"][0], channels),
+        "edge": _blocks(edge, hidden, block),
+        "edge_bias": _padded(edge_bias, channels),
+        "gate": _padded(gate, channels),
         "gate_bias": part["phi_m.0.bias"][0],
-        "step": _blocks(part["phi_x.0.weight"] if moves else square, hidden, block),
-        "step_bias": _padded(part["phi_x.0.bias"] if moves else square[0], channels),
-        "step_out": _padded(part["phi_x.2.weight"][0] if moves else square[0], channels),
+        "step": _blocks(step, hidden, block),
+        "step_bias": _padded(step_bias, channels),
+        "step_out": _padded(step_out, channels),
         "node": _blocks(
             np.hstack([node[:, :hidden], gap, node[:, hidden : 2 * hidden], gap, node[:, 2 * hidden :]]),
             2 * channels + n_scalar,
