@@ -123,7 +123,12 @@ class PFN(JetModel):
         (N, len(friends)) to logits (J, n_classes).
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-        if choose(self, self.kind, self._beyond_kernels(), features_NF).kernel == "cpu":
+        kernel = choose(self, self.kind, self._beyond_kernels(), features_NF, gpu=True).kernel
+        if kernel == "gpu":
+            from ..kernels.gpu.pfn import pfn_logits as pfn_logits_on_gpu
+
+            return pfn_logits_on_gpu(self, features_NF, offsets, nodes)
+        if kernel == "cpu":
             from ..kernels.cpu.pfn import pfn_logits
 
             return pfn_logits(self, features_NF, offsets, nodes)

@@ -46,7 +46,7 @@ def pfn_logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NP: 
 
 def _fold(model: Any) -> tuple[_Layers, _Layers]:
     """Φ and F; BatchNorm goes into the layer before it, that of the inputs into the first."""
-    phi = []
+    phi: list[tuple[Tensor, Tensor]] = []
     for linear, norm, _ in zip(model.phi[::3], model.phi[1::3], model.phi[2::3], strict=True):
         weight, bias = linear.weight.double(), linear.bias.double()
         if not phi and isinstance(model.input_norm, nn.BatchNorm1d):
