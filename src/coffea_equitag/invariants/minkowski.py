@@ -24,6 +24,7 @@ from ..errors import JetError, explain
 from ..jets import flatten
 from ..kinematics import FourMomenta, four_momenta
 from ..nesting import Nesting, descend
+from .pair_rows import LARGEST_DELTA_ETA, fill_cartesian_row, fill_polar_row, mirror
 
 __all__ = ["dot", "pair_offsets", "pairwise_dot", "pairwise_products"]
 
@@ -57,8 +58,8 @@ def pairwise_products(momenta: FourMomenta, offsets: _I8, threads: int | None = 
     pairs = pair_offsets(offsets)
     out = np.empty(int(pairs[-1]))
     size = np.sqrt(np.einsum("ij,ij->i", momenta.p4[:, 1:], momenta.p4[:, 1:]))
-    polar = np.empty((0, 3)) if momenta.polar is None else np.ascontiguousarray(momenta.polar)
-    p4 = np.ascontiguousarray(momenta.p4)
+    polar = np.empty((3, 0)) if momenta.polar is None else np.ascontiguousarray(momenta.polar.T)
+    p4 = np.ascontiguousarray(momenta.p4.T)
 
     def run(first: int, last: int) -> None:
         _fill_products(p4, momenta.mass, size, polar, offsets, pairs, out, first, last)
@@ -215,26 +216,37 @@ def _product(
 def _fill_products(
     p4: _F8, mass: _F8, size: _F8, polar: _F8, offsets: _I8, pairs: _I8, out: _F8, first: int, last: int
 ) -> None:  # pragma: no cover
-    has_polar = len(polar) > 0
+    """Jets first:last; p4 (4, N) and polar (3, N), or (3, 0), by component."""
+    has_polar = polar.shape[1] > 0
     for jet in range(first, last):
-        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        a, b = offsets[jet], offsets[jet + 1]
+        n = b - a
         block = out[pairs[jet] : pairs[jet + 1]].reshape(n, n)
+        energy, x, y, z = p4[0, a:b], p4[1, a:b], p4[2, a:b], p4[3, a:b]
+        m, p = mass[a:b], size[a:b]
+        if has_polar:
+            pt, eta, phi = polar[0, a:b], polar[1, a:b], polar[2, a:b]
+            # NaN, which a row without polar coordinates has, is neither
+            low, high = np.inf, -np.inf
+            for i in range(n):
+                if pt[i] >= 0.0:
+                    low, high = min(low, eta[i]), max(high, eta[i])
+            narrow = high - low <= LARGEST_DELTA_ETA
         for i in range(n):
-            a = start + i
-            block[i, i] = mass[a] * mass[a]
-            for j in range(i):
-                b = start + j
-                if has_polar and polar[a, 0] >= 0.0 and polar[b, 0] >= 0.0:
-                    angular = _angular_polar(
-                        polar[a, 0], polar[a, 1], polar[a, 2], polar[b, 0], polar[b, 1], polar[b, 2]
-                    )
-                else:
-                    angular = _angular_cartesian(
-                        p4[a, 1], p4[a, 2], p4[a, 3], size[a], p4[b, 1], p4[b, 2], p4[b, 3], size[b]
-                    )
-                value = _product(p4[a, 0], mass[a], size[a], p4[b, 0], mass[b], size[b], angular)
-                block[i, j] = value
-                block[j, i] = value
+            row = block[i]
+            if has_polar and pt[i] >= 0.0:
+                if narrow:
+                    fill_polar_row(pt, eta, phi, energy, m, p, i, row)
+                for j in range(i):
+                    if not pt[j] >= 0.0:
+                        fill_cartesian_row(x, y, z, energy, m, p, i, j, j + 1, row)
+                    elif not narrow:
+                        angular = _angular_polar(pt[i], eta[i], phi[i], pt[j], eta[j], phi[j])
+                        row[j] = _product(energy[i], m[i], p[i], energy[j], m[j], p[j], angular)
+            else:
+                fill_cartesian_row(x, y, z, energy, m, p, i, 0, i, row)
+            row[i] = m[i] * m[i]
+        mirror(block)
 
 
 @njit
