@@ -56,12 +56,12 @@ class Peer:
 
 def compare(workloads: tuple[str, ...], passes: tuple[str, ...], seconds: float, device: str) -> list[dict[str, Any]]:
     """Time each peer that can be imported beside our network of its kind, on the same jets, in turn."""
-    found = []
-    for peer, module in _installed():
-        for workload in workloads:
-            for name in passes:
-                found.append(_compare(peer, module, workload, name, seconds, device))
-    return found
+    return [
+        _compare(peer, module, workload, name, seconds, device)
+        for peer, module in _installed()
+        for workload in workloads
+        for name in passes
+    ]
 
 
 def _compare(peer: Peer, module: Any, workload: str, name: str, seconds: float, device: str) -> dict[str, Any]:
