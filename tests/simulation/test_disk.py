@@ -47,7 +47,7 @@ def _full_at_the_second(write):
 )
 def test_full_disk(tmp_path, capsys, monkeypatch, name, owner, method, left):
     monkeypatch.setattr(owner, method, _full_at_the_second(getattr(owner, method)))
-    assert main(["simulate", "qg", "-n", "5", "-o", str(tmp_path / name)]) == 1
+    assert main(["simulate", "qg", "-n", "4", "-o", str(tmp_path / name)]) == 1
     err = capsys.readouterr().err
     assert f"{name}" in err
     assert "cannot be written: No space left on device" in err
@@ -60,7 +60,7 @@ import resource, sys
 from coffea_equitag.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 for name in ("x.parquet", "x.root", "folder"):
-    print(main(["simulate", "qg", "-n", "20", "-o", sys.argv[1] + "/" + name]))
+    print(main(["simulate", "qg", "-n", "4", "-o", sys.argv[1] + "/" + name]))
 """
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag.simulation import production, sample_folder, simulate_folder
 
-N, SHARD = 15, 3
+N, SHARD = 9, 3
 
 SCRIPT = f"""
 import sys
