@@ -157,7 +157,13 @@ class ParticleNet(JetModel):
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
         trains = not self.pair_patches
-        if choose(self, self.kind, self._beyond_kernels(), features_N7, trains=trains).kernel == "cpu":
+        gpu = not self.pair_patches and self.options["k"] <= 64
+        which = choose(self, self.kind, self._beyond_kernels(), features_N7, trains=trains, gpu=gpu).kernel
+        if which == "gpu":
+            from ..kernels.gpu.particlenet import particlenet_logits
+
+            return particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes)
+        if which == "cpu":
             from ..kernels.cpu import particlenet as kernel
 
             if self.training or (torch.is_grad_enabled() and self._needs_gradients(features_N7, groups_NG)):

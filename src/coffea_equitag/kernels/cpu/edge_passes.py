@@ -190,7 +190,7 @@ def backward(
                 for c in range(depth):
                     target[c] = source[c]
         _activate(values, 0, count, scale, shift, active)
-        add_products(g, active, count, d_weight)
+        add_products(g, active, 0, count, d_weight)
         layer(g, 0, width, transposed, zeros, LINEAR, out, 0, count)
         for row in range(count):
             a, source, target = active[row], out[row], g_before[begin + row]

@@ -6,13 +6,70 @@ from typing import Any
 
 import numpy as np
 
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
 from ...compiled import njit
+from .tile import _pointers
 
 __all__ = ["nearest_senders"]
 
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
+#: A tile of distances: rows, and float64 lanes.
+_ROWS, _LANES = 4, 8
 _Points = np.ndarray[Any, np.dtype[np.float32 | np.float64]]
+
+
+@intrinsic
+def _distance_tile(
+    typing_context: Any,
+    columns: Any,
+    width: Any,
+    dimension: Any,
+    i: Any,
+    j: Any,
+    out: Any,
+    out_at: Any,
+    stride: Any,
+) -> Any:
+    """A few rows of one vector of squared distances, summed one coordinate after the other."""
+    at = types.intp
+    signature = types.void(columns, at, at, at, at, out, at, at)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        columns, width, dimension, i, j, out, out_at, stride = _pointers(context, builder, signature, arguments)
+        index, vector, lane = width.type, ir.VectorType(ir.DoubleType(), _LANES), ir.IntType(32)
+        begin = ir.Constant(vector, [0.0] * _LANES)
+
+        before, loop, after = builder.block, builder.append_basic_block("d"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        d, sums = builder.phi(index), [builder.phi(vector) for _ in range(_ROWS)]
+        row = builder.gep(columns, [builder.mul(d, width)])
+        others = builder.load(builder.bitcast(builder.gep(row, [j]), vector.as_pointer()), align=8)
+        following = []
+        for r, value in enumerate(sums):
+            number = builder.load(builder.gep(row, [builder.add(i, index(r))]), align=8)
+            own = builder.insert_element(ir.Constant(vector, ir.Undefined), number, lane(0))
+            zeros = ir.Constant(ir.VectorType(lane, _LANES), [0] * _LANES)
+            step = builder.fsub(others, builder.shuffle_vector(own, ir.Constant(vector, ir.Undefined), zeros))
+            following.append(builder.fadd(value, builder.fmul(step, step)))
+        next_d = builder.add(d, index(1))
+        d.add_incoming(index(0), before)
+        d.add_incoming(next_d, loop)
+        for value, next_value in zip(sums, following, strict=True):
+            value.add_incoming(begin, before)
+            value.add_incoming(next_value, loop)
+        builder.cbranch(builder.icmp_signed("<", next_d, dimension), loop, after)
+        builder.position_at_end(after)
+        for r, value in enumerate(following):
+            place = builder.gep(out, [builder.add(out_at, builder.mul(stride, index(r)))])
+            builder.store(value, builder.bitcast(place, vector.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @njit
@@ -28,7 +85,8 @@ def nearest_senders(
     largest = 1
     for jet in range(first, last):
         largest = max(largest, offsets[jet + 1] - offsets[jet])
-    columns = np.empty((dimension + 3, largest))
+    columns = np.zeros((dimension, largest + -largest % _LANES))
+    square = np.empty((largest + _ROWS, columns.shape[1]))
     others, spare = np.empty(largest + 1), np.empty(largest + 1)
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
@@ -46,10 +104,9 @@ def nearest_senders(
         for j in range(n):
             for d in range(dimension):
                 columns[d, j] = points[start + j, d]
-        distance = np.zeros((n, n))
-        _distances(columns, dimension, n, distance)
+        _distances(columns, dimension, n, square)
         for i in range(n):
-            row, found = distance[i], 0
+            row, found = square[i, :n], 0
             for j in range(n):
                 others[found] = row[j]
                 found += 1 if j != i else 0
@@ -69,22 +126,19 @@ def nearest_senders(
 
 @njit
 def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # pragma: no cover
-    """Squared distances, the upper triangle copied down; NaN counts as infinite."""
-    # whole groups of four coordinates; steps of 0 add nothing to a sum of squares
-    for d in range(dimension, dimension + -dimension % 4):
-        columns[d, :n] = 0.0
+    """Squared distances, from coordinates (D, ≥ n) in whole tiles' columns; NaN counts as infinite."""
+    width, stride = columns.shape[1], distance.shape[1]
+    for i in range(0, n, _ROWS):
+        # what lies below the diagonal is copied
+        for j in range(i - i % _LANES, n, _LANES):
+            _distance_tile(columns, width, dimension, i, j, distance, i * stride + j, stride)
     for i in range(n):
         row = distance[i]
-        for d in range(0, dimension, 4):
-            a, b, c, e = columns[d], columns[d + 1], columns[d + 2], columns[d + 3]
-            a_i, b_i, c_i, e_i = a[i], b[i], c[i], e[i]
-            for j in range(i + 1, n):
-                p, q, r, s = a[j] - a_i, b[j] - b_i, c[j] - c_i, e[j] - e_i
-                row[j] = (((row[j] + p * p) + q * q) + r * r) + s * s
-        for j in range(i + 1, n):
-            value = row[j] if row[j] < np.inf else np.inf
-            row[j] = value
-            distance[j, i] = value
+        for j in range(i):
+            row[j] = distance[j, i]
+        for j in range(i, n):
+            value = row[j]
+            row[j] = value if value < np.inf else np.inf
 
 
 @njit

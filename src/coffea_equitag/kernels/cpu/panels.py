@@ -147,22 +147,22 @@ def layer(
 
 
 @njit
-def add_products(left: _F4, right: _F4, rows: int, out: _F4) -> None:  # pragma: no cover
-    """Add leftᵀ right over `rows` rows to `out`; widths are whole blocks, `out` has a margin of rows."""
+def add_products(left: _F4, right: _F4, first: int, rows: int, out: _F4) -> None:  # pragma: no cover
+    """Add leftᵀ right over `rows` rows to `out`; widths are whole blocks, all three have a margin of rows."""
     height, width = left.shape[1], right.shape[1]
     if width % _BROAD_BLOCK == 0:
         for o in range(0, height, _BROAD_ROWS):
             for c in range(0, width, _BROAD_BLOCK):
                 _broad_tile(
-                    left, o, 1, height, right, c, width, rows, out, o * width + c, width, LINEAR,
-                    out, o * width + c, width,
+                    left, first * height + o, 1, height, right, first * width + c, width, rows,
+                    out, o * width + c, width, LINEAR, out, o * width + c, width,
                 )  # fmt: skip
     else:
         for o in range(0, height, _SLIM_ROWS):
             for c in range(0, width, _SLIM_BLOCK):
                 _slim_tile(
-                    left, o, 1, height, right, c, width, rows, out, o * width + c, width, LINEAR,
-                    out, o * width + c, width,
+                    left, first * height + o, 1, height, right, first * width + c, width, rows,
+                    out, o * width + c, width, LINEAR, out, o * width + c, width,
                 )  # fmt: skip
 
 
