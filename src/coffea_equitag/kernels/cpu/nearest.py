@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
