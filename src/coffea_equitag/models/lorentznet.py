@@ -230,7 +230,7 @@ class LorentzNet(JetModel):
             return "it gives momenta"
         if not all(type(module) in _FUSED for module in self.modules()):
             return "layers were replaced"
-        if any(isinstance(m, RowBatchNorm) and (m.weight is None or m.running_mean is None) for m in self.modules()):
+        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in self.modules()):
             return "a BatchNorm lacks weights or statistics"
         return None
 

@@ -65,7 +65,6 @@ class Statistics:
         sums = ScalarSums(np.empty((len(u), 2)), np.empty((len(layout.offsets) - 1, 3)))
         offsets, squares = layout.offsets, layout.squares
         layout.over_jets(lambda first, last: scalar_sums(gram, offsets, squares, sums, first, last))
-        # cumulative sums add in the order of the nodes, whatever vectors numpy uses
         scalar_means = sums.rows.sum(axis=0) / pairs
         means = layout.sums((2, channels), lambda out, a, b: node_sums(u, v, offsets, out, a, b)) / pairs
         found = layout.sums(

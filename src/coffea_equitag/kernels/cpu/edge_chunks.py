@@ -46,7 +46,7 @@ _I8 = np.ndarray[Any, np.dtype[np.int64]]
 _U2 = np.ndarray[Any, np.dtype[np.uint16]]
 _U8 = np.ndarray[Any, np.dtype[np.uint64]]
 
-#: Pairs worked on at once: a bit each in a number of 64.
+#: Pairs worked on at once, a bit each in a number of 64: few enough for the first caches.
 CHUNK = 64
 
 
@@ -218,14 +218,14 @@ def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> N
     for word in range(words):
         for row in range(count):
             planes[row] = bits[row * words + word]
-        for row in range(count, CHUNK):
+        for row in range(count, 64):
             planes[row] = 0
         columns_of_bits(planes, 0, columns, 16 * word)
 
 
 @njit
 def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  # pragma: no cover
-    """out += xᵀ y over the rows whose x is not 0."""
+    """Add xᵀ y to `out`, over the rows whose x is not 0."""
     channels = x.shape[1]
     for k in range(hidden):
         _gather(columns, 4 * k, 4, x, k, channels, y, 0, out, k * channels, hidden, out, k * channels)
@@ -242,7 +242,7 @@ def add_weighted(
 
 @njit
 def _gather(
-    bits: _U8,
+    bits: _U2 | _U8,
     bits_at: int,
     words: int,
     x: _F4,

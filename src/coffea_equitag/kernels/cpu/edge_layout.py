@@ -18,7 +18,7 @@ __all__ = ["Layout"]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Pairs of a group at least, and groups at most: each has gradients of the weights of its own.
-_GROUP, _GROUPS = 4096, 64
+_GROUP, _GROUPS = 8192, 64
 
 
 @dataclass(frozen=True)

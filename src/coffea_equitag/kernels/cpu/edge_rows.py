@@ -75,9 +75,7 @@ def make_row(
 
 
 @intrinsic
-def add_gated(
-    typing_context: Any, row: Any, row_at: Any, gate: Any, words: Any, total: Any, total_at: Any
-) -> Any:
+def add_gated(typing_context: Any, row: Any, row_at: Any, gate: Any, words: Any, total: Any, total_at: Any) -> Any:
     """Scale a row by its gate and add it to the total."""
     signature = types.void(row, types.intp, types.float32, types.intp, total, types.intp)
 

@@ -170,26 +170,37 @@ def back_to_gram(
         from_i, from_j = np.zeros((n, 2)), np.zeros((n, 2))
         for i in range(n):
             for s in range(2):
+                u_sum, v_sum = 0.0, 0.0
                 for c in range(channels):
-                    from_i[i, s] += weighted[s, c] * (u[start + i, c] - means[0, c])
-                    from_j[i, s] += weighted[s, c] * (v[start + i, c] - means[1, c])
+                    u_sum += weighted[s, c] * (u[start + i, c] - means[0, c])
+                    v_sum += weighted[s, c] * (v[start + i, c] - means[1, c])
+                from_i[i, s], from_j[i, s] = u_sum - shifts[s], v_sum
+        own, columns, rows_slopes, norms = np.empty(n), np.zeros(n), np.empty(n), np.empty(n)
+        psi_norms, psi_dots = np.empty(n, np.float32), np.empty(n, np.float32)
         for i in range(n):
-            own = gram[square + i * n + i]
+            own[i] = gram[square + i * n + i]
+        for i in range(n):
+            at = square + i * n
             for j in range(n):
-                if j == i:
-                    continue
-                at = square + i * n + j
-                dot = gram[at]
-                norm = own + gram[square + j * n + j] - 2 * dot
-                psi_norm, psi_dot = psi(norm) - scalar_means[0], psi(dot) - scalar_means[1]
-                slope_norm = scalar_slopes[at, 0] - shifts[0] + from_i[i, 0] + from_j[j, 0]
+                dot = gram[at + j]
+                norm = own[i] + own[j] - 2 * dot
+                norms[j] = norm
+                psi_norms[j], psi_dots[j] = psi(norm), psi(dot)
+            row = 0.0
+            for j in range(n):
+                dot, norm = gram[at + j], norms[j]
+                psi_norm, psi_dot = psi_norms[j] - scalar_means[0], psi_dots[j] - scalar_means[1]
+                slope_norm = scalar_slopes[at + j, 0] + from_i[i, 0] + from_j[j, 0]
                 slope_norm += products[0, 0] * psi_norm + products[0, 1] * psi_dot
-                slope_dot = scalar_slopes[at, 1] - shifts[1] + from_i[i, 1] + from_j[j, 1]
+                slope_dot = scalar_slopes[at + j, 1] + from_i[i, 1] + from_j[j, 1]
                 slope_dot += products[1, 0] * psi_norm + products[1, 1] * psi_dot
-                slope_norm /= 1 + abs(norm)
-                out[at] += slope_dot / (1 + abs(dot)) - 2 * slope_norm
-                out[square + i * n + i] += slope_norm
-                out[square + j * n + j] += slope_norm
+                own_slope = 0.0 if j == i else slope_norm / (1 + abs(norm))
+                out[at + j] += 0.0 if j == i else slope_dot / (1 + abs(dot)) - 2 * own_slope
+                columns[j] += own_slope
+                row += own_slope
+            rows_slopes[i] = row
+        for i in range(n):
+            out[square + i * n + i] += rows_slopes[i] + columns[i]
 
 
 @njit

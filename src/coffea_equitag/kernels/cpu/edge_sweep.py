@@ -39,7 +39,7 @@ _U2 = np.ndarray[Any, np.dtype[np.uint16]]
 _U8 = np.ndarray[Any, np.dtype[np.uint64]]
 
 #: Pairs whose gradients are summed in single precision.
-_FLUSH = 2048
+_FLUSH = 8192
 
 
 class EdgeWeights(NamedTuple):
@@ -162,7 +162,7 @@ def sweep_back(
     slopes, spread = _rows(CHUNK, channels), _rows(CHUNK, channels)
     edge, matrix, vectors = _rows(channels, channels), _rows(channels, channels), _rows(5, channels)
     bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
-    planes, columns, chosen = np.zeros(CHUNK, np.uint16), np.zeros(channels, np.uint64), np.zeros(1, np.uint64)
+    planes, columns, chosen = np.zeros(64, np.uint16), np.zeros(channels, np.uint64), np.zeros(1, np.uint64)
     for group in range(first, last):
         fresh = 0
         for jet in range(jets.groups[group], jets.groups[group + 1]):
@@ -259,7 +259,7 @@ def _sigmoids(values: _F4) -> None:  # pragma: no cover
 def _choose(begin: int, end: int, chosen: _U8) -> None:  # pragma: no cover
     """Set the bits ``begin:end`` and no others."""
     one = np.uint64(0xFFFFFFFFFFFFFFFF)
-    chosen[0] = (one >> np.uint64(CHUNK - (end - begin))) << np.uint64(begin)
+    chosen[0] = (one >> np.uint64(64 - (end - begin))) << np.uint64(begin)
 
 
 @njit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .outer import PRODUCT_COLUMNS, PRODUCT_ROWS, product_tile
+from .product import PRODUCT_COLUMNS, PRODUCT_ROWS, product_tile
 
 __all__ = ["move_back", "move_forth"]
 
@@ -78,7 +78,7 @@ def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
     """left·right, or leftᵀ·right, of padded square matrices."""
     size = len(left)
     row, step = (1, size) if turned else (size, 1)
-    out = np.zeros((size, size))
+    out = np.empty((size, size))
     for c in range(0, size, PRODUCT_COLUMNS):
         for i in range(0, size, PRODUCT_ROWS):
             product_tile(left, i * row, row, step, right, c, size, size, out, i * size + c, size)

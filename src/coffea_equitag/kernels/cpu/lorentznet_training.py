@@ -51,8 +51,9 @@ def lorentz_blocks(blocks: nn.ModuleList, h: Tensor, gram: Tensor, scalars: Tens
     layout = Layout.of(offsets)
     for block in blocks:
         assert isinstance(block, LorentzBlock)
-        from_i, from_j = cast(Tensor, block.phi_e[0].weight)[:, : 2 * h.shape[1]].split(h.shape[1], dim=1)
-        total, gram = edges(block, h @ from_i.T, h @ from_j.T, gram, layout)
+        channels, weight = h.shape[1], cast(Tensor, block.phi_e[0].weight)
+        u, v = h @ weight[:, :channels].T, h @ weight[:, channels : 2 * channels].T
+        total, gram = edges(block, u, v, gram, layout)
         h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
     return h
 
@@ -121,9 +122,7 @@ class _LorentzEdges(torch.autograd.Function):
         totals = np.empty(u_.shape, np.float32)
         moved = np.empty(len(gram_) if moves else 0)
         c_weight = float(setting.c_weight)
-        layout.over_groups(
-            lambda first, last: sweep_forth(weights, jets, moves, c_weight, totals, moved, first, last)
-        )
+        layout.over_groups(lambda first, last: sweep_forth(weights, jets, moves, c_weight, totals, moved, first, last))
         if keeps:
             ctx.save_for_backward(u, v, gram, seen, *parameters)
             ctx.kept = setting, statistics, weights, jets.steps, jets.bits
@@ -176,12 +175,8 @@ class _LorentzEdges(torch.autograd.Function):
             )
         )
         if ctx.needs_input_grad[3]:
-            layout.over_jets(
-                lambda first, last: back_to_gram(
-                    gram, u, v, offsets, layout.squares, means, scalar_means, slopes, shift, spread, found.scalars,
-                    found.gram, first, last,
-                )  # fmt: skip
-            )
+            given = gram, u, v, offsets, layout.squares, means, scalar_means, slopes, shift, spread, found.scalars
+            layout.over_jets(lambda first, last: back_to_gram(*given, found.gram, first, last))
         gradients = [
             np.stack(seen_slopes, axis=1),
             spread_slope * statistics.inverse,

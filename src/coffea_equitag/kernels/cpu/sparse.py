@@ -85,8 +85,7 @@ def _gather_of(shape: Shape, kind: str) -> Any:
                 number = builder.load(builder.gep(numbers, [builder.mul(k, x_step)]), align=4)
                 spread = _spreads(builder, shape, number)
                 return [
-                    _fma(builder, spread[row.type.count], row, total)
-                    for total, row in zip(sums, loaded, strict=True)
+                    _fma(builder, spread[row.type.count], row, total) for total, row in zip(sums, loaded, strict=True)
                 ]
 
             sums = _over_bits(builder, bits, words, first, add)
