@@ -14,18 +14,32 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from coffea_equitag.kernels.gpu import dense, edges, pair_blocks, pool, products, similarity  # noqa: E402
+from coffea_equitag.kernels.gpu import dense, edge_conv, edges, nearest, pair_blocks, pool, products, similarity  # noqa: E402
 
 #: Bytes of shared memory that a block may have on an H100 or H200.
 SHARED = 227 * 1024
 
 POINTERS = {
-    "fp64": {"gram", "pushed", "p4", "mass", "polar", "before", "after", "c_weight", "products", "row", "column"},
+    "fp64": {
+        "gram",
+        "pushed",
+        "p4",
+        "mass",
+        "polar",
+        "before",
+        "after",
+        "c_weight",
+        "products",
+        "row",
+        "column",
+        "priority",
+    },
     "i64": {"offsets", "pairs"},
-    "i32": {"tile_jet", "tile_first"},
+    "i32": {"tile_jet", "tile_first", "senders"},
 }
 NUMBERS = {
     "x_stride", "out_stride", "rows", "depth", "width", "stride", "totals_stride", "narrow", "encoded",
+    "dimensions", "shortcut_stride",
 }  # fmt: skip
 
 JETS = {"RECEIVERS": 16}
@@ -53,6 +67,12 @@ KERNELS = {
     ),
     "pelican-block": (pair_blocks.block_kernel, {"NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE, {}),
     "pelican-largest-block": (pair_blocks.block_kernel, {"NARROW": 128, "WIDE": 160, "CHUNK": 32} | WIDE, {}),
+    "edge-conv": (
+        edge_conv.edge_conv_kernel,
+        {"NEIGHBOURS": 16, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32, "BI": 4, "BK": 16} | JETS,
+        {},
+    ),
+    "nearest": (nearest.nearest_kernel, {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS, {}),
     "pelican-columns": (pair_blocks.columns_kernel, {"NARROW": 64, "COLUMNS": 16, "ROWS": 4}, {}),
 }
 
