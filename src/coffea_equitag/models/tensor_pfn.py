@@ -165,23 +165,37 @@ class VectorPFN(JetModel):
         Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"``
         """
         out: Tensor
-        if choose(self, self.kind, self._beyond_kernels(), scalars, vectors, frames_J33).kernel == "cpu":
+        inputs = scalars, vectors, frames_J33
+        kernel = choose(self, self.kind, self._beyond_kernels(vectors, frames_J33), *inputs, trains=True).kernel
+        if kernel == "cpu" and not torch.is_grad_enabled():
             from ..kernels.cpu.tensor_pfn import tensor_pfn_outputs
 
-            out, last_vectors = tensor_pfn_outputs(self, scalars, vectors, frames_J33, offsets)
+            out, last_vectors = tensor_pfn_outputs(self, *inputs, offsets)
         else:
-            turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
-            outer = turned[:, :, None, :, None] * turned[:, None, :, None, :] if self.has_tensors else None
-            tracks = TensorFeatures(scalars, turned, None if outer is None else outer.flatten(3))
-            jets = _in_double(self.f, self.phi(tracks).sum(offsets))
+            jets = _in_double(self.f, self._latent(kernel, *inputs, offsets))
             out, last_vectors = _in_double(self.mlp, jets.invariants()), jets.vectors
         if self.options["output"] == "vector":
             vectors_J3 = (last_vectors * out[:, None]).sum(2)
             out = (frames_J33.mT @ vectors_J3[:, :, None])[:, :, 0]
         return out.to(self.dtype)
 
-    def _beyond_kernels(self) -> str | None:
-        """What of this network the fused kernel does not do, None if nothing."""
+    def _latent(
+        self, kernel: str, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
+    ) -> TensorFeatures:
+        """Latent features summed over each jet, in float64."""
+        if kernel == "cpu":
+            from ..kernels.cpu.tensor_pfn_training import summed_tracks
+
+            return summed_tracks(self, scalars, vectors, frames_J33, offsets)
+        turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
+        tensors = (turned[:, :, None, :, None] * turned[:, None, :, None, :]).flatten(3) if self.has_tensors else None
+        tracks: TensorFeatures = self.phi(TensorFeatures(scalars, turned, tensors))
+        return tracks.sum(offsets)
+
+    def _beyond_kernels(self, *fixed: Tensor) -> str | None:
+        """What of this network, with inputs that should have no gradients, the fused kernels do not do."""
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in fixed):
+            return "gradients of momenta are recorded"
         if min(self.options["phi_layers"], self.options["f_layers"]) < 1:
             return "it has no hidden layers before or after the sum"
         if not all(type(module) in _FUSED for module in self.modules()):

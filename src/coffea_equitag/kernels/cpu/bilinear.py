@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from .bilinear_registers import Register, pointers
 
-__all__ = ["TENSOR_PLANES", "VECTOR_PLANES", "multiply_tensors", "multiply_vectors"]
+__all__ = ["TENSOR_PLANES", "VECTOR_PLANES", "dot", "matrix_of", "multiply_tensors", "multiply_vectors", "raw_products"]
 
 #: Planes of features with and without tensors.
 TENSOR_PLANES, VECTOR_PLANES = 13, 4
@@ -67,33 +67,44 @@ def _multiply_of(planes: int) -> Any:
 
 
 def _products(a: Sequence[Register], b: Sequence[Register]) -> list[list[Register]]:
-    """Planes of each product, as `layers.bilinear` orders them."""
+    """Planes of each product, activated."""
+    scalars, vectors, tensors = raw_products(a, b)
+    found = [[s, *_cut(v)] for s, v in zip(scalars, vectors, strict=True)]
+    return [[*values, *_planes(t)] for values, t in zip(found, tensors, strict=True)] if tensors else found
+
+
+def raw_products(
+    a: Sequence[Register], b: Sequence[Register]
+) -> tuple[list[Register], list[list[Register]], list[list[list[Register]]]]:
+    """Scalars, vectors and 3 × 3 matrices that planes make, as `layers.bilinear` orders them."""
     s_a, v_a, v_b = a[0], a[1:4], b[1:4]
     (ax, ay, az), (bx, by, bz) = v_a, v_b
-    scalars = [s_a * b[0], _dot(v_a, v_b)]
+    scalars = [s_a * b[0], dot(v_a, v_b)]
     vectors = [
         [s_a * component for component in v_b],
         [(ay * bz).minus(az, by), (az * bx).minus(ax, bz), (ax * by).minus(ay, bx)],
     ]
     if len(a) == VECTOR_PLANES:
-        return [[s, *_cut(v)] for s, v in zip(scalars, vectors, strict=True)]
-    t_a, t_b = _matrix(a[4:]), _matrix(b[4:])
-    scalars.append(_dot([x for row in t_a for x in row], [x for row in t_b for x in row]))
-    vectors.append([_dot(row, v_b) for row in t_a])
+        return scalars, vectors, []
+    t_a, t_b = matrix_of(a[4:]), matrix_of(b[4:])
+    scalars.append(dot([x for row in t_a for x in row], [x for row in t_b for x in row]))
+    vectors.append([dot(row, v_b) for row in t_a])
     columns_b = list(zip(*t_b, strict=True))
     tensors = [
         [[s_a * x for x in row] for row in t_b],
         [[x * y for y in v_b] for x in v_a],
-        [[_dot(row, column) for column in columns_b] for row in t_a],
+        [[dot(row, column) for column in columns_b] for row in t_a],
     ]
-    return [[s, *_cut(v), *_planes(t)] for s, v, t in zip(scalars, vectors, tensors, strict=True)]
+    return scalars, vectors, tensors
 
 
-def _dot(a: Sequence[Register], b: Sequence[Register]) -> Register:
+def dot(a: Sequence[Register], b: Sequence[Register]) -> Register:
+    """Σ of products."""
     return reduce(lambda total, pair: total.plus(*pair), list(zip(a, b, strict=True))[1:], a[0] * b[0])
 
 
-def _matrix(planes: Sequence[Register]) -> list[list[Register]]:
+def matrix_of(planes: Sequence[Register]) -> list[list[Register]]:
+    """Components xx, xy, ... of a tensor."""
     zz, zx, zy, xz, yz, even, odd, plus, cross = planes
     half = Register.constant(zz.builder, zz.value.type.element, 0.5)
     xx, yy, yx, xy = half * (even + plus), half * (even - plus), half * (cross + odd), half * (cross - odd)
@@ -113,7 +124,7 @@ def _cut(vector: Sequence[Register]) -> list[Register]:
 
 def _scale(components: Sequence[Register]) -> Register:
     """1 / max(1, length)."""
-    square = _dot(components, components)
+    square = dot(components, components)
     one = Register.constant(square.builder, square.value.type.element, 1.0)
     return one / square.at_least(one).root()
 

@@ -92,6 +92,11 @@ class Register:
         smaller = self.builder.fcmp_ordered("<", self.value, floor.value)
         return Register(self.builder, self.builder.select(smaller, floor.value, self.value))
 
+    def above(self, limit: Register, yes: Register, no: Register) -> Register:
+        """Take `yes` in lanes where this is larger than the limit, else `no`."""
+        larger = self.builder.fcmp_ordered(">", self.value, limit.value)
+        return Register(self.builder, self.builder.select(larger, yes.value, no.value))
+
     def _call(self, name: str, arguments: Sequence[Any]) -> Any:
         kind = self.value.type
         suffix = "f32" if kind.element == ir.FloatType() else "f64"

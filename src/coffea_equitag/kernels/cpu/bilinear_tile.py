@@ -40,6 +40,7 @@ def _real_of(rows: int, vectors: int) -> Any:
         x: Any,
         x_at: Any,
         x_stride: Any,
+        x_step: Any,
         depth: Any,
         w: Any,
         w_at: Any,
@@ -47,38 +48,39 @@ def _real_of(rows: int, vectors: int) -> Any:
         out: Any,
         out_at: Any,
         out_stride: Any,
+        adds: Any,
     ) -> Any:
-        """out[r, :] = Σ_k x[r, k] w[k, :] for one tile.
+        """out[r, :] = Σ_k x[r, k] w[k, :] for one tile; `adds` to what is there if true.
 
         Arrays are contiguous, of one dtype; an ``_at`` is where the tile's part of an array begins, a ``_stride`` the
-        numbers from row to row.
+        numbers from row to row, `x_step` those from k to k.
         """
         n = types.intp
-        signature = types.void(x, n, n, n, w, n, n, out, n, n)
+        signature = types.void(x, n, n, n, n, w, n, n, out, n, n, types.boolean)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            x, x_at, x_stride, depth, w, w_at, w_stride, out, out_at, out_stride = pointers(
+            x, x_at, x_stride, x_step, depth, w, w_at, w_stride, out, out_at, out_stride, adds = pointers(
                 context, builder, signature, arguments
             )
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
             x_rows = [_offset(builder, x, x_at, x_stride, r) for r in range(rows)]
-            zero = Register.constant(builder, kind, 0.0)
 
             def body(k: Any, sums: list[Register]) -> list[Register]:
                 w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
                 columns = [Register.load(builder, w_k, k.type(v * step)) for v in range(vectors)]
                 following = []
                 for r, x_row in enumerate(x_rows):
-                    number = Register.spread(builder, builder.load(builder.gep(x_row, [k])))
+                    number = Register.spread(builder, builder.load(builder.gep(x_row, [builder.mul(k, x_step)])))
                     row = sums[r * vectors : (r + 1) * vectors]
                     following += [total.plus(number, column) for total, column in zip(row, columns, strict=True)]
                 return following
 
-            sums = _accumulate(builder, depth, [zero] * (rows * vectors), body)
-            for r in range(rows):
-                out_row = _offset(builder, out, out_at, out_stride, r)
-                for v in range(vectors):
-                    sums[r * vectors + v].store(out_row, depth.type(v * step))
+            places = [
+                (_offset(builder, out, out_at, out_stride, r), depth.type(v * step))
+                for r in range(rows)
+                for v in range(vectors)
+            ]
+            _sum_into(builder, depth, kind, places, adds, body)
             return context.get_dummy_value()
 
         return signature, generate
@@ -93,6 +95,7 @@ def _complex_of(rows: int, vectors: int) -> Any:
         x: Any,
         x_at: Any,
         x_stride: Any,
+        x_step: Any,
         x_imaginary: Any,
         depth: Any,
         w: Any,
@@ -110,10 +113,10 @@ def _complex_of(rows: int, vectors: int) -> Any:
         As the real tile; the imaginary parts stand ``_imaginary`` numbers after the real ones.
         """
         n = types.intp
-        signature = types.void(x, n, n, n, n, w, n, n, n, out, n, n, n, types.boolean)
+        signature = types.void(x, n, n, n, n, n, w, n, n, n, out, n, n, n, types.boolean)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (x, x_at, x_stride, x_imaginary, depth, w, w_at, w_stride, w_imaginary, out, out_at, out_stride,
+            (x, x_at, x_stride, x_step, x_imaginary, depth, w, w_at, w_stride, w_imaginary, out, out_at, out_stride,
              out_imaginary, adds) = pointers(context, builder, signature, arguments)  # fmt: skip
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
             x_rows = [
@@ -126,9 +129,6 @@ def _complex_of(rows: int, vectors: int) -> Any:
                 for shift in (depth.type(0), out_imaginary)
                 for v in range(vectors)
             ]
-            zero = Register.constant(builder, kind, 0.0)
-            before = [Register.load(builder, pointer, at) for pointer, at in places]
-            start = [Register(builder, builder.select(adds, there.value, zero.value)) for there in before]
 
             def body(k: Any, sums: list[Register]) -> list[Register]:
                 w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
@@ -139,7 +139,10 @@ def _complex_of(rows: int, vectors: int) -> Any:
                 ]
                 following = []
                 for r, row in enumerate(x_rows):
-                    a, b = (Register.spread(builder, builder.load(builder.gep(part, [k]))) for part in row)
+                    a, b = (
+                        Register.spread(builder, builder.load(builder.gep(part, [builder.mul(k, x_step)])))
+                        for part in row
+                    )
                     of_row = sums[2 * r * vectors : 2 * (r + 1) * vectors]
                     following += [
                         total.plus(a, c).minus(b, s) for total, (c, s) in zip(of_row[:vectors], columns, strict=True)
@@ -149,8 +152,7 @@ def _complex_of(rows: int, vectors: int) -> Any:
                     ]
                 return following
 
-            for total, (pointer, at) in zip(_accumulate(builder, depth, start, body), places, strict=True):
-                total.store(pointer, at)
+            _sum_into(builder, depth, kind, places, adds, body)
             return context.get_dummy_value()
 
         return signature, generate
@@ -160,6 +162,15 @@ def _complex_of(rows: int, vectors: int) -> Any:
 
 def _offset(builder: Any, pointer: Any, at: Any, stride: Any, row: int) -> Any:
     return builder.gep(pointer, [builder.add(at, builder.mul(stride, stride.type(row)))])
+
+
+def _sum_into(builder: Any, depth: Any, kind: Any, places: list[tuple[Any, Any]], adds: Any, body: Any) -> None:
+    """Sums over k into registers' worth of memory, from 0 or from what is there."""
+    zero = Register.constant(builder, kind, 0.0)
+    before = [Register.load(builder, pointer, at) for pointer, at in places]
+    start = [Register(builder, builder.select(adds, there.value, zero.value)) for there in before]
+    for total, (pointer, at) in zip(_accumulate(builder, depth, start, body), places, strict=True):
+        total.store(pointer, at)
 
 
 def _accumulate(builder: Any, depth: Any, start: list[Register], body: Any) -> list[Register]:

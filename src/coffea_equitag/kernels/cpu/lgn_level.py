@@ -131,9 +131,10 @@ def _ring(
                 for row in range(0, rows, SMALL_ROWS):
                     for i in range(0, receivers, NODES):
                         small_real_tile(
-                            weights.bells, (part * rows + row) * depth, depth, depth,
+                            weights.bells, (part * rows + row) * depth, depth, 1, depth,
                             falloff, j * _WIDE + i, pairs,
                             work.bells, ((row * n + sender + j) * 2 + part) * _BELL_STRIDE + i, n * 2 * _BELL_STRIDE,
+                            False,
                         )  # fmt: skip
     for i in range(receivers):
         for row in range(used):
@@ -159,7 +160,7 @@ def _over_pairs(
                 for row in range(0, products if task == 2 else components, SMALL_ROWS):
                     at = begin + row * 2 * stride
                     small_complex_tile(
-                        source, at, 2 * stride, stride, n, work.bells, f, 2 * _BELL_STRIDE, _BELL_STRIDE,
+                        source, at, 2 * stride, 1, stride, n, work.bells, f, 2 * _BELL_STRIDE, _BELL_STRIDE,
                         into, at + i, 2 * stride, stride, False,
                     )  # fmt: skip
 
@@ -204,7 +205,7 @@ def _mix(weights: LevelWeights, blocks: int, mixed: _F8, out: _F8, stride: int, 
         component, source, block, depth, start = weights.places[term]
         for row in range(0, rows, SMALL_ROWS):
             small_complex_tile(
-                weights.mixing, start + row * depth, depth, rows * depth, depth,
+                weights.mixing, start + row * depth, depth, 1, rows * depth, depth,
                 mixed, (source * blocks + block) * channels * 2 * NODES, 2 * NODES, NODES,
                 out, (row * 20 + component) * 2 * stride + first, _CHANNEL * stride, stride, component == before,
             )  # fmt: skip
@@ -226,8 +227,8 @@ def _perceive(weights: LevelWeights, out: _F8, n: int, stride: int, work: Worksp
         for row in range(0, outputs, SMALL_ROWS):
             for i in range(0, n, NODES):
                 small_real_tile(
-                    weights.perceptron, start + row * depth, depth, depth,
-                    seen, i, stride, made, row * stride + i, stride,
+                    weights.perceptron, start + row * depth, depth, 1, depth,
+                    seen, i, stride, made, row * stride + i, stride, False,
                 )  # fmt: skip
         if layer < len(weights.layers) - 1:
             for q in range(outputs * stride):

@@ -10,15 +10,25 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from ...layers.tensor_layer import TensorLayer
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
+from .tensor_pfn_maps import affine_maps, features_of, layer_maps, phi_of
 
-__all__ = ["Matrices", "TensorPFNWeights", "padded_features", "weights_of"]
+__all__ = [
+    "Matrices",
+    "TensorPFNWeights",
+    "packed",
+    "packed_maps",
+    "padded_features",
+    "transposed_maps",
+    "weights_of",
+]
 
 _Floats = np.ndarray[Any, Any]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Network -> (its parameters' bits, what they were folded to).
@@ -57,38 +67,54 @@ def weights_of(model: nn.Module) -> TensorPFNWeights:
     # compared by value: changes through .data leave no trace in torch's version counters
     if known is not None and all(map(np.array_equal, known[0], values)):
         return known[1]
-    found = _fold({name: tensor.detach().double().numpy() for name, tensor in model.state_dict().items()})
+    with torch.no_grad():
+        found = _fold(model)
     _folded[model] = [value.copy() for value in values], found
     return found
 
 
-def _fold(state: dict[str, _F8]) -> TensorPFNWeights:
-    phi_layers, f_layers = _count(state, "phi"), _count(state, "f")
-    features = len(state["phi.0.affine.scalars.weight"]) // 2
-    padded = padded_features(features)
-    last = f"phi.{phi_layers}."
-    phi, f = [], []
-    for layer in range(phi_layers):
-        inputs = _affine(state, f"phi.{layer}.affine.")
-        phi.append(_layer(state, f"phi.{layer}.", inputs, features, padded, layer > 0, np.float32))
-    for layer in range(f_layers):
-        inputs = _affine(state, f"f.{layer}.affine.")
-        if layer == 0:
-            inputs = _after(inputs, _affine(state, last))
-        f.append(_layer(state, f"f.{layer}.", inputs, features, padded, True, np.float64))
-    representations = 3 if "f.0.tensors.bias" in state else 2
+def _fold(model: nn.Module) -> TensorPFNWeights:
+    hidden, latent = phi_of(model)
+    after = [layer for layer in model.get_submodule("f").children() if isinstance(layer, TensorLayer)]
+    perceptron = [layer for layer in model.get_submodule("mlp").children() if isinstance(layer, nn.Linear)]
+    features = features_of(hidden[0])
+    thirds = len(affine_maps(latent))
+    phi = [packed_maps(layer_maps(layer), features, thirds * (index > 0), np.float32)
+           for index, layer in enumerate(hidden)]  # fmt: skip
+    f = [packed_maps(layer_maps(layer, None if index else latent), features, thirds, np.float64)
+         for index, layer in enumerate(after)]  # fmt: skip
     mlp = []
-    for step in range(0, 2 * _count(state, "mlp", 2), 2):
-        weight = state[f"mlp.{step}.weight"]
-        if step == 0:
-            thirds = representations * representations
-            weight = _spread(weight, features, padded, thirds)
-        bias = state[f"mlp.{step}.bias"][:, None]
-        mlp.append([_real(np.hstack([weight, bias]), np.float64)])
-    return TensorPFNWeights(_packed(phi, np.float32), _packed(f, np.float64), _packed(mlp, np.float64))
+    for index, layer in enumerate(perceptron):
+        weight, bias = (value.detach().double().numpy() for value in (layer.weight, layer.bias))
+        weight = weight if index else _spread(weight, features, thirds * thirds)
+        mlp.append([_real(np.hstack([weight, bias[:, None]]), np.float64)])
+    return TensorPFNWeights(packed(phi, np.float32), packed(f, np.float64), packed(mlp, np.float64))
 
 
-def _packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matrices:
+def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[_Floats]:
+    """A layer's maps as tiles want them, their inputs being `thirds` times F products and what follows."""
+    out = []
+    for tensor in maps:
+        parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
+        wide = [_spread(_halves(part, features), features, thirds) for part in parts]
+        out.append(_real(wide[0], dtype) if tensor.ndim == 2 else _complex(wide[0], wide[1], dtype))
+    return out
+
+
+def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int) -> list[_Floats]:
+    """Maps that take gradients back, to `inputs` features, in float32; columns are whole blocks of all tiles."""
+    out = []
+    block = lanes_of(4) * REAL_VECTORS
+    for tensor in maps:
+        parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
+        back = [_spread(_halves(part, features), features, thirds)[:, :inputs].T for part in parts]
+        back = [np.pad(part, ((0, -inputs % block), (0, 0))) for part in back]
+        out.append(_real(back[0], np.float32) if tensor.ndim == 2 else _complex(back[0], -back[1], np.float32))
+    return out
+
+
+def packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matrices:
+    """Put all matrices of some layers into one array."""
     sizes = np.array([[matrix.size for matrix in matrices] for matrices in layers])
     starts = np.concatenate([[0], np.cumsum(sizes.ravel())[:-1]]).reshape(sizes.shape)
     depths = np.array([[matrix.shape[1] for matrix in matrices] for matrices in layers])
@@ -96,79 +122,16 @@ def _packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matri
     return Matrices(aligned(values, dtype), np.stack([starts, depths], axis=2))
 
 
-def _count(state: dict[str, _F8], part: str, stride: int = 1) -> int:
-    key = {"mlp": "weight"}.get(part, "affine.scalars.weight")
-    found = 0
-    while f"{part}.{found * stride}.{key}" in state:
-        found += 1
-    return found
-
-
-def _affine(state: dict[str, _F8], prefix: str) -> dict[str, _F8]:
-    """Matrices over features and the one more for the bias."""
-    scalars = np.hstack([state[prefix + "scalars.weight"], state[prefix + "scalars.bias"][:, None]])
-    vectors = state[prefix + "vectors.weight"]
-    found = {"scalars": scalars, "vectors": np.pad(vectors, ((0, 0), (0, 1)))}
-    if prefix + "tensors.weight" in state:
-        found["tensors"] = np.hstack([state[prefix + "tensors.weight"], state[prefix + "tensors.bias"][:, None]])
-    return found
-
-
-def _after(second: dict[str, _F8], first: dict[str, _F8]) -> dict[str, _F8]:
-    """Both maps in one: the first's bias has a feature of its own, before that of the second's."""
-    return {name: np.hstack([matrix[:, :-1] @ first[name], matrix[:, -1:]]) for name, matrix in second.items()}
-
-
-def _layer(
-    state: dict[str, _F8],
-    prefix: str,
-    inputs: dict[str, _F8],
-    features: int,
-    padded: int,
-    products: bool,
-    dtype: type[np.floating[Any]],
-) -> list[_Floats]:
-    """The layer's matrices."""
-    thirds = len(inputs) if products else 0
-
-    def columns(matrix: _Floats) -> _Floats:
-        return _spread(_halves(matrix, features, padded), features, padded, thirds)
-
-    def maps(name: str) -> tuple[_F8, _F8, _F8]:
-        a, b, phi = (state[f"{prefix}{name}.{key}"] for key in ("a", "b", "phi"))
-        return a, b, phi
-
-    a, b, phi = maps("vectors")
-    scalars = _real(columns(inputs["scalars"]), dtype)
-    along = _real(columns(a @ inputs["vectors"]), dtype)
-    across = _complex(columns((b * np.exp(1j * phi)) @ inputs["vectors"]), dtype)
-    if "tensors" not in inputs:
-        return [scalars, across, along]
-    (a, b, phi), (a_right, b_right, phi_right) = maps("tensors.left"), maps("tensors.right")
-    bias = np.zeros_like(inputs["tensors"])
-    bias[:, -1] = state[prefix + "tensors.bias"]
-    turns = (
-        (a * b_right, phi_right, 0.0),
-        (b * a_right, phi, 0.0),
-        (b * b_right, phi - phi_right, 1.0),
-        (b * b_right, phi + phi_right, 0.0),
-    )
-    turned = [
-        _complex(columns((size * np.exp(1j * angle)) @ inputs["tensors"] + share * bias), dtype)
-        for size, angle, share in turns
-    ]
-    zz = _real(columns((a * a_right) @ inputs["tensors"] + bias), dtype)
-    return [scalars, across, along, zz, *turned]
-
-
-def _halves(matrix: _Floats, features: int, padded: int) -> _Floats:
+def _halves(matrix: _Floats, features: int) -> _Floats:
     """Rows of 2F outputs as two padded halves."""
+    padded = padded_features(features)
     halves = matrix.reshape(2, features, -1)
     return np.pad(halves, ((0, 0), (0, padded - features), (0, 0))).reshape(2 * padded, -1)
 
 
-def _spread(matrix: _Floats, features: int, padded: int, thirds: int) -> _Floats:
+def _spread(matrix: _Floats, features: int, thirds: int) -> _Floats:
     """Columns of products with F features each padded; what follows stays."""
+    padded = padded_features(features)
     products, rest = matrix[:, : thirds * features], matrix[:, thirds * features :]
     wide = np.pad(products.reshape(len(matrix), thirds, features), ((0, 0), (0, 0), (0, padded - features)))
     return np.hstack([wide.reshape(len(matrix), thirds * padded), rest])
@@ -178,9 +141,9 @@ def _real(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
     return _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * REAL_VECTORS)
 
 
-def _complex(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
-    blocks = _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * COMPLEX_VECTORS)
-    return np.stack([blocks.real, blocks.imag], axis=2)
+def _complex(real: _Floats, imaginary: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
+    block = lanes_of(np.dtype(dtype).itemsize) * COMPLEX_VECTORS
+    return np.stack([_blocks(real, block), _blocks(imaginary, block)], axis=2)
 
 
 def _blocks(matrix: _Floats, block: int) -> _Floats:
