@@ -42,10 +42,9 @@ def _record(events):
 )
 def test_flavour_is_that_of_the_hadrons(hadrons, expected):
     record = _record([[(code, -83, 0, pt, 0.1, 3.1) for code, pt in hadrons]])
-    jets = ak.zip({"eta": [0.0], "phi": [-3.1]})
-    assert flavour(jets, record, 0.5).to_list() == [expected]
-    far = ak.zip({"eta": [0.7], "phi": [-3.1]})
-    assert flavour(far, record, 0.5).to_list() == [LIGHT]
+    jets = ak.zip({"eta": [[0.0, 0.7]], "phi": [[-3.1, -3.1]]})
+    assert flavour(jets, record, 0.5).to_list() == [[expected, LIGHT]]
+    assert flavour(jets[:, :0], record, 0.5).to_list() == [[]]
 
 
 def test_w_and_its_quarks():

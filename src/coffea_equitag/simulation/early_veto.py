@@ -85,7 +85,7 @@ def scattered(recipe: Recipe, resonance: int, process: list[tuple[int, int, floa
     return all(distance > recipe.radius + _TOO_FAR for distance in farthest.values())
 
 
-def early_veto(module: Any, recipe: Recipe, process: Process) -> Any:
+def early_veto(module: Any, recipe: Recipe, process: Process, *, whole: bool = False) -> Any:
     """Make Pythia's ``UserHooks`` for a process.
 
     Parameters
@@ -94,8 +94,10 @@ def early_veto(module: Any, recipe: Recipe, process: Process) -> Any:
         ``pythia8mc``.
     recipe : Recipe
     process : Process
+    whole : bool
+        Whether events are wanted whose jets do not hold the process's resonance.
     """
-    resonance = _RESONANCES.get(process.truth or "")
+    resonance = None if whole else _RESONANCES.get(process.truth or "")
 
     class EarlyVeto(module.UserHooks):
         def canVetoProcessLevel(self) -> bool:

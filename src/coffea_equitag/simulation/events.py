@@ -8,19 +8,20 @@ import awkward as ak
 import numpy as np
 
 from .recipes import Process, Recipe
-from .shards import Made, _shard
+from .shards import Made, make_shard
 
 __all__ = ["UNKNOWN", "labelled_events"]
 
 #: Label of a jet whose truth is not known, or is that of no class.
 UNKNOWN = -1
 
+_TRUTH = ("isTop", "isQCD", "flavour")
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
 
 def labelled_events(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
     """Make the events of a shard, process after process, as `simulate_events` describes them."""
-    return _shard(recipe, seed, shard, size, _labelled)
+    return make_shard(recipe, seed, shard, size, _labelled, whole=True)
 
 
 def _labelled(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
@@ -30,9 +31,11 @@ def _labelled(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> I
         leading = (ak.local_index(jets.pt, axis=1) == 0) & batch.wanted
         if of_tops:
             known = ak.where(jets.isTop, 1, ak.where(jets.isQCD, 0, UNKNOWN))
+        elif process.truth == "flavour":
+            known = jets.flavour
         else:
-            jets = jets[[name for name in jets.fields if name not in ("isTop", "isQCD")]]
             known = ak.where(leading, batch.label, UNKNOWN)
+        jets = jets[[name for name in jets.fields if name not in _TRUTH or (of_tops and name != "flavour")]]
         jets["label"] = ak.values_astype(known, np.int32)
         if process.truth == "W":
             for name in _MOMENTUM:

@@ -104,12 +104,12 @@ def holds_w(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
 
 
 def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
-    """Flavour of the leading jets by the hadrons in them.
+    """Flavour of jets by the hadrons in them.
 
     Parameters
     ----------
     jets : ak.Array
-        ``[event]`` with ``eta`` and ``phi``: one jet an event.
+        ``[event][jet]`` with ``eta`` and ``phi``.
     particles : ak.Array
         ``[event][particle]``, Pythia's record.
     radius : float
@@ -118,22 +118,22 @@ def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
     Returns
     -------
     ak.Array of int
-        ``[event]``: `BOTTOM` with a b hadron of at least 5 GeV in the jet, else `CHARM` with such a c hadron, else
+        ``[event][jet]``: `BOTTOM` with a b hadron of at least 5 GeV in the jet, else `CHARM` with such a c hadron, else
         `LIGHT`.
     """
     code = np.abs(flat(particles.id))
     hadron = (code > 100) & (code < 1_000_000) & ((code // 10) % 10 != 0)
-    rows = np.flatnonzero(hadron & (_has_quark(code, BOTTOM_QUARK) | _has_quark(code, CHARM_QUARK)))
-    px, py, pz = (flat(particles.p[name])[rows] for name in ("px", "py", "pz"))
-    pt, event = np.hypot(px, py), event_numbers(particles)[rows]
-    eta, phi = np.arcsinh(pz / np.maximum(pt, 1e-9)), np.arctan2(py, px)
-    turn = np.abs(phi - ak.to_numpy(jets.phi)[event]) % (2 * np.pi)
-    distance = np.hypot(eta - ak.to_numpy(jets.eta)[event], np.minimum(turn, 2 * np.pi - turn))
-    near = (pt > HADRON_PT) & (distance < radius)
-    found = np.full(len(particles), LIGHT)
-    for quark, label in ((CHARM_QUARK, CHARM), (BOTTOM_QUARK, BOTTOM)):
-        found[event[near & _has_quark(code[rows], quark)]] = label
-    return ak.Array(found)
+    bottom, charm = _has_quark(code, BOTTOM_QUARK), _has_quark(code, CHARM_QUARK)
+    px, py = flat(particles.p.px), flat(particles.p.py)
+    rows = np.flatnonzero(hadron & (bottom | charm) & (px**2 + py**2 > HADRON_PT**2))
+    pt, phi = np.hypot(px[rows], py[rows]), np.arctan2(py[rows], px[rows])
+    columns = {"eta": np.arcsinh(flat(particles.p.pz)[rows] / pt), "phi": phi, "bottom": bottom[rows]}
+    counts = np.bincount(event_numbers(particles)[rows], minlength=len(particles))
+    heavy = ak.unflatten(ak.zip(columns), counts)
+    jet, inside = ak.unzip(ak.cartesian([jets[["eta", "phi"]], heavy], axis=1, nested=True))
+    near = delta_r(jet, inside) < radius
+    # BOTTOM is above CHARM, and CHARM above LIGHT
+    return ak.fill_none(ak.max(ak.where(near, ak.where(inside.bottom, BOTTOM, CHARM), LIGHT), axis=2), LIGHT)
 
 
 def _has_quark(code: np.ndarray[Any, Any], quark: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 #: Jets, or events, a shard: the unit of work and of random numbers.
-SHARD = 500
+SHARD = 1000
 
 #: Seeds end here: the largest number that every format keeps.
 _MAX_SEED = 2**63 - 1

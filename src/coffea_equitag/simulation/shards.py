@@ -18,7 +18,7 @@ from .matching import flavour, hard_partons, holds_top, holds_w, top_decays, w_d
 from .particles import visible
 from .recipes import Process, Recipe
 
-__all__ = ["Made", "Yield", "event_shard", "jet_shard"]
+__all__ = ["Made", "Yield", "jet_shard", "make_shard"]
 
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
@@ -55,26 +55,35 @@ class Made:
 
 def jet_shard(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
     """Make the jets of a shard, process after process."""
-    return _shard(recipe, seed, shard, size, _leading_jets)
+    return make_shard(recipe, seed, shard, size, _leading_jets)
 
 
-def event_shard(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
-    """Make the events of a shard, process after process."""
-    return _shard(recipe, seed, shard, size, _whole_events)
-
-
-def _shard(
+def make_shard(
     recipe: Recipe,
     seed: int,
     shard: int,
     size: int,
     select: Callable[[Recipe, Process, Iterator[ak.Array]], Iterator[ak.Array]],
+    *,
+    whole: bool = False,
 ) -> Made:
+    """Make what ``select`` keeps of events whose leading jet lies in the recipe's range, process after process.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    seed, shard, size : int
+        Seed of the sample, number of the shard, and how many it holds.
+    select : callable
+        From batches of events (``jets, partons, weight, wanted, label``) to batches of jets or events.
+    whole : bool
+        Whether events are wanted that do not hold what their process asks for.
+    """
     parts, yields = [], []
     for k, (process, share) in enumerate(_shares(recipe, size)):
         if share:
             found = Yield(process.name)
-            events = _selected(recipe, process, _pythia_seed(seed, shard, k), share, found)
+            events = _selected(recipe, process, _pythia_seed(seed, shard, k), share, found, whole)
             parts.append(_enough(select(recipe, process, events), share, found))
             yields.append(found)
     # vector's behavior holds lambdas, which cannot travel between processes; the records keep their names.
@@ -91,12 +100,12 @@ def _pythia_seed(seed: int, shard: int, process: int) -> int:
     return 1 + int(state[0] % MAX_SEED)
 
 
-def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yield) -> Iterator[ak.Array]:
+def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yield, whole: bool) -> Iterator[ak.Array]:
     """Yield batches of events whose leading jet lies in the recipe's range, without end.
 
     ``share`` (how many will be asked for) only saves work: events are the same in any batches.
     """
-    veto = early_veto(pythia_module(), recipe, process) if process.early_veto else None
+    veto = early_veto(pythia_module(), recipe, process, whole=whole) if process.early_veto else None
     generator = Generator([*recipe.pythia, *process.settings], seed, veto)
     detector = None if recipe.detector is None else Detector(CARDS[recipe.detector])
     seen = 0
@@ -114,7 +123,7 @@ def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yi
         kept = _in_range(recipe, ak.firsts(jets))
         jets, record = jets[kept], record[list(_RECORD[:-1])][kept]
         truth = _truth(recipe, process, jets, record)
-        for name in ("isTop", "isQCD"):
+        for name in ("isTop", "isQCD", "flavour"):
             jets[name] = truth.pop(name)
         weight = ak.values_astype(ak.firsts(batch.info.weights[kept]), np.float32)
         yield ak.zip({"jets": jets, "weight": ak.fill_none(weight, 1), **truth}, depth_limit=1)
@@ -136,7 +145,7 @@ def _in_range(recipe: Recipe, leading: ak.Array) -> ak.Array:
 def _truth(recipe: Recipe, process: Process, jets: ak.Array, record: ak.Array) -> dict[str, Any]:
     none = ak.zeros_like(jets.pt, dtype=np.bool_)
     truth = {"partons": hard_partons(record), "isTop": none, "isQCD": ~none}
-    leading = jets[:, 0]
+    truth["flavour"] = ak.values_astype(ak.zeros_like(jets.pt), np.int32)
     truth["wanted"] = np.ones(len(jets), np.bool_)
     truth["label"] = np.full(len(jets), process.label, np.int32)
     if process.truth == "top":
@@ -147,7 +156,8 @@ def _truth(recipe: Recipe, process: Process, jets: ak.Array, record: ak.Array) -
         truth["partons"] = w_decays(record)
         truth["wanted"] = holds_w(jets, truth["partons"], recipe.radius)[:, 0]
     elif process.truth == "flavour":
-        truth["label"] = ak.values_astype(flavour(leading, record, recipe.radius), np.int32)
+        truth["flavour"] = ak.values_astype(flavour(jets, record, recipe.radius), np.int32)
+        truth["label"] = truth["flavour"][:, 0]
     return truth
 
 
@@ -157,11 +167,6 @@ def _enough(batches: Iterator[ak.Array], n: int, found: Yield) -> ak.Array:
         parts.append(ak.to_packed(next(batches)))
         found.selected += len(parts[-1])
     return ak.concatenate(parts)[:n]
-
-
-def _whole_events(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
-    for batch in events:
-        yield batch[["jets", "partons", "weight"]]
 
 
 def _leading_jets(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
