@@ -12,12 +12,23 @@ the kernels and the layers are timed from ragged momenta to logits, invariants i
 padded inputs or edges. Jets a second from medians of rounds in turn; peak memory beyond the jets; deviation of the
 logits from the float64 layers, as a fraction of their rms. ``--tune`` times other tile shapes of the pair kernels.
 
-On a machine lent by the tool described in /work/.library/device/README.md (``import coffea_equitag`` needs wheels of
-awkward, awkward-cpp, vector and fsspec carried in .whl there; numba, torch and Triton are on the machine)::
+On a GPU machine that has torch, Triton and numba but neither registries nor this package's other dependencies, as
+/work/.library/device/README.md describes, carry wheels (10 MB; Python 3.12 there) and run the tests of the kernels
+first. Here, in the repository's root, once::
 
-    python3 -m pip install -q --no-index --no-deps --target /tmp/site .whl/*.whl &&
-    PYTHONPATH=/tmp/site:src:tests python3 -m pytest -q -p no:cacheprovider -c /dev/null --import-mode=importlib
-    --rootdir . tests/kernels/test_*_gpu.py; PYTHONPATH=/tmp/site:src python3 benchmarks/gpu.py --tune | tee $OUT/gpu.md
+    echo /.whl/ >> .git/info/exclude
+    pip download -c constraints.txt --no-deps --only-binary=:all: --python-version 3.12 --implementation cp
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64
+        --platform manylinux2014_x86_64 -d .whl awkward awkward-cpp boost-histogram coffea hist histoprint uhi uproot
+        vector cramjam lz4 cachetools importlib-metadata lazy-importer pydantic pydantic-core annotated-types
+        typing-inspection
+
+There, with ``.whl`` in ``carry``, one line::
+
+    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .whl/*.whl
+    && export PYTHONPATH=/tmp/site:src:tests PYTHONUNBUFFERED=1 || exit; python3 -m pytest -q -c /dev/null --rootdir .
+    --import-mode=importlib -p no:cacheprovider tests/kernels/test_*_gpu.py tests/kernels/test_gpu_compiler.py;
+    python3 benchmarks/gpu.py 2>&1 | tee $OUT/gpu.md; python3 benchmarks/gpu.py --tune 2>&1 | tee $OUT/tune.md
 """
 
 from __future__ import annotations
@@ -115,8 +126,9 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
     checks: dict[str, Task] = {}
     for precision in PRECISIONS:
         name = f"kernels, {precision}"
-        tasks[name], checks[name] = (jets.num_jets, with_kernels(model, jets, precision)), with_kernels(
-            model, few, precision
+        tasks[name], checks[name] = (
+            (jets.num_jets, with_kernels(model, jets, precision)),
+            with_kernels(model, few, precision),
         )
     plain, plain_few = forms_of(model, jets), forms_of(model, few)
     for name, prepare in plain.items():

@@ -14,7 +14,8 @@ __all__ = ["dense", "dense_kernel"]
 _ROWS, _DEPTH = 64, 16
 
 
-@triton.jit
+# the same code for any number of rows
+@triton.jit(do_not_specialize=["rows"])
 def dense_kernel(
     x: tl.tensor,
     x_stride: tl.tensor,

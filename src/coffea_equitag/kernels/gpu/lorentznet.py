@@ -13,6 +13,7 @@ from torch import Tensor
 from ...models.base import JetModel
 from .arithmetic import precision
 from .dense import dense
+from .device import on_its_device
 from .edges import TILES, edges_kernel
 from .folded import batch_norm, folded, padded
 from .pool import pool
@@ -55,6 +56,7 @@ class _Weights(NamedTuple):
     head_out_bias: Tensor
 
 
+@on_its_device
 def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
     """Logits of a float32 `LorentzNet` without the clamp, in evaluation mode; arguments as of its ``network``.
 

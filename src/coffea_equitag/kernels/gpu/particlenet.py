@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...models.base import JetModel
 from .arithmetic import precision
 from .dense import dense
+from .device import on_its_device
 from .edge_conv import EDGES, edge_conv_kernel
 from .folded import batch_norm, folded
 from .nearest import nearest
@@ -45,6 +46,7 @@ class _Weights(NamedTuple):
     head_out_bias: Tensor
 
 
+@on_its_device
 def particlenet_logits(
     model: JetModel,
     features_N7: Tensor,

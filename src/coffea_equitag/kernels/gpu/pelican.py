@@ -18,6 +18,7 @@ from ...layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ...layers.multiplicity_power import MultiplicityPower
 from .arithmetic import precision
 from .dense import dense
+from .device import on_its_device
 from .folded import folded
 from .pair_blocks import TILES, block_kernel, columns_kernel, encoder_kernel
 from .pelican_weights import Block, PelicanWeights, fold, power_of_two, wide_channels
@@ -41,6 +42,7 @@ class _Nodes(NamedTuple):
     d: Tensor
 
 
+@on_its_device
 def pelican_outputs(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """What a float32 `Pelican` that is not IRC safe gives in evaluation mode; arguments as of its ``network``.
 

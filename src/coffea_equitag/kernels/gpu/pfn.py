@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ...models.base import JetModel
 from .arithmetic import precision
 from .dense import dense
+from .device import on_its_device
 from .folded import batch_norm, folded
 from .pool import pool
 
@@ -19,6 +20,7 @@ __all__ = ["pfn_logits"]
 _Layers = tuple[tuple[Tensor, Tensor], ...]
 
 
+@on_its_device
 def pfn_logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NP: Tensor | None) -> Tensor:
     """Logits (J, n_classes) of a float32 `PFN` in evaluation mode.
 

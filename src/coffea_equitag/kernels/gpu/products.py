@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -14,7 +15,8 @@ __all__ = ["pair_products", "products_kernel"]
 _SENDERS = 16
 
 
-@triton.jit
+# slices of a batch begin anywhere
+@triton.jit(do_not_specialize_on_alignment=["mass", "polar"])
 def products_kernel(
     p4: tl.tensor,
     mass: tl.tensor,
@@ -127,8 +129,10 @@ def pair_products(jets: RaggedJets) -> Tensor:
     p4, mass = jets.p4.contiguous(), jets.mass.contiguous()
     out = p4.new_empty(tiles.num_pairs)
     if len(tiles.jet):
-        products_kernel[(len(tiles.jet),)](
-            p4, mass, p4 if jets.polar is None else jets.polar.contiguous(), tiles.offsets, tiles.pairs, tiles.jet,
-            tiles.first, out, POLAR=jets.polar is not None, RECEIVERS=RECEIVERS, SENDERS=_SENDERS,
-        )  # fmt: skip
+        # kernels are launched on the current device
+        with torch.cuda.device(p4.get_device()):
+            products_kernel[(len(tiles.jet),)](
+                p4, mass, p4 if jets.polar is None else jets.polar.contiguous(), tiles.offsets, tiles.pairs, tiles.jet,
+                tiles.first, out, POLAR=jets.polar is not None, RECEIVERS=RECEIVERS, SENDERS=_SENDERS,
+            )  # fmt: skip
     return out
