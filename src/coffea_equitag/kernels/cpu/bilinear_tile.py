@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from .bilinear_registers import REGISTERS, Register, lanes_of, pointers
 
 __all__ = [
+    "COMPLEX_ROWS",
     "COMPLEX_VECTORS",
     "REAL_VECTORS",
     "ROWS",
@@ -21,15 +22,13 @@ __all__ = [
     "SMALL_VECTORS",
     "complex_tile",
     "real_tile",
-    "small_complex_tile",
     "small_real_tile",
 ]
 
-#: Rows of the tiles for many rows, and vectors across a block of columns: their sums fill the registers.
-ROWS = 6
-REAL_VECTORS = 4 if REGISTERS == 32 else 2
-COMPLEX_VECTORS = 2 if REGISTERS == 32 else 1
-#: The tiles for few rows.
+#: Rows of a tile, and vectors across a block of columns: their sums fill the registers.
+ROWS, REAL_VECTORS = 6, 4 if REGISTERS == 32 else 2
+COMPLEX_ROWS, COMPLEX_VECTORS = 3, 2 if REGISTERS == 32 else 1
+#: Of the tile for few rows.
 SMALL_ROWS, SMALL_VECTORS = 4, COMPLEX_VECTORS
 
 
@@ -80,7 +79,9 @@ def _real_of(rows: int, vectors: int) -> Any:
                 for r in range(rows)
                 for v in range(vectors)
             ]
-            _sum_into(builder, depth, kind, places, adds, body)
+            zero = Register.constant(builder, kind, 0.0)
+            found = _accumulate(builder, depth, [zero] * (rows * vectors), body)
+            _store(builder, places, found, adds)
             return context.get_dummy_value()
 
         return signature, generate
@@ -110,7 +111,8 @@ def _complex_of(rows: int, vectors: int) -> Any:
     ) -> Any:
         """out[r, :] = Σ_k x[r, k] w[k, :], complex, for one tile; `adds` to what is there if true.
 
-        As the real tile; the imaginary parts stand ``_imaginary`` numbers after the real ones.
+        As the real tile; the imaginary parts stand ``_imaginary`` numbers after the real ones. Three real products
+        make a complex one: (a + ib)(c + is) = k₁ − k₃ + i (k₁ + k₂) with (a + b) c, a (s − c), b (c + s).
         """
         n = types.intp
         signature = types.void(x, n, n, n, n, n, w, n, n, n, out, n, n, n, types.boolean)
@@ -125,34 +127,32 @@ def _complex_of(rows: int, vectors: int) -> Any:
             ]
             places = [
                 (builder.gep(row, [shift]), shift.type(v * step))
-                for row in (_offset(builder, out, out_at, out_stride, r) for r in range(rows))
                 for shift in (depth.type(0), out_imaginary)
+                for row in (_offset(builder, out, out_at, out_stride, r) for r in range(rows))
                 for v in range(vectors)
             ]
 
             def body(k: Any, sums: list[Register]) -> list[Register]:
-                w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
+                w_k, at_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))]), builder.mul(k, x_step)
                 w_i = builder.gep(w_k, [w_imaginary])
-                columns = [
-                    (Register.load(builder, w_k, k.type(v * step)), Register.load(builder, w_i, k.type(v * step)))
-                    for v in range(vectors)
-                ]
-                following = []
-                for r, row in enumerate(x_rows):
-                    a, b = (
-                        Register.spread(builder, builder.load(builder.gep(part, [builder.mul(k, x_step)])))
-                        for part in row
-                    )
-                    of_row = sums[2 * r * vectors : 2 * (r + 1) * vectors]
-                    following += [
-                        total.plus(a, c).minus(b, s) for total, (c, s) in zip(of_row[:vectors], columns, strict=True)
-                    ]
-                    following += [
-                        total.plus(a, s).plus(b, c) for total, (c, s) in zip(of_row[vectors:], columns, strict=True)
-                    ]
+                columns = []
+                for v in range(vectors):
+                    c, s = (Register.load(builder, part, k.type(v * step)) for part in (w_k, w_i))
+                    columns.append((c, s - c, c + s))
+                following: list[Register] = []
+                for re, im in x_rows:
+                    a, b = (Register.spread(builder, builder.load(builder.gep(part, [at_k]))) for part in (re, im))
+                    factors = (a + b, a, b)
+                    for column in columns:
+                        of_place = sums[len(following) : len(following) + 3]
+                        following += [total.plus(x, y) for total, x, y in zip(of_place, factors, column, strict=True)]
                 return following
 
-            _sum_into(builder, depth, kind, places, adds, body)
+            zero = Register.constant(builder, kind, 0.0)
+            found = _accumulate(builder, depth, [zero] * (3 * rows * vectors), body)
+            re = [first - third for first, third in zip(found[::3], found[2::3], strict=True)]
+            im = [first + second for first, second in zip(found[::3], found[1::3], strict=True)]
+            _store(builder, places, [*re, *im], adds)
             return context.get_dummy_value()
 
         return signature, generate
@@ -164,13 +164,11 @@ def _offset(builder: Any, pointer: Any, at: Any, stride: Any, row: int) -> Any:
     return builder.gep(pointer, [builder.add(at, builder.mul(stride, stride.type(row)))])
 
 
-def _sum_into(builder: Any, depth: Any, kind: Any, places: list[tuple[Any, Any]], adds: Any, body: Any) -> None:
-    """Sums over k into registers' worth of memory, from 0 or from what is there."""
-    zero = Register.constant(builder, kind, 0.0)
+def _store(builder: Any, places: list[tuple[Any, Any]], values: list[Register], adds: Any) -> None:
+    """Into memory, added to what is there if so wanted."""
     before = [Register.load(builder, pointer, at) for pointer, at in places]
-    start = [Register(builder, builder.select(adds, there.value, zero.value)) for there in before]
-    for total, (pointer, at) in zip(_accumulate(builder, depth, start, body), places, strict=True):
-        total.store(pointer, at)
+    for (pointer, at), value, there in zip(places, values, before, strict=True):
+        Register(builder, builder.select(adds, (there + value).value, value.value)).store(pointer, at)
 
 
 def _accumulate(builder: Any, depth: Any, start: list[Register], body: Any) -> list[Register]:
@@ -198,4 +196,4 @@ def _accumulate(builder: Any, depth: Any, start: list[Register], body: Any) -> l
 
 
 real_tile, small_real_tile = _real_of(ROWS, REAL_VECTORS), _real_of(SMALL_ROWS, SMALL_VECTORS)
-complex_tile, small_complex_tile = _complex_of(ROWS, COMPLEX_VECTORS), _complex_of(SMALL_ROWS, SMALL_VECTORS)
+complex_tile = _complex_of(COMPLEX_ROWS, COMPLEX_VECTORS)

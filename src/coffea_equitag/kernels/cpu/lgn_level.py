@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiled import njit
-from .bilinear_tile import SMALL_ROWS, small_complex_tile, small_real_tile
+from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_products import NODES, sum_of_products
 from .lgn_weights import LevelWeights, LgnWeights
 
@@ -48,7 +48,7 @@ def make_workspace(largest: int, weights: LgnWeights) -> Workspace:
     """Space for jets of up to so many nodes."""
     levels, stride = weights.levels, stride_of(largest)
     channels = max(len(weights.input) // 2, *(int(level.channels[1]) for level in levels))
-    rows = -(-channels // SMALL_ROWS) * SMALL_ROWS + 1
+    rows = channels + COMPLEX_ROWS
     wide = max(int(level.layers[:, 1:].max()) for level in levels) + SMALL_ROWS
     blocks = max(int(level.channels[0] * level.channels[4]) for level in levels)
     products = max(len(level.moments.component) for level in levels)
@@ -157,9 +157,9 @@ def _over_pairs(
                 into = work.moved if task == 2 else (work.weighted if task == 1 else work.plain)
                 begin = c * products * 2 * stride if task == 2 else c * _CHANNEL * stride
                 f = (c + (channels if task > 0 else 0)) * n * 2 * _BELL_STRIDE + i - first
-                for row in range(0, products if task == 2 else components, SMALL_ROWS):
+                for row in range(0, products if task == 2 else components, COMPLEX_ROWS):
                     at = begin + row * 2 * stride
-                    small_complex_tile(
+                    complex_tile(
                         source, at, 2 * stride, 1, stride, n, work.bells, f, 2 * _BELL_STRIDE, _BELL_STRIDE,
                         into, at + i, 2 * stride, stride, False,
                     )  # fmt: skip
@@ -199,12 +199,12 @@ def _gather(
 @njit
 def _mix(weights: LevelWeights, blocks: int, mixed: _F8, out: _F8, stride: int, first: int) -> None:  # pragma: no cover
     channels = weights.channels[0]
-    rows = (weights.channels[1] + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
+    rows = (weights.channels[1] + COMPLEX_ROWS - 1) // COMPLEX_ROWS * COMPLEX_ROWS
     before = -1
     for term in range(len(weights.places)):
         component, source, block, depth, start = weights.places[term]
-        for row in range(0, rows, SMALL_ROWS):
-            small_complex_tile(
+        for row in range(0, rows, COMPLEX_ROWS):
+            complex_tile(
                 weights.mixing, start + row * depth, depth, 1, rows * depth, depth,
                 mixed, (source * blocks + block) * channels * 2 * NODES, 2 * NODES, NODES,
                 out, (row * 20 + component) * 2 * stride + first, _CHANNEL * stride, stride, component == before,

@@ -11,7 +11,7 @@ from torch import nn
 from ...layers.lgn_level import LgnLevel
 from ...layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ...layers.tensor_product import TensorProduct
-from .bilinear_tile import SMALL_ROWS
+from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .lgn_products import PLACE, ProductTable, components, product_table
 
 __all__ = ["LevelWeights", "LgnWeights", "weights_of"]
@@ -181,7 +181,7 @@ def _matrices(
     places: list[tuple[int, ...]] = []
 
     def add(matrix: _Floats) -> tuple[int, int]:
-        rows = -(-len(matrix) // SMALL_ROWS) * SMALL_ROWS
+        rows = -(-len(matrix) // COMPLEX_ROWS) * COMPLEX_ROWS
         padded = np.pad(matrix, ((0, rows - len(matrix)), (0, 0)))
         values.append(np.stack([padded.real, padded.imag]).ravel())
         return padded.shape[1], sum(len(part) for part in values[:-1])

@@ -10,7 +10,7 @@ from ...compiled import njit
 from .bilinear import VECTOR_PLANES
 from .bilinear_gradient import tensor_gradients, vector_gradients
 from .bilinear_registers import lanes_of
-from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from .bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
 from .tensor_pfn_layer import CHUNK, COMPLEX, MARGIN, PLANES, activate, enter, linear, set_unit, sum_tracks
 from .tensor_pfn_weights import Matrices
 
@@ -159,7 +159,7 @@ def _outer(
         plane, depth = PLANES[matrix], phi.places[layer, matrix, 1]
         x_at, y_at, at = plane * x_plane, plane * y_plane, group * out.shape[1] + places[layer, matrix]
         if COMPLEX[matrix]:
-            for k in range(0, depth, ROWS):
+            for k in range(0, depth, COMPLEX_ROWS):
                 for column in range(0, columns, _COMPLEX):
                     complex_tile(
                         x, x_at + k, 1, x_stride, x_plane, rows, y, y_at + column, y_stride, y_plane,

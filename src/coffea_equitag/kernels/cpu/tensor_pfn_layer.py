@@ -12,7 +12,7 @@ import numpy as np
 from ...compiled import njit
 from .bilinear import VECTOR_PLANES, multiply_tensors, multiply_vectors
 from .bilinear_registers import lanes_of
-from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from .bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
 from .elementary import psi
 from .tensor_pfn_weights import Matrices
 
@@ -80,7 +80,7 @@ def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> 
         if COMPLEX[matrix]:
             block = COMPLEX_VECTORS * lanes
             for column in range(0, columns, block):
-                for row in range(0, rows, ROWS):
+                for row in range(0, rows, COMPLEX_ROWS):
                     complex_tile(
                         x, x_at + row * x_stride, x_stride, 1, x_plane, depth,
                         weights.values, at + 2 * column * depth, 2 * block, block,
