@@ -172,6 +172,10 @@ class Pelican(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
+        if choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
+            from ..kernels.cpu.pelican import pelican_logits_of_jets
+
+            return pelican_logits_of_jets(self, jets)
         # jets of equal n side by side, so that their matrices are worked on together
         order = torch.argsort(jets.counts, stable=True)
         jets = jets.select(order)
@@ -199,14 +203,7 @@ class Pelican(JetModel):
         """Scalars of each node, (N, S): the columns of `fields`, then a one-hot: constituent, first spurion, ..."""
         if self.scalars_to_pairs is None:
             return None
-        columns = [
-            (jets.columns[name].abs()[:, None] == jets.columns[name].new_tensor(PARTICLES)).to(self.dtype)
-            if name == "pdgId"
-            else jets.columns[name][:, None].to(self.dtype)
-            for name in self.fields
-        ]
-        own = torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(len(jets.p4), 0, dtype=self.dtype)
-        k = self.extra_nodes
+        own, k = self.own_scalars(jets), self.extra_nodes
         if not k:
             return own
         after, before = Squares.of(self._offsets(jets)), Squares.of(jets.offsets)
@@ -216,6 +213,16 @@ class Pelican(JetModel):
             x[:, k:, own.shape[1]] = 1
             x[:, :k, own.shape[1] + 1 :] = torch.eye(k).to(x)
         return out
+
+    def own_scalars(self, jets: RaggedJets) -> Tensor:
+        """The columns of `fields` as scalars of the constituents, without spurions and labels."""
+        columns = [
+            (jets.columns[name].abs()[:, None] == jets.columns[name].new_tensor(PARTICLES)).to(self.dtype)
+            if name == "pdgId"
+            else jets.columns[name][:, None].to(self.dtype)
+            for name in self.fields
+        ]
+        return torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(len(jets.p4), 0, dtype=self.dtype)
 
     def network(self, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
         """The network proper.

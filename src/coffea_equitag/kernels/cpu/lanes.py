@@ -84,10 +84,6 @@ class Lanes:
         """In double precision."""
         return [self.builder.fpext(value, ir.VectorType(DOUBLE, value.type.count)) for value in values]
 
-    def narrowed(self, values: Sequence[Any]) -> list[Any]:
-        """In single precision."""
-        return [self.builder.fptrunc(value, ir.VectorType(FLOAT, value.type.count)) for value in values]
-
     def _places(self, pointer: Any, at: Any) -> list[Any]:
         builder, places, before = self.builder, [], 0
         for width in self.widths:

@@ -42,7 +42,7 @@ def total_of(columns: Any) -> int:
     return int(columns.count) * sum(widths_of(columns))
 
 
-def rows_of(widths: list[int], doubles: bool = False) -> int:
+def rows_of(widths: list[int]) -> int:
     """Rows of a tile: sums, one row of weights and one spread number fit the registers."""
-    vectors = len(widths) * (2 if doubles else 1)
+    vectors = len(widths)
     return max(min((_REGISTERS - 1 - vectors) // vectors, _MOST_ROWS), 1)

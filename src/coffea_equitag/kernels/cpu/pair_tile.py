@@ -2,7 +2,7 @@
 
 Rows are pairs or nodes; every row is summed over k in the same order whatever stands beside it, so its result does not
 depend on its place in a tile. Arrays are contiguous; an ``_at`` is where a tile's part of the array before it begins,
-and a ``_stride`` is from row to row. Tiles compute, and write, all their rows, `mixed_rows` or `node_rows` many.
+and a ``_stride`` is from row to row. Tiles compute, and write, all their rows, `mixed_rows` many.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = [
     "message_tile",
     "mixed_rows",
     "mixed_tile",
-    "node_rows",
     "node_tile",
+    "scaled_row",
     "sum_pair",
     "sum_self",
 ]
@@ -39,12 +39,6 @@ def block_of(typing_context: Any, columns: Any) -> Any:
 def mixed_rows(typing_context: Any, columns: Any) -> Any:
     """Rows of `mixed_tile` and `message_tile`."""
     return types.intp(columns), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(columns)))
-
-
-@intrinsic
-def node_rows(typing_context: Any, columns: Any) -> Any:
-    """Rows of `node_tile`."""
-    return types.intp(columns), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(columns), True))
 
 
 def summed(
@@ -147,7 +141,7 @@ def node_tile(
     typing_context: Any, columns: Any, x: Any, x_at: Any, x_stride: Any, depth: Any, weight: Any, weight_at: Any,
     start: Any, start_at: Any, out: Any, out_at: Any, out_stride: Any,
 ) -> Any:  # fmt: skip
-    """One tile of nodes: out[r] = x[r] W + start, summed in float64 and rounded to float32."""
+    """One tile of nodes: out[r] = x[r] W + start."""
     signature = types.void(
         columns, x, types.intp, types.intp, types.intp, weight, types.intp, start, types.intp, out, types.intp,
         types.intp,
@@ -157,16 +151,15 @@ def node_tile(
         _, x, x_at, x_stride, depth, weight, weight_at, start, start_at, out, out_at, out_stride = pointers(
             context, builder, signature, arguments
         )
-        widths = widths_of(columns)
-        lanes, single = Lanes(builder, widths, DOUBLE), Lanes(builder, widths)
-        rows = rows_of(widths, True)
+        lanes = Lanes(builder, widths_of(columns))
+        rows = rows_of(lanes.widths)
         begin = lanes.load(start, start_at)
         sums = summed(
             lanes, [list(begin) for _ in range(rows)], x, places_of(builder, x_at, x_stride, rows), INDEX(1), weight,
             weight_at, INDEX(lanes.block), depth,
         )  # fmt: skip
         for row, place in zip(sums, places_of(builder, out_at, out_stride, rows), strict=True):
-            single.store(lanes.narrowed(row), out, place)
+            lanes.store(row, out, place)
         return context.get_dummy_value()
 
     return signature, generate
@@ -181,6 +174,21 @@ def add_rows(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u
         _, out, out_at, u, u_at, v, v_at = pointers(context, builder, signature, arguments)
         lanes = Lanes(builder, widths_of(columns))
         lanes.store(lanes.add(lanes.load(u, u_at), lanes.load(v, v_at)), out, out_at)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def scaled_row(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, factor: Any) -> Any:
+    """One block of one row: out = factor · u."""
+    signature = types.void(columns, out, types.intp, u, types.intp, types.float32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, out, out_at, u, u_at, factor = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, widths_of(columns))
+        row = zip(lanes.spread(factor), lanes.load(u, u_at), strict=True)
+        lanes.store([builder.fmul(a, x) for a, x in row], out, out_at)
         return context.get_dummy_value()
 
     return signature, generate

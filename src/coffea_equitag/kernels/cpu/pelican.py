@@ -11,23 +11,29 @@ stand beside it and however many threads there are.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...compiled import njit, over_jets
+from ...invariants.gram import gram
 from ...invariants.minkowski import pair_offsets
+from ...layers.broken_symmetry import along
 from ...layers.jet_frame import jet_frame
 from ...layers.squares import Squares
-from ...models.base import JetModel
-from .pair_encoding import encode_angles, encode_row, scalar_row
+from ...ragged import RaggedJets
+from .pair_encoding import ENCODED, encode_angles, encode_rows, scalar_row
 from .pair_tile import add_rows, block_of, message_tile, mixed_rows, mixed_tile, sum_pair, sum_self
+from .pelican_inputs import labelled, pair_channels
 from .pelican_nodes import node_terms, readout, scalar_terms
 from .pelican_weights import PelicanWeights, weights_of
 
-__all__ = ["pelican_logits"]
+if TYPE_CHECKING:
+    from ...models.pelican import Pelican
+
+__all__ = ["pelican_logits", "pelican_logits_of_jets"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -39,7 +45,7 @@ _CHUNK = 72
 _MARGIN = 16
 
 
-def pelican_logits(model: JetModel, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+def pelican_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """Logits of a float32 `Pelican` of classes in evaluation mode; arguments as of its ``network``.
 
     Returns
@@ -69,6 +75,26 @@ def pelican_logits(model: JetModel, products_QR: Tensor, scalars_NS: Tensor | No
     return torch.from_numpy(logits)
 
 
+def pelican_logits_of_jets(model: Pelican, jets: RaggedJets) -> Tensor:
+    """Logits of a float32 `Pelican` of classes in evaluation mode, straight from jets in any order.
+
+    Returns
+    -------
+    Tensor of float32, shape (J, n_classes)
+    """
+    before = np.ascontiguousarray(jets.offsets.numpy())
+    spurions, inputs = (model.broken.spurions, ()) if model.by_spurions else ((), model.broken.inputs)
+    q = jets.p4.new_tensor(spurions).view(-1, 4)
+    own_kk = q @ (q * q.new_tensor([1.0, -1.0, -1.0, -1.0])).T
+    mixed_Nk, inputs_NR = (along(vectors, jets.p4, jets.mass) for vectors in (spurions, inputs))
+    products = torch.from_numpy(pair_channels(gram(jets), before, mixed_Nk, own_kk, inputs_NR))
+    k = len(spurions)
+    scalars = model.own_scalars(jets) if model.scalars_to_pairs is not None else None
+    if scalars is not None and k:
+        scalars = torch.from_numpy(labelled(scalars.double().numpy(), before, k))
+    return pelican_logits(model, products, scalars, torch.from_numpy(before + k * np.arange(len(before))))
+
+
 @njit
 def _score(
     weights: PelicanWeights,
@@ -95,7 +121,8 @@ def _score(
     up, down = _rows(_CHUNK + _MARGIN, narrow), _rows(_CHUNK + _MARGIN, narrow)
     u, v, d, spare = _rows(nodes, wide), _rows(nodes, wide), _rows(nodes, wide), _rows(_MARGIN, wide)
     # beyond the encoder's own channels it stays zero
-    encoded = _rows(1, wide)
+    encoded = _rows(2 * _CHUNK + ENCODED, wide)
+    places, mirror = np.empty(2 * _CHUNK + ENCODED, np.int64), np.empty(_CHUNK, np.int64)
     row, column = np.zeros((nodes, narrow)), np.zeros((nodes, narrow))
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
@@ -116,7 +143,9 @@ def _score(
                 if not mirrored:
                     i, j = at - count, at - count
                 if k == 0:
-                    _encode(weights, angles, products_of_jet, i, j, size, n, u, v, d, above, below, encoded)
+                    _encode(
+                        weights, angles, products_of_jet, i, j, size, n, u, v, d, above, below, encoded, places, mirror
+                    )
                 else:
                     _begin(weights, i, j, size, n, u, v, d, above, below)
                     _mix(weights, k - 1, size, pairs, even, odd, above, below, spare)
@@ -155,24 +184,47 @@ def _encode(
     d: _F4,
     above: _F4,
     below: _F4,
-    spare: _F4,
+    encoded: _F4,
+    places: _I8,
+    mirror: _I8,
 ) -> None:  # pragma: no cover
     """What pairs (i, j), ... begin with, and their mirror images: encoded products, and terms of their scalars."""
-    wide, block = above.shape[1], block_of(weights.wide)
-    for row in range(size):
-        for side in range(2):
-            a, b, out = (i, j, above) if side == 0 else (j, i, below)
-            same = side == 1
-            for k in range(products.shape[1]):
+    wide, block, inputs = above.shape[1], block_of(weights.wide), products.shape[1]
+    # the mirror images follow; they are encoded only if they differ
+    first_i, first_j, count, done = i, j, size, 0
+    while done < size:
+        run = _run(i, j, n, size - done)
+        for row in range(done, done + run):
+            pair, image = i * n + j + row - done, (j + row - done) * n + i
+            places[row], mirror[row] = pair * inputs, row
+            for k in range(inputs):
                 # NaN is not the same
-                same = same and products[i * n + j, k] == products[j * n + i, k]
-            if not same:
-                _encode_pair(weights, angles, products, a * n + b, spare)
-            for c in range(0, wide, block):
-                if i == j and side == 0:
-                    add_rows(weights.wide, v, i * wide + c, v, i * wide + c, d, i * wide + c)
-                scalar_row(weights.wide, out, row * wide + c, spare, c, u, a * wide + c, v, b * wide + c)
-        i, j = _next(i, j, n)
+                if mirror[row] == row and products[pair, k] != products[image, k]:
+                    places[count], mirror[row] = image * inputs, count
+                    count += 1
+        done += run
+        i, j = _next(i, j + run - 1, n)
+    for row in range(count, count + ENCODED):
+        places[row] = 0
+    _encode_places(weights, angles, products, places, count, encoded)
+    i, j, done = first_i, first_j, 0
+    while done < size:
+        run = _run(i, j, n, size - done)
+        for c in range(0, wide, block):
+            if i == j:
+                add_rows(weights.wide, v, i * wide + c, v, i * wide + c, d, i * wide + c)
+            for row in range(done, done + run):
+                to, other = row * wide + c, (j + row - done) * wide + c
+                scalar_row(weights.wide, above, to, encoded, to, u, i * wide + c, v, other)
+                scalar_row(weights.wide, below, to, encoded, mirror[row] * wide + c, u, other, v, i * wide + c)
+        done += run
+        i, j = _next(i, j + run - 1, n)
+
+
+@njit
+def _run(i: int, j: int, n: int, most: int) -> int:  # pragma: no cover
+    """How many pairs follow in the row of (i, j); one at a time down the diagonal."""
+    return 1 if i == j else min(most, n - j)
 
 
 @njit
@@ -184,19 +236,22 @@ def _next(i: int, j: int, n: int) -> tuple[int, int]:  # pragma: no cover
 
 
 @njit
-def _encode_pair(weights: PelicanWeights, angles: bool, products: _F8, pair: int, out: _F4) -> None:  # pragma: no cover
-    wide, count, block = out.shape[1], products.shape[1], block_of(weights.encoded)
-    for b in range(len(weights.encoded)):
-        if angles:
-            encode_angles(
-                weights.encoded, products, pair * count, count, weights.embedding, wide, weights.embedding_bias,
-                weights.power, weights.inverse, b * block, out, b * block,
-            )  # fmt: skip
-        else:
-            encode_row(
-                weights.encoded, products, pair * count, count, weights.embedding, wide, weights.embedding_bias,
-                weights.power, weights.inverse, b * block, out, b * block,
-            )  # fmt: skip
+def _encode_places(
+    weights: PelicanWeights, angles: bool, products: _F8, places: _I8, count: int, out: _F4
+) -> None:  # pragma: no cover
+    wide, inputs, block = out.shape[1], products.shape[1], block_of(weights.encoded)
+    for b in range(0, len(weights.encoded) * block, block):
+        for row in range(0, count, ENCODED):
+            if angles:
+                encode_angles(
+                    weights.encoded, products, places, row, inputs, weights.embedding, wide, weights.embedding_bias,
+                    weights.power, weights.inverse, b, out,
+                )  # fmt: skip
+            else:
+                encode_rows(
+                    weights.encoded, products, places, row, inputs, weights.embedding, wide, weights.embedding_bias,
+                    weights.power, weights.inverse, b, out,
+                )  # fmt: skip
 
 
 @njit
@@ -205,15 +260,18 @@ def _begin(
 ) -> None:  # pragma: no cover
     """u_i + v_j for pairs (i, j), (i, j + 1), ... and their mirror images; u_i + v_i + d_i on the diagonal."""
     wide, block = above.shape[1], block_of(weights.wide)
-    for row in range(size):
+    done = 0
+    while done < size:
+        run = _run(i, j, n, size - done)
         for c in range(0, wide, block):
-            to = row * wide + c
-            add_rows(weights.wide, above, to, u, i * wide + c, v, j * wide + c)
+            for row in range(done, done + run):
+                to, other = row * wide + c, (j + row - done) * wide + c
+                add_rows(weights.wide, above, to, u, i * wide + c, v, other)
+                add_rows(weights.wide, below, to, u, other, v, i * wide + c)
             if i == j:
-                add_rows(weights.wide, above, to, above, to, d, i * wide + c)
-            else:
-                add_rows(weights.wide, below, to, u, j * wide + c, v, i * wide + c)
-        i, j = _next(i, j, n)
+                add_rows(weights.wide, above, done * wide + c, above, done * wide + c, d, i * wide + c)
+        done += run
+        i, j = _next(i, j + run - 1, n)
 
 
 @njit
@@ -276,7 +334,7 @@ def _collect(
     narrow, block = up.shape[1], block_of(weights.narrow)
     done = 0
     while done < size:
-        run = 1 if i == j else min(size - done, n - j)
+        run = _run(i, j, n, size - done)
         for c in range(0, narrow, block):
             if i == j:
                 sum_self(weights.narrow, up, c, done, narrow, weight, row, column, i, pairs, even_to + done,
@@ -287,5 +345,5 @@ def _collect(
                     odd_to + done,
                 )  # fmt: skip
         done += run
-        i, j = _next(i, j + run - 1 if i != j else j, n)
+        i, j = _next(i, j + run - 1, n)
     return i, j

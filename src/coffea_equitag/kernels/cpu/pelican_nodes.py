@@ -1,4 +1,4 @@
-"""What PELICAN does on the nodes of a jet, between two sweeps over its pairs: in float64, since few terms cancel."""
+"""What PELICAN does on the nodes of a jet, between two sweeps over its pairs; aggregates are float64: they cancel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .pair_tile import block_of, node_rows, node_tile
+from .pair_encoding import exp
+from .pair_tile import block_of, mixed_rows, node_tile, scaled_row
 from .pelican_weights import PelicanWeights
 
 __all__ = ["node_terms", "readout", "scalar_terms"]
@@ -80,34 +81,41 @@ def node_terms(
     d: _F4,
 ) -> None:  # pragma: no cover
     """The 2→2 layer's u_i, v_j and d_i from the sums of messages whose BatchNorm is still to be applied."""
-    depth, wide = weights.node.shape[-2:]
+    depth, wide = weights.readout.shape[1], weights.bias.shape[2]
     block = block_of(weights.wide)
-    rows = node_rows(weights.wide)
-    values = np.zeros((n + rows, 3 * depth))
+    rows = mixed_rows(weights.wide)
+    values = np.zeros((n + rows, 3 * depth), np.float32)
     trace, total = _aggregates(weights, layer, pairs, row, column, weight, n, norm, values)
 
     log_ratio = np.log(max(n, 1) / mean_count)
-    starts = np.zeros((3, wide))
-    for c in range(wide):
-        starts[0, c], starts[2, c] = weights.bias[layer, 0, c], weights.bias[layer, 1, c]
-    for operation in range(4):
-        aggregate = trace if operation % 2 == 0 else total
-        into = 0 if operation < 2 else 2
+    factors = _powers(weights.node_exponent[layer].reshape(-1), log_ratio).reshape(3, 3 * depth)
+    whole = _powers(weights.whole_exponent[layer].reshape(-1), log_ratio).reshape(2, 2, depth)
+    of_jet, starts = np.zeros((1 + rows, 2 * depth), np.float32), np.zeros((3 + rows, wide), np.float32)
+    for target in range(2):
         for k in range(depth):
-            factor = aggregate[k] * np.exp(weights.whole_exponent[layer, operation, k] * log_ratio)
-            for c in range(wide):
-                starts[into, c] += factor * weights.whole[layer, operation, k, c]
+            of_jet[0, k] = trace[k] * whole[target, 0, k]
+            of_jet[0, depth + k] = total[k] * whole[target, 1, k]
+        for b in range(wide // block):
+            node_tile(
+                weights.wide, of_jet, 0, 2 * depth, 2 * depth, weights.whole,
+                ((layer * 2 + target) * (wide // block) + b) * 2 * depth * block, weights.bias,
+                (layer * 2 + target) * wide + b * block, starts, target * wide + b * block, wide,
+            )  # fmt: skip
+    # of u, v and d
+    for c in range(wide):
+        starts[2, c] = starts[1, c]
+        starts[1, c] = 0
 
-    # the powers of n go into the matrix; cut into blocks of columns
-    matrix = np.empty((3, wide // block, 3 * depth, block))
+    # the powers of n go into the matrix
+    matrix = np.empty((3, wide // block, 3 * depth, block), np.float32)
     for target in range(3):
-        for source in range(3):
-            for k in range(depth):
-                factor = np.exp(weights.node_exponent[layer, target, source, k] * log_ratio)
-                for b in range(wide // block):
-                    for c in range(block):
-                        value = factor * weights.node[layer, target, source, k, b * block + c]
-                        matrix[target, b, source * depth + k, c] = value
+        for b in range(wide // block):
+            at = (target * (wide // block) + b) * 3 * depth * block
+            for k in range(3 * depth):
+                scaled_row(
+                    weights.wide, matrix, at + k * block, weights.node, layer * matrix.size + at + k * block,
+                    np.float32(factors[target, k]),
+                )  # fmt: skip
     for target in range(3):
         out = u if target == 0 else (v if target == 1 else d)
         for b in range(wide // block):
@@ -120,6 +128,14 @@ def node_terms(
 
 
 @njit
+def _powers(exponents: _F8, log_ratio: float) -> _F8:  # pragma: no cover
+    out = np.empty(len(exponents))
+    for k in range(len(exponents)):
+        out[k] = exp(exponents[k] * log_ratio)
+    return out
+
+
+@njit
 def _aggregates(
     weights: PelicanWeights,
     layer: int,
@@ -129,10 +145,10 @@ def _aggregates(
     weight: _F8,
     n: int,
     norm: float,
-    values: _F8,
+    values: _F4,
 ) -> tuple[_F8, _F8]:  # pragma: no cover
     """Diagonal, columns and rows of each node side by side into `values`; the trace and the total, shape (D,)."""
-    depth = weights.node.shape[-2]
+    depth = weights.readout.shape[1]
     all_weights = 0.0
     for i in range(n):
         all_weights += weight[i]
@@ -169,7 +185,7 @@ def readout(
 ) -> None:  # pragma: no cover
     """The 2→0 layer and the head."""
     depth, channels = weights.readout.shape[1:]
-    values = np.empty((n, 3 * depth))
+    values = np.empty((n, 3 * depth), np.float32)
     trace, total = _aggregates(weights, layer, pairs, row, row, weight, n, norm, values)
     log_ratio = np.log(max(n, 1) / mean_count)
     hidden = np.empty(channels)

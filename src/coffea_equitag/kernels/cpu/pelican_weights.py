@@ -45,11 +45,11 @@ class PelicanWeights(NamedTuple):
     shift: _F8
     even: _F4  # of X_ij + X_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
     odd: _F4  # of X_ij − X_ji
-    node: _F8  # (L, 3, 3, D, W): into u, v, d from diagonal, column, row
+    node: _F4  # (L, 3, W / B, 3 D, B): into u, v, d from diagonal, column, row
     node_exponent: _F8  # (L, 3, 3, D)
-    whole: _F8  # (L, 4, D, W): trace and total into u, then into d
+    whole: _F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
     whole_exponent: _F8  # (L, 4, D)
-    bias: _F8  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
+    bias: _F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
     readout: _F8  # total, trace: (2, D, S)
     readout_exponent: _F8  # (2, D)
     readout_bias: _F8  # (S,)
@@ -73,11 +73,7 @@ def weights_of(model: JetModel) -> PelicanWeights:
 def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
     depth, channels = state["messages.0.linear.weight"].shape
     narrow, wide = columns_for(depth), columns_for(channels)
-    block, blocks = _block(wide), len(wide)
     layers = sum(name.startswith("blocks.") and name.endswith(".diagonal_bias") for name in state)
-
-    def widened(values: _F8) -> _F8:
-        return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, block * blocks - values.shape[-1])])
 
     norms = [_batch_norm(state, f"messages.{k}.norm") for k in range(layers + 1)]
     scale, shift = (np.stack([norm[side] for norm in norms]) for side in (0, 1))
@@ -86,11 +82,10 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
         part = {name.removeprefix(f"blocks.{k}."): value for name, value in state.items()}
         parts.append(_fold_block(part, scale[k], shift[k], diagonal))
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    node = stacked.pop("node").reshape(layers, 3, 3 * depth, channels)
+    whole = stacked.pop("whole").reshape(layers, 2, 2 * depth, channels)
     even, odd = (_blocks(stacked.pop(name), wide) for name in ("even", "odd"))
     inputs: dict[str, Any] = _fold_inputs(state, channels, wide, diagonal)
-    nodes: dict[str, Any] = {
-        name: widened(value) if "exponent" not in name else value for name, value in stacked.items()
-    }
     return PelicanWeights(
         narrow=narrow,
         wide=wide,
@@ -100,13 +95,17 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
         shift=_padded(shift, narrow),
         even=aligned(even),
         odd=aligned(odd),
+        node=aligned(_blocks(node, wide)),
+        whole=aligned(_blocks(whole, wide)),
+        bias=aligned(_padded(stacked.pop("bias"), wide)),
         readout=np.ascontiguousarray(state["readout.mixing.coefficients"].transpose(2, 0, 1)),
         readout_exponent=_exponent(state, "readout.", 2, depth),
         readout_bias=state["readout.bias"],
         head=state["head.1.weight"],
         head_bias=state["head.1.bias"],
         **inputs,
-        **nodes,
+        node_exponent=stacked["node_exponent"],
+        whole_exponent=stacked["whole_exponent"],
     )
 
 
