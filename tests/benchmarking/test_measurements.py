@@ -77,12 +77,12 @@ def test_growth_of_memory():
 def test_memory_is_measured_in_processes_of_their_own():
     few = {"name": "few", "mean": 6, "spread": 1, "largest": 10}
     with memory_server(1) as ask:
-        asked = {"kind": "pfn", "workload": few, "batch": 4, "jets": 4, "backward": False}
+        asked = {"kind": "pfn", "workload": few, "batch": 4, "jets": 4, "backward": False, "options": {}}
         one = ask("one_batch", form=REFERENCE, **asked)
         assert one is not None
         assert 0 <= one["bytes"] < 1e9
         assert ask("one_batch", form="no such form", **asked) is None
-        scored = ask("scoring", kind="pfn", workload=few, jets=10, repeats=1)
+        scored = ask("scoring", kind="pfn", workload=few, jets=10, repeats=1, options={"phi": [8]})
         assert scored is not None
         assert scored["seconds"] > 0
 
@@ -106,7 +106,7 @@ def test_comparison():
 
 
 def test_gradients_are_twice_as_many_operations():
-    asked = {"batch": 2, "seconds": 0.01, "rounds": (1, 1), "device": "cpu", "ask": None}
+    asked = {"batch": 2, "seconds": 0.01, "rounds": (1, 1), "device": "cpu", "ask": None, "options": {"f": [16]}}
     once, thrice = (compare("pfn", "ak4", backward, **asked) for backward in (False, True))
     assert thrice["gflop_per_jet"] == pytest.approx(3 * once["gflop_per_jet"])
     assert thrice["pass"] == "forward+backward"
@@ -159,6 +159,7 @@ def test_all_sections_make_one_report():
         {"seconds": 0.0},
         {"threads": 0},
         {"sizes": (0,)},
+        {"options": {"size": "48k"}},
     ],
 )
 def test_settings_refused(wrong):

@@ -37,6 +37,7 @@ def compare(
     rounds: tuple[int, int],
     device: str,
     ask: Ask | None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Time one pass of one network over one workload in every form.
 
@@ -56,6 +57,8 @@ def compare(
         Where.
     ask : callable or None
         Of `memory_server`; None leaves the memory out.
+    options : mapping, optional
+        The network's options.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def compare(
         those of the reference layers in float64, by their rms. Times of fewer jets than the batch has are scaled by
         ``scale`` to its pairs a jet.
     """
-    model = networks.build(kind, device)
+    model = networks.build(kind, device, options)
     jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(
         torch.device(device)
     )
@@ -101,7 +104,7 @@ def compare(
             "jets_per_second": 1e3 / spread.median,
             "times_ours": asdict(Spread.of([a / b for a, b in zip(found, each[OURS], strict=True)])),
             "of_peak": rate / peak if peak and flops and name in (OURS, REFERENCE) else None,
-            "bytes": _bytes(ask, kind, workload, jets, numbers[name], name, backward, passes[name], device),
+            "bytes": _bytes(ask, kind, workload, jets, numbers[name], name, backward, passes[name], device, options),
             "scale": scale[name],
             "differs": differ.get(name),
         }
@@ -177,6 +180,7 @@ def _bytes(
     backward: bool,
     task: Callable[[], Any],
     device: str,
+    options: Mapping[str, Any] | None,
 ) -> float | None:
     if device != "cpu":
         return growth(task, device)
@@ -190,5 +194,6 @@ def _bytes(
         jets=number,
         form=form,
         backward=backward,
+        options=dict(options or {}),
     )
     return None if answer is None else answer["bytes"]

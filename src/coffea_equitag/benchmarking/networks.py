@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +21,11 @@ PASSES = ("forward", "forward+backward")
 BATCHES = {"pelican": 32}
 
 
-def build(kind: str, device: str = "cpu") -> JetModel:
-    """A network of default options, always the same, whose normalisations have seen jets."""
+def build(kind: str, device: str = "cpu", options: Mapping[str, Any] | None = None) -> JetModel:
+    """A network, of default options if none are given, always the same, whose normalisations have seen jets."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        model = models.build(kind)
+        model = models.build(kind, **(options or {}))
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

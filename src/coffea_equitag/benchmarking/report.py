@@ -71,11 +71,13 @@ def _machine(found: dict[str, Any]) -> str:
     peak = f"; measured fp32 peak of a core {max(peaks):.0f} GFLOP/s" if peaks else ""
     versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
     where = machine.get("gpu", machine["processor"])
+    options = ", ".join(f"{name} = {value}" for name, value in settings["options"].items())
     return (
         f"{machine['date']}, {where}, {machine['cores']} cores ({settings['threads']} used), "
         f"{machine.get('cache', 'cache unknown')}, {machine.get('memory', 'memory unknown')}{peak}. "
         f"{machine['system']}, Python {machine['python']}, {versions}; "
-        f"{'tuned' if machine['tuned malloc'] else 'default'} malloc. Made in {found['seconds'] / 60:.0f} minutes."
+        f"{options + '; ' if options else ''}{'tuned' if machine['tuned malloc'] else 'default'} malloc. "
+        f"Made in {found['seconds'] / 60:.0f} minutes."
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from ..inference import outputs
+from ..models.base import JetModel
 from . import networks
 from .clock import Spread, in_turn
 from .memory import Ask
@@ -20,7 +21,13 @@ __all__ = ["cost_against_size", "throughput"]
 _WORK = {True: 160_000, False: 4_000}
 
 
-def cost_against_size(kind: str, sizes: tuple[int, ...], seconds: float = 3.0, device: str = "cpu") -> dict[str, Any]:
+def cost_against_size(
+    kind: str,
+    sizes: tuple[int, ...],
+    seconds: float = 3.0,
+    device: str = "cpu",
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Time the forward pass on jets of equal n, for each of some n.
 
     Returns
@@ -28,7 +35,7 @@ def cost_against_size(kind: str, sizes: tuple[int, ...], seconds: float = 3.0, d
     dict
         JSON-able: for each n the milliseconds a jet, and nanoseconds a pair of nodes.
     """
-    model = networks.build(kind, device)
+    model = networks.build(kind, device, options)
     passes, numbers = {}, {}
     for n in sizes:
         work = (n + model.extra_nodes) ** 2 if model.sees_pairs else n
@@ -48,7 +55,12 @@ def cost_against_size(kind: str, sizes: tuple[int, ...], seconds: float = 3.0, d
 
 
 def throughput(
-    kind: str, numbers: tuple[int, ...], workload: str, ask: Ask | None, device: str = "cpu"
+    kind: str,
+    numbers: tuple[int, ...],
+    workload: str,
+    ask: Ask | None,
+    device: str = "cpu",
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Score so many jets, with the memory that scoring takes beyond that of the jets.
 
@@ -59,11 +71,12 @@ def throughput(
     """
     for jets in numbers:
         repeats = max(1, 10_000 // jets) if jets >= 1000 else 1
+        keywords = {"workload": asdict(WORKLOADS[workload]), "jets": jets, "repeats": repeats}
         answer = None
         if device == "cpu" and ask is not None:
-            answer = ask("scoring", kind=kind, workload=asdict(WORKLOADS[workload]), jets=jets, repeats=repeats)
+            answer = ask("scoring", kind=kind, options=dict(options or {}), **keywords)
         if answer is None:
-            answer = {"seconds": _scoring(kind, jets, workload, repeats, device)}
+            answer = {"seconds": _scoring(networks.build(kind, device, options), jets, workload, repeats, device)}
         yield {
             "model": kind,
             "workload": workload,
@@ -73,8 +86,7 @@ def throughput(
         }
 
 
-def _scoring(kind: str, jets: int, workload: str, repeats: int, device: str) -> float:
-    model = networks.build(kind, device)
+def _scoring(model: JetModel, jets: int, workload: str, repeats: int, device: str) -> float:
     found = random_jets(WORKLOADS[workload], jets, model.fields)
     outputs(model, found.slice(0, 2))
     times = in_turn({"all": lambda: outputs(model, found)}, 0.0, device, (repeats, repeats))

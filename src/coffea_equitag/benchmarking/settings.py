@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -42,6 +43,8 @@ class Settings:
         Also measure the peak memory.
     rounds : (int, int)
         Repetitions at least and at most.
+    options : dict
+        Of the network, if it is one.
     sizes, jets : tuple of int
         Constituents of a jet, and jets, against which the cost is shown.
     """
@@ -58,6 +61,7 @@ class Settings:
     peers: bool = False
     memory: bool = True
     rounds: tuple[int, int] = (3, 9)
+    options: dict[str, Any] = field(default_factory=dict)
     sizes: tuple[int, ...] = (10, 20, 40, 80, 120, 160, 200)
     jets: tuple[int, ...] = (1000, 10_000, 100_000)
 
@@ -71,6 +75,7 @@ class Settings:
             object.__setattr__(self, name, tuple(getattr(self, name)))
             for value in getattr(self, name):
                 _check(value in known, f"{value!r} among the {name}", f"some of {', '.join(known)}")
+        _check(not self.options or len(self.models) == 1, f"options of {len(self.models)} models", "those of one model")
         _check(self.batch is None or self.batch >= 1, f"a batch of {self.batch} jets", "one jet or more")
         _check(self.seconds > 0, f"{self.seconds} seconds", "a positive number")
         _check(self.threads >= 1, f"{self.threads} threads", "one or more")

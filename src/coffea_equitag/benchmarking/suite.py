@@ -92,17 +92,22 @@ def measure(settings: Settings, tell: Callable[[str], None] = lambda line: None)
                         rounds=settings.rounds,
                         device=settings.device,
                         ask=ask,
+                        options=settings.options,
                     )
                     found[section].append(case)
             elif section == "size":
                 found["size"], found["throughput"] = [], []
                 for kind in settings.models:
                     step(f"{kind} against n")
-                    found["size"].append(cost_against_size(kind, settings.sizes, settings.seconds, settings.device))
+                    found["size"].append(
+                        cost_against_size(kind, settings.sizes, settings.seconds, settings.device, settings.options)
+                    )
                 for kind, workload in _SCORED.items():
                     if kind in settings.models:
                         step(f"{kind} against the number of jets")
-                        found["throughput"] += throughput(kind, settings.jets, workload, ask, settings.device)
+                        found["throughput"] += throughput(
+                            kind, settings.jets, workload, ask, settings.device, settings.options
+                        )
             elif section == "pipeline":
                 step("from a file to scores")
                 found[section] = from_file_to_scores(settings.file, settings.rounds[0], settings.device)

@@ -19,6 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--only", nargs="+", metavar="SECTION", help="of networks, size, pipeline, pairs (default: all of them)"
     )
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="default: all of them")
+    parser.add_argument(
+        "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of the one model, e.g. size=48k"
+    )
     parser.add_argument("--workloads", nargs="+", metavar="NAME", help="of ak4, top, wide (default: all of them)")
     parser.add_argument("--batch", type=int, metavar="N", help="jets a batch (default: 100; PELICAN 32)")
     parser.add_argument("--seconds", type=float, metavar="S", help="to repeat each comparison for (default: 3)")
@@ -41,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..benchmarking import run as measured
     from ..benchmarking.report import insert, markdown
     from ..whole_file import whole_file
+    from .options import parse_options
 
     quick: dict[str, Any] = {
         "models": ("pfn", "lorentznet"),
@@ -68,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             "device": arguments.device,
             "file": arguments.file,
             "peers": arguments.peers,
+            "options": parse_options(arguments.option),
         }
     )
     page = None if arguments.into is None else Path(arguments.into)
