@@ -15,7 +15,7 @@ from networks import enliven
 pytestmark = needs_gpu
 on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
 
-COUNTS = [19, 1, 0, 7]
+COUNTS = [17, 1, 0, 3]
 
 
 def build(**options):

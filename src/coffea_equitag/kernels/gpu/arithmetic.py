@@ -10,7 +10,7 @@ import triton.language as tl
 
 from ...errors import TaggerError, explain
 
-__all__ = ["PRECISIONS", "expm1", "leaky", "precision", "product", "psi", "relu", "sigmoid"]
+__all__ = ["PRECISIONS", "expm1", "leaky", "precision", "precision_of_nodes", "product", "psi", "relu", "sigmoid"]
 
 #: How float32 matrices are multiplied, most exact first. The first two are for parity with the reference layers.
 PRECISIONS = ("ieee", "tf32x3", "tf32", "bf16")
@@ -41,6 +41,11 @@ def precision(device: torch.device) -> str:
             explain(f"EQUITAG_GPU_PRECISION = {name!r}", f"one of {', '.join(PRECISIONS)}", "leave it out for float32")
         )
     return name
+
+
+def precision_of_nodes(pairs: str) -> str:
+    """How layers of nodes are multiplied where those of pairs are in a given precision: few, and always float32."""
+    return pairs if pairs == "ieee" else "tf32x3"
 
 
 @triton.jit

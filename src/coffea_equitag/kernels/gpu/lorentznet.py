@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...models.base import JetModel
-from .arithmetic import precision
+from .arithmetic import precision, precision_of_nodes
 from .dense import dense
 from .device import on_its_device
 from .edges import TILES, edges_kernel
@@ -76,6 +76,7 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
     Tensor of float32, shape (J, n_classes)
     """
     weights, how = folded(model, lambda: _fold(model)), precision(gram_Q.device)
+    exact = precision_of_nodes(how)
     a, b = parts(model.options["hidden"])
     c = a + b
     receivers, senders, warps = TILES[how]
@@ -87,10 +88,10 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
     first_layer, hidden = nodes.new_empty(tiles.num_nodes, 2 * c), nodes.new_empty(tiles.num_nodes, c)
     gram, spare = gram_Q.detach().clone(), torch.empty_like(gram_Q)
     steps, pushed = gram.new_empty(tiles.num_pairs, dtype=torch.float32), gram.new_empty(tiles.num_nodes)
-    dense(nodes[:, 2 * c :], weights.embedding, weights.embedding_bias, out=h, precision=how)
+    dense(nodes[:, 2 * c :], weights.embedding, weights.embedding_bias, out=h, precision=exact)
     for layer, block in enumerate(weights.blocks):
         moves = layer < len(weights.blocks) - 1
-        dense(h, block.first, block.first_bias, out=first_layer, precision=how)
+        dense(h, block.first, block.first_bias, out=first_layer, precision=exact)
         if len(tiles.jet):
             edges_kernel[(len(tiles.jet),)](
                 first_layer, gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, block.slopes, block.edge,
@@ -100,10 +101,10 @@ def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q:
             )  # fmt: skip
             if moves:
                 move(gram, spare, steps, pushed, block.c_weight, tiles)
-        dense(nodes, block.node, block.node_bias, out=hidden, slope=0.0, precision=how)
-        dense(hidden, block.node_out, block.node_out_bias, out=h, add=True, precision=how)
-    seen = dense(pool(h, tiles.offsets, mean=True), weights.head, weights.head_bias, slope=0.0, precision=how)
-    return dense(seen, weights.head_out, weights.head_out_bias, precision=how)
+        dense(nodes, block.node, block.node_bias, out=hidden, slope=0.0, precision=exact)
+        dense(hidden, block.node_out, block.node_out_bias, out=h, add=True, precision=exact)
+    seen = dense(pool(h, tiles.offsets, mean=True), weights.head, weights.head_bias, slope=0.0, precision=exact)
+    return dense(seen, weights.head_out, weights.head_out_bias, precision=exact)
 
 
 def parts(hidden: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import triton
 from torch import Tensor, nn
 
 from ...models.base import JetModel
-from .arithmetic import precision
+from .arithmetic import precision, precision_of_nodes
 from .dense import dense
 from .device import on_its_device
 from .edge_conv import EDGES, edge_conv_kernel
@@ -67,6 +67,7 @@ def particlenet_logits(
         What the node-wise patch gives each constituent.
     """
     weights, how, tiles = folded(model, lambda: _fold(model)), precision(features_N7.device), Tiles.of(offsets)
+    exact = precision_of_nodes(how)
     k = int(model.options["k"])
     largest = int((offsets[1:] - offsets[:-1]).max()) if tiles.num_jets else 0
     first = points_N2.new_zeros(tiles.num_nodes) if priority is None else priority.detach().double().contiguous()
@@ -76,14 +77,15 @@ def particlenet_logits(
         senders = nearest(points, first, k, largest, tiles)
         x = _convolve(x if nodes_NP is None else torch.cat([x, nodes_NP], dim=1), senders, block, tiles, how)
     mean = pool(x, tiles.offsets, mean=True)
-    hidden = dense(mean, weights.head, weights.head_bias, slope=0.0, precision=how)
-    return dense(hidden, weights.head_out, weights.head_out_bias, precision=how)
+    hidden = dense(mean, weights.head, weights.head_bias, slope=0.0, precision=exact)
+    return dense(hidden, weights.head_out, weights.head_out_bias, precision=exact)
 
 
 def _convolve(x: Tensor, senders: Tensor, block: _Convolution, tiles: Tiles, how: str) -> Tensor:
+    exact = precision_of_nodes(how)
     k, channels = senders.shape[1], block.second.shape[0]
-    first_layer = dense(x, block.first, block.first_bias, precision=how)
-    shortcut = x if block.shortcut is None else dense(x, block.shortcut, block.shortcut_bias, precision=how)
+    first_layer = dense(x, block.first, block.first_bias, precision=exact)
+    shortcut = x if block.shortcut is None else dense(x, block.shortcut, block.shortcut_bias, precision=exact)
     out = x.new_empty(tiles.num_nodes, channels)
     edges = triton.next_power_of_2(k)
     if len(tiles.jet):

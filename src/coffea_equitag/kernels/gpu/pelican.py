@@ -16,7 +16,7 @@ from ...layers.aggregates import Aggregates, Aggregation
 from ...layers.equivariant_2to2 import Equivariant2to2
 from ...layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ...layers.multiplicity_power import MultiplicityPower
-from .arithmetic import precision
+from .arithmetic import precision, precision_of_nodes
 from .dense import dense
 from .device import on_its_device
 from .folded import folded
@@ -98,7 +98,7 @@ def pelican_outputs(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | No
             )  # fmt: skip
         now, following = following, now
     seen = _read_out(model.readout, weights, aggregates(), tiles)
-    return dense(seen, weights.head, weights.head_bias, slope=0.01, precision=how)
+    return dense(seen, weights.head, weights.head_bias, slope=0.01, precision=precision_of_nodes(how))
 
 
 def _aggregates(aggregation: Aggregation, row: Tensor, column: Tensor, diagonal: Tensor, tiles: Tiles) -> Aggregates:
