@@ -56,8 +56,18 @@ def run(settings: Settings) -> dict[str, Any]:
         return found
 
 
-def measure(settings: Settings, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+def measure(
+    settings: Settings,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
     """Measure in this process.
+
+    Parameters
+    ----------
+    settings : Settings
+        What.
+    tell : callable
+        Takes a line for each step.
 
     Returns
     -------
