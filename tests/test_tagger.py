@@ -189,8 +189,10 @@ def test_range_warning_on_other_jets(tagger, random_jets):
         tagger(random_jets([3, 3, 3]))
 
 
-def test_memory_shortage_on_a_gpu_halves_the_budget(random_jets):
+@pytest.mark.parametrize("kind", ["pelican", "pfn"])
+def test_memory_shortage_on_a_gpu_halves_the_budget(random_jets, kind):
     jets, tried = RaggedJets.from_awkward(random_jets([5] * 40)), []
+    model = eqt.models.build(kind)
 
     def short(piece):
         tried.append(piece.num_jets)
@@ -198,11 +200,11 @@ def test_memory_shortage_on_a_gpu_halves_the_budget(random_jets):
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return piece.jet_p4.numpy()
 
-    found = inference._halving(short, jets, 10_000, 0)
+    found = inference._halving(short, model, jets, 10_000)
     np.testing.assert_array_equal(np.concatenate(found), jets.jet_p4)
     assert tried == [40, 20, 10, 5, *[2] * 20]
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        inference._halving(lambda piece: short(jets), jets, 1, 0)
+        inference._halving(lambda piece: short(jets), model, jets, 1)
 
 
 def test_loading_leaves_the_random_numbers_alone(tagger, tmp_path):

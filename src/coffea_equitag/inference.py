@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -12,10 +12,13 @@ import torch
 from .models.base import JetModel
 from .ragged import RaggedJets
 
-__all__ = ["PAIR_BUDGET", "outputs"]
+__all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "default_budget", "outputs", "pieces"]
 
 #: Pairs handled at once: few enough for the caches of a core, enough for a GPU.
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
+
+#: Constituents handled at once by networks that do not see pairs.
+CONSTITUENT_BUDGET = {"cpu": 8_192, "cuda": 1_000_000}
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -35,7 +38,8 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
     jets : RaggedJets
         The jets, on any device.
     pair_budget : int, optional
-        Pairs Σ(n + references)² a piece; default `PAIR_BUDGET`.
+        Pairs Σ(n + references)² a piece, default `PAIR_BUDGET`; for networks that do not see pairs the constituents
+        Σn, default `CONSTITUENT_BUDGET`.
 
     Returns
     -------
@@ -51,30 +55,42 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
             found: _F8 = model(piece.to(device)).double().cpu().numpy()
         return found
 
-    budget = pair_budget or PAIR_BUDGET.get(device.type, PAIR_BUDGET["cpu"])
+    budget = pair_budget or default_budget(model)
     try:
         if device.type == "cpu":
-            found = _one_thread_each(rows, list(jets.split(budget, model.extra_nodes)))
+            found = _one_thread_each(rows, list(pieces(model, jets, budget)))
         else:
-            found = _halving(rows, jets, budget, model.extra_nodes)
+            found = _halving(rows, model, jets, budget)
     finally:
         model.train(was_training)
     width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
     return np.concatenate([np.empty((0, width)), *found])
 
 
-def _halving(function: Callable[[RaggedJets], _F8], jets: RaggedJets, budget: int, extra: int) -> list[_F8]:
+def default_budget(model: JetModel) -> int:
+    """`PAIR_BUDGET` or `CONSTITUENT_BUDGET` of the network's device."""
+    defaults = PAIR_BUDGET if model.sees_pairs else CONSTITUENT_BUDGET
+    return defaults.get(model.device.type, defaults["cpu"])
+
+
+def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJets]:
+    """Cut jets by what the network's cost grows with."""
+    return jets.split(budget, model.extra_nodes, pairs=model.sees_pairs)
+
+
+def _halving(function: Callable[[RaggedJets], _F8], model: JetModel, jets: RaggedJets, budget: int) -> list[_F8]:
     """Map over pieces of the budget, of half of it from where memory does not suffice."""
     found: list[_F8] = []
     done = 0
     while done < jets.num_jets:
-        for piece in jets.slice(done, jets.num_jets).split(budget, extra):
+        for piece in pieces(model, jets.slice(done, jets.num_jets), budget):
             try:
                 found.append(function(piece))
             except torch.cuda.OutOfMemoryError:
                 if piece.num_jets == 1:
                     raise
-                budget = int((piece.counts + extra).square().sum()) // 2
+                nodes = piece.counts + model.extra_nodes
+                budget = int((nodes.square() if model.sees_pairs else nodes).sum()) // 2
                 break
             done += piece.num_jets
         # outside the handler, so that the failed attempt's memory is free again

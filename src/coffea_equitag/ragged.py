@@ -185,16 +185,17 @@ class RaggedJets:
             | {"reference": ~own},
         )
 
-    def split(self, pair_budget: int, extra: int = 0) -> Iterator[RaggedJets]:
-        """Cut into consecutive batches of at most `pair_budget` pairs Σ(n + extra)².
+    def split(self, budget: int, extra: int = 0, *, pairs: bool = True) -> Iterator[RaggedJets]:
+        """Cut into consecutive batches of at most `budget` pairs Σ(n + extra)², or without `pairs` nodes Σ(n + extra).
 
         A single jet above the budget comes alone. Memory is bounded by the budget and the largest jet.
         """
-        pairs = np.cumsum((self.counts.cpu().numpy() + extra) ** 2)
+        counts = self.counts.cpu().numpy() + extra
+        work = np.cumsum(counts**2 if pairs else counts)
         first = 0
         while first < self.num_jets:
-            done = pairs[first - 1] if first else 0
-            last = max(first + 1, int(np.searchsorted(pairs, done + pair_budget, side="right")))
+            done = work[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(work, done + budget, side="right")))
             yield self.slice(first, last)
             first = last
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ..inference import PAIR_BUDGET
+from ..inference import default_budget, pieces
 from ..models.base import JetModel
 from .batches import Batches
 from .folder import RunFolder
@@ -60,7 +60,7 @@ def run(
         model.train(),
         sample,
         batches,
-        list(_pieces(held, model, device)),
+        list(_pieces(held, model)),
         recipe,
         epochs=epochs,
         class_weights=weights,
@@ -93,10 +93,10 @@ def run(
             _fit(trainer, module)
 
 
-def _pieces(held: Sample, model: JetModel, device: torch.device) -> Iterator[Sample]:
+def _pieces(held: Sample, model: JetModel) -> Iterator[Sample]:
     """Validation jets in pieces that scoring would have."""
     done = 0
-    for piece in held.jets.split(PAIR_BUDGET[device.type], model.extra_nodes):
+    for piece in pieces(model, held.jets, default_budget(model)):
         yield Sample(piece, held.labels[done : done + piece.num_jets])
         done += piece.num_jets
 
