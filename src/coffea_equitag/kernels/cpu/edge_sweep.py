@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiled import njit
+from .aligned import aligned_rows
 from .edge_chunks import (
     CHUNK,
     add_columns,
@@ -103,17 +104,17 @@ def sweep_forth(
     words = channels // 16
     receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
     gate, step, scalars = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty((CHUNK, 2), np.float32)
-    rows, messages = _rows(CHUNK, channels), _rows(CHUNK, channels)
+    rows, messages = aligned_rows(CHUNK, channels), aligned_rows(CHUNK, channels)
     bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
     for jet in range(jets.groups[first], jets.groups[last]):
         start, square = jets.offsets[jet], jets.squares[jet]
         n = jets.offsets[jet + 1] - start
         gram = jets.gram[square : square + n * n].reshape(n, n)
-        from_i, from_j = _rows(n, channels), _rows(n, channels)
+        from_i, from_j = aligned_rows(n, channels), aligned_rows(n, channels)
         _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
         psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         _edge_scalars(gram, psi_norm, psi_product)
-        sums = _rows(n, channels)
+        sums = aligned_rows(n, channels)
         steps = jets.steps[square : square + n * n]
         i, j, pair, pairs = 0, 1, 0, n * (n - 1)
         while pair < pairs:
@@ -158,9 +159,10 @@ def sweep_back(
     gate, ones = np.zeros(CHUNK, np.float32), np.ones(CHUNK, np.float32)
     step, logit = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     scalars, scalars_slopes = np.empty((CHUNK, 2), np.float32), np.zeros((CHUNK, 2), np.float32)
-    rows, messages = _rows(CHUNK, channels), _rows(CHUNK, channels)
-    slopes, spread = _rows(CHUNK, channels), _rows(CHUNK, channels)
-    edge, matrix, vectors = _rows(channels, channels), _rows(channels, channels), _rows(5, channels)
+    rows, messages = aligned_rows(CHUNK, channels), aligned_rows(CHUNK, channels)
+    slopes, spread = aligned_rows(CHUNK, channels), aligned_rows(CHUNK, channels)
+    edge, matrix = aligned_rows(channels, channels), aligned_rows(channels, channels)
+    vectors = aligned_rows(5, channels)
     bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
     planes, columns, chosen = np.zeros(64, np.uint16), np.zeros(channels, np.uint64), np.zeros(1, np.uint64)
     for group in range(first, last):
@@ -169,7 +171,7 @@ def sweep_back(
             start, square = jets.offsets[jet], jets.squares[jet]
             n = jets.offsets[jet + 1] - start
             gram = jets.gram[square : square + n * n].reshape(n, n)
-            from_i, from_j = _rows(n, channels), _rows(n, channels)
+            from_i, from_j = aligned_rows(n, channels), aligned_rows(n, channels)
             _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
             psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
             _edge_scalars(gram, psi_norm, psi_product)
@@ -177,7 +179,8 @@ def sweep_back(
             if moves:
                 move_back(jets.steps[square : square + n * n], gram, c_weight, out.gram[square : square + n * n],
                           step_slopes)  # fmt: skip
-            u_slopes, v_slopes, sums_slopes = _rows(n, channels), _rows(n, channels), _rows(n, channels)
+            u_slopes, v_slopes = aligned_rows(n, channels), aligned_rows(n, channels)
+            sums_slopes = aligned_rows(n, channels)
             for node in range(n):
                 for c in range(hidden):
                     sums_slopes[node, c] = totals_slopes[start + node, c]
@@ -233,14 +236,6 @@ def sweep_back(
                 for c in range(hidden):
                     out.u[start + node, c], out.v[start + node, c] = u_slopes[node, c], v_slopes[node, c]
         _flush(edge, matrix, vectors, out, group)
-
-
-@njit
-def _rows(number: int, channels: int) -> _F4:  # pragma: no cover
-    """Zeros (number, channels), the first of them at the beginning of a cache line."""
-    buffer = np.zeros(number * channels + 16, np.float32)
-    start = (-buffer.ctypes.data) % 64 // 4
-    return buffer[start : start + number * channels].reshape(number, channels)
 
 
 @njit

@@ -15,9 +15,11 @@ from torch import Tensor
 from ...compiled import njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
+from .aligned import aligned_rows
+from .clamp import clamped_step, cut_off
 from .edge_chunks import CHUNK, add_messages, hidden_rows, list_pairs, make_rows
 from .elementary import psi, sigmoid
-from .mixing import clamped_step, cut_off, move
+from .gram_step import move_forth
 from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
 from .tile import dense, dense_narrow
 from .weights import LANES, LorentzNetWeights, weights_of
@@ -97,14 +99,13 @@ def _score(
     width = 2 * channels + n_scalar
     nodes, spare = np.zeros((capacity, width), np.float32), np.zeros((capacity, channels), np.float32)
     whole = weights.rows.edge.shape[-1]
-    from_i, from_j = np.zeros((capacity, whole), np.float32), np.zeros((capacity, whole), np.float32)
-    sums = np.zeros((capacity, whole), np.float32)
-    rows, messages = np.zeros((CHUNK + _MARGIN, whole), np.float32), np.zeros((CHUNK + _MARGIN, whole), np.float32)
+    from_i, from_j, sums = (aligned_rows(capacity, whole), aligned_rows(capacity, whole), aligned_rows(capacity, whole))
+    rows, messages = aligned_rows(CHUNK + _MARGIN, whole), aligned_rows(CHUNK + _MARGIN, whole)
     unused = np.zeros(capacity, np.float32)
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         gram = products[squares[jet] : squares[jet + 1]].reshape(n, n).copy()
-        mixing, half_moved = np.empty((n, n)), np.empty((n, n))
+        steps = np.zeros(n * n, np.float32)
         x, excess = p4[start : start + n].copy(), np.empty((n, 4))
         psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         for i in range(n):
@@ -127,7 +128,7 @@ def _score(
             _edge_scalars(gram, psi_norm, psi_product)
             sums[:n] = 0
             _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, sums, n,
-                   mixing)  # fmt: skip
+                   steps)  # fmt: skip
             nodes[:n, channels : 2 * channels] = sums[:n, :channels]
             _layer(
                 nodes, 0, weights.node, layer, width, weights.node_bias, at, _RELU,
@@ -141,8 +142,8 @@ def _score(
                 for c in range(channels):
                     nodes[i, c] += spare[i, c]
             if layer < layers - 1:
-                cuts = clamp < np.inf and clamped_step(mixing, c_weight, clamp, x, excess)
-                move(mixing, c_weight, gram, half_moved)
+                cuts = clamp < np.inf and clamped_step(steps, c_weight, clamp, x, excess)
+                move_forth(steps, gram, c_weight, gram.ravel())
                 if cuts:
                     cut_off(gram, x, excess)
         _classify(weights, nodes, n, spare, from_i, unused, logits[jet])
@@ -213,9 +214,9 @@ def _edges(
     messages: _F4,
     sums: _F4,
     n: int,
-    mixing: _F8,
+    steps: _F4,
 ) -> None:  # pragma: no cover
-    """Messages of all pairs, chunk by chunk: their sums a node, and φ_x into `mixing`.
+    """Messages of all pairs, chunk by chunk: their sums a node, and φ_x into `steps` (n²,).
 
     A chunk most of whose numbers ReLU has made 0 is multiplied number by number, others tile by tile.
     """
@@ -258,7 +259,7 @@ def _edges(
                     rows, count, weights.step_out, at, step,
                 )  # fmt: skip
             for row in range(count):
-                mixing[receiver[row], sender[row]] = step[row]
+                steps[receiver[row] * n + sender[row]] = step[row]
 
 
 @njit
@@ -271,7 +272,7 @@ def _ones(bits: _U2, words: int) -> int:  # pragma: no cover
         x = x - ((x >> np.uint32(1)) & np.uint32(0x5555))
         x = (x & np.uint32(0x3333)) + ((x >> np.uint32(2)) & np.uint32(0x3333))
         x = (x + (x >> np.uint32(4))) & np.uint32(0x0F0F)
-        total += np.int64((x + (x >> np.uint32(8))) & np.uint32(0x1F))
+        total += int((x + (x >> np.uint32(8))) & np.uint32(0x1F))
     return total
 
 
