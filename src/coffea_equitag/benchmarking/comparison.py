@@ -70,7 +70,7 @@ def compare(
         ``scale`` to its pairs a jet.
     """
     model = networks.build(kind, device, options)
-    jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(kind, 100), model.fields).to(
+    jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(model.kind, 100), model.fields).to(
         torch.device(device)
     )
     passes: dict[str, Callable[[], Tensor]] = {}
@@ -88,7 +88,7 @@ def compare(
     flops = _flops(model, few, backward) * _work(model, jets) / _work(model, few)
     differ = _deviations(model, jets, min(10, jets.num_jets)) if not backward else {}
     passes[OURS]()
-    choice = kernels.last_choice(kind)
+    choice = kernels.last_choice(model.kind)
     peaks: list[float] = []
     idle = None if device != "cpu" else lambda: peaks.append(measured_peak(1))
     times = in_turn(passes, seconds, device, rounds, idle)

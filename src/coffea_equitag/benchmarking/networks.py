@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import kernels, models
 from ..models.base import JetModel
+from ..tagger import load
 from .workloads import Workload, random_jets
 
 __all__ = ["BATCHES", "PASSES", "build", "one_pass"]
@@ -22,7 +23,13 @@ BATCHES = {"pelican": 32}
 
 
 def build(kind: str, device: str = "cpu", options: Mapping[str, Any] | None = None) -> JetModel:
-    """A network, of default options if none are given, always the same, whose normalisations have seen jets."""
+    """A network, of default options if none are given, always the same, whose normalisations have seen jets.
+
+    A kind that is no model is a trained tagger: its folder, or its name in the zoo.
+    """
+    if kind not in models.names():
+        trained: JetModel = load(kind).model
+        return trained.eval().to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = models.build(kind, **(options or {}))

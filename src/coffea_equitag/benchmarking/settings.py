@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ class Settings:
     Attributes
     ----------
     sections, models, workloads, passes : tuple of str
-        What of all to measure.
+        What of all to measure; a folder among the models is a trained tagger.
     batch : int or None
         Jets a batch; by default 100, and 32 for PELICAN.
     seconds : float
@@ -74,8 +75,10 @@ class Settings:
         ):
             object.__setattr__(self, name, tuple(getattr(self, name)))
             for value in getattr(self, name):
-                _check(value in known, f"{value!r} among the {name}", f"some of {', '.join(known)}")
-        _check(not self.options or len(self.models) == 1, f"options of {len(self.models)} models", "those of one model")
+                good = value in known or (name == "models" and Path(value).is_dir())
+                _check(good, f"{value!r} among the {name}", f"some of {', '.join(known)}")
+        untrained = len(self.models) == 1 and self.models[0] in models.names()
+        _check(not self.options or untrained, f"options of {', '.join(self.models)}", "those of one untrained model")
         _check(self.batch is None or self.batch >= 1, f"a batch of {self.batch} jets", "one jet or more")
         _check(self.seconds > 0, f"{self.seconds} seconds", "a positive number")
         _check(self.threads >= 1, f"{self.threads} threads", "one or more")

@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="SECTION", help="of networks, size, pipeline, pairs (default: all of them)"
     )
-    parser.add_argument("--models", nargs="+", metavar="MODEL", help="default: all of them")
+    parser.add_argument(
+        "--models", nargs="+", metavar="MODEL", help="models, or folders of trained taggers (default: all models)"
+    )
     parser.add_argument(
         "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of the one model, e.g. size=48k"
     )

@@ -94,9 +94,7 @@ def last_choice(kind: str) -> Choice | None:
     return _choices.get(kind)
 
 
-def _choose(
-    model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool
-) -> Choice:
+def _choose(model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool) -> Choice:
     mode = _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
     if mode == "reference":
         return Choice("reference", "asked for")
