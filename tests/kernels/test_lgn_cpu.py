@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-import llvmlite.binding
 import numpy as np
 import pytest
 import torch
 
-import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.lgn_weights import weights_of
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.models.lgn import Lgn
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+from kernel_forms import assert_own_jet_alone, deviation, run, with_avx2
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -30,17 +25,6 @@ def build(**given):
             if name in level.mixing.weight:
                 level.mixing.weight[name].data *= factor
     return model.eval()
-
-
-def run(model, jets, mode="cpu"):
-    with torch.no_grad(), kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("lgn").kernel == mode
-    return logits
-
-
-def deviation(found, expected):
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
 
 
 @pytest.mark.parametrize(
@@ -85,21 +69,7 @@ def test_few_constituents(random_jets, counts, beams):
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
     counts = np.random.default_rng(5).integers(0, 70, 30).tolist()
     model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
-    together = run(model, jets)
-    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(30)])
-    assert torch.equal(together, alone)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(run(model, jets.select(order)), together[order])
-    before = torch.get_num_threads()
-    try:
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            assert torch.equal(run(model, jets), together)
-    finally:
-        torch.set_num_threads(before)
-    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
-    for budget in (1, 2_000, 10_000_000):
-        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+    assert_own_jet_alone(model, jets)
 
 
 def test_symmetries(random_jets):
@@ -155,8 +125,6 @@ def test_momenta_and_gradients_run_on_the_layers(random_jets):
 
 def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
-    if not llvmlite.binding.get_host_cpu_features().get("avx2"):
-        pytest.skip("no AVX2 here: its tiles are not run")
     code = (
         "import torch; from coffea_equitag import models, RaggedJets, kernels;"
         "from coffea_equitag.kernels.cpu import bilinear_tile as t, lgn_products as p;"
@@ -172,5 +140,4 @@ def test_other_registers_give_the_same_scores():
         "    with kernels.use('reference'): b = model(jets)\n"
         "    assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)\n"
     )
-    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
+    with_avx2(code)

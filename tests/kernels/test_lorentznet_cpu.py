@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import awkward as ak
 import numpy as np
 import pytest
@@ -13,6 +9,7 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+from kernel_forms import assert_own_jet_alone, deviation, run, with_avx2
 from networks import enliven
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -24,17 +21,6 @@ def build(**options):
     """A network whose vectors really move, with BatchNorm statistics that are not the initial ones."""
     torch.manual_seed(3)
     return enliven(eqt.models.build("lorentznet", **({"n_layers": 3} | options)), gain=1000)
-
-
-def run(model, jets, mode="cpu"):
-    with torch.no_grad(), kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("lorentznet").kernel == mode
-    return logits
-
-
-def deviation(found, expected):
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
 
 
 @pytest.mark.parametrize(
@@ -72,21 +58,7 @@ def test_few_constituents(random_jets, counts, beams):
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
     counts = np.random.default_rng(5).integers(0, 90, 40).tolist()
     model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
-    together = run(model, jets)
-    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(40)])
-    assert torch.equal(together, alone)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(run(model, jets.select(order)), together[order])
-    before = torch.get_num_threads()
-    try:
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            assert torch.equal(run(model, jets), together)
-    finally:
-        torch.set_num_threads(before)
-    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
-    for budget in (1, 2_000, 10_000_000):
-        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+    assert_own_jet_alone(model, jets)
 
 
 def test_the_clamp_is_at_work(random_jets):
@@ -141,8 +113,6 @@ def test_official_checkpoint_on_real_jets(shared_data, clamp):
 
 def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
-    if "avx2" not in _host_features():
-        pytest.skip("no AVX2 here: its tiles are not run")
     code = (
         "import numpy as np, torch; from coffea_equitag import models, RaggedJets, kernels;"
         "from coffea_equitag.kernels.cpu import shapes as s;"
@@ -155,11 +125,4 @@ def test_other_registers_give_the_same_scores():
         "kernels.use('reference').__enter__(); b = model(jets);"
         "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
     )
-    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
-
-
-def _host_features():
-    import llvmlite.binding
-
-    return {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
+    with_avx2(code)

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import awkward as ak
 import numpy as np
 import pytest
@@ -17,6 +13,7 @@ from coffea_equitag.invariants.neighbours import nearest
 from coffea_equitag.kernels.cpu.nearest import nearest_senders
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_permutation_invariant
+from kernel_forms import assert_own_jet_alone, run, with_avx2
 from networks import enliven
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -27,13 +24,6 @@ COUNTS = [20, 1, 0, 7, 90, 2, 17, 61, 3, 18, 0]
 def build(**options):
     torch.manual_seed(3)
     return enliven(eqt.models.build("particlenet", **options))
-
-
-def run(model, jets, mode="cpu"):
-    with torch.no_grad(), kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("particlenet").kernel == mode
-    return logits
 
 
 def deviations(found, expected):
@@ -101,18 +91,7 @@ def test_few_constituents(random_jets, counts, options):
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
     counts = np.random.default_rng(5).integers(0, 60, 30).tolist()
     model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
-    together = run(model, jets)
-    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(30)])
-    assert torch.equal(together, alone)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(run(model, jets.select(order)), together[order])
-    before = torch.get_num_threads()
-    try:
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            assert torch.equal(run(model, jets), together)
-    finally:
-        torch.set_num_threads(before)
+    assert_own_jet_alone(model, jets)
 
 
 def test_symmetry(random_jets):
@@ -187,10 +166,6 @@ def test_real_jets(shared_data):
 
 def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
-    import llvmlite.binding
-
-    if not llvmlite.binding.get_host_cpu_features().get("avx2"):
-        pytest.skip("no AVX2 here: its tiles are not run")
     code = (
         "import torch; from coffea_equitag import models, kernels;"
         "from coffea_equitag.kernels.cpu import panels; assert panels.block_of(128) == 16;"
@@ -200,5 +175,4 @@ def test_other_registers_give_the_same_scores():
         "kernels.use('reference').__enter__(); b = model.network(*arguments);"
         "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
     )
-    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
+    with_avx2(code)

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+import kernel_forms as forms
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants.neighbours import nearest
 from gpu import DEVICE, INTERPRETED, needs_gpu
+from kernel_forms import deviation
 from networks import enliven
 
 pytestmark = needs_gpu
@@ -24,14 +26,7 @@ def build(**options):
 
 
 def run(model, jets, mode="gpu"):
-    with torch.no_grad(), kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("particlenet").kernel == mode
-    return logits.cpu()
-
-
-def deviation(found, expected):
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+    return forms.run(model, jets, mode).cpu()
 
 
 @pytest.mark.parametrize(

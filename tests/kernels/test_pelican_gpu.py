@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+import kernel_forms as forms
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.testing import assert_permutation_invariant
 from gpu import DEVICE, INTERPRETED, needs_gpu
+from kernel_forms import deviation
 from networks import enliven
 
 pytestmark = needs_gpu
@@ -25,14 +27,7 @@ def build(**options):
 
 
 def run(model, jets, mode="gpu"):
-    with torch.no_grad(), kernels.use(mode):
-        out = model(jets)
-    assert kernels.last_choice("pelican").kernel == mode
-    return out.cpu()
-
-
-def deviation(found, expected):
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+    return forms.run(model, jets, mode).cpu()
 
 
 @pytest.mark.parametrize(

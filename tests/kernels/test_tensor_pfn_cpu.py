@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants.track_features import with_impact_parameter
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.cpu.tensor_pfn_weights import weights_of
 from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
 from coffea_equitag.testing import assert_permutation_invariant, assert_so3_equivariant
+from kernel_forms import assert_own_jet_alone, deviation, run
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -52,17 +52,6 @@ def build(kind, **options):
     return model
 
 
-def run(model, jets, mode="cpu"):
-    with torch.no_grad(), kernels.use(mode):
-        out = model(jets)
-    assert kernels.last_choice(model.kind).kernel == mode
-    return out
-
-
-def deviation(found, expected):
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
-
-
 @BOTH
 @pytest.mark.parametrize(
     "options",
@@ -95,21 +84,7 @@ def test_few_constituents(track_jets, kind, counts):
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(track_jets, kind):
     counts = np.random.default_rng(5).integers(0, 70, 40).tolist()
     model, jets = build(kind, features=16), ragged(track_jets(counts))
-    together = run(model, jets)
-    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(40)])
-    assert torch.equal(together, alone)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(run(model, jets.select(order)), together[order])
-    before = torch.get_num_threads()
-    try:
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            assert torch.equal(run(model, jets), together)
-    finally:
-        torch.set_num_threads(before)
-    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
-    for budget in (1, 2_000, 10_000_000):
-        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+    assert_own_jet_alone(model, jets)
 
 
 def gradients(model, jets, mode):

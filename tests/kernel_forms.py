@@ -1,0 +1,56 @@
+"""What all tests of CPU kernels do with a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import llvmlite.binding
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from coffea_equitag import kernels
+
+
+def run(model, jets, mode="cpu"):
+    """Outputs without gradients, by the form that was asked for and by no other."""
+    with torch.no_grad(), kernels.use(mode):
+        outputs = model(jets)
+    assert kernels.last_choice(model.kind).kernel == mode
+    return outputs
+
+
+def deviation(found, expected):
+    """Largest deviation, by the rms of what is expected."""
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+def assert_own_jet_alone(model, jets):
+    """Scores are the same to the last bit alone, in any batch and order, with any threads and pieces."""
+    together = run(model, jets)
+    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(jets.num_jets)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(jets.num_jets, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order)), together[order])
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(run(model, jets), together)
+    finally:
+        torch.set_num_threads(before)
+    tagger = eqt.Tagger.from_model(model, name="t", classes=("a", "b"))
+    for budget in (1, 2_000, 10_000_000):
+        assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
+
+
+def with_avx2(code):
+    """Run code in a process of its own that compiles for a CPU with AVX2 alone."""
+    features = {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
+    if "avx2" not in features:
+        pytest.skip("no AVX2 here: its tiles are not run")
+    settings = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | settings)
