@@ -126,10 +126,15 @@ def hidden_rows(
 
 @njit
 def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -> None:  # pragma: no cover
-    """Scale the rows by their gates, and add them to their receivers'."""
+    """Scale the rows by their gates, and add them to their receivers'; a receiver's rows stand together."""
     channels = rows.shape[1]
-    for row in range(count):
-        add_gated(rows, row * channels, gate[row], channels // 16, totals, receiver[row] * channels)
+    row = 0
+    while row < count:
+        first = row
+        while row < count and receiver[row] == receiver[first]:
+            row += 1
+        add_gated(rows, first * channels, channels, gate, first, row - first, channels // 16, totals,
+                  receiver[first] * channels)  # fmt: skip
 
 
 @njit

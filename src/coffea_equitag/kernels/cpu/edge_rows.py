@@ -75,21 +75,50 @@ def make_row(
 
 
 @intrinsic
-def add_gated(typing_context: Any, row: Any, row_at: Any, gate: Any, words: Any, total: Any, total_at: Any) -> Any:
-    """Scale a row by its gate and add it to the total."""
-    signature = types.void(row, types.intp, types.float32, types.intp, total, types.intp)
+def add_gated(
+    typing_context: Any,
+    rows: Any,
+    rows_at: Any,
+    stride: Any,
+    gates: Any,
+    gates_at: Any,
+    count: Any,
+    words: Any,
+    total: Any,
+    total_at: Any,
+) -> Any:
+    """Scale some rows, one or more, by their gates, and add them to one total, which stays in registers meanwhile."""
+    signature = types.void(rows, types.intp, types.intp, gates, types.intp, types.intp, types.intp, total, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        row, row_at, gate, words, total, total_at = _pointers(context, builder, signature, arguments)
-        gate = _spread(builder, gate)
+        rows, rows_at, stride, gates, gates_at, count, words, total, total_at = _pointers(
+            context, builder, signature, arguments
+        )
 
-        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            value = builder.fmul(_load(builder, row, row_at, at), gate)
-            _store(builder, value, row, row_at, at)
-            _store(builder, builder.fadd(_load(builder, total, total_at, at), value), total, total_at, at)
+        def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            before, loop = builder.block, builder.append_basic_block("rows")
+            after = builder.append_basic_block("column")
+            begin = _load(builder, total, total_at, at)
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            row, place, sum_ = builder.phi(_I64), builder.phi(_I64), builder.phi(begin.type)
+            gate = _spread(builder, builder.load(builder.gep(gates, [builder.add(gates_at, row)]), align=4))
+            value = builder.fmul(_load(builder, rows, place, at), gate)
+            _store(builder, value, rows, place, at)
+            added, following = builder.fadd(sum_, value), builder.add(row, _I64(1))
+            for phi, first, following_value in (
+                (row, _I64(0), following),
+                (place, rows_at, builder.add(place, stride)),
+                (sum_, begin, added),
+            ):
+                phi.add_incoming(first, before)
+                phi.add_incoming(following_value, loop)
+            builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
+            builder.position_at_end(after)
+            _store(builder, added, total, total_at, at)
             return carried
 
-        _over_words(builder, words, [], body)
+        _over_words(builder, words, [], column)
         return context.get_dummy_value()
 
     return signature, generate
@@ -219,9 +248,10 @@ def _over_words(
         phi.add_incoming(value, before)
     found = body(word, builder.mul(word, _I64(16)), list(carried))
     following = builder.add(word, _I64(1))
-    word.add_incoming(following, loop)
+    end = builder.block  # the body may hold loops of its own
+    word.add_incoming(following, end)
     for phi, value in zip(carried, found, strict=True):
-        phi.add_incoming(value, loop)
+        phi.add_incoming(value, end)
     builder.cbranch(builder.icmp_signed("<", following, words), loop, after)
     builder.position_at_end(after)
     return found

@@ -31,8 +31,8 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 _U2 = np.ndarray[Any, np.dtype[np.uint16]]
 
-#: Share of a chunk's numbers that are not 0 from which on tiles are quicker.
-_DENSE = 0.6
+#: Share of a chunk's numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
+_DENSE, _MANY = 0.6, 48
 _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 #: Rows that tiles may write beyond a matrix's own.
 _MARGIN = max(WIDE_ROWS, NARROW_ROWS)
@@ -235,7 +235,7 @@ def _edges(
         make_rows(
             from_i, from_j, own.slopes[layer], psi_norm, psi_product, receiver, sender, count, scalars, rows, bits
         )
-        sparse = _ones(bits, count * words) < _DENSE * count * hidden
+        sparse = hidden >= _MANY and _ones(bits, count * words) < _DENSE * count * hidden
         gate[:] = weights.gate_bias[layer]
         if sparse:
             hidden_rows(rows, bits, own.edge[layer], own.edge_bias[layer], count, hidden, messages, message_bits, 0,
