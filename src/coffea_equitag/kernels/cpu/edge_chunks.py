@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .edge_rows import add_gated, edge_back, gate_back, make_row, spread_bits
+from .edge_rows import add_gated, edge_back, gate_back, make_run, spread_bits
 from .sparse import (
     columns_of_bits,
     hidden_16,
@@ -37,6 +37,7 @@ __all__ = [
     "list_pairs",
     "make_rows",
     "message_slopes",
+    "pair_scalars",
     "spread_rows",
     "turn_bits",
 ]
@@ -73,19 +74,29 @@ def make_rows(
     receiver: _I8,
     sender: _I8,
     count: int,
-    scalars: _F4,
     rows: _F4,
     bits: _U2,
 ) -> None:  # pragma: no cover
-    """ReLU(U_i + V_j + a·norm + b·product), its bits, and the two scalars of each pair."""
+    """ReLU(U_i + V_j + a·norm + b·product) and its bits, run by run of pairs with one receiver."""
     channels = rows.shape[1]
     words = channels // 16
+    row = 0
+    while row < count:
+        first, i, j = row, receiver[row], sender[row]
+        while row < count and receiver[row] == i and sender[row] - j == row - first:
+            row += 1
+        make_run(from_i, i * channels, from_j, j * channels, channels, slopes, psi_norm, psi_product,
+                 i * len(psi_norm) + j, row - first, words, rows, first * channels, bits, first * words)  # fmt: skip
+
+
+@njit
+def pair_scalars(
+    psi_norm: _F4, psi_product: _F4, receiver: _I8, sender: _I8, count: int, scalars: _F4
+) -> None:  # pragma: no cover
+    """The two scalars of each pair."""
     for row in range(count):
         i, j = receiver[row], sender[row]
-        norm, product = psi_norm[i, j], psi_product[i, j]
-        scalars[row, 0], scalars[row, 1] = norm, product
-        make_row(from_i, i * channels, from_j, j * channels, slopes, channels, norm, product, words,
-                 rows, row * channels, bits, row * words)  # fmt: skip
+        scalars[row, 0], scalars[row, 1] = psi_norm[i, j], psi_product[i, j]
 
 
 @njit

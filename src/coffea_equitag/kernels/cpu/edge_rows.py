@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from .shapes import Shape
 from .tile import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
 
-__all__ = ["add_gated", "edge_back", "gate_back", "make_row", "spread_bits"]
+__all__ = ["add_gated", "edge_back", "gate_back", "make_run", "spread_bits"]
 
 _LANES = Shape(1, (16,))
 _VECTOR, _BITS, _I16, _I64 = (
@@ -29,46 +29,59 @@ _ZEROS = ir.Constant(_VECTOR, [0.0] * 16)
 
 
 @intrinsic
-def make_row(
+def make_run(
     typing_context: Any,
     receiver: Any,
     receiver_at: Any,
-    sender: Any,
-    sender_at: Any,
+    senders: Any,
+    senders_at: Any,
+    stride: Any,
     slopes: Any,
-    slopes_stride: Any,
-    norm: Any,
-    product: Any,
+    norms: Any,
+    products: Any,
+    pairs_at: Any,
+    count: Any,
     words: Any,
     out: Any,
     out_at: Any,
     bits: Any,
     bits_at: Any,
 ) -> Any:
-    """ReLU(U_i + V_j + a·norm + b·product), and its bits; `slopes` holds a, and b a stride after."""
+    """ReLU(U_i + V_j + a·norm + b·product), and its bits, of one i and consecutive j, one or more.
+
+    Arrays of rows are a stride wide; `slopes` holds a, and b a stride after.
+    """
     signature = types.void(
-        receiver, types.intp, sender, types.intp, slopes, types.intp, types.float32, types.float32, types.intp,
-        out, types.intp, bits, types.intp,
+        receiver, types.intp, senders, types.intp, types.intp, slopes, norms, products, types.intp, types.intp,
+        types.intp, out, types.intp, bits, types.intp,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        u, u_at, v, v_at, a, a_stride, norm, product, words, out, out_at, bits, bits_at = _pointers(
+        (u, u_at, v, v_at, stride, a, norms, products, pairs_at, count, words, out, out_at, bits, bits_at) = _pointers(
             context, builder, signature, arguments
         )
-        norm, product = _spread(builder, norm), _spread(builder, product)
 
-        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            value = builder.fadd(_load(builder, u, u_at, at), _load(builder, v, v_at, at))
-            value = _fma(builder, _load(builder, a, _I64(0), at), norm, value)
-            value = _fma(builder, _load(builder, a, a_stride, at), product, value)
-            value = _at_least(builder, value, _ZEROS)
-            _store(builder, value, out, out_at, at)
-            # NaN is not 0 either
-            found = builder.bitcast(builder.fcmp_unordered("!=", value, _ZEROS), _I16)
-            builder.store(found, builder.gep(bits, [builder.add(bits_at, word)]), align=2)
+        def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            own, slope_norm = _load(builder, u, u_at, at), _load(builder, a, _I64(0), at)
+            slope_product = _load(builder, a, stride, at)
+
+            def one(row: Any, place: Any) -> None:
+                pair = builder.add(pairs_at, row)
+                norm = _spread(builder, builder.load(builder.gep(norms, [pair]), align=4))
+                product = _spread(builder, builder.load(builder.gep(products, [pair]), align=4))
+                value = builder.fadd(own, _load(builder, v, builder.add(v_at, place), at))
+                value = _fma(builder, slope_norm, norm, value)
+                value = _at_least(builder, _fma(builder, slope_product, product, value), _ZEROS)
+                _store(builder, value, out, builder.add(out_at, place), at)
+                # NaN is not 0 either
+                found = builder.bitcast(builder.fcmp_unordered("!=", value, _ZEROS), _I16)
+                bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
+                builder.store(found, builder.gep(bits, [bit]), align=2)
+
+            _over_rows(builder, count, stride, one)
             return carried
 
-        _over_words(builder, words, [], body)
+        _over_words(builder, words, [], column)
         return context.get_dummy_value()
 
     return signature, generate
@@ -255,6 +268,21 @@ def _over_words(
     builder.cbranch(builder.icmp_signed("<", following, words), loop, after)
     builder.position_at_end(after)
     return found
+
+
+def _over_rows(builder: Any, count: Any, stride: Any, body: Callable[[Any, Any], None]) -> None:
+    """Let ``body(row, stride row)`` follow on itself, for at least one row."""
+    before, loop, after = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("column")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    row, place = builder.phi(_I64), builder.phi(_I64)
+    body(row, place)
+    following = builder.add(row, _I64(1))
+    for phi, value in ((row, following), (place, builder.add(place, stride))):
+        phi.add_incoming(_I64(0), before)
+        phi.add_incoming(value, loop)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
+    builder.position_at_end(after)
 
 
 def _load(builder: Any, pointer: Any, start: Any, at: Any) -> Any:

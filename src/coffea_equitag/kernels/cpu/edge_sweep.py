@@ -24,6 +24,7 @@ from .edge_chunks import (
     list_pairs,
     make_rows,
     message_slopes,
+    pair_scalars,
     spread_rows,
     turn_bits,
 )
@@ -103,7 +104,7 @@ def sweep_forth(
     channels, hidden = len(weights.zeros), jets.u.shape[1]
     words = channels // 16
     receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
-    gate, step, scalars = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty((CHUNK, 2), np.float32)
+    gate, step = np.zeros(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     rows, messages = aligned_rows(CHUNK, channels), aligned_rows(CHUNK, channels)
     bits, more_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
     for jet in range(jets.groups[first], jets.groups[last]):
@@ -120,8 +121,7 @@ def sweep_forth(
         while pair < pairs:
             count = min(pairs - pair, CHUNK)
             i, j = list_pairs(i, j, n, count, receiver, sender)
-            make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, scalars, rows,
-                      bits)  # fmt: skip
+            make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, rows, bits)
             _fill(gate, weights.gate_bias)
             hidden_rows(rows, bits, weights.edge, weights.edge_bias, count, hidden, messages, more_bits, 0,
                         weights.gate, gate)  # fmt: skip
@@ -188,8 +188,8 @@ def sweep_back(
             while pair < pairs:
                 count = min(pairs - pair, CHUNK)
                 i, j = list_pairs(i, j, n, count, receiver, sender)
-                make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, scalars,
-                          rows, bits)  # fmt: skip
+                make_rows(from_i, from_j, weights.slopes, psi_norm, psi_product, receiver, sender, count, rows, bits)
+                pair_scalars(psi_norm, psi_product, receiver, sender, count, scalars)
                 _fill(gate, weights.gate_bias)
                 hidden_rows(rows, bits, weights.edge, weights.edge_bias, count, hidden, messages, more_bits, 0,
                             weights.gate, gate)  # fmt: skip

@@ -225,16 +225,13 @@ def _edges(
     receiver, sender = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
     gate, step = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
     bits, message_bits = np.zeros(CHUNK * words + 4, np.uint16), np.zeros(CHUNK * words + 4, np.uint16)
-    scalars = np.empty((CHUNK, 2), np.float32)
     i, j = 0, 1
     left = n * (n - 1)
     while left > 0:
         count = min(left, CHUNK)
         left -= count
         i, j = list_pairs(i, j, n, count, receiver, sender)
-        make_rows(
-            from_i, from_j, own.slopes[layer], psi_norm, psi_product, receiver, sender, count, scalars, rows, bits
-        )
+        make_rows(from_i, from_j, own.slopes[layer], psi_norm, psi_product, receiver, sender, count, rows, bits)
         sparse = hidden >= _MANY and _ones(bits, count * words) < _DENSE * count * hidden
         gate[:] = weights.gate_bias[layer]
         if sparse:
