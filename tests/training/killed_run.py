@@ -36,4 +36,5 @@ def mortal(self: Training, *arguments: object) -> torch.Tensor:
 
 Training.training_step = mortal
 model = toys.small_model(dropout=0.3)
-fit(model, toys.toy_jets(100), out=out, epochs=3, batch_size=16, seed=4, device="cpu", save_every=0, progress=False)
+settings = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}
+fit(model, toys.toy_jets(100), out=out, pair_budget=1_000_000, **settings)

@@ -16,7 +16,9 @@ from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
 from coffea_equitag.training.folder import RunFolder
 from coffea_equitag.training.module import Training
 
+# a budget that does not depend on the memory that other programs leave
 SETTINGS = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}
+SETTINGS["pair_budget"] = 1_000_000
 
 
 class CutOffError(BaseException):
