@@ -8,7 +8,17 @@ import numpy as np
 
 from ...compiled import njit
 
-__all__ = ["aligned_rows"]
+__all__ = ["aligned", "aligned_rows"]
+
+
+def aligned(values: np.ndarray[Any, Any], dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    """A contiguous copy of this type."""
+    size = np.dtype(dtype).itemsize
+    buffer = np.empty(values.size * size + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    out: np.ndarray[Any, Any] = buffer[start : start + values.size * size].view(dtype).reshape(values.shape)
+    out[...] = values
+    return out
 
 
 @njit

@@ -18,7 +18,8 @@ from torch.autograd.function import once_differentiable
 from ...compiled import over_jets
 from ...layers.edge_conv import EdgeConv
 from . import edge_passes
-from .folding import aligned, blocks
+from .aligned import aligned
+from .folding import blocks
 from .panels import MARGIN
 
 __all__ = ["Edges", "convolve_with_gradients"]

@@ -7,29 +7,35 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from .aligned import aligned
 from .panels import block_of
 
-__all__ = ["aligned", "batch_norm_of", "blocks", "double", "folded", "padded"]
+__all__ = ["batch_norm_of", "blocks", "double", "folded", "padded"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I1 = np.ndarray[Any, np.dtype[np.int8]]
 _Folded = TypeVar("_Folded")
 
 #: Network -> (its parameters and statistics, what they were folded to).
-_known: WeakKeyDictionary[nn.Module, tuple[list[bytes], Any]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, tuple[list[_I1], Any]] = WeakKeyDictionary()
 
 
 def folded(model: nn.Module, fold: Callable[[Any], _Folded]) -> _Folded:
     """``fold(model)``, kept until a parameter or statistic of the network changes."""
-    values = [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *model.buffers())]
+    tensors = (*model.parameters(), *model.buffers())
+    # bytes, so that NaN is like itself
+    values = [np.ascontiguousarray(tensor.detach().numpy()).reshape(-1).view(np.int8) for tensor in tensors]
     known = _known.get(model)
     # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and known[0] == values:
+    if known is not None and len(known[0]) == len(values) and all(map(np.array_equal, known[0], values)):
         return cast(_Folded, known[1])
-    found = fold(model)
-    _known[model] = values, found
+    with torch.no_grad():
+        found = fold(model)
+    _known[model] = [value.copy() for value in values], found
     return found
 
 
@@ -54,15 +60,6 @@ def blocks(matrix: _F8) -> _F4:
 def padded(bias: _F8) -> _F4:
     """A layer's bias, padded as its matrix."""
     return aligned(np.pad(bias, (0, -len(bias) % block_of(len(bias)))))
-
-
-def aligned(values: _F8 | _F4) -> _F4:
-    """A contiguous float32 copy that begins with a cache line."""
-    buffer = np.empty(values.size * 4 + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    out = buffer[start : start + values.size * 4].view(np.float32).reshape(values.shape)
-    out[...] = values
-    return out
 
 
 def double(tensor: Tensor) -> _F8:

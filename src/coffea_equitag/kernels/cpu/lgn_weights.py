@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import nn
@@ -12,6 +11,7 @@ from ...layers.lgn_level import LgnLevel
 from ...layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ...layers.tensor_product import TensorProduct
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
+from .folding import double, folded
 from .lgn_products import PLACE, ProductTable, components, product_table
 
 __all__ = ["LevelWeights", "LgnWeights", "weights_of"]
@@ -19,9 +19,6 @@ __all__ = ["LevelWeights", "LgnWeights", "weights_of"]
 _Floats = np.ndarray[Any, Any]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
-
-#: Network -> (its parameters' bits, what they were folded to).
-_folded: WeakKeyDictionary[nn.Module, tuple[list[_Floats], LgnWeights]] = WeakKeyDictionary()
 
 
 class LevelWeights(NamedTuple):
@@ -55,26 +52,23 @@ class LgnWeights(NamedTuple):
 
 def weights_of(model: nn.Module) -> LgnWeights:
     """Fold an `Lgn`'s parameters; kept until one of them changes."""
-    values = [np.ascontiguousarray(tensor.detach().numpy()).view(np.int32) for tensor in model.parameters()]
-    known = _folded.get(model)
-    # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and all(map(np.array_equal, known[0], values)):
-        return known[1]
-    state = {name: tensor.detach().double().numpy() for name, tensor in model.state_dict().items()}
+    return folded(model, _network)
+
+
+def _network(model: nn.Module) -> LgnWeights:
+    state = {name: double(tensor) for name, tensor in model.state_dict().items()}
     levels = [
         _level(level, norm, {name.split(".", 2)[2]: value for name, value in state.items()
                              if name.startswith(f"levels.{index}.")})
         for index, (level, norm) in enumerate(zip(model.get_submodule("levels").children(),
                                                   model.get_submodule("norms").children(), strict=True))
     ]  # fmt: skip
-    found = LgnWeights(
+    return LgnWeights(
         np.hstack([state["input.weight"], state["input.bias"][:, None]]),
         tuple(levels),
         state["head.weight"],
         state["head.bias"],
     )
-    _folded[model] = [value.copy() for value in values], found
-    return found
 
 
 def _level(level: nn.Module, norm: nn.Module, state: dict[str, _F8]) -> LevelWeights:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ...layers.lorentz_block import LorentzBlock
+from .aligned import aligned
 from .edge_batch_norm import Statistics
 from .edge_layout import Layout
 from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
 from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
-from .weights import _aligned
 
 __all__ = ["edges", "lorentz_blocks"]
 
@@ -232,8 +232,8 @@ def _weights(statistics: Statistics, slopes: _F8, parameters: list[_F4]) -> Edge
 
 def _wide(values: _F8, channels: int) -> _F4:
     """The last axis padded to so many channels."""
-    return _aligned(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, channels - values.shape[-1])]))
+    return aligned(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, channels - values.shape[-1])]))
 
 
 def _square(matrix: _F8, channels: int) -> _F4:
-    return _aligned(np.pad(matrix, (0, channels - len(matrix))))
+    return aligned(np.pad(matrix, (0, channels - len(matrix))))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import nn
 
 from ...models.base import JetModel
+from .aligned import aligned
+from .folding import double, folded
 from .pair_shapes import HALF, Columns, columns_for
 
 __all__ = ["PelicanWeights", "weights_of"]
@@ -17,9 +18,6 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 _EPSILON = nn.BatchNorm1d(1).eps
-
-#: Network -> (the bytes of its parameters and statistics, what they were folded to).
-_folded: WeakKeyDictionary[nn.Module, tuple[list[bytes], PelicanWeights]] = WeakKeyDictionary()
 
 
 class PelicanWeights(NamedTuple):
@@ -59,15 +57,11 @@ class PelicanWeights(NamedTuple):
 
 def weights_of(model: JetModel) -> PelicanWeights:
     """Fold a `Pelican` in evaluation mode; the result is kept until a parameter or statistic changes."""
-    values = [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *model.buffers())]
-    known = _folded.get(model)
-    # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and known[0] == values:
-        return known[1]
-    state = {name: tensor.detach().double().numpy() for name, tensor in model.state_dict().items()}
-    found = _fold(state, diagonal=bool(model.options["diagonal"]))
-    _folded[model] = values, found
-    return found
+    diagonal = bool(model.options["diagonal"])
+    return folded(
+        model,
+        lambda model: _fold({name: double(tensor) for name, tensor in model.state_dict().items()}, diagonal=diagonal),
+    )
 
 
 def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
@@ -196,12 +190,3 @@ def _blocks(matrix: _F8, columns: Columns) -> _F8:
     rows = _padded(matrix, columns)
     *batch, depth, _ = rows.shape
     return np.moveaxis(rows.reshape(*batch, depth, len(columns), _block(columns)), -2, -3)
-
-
-def aligned(values: _F8) -> _F4:
-    """A contiguous float32 copy that begins with a cache line."""
-    buffer = np.empty(values.size * 4 + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    out = buffer[start : start + values.size * 4].view(np.float32).reshape(values.shape)
-    out[...] = values
-    return out

@@ -7,15 +7,15 @@ tracks is done after it, where its bias is weighted with their number.
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ...layers.tensor_layer import TensorLayer
+from .aligned import aligned
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
+from .folding import folded
 from .tensor_pfn_maps import affine_maps, features_of, layer_maps, phi_of
 
 __all__ = [
@@ -30,9 +30,6 @@ __all__ = [
 
 _Floats = np.ndarray[Any, Any]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
-
-#: Network -> (its parameters' bits, what they were folded to).
-_folded: WeakKeyDictionary[nn.Module, tuple[list[_Floats], TensorPFNWeights]] = WeakKeyDictionary()
 
 
 class Matrices(NamedTuple):
@@ -62,15 +59,7 @@ def padded_features(features: int) -> int:
 
 def weights_of(model: nn.Module) -> TensorPFNWeights:
     """Fold a network's parameters; kept until one of them changes."""
-    values = [np.ascontiguousarray(tensor.detach().numpy()).view(np.int32) for tensor in model.parameters()]
-    known = _folded.get(model)
-    # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and all(map(np.array_equal, known[0], values)):
-        return known[1]
-    with torch.no_grad():
-        found = _fold(model)
-    _folded[model] = [value.copy() for value in values], found
-    return found
+    return folded(model, _fold)
 
 
 def _fold(model: nn.Module) -> TensorPFNWeights:
@@ -152,13 +141,3 @@ def _blocks(matrix: _Floats, block: int) -> _Floats:
     count = -(-out // block)
     rows = np.pad(matrix.T, ((0, 0), (0, count * block - out)))
     return rows.reshape(depth, count, block).transpose(1, 0, 2)
-
-
-def aligned(values: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
-    """A contiguous copy that begins with a cache line."""
-    size = np.dtype(dtype).itemsize
-    buffer = np.empty(values.size * size + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    out = buffer[start : start + values.size * size].view(dtype).reshape(values.shape)
-    out[...] = values
-    return out

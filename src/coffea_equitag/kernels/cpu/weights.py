@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import nn
 
+from .aligned import aligned
+from .folding import double, folded
 from .shapes import block_for
 
 __all__ = ["LANES", "EdgeRows", "LorentzNetWeights", "weights_of"]
@@ -19,9 +20,6 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 LANES = 16
 
 _EPSILON = nn.BatchNorm1d(1).eps
-
-#: Network -> (the bytes of its parameters and statistics, what they were folded to).
-_folded: WeakKeyDictionary[nn.Module, tuple[list[bytes], LorentzNetWeights]] = WeakKeyDictionary()
 
 
 class EdgeRows(NamedTuple):
@@ -68,14 +66,7 @@ class LorentzNetWeights(NamedTuple):
 
 def weights_of(model: nn.Module) -> LorentzNetWeights:
     """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
-    values = [tensor.detach().numpy().tobytes() for tensor in (*model.parameters(), *model.buffers())]
-    known = _folded.get(model)
-    # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and known[0] == values:
-        return known[1]
-    found = _fold({name: tensor.detach().double().numpy() for name, tensor in model.state_dict().items()})
-    _folded[model] = values, found
-    return found
+    return folded(model, lambda model: _fold({name: double(tensor) for name, tensor in model.state_dict().items()}))
 
 
 def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
@@ -87,17 +78,17 @@ def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
         prefix = f"blocks.{len(layers)}."
         part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
         layers.append(_fold_block(part, hidden, n_scalar, block))
-    stacked = {name: _aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
+    stacked = {name: aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
     rows = {name: stacked.pop(f"rows.{name}") for name in EdgeRows._fields}
     return LorentzNetWeights(
-        embedding=_aligned(_blocks(state["embedding.weight"], n_scalar, block)),
-        embedding_bias=_aligned(_padded(state["embedding.bias"], channels)),
-        head=_aligned(_blocks(state["head.0.weight"], hidden, block)),
-        head_bias=_aligned(_padded(state["head.0.bias"], channels)),
-        head_out=_aligned(_blocks(state["head.3.weight"], hidden, block)),
-        head_out_bias=_aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
+        embedding=aligned(_blocks(state["embedding.weight"], n_scalar, block)),
+        embedding_bias=aligned(_padded(state["embedding.bias"], channels)),
+        head=aligned(_blocks(state["head.0.weight"], hidden, block)),
+        head_bias=aligned(_padded(state["head.0.bias"], channels)),
+        head_out=aligned(_blocks(state["head.3.weight"], hidden, block)),
+        head_out_bias=aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
         rows=EdgeRows(**rows),
-        zeros=_aligned(np.zeros(channels)),
+        zeros=aligned(np.zeros(channels)),
         **stacked,
     )
 
@@ -163,12 +154,3 @@ def _blocks(matrix: _F8, depth: int, block: int) -> _F8:
     columns = -(-width // block) * block
     rows = np.pad(matrix.T, ((0, depth - given), (0, columns - width)))
     return rows.reshape(depth, columns // block, block).transpose(1, 0, 2)
-
-
-def _aligned(values: _F8) -> _F4:
-    """A contiguous float32 copy that begins with a cache line."""
-    buffer = np.empty(values.size * 4 + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    out = buffer[start : start + values.size * 4].view(np.float32).reshape(values.shape)
-    out[...] = values
-    return out
