@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from ..errors import EquitagError
@@ -55,4 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
+        _end_despite_threads(130)
         return 130
+
+
+def _end_despite_threads(status: int) -> None:
+    """End this process if a thread will not: a pool's may wait for ever for what a killed worker half sent."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        if not thread.daemon:
+            thread.join(2.0)
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

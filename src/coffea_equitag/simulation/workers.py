@@ -133,8 +133,9 @@ def _processes(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     finally:
+        # the workers end with the lifeline; the pool's thread may wait for what one of them half sent, so not for it
         held.close()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
         lifeline.close()
 
 
