@@ -103,15 +103,18 @@ class ClosestApproach:
 
 
 def closest_approach(position: _Array, momentum: _Array, charge: _Array, field: float) -> ClosestApproach:
-    """Follow charged particles back (or on) to where their helices come nearest to the beam line; as `propagate`."""
+    """Follow particles back (or on) to where their helices come nearest to the beam line; as `propagate`."""
     x, y, z = position.T
     px, py, pz = momentum.T
     pt = np.hypot(px, py)
     phi = np.arctan2(py, px)
     omega = curvature(charge, pt, field)
-    sign = np.sign(omega)
-    cx, cy = x - np.sin(phi) / omega, y + np.cos(phi) / omega
-    there = np.arctan2(-cy, -cx) + sign * np.pi / 2
-    turn = (there - phi + np.pi) % _TURN - np.pi
-    d0 = -sign * (np.hypot(cx, cy) - 1 / np.abs(omega))
-    return ClosestApproach(phi=phi + turn, d0=d0, dz=z + turn / omega * pz / pt)
+    along = (x * px + y * py) / pt
+    across = (x * py - y * px) / pt
+    # the helix's axis lies 1/omega away: only its products with omega enter, so that a straight track keeps its digits
+    turn = np.arctan2(-omega * along, 1 - omega * across)
+    axis = np.hypot(omega * x - py / pt, omega * y + px / pt)
+    d0 = (2 * across - omega * (x**2 + y**2)) / (1 + axis)
+    bent = turn != 0
+    path = np.where(bent, turn / np.where(bent, omega, 1.0), -along)
+    return ClosestApproach(phi=phi + turn, d0=d0, dz=z + path * pz / pt)
