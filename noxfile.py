@@ -32,6 +32,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """Property tests with many new random examples."""
+    session.install("-e", ".[test]", *CONSTRAINED)
+    session.run("pytest", "-n", "auto", "--hypothesis-profile", "search", "-m", "hypothesis", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     session.install(".", *CONSTRAINED)
     session.run("equitag", "demo", *session.posargs)

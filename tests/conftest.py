@@ -9,11 +9,17 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from coffea_equitag import make_jets
 
 # Tests share the cores among processes; torch's own threads would only wait for each other.
 torch.set_num_threads(1)
+
+# The same examples on every machine; ``--hypothesis-profile search`` (nox -s search) looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=2000, deadline=None)
+settings.load_profile("fixed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
