@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,11 +14,11 @@ __all__ = ["kinematic_features", "relative_angles"]
 
 
 def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
-    """Δη and Δφ (in [−π, π)) of each constituent from its jet's axis, shapes (N,), float64."""
-    jet = torch.repeat_interleave(jets.jet_p4, jets.counts, dim=0)
-    d_phi = torch.atan2(jets.p4[:, 2], jets.p4[:, 1]) - torch.atan2(jet[:, 2], jet[:, 1])
-    d_phi = torch.remainder(d_phi + math.pi, 2 * math.pi) - math.pi
-    return _eta(jets.p4) - _eta(jet), d_phi
+    """Δη and Δφ (in [−π, π]) of each constituent from its jet's axis, shapes (N,), float64.
+
+    Constituents given the same (η, φ) have the same angles to the last bit, wherever the axis is.
+    """
+    return _constituents(jets).angles_from(_of(jets.jet_p4).repeated(jets.counts))
 
 
 def kinematic_features(jets: RaggedJets) -> Tensor:
@@ -30,27 +31,56 @@ def kinematic_features(jets: RaggedJets) -> Tensor:
     -------
     Tensor of float64, shape (N, 7)
     """
-    jet = torch.repeat_interleave(jets.jet_p4, jets.counts, dim=0)
-    pt, jet_pt = torch.hypot(jets.p4[:, 1], jets.p4[:, 2]), torch.hypot(jet[:, 1], jet[:, 2])
-    energy, jet_energy = jets.p4[:, 0], jet[:, 0]
-    d_eta, d_phi = relative_angles(jets)
-    scaled = torch.stack(
+    own, jet = _constituents(jets), _of(jets.jet_p4).repeated(jets.counts)
+    d_eta, d_phi = own.angles_from(jet)
+    features = torch.stack(
         [
-            (_log(pt) - 1.7) * 0.7,
-            (_log(energy) - 2.0) * 0.7,
-            (_log(pt) - _log(jet_pt) + 4.7) * 0.7,
-            (_log(energy) - _log(jet_energy) + 4.7) * 0.7,
-            (torch.hypot(d_eta, d_phi) - 0.2) * 4.0,
-        ],
-        dim=1,
-    ).clamp(-5.0, 5.0)
-    return torch.cat([scaled, d_eta[:, None], d_phi[:, None]], dim=1)
+            (own.log_pt - 1.7) * 0.7,
+            (own.log_energy - 2.0) * 0.7,
+            (own.log_pt - jet.log_pt + 4.7) * 0.7,
+            (own.log_energy - jet.log_energy + 4.7) * 0.7,
+            (torch.sqrt(d_eta.square() + d_phi.square()) - 0.2) * 4.0,
+            d_eta,
+            d_phi,
+        ]
+    )
+    features[:5].clamp_(-5.0, 5.0)
+    return features.T
 
 
-def _eta(p4: Tensor) -> Tensor:
-    # a particle exactly along the beam has no pseudorapidity: a large one stands for it
-    pt = torch.hypot(p4[:, 1], p4[:, 2]).clamp(min=1e-30)
-    return torch.asinh(p4[:, 3] / pt)
+class _Momenta(NamedTuple):
+    """Momenta by logarithms and angles, shapes (N,) each."""
+
+    log_pt: Tensor
+    log_energy: Tensor
+    eta: Tensor
+    phi: Tensor
+
+    def repeated(self, counts: Tensor) -> _Momenta:
+        """Of jets: each for all of its constituents."""
+        jet = torch.repeat_interleave(counts)
+        return _Momenta(*(column[jet] for column in self))
+
+    def angles_from(self, axis: _Momenta) -> tuple[Tensor, Tensor]:
+        """Δη and Δφ."""
+        d_phi = self.phi - axis.phi
+        return self.eta - axis.eta, d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
+
+
+def _constituents(jets: RaggedJets) -> _Momenta:
+    if jets.polar is None or "reference" in jets.columns:  # beams have no (pT, η, φ)
+        return _of(jets.p4)
+    pt, eta, phi = jets.polar.T
+    return _Momenta(_log(pt), _log(jets.p4[:, 0]), eta, phi)
+
+
+def _of(p4: Tensor) -> _Momenta:
+    energy, px, py, pz = p4.T
+    pt2 = px.square() + py.square()
+    pt = torch.sqrt(pt2)
+    # asinh(pz/pT), three times as fast; exactly along the beam a large number stands for the infinite one
+    eta = torch.copysign(_log(pz.abs() + torch.sqrt(pt2 + pz.square())) - _log(pt), pz)
+    return _Momenta(_log(pt), _log(energy), eta, torch.atan2(py, px))
 
 
 def _log(values: Tensor) -> Tensor:
