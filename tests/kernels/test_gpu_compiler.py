@@ -14,7 +14,18 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from coffea_equitag.kernels.gpu import dense, edge_conv, edges, nearest, pair_blocks, pool, products, similarity  # noqa: E402
+from coffea_equitag.kernels.gpu import (  # noqa: E402
+    dense,
+    edge_conv,
+    edges,
+    lgn_mixing,
+    lgn_pairs,
+    nearest,
+    pair_blocks,
+    pool,
+    products,
+    similarity,
+)
 
 #: Bytes of shared memory that a block may have on an H100 or H200.
 SHARED = 227 * 1024
@@ -33,16 +44,20 @@ POINTERS = {
         "row",
         "column",
         "priority",
+        "planes",
+        "other",
     },
     "i64": {"offsets", "pairs"},
-    "i32": {"tile_jet", "tile_first", "senders"},
+    "i32": {"tile_jet", "tile_first", "senders", "first", "left", "right"},
 }
 NUMBERS = {
     "x_stride", "out_stride", "rows", "depth", "width", "stride", "totals_stride", "narrow", "encoded",
-    "dimensions", "shortcut_stride",
+    "dimensions", "shortcut_stride", "nodes", "channel", "channels", "channels_out", "components", "moments", "count",
+    "out_node", "out_part", "out_row", "out_channel",
 }  # fmt: skip
 
 JETS = {"RECEIVERS": 16}
+_IN_DOUBLE = dict.fromkeys(("factor", "weight", "out"), "*fp64")
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
@@ -73,6 +88,13 @@ KERNELS = {
         {},
     ),
     "nearest": (nearest.nearest_kernel, {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS, {}),
+    "lgn-pairs": (
+        lgn_pairs.pair_sums_kernel,
+        {"SQUARES": False, "EXACT": True, "PRECISION": "ieee", "OWN": 32, "ALL": 64, "SENDERS": 16} | JETS,
+        {"factor": "fp32"},
+    ),
+    "lgn-products": (lgn_mixing.products_kernel, {"SQUARES": True, "NODES": 128}, _IN_DOUBLE),
+    "lgn-mixing": (lgn_mixing.mixing_kernel, {"OUT": 4, "NODES": 128}, _IN_DOUBLE | {"rows": "*i32"}),
     "pelican-columns": (pair_blocks.columns_kernel, {"NARROW": 64, "COLUMNS": 16, "ROWS": 4}, {}),
 }
 

@@ -151,7 +151,13 @@ class Lgn(JetModel):
         gram_Q = gram(nodes)
         frame = RestFrame.of(nodes, gram_Q)
         scalars = self.scalars(nodes)
-        if self._chosen(frame.p4, scalars, gram_Q) == "cpu":
+        kernel = self._chosen(frame.p4, scalars, gram_Q)
+        if kernel == "gpu":
+            from ..kernels.gpu import lgn as on_gpu
+
+            result = on_gpu.lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
+            return torch.empty_like(result).index_copy(0, order, result)
+        if kernel == "cpu":
             from ..kernels.cpu.lgn import lgn_logits, squared_differences
 
             squares = squared_differences(gram_Q, nodes.offsets, scale**2)
@@ -190,7 +196,12 @@ class Lgn(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
-        if self._chosen(p4_N4, scalars, square_Q) == "cpu":
+        kernel = self._chosen(p4_N4, scalars, square_Q)
+        if kernel == "gpu":
+            from ..kernels.gpu import lgn as on_gpu
+
+            return on_gpu.lgn_logits(self, p4_N4, scalars, offsets, square_Q)
+        if kernel == "cpu":
             from ..kernels.cpu.lgn import lgn_logits
 
             return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
@@ -203,7 +214,7 @@ class Lgn(JetModel):
             unsupported = "it gives momenta"
         elif not all(type(module) in _FUSED for module in self.modules()):
             unsupported = "layers were replaced"
-        return choose(self, self.kind, unsupported, *inputs).kernel
+        return choose(self, self.kind, unsupported, *inputs, gpu=True).kernel
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""
