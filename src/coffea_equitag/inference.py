@@ -18,7 +18,7 @@ __all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "default_budget", "outputs", "pi
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
 
 #: Constituents handled at once by networks that do not see pairs.
-CONSTITUENT_BUDGET = {"cpu": 8_192, "cuda": 1_000_000}
+CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -47,8 +47,10 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
         Logits, or components of vectors, one row a jet.
     """
     device = model.device
-    was_training = model.training
-    model.eval()
+    # asked of every layer, but set only where need be: setting costs as much as scoring a few jets
+    trained = [module for module in model.modules() if module.training]
+    for module in trained:
+        module.training = False
 
     def rows(piece: RaggedJets) -> _F8:
         with torch.inference_mode():
@@ -62,7 +64,8 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
         else:
             found = _halving(rows, model, jets, budget)
     finally:
-        model.train(was_training)
+        for module in trained:
+            module.training = True
     width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
     return np.concatenate([np.empty((0, width)), *found])
 
