@@ -244,7 +244,12 @@ class Pelican(JetModel):
         inputs = (products_QR,) if scalars_NS is None else (products_QR, scalars_NS)
         # what a GPU's shared memory holds
         gpu = not self.options["irc_safe"] and self.message_channels <= 128
-        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, gpu=gpu).kernel
+        trains = not self.options["irc_safe"] and not products_QR.requires_grad
+        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu).kernel
+        if kernel == "cpu" and self._learns(*inputs):
+            from ..kernels.cpu.pelican_training import pelican_training_logits
+
+            return pelican_training_logits(self, products_QR, scalars_NS, offsets)
         if kernel == "cpu":
             from ..kernels.cpu.pelican import pelican_logits
 
@@ -315,7 +320,14 @@ class Pelican(JetModel):
             return "it gives momenta"
         if not all(type(module) in _FUSED for module in self.modules()):
             return "layers were replaced"
+        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in self.modules()):
+            return "a BatchNorm lacks weights or statistics"
         return None
+
+    def _learns(self, *inputs: Tensor) -> bool:
+        """Whether a call is part of a training: gradients are recorded, or statistics followed."""
+        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*self.parameters(), *inputs))
+        return records or any(module.training for module in self.modules())
 
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""

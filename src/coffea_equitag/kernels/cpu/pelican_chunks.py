@@ -38,8 +38,11 @@ def encode(
     encoded: _F4,
     places: _I8,
     mirror: _I8,
-) -> None:  # pragma: no cover
-    """What pairs (i, j), ... begin with, and their mirror images: encoded products, and terms of their scalars."""
+) -> int:  # pragma: no cover
+    """What pairs (i, j), ... begin with, and their mirror images: encoded products, and terms of their scalars.
+
+    Row r of `encoded` is the pair's own, row ``mirror[r]`` its image's; returns how many rows there are.
+    """
     wide, block, inputs = above.shape[1], block_of(weights.wide), products.shape[1]
     # the mirror images follow; they are encoded only if they differ
     first_i, first_j, count, done = i, j, size, 0
@@ -74,6 +77,7 @@ def encode(
                 scalar_row(weights.wide, below, to, encoded, mirror[row] * wide + c, u, other, v, i * wide + c)
         done += run
         i, j = next_pair(i, j + run - 1, n)
+    return count
 
 
 @njit

@@ -12,7 +12,7 @@ from .aligned import aligned
 from .folding import double, folded
 from .pair_shapes import HALF, Columns, columns_for
 
-__all__ = ["PelicanWeights", "weights_of"]
+__all__ = ["PelicanWeights", "blocked", "padded", "weights_of"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -78,20 +78,20 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     node = stacked.pop("node").reshape(layers, 3, 3 * depth, channels)
     whole = stacked.pop("whole").reshape(layers, 2, 2 * depth, channels)
-    even, odd = (_blocks(stacked.pop(name), wide) for name in ("even", "odd"))
+    even, odd = (blocked(stacked.pop(name), wide) for name in ("even", "odd"))
     inputs: dict[str, Any] = _fold_inputs(state, channels, wide, diagonal)
     return PelicanWeights(
         narrow=narrow,
         wide=wide,
-        message=aligned(_blocks(_stack(state, "messages.{}.linear.weight", layers + 1).transpose(0, 2, 1), narrow)),
-        message_bias=aligned(_padded(_stack(state, "messages.{}.linear.bias", layers + 1), narrow)),
-        scale=_padded(scale, narrow),
-        shift=_padded(shift, narrow),
+        message=aligned(blocked(_stack(state, "messages.{}.linear.weight", layers + 1).transpose(0, 2, 1), narrow)),
+        message_bias=aligned(padded(_stack(state, "messages.{}.linear.bias", layers + 1), narrow)),
+        scale=padded(scale, narrow),
+        shift=padded(shift, narrow),
         even=aligned(even),
         odd=aligned(odd),
-        node=aligned(_blocks(node, wide)),
-        whole=aligned(_blocks(whole, wide)),
-        bias=aligned(_padded(stacked.pop("bias"), wide)),
+        node=aligned(blocked(node, wide)),
+        whole=aligned(blocked(whole, wide)),
+        bias=aligned(padded(stacked.pop("bias"), wide)),
         readout=np.ascontiguousarray(state["readout.mixing.coefficients"].transpose(2, 0, 1)),
         readout_exponent=_exponent(state, "readout.", 2, depth),
         readout_bias=state["readout.bias"],
@@ -118,13 +118,13 @@ def _fold_inputs(state: dict[str, _F8], channels: int, wide: Columns, diagonal: 
     bias[own:] = state.get(prefix + "bias", np.zeros(channels - own))
     return {
         "encoded": columns_for(own),
-        "embedding": aligned(_padded(state["embedding.weight"].T, wide)),
-        "embedding_bias": aligned(_padded(state["embedding.bias"], wide)),
-        "power": aligned(_padded(power, wide)),
-        "inverse": aligned(_padded(1 / power, wide)),
-        "scalar": _padded(scalar, wide),
+        "embedding": aligned(padded(state["embedding.weight"].T, wide)),
+        "embedding_bias": aligned(padded(state["embedding.bias"], wide)),
+        "power": aligned(padded(power, wide)),
+        "inverse": aligned(padded(1 / power, wide)),
+        "scalar": padded(scalar, wide),
         "scalar_exponent": np.ascontiguousarray(_exponent(state, prefix, 5, scalars)[order]),
-        "scalar_bias": _padded(bias, wide),
+        "scalar_bias": padded(bias, wide),
     }
 
 
@@ -180,13 +180,14 @@ def _block(columns: Columns) -> int:
     return len(columns[0]) * HALF
 
 
-def _padded(values: _F8, columns: Columns) -> _F8:
+def padded(values: Any, columns: Columns) -> Any:
+    """The last axis, channels, padded with zeros to so many columns."""
     gap = _block(columns) * len(columns) - values.shape[-1]
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, gap)])
 
 
-def _blocks(matrix: _F8, columns: Columns) -> _F8:
+def blocked(matrix: _F8, columns: Columns) -> _F8:
     """Matrices (..., in, out) as (..., blocks of columns, in, block), padded with zeros."""
-    rows = _padded(matrix, columns)
+    rows = padded(matrix, columns)
     *batch, depth, _ = rows.shape
     return np.moveaxis(rows.reshape(*batch, depth, len(columns), _block(columns)), -2, -3)

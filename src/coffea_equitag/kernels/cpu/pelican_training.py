@@ -1,0 +1,186 @@
+"""PELICAN with gradients on the CPU: between layers only messages are kept, all that is wide is made again.
+
+Pairs are the affair of `pelican_layer`. What acts on nodes and jets, from sums of messages to the terms of the next
+layer, BatchNorm's statistics, the last layers and all coefficients, is left to torch and its autograd.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...layers.aggregates import Aggregation
+from ...layers.batch_norm import RowBatchNorm
+from ...layers.equivariant_1to2 import Equivariant1to2
+from ...layers.equivariant_2to2 import Equivariant2to2
+from ...layers.equivariant_readout import Equivariant2to0
+from ...layers.pair_message import PairMessage
+from ...layers.segments import segment_sum
+from .edge_layout import Layout
+from .pelican_layer import Batch, Messages, encoded_messages, next_messages
+
+if TYPE_CHECKING:
+    from ...models.pelican import Pelican
+
+__all__ = ["message_keys", "pelican_training_logits"]
+
+#: Of the powers of n/n̄ of the operations 6 to 15: of columns and rows into u, v and d; of trace and total into u and d.
+_NODE_POWERS, _JET_POWERS = [2, 5, 1, 4, 0, 3], [6, 8, 7, 9]
+#: Coefficients of diagonal, columns and rows into u, v and d; of trace and total into u and d.
+_NODE_WEIGHTS, _JET_WEIGHTS = [4, 7, 10, 3, 6, 9, 2, 5, 8], [11, 13, 12, 14]
+
+
+def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+    """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
+
+    Gradients go to the parameters and to the scalars.
+
+    Returns
+    -------
+    Tensor of float32, shape (J, n_classes)
+    """
+    batch = Batch(Layout.of(offsets), np.ascontiguousarray(products_QR.detach().numpy(), np.float64))
+    nodes, layers = _Nodes(offsets), _messages(model)
+    keys = message_keys(model)
+    power = 1e-6 + model.encoder.alpha**2
+    embedding = model.embedding.weight, cast(Tensor, model.embedding.bias), power
+    terms = nodes.scalar_terms(model.scalars_to_pairs, scalars_NS, len(power))
+    last = layers[0]
+    messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], _drop(last.dropout))
+    for layer, block, key in zip(layers[1:], model.blocks, keys[1:], strict=True):
+        assert isinstance(block, Equivariant2to2)
+        scale, shift = _normalised(last, messages, batch.num_pairs)
+        coefficients = block.mixing()
+        terms = nodes.terms(block, coefficients, messages.sums * scale + messages.counts * shift)
+        drop = _drop(layer.dropout)
+        messages = next_messages(batch, messages, scale, shift, terms, coefficients[:2], layer.linear, key, drop)
+        last = layer
+    scale, shift = _normalised(last, messages, batch.num_pairs)
+    readout = nodes.readout(cast(Equivariant2to0, model.readout), messages.sums * scale + messages.counts * shift)
+    out: Tensor = model.head(readout)
+    return out
+
+
+def message_keys(model: Pelican) -> list[int]:
+    """What the dropout of each message draws: from torch's generator, once a call, and only if something drops."""
+    layers = _messages(model)
+    if not any(_drop(layer.dropout) for layer in layers):
+        return [0] * len(layers)
+    return cast(list[int], torch.randint(2**63 - 1, (len(layers),)).tolist())
+
+
+def _messages(model: Pelican) -> list[PairMessage]:
+    return [cast(PairMessage, message) for message in model.messages]
+
+
+def _drop(dropout: nn.Dropout) -> float:
+    return dropout.p if dropout.training else 0.0
+
+
+def _normalised(layer: PairMessage, messages: Messages, pairs: int) -> tuple[Tensor, Tensor]:
+    """Scale and shift, (D,) in float64, of BatchNorm and of what makes up for dropout; statistics follow."""
+    norm, drop = layer.norm, _drop(layer.dropout)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    if norm.training and pairs >= 2:
+        mean, square = messages.moments / pairs
+        var = (square - mean**2).clamp(min=0)
+        _follow(norm, mean.detach(), var.detach(), pairs)
+    else:
+        mean, var = norm.running_mean.double(), norm.running_var.double()
+    kept = 1 / (1 - drop) if drop < 1 else 0.0
+    scale = norm.weight * (var + norm.eps).rsqrt()
+    return scale * kept, (norm.bias - mean * scale) * kept
+
+
+def _follow(norm: RowBatchNorm, mean: Tensor, var: Tensor, pairs: int) -> None:
+    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        for running, found in ((norm.running_mean, mean), (norm.running_var, var * (pairs / (pairs - 1)))):
+            running.mul_(1 - share).add_(found.to(running), alpha=share)
+
+
+class _Nodes:
+    """What is done with nodes and jets.
+
+    Parameters
+    ----------
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    """
+
+    def __init__(self, offsets: Tensor) -> None:
+        self.offsets, self.counts = offsets, offsets.diff()
+        self.jet = torch.repeat_interleave(torch.arange(len(self.counts)), self.counts)
+
+    def terms(self, block: Equivariant2to2, coefficients: Tensor, nodes_N3D: Tensor) -> Tensor:
+        """u, v and d, (3, N, S), of a 2→2 layer from diagonal, column and row sums of messages."""
+        how = block.aggregation
+        diagonal, sums = nodes_N3D[:, :1], nodes_N3D[:, 1:] / self._norm(how, by_node=True)
+        of_jets = self._over_jets(how, torch.cat([diagonal, sums[:, 1:]], dim=1))
+        # into u, v, d; and into u, d
+        sums = sums[:, None].expand(-1, 3, -1, -1)
+        whole = of_jets[:, None].expand(-1, 2, -1, -1)
+        if block.power is not None:
+            factors = block.power(self.counts).transpose(1, 2)
+            sums = sums * factors[:, _NODE_POWERS].view(-1, 3, 2, factors.shape[2])[self.jet]
+            whole = whole * factors[:, _JET_POWERS].view(-1, 2, 2, factors.shape[2])
+        values = torch.cat([diagonal[:, None].expand(-1, 3, -1, -1), sums], dim=2).float()
+        terms = values.flatten(2).transpose(0, 1) @ _parts(coefficients, _NODE_WEIGHTS, 3)
+        bias = torch.stack([block.bias, block.diagonal_bias])[:, None]
+        matrix = _parts(coefficients, _JET_WEIGHTS, 2).double()
+        jets = whole.flatten(2).transpose(0, 1) @ matrix
+        of_all, of_diagonal = (jets + bias).float()[:, self.jet]
+        u, v, d = terms
+        return torch.stack([u + of_all, v, (d + of_diagonal) * block.diagonal])
+
+    def scalar_terms(self, layer: Equivariant1to2 | None, scalars_NS: Tensor | None, encoded: int) -> Tensor:
+        """u, v and d of the 1→2 layer, 0 in the encoder's channels."""
+        if layer is None or scalars_NS is None:
+            return torch.zeros(3, len(self.jet), encoded)
+        scalars = scalars_NS.double()
+        whole = self._over_jets(layer.aggregation, scalars[:, None]).expand(-1, 2, -1)
+        own = scalars[:, None].expand(-1, 3, -1)
+        if layer.power is not None:
+            factors = layer.power(self.counts).transpose(1, 2)
+            own, whole = own * factors[:, [2, 1, 0]][self.jet], whole * factors[:, [4, 3]]
+        matrix = layer.mixing().double()
+        u, v, d = own.transpose(0, 1) @ matrix[[2, 1, 0]]
+        of_all, of_diagonal = (whole.transpose(0, 1) @ matrix[[4, 3]])[:, self.jet]
+        terms = torch.stack([u + of_all + layer.bias, v, (d + of_diagonal) * layer.diagonal])
+        return nn.functional.pad(terms.float(), (encoded, 0))
+
+    def readout(self, layer: Equivariant2to0, nodes_N3D: Tensor) -> Tensor:
+        """The 2→0 layer, (J, S)."""
+        how = layer.aggregation
+        rows = nodes_N3D[:, 2:] / self._norm(how, by_node=True)
+        operations = self._over_jets(how, torch.cat([rows, nodes_N3D[:, :1]], dim=1)).transpose(1, 2)
+        if layer.power is not None:
+            operations = operations * layer.power(self.counts)
+        mixed = torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), layer.mixing().double())
+        return (mixed + layer.bias).float()
+
+    def _norm(self, how: Aggregation, *, by_node: bool = False) -> Tensor | float:
+        norm = how.norm(self.counts)
+        if isinstance(norm, float):
+            return norm
+        return norm[self.jet, :, None] if by_node else norm[:, :, None]
+
+    def _over_jets(self, how: Aggregation, nodes_NKD: Tensor) -> Tensor:
+        """Aggregates over each jet, (J, K, D)."""
+        flat = segment_sum(nodes_NKD.flatten(1), self.offsets)
+        return flat.view(-1, *nodes_NKD.shape[1:]) / self._norm(how)
+
+
+def _parts(coefficients: Tensor, which: list[int], targets: int) -> Tensor:
+    """Coefficients of some operations: those into one target below each other."""
+    found = coefficients[which]
+    return found.reshape(targets, -1, found.shape[2])
