@@ -65,6 +65,18 @@ def test_kernel_for_training(model, random_jets):
         assert ran(model, jets).kernel == "cpu"
 
 
+def test_gpu_kernel_for_training(model, random_jets, monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    with kernels.use("gpu"):
+        for words in ({"gpu": True}, {"gpu_trains": True}, {"trains": True, "gpu": True}):
+            assert kernels.choose(model, "a network", None, torch.zeros(1), **words).kernel == "reference"
+        assert kernels.choose(model, "a network", None, torch.zeros(1), gpu=True, gpu_trains=True).kernel == "gpu"
+        assert kernels.choose(model.train(), "a network", None, gpu=True, gpu_trains=True).kernel == "gpu"
+    with kernels.use("cpu"):
+        assert kernels.choose(model, "a network", None, gpu=True, gpu_trains=True).kernel == "reference"
+
+
 def test_reference_for_momenta(random_jets):
     model = eqt.models.build("lorentznet", hidden=8, n_layers=2, output="momentum").eval()
     with torch.no_grad():

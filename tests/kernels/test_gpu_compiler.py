@@ -17,6 +17,10 @@ from triton.compiler import ASTSource  # noqa: E402
 from coffea_equitag.kernels.gpu import (  # noqa: E402
     dense,
     edge_conv,
+    edge_slopes,
+    edge_statistics,
+    edge_statistics_slopes,
+    edge_weights,
     edges,
     lgn_mixing,
     lgn_pairs,
@@ -58,11 +62,48 @@ NUMBERS = {
 
 JETS = {"RECEIVERS": 16}
 _IN_DOUBLE = dict.fromkeys(("factor", "weight", "out"), "*fp64")
+MATRICES = {"ROWS": 16, "COLUMNS": 32, "DEPTH": 16}
+OF_NODES = {"OF_BATCH": True, "CHANNELS": 80}
+IN_TRAINING = {
+    **dict.fromkeys(("above", "mixed", "rows", "sums", "scalars", "eps", "statistics", "slope_sums"), "*fp64"),
+    **dict.fromkeys(("from_nodes", "from_pairs"), "*fp64"),
+    **dict.fromkeys(("nodes", "hidden", "num_pairs", "seen_stride", "tiles"), "i32"),
+    "shares": "*i64",
+}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
     "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
-    "similarity": (similarity.similarity_kernel, {"RIGHT": True, "ROWS": 16, "COLUMNS": 32, "DEPTH": 16}, {}),
+    "similarity": (similarity.similarity_kernel, {"RIGHT": True, "TURNED": True} | MATRICES, {}),
+    "step-slopes": (similarity.step_slopes_kernel, MATRICES, IN_TRAINING),
+    "edge-slopes": (
+        edge_slopes.edge_slopes_kernel,
+        {"MOVES": True, "SCALARS": True, "WEIGHTS": True, "INPUTS": True, "A": 64, "B": 16, "SUMS": 64} | WIDE,
+        IN_TRAINING,
+    ),
+    "edge-weights": (
+        edge_weights.pack_kernel,
+        {"MOVES": True, "CHANNELS": 80, "ROWS": 16, "WIDTH": 128},
+        IN_TRAINING,
+    ),
+    "scalar-sums": (edge_statistics.scalar_sums_kernel, {"ROWS": 16, "COLUMNS": 32}, IN_TRAINING),
+    "jet-sums": (edge_statistics.jet_sums_kernel, {"ROWS": 16, "WIDTH": 32}, IN_TRAINING | {"out": "*fp64"}),
+    "normalise": (edge_statistics.normalise_kernel, {"ROWS": 64, "WIDTH": 32} | OF_NODES, IN_TRAINING),
+    "slope-sums": (
+        edge_statistics_slopes.slope_sums_kernel,
+        {"CHANNELS": 80, "ROWS": 16, "WIDTH": 32} | JETS,
+        IN_TRAINING | {"out": "*fp64"},
+    ),
+    "back-to-nodes": (
+        edge_statistics_slopes.back_to_nodes_kernel,
+        {"ROWS": 8, "WIDTH": 128} | OF_NODES,
+        IN_TRAINING | {"vectors": "*fp64"},
+    ),
+    "back-to-gram": (
+        edge_statistics_slopes.back_to_gram_kernel,
+        {"OF_BATCH": True, "ADD": True, "ROWS": 16, "COLUMNS": 32},
+        IN_TRAINING | {"out": "*fp64"},
+    ),
     "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),
     "dense": (
         dense.dense_kernel,

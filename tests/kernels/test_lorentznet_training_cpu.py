@@ -10,11 +10,12 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.edge_layout import Layout
 from coffea_equitag.kernels.cpu.lorentznet_training import edges
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
-from networks import enliven
+from training_steps import assert_same_step, build
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
@@ -22,41 +23,8 @@ pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector un
 COUNTS = [12, 1, 0, 4, 2, 9, 3]
 
 
-def build(training=True, **options):
-    """A network whose vectors really move, without dropout."""
-    torch.manual_seed(3)
-    model = eqt.models.build("lorentznet", **({"n_layers": 3, "dropout": 0.0} | options))
-    return enliven(model, gain=100).train(training)
-
-
 def step(model, jets, mode="cpu"):
-    """Logits, gradients and statistics of one forward and backward pass."""
-    model.zero_grad()
-    with kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("lorentznet").kernel == mode
-    weights = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).reshape(logits.shape)
-    (torch.log_softmax(logits, 1) * weights).sum().backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    return logits.detach(), gradients, {name: buffer.clone() for name, buffer in model.named_buffers()}
-
-
-def assert_same_step(found, expected, tolerance=1e-4):
-    """Within 1e-5 of the logits' rms, and 1e-4 of each gradient's; biases before a BatchNorm have none but noise."""
-    logits, gradients, statistics = found
-    assert float((logits - expected[0]).abs().max()) <= 1e-5 * rms(expected[0])
-    largest = max(map(rms, expected[1].values()))
-    for name, gradient in expected[1].items():
-        assert gradients[name].shape == gradient.shape
-        scale = max(rms(gradient), 3e-3 * largest)
-        assert rms(gradients[name] - gradient) <= tolerance * scale, name
-        assert float((gradients[name] - gradient).abs().max()) <= 10 * tolerance * scale, name
-    for name, statistic in expected[2].items():
-        torch.testing.assert_close(statistics[name].double(), statistic.double(), rtol=2e-6, atol=1e-6, msg=name)
-
-
-def rms(values):
-    return float(values.square().mean().sqrt())
+    return training_steps.step(model, jets, mode)
 
 
 @pytest.mark.parametrize("training", [True, False])

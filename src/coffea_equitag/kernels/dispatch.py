@@ -65,7 +65,13 @@ def use(mode: str) -> Iterator[None]:
 
 
 def choose(
-    model: nn.Module, kind: str, unsupported: str | None, *inputs: Tensor, trains: bool = False, gpu: bool = False
+    model: nn.Module,
+    kind: str,
+    unsupported: str | None,
+    *inputs: Tensor,
+    trains: bool = False,
+    gpu: bool = False,
+    gpu_trains: bool = False,
 ) -> Choice:
     """Decide for one call of a network, and remember it under `kind`.
 
@@ -83,8 +89,10 @@ def choose(
         Whether the CPU's kernel has a backward pass and knows the training mode.
     gpu : bool
         Whether there is a kernel for GPUs.
+    gpu_trains : bool
+        Whether that has a backward pass and knows the training mode.
     """
-    choice = _choose(model, unsupported, inputs, trains, gpu)
+    choice = _choose(model, unsupported, inputs, trains, gpu, gpu_trains)
     _choices[kind] = choice
     return choice
 
@@ -94,7 +102,9 @@ def last_choice(kind: str) -> Choice | None:
     return _choices.get(kind)
 
 
-def _choose(model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool) -> Choice:
+def _choose(
+    model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool, gpu_trains: bool
+) -> Choice:
     mode = _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
     if mode == "reference":
         return Choice("reference", "asked for")
@@ -108,8 +118,9 @@ def _choose(model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...
         return Choice("reference", f"no kernels for {' and '.join(sorted(devices))}")
     if mode not in ("auto", target):
         return Choice("reference", f"kernels of the {mode} asked for, tensors elsewhere")
+    learns = gpu and gpu_trains if target == "gpu" else trains
     records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    reason = _untimely(model, target, records and not (trains and target == "cpu"), trains and target == "cpu")
+    reason = _untimely(model, target, records and not learns, learns)
     if reason is None:
         reason = _no_gpu_kernel(gpu) if target == "gpu" else _no_vector_unit()
     if reason is not None:

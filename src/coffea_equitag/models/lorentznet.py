@@ -193,9 +193,11 @@ class LorentzNet(JetModel):
         Tensor, shape (J, n_classes) or (J, 4)
         """
         # what a GPU's shared memory holds, and no vectors beside the Gram matrices
-        gpu = self.options["hidden"] <= 96 and self.options["clamp"] is None
         inputs, trains = (p4_N4, scalars, gram_Q), self.options["clamp"] is None
-        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu).kernel
+        gpu, gpu_trains = trains and self.options["hidden"] <= 96, self.options["hidden"] <= 95
+        kernel = choose(
+            self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=gpu_trains
+        ).kernel
         if kernel == "cpu" and self._learns(*inputs):
             from ..kernels.cpu.lorentznet_training import lorentz_blocks
 
@@ -206,6 +208,12 @@ class LorentzNet(JetModel):
             from ..kernels.cpu.lorentznet import lorentznet_logits
 
             return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
+        if kernel == "gpu" and self._learns(*inputs):
+            from ..kernels.gpu.lorentznet_training import lorentz_blocks as lorentz_blocks_on_gpu
+
+            h = lorentz_blocks_on_gpu(self.embedding(scalars), self.blocks, gram_Q, scalars, offsets)
+            learnt: Tensor = self.head(segment_mean(h, offsets))
+            return learnt
         if kernel == "gpu":
             from ..kernels.gpu.lorentznet import lorentznet_logits as lorentznet_logits_on_gpu
 
