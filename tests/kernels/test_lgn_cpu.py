@@ -114,13 +114,10 @@ def test_nan_stays_in_its_jet(random_jets):
     assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]])
 
 
-def test_momenta_and_gradients_run_on_the_layers(random_jets):
-    jets = random_jets([5])
+def test_momenta_run_on_the_layers(random_jets):
     with torch.no_grad():
-        build(output="momentum")(jets)
+        build(output="momentum")(random_jets([5]))
     assert kernels.last_choice("lgn").reason == "it gives momenta"
-    assert build()(jets).requires_grad
-    assert kernels.last_choice("lgn").kernel == "reference"
 
 
 def test_other_registers_give_the_same_scores():

@@ -158,10 +158,10 @@ class Lgn(JetModel):
             result = on_gpu.lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
             return torch.empty_like(result).index_copy(0, order, result)
         if kernel == "cpu":
-            from ..kernels.cpu.lgn import lgn_logits, squared_differences
+            from ..kernels.cpu.lgn import squared_differences
 
             squares = squared_differences(gram_Q, nodes.offsets, scale**2)
-            result = lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, squares)
+            result = self._fused(scale * frame.p4, scalars, nodes.offsets, squares)
             return torch.empty_like(result).index_copy(0, order, result)
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
@@ -202,19 +202,32 @@ class Lgn(JetModel):
 
             return on_gpu.lgn_logits(self, p4_N4, scalars, offsets, square_Q)
         if kernel == "cpu":
+            return self._fused(p4_N4, scalars, offsets, square_Q)
+        return self.classify(self.tensors(p4_N4, scalars, square_Q, Pairs.of(offsets)), offsets)
+
+    def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+        """`network` by the CPU's kernels, with gradients if they are recorded."""
+        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (scalars, *self.parameters()))):
             from ..kernels.cpu.lgn import lgn_logits
 
             return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
-        return self.classify(self.tensors(p4_N4, scalars, square_Q, Pairs.of(offsets)), offsets)
+        from ..kernels.cpu.lgn_training import summed_invariants
 
-    def _chosen(self, *inputs: Tensor) -> str:
+        entering = self.input(scalars.to(self.dtype))
+        logits: Tensor = self.head(summed_invariants(self, entering, p4_N4, offsets, square_Q).to(self.dtype))
+        return logits
+
+    def _chosen(self, p4_N4: Tensor, scalars: Tensor, products_Q: Tensor) -> str:
         """Which form of the network runs on these inputs."""
         unsupported = None
         if self.output == "momentum":
             unsupported = "it gives momenta"
         elif not all(type(module) in _FUSED for module in self.modules()):
             unsupported = "layers were replaced"
-        return choose(self, self.kind, unsupported, *inputs, gpu=True).kernel
+        elif torch.is_grad_enabled() and (p4_N4.requires_grad or products_Q.requires_grad):
+            unsupported = "gradients of momenta are recorded"
+        inputs = p4_N4, scalars, products_Q
+        return choose(self, self.kind, unsupported, *inputs, trains=True, gpu=True).kernel
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""

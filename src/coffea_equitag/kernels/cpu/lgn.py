@@ -21,7 +21,7 @@ from .lgn_level import Workspace, level_of, make_workspace, stride_of
 from .lgn_products import NODES, sum_of_products
 from .lgn_weights import LevelWeights, LgnWeights, weights_of
 
-__all__ = ["lgn_logits", "squared_differences"]
+__all__ = ["lgn_logits", "squared_differences", "sum_norms", "sum_scalars"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -45,7 +45,7 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
 
     def run(first: int, last: int) -> None:
         largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
-        work = make_workspace(max(largest, 1), weights)
+        work = make_workspace(max(largest, 1), weights.levels)
         _score(weights, work, p4, inputs, bounds, places, squares, logits, first, last)
 
     over_jets(run, places, torch.get_num_threads())
@@ -96,12 +96,13 @@ def _score(
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         stride = stride_of(n)
         _enter(weights.input, p4, scalars, start, n, stride, work)
-        at = _sum_scalars(work.features, len(weights.input) // 2, n, stride, sums, 0)
+        at = sum_scalars(work.features, len(weights.input) // 2, n, stride, sums, 0)
         for level in range(len(weights.levels)):
-            level_of(weights.levels[level], squares, places[jet], n, stride, level % 2 == 1, work)
             found = work.features if level % 2 == 1 else work.others
-            at = _sum_scalars(found, weights.levels[level].channels[1], n, stride, sums, at)
-            at = _sum_norms(weights.levels[level], found, n, stride, work.block, sums, at)
+            before = work.others if level % 2 == 1 else work.features
+            level_of(weights.levels[level], squares, places[jet], n, stride, before, found, work, work.sizes[:0], 0)
+            at = sum_scalars(found, weights.levels[level].channels[1], n, stride, sums, at)
+            at = sum_norms(weights.levels[level], found, n, stride, work.block, sums, at)
         for k in range(len(weights.head)):
             total = weights.head_bias[k]
             for s in range(len(sums)):
@@ -131,7 +132,8 @@ def _enter(
 
 
 @njit
-def _sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at: int) -> int:  # pragma: no cover
+def sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at: int) -> int:  # pragma: no cover
+    """Scalars summed over the jet, from ``sums[at]``; where they end."""
     for row in range(2 * channels):
         begin = (row // 2 * 40 + row % 2) * stride
         total = 0.0
@@ -142,9 +144,10 @@ def _sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, a
 
 
 @njit
-def _sum_norms(
+def sum_norms(
     weights: LevelWeights, features: _F8, n: int, stride: int, block: _F8, sums: _F8, at: int
 ) -> int:  # pragma: no cover
+    """Squares of the other tensors summed over the jet, from ``sums[at]``; where they end."""
     table, channels = weights.norms, weights.channels[1]
     for row in range(len(table.component)):
         for c in range(channels):

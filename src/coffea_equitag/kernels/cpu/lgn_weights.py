@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import nn
 
 from ...layers.lgn_level import LgnLevel
@@ -14,9 +17,17 @@ from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .folding import double, folded
 from .lgn_products import PLACE, ProductTable, components, product_table
 
-__all__ = ["LevelWeights", "LgnWeights", "weights_of"]
+__all__ = [
+    "LevelTables",
+    "LevelWeights",
+    "LgnWeights",
+    "first_block",
+    "level_tables",
+    "level_weights",
+    "tables_of",
+    "weights_of",
+]
 
-_Floats = np.ndarray[Any, Any]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -50,18 +61,55 @@ class LgnWeights(NamedTuple):
     head_bias: _F8
 
 
+class LevelTables(NamedTuple):
+    """What a level's parameters do not change."""
+
+    given: tuple[str, ...]  # tensors that come in
+    out: tuple[str, ...]  # that go out
+    channels: _I8  # as in `LevelWeights`
+    moments: ProductTable
+    squares: ProductTable
+    norms: ProductTable
+    folding: dict[str, _F8]  # for each matrix of the mixing (blocks here, blocks there)
+    terms: tuple[tuple[str, int, int, int], ...]  # matrix, sign, component out, component in; matrix after matrix
+
+
 def weights_of(model: nn.Module) -> LgnWeights:
     """Fold an `Lgn`'s parameters; kept until one of them changes."""
     return folded(model, _network)
 
 
+def tables_of(model: nn.Module) -> tuple[LevelTables, ...]:
+    """Tables of an `Lgn`'s levels."""
+    levels = zip(*(model.get_submodule(name).children() for name in ("levels", "norms")), strict=True)
+    return tuple(_tables_of(level, norm) for level, norm in levels)
+
+
+def level_weights(tables: LevelTables, state: Mapping[str, _F8]) -> LevelWeights:
+    """Fold one level's parameters."""
+    channels_in, channels_out = (int(count) for count in tables.channels[:2])
+    mixing = {
+        name: folding @ state[f"mixing.weight.{name}"].reshape(2, channels_out, -1, channels_in)
+        for name, folding in tables.folding.items()
+    }
+    return LevelWeights(
+        tables.channels,
+        state["bells.c"] ** 2,
+        *_bells(state, channels_in),
+        tables.moments,
+        tables.squares,
+        tables.norms,
+        *_matrices(mixing, tables),
+        *_perceptron(state),
+    )
+
+
 def _network(model: nn.Module) -> LgnWeights:
     state = {name: double(tensor) for name, tensor in model.state_dict().items()}
     levels = [
-        _level(level, norm, {name.split(".", 2)[2]: value for name, value in state.items()
-                             if name.startswith(f"levels.{index}.")})
-        for index, (level, norm) in enumerate(zip(model.get_submodule("levels").children(),
-                                                  model.get_submodule("norms").children(), strict=True))
+        level_weights(tables, {name.split(".", 2)[2]: value for name, value in state.items()
+                               if name.startswith(f"levels.{index}.")})
+        for index, tables in enumerate(tables_of(model))
     ]  # fmt: skip
     return LgnWeights(
         np.hstack([state["input.weight"], state["input.bias"][:, None]]),
@@ -71,74 +119,58 @@ def _network(model: nn.Module) -> LgnWeights:
     )
 
 
-def _level(level: nn.Module, norm: nn.Module, state: dict[str, _F8]) -> LevelWeights:
+def _tables_of(level: nn.Module, norm: nn.Module) -> LevelTables:
     assert isinstance(level, LgnLevel)
     assert isinstance(norm, TensorProduct)
-    out = level.irreps
-    kept = tuple(level.mixing.weight)
-    channels_out, columns = state["mixing.weight.s"].shape[1:]
+    channels_out, columns = level.mixing.weight["s"].shape[1:]
     channels_in = columns // len(level.sources["s"])
-    given = _irreps_in(level)
-    moments = components(level.times_momentum, given, ("v",))
-    real = TensorProduct(given, given, [name for name in IRREPS if name in kept])
-    squares = components(real, given, given)
-    mixing = {}
-    for name in kept:
-        irrep = "F" if name == "dual" else name
-        found = len(moments.get(irrep, ()))
-        mixing[name] = _by_blocks(state[f"mixing.weight.{name}"], channels_in, found if irrep in given else None)
-    folded = {name: _fold(squares[name], _square_blocks(mixing, name, given, moments)) for name in squares}
-    matrices, places = _matrices(mixing, folded, given, moments, out)
-    tensors = tuple(name for name in out if name != "s")
+    given = tuple(name for name in IRREPS if any(f"own {name}" in blocks for blocks in level.sources.values()))
+    return level_tables(given, level.irreps, tuple(level.mixing.weight), channels_in, channels_out)
+
+
+@cache
+def level_tables(
+    given: tuple[str, ...], out: tuple[str, ...], kept: tuple[str, ...], channels_in: int, channels_out: int
+) -> LevelTables:
+    """Tables of a level with these tensors in and out, matrices of the mixing, and channels."""
+    # made once and kept: perhaps first asked for while scores are computed
+    with torch.inference_mode(mode=False), torch.no_grad():
+        names = [name for name in IRREPS if name in kept]
+        moments = components(TensorProduct(given, ("v",), names), given, ("v",))
+        squares = components(TensorProduct(given, given, names), given, given)
+        tensors = tuple(name for name in out if name != "s")
+        norms = components(TensorProduct(tensors, tensors, ("s",)), tensors, tensors)["s"] if tensors else None
+    folding: dict[str, _F8] = {}
+    folded_squares: dict[str, _F8] = {}
+    for name in out:
+        blocks, which = _fold(squares[name]) if name in squares else (np.zeros((0, 1, 1, 1)), np.zeros((0, 0)))
+        folded_squares[name] = blocks
+        before = _reordered(len(moments.get(name, ())), name in given)
+        matrix = np.zeros((len(before) + len(which), len(before) + which.shape[1]))
+        matrix[: len(before), : len(before)], matrix[len(before) :, len(before) :] = before, which
+        folding |= dict.fromkeys(("F", "dual") if name == "F" else (name,), matrix)
     moment_table = product_table(moments, dict.fromkeys(IRREPS, 2))
-    square_table = product_table(
-        {name: blocks for name, (blocks, _) in folded.items()},
-        {name: 2 + len(moments.get(name, ())) for name in IRREPS},
-    )
-    blocks = 1 + max(1, *moment_table.block, *square_table.block)
-    return LevelWeights(
-        np.array([channels_in, channels_out, _size(given), _size(out), blocks]),
-        state["bells.c"] ** 2,
-        *_bells(state, channels_in),
-        moment_table,
-        square_table,
-        _norms(norm, tensors),
-        matrices,
-        places,
-        *_perceptron(state),
-    )
+    square_table = product_table(folded_squares, {name: 2 + len(moments.get(name, ())) for name in IRREPS})
+    blocks_in = 1 + max(1, *moment_table.block, *square_table.block)
+    channels = np.array([channels_in, channels_out, _size(given), _size(out), blocks_in])
+    return LevelTables(given, out, channels, moment_table, square_table, _norms(norms), folding, _terms(out))
 
 
 def _size(names: tuple[str, ...]) -> int:
     return sum(DIMENSION[name] for name in names)
 
 
-def _irreps_in(level: LgnLevel) -> tuple[str, ...]:
-    return tuple(name for name in IRREPS if any(f"own {name}" in blocks for blocks in level.sources.values()))
+def _reordered(moments: int, own: bool) -> _F8:
+    """The features themselves before their moments; a permutation of blocks."""
+    order = [0, moments + 1, *range(1, moments + 1)] if own else list(range(moments))
+    found: _F8 = np.eye(len(order))[order]
+    return found
 
 
-def _by_blocks(weight: _F8, channels: int, moments: int | None) -> _Floats:
-    """As complex numbers (C', blocks, C); the block of the features themselves moved before those of moments."""
-    matrix: _Floats = (weight[0] + 1j * weight[1]).reshape(weight.shape[1], -1, channels)
-    if moments is None:
-        return matrix
-    order = [0, moments + 1, *range(1, moments + 1), *range(moments + 2, matrix.shape[1])]
-    ordered: _Floats = matrix[:, order]
-    return ordered
-
-
-def _square_blocks(
-    mixing: dict[str, _Floats], name: str, given: tuple[str, ...], moments: dict[str, _F8]
-) -> dict[str, _Floats]:
-    """The mixing of squares that give this tensor, and of their duals for F."""
-    first = 2 * (name in given) + len(moments.get(name, ()))
-    return {key: mixing[key][:, first:] for key in (("F", "dual") if name == "F" else (name,))}
-
-
-def _fold(blocks: _F8, mixing: dict[str, _Floats]) -> tuple[_F8, dict[str, _Floats]]:
-    """Squares that differ, and the mixing of them: x ⊗ x has no antisymmetric part, and much of it twice."""
+def _fold(blocks: _F8) -> tuple[_F8, _F8]:
+    """Squares that differ, and what each block is of them: x ⊗ x has no antisymmetric part, and much of it twice."""
     kept: list[_F8] = []
-    weights: dict[str, list[_Floats]] = {key: [] for key in mixing}
+    shares: list[tuple[int, int, float]] = []
     for index, block in enumerate(blocks):
         square = np.triu(block + block.swapaxes(1, 2)) - np.eye(block.shape[1]) * block
         if np.abs(square).max() < 1e-12:
@@ -146,60 +178,53 @@ def _fold(blocks: _F8, mixing: dict[str, _Floats]) -> tuple[_F8, dict[str, _Floa
         for known, other in enumerate(kept):
             ratio = float((square * other).sum() / (other * other).sum())
             if np.abs(square - ratio * other).max() < 1e-12:
-                for key, matrix in mixing.items():
-                    weights[key][known] = weights[key][known] + ratio * matrix[:, index]
+                shares.append((known, index, ratio))
                 break
         else:
+            shares.append((len(kept), index, 1.0))
             kept.append(square)
-            for key, matrix in mixing.items():
-                weights[key].append(matrix[:, index])
-    shape = next(iter(mixing.values()))[:, :1].shape
-    return (
-        np.array(kept).reshape(-1, *blocks.shape[1:]),
-        {
-            key: np.stack(found, axis=1) if found else np.zeros((shape[0], 0, shape[2]))
-            for key, found in weights.items()
-        },
-    )
+    matrix = np.zeros((len(kept), len(blocks)))
+    for known, index, ratio in shares:
+        matrix[known, index] = ratio
+    return np.array(kept).reshape(-1, *blocks.shape[1:]), matrix
 
 
-def _matrices(
-    mixing: dict[str, _Floats],
-    folded: dict[str, tuple[_F8, dict[str, _Floats]]],
-    given: tuple[str, ...],
-    moments: dict[str, _F8],
-    out: tuple[str, ...],
-) -> tuple[_F8, _I8]:
-    """Each tensor's matrix as the tiles want it, and which component goes where through which."""
-    values: list[_F8] = []
-    places: list[tuple[int, ...]] = []
-
-    def add(matrix: _Floats) -> tuple[int, int]:
-        rows = -(-len(matrix) // COMPLEX_ROWS) * COMPLEX_ROWS
-        padded = np.pad(matrix, ((0, rows - len(matrix)), (0, 0)))
-        values.append(np.stack([padded.real, padded.imag]).ravel())
-        return padded.shape[1], sum(len(part) for part in values[:-1])
-
+def _terms(out: tuple[str, ...]) -> tuple[tuple[str, int, int, int], ...]:
+    found = []
     for name in out:
-        found = len(moments.get(name, ()))
-        own = 2 * (name in given)
         for key in ("F", "dual") if name == "F" else (name,):
-            head = mixing[key][:, : own + found]
-            rows = len(head)
-            squares = folded[name][1][key] if name in folded else head[:, :0]
-            matrix = np.concatenate([head, squares], axis=1).reshape(rows, -1)
             swap = dual_components().numpy() if key == "dual" else np.eye(DIMENSION[name])
             for sign in (1, -1):
                 at = np.argwhere(np.abs(swap - sign) < 1e-12)
-                if len(at):
-                    depth, start = add(sign * matrix)
-                    places += [(PLACE[name] + d, PLACE[name] + source, 2 - own, depth, start) for source, d in at]
+                found += [(key, sign, PLACE[name] + int(d), PLACE[name] + int(source)) for source, d in at]
+    return tuple(found)
+
+
+def first_block(tables: LevelTables, key: str) -> int:
+    """Where the blocks that a matrix of the mixing sees begin."""
+    return 0 if ("F" if key == "dual" else key) in tables.given else 2
+
+
+def _matrices(mixing: dict[str, _F8], tables: LevelTables) -> tuple[_F8, _I8]:
+    """Each tensor's matrix as the tiles want it, and which component goes where through which."""
+    values: list[_F8] = []
+    starts: dict[tuple[str, int], tuple[int, int]] = {}
+    places: list[tuple[int, ...]] = []
+    end = 0
+    for key, sign, component, source in tables.terms:
+        if (key, sign) not in starts:
+            matrix = sign * mixing[key].reshape(2, len(mixing[key][0]), -1)
+            padded = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % COMPLEX_ROWS), (0, 0)))
+            starts[key, sign] = matrix.shape[2], end
+            values.append(padded.ravel())
+            end += padded.size
+        places.append((component, source, first_block(tables, key), *starts[key, sign]))
     # a component's first term starts its sum
     places.sort(key=lambda place: place[0])
     return np.concatenate(values), np.array(places)
 
 
-def _bells(state: dict[str, _F8], channels: int) -> tuple[_F8, _F8]:
+def _bells(state: Mapping[str, _F8], channels: int) -> tuple[_F8, _F8]:
     a, b = state["bells.a"], state["bells.b"]
     weight, bias = (
         np.concatenate([state[f"bells.linear.{power}.{part}"].reshape(channels, 2, *shape) for power in ("s", "v")])
@@ -212,17 +237,16 @@ def _bells(state: dict[str, _F8], channels: int) -> tuple[_F8, _F8]:
     return np.ascontiguousarray(rows), np.ascontiguousarray(bias.T)
 
 
-def _norms(norm: TensorProduct, tensors: tuple[str, ...]) -> ProductTable:
-    real = TensorProduct(tensors, tensors, ("s",))
-    blocks = components(real, tensors, tensors)["s"] if tensors else np.zeros((0, 1, 1, 1))
-    assert norm.names("s") == real.names("s")
+def _norms(blocks: _F8 | None) -> ProductTable:
+    if blocks is None:
+        blocks = np.zeros((0, 1, 1, 1))
     squares = np.triu(blocks + blocks.swapaxes(2, 3)) - np.eye(blocks.shape[-1]) * blocks
     table = product_table({"s": squares}, {"s": 0})
     # components are counted among all, the scalar first
     return table._replace(left=table.left + 1, right=table.right + 1)
 
 
-def _perceptron(state: dict[str, _F8]) -> tuple[_F8, _I8]:
+def _perceptron(state: Mapping[str, _F8]) -> tuple[_F8, _I8]:
     values: list[_F8] = []
     layers: list[tuple[int, int, int]] = []
     for name in sorted((name for name in state if name.startswith("mlp.") and name.endswith("weight")),

@@ -1,0 +1,165 @@
+"""LGN's levels with gradients: forward keeps the sums over pairs, which are of nodes, backward does the rest again.
+
+Bells are worked out jet by jet both times, so that nothing is kept for pairs. Gradients of weights are summed over
+groups of jets, whose number depends on that of the jets alone, and then over the groups in their order: they do not
+depend on the number of threads. Momenta get no gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ...compiled import over_jets
+from ...invariants.minkowski import pair_offsets
+from ...models.base import JetModel
+from .folding import double
+from .lgn_gradient_tables import LANES, gradients_of, level_gradients, size_of_sums
+from .lgn_level import make_workspace, stride_of
+from .lgn_passes import backward, forward, make_gradient_space
+from .lgn_weights import LevelTables, LevelWeights, level_weights, tables_of
+
+__all__ = ["summed_invariants"]
+
+_Floats = np.ndarray[Any, Any]
+
+#: Groups of jets whose gradients are kept apart, at most.
+_GROUPS = 16
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What has no gradient: tables and names of the parameters of each level; momenta, boundaries, squares."""
+
+    tables: tuple[LevelTables, ...]
+    names: tuple[tuple[str, ...], ...]
+    p4: _Floats
+    offsets: _Floats
+    places: _Floats
+    squares: _Floats
+
+    @property
+    def rows(self) -> _Floats:
+        """Sums over pairs that levels before each keep for a node."""
+        kept = [2 * t.channels[0] * (t.channels[2] + len(t.moments.component)) for t in self.tables]
+        return np.cumsum([0, *kept])
+
+    @property
+    def invariants(self) -> int:
+        """Numbers summed over a jet."""
+        return 2 * int(
+            self.tables[0].channels[0] + sum(t.channels[1] * (1 + len(t.norms.component)) for t in self.tables)
+        )
+
+    def states(self, parameters: tuple[Tensor, ...]) -> list[dict[str, _Floats]]:
+        """Parameters of each level by name, in float64."""
+        values = iter(parameters)
+        return [{name: double(next(values)) for name in names} for names in self.names]
+
+
+def summed_invariants(model: JetModel, entering: Tensor, p4_N4: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+    """Scalars and squares of tensors after each level of a float32 `Lgn`, summed over each jet, in float64.
+
+    Parameters
+    ----------
+    model : Lgn
+        Gradients go to the parameters of its levels.
+    entering : Tensor, shape (N, 2 C)
+        The scalars that the first level sees, (Re, Im) of each channel; they get gradients too.
+    p4_N4, offsets, square_Q : Tensor
+        As of the network; no gradients.
+
+    Returns
+    -------
+    Tensor of float64, shape (J, K)
+    """
+    levels = list(model.get_submodule("levels").children())
+    bounds = np.ascontiguousarray(offsets.numpy())
+    given = _Given(
+        tables_of(model),
+        tuple(tuple(name for name, _ in level.named_parameters()) for level in levels),
+        np.ascontiguousarray(p4_N4.detach().numpy(), np.float64),
+        bounds,
+        pair_offsets(bounds),
+        np.ascontiguousarray(square_Q.detach().numpy(), np.float64),
+    )
+    parameters = [parameter for level in levels for parameter in level.parameters()]
+    sums: Tensor = _Levels.apply(given, entering, *parameters)  # type: ignore[no-untyped-call]
+    return sums
+
+
+class _Levels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, given: _Given, entering: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.given = given
+        ctx.save_for_backward(entering, *parameters)
+        ctx.levels = levels = tuple(map(level_weights, given.tables, given.states(parameters)))
+        rows, features = given.rows, double(entering)
+        keeps = any(ctx.needs_input_grad)
+        ctx.kept = kept = np.empty(len(features) * int(rows[-1]) if keeps else 0, np.float32)
+        sums = np.empty((len(given.offsets) - 1, given.invariants))
+
+        def run(first: int, last: int) -> None:
+            work = make_workspace(_largest(given.offsets[first : last + 1]), levels)
+            forward(levels, work, given.p4, features, given.offsets, given.places, given.squares, kept, rows, sums,
+                    first, last)  # fmt: skip
+
+        over_jets(run, given.places, torch.get_num_threads())
+        return torch.from_numpy(sums)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        given: _Given = ctx.given
+        levels: tuple[LevelWeights, ...] = ctx.levels
+        entering, *parameters = ctx.saved_tensors
+        made, end = [], 0
+        for tables, weights in zip(given.tables, levels, strict=True):
+            of_level, end = level_gradients(tables, weights, end)
+            made.append(of_level)
+        jets = len(given.offsets) - 1
+        group = max(1, -(-jets // _GROUPS))
+        bounds = np.minimum(np.arange(0, jets + group, group), jets) if jets else np.zeros(1, np.int64)
+        features, slope = double(entering), np.ascontiguousarray(arriving[0].numpy(), np.float64)
+        of_entering = np.zeros_like(features)
+        of_weights = np.zeros((len(bounds) - 1, size_of_sums(end) // LANES))
+        rows, gradients = given.rows, tuple(made)
+
+        def run(first: int, last: int) -> None:
+            largest = _largest(given.offsets[bounds[first] : bounds[last] + 1])
+            work = make_workspace(largest, levels)
+            wide = len(work.activated) // stride_of(largest)
+            layers = max(len(level.layers) for level in levels)
+            works = tuple(work._replace(hidden=np.zeros(len(work.activated) * layers)) for _ in levels)
+            between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
+            backward(levels, gradients, works, between, make_gradient_space(largest, levels, work), given.p4, features,
+                     given.offsets, given.places, given.squares, ctx.kept, rows, slope, bounds, wide, of_entering,
+                     of_weights, first, last)  # fmt: skip
+
+        over_jets(run, given.places[bounds], torch.get_num_threads())
+        total = np.zeros(of_weights.shape[1])
+        for part in of_weights:
+            total += part
+        states = given.states(tuple(parameters))
+        found = [
+            of_level[name]
+            for of_level, names in zip(
+                map(gradients_of, given.tables, levels, gradients, [total] * len(levels), states),
+                given.names,
+                strict=True,
+            )
+            for name in names
+        ]
+        of_parameters = [
+            torch.from_numpy(np.ascontiguousarray(value)).to(p) for value, p in zip(found, parameters, strict=True)
+        ]
+        return None, torch.from_numpy(of_entering).to(entering), *of_parameters
+
+
+def _largest(offsets: _Floats) -> int:
+    return max(int(np.diff(offsets).max(initial=1)), 1)
