@@ -14,13 +14,12 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag.cli import main
 from coffea_equitag.errors import EquitagError
-from coffea_equitag.simulation import production, sample_folder, simulate_folder
+from coffea_equitag.simulation import sample, simulate_folder
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(production, "SHARD", 2)
-    monkeypatch.setattr(sample_folder, "SHARD", 2)
+    monkeypatch.setattr(sample, "SHARD", 2)
 
 
 def _full_at_the_second(write):

@@ -13,9 +13,9 @@ from coffea_equitag import read_jets
 from coffea_equitag.errors import JetError
 from coffea_equitag.simulation import (
     content_hash,
-    production,
     provenance,
     read_provenance,
+    sample,
     sample_folder,
     simulate,
     simulate_file,
@@ -27,15 +27,13 @@ N = 7
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(production, "SHARD", 3)
-    monkeypatch.setattr(sample_folder, "SHARD", 3)
+    monkeypatch.setattr(sample, "SHARD", 3)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(production, "SHARD", 3)
-        patch.setattr(sample_folder, "SHARD", 3)
+        patch.setattr(sample, "SHARD", 3)
         return simulate_folder("qg", N, tmp_path_factory.mktemp("sample") / "jets", seed=6)
 
 

@@ -1,54 +1,26 @@
-"""Labelled samples by recipe, in shards whose random numbers do not depend on who computes them."""
+"""Labelled samples by recipe: as arrays, or as one file."""
 
 from __future__ import annotations
 
-import operator
 import os
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import numpy as np
 import vector
 
 from ..errors import JetError, explain
 from ..whole_file import check_writable
 from .events import labelled_events
-from .generator import pythia_module
 from .pfnano import collection_name, pfnano_file
-from .provenance import check_software, provenance, total_yields, with_provenance
+from .provenance import total_yields, with_provenance
 from .recipes import Recipe
-from .recipes import recipe as recipe_of
+from .sample import Progress, Sample
 from .shards import Made, Yield, jet_shard
-from .workers import run_shards
 from .writing import parquet_file
 
-__all__ = [
-    "SHARD",
-    "Progress",
-    "check_counts",
-    "shard_sizes",
-    "shuffled_shard",
-    "simulate",
-    "simulate_events",
-    "simulate_file",
-    "variant_of",
-]
-
-#: Jets, or events, a shard: the unit of work and of random numbers.
-SHARD = 1000
-
-#: Seeds end here: the largest number that every format keeps.
-_MAX_SEED = 2**63 - 1
-
-#: Called with how many jets or events have been made and how many will be.
-Progress = Callable[[int, int], None]
-
-# Pythia and fastjet keep global state: one shard at a time in a process, however many threads a Dask worker has.
-_ALONE = threading.Lock()
+__all__ = ["simulate", "simulate_events", "simulate_file"]
 
 
 def simulate(
@@ -90,7 +62,7 @@ def simulate(
     Returns
     -------
     ak.Array
-        ``[jet]``, shuffled within each shard of 500: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``,
+        ``[jet]``, shuffled within each shard of 1000: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``,
         ``pdgId``; hardest first; behind a detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector
         ``ip``, mm), the jet's ``pt, eta, phi, mass`` and ``label`` (the place in the recipe's ``classes``). Jets of
         ``"w"`` also have the boson's ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` says how
@@ -101,8 +73,8 @@ def simulate(
     EquitagError
         If the recipe is unknown, a number cannot be, ``pythia8mc`` is missing, or a worker is lost.
     """
-    chosen = variant_of(recipe, mpi, particle_level)
-    return _joined(jet_shard, chosen, n, seed, workers, progress, executor)
+    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    return _joined(sample, jet_shard, progress)
 
 
 def simulate_events(
@@ -124,15 +96,15 @@ def simulate_events(
     Returns
     -------
     ak.Array
-        ``[event]``, shuffled within each shard of 500: ``jets`` (``[event][jet]`` above the recipe's smallest pT,
+        ``[event]``, shuffled within each shard of 1000: ``jets`` (``[event][jet]`` above the recipe's smallest pT,
         hardest first, with all their constituents), ``partons`` (the hard process and, of tops and W bosons, the
         decay) and ``weight``. Jets have a ``label``, the place in the recipe's ``classes``; -1 where truth is unknown
         or that of no class. Every jet of the top recipes is looked at, and has ``isTop`` and ``isQCD`` too (a jet with
         part of a top is neither); of other recipes the leading jet only. That of ``"w"`` has the boson's ``true_pt,
         true_eta, true_phi, true_mass`` (0 in other jets).
     """
-    chosen = variant_of(recipe, mpi, particle_level)
-    return _joined(labelled_events, chosen, n, seed, workers, progress, executor)
+    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    return _joined(sample, labelled_events, progress)
 
 
 def simulate_file(
@@ -173,8 +145,7 @@ def simulate_file(
         As in `simulate`; also if the file is there, its name has another ending, it cannot be written or the disk is
         full.
     """
-    chosen = variant_of(recipe, mpi, particle_level)
-    check_counts(n, seed, workers)
+    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
     target = check_writable(path)
     if target.suffix not in (".parquet", ".root"):
         raise JetError(
@@ -186,108 +157,24 @@ def simulate_file(
         )
     if target.exists() and not overwrite:
         raise JetError(explain(f"{target} is there already", "a new file", "name another, or allow to overwrite it"))
-    pythia_module()
-    facts = provenance(chosen, n, seed, SHARD)
+    facts = sample.provenance()
     make: Callable[[Recipe, int, int, int], Made] = jet_shard
     opened = parquet_file(target)
     if target.suffix == ".root":
-        make, opened = labelled_events, pfnano_file(target, collection_name(chosen.radius))
+        make, opened = labelled_events, pfnano_file(target, collection_name(sample.recipe.radius))
     yields: list[Yield] = []
     with opened as file:
-        for made in _shards(make, chosen, n, seed, workers, progress, executor, facts):
+        for made in sample.shards(make, facts, progress):
             file.add(made.array)
             yields += made.yields
         file.facts = facts | {"yields": total_yields(yields)}
     return target
 
 
-def variant_of(recipe: str | Recipe, mpi: bool, particle_level: bool) -> Recipe:
-    """The recipe of a name, with the underlying event or the detector left out if so wanted."""
-    chosen = recipe_of(recipe) if isinstance(recipe, str) else recipe
-    return chosen.variant(mpi=mpi, particle_level=particle_level)
-
-
-def check_counts(n: int, seed: int, workers: int) -> None:
-    """Refuse numbers that no sample can have.
-
-    Raises
-    ------
-    JetError
-        If one is no whole number, or out of its range.
-    """
-    for name, value, least, most in (("n", n, 1, None), ("seed", seed, 0, _MAX_SEED), ("workers", workers, 1, None)):
-        try:
-            possible = least <= operator.index(value) and (most is None or value <= most)
-        except TypeError:
-            possible = False
-        if not possible:
-            range_ = f"from {least} on" if most is None else f"from {least} to {most}"
-            raise JetError(explain(f"{name} = {value}", f"a whole number {range_}", f"give another {name}"))
-
-
-def shard_sizes(n: int) -> dict[int, int]:
-    """How many jets or events each shard of a sample holds."""
-    return {shard: min(SHARD, n - shard * SHARD) for shard in range(-(-n // SHARD))}
-
-
-def shuffled_shard(
-    make: Callable[[Recipe, int, int, int], Made],
-    versions: dict[str, str],
-    recipe: Recipe,
-    seed: int,
-    shard: int,
-    size: int,
-) -> Made:
-    """Make a shard, on whatever machine, and shuffle it: its processes come one after the other.
-
-    Raises
-    ------
-    JetError
-        If this machine has other ``versions`` of the software.
-    """
-    pythia_module()
-    check_software(versions)
-    with _ALONE:
-        made = make(recipe, seed, shard, size)
-    order = np.random.default_rng([seed, shard]).permutation(size)
-    # vector's behavior holds lambdas, which cannot travel between processes; the records keep their names.
-    return Made(ak.Array(ak.to_packed(made.array[order]).layout), made.yields)
-
-
-def _joined(
-    make: Callable[[Recipe, int, int, int], Made],
-    recipe: Recipe,
-    n: int,
-    seed: int,
-    workers: int,
-    progress: Progress | None,
-    executor: Any,
-) -> ak.Array:
+def _joined(sample: Sample, make: Callable[[Recipe, int, int, int], Made], progress: Progress | None) -> ak.Array:
     """All shards as one array."""
-    check_counts(n, seed, workers)
-    pythia_module()
-    facts = provenance(recipe, n, seed, SHARD)
-    shards = list(_shards(make, recipe, n, seed, workers, progress, executor, facts))
+    facts = sample.provenance()
+    shards = list(sample.shards(make, facts, progress))
     facts["yields"] = total_yields(one for shard in shards for one in shard.yields)
     whole = ak.to_packed(ak.concatenate([shard.array for shard in shards]))
     return with_provenance(ak.Array(whole, behavior=vector.backends.awkward.behavior), facts)
-
-
-def _shards(
-    make: Callable[[Recipe, int, int, int], Made],
-    recipe: Recipe,
-    n: int,
-    seed: int,
-    workers: int,
-    progress: Progress | None,
-    executor: Any,
-    facts: dict[str, Any],
-) -> Iterator[Made]:
-    """Shards in order, few of them at once."""
-    done, tell = 0, progress or (lambda done, n: None)
-    tell(done, n)
-    work = partial(shuffled_shard, make, facts["versions"], recipe, seed)
-    for _, made in run_shards(work, shard_sizes(n), workers, executor, in_order=True):
-        done += len(made.array)
-        yield made
-        tell(done, n)

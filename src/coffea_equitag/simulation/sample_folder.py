@@ -13,10 +13,9 @@ import awkward as ak
 
 from ..errors import JetError, explain
 from .content import content_hash
-from .generator import pythia_module
-from .production import SHARD, Progress, check_counts, shard_sizes, shuffled_shard, variant_of
-from .provenance import provenance, read_provenance, total_yields
+from .provenance import read_provenance, total_yields
 from .recipes import Recipe
+from .sample import Progress, Sample, shard_sizes, shuffled_shard
 from .shards import Yield, jet_shard
 from .workers import run_shards
 from .writing import encoded, explained, write_whole
@@ -63,11 +62,9 @@ def simulate_folder(
         As in `simulate`; also if the folder holds another sample, or files that were changed, if it cannot be written
         or the disk is full.
     """
-    chosen = variant_of(recipe, mpi, particle_level)
-    check_counts(n, seed, workers)
-    pythia_module()
+    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
     target = Path(folder)
-    facts = provenance(chosen, n, seed, SHARD)
+    facts = sample.provenance()
     former = _claim(target, facts)
     sizes = shard_sizes(n)
     missing = {shard: size for shard, size in sizes.items() if not _path(target, shard).exists()}
@@ -75,7 +72,7 @@ def simulate_folder(
     if progress is not None:
         progress(done, n)
     # Workers may have no filesystem in common with this process, which alone writes.
-    work = partial(_content, facts, chosen, seed)
+    work = partial(_content, facts, sample.recipe, seed)
     for shard, content in run_shards(work, missing, workers, executor):
         write_whole(_path(target, shard), content)
         done += sizes[shard]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import JetError, explain
 from .generator import pythia_module
-from .production import Progress, check_counts
+from .sample import Progress, check_counts
 from .sample_folder import MANIFEST, read_manifest, simulate_folder, write_manifest
 from .writing import explained
 
