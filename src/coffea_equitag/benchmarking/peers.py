@@ -1,4 +1,4 @@
-"""Other packages' networks of the same kind, where they are installed: pelican-lite, weaver-core, lgatr.
+"""Other packages' networks of the same kind, where they are installed: pelican-lite, weaver-core, lgatr, lloca.
 
 They are not the same maths as ours: each is built at about its paper's size for top tagging, with fresh weights, and
 its parameters are told. Inputs are laid out beforehand as each of them demands.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -192,6 +193,36 @@ def _slim_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tens
     return run
 
 
+def _canonical(module: Any, ours: Any) -> nn.Module:
+    vectors, frames = map(importlib.import_module, ("lloca.equivectors.mlp", "lloca.framesnet.equi_frames"))
+    predictor = partial(vectors.MLPVectors, num_scalars=2, hidden_channels=128, num_layers_mlp=2)
+    backbone = module.Transformer(
+        in_channels=2 + 4, attn_reps="8x0n+2x1n", out_channels=2, num_blocks=12, num_heads=8, mlp_factor=2
+    )
+    return nn.ModuleDict({"frames": frames.LearnedPDFrames(predictor), "backbone": backbone})
+
+
+def _canonical_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
+    """Frames from the ragged momenta, in units of 20 GeV, padded to the largest jet for the transformer."""
+    nodes = with_beams(jets)
+    mask = real(nodes, int(nodes.counts.max()))
+    momenta, scalars = nodes.p4.to(ours.dtype) / 20, ours.scalars(nodes)
+    total, here = nodes.jet_p4.to(ours.dtype) / 20, mask[..., None].to(momenta)
+    network.frames.equivectors.init_standardization(momenta, nodes.offsets)
+    frames_of = importlib.import_module("lloca.framesnet.frames").Frames
+
+    def run() -> Tensor:
+        frames = network.frames(momenta, scalars=scalars, ptr=nodes.offsets).matrices
+        local = torch.cat([scalars, (frames @ momenta[..., None])[..., 0]], dim=1)
+        everywhere = torch.eye(4).to(frames).expand(*mask.shape, 4, 4).clone()
+        everywhere[mask] = frames
+        found = network.backbone(pad(local, mask), frames_of(everywhere), p_ref=total, attn_mask=mask[:, None, None])
+        out: Tensor = (found * here).sum(1) / nodes.counts[:, None]
+        return out
+
+    return run
+
+
 #: What is looked for.
 PEERS = (
     Peer("PELICAN, 25 channels, list of edges", "pelican-lite", "pelican", "pelican", _pelican, _pelican_inputs),
@@ -204,4 +235,12 @@ PEERS = (
         _particlenet_inputs,
     ),
     Peer("L-GATr-slim, padded to the largest", "lgatr", "lgatr", "lorentznet", _slim, _slim_inputs),
+    Peer(
+        "LLoCa-Transformer, padded to the largest",
+        "lloca",
+        "lloca.backbone.transformer",
+        "lorentznet",
+        _canonical,
+        _canonical_inputs,
+    ),
 )
