@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiled import njit
+from .edge_scalars import edge_scalars
 from .elementary import psi
-from .lorentznet import _edge_scalars
 
 __all__ = ["ScalarSums", "back_to_gram", "back_to_nodes", "centred_sums", "node_sums", "scalar_sums", "slope_sums"]
 
@@ -38,7 +38,7 @@ def scalar_sums(
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         products = gram[squares[jet] : squares[jet + 1]].reshape(n, n)
         norms, dots = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
-        _edge_scalars(products, norms, dots)
+        edge_scalars(products, norms, dots)
         first_square, mixed, second_square = 0.0, 0.0, 0.0
         for i in range(n):
             norm_sum, dot_sum = 0.0, 0.0

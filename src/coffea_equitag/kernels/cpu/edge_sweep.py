@@ -28,9 +28,9 @@ from .edge_chunks import (
     spread_rows,
     turn_bits,
 )
+from .edge_scalars import edge_scalars
 from .elementary import sigmoid
 from .gram_step import move_back, move_forth
-from .lorentznet import _edge_scalars
 
 __all__ = ["EdgeSlopes", "EdgeWeights", "Jets", "sweep_back", "sweep_forth"]
 
@@ -114,7 +114,7 @@ def sweep_forth(
         from_i, from_j = aligned_rows(n, channels), aligned_rows(n, channels)
         _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
         psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
-        _edge_scalars(gram, psi_norm, psi_product)
+        edge_scalars(gram, psi_norm, psi_product)
         sums = aligned_rows(n, channels)
         steps = jets.steps[square : square + n * n]
         i, j, pair, pairs = 0, 1, 0, n * (n - 1)
@@ -174,7 +174,7 @@ def sweep_back(
             from_i, from_j = aligned_rows(n, channels), aligned_rows(n, channels)
             _normalise(weights, jets.u, jets.v, start, n, from_i, from_j)
             psi_norm, psi_product = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
-            _edge_scalars(gram, psi_norm, psi_product)
+            edge_scalars(gram, psi_norm, psi_product)
             step_slopes = np.empty(n * n, np.float32)
             if moves:
                 move_back(jets.steps[square : square + n * n], gram, c_weight, out.gram[square : square + n * n],

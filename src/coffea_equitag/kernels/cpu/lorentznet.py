@@ -18,7 +18,8 @@ from ...models.base import JetModel
 from .aligned import aligned_rows
 from .clamp import clamped_step, cut_off
 from .edge_chunks import CHUNK, add_messages, hidden_rows, list_pairs, make_rows
-from .elementary import psi, sigmoid
+from .edge_scalars import edge_scalars
+from .elementary import sigmoid
 from .gram_step import move_forth
 from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
 from .tile import dense, dense_narrow
@@ -125,7 +126,7 @@ def _score(
                 nodes, 0, weights.sender, layer, hidden, weights.zeros, 0, _LINEAR,
                 from_j, n, weights.zeros, 0, unused,
             )  # fmt: skip
-            _edge_scalars(gram, psi_norm, psi_product)
+            edge_scalars(gram, psi_norm, psi_product)
             sums[:n] = 0
             _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, sums, n,
                    steps)  # fmt: skip
@@ -185,20 +186,6 @@ def _layer(
                     depth, bias, bias_at + column, floor, out, row * out_stride + column, out_stride,
                     seen, seen_at + column, products, row,
                 )  # fmt: skip
-
-
-@njit
-def _edge_scalars(gram: _F8, psi_norm: _F4, psi_product: _F4) -> None:  # pragma: no cover
-    n = len(gram)
-    diagonal = np.empty(n)
-    for i in range(n):
-        diagonal[i] = gram[i, i]
-    for i in range(n):
-        square = diagonal[i]
-        for j in range(n):
-            psi_norm[i, j] = psi(square + diagonal[j] - 2 * gram[i, j])
-        for j in range(n):
-            psi_product[i, j] = psi(gram[i, j])
 
 
 @njit
