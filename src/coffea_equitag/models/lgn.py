@@ -207,15 +207,11 @@ class Lgn(JetModel):
 
     def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
         """`network` by the CPU's kernels, with gradients if they are recorded."""
-        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (scalars, *self.parameters()))):
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (scalars, *self.parameters())):
+            from ..kernels.cpu.lgn_training import lgn_logits
+        else:
             from ..kernels.cpu.lgn import lgn_logits
-
-            return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
-        from ..kernels.cpu.lgn_training import summed_invariants
-
-        entering = self.input(scalars.to(self.dtype))
-        logits: Tensor = self.head(summed_invariants(self, entering, p4_N4, offsets, square_Q).to(self.dtype))
-        return logits
+        return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
 
     def _chosen(self, p4_N4: Tensor, scalars: Tensor, products_Q: Tensor) -> str:
         """Which form of the network runs on these inputs."""

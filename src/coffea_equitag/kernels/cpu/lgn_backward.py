@@ -1,4 +1,8 @@
-"""Backward pass of one level of LGN on one jet, in float64; gradients are carried as complex conjugates."""
+"""Backward pass of LGN's levels, jet after jet, from what forward kept of nodes.
+
+Bells are symmetric in the two nodes, so that gradients of features are the same sums over pairs as in the forward
+pass, with gradients in the place of features.
+"""
 
 from __future__ import annotations
 
@@ -7,261 +11,130 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
+from .bilinear_tile import COMPLEX_ROWS
+from .lgn_forward import sums_kept
 from .lgn_gradient_tables import LANES, LevelGradients
-from .lgn_gradient_tiles import (
-    OUTER_COLUMNS,
-    OUTER_ROWS,
-    PAIR_COLUMNS,
-    PAIR_ROWS,
-    add_products,
-    complex_outer_tile,
-    outer_tile,
+from .lgn_gradient_tiles import OUTER_COLUMNS
+from .lgn_node_backward import (
+    features_backward,
+    mixing_backward,
+    norms_backward,
+    perceptron_backward,
+    scalars_backward,
+    sources_backward,
 )
-from .lgn_level import CHANNEL, Workspace, mix, moments_of, perceive, square
-from .lgn_pair_backward import GradientSpace, pairs_backward
+from .lgn_nodes import enter, perceive, recall, recall_features, square
+from .lgn_pair_backward import FALLOFF_STRIDE, GradientSpace, bells_backward, falloffs_backward
+from .lgn_pairs import moments_of, pair_sums, ring
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
+from .lgn_workspace import BELL_STRIDE, CHANNEL, WIDE, Workspace, stride_of
 
-__all__ = ["again", "level_backward", "norms_backward"]
+__all__ = ["backward", "make_gradient_space"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def make_gradient_space(largest: int, levels: tuple[LevelWeights, ...], work: Workspace) -> GradientSpace:
+    """Space for jets of up to so many nodes, whose features `work` has space for."""
+    channels = max(int(level.channels[0]) for level in levels)
+    falloffs = 2 * max(len(level.falloff) for level in levels) + 1 + OUTER_COLUMNS
+    sizes = {
+        "features": work.features.size,
+        "others": work.features.size,
+        "mixed": work.mixed.size + 2 * COMPLEX_ROWS * NODES,
+        "plain": work.plain.size,
+        "weighted": work.plain.size,
+        "moved": work.plain.size,
+        "back": work.plain.size,
+        "moments": work.plain.size,
+        "bells": (largest + COMPLEX_ROWS) * 4 * channels * BELL_STRIDE,
+        "falloff": falloffs * FALLOFF_STRIDE,
+        "slope": work.activated.size,
+        "arriving": work.activated.size,
+        "norms": max(1, *(len(level.norms.component) for level in levels)) * 2 * NODES,
+    }
+    arrays = {name: np.zeros(size) for name, size in sizes.items()}
+    return GradientSpace(sizes=np.zeros(FALLOFF_STRIDE, np.float32), **arrays)
 
 
 @njit
-def again(
-    weights: LevelWeights, kept: _F4, kept_at: int, n: int, stride: int, x: _F8, out: _F8, work: Workspace, step: int
-) -> None:  # pragma: no cover
-    """From x to `out`, with the sums over pairs that were kept; a layer of the perceptron keeps `step` numbers."""
-    for first in range(0, n, NODES):
-        _recall(weights, kept, kept_at, n, stride, x, first, work)
-        square(weights, x, stride, first, work)
-        mix(weights, work.mixed, out, stride, first)
-    perceive(weights, out, n, stride, work, step)
-
-
-@njit
-def _recall(
-    weights: LevelWeights, kept: _F4, at: int, n: int, stride: int, x: _F8, first: int, work: Workspace
-) -> None:  # pragma: no cover
-    """What the mixing of a block of nodes sees, squares excepted."""
-    channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
-    table = weights.moments
-    nodes = min(NODES, n - first)
-    for c in range(channels):
-        for row in range(components + len(table.component)):
-            component = row if row < components else table.component[row - components]
-            block = 0 if row < components else table.block[row - components]
-            place = ((component * blocks + block) * channels + c) * 2 * NODES
-            for part in range(2):
-                for lane in range(NODES):
-                    work.mixed[place + part * NODES + lane] = kept[at + part * n + first + lane] if lane < nodes else 0
-            at += 2 * n
-        for d in range(components):
-            source = (c * 20 + d) * 2 * stride + first
-            place = ((d * blocks + 1) * channels + c) * 2 * NODES
-            for part in range(2):
-                for lane in range(NODES):
-                    work.mixed[place + part * NODES + lane] = x[source + part * stride + lane]
-
-
-@njit
-def level_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
+def backward(
+    levels: tuple[LevelWeights, ...],
+    made: tuple[LevelGradients, ...],
+    works: tuple[Workspace, ...],
+    features: tuple[_F8, ...],
+    space: GradientSpace,
+    p4: _F8,
+    entering: _F8,
+    offsets: _I8,
+    places: _I8,
     squares: _F8,
-    squares_at: int,
     kept: _F4,
-    kept_at: int,
-    n: int,
-    stride: int,
-    x: _F8,
-    slope: _F8,
-    slope_in: _F8,
-    work: Workspace,
-    step: int,
-    space: GradientSpace,
-    sums: _F8,
-) -> None:  # pragma: no cover
-    """From gradients of what comes out to those of x, `slope_in`; those of weights are added to `sums`."""
-    _perceptron_backward(weights, made, n, stride, slope, work, step, space, sums)
-    for first in range(0, n, NODES):
-        _recall(weights, kept, kept_at, n, stride, x, first, work)
-        square(weights, x, stride, first, work)
-        _mixing_backward(weights, made, stride, slope, first, work.mixed, space.mixed, sums)
-        _sources_backward(weights, made, stride, x, slope_in, first, work.momenta, space)
-    moments_of(weights, x, n, stride, work)
-    pairs_backward(weights, made, squares, squares_at, n, stride, x, work, space, sums)
-    channels, components, table = weights.channels[0], weights.channels[2], made.moments
-    products = len(weights.moments.component)
-    for c in range(channels):
-        for d in range(components):
-            at = (c * 20 + d) * 2 * stride
-            for first in range(0, n, NODES):
-                add_products(
-                    table.row, table.other, table.factor, table.first[d], table.first[d + 1],
-                    space.moments, c * products * 2 * stride + first, 2 * stride, stride,
-                    work.momenta, first, 2 * stride, stride, slope_in, at + first, stride, True,
-                )  # fmt: skip
-            for part in range(2):
-                begin = at + part * stride
-                for i in range(n):
-                    slope_in[begin + i] += space.back[begin + i]
-                # padding has sums over pairs too
-                for i in range(n, stride):
-                    slope_in[begin + i] = 0.0
-
-
-@njit
-def _perceptron_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
-    n: int,
-    stride: int,
-    slope: _F8,
-    work: Workspace,
-    step: int,
-    space: GradientSpace,
-    sums: _F8,
-) -> None:  # pragma: no cover
-    width, vectors = 2 * weights.channels[1], (n + LANES - 1) // LANES
-    out, back, seen = space.slope, space.arriving, work.hidden
-    for k in range(width):
-        sign = 1.0 if k % 2 == 0 else -1.0
-        for i in range(stride):
-            out[k * stride + i] = sign * slope[(k // 2 * 40 + k % 2) * stride + i]
-    for layer in range(len(weights.layers) - 1, -1, -1):
-        _, outputs, depth = weights.layers[layer]
-        start, sums_at, columns = made.layers[layer]
-        for row in range(0, outputs, OUTER_ROWS):
-            for k in range(0, depth, OUTER_COLUMNS):
-                outer_tile(
-                    out, row * stride, stride, LANES, seen, layer * step + k * stride, stride, LANES, vectors,
-                    sums, sums_at + (row * columns + k) * LANES, columns * LANES,
-                )  # fmt: skip
-        for row in range(0, depth - 1, SMALL_ROWS):
-            for i in range(0, n, NODES):
-                small_real_tile(
-                    made.perceptron, start + row * outputs, outputs, 1, outputs,
-                    out, i, stride, back, row * stride + i, stride, False,
-                )  # fmt: skip
-        for k in range(depth - 1):
-            for i in range(stride):
-                value = back[k * stride + i]
-                out[k * stride + i] = value if layer == 0 or seen[layer * step + k * stride + i] > 0 else 0.01 * value
-    for k in range(width):
-        sign = 1.0 if k % 2 == 0 else -1.0
-        for i in range(n):
-            slope[(k // 2 * 40 + k % 2) * stride + i] = sign * out[k * stride + i]
-
-
-@njit
-def _mixing_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
-    stride: int,
-    slope: _F8,
-    first: int,
-    mixed: _F8,
-    of_mixed: _F8,
-    sums: _F8,
-) -> None:  # pragma: no cover
-    channels, channels_out, blocks = weights.channels[0], weights.channels[1], weights.channels[4]
-    unit = blocks * channels * 2 * NODES
-    for matrix in range(len(made.matrices)):
-        start, stop, block, depth, at = made.matrices[matrix]
-        columns = (depth + PAIR_COLUMNS - 1) // PAIR_COLUMNS * PAIR_COLUMNS
-        for row in range(0, channels_out, PAIR_ROWS):
-            for k in range(0, depth, PAIR_COLUMNS):
-                complex_outer_tile(
-                    slope, row * CHANNEL * stride + first, 2 * stride, CHANNEL * stride, stride,
-                    mixed, (block * channels + k) * 2 * NODES, unit, 2 * NODES, NODES, made.terms, start, stop,
-                    sums, at + (row * columns + k) * 2 * LANES, columns * 2 * LANES,
-                )  # fmt: skip
-    before = -1
-    for term in range(len(made.places)):
-        component, source, block, depth, start = made.places[term]
-        tall = (depth + COMPLEX_ROWS - 1) // COMPLEX_ROWS * COMPLEX_ROWS
-        for row in range(0, tall, COMPLEX_ROWS):
-            complex_tile(
-                made.turned, start + row * channels_out, channels_out, 1, tall * channels_out, channels_out,
-                slope, component * 2 * stride + first, CHANNEL * stride, stride,
-                of_mixed, source * unit + (block * channels + row) * 2 * NODES, 2 * NODES, NODES, source == before,
-            )  # fmt: skip
-        before = source
-
-
-@njit
-def _sources_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
-    stride: int,
-    x: _F8,
-    slope_in: _F8,
-    first: int,
-    momenta: _F8,
-    space: GradientSpace,
-) -> None:  # pragma: no cover
-    """From gradients of what the mixing of a block of nodes sees to those of sums over pairs and of features."""
-    channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
-    products, unit = len(weights.moments.component), channels * 2 * NODES
-    moments, squares, of_mixed = made.moments, made.squares, space.mixed
-    for c in range(channels):
-        for d in range(components):
-            at, place = (c * 20 + d) * 2 * stride + first, d * blocks * unit + c * 2 * NODES
-            for part in range(2):
-                for lane in range(NODES):
-                    into, source = at + part * stride + lane, place + part * NODES + lane
-                    space.plain[into] = of_mixed[source]
-                    slope_in[into] = of_mixed[source + unit]
-            add_products(
-                moments.place, moments.other, moments.factor, moments.first[d], moments.first[d + 1],
-                of_mixed, c * 2 * NODES, unit, NODES, momenta, first, 2 * stride, stride,
-                space.weighted, at, stride, False,
-            )  # fmt: skip
-            add_products(
-                squares.place, squares.other, squares.factor, squares.first[d], squares.first[d + 1],
-                of_mixed, c * 2 * NODES, unit, NODES, x, c * CHANNEL * stride + first, 2 * stride, stride,
-                slope_in, at, stride, True,
-            )  # fmt: skip
-        for row in range(products):
-            place = (weights.moments.component[row] * blocks + weights.moments.block[row]) * unit + c * 2 * NODES
-            at = (c * products + row) * 2 * stride + first
-            for part in range(2):
-                for lane in range(NODES):
-                    space.moved[at + part * stride + lane] = -of_mixed[place + part * NODES + lane]
-
-
-@njit
-def norms_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
+    rows: _I8,
     arriving: _F8,
-    at: int,
-    n: int,
-    stride: int,
-    x: _F8,
-    slope: _F8,
-    space: GradientSpace,
+    bounds: _I8,
+    wide: int,
+    of_entering: _F8,
+    of_weights: _F8,
+    first: int,
+    last: int,
 ) -> None:  # pragma: no cover
-    """Add to `slope` what the norms of features x, summed over the jet, bring; gradients of sums begin `at`."""
-    table, channels, components = made.norms, weights.channels[1], weights.channels[3]
-    rows = len(weights.norms.component)
-    for c in range(channels):
-        for row in range(rows):
-            place = at + (row * channels + c) * 2
-            for lane in range(NODES):
-                space.norms[row * 2 * NODES + lane] = arriving[place]
-                space.norms[(row * 2 + 1) * NODES + lane] = -arriving[place + 1]
-        for d in range(components):
-            begin = (c * 20 + d) * 2 * stride
-            for first in range(0, n, NODES):
-                add_products(
-                    table.row, table.other, table.factor, table.first[d], table.first[d + 1],
-                    space.norms, 0, 2 * NODES, NODES, x, c * CHANNEL * stride + first, 2 * stride, stride,
-                    slope, begin + first, stride, True,
+    """Gradients from those of the sums (J, K), for groups `first` to `last` of jets; `wide`: rows of a perceptron."""
+    sums = np.empty(of_weights.shape[1] * LANES)
+    for group in range(first, last):
+        sums[:] = 0.0
+        for jet in range(bounds[group], bounds[group + 1]):
+            start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+            if n == 0:
+                continue
+            stride = stride_of(n)
+            step = wide * stride
+            enter(p4, entering, start, n, stride, works[0].momenta, features[0])
+            for level in range(len(levels)):
+                kept_at = start * rows[-1] + rows[level] * n
+                weights = levels[level]
+                recall_features(
+                    weights.channels[1], weights.channels[3], features[level + 1], n, stride,
+                    kept, kept_at + sums_kept(weights) * n,
                 )  # fmt: skip
-            for part in range(2):
-                for i in range(n, stride):
-                    slope[begin + part * stride + i] = 0.0
+                perceive(weights, features[level + 1], n, stride, works[level], step)
+            at = arriving.shape[1]
+            outer, inner = space.features, space.others
+            outer[: levels[-1].channels[1] * CHANNEL * stride] = 0.0
+            for level in range(len(levels) - 1, -1, -1):
+                weights, work, x, channels = levels[level], works[level], features[level], levels[level].channels[1]
+                at -= 2 * channels * len(weights.norms.component)
+                norms_backward(weights, made[level], arriving[jet], at, n, stride, features[level + 1], outer, space)
+                at -= 2 * channels
+                scalars_backward(arriving[jet], at, channels, n, stride, outer)
+                kept_at = start * rows[-1] + rows[level] * n
+                perceptron_backward(weights, made[level], n, stride, outer, work, step, space, sums)
+                for i in range(0, n, NODES):
+                    recall(weights, kept, kept_at, n, stride, x, i, work)
+                    square(weights, x, stride, i, work)
+                    mixing_backward(weights, made[level], stride, outer, i, work.mixed, space.mixed, sums)
+                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space)
+                moments_of(weights, x, n, stride, work)
+                for i in range(0, n, WIDE):
+                    ring(weights, squares, places[jet], n, i, work)
+                    pair_sums(
+                        weights, n, stride, i, work.bells, space.plain, space.weighted, space.moved,
+                        space.back, space.back, space.moments, True,
+                    )  # fmt: skip
+                    bells_backward(weights, n, stride, i, min(WIDE, n - i), x, work.moments, space)
+                    falloffs_backward(weights, made[level], squares, places[jet], n, i, min(WIDE, n - i), space, sums)
+                features_backward(weights, made[level], n, stride, work.momenta, inner, space)
+                outer, inner = inner, outer
+            scalars_backward(arriving[jet], 0, entering.shape[1] // 2, n, stride, outer)
+            for row in range(entering.shape[1]):
+                sign = 1.0 if row % 2 == 0 else -1.0
+                for i in range(n):
+                    of_entering[start + i, row] = sign * outer[(row // 2 * 40 + row % 2) * stride + i]
+        for k in range(of_weights.shape[1]):
+            total = 0.0
+            for lane in range(LANES):
+                total += sums[k * LANES + lane]
+            of_weights[group, k] = total

@@ -13,11 +13,11 @@ from ...compiled import njit
 from .bilinear_tile import COMPLEX_ROWS, complex_tile
 from .lgn_gradient_tables import LANES, LevelGradients
 from .lgn_gradient_tiles import OUTER_COLUMNS, OUTER_ROWS, outer_tile
-from .lgn_level import BELL_STRIDE, CHANNEL, WIDE, Workspace, ring
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
+from .lgn_workspace import BELL_STRIDE, CHANNEL, WIDE
 
-__all__ = ["FALLOFF_STRIDE", "GradientSpace", "pairs_backward"]
+__all__ = ["FALLOFF_STRIDE", "GradientSpace", "bells_backward", "falloffs_backward"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -47,52 +47,10 @@ class GradientSpace(NamedTuple):
 
 
 @njit
-def pairs_backward(
-    weights: LevelWeights,
-    made: LevelGradients,
-    squares: _F8,
-    squares_at: int,
-    n: int,
-    stride: int,
-    x: _F8,
-    work: Workspace,
-    space: GradientSpace,
-    sums: _F8,
-) -> None:  # pragma: no cover
-    """From gradients of the sums over pairs to those of features, of moments and of bells."""
-    for first in range(0, n, WIDE):
-        receivers = min(WIDE, n - first)
-        ring(weights, squares, squares_at, n, first, work)
-        _of_features(weights, n, stride, first, receivers, work.bells, space)
-        _of_bells(weights, n, stride, first, receivers, x, work.moments, space)
-        _of_weights(weights, made, squares, squares_at, n, first, receivers, space, sums)
-
-
-@njit
-def _of_features(
-    weights: LevelWeights, n: int, stride: int, first: int, receivers: int, bells: _F8, space: GradientSpace
-) -> None:  # pragma: no cover
-    channels, components = weights.channels[0], weights.channels[2]
-    products = len(weights.moments.component)
-    for c in range(channels):
-        for i in range(0, receivers, NODES):
-            for task in range(3):
-                source = space.moved if task == 2 else (space.weighted if task == 1 else space.plain)
-                into = space.moments if task == 2 else space.back
-                begin = c * products * 2 * stride if task == 2 else c * CHANNEL * stride
-                f = (c + (channels if task > 0 else 0)) * n * 2 * BELL_STRIDE + i
-                for row in range(0, products if task == 2 else components, COMPLEX_ROWS):
-                    at = begin + row * 2 * stride
-                    complex_tile(
-                        source, at, 2 * stride, 1, stride, n, bells, f, 2 * BELL_STRIDE, BELL_STRIDE,
-                        into, at + first + i, 2 * stride, stride, task == 1,
-                    )  # fmt: skip
-
-
-@njit
-def _of_bells(
+def bells_backward(
     weights: LevelWeights, n: int, stride: int, first: int, receivers: int, x: _F8, moments: _F8, space: GradientSpace
 ) -> None:  # pragma: no cover
+    """Gradients of the bells of all senders and some receivers."""
     channels, components = weights.channels[0], weights.channels[2]
     products = len(weights.moments.component)
     step = 4 * channels * BELL_STRIDE
@@ -112,7 +70,7 @@ def _of_bells(
 
 
 @njit
-def _of_weights(
+def falloffs_backward(
     weights: LevelWeights,
     made: LevelGradients,
     squares: _F8,
@@ -123,6 +81,7 @@ def _of_weights(
     space: GradientSpace,
     sums: _F8,
 ) -> None:  # pragma: no cover
+    """Add their products with what bells are made of to the sums."""
     rows, count = 4 * weights.channels[0], len(weights.falloff)
     begin, columns, diagonal = made.bells
     slope, falloff, sizes = space.bells, space.falloff, space.sizes

@@ -7,6 +7,7 @@ depend on the number of threads. Momenta get no gradients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,13 @@ from ...compiled import over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
 from .folding import double
+from .lgn_backward import backward, make_gradient_space
+from .lgn_forward import forward
 from .lgn_gradient_tables import LANES, gradients_of, level_gradients, size_of_sums
-from .lgn_level import make_workspace, stride_of
-from .lgn_passes import backward, forward, make_gradient_space
 from .lgn_weights import LevelTables, LevelWeights, level_weights, tables_of
+from .lgn_workspace import make_workspace, stride_of
 
-__all__ = ["summed_invariants"]
+__all__ = ["lgn_logits"]
 
 _Floats = np.ndarray[Any, Any]
 
@@ -45,8 +47,11 @@ class _Given:
 
     @property
     def rows(self) -> _Floats:
-        """Sums over pairs that levels before each keep for a node."""
-        kept = [2 * t.channels[0] * (t.channels[2] + len(t.moments.component)) for t in self.tables]
+        """Numbers that levels before each keep for a node: sums over pairs, and features before the perceptron."""
+        kept = [
+            2 * int(t.channels[0] * (t.channels[2] + len(t.moments.component)) + t.channels[1] * t.channels[3])
+            for t in self.tables
+        ]
         return np.cumsum([0, *kept])
 
     @property
@@ -62,21 +67,10 @@ class _Given:
         return [{name: double(next(values)) for name in names} for names in self.names]
 
 
-def summed_invariants(model: JetModel, entering: Tensor, p4_N4: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
-    """Scalars and squares of tensors after each level of a float32 `Lgn`, summed over each jet, in float64.
+def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+    """Logits (J, n_classes) of a float32 `Lgn` of classes; arguments as of its ``network``.
 
-    Parameters
-    ----------
-    model : Lgn
-        Gradients go to the parameters of its levels.
-    entering : Tensor, shape (N, 2 C)
-        The scalars that the first level sees, (Re, Im) of each channel; they get gradients too.
-    p4_N4, offsets, square_Q : Tensor
-        As of the network; no gradients.
-
-    Returns
-    -------
-    Tensor of float64, shape (J, K)
+    Gradients go to its parameters and to `scalars`.
     """
     levels = list(model.get_submodule("levels").children())
     bounds = np.ascontiguousarray(offsets.numpy())
@@ -89,8 +83,11 @@ def summed_invariants(model: JetModel, entering: Tensor, p4_N4: Tensor, offsets:
         np.ascontiguousarray(square_Q.detach().numpy(), np.float64),
     )
     parameters = [parameter for level in levels for parameter in level.parameters()]
-    sums: Tensor = _Levels.apply(given, entering, *parameters)  # type: ignore[no-untyped-call]
-    return sums
+    run: Callable[..., Tensor] = _Levels.apply
+    linear: Callable[..., Tensor] = _Linear.apply
+    entering, head = (model.get_submodule(name) for name in ("input", "head"))
+    sums = run(given, linear(scalars.to(torch.float32), entering.weight, entering.bias), *parameters)
+    return linear(sums, head.weight, head.bias)
 
 
 class _Levels(torch.autograd.Function):
@@ -159,6 +156,28 @@ class _Levels(torch.autograd.Function):
             torch.from_numpy(np.ascontiguousarray(value)).to(p) for value, p in zip(found, parameters, strict=True)
         ]
         return None, torch.from_numpy(of_entering).to(entering), *of_parameters
+
+
+class _Linear(torch.autograd.Function):
+    """A linear layer whose sums run in one order: those of torch's depend on the number of threads."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, bias)
+        found = np.einsum("nk,ok->no", double(x), double(weight)) + double(bias)
+        return torch.from_numpy(found.astype(np.float32))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, ...]:
+        x, weight, bias = ctx.saved_tensors
+        slope = double(arriving[0])
+        found = (
+            np.einsum("no,ok->nk", slope, double(weight)),
+            np.einsum("no,nk->ok", slope, double(x)),
+            slope.sum(0),
+        )
+        return tuple(torch.from_numpy(value).to(like) for value, like in zip(found, (x, weight, bias), strict=True))
 
 
 def _largest(offsets: _Floats) -> int:

@@ -28,19 +28,21 @@ def outer_rows(typing_context: Any, wide: Any, narrow: Any) -> Any:
 
 @intrinsic
 def outer_tile(
-    typing_context: Any, wide: Any, narrow: Any, left: Any, left_at: Any, count: Any, right: Any, right_at: Any,
-    out: Any, out_at: Any,
+    typing_context: Any, wide: Any, narrow: Any, left: Any, left_at: Any, left_stride: Any, count: Any, right: Any,
+    right_at: Any, out: Any, out_at: Any,
 ) -> Any:  # fmt: skip
-    """One tile of a gradient of weights: out[r, :] += Σ_k left[k, r] right[k, :] over `count` pairs."""
-    signature = types.void(wide, narrow, left, types.intp, types.intp, right, types.intp, out, types.intp)
+    """One tile of a gradient of weights: out[r, :] += Σ_k left[k, r] right[k, :] over `count` pairs or nodes."""
+    signature = types.void(wide, narrow, left, types.intp, types.intp, types.intp, right, types.intp, out, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, left, left_at, count, right, right_at, out, out_at = pointers(context, builder, signature, arguments)
+        _, _, left, left_at, left_stride, count, right, right_at, out, out_at = pointers(
+            context, builder, signature, arguments
+        )
         lanes, rows, stride = Lanes(builder, widths_of(wide)), _outer_rows(wide, narrow), INDEX(total_of(wide))
         targets = places_of(builder, out_at, stride, rows)
         sums = summed(
             lanes, [lanes.load(out, place) for place in targets], left, places_of(builder, left_at, INDEX(1), rows),
-            INDEX(total_of(narrow)), right, right_at, stride, count,
+            left_stride, right, right_at, stride, count,
         )  # fmt: skip
         for row, place in zip(sums, targets, strict=True):
             lanes.store(row, out, place)

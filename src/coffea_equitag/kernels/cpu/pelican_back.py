@@ -138,7 +138,7 @@ def _outer(
     for c in range(0, wide, block_of(weights.wide)):
         for r in range(0, depth, outer_rows(weights.wide, weights.narrow)):
             outer_tile(
-                weights.wide, weights.narrow, left, left_row * narrow + r, count, right, c, out, r * wide + c
+                weights.wide, weights.narrow, left, left_row * narrow + r, narrow, count, right, c, out, r * wide + c
             )  # fmt: skip
 
 

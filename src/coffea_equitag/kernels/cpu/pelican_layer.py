@@ -15,12 +15,12 @@ from .aligned import aligned
 from .edge_layout import Layout
 from .folding import double
 from .pair_dropout import bytes_of, threshold_of
-from .pair_shapes import Columns, columns_for
+from .pair_shapes import HALF, columns_for
 from .pelican_back import LayerSlopes, sweep_back
 from .pelican_forth import MARGIN, Jets, LayerWeights, Terms, sweep_forth
 from .pelican_weights import blocked, padded
 
-__all__ = ["Batch", "Messages", "encoded_messages", "next_messages"]
+__all__ = ["Batch", "Messages", "encoded_messages", "next_messages", "total_columns"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
@@ -57,11 +57,11 @@ class Messages:
         The messages, D channels padded to N; of each jet those of pairs i < j, those of j, i, those of i, i.
     bits : Tensor of uint8
         Which of them dropout keeps.
-    sums : Tensor of float64, shape (N nodes, 3, D)
+    sums : Tensor of float64, shape (N nodes, 3, N)
         Of those kept: X_ii, the sum of X_ji and the sum of X_ij over j.
-    counts : Tensor of float64, shape (N nodes, 3, D)
+    counts : Tensor of float32, shape (N nodes, 3, N)
         How many were summed.
-    moments : Tensor of float64, shape (2, D)
+    moments : Tensor of float64, shape (2, N)
         Sums of all messages and of their squares.
     """
 
@@ -86,8 +86,8 @@ def encoded_messages(
     ----------
     batch : Batch
         The jets.
-    terms : Tensor of float32, shape (3, N nodes, S)
-        u, v and d, 0 in the encoder's channels.
+    terms : Tensor of float32, shape (3, N nodes, W)
+        u, v and d, S channels padded to `total_columns`; 0 in the encoder's.
     embedding : tuple of Tensor
         Weights (C, R) and bias (C,) of the embedding, and the encoder's exponents a (C,).
     linear : Linear
@@ -96,7 +96,7 @@ def encoded_messages(
         What dropout draws, and its probability.
     """
     setting = _Setting(batch, len(embedding[1]), key, threshold_of(drop))
-    return _messages(linear, _layer(setting, terms, linear.weight, linear.bias, *embedding))
+    return Messages(*_layer(setting, terms, linear.weight, linear.bias, *embedding))
 
 
 def next_messages(
@@ -117,16 +117,14 @@ def next_messages(
         W₁ and W₂.
     """
     setting = _Setting(batch, 0, key, threshold_of(drop))
-    return _messages(
-        linear,
-        _layer(setting, terms, linear.weight, linear.bias, before.values, before.bits, scale, shift, mixing),
-    )
+    given = before.values, before.bits, scale, shift, mixing
+    return Messages(*_layer(setting, terms, linear.weight, linear.bias, *given))
 
 
-def _messages(linear: nn.Linear, found: tuple[Tensor, ...]) -> Messages:
-    values, bits, sums, counts, moments = found
-    depth = linear.out_features
-    return Messages(values, bits, sums[..., :depth], counts[..., :depth].double(), moments[:, :depth])
+def total_columns(channels: int) -> int:
+    """Channels with padding."""
+    columns = columns_for(channels)
+    return len(columns) * len(columns[0]) * HALF
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ class _Layer(torch.autograd.Function):
         sums, counts = np.zeros(nodes), np.zeros(nodes, np.float32)
         moments = np.zeros((layout.num_groups, 2, narrow))
         before, before_bits = (values, bits) if setting.encoded else map(_array, given[:2])
-        u, v, d = (_wide(part, weights.wide) for part in terms.detach().numpy())
+        u, v, d = _array(terms)
         own = Terms(u, v, d, before, before_bits, values, bits)
         key, threshold = np.uint64(setting.key), np.uint32(setting.threshold)
         layout.over_groups(
@@ -178,19 +176,19 @@ class _Layer(torch.autograd.Function):
         layout, first = setting.batch.layout, bool(setting.encoded)
         messages, kept = values.numpy(), bits.numpy()
         before, before_bits = (messages, kept) if first else map(_array, given[:2])
-        u, v, d = (_wide(part, weights.wide) for part in terms.detach().numpy())
+        u, v, d = _array(terms)
         (depth, channels), groups = weight.shape, layout.num_groups
         narrow, wide, inputs = messages.shape[1], u.shape[1], setting.batch.products.shape[1]
         statistics = np.zeros((2, narrow)) if of_moments is None else of_moments.numpy() * [[1.0], [2.0]]
-        of_weights = 1 if first else groups
+        of_weights, of_terms = 1 if first else groups, np.zeros(terms.shape, np.float32)
         slopes = LayerSlopes(
             messages=np.zeros(messages.shape, np.float32) if arriving is None else _array(arriving),
             nodes=np.zeros((len(u), 3, narrow), np.float32) if of_sums is None else _array(of_sums.float()),
             statistics=np.ascontiguousarray(statistics, np.float32),
             before=_rows(1 if first else len(messages), narrow),
-            u=np.zeros(u.shape, np.float32),
-            v=np.zeros(u.shape, np.float32),
-            d=np.zeros(u.shape, np.float32),
+            u=of_terms[0],
+            v=of_terms[1],
+            d=of_terms[2],
             message=np.zeros((groups, narrow + MARGIN, wide), np.float32),
             even=np.zeros((of_weights, narrow + MARGIN, wide), np.float32),
             odd=np.zeros((of_weights, narrow + MARGIN, wide), np.float32),
@@ -201,7 +199,7 @@ class _Layer(torch.autograd.Function):
         own, jets = Terms(u, v, d, before, before_bits, messages, kept), _jets(setting)
         layout.over_groups(lambda a, b: sweep_back(weights, jets, own, slopes, a, b))
         found = [
-            np.stack([part[:, :channels] for part in (slopes.u, slopes.v, slopes.d)]),
+            of_terms,
             _total(slopes.message, depth, channels),
             slopes.message_bias.sum(axis=0)[:depth],
         ]
@@ -242,10 +240,6 @@ def _rows(number: int, width: int) -> _F4:
 def _jets(setting: _Setting) -> Jets:
     layout = setting.batch.layout
     return Jets(layout.offsets, layout.squares, layout.groups, setting.batch.products)
-
-
-def _wide(values: _F4, columns: Columns) -> _F4:
-    return aligned(padded(values, columns))
 
 
 def _total(groups: _F4, depth: int, channels: int) -> _F8:

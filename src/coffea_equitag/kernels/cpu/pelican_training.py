@@ -20,17 +20,13 @@ from ...layers.equivariant_readout import Equivariant2to0
 from ...layers.pair_message import PairMessage
 from ...layers.segments import segment_sum
 from .edge_layout import Layout
-from .pelican_layer import Batch, Messages, encoded_messages, next_messages
+from .pelican_layer import Batch, Messages, encoded_messages, next_messages, total_columns
+from .pelican_terms import terms_of
 
 if TYPE_CHECKING:
     from ...models.pelican import Pelican
 
 __all__ = ["message_keys", "pelican_training_logits"]
-
-#: Of the powers of n/n̄ of the operations 6 to 15: of columns and rows into u, v and d; of trace and total into u and d.
-_NODE_POWERS, _JET_POWERS = [2, 5, 1, 4, 0, 3], [6, 8, 7, 9]
-#: Coefficients of diagonal, columns and rows into u, v and d; of trace and total into u and d.
-_NODE_WEIGHTS, _JET_WEIGHTS = [4, 7, 10, 3, 6, 9, 2, 5, 8], [11, 13, 12, 14]
 
 
 def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
@@ -54,13 +50,14 @@ def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Ten
         assert isinstance(block, Equivariant2to2)
         scale, shift = _normalised(last, messages, batch.num_pairs)
         coefficients = block.mixing()
-        terms = nodes.terms(block, coefficients, messages.sums * scale + messages.counts * shift)
+        terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, scale, shift)
         drop = _drop(layer.dropout)
         messages = next_messages(batch, messages, scale, shift, terms, coefficients[:2], layer.linear, key, drop)
         last = layer
     scale, shift = _normalised(last, messages, batch.num_pairs)
-    readout = nodes.readout(cast(Equivariant2to0, model.readout), messages.sums * scale + messages.counts * shift)
-    out: Tensor = model.head(readout)
+    depth = len(scale)
+    messages_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
+    out: Tensor = model.head(nodes.readout(cast(Equivariant2to0, model.readout), messages_N3D))
     return out
 
 
@@ -86,7 +83,7 @@ def _normalised(layer: PairMessage, messages: Messages, pairs: int) -> tuple[Ten
     assert norm.running_mean is not None
     assert norm.running_var is not None
     if norm.training and pairs >= 2:
-        mean, square = messages.moments / pairs
+        mean, square = messages.moments[:, : norm.num_features] / pairs
         var = (square - mean**2).clamp(min=0)
         _follow(norm, mean.detach(), var.detach(), pairs)
     else:
@@ -121,31 +118,10 @@ class _Nodes:
         self.offsets, self.counts = offsets, offsets.diff()
         self.jet = torch.repeat_interleave(torch.arange(len(self.counts)), self.counts)
 
-    def terms(self, block: Equivariant2to2, coefficients: Tensor, nodes_N3D: Tensor) -> Tensor:
-        """u, v and d, (3, N, S), of a 2→2 layer from diagonal, column and row sums of messages."""
-        how = block.aggregation
-        diagonal, sums = nodes_N3D[:, :1], nodes_N3D[:, 1:] / self._norm(how, by_node=True)
-        of_jets = self._over_jets(how, torch.cat([diagonal, sums[:, 1:]], dim=1))
-        # into u, v, d; and into u, d
-        sums = sums[:, None].expand(-1, 3, -1, -1)
-        whole = of_jets[:, None].expand(-1, 2, -1, -1)
-        if block.power is not None:
-            factors = block.power(self.counts).transpose(1, 2)
-            sums = sums * factors[:, _NODE_POWERS].view(-1, 3, 2, factors.shape[2])[self.jet]
-            whole = whole * factors[:, _JET_POWERS].view(-1, 2, 2, factors.shape[2])
-        values = torch.cat([diagonal[:, None].expand(-1, 3, -1, -1), sums], dim=2).float()
-        terms = values.flatten(2).transpose(0, 1) @ _parts(coefficients, _NODE_WEIGHTS, 3)
-        bias = torch.stack([block.bias, block.diagonal_bias])[:, None]
-        matrix = _parts(coefficients, _JET_WEIGHTS, 2).double()
-        jets = whole.flatten(2).transpose(0, 1) @ matrix
-        of_all, of_diagonal = (jets + bias).float()[:, self.jet]
-        u, v, d = terms
-        return torch.stack([u + of_all, v, (d + of_diagonal) * block.diagonal])
-
     def scalar_terms(self, layer: Equivariant1to2 | None, scalars_NS: Tensor | None, encoded: int) -> Tensor:
-        """u, v and d of the 1→2 layer, 0 in the encoder's channels."""
+        """u, v and d of the 1→2 layer, (3, N, W) in float32, 0 in the encoder's channels and in padding."""
         if layer is None or scalars_NS is None:
-            return torch.zeros(3, len(self.jet), encoded)
+            return torch.zeros(3, len(self.jet), total_columns(encoded))
         scalars = scalars_NS.double()
         whole = self._over_jets(layer.aggregation, scalars[:, None]).expand(-1, 2, -1)
         own = scalars[:, None].expand(-1, 3, -1)
@@ -156,7 +132,8 @@ class _Nodes:
         u, v, d = own.transpose(0, 1) @ matrix[[2, 1, 0]]
         of_all, of_diagonal = (whole.transpose(0, 1) @ matrix[[4, 3]])[:, self.jet]
         terms = torch.stack([u + of_all + layer.bias, v, (d + of_diagonal) * layer.diagonal])
-        return nn.functional.pad(terms.float(), (encoded, 0))
+        channels = encoded + terms.shape[2]
+        return nn.functional.pad(terms.float(), (encoded, total_columns(channels) - channels))
 
     def readout(self, layer: Equivariant2to0, nodes_N3D: Tensor) -> Tensor:
         """The 2→0 layer, (J, S)."""
@@ -178,9 +155,3 @@ class _Nodes:
         """Aggregates over each jet, (J, K, D)."""
         flat = segment_sum(nodes_NKD.flatten(1), self.offsets)
         return flat.view(-1, *nodes_NKD.shape[1:]) / self._norm(how)
-
-
-def _parts(coefficients: Tensor, which: list[int], targets: int) -> Tensor:
-    """Coefficients of some operations: those into one target below each other."""
-    found = coefficients[which]
-    return found.reshape(targets, -1, found.shape[2])
