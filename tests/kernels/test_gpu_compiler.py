@@ -29,6 +29,7 @@ from coffea_equitag.kernels.gpu import (  # noqa: E402
     pool,
     products,
     similarity,
+    tensor_layers,
 )
 
 #: Bytes of shared memory that a block may have on an H100 or H200.
@@ -57,7 +58,7 @@ POINTERS = {
 NUMBERS = {
     "x_stride", "out_stride", "rows", "depth", "width", "stride", "totals_stride", "narrow", "encoded",
     "dimensions", "shortcut_stride", "nodes", "channel", "channels", "channels_out", "components", "moments", "count",
-    "out_node", "out_part", "out_row", "out_channel",
+    "jets", "out_node", "out_part", "out_row", "out_channel",
 }  # fmt: skip
 
 JETS = {"RECEIVERS": 16}
@@ -70,6 +71,7 @@ IN_TRAINING = {
     **dict.fromkeys(("nodes", "hidden", "num_pairs", "seen_stride", "tiles"), "i32"),
     "shares": "*i64",
 }
+TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3", "ROWS": 64, "OUT": 32, "DEPTH": 16}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
@@ -136,6 +138,26 @@ KERNELS = {
     ),
     "lgn-products": (lgn_mixing.products_kernel, {"SQUARES": True, "NODES": 128}, _IN_DOUBLE),
     "lgn-mixing": (lgn_mixing.mixing_kernel, {"OUT": 4, "NODES": 128}, _IN_DOUBLE | {"rows": "*i32"}),
+    **{
+        f"tensor-layer-{real}-{complex_}": (
+            tensor_layers.layer_kernel,
+            {"REAL": real, "COMPLEX": complex_, "PRODUCTS": True, "COUNTED": False, "F": 64, "WIDTH": 64} | TENSORS,
+            {},
+        )
+        for real, complex_ in ((3, 1), (4, 5))
+    },
+    "tensor-layer-float64": (
+        tensor_layers.layer_kernel,
+        {"REAL": 4, "COMPLEX": 5, "PRODUCTS": False, "COUNTED": True, "F": 64, "WIDTH": 192}
+        | TENSORS
+        | {"PRECISION": "ieee", "ROWS": 16},
+        dict.fromkeys(("x", "weight", "bias", "counts", "out"), "*fp64"),
+    ),
+    "tensor-sums": (
+        tensor_layers.sums_kernel,
+        {"THIRDS": 3, "LOGARITHMIC": True, "F": 64, "ROWS": 16, "WIDTH": 32},
+        {"out": "*fp64"},
+    ),
     "pelican-columns": (pair_blocks.columns_kernel, {"NARROW": 64, "COLUMNS": 16, "ROWS": 4}, {}),
 }
 

@@ -166,8 +166,13 @@ class VectorPFN(JetModel):
         """
         out: Tensor
         inputs = scalars, vectors, frames_J33
-        kernel = choose(self, self.kind, self._beyond_kernels(vectors, frames_J33), *inputs, trains=True).kernel
-        if kernel == "cpu" and not torch.is_grad_enabled():
+        unsupported = self._beyond_kernels(vectors, frames_J33)
+        kernel = choose(self, self.kind, unsupported, *inputs, trains=True, gpu=True).kernel
+        if kernel == "gpu":
+            from ..kernels.gpu import tensor_pfn as on_gpu
+
+            out, last_vectors = on_gpu.tensor_pfn_outputs(self, *inputs, offsets)
+        elif kernel == "cpu" and not torch.is_grad_enabled():
             from ..kernels.cpu.tensor_pfn import tensor_pfn_outputs
 
             out, last_vectors = tensor_pfn_outputs(self, *inputs, offsets)
