@@ -62,11 +62,7 @@ def encoder_kernel(
     out : (Q, narrow), float32; row : (N, narrow), float64
         Out: the messages, and their sums over j.
     """
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    block = tl.load(pairs + jet)
-    begin = tl.load(tile_first + tl.program_id(0))
+    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
     c = tl.arange(0, NARROW)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
         i = group + tl.arange(0, BI)
@@ -138,11 +134,7 @@ def block_kernel(
     matrix, bias, scale, shift, out, row
         As of `encoder_kernel`.
     """
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    block = tl.load(pairs + jet)
-    begin = tl.load(tile_first + tl.program_id(0))
+    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
     c = tl.arange(0, NARROW)
     zeros = tl.zeros((BI * BJ, CHUNK), tl.float32)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
@@ -187,12 +179,9 @@ def columns_kernel(
     ROWS: tl.constexpr,
 ) -> None:  # pragma: no cover
     """Σ_i X_ij in float64, for some columns of one jet; (N, narrow)."""
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    block = tl.load(pairs + jet)
+    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
     c = tl.arange(0, NARROW)
-    j = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, COLUMNS)
+    j = begin + tl.arange(0, COLUMNS)
     real = (j < n)[:, None] & (c < narrow)[None, :]
     total = tl.zeros((COLUMNS, NARROW), tl.float64)
     for first in range(0, n, ROWS):
@@ -205,6 +194,17 @@ def columns_kernel(
         )
         total += tl.sum(x.to(tl.float64), axis=0)
     tl.store(column + (start + j)[:, None] * narrow + c[None, :], total, mask=real)
+
+
+@triton.jit
+def _tile(
+    offsets: tl.tensor, pairs: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+    """Of a program's jet: its first node, how many it has, its first pair; and the program's first node in it."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    start = tl.load(offsets + jet)
+    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+    return start, n, tl.load(pairs + jet), tl.load(tile_first + tl.program_id(0))
 
 
 @triton.jit
