@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from coffea_equitag import make_jets
+from coffea_equitag.invariants.track_features import with_impact_parameter
 
 # Tests share the cores among processes; torch's own threads would only wait for each other.
 torch.set_num_threads(1)
@@ -54,5 +55,26 @@ def random_jets() -> Callable[..., ak.Array]:
                 del columns["mass"]
                 columns["E"] = np.sqrt(size2 + mass**2)
         return make_jets(ak.unflatten(ak.zip(columns | extra), np.asarray(counts, dtype=np.int64)), **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def track_jets(random_jets: Callable[..., ak.Array]) -> Callable[..., ak.Array]:
+    """The same with charges, particle types and impact parameters."""
+
+    def make(counts: Sequence[int], seed: int = 0) -> ak.Array:
+        jets = random_jets(counts, seed)
+        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
+        charge = rng.integers(-1, 2, int(np.sum(counts)))
+        columns = {
+            "charge": charge,
+            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
+            "d0": rng.standard_t(2, len(charge)) * 0.05,
+            "dz": rng.standard_t(2, len(charge)) * 0.05,
+        }
+        for name, values in columns.items():
+            jets["constituents", name] = ak.unflatten(values, shape)
+        return with_impact_parameter(jets)
 
     return make

@@ -39,7 +39,7 @@ def run(model, jets, mode="gpu"):
 @pytest.mark.parametrize(
     "given",
     [
-        {"channels": (1, 2, 1, 1)} if INTERPRETED else {},
+        {"channels": (1, 2, 1, 1), "n_bells": 3} if INTERPRETED else {},
         {"channels": (2, 3, 1), "levels": 2, "maxdim": 2, "beams": False, "mlp_depth": 0, "n_bells": 3, "n_classes": 5},
         pytest.param({"scale": 0.005}, marks=on_hardware),
         pytest.param({"channels": (1, 5, 2, 6), "mlp_width": 1}, marks=on_hardware),

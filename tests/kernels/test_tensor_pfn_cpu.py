@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import awkward as ak
 import numpy as np
 import pytest
 import torch
 
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.invariants.track_features import with_impact_parameter
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.cpu.tensor_pfn_weights import weights_of
 from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
@@ -17,25 +15,6 @@ pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector un
 
 BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
 COUNTS = [20, 1, 0, 7, 90, 2, 7, 31, 3]
-
-
-@pytest.fixture(scope="module")
-def track_jets(random_jets):
-    def make(counts, seed=0):
-        jets = random_jets(counts, seed)
-        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
-        charge = rng.integers(-1, 2, int(np.sum(counts)))
-        columns = {
-            "charge": charge,
-            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
-            "d0": rng.standard_t(2, len(charge)) * 0.05,
-            "dz": rng.standard_t(2, len(charge)) * 0.05,
-        }
-        for name, values in columns.items():
-            jets["constituents", name] = ak.unflatten(values, shape)
-        return with_impact_parameter(jets)
-
-    return make
 
 
 def ragged(jets):

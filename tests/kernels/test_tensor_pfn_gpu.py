@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import awkward as ak
 import numpy as np
 import pytest
 import torch
 
 import kernel_forms as forms
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.invariants.track_features import with_impact_parameter
 from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
 from coffea_equitag.testing import assert_permutation_invariant, assert_so3_equivariant
 from gpu import DEVICE, INTERPRETED, needs_gpu
@@ -20,25 +18,6 @@ on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interprete
 BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
 
 COUNTS = [20, 0, 1, 7] if INTERPRETED else [20, 1, 0, 7, 90, 2, 7, 31, 3]
-
-
-@pytest.fixture(scope="module")
-def track_jets(random_jets):
-    def make(counts, seed=0):
-        jets = random_jets(counts, seed)
-        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
-        charge = rng.integers(-1, 2, int(np.sum(counts)))
-        columns = {
-            "charge": charge,
-            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
-            "d0": rng.standard_t(2, len(charge)) * 0.05,
-            "dz": rng.standard_t(2, len(charge)) * 0.05,
-        }
-        for name, values in columns.items():
-            jets["constituents", name] = ak.unflatten(values, shape)
-        return with_impact_parameter(jets)
-
-    return make
 
 
 def ragged(jets):
@@ -64,8 +43,8 @@ def run(model, jets, mode="gpu"):
     "options",
     [
         pytest.param({}, marks=on_hardware),
-        {"features": 20, "latent": 7, "phi_layers": 1, "f_layers": 2, "mlp": (9,), "n_classes": 3},
-        {"features": 8, "scalar_activation": "relu", "phi_layers": 2, "f_layers": 1, "mlp": ()},
+        {"features": 20, "latent": 7, "phi_layers": 1, "f_layers": 1, "mlp": (9,), "n_classes": 3},
+        {"features": 8, "scalar_activation": "relu", "phi_layers": 2, "f_layers": 2, "mlp": ()},
         {"features": 8, "phi_layers": 1, "f_layers": 1, "output": "vector"},
     ],
 )
@@ -82,14 +61,14 @@ def test_agrees_with_the_layers(track_jets, kind, options):
 @BOTH
 @pytest.mark.parametrize("counts", [[], [0], [0, 1]])
 def test_few_constituents(track_jets, kind, counts):
-    model, jets = build(kind, features=8), track_jets(counts)
+    model, jets = build(kind, features=8, phi_layers=1, f_layers=1), track_jets(counts)
     torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
 
 
 @BOTH
 def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(track_jets, kind):
     # more constituents than a tile has rows
-    counts = [18, 0, 50] if INTERPRETED else np.random.default_rng(5).integers(0, 70, 40).tolist()
+    counts = [18, 50] if INTERPRETED else np.random.default_rng(5).integers(0, 70, 40).tolist()
     model, jets = build(kind, features=8, f_layers=1 if INTERPRETED else 3), ragged(track_jets(counts))
     together = run(model, jets)
     assert torch.equal(together, torch.cat([run(model, jets.slice(j, j + 1)) for j in range(len(counts))]))
@@ -118,12 +97,12 @@ def test_every_parameter_is_seen(track_jets, kind):
 
 @BOTH
 def test_nan_stays_in_its_jet(track_jets, kind):
-    model, jets = build(kind, features=8, phi_layers=1, f_layers=1), ragged(track_jets([5, 5, 3, 0]))
+    model, jets = build(kind, features=8, phi_layers=1, f_layers=1), ragged(track_jets([3, 2, 1]))
     clean = run(model, jets)
-    jets.p4[6] = torch.nan
+    jets.p4[4] = torch.nan
     found = run(model, jets)
     assert torch.isnan(found[1]).all()
-    assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]])
+    assert torch.equal(found[[0, 2]], clean[[0, 2]])
 
 
 @pytest.mark.parametrize("precision", ["ieee", "bf16", "tf32"])

@@ -7,7 +7,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
-from coffea_equitag.invariants.track_features import track_vectors, with_impact_parameter
+from coffea_equitag.invariants.track_features import track_vectors
 from coffea_equitag.layers.so2_linear import axis_frames
 from coffea_equitag.models.pfn import PFN
 from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
@@ -22,25 +22,6 @@ from coffea_equitag.testing import (
 from networks import run
 
 BOTH = pytest.mark.parametrize("kind", [VectorPFN, TensorPFN])
-
-
-@pytest.fixture(scope="module")
-def track_jets(random_jets):
-    def make(counts, seed=0):
-        jets = random_jets(counts, seed)
-        rng, shape = np.random.default_rng(seed), ak.num(jets.constituents)
-        charge = rng.integers(-1, 2, int(np.sum(counts)))
-        columns = {
-            "charge": charge,
-            "pdgId": np.where(charge == 0, 22, rng.choice([11, 13, 211], len(charge))),
-            "d0": rng.standard_t(2, len(charge)) * 0.05,
-            "dz": rng.standard_t(2, len(charge)) * 0.05,
-        }
-        for name, values in columns.items():
-            jets["constituents", name] = ak.unflatten(values, shape)
-        return with_impact_parameter(jets)
-
-    return make
 
 
 def build(kind, **options):
