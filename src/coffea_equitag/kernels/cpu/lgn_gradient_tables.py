@@ -16,7 +16,7 @@ from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .lgn_gradient_tiles import OUTER_COLUMNS, OUTER_ROWS, PAIR_COLUMNS, PAIR_ROWS
 from .lgn_products import ProductTable
-from .lgn_weights import LevelTables, LevelWeights, first_block, level_tables
+from .lgn_weights import LevelTables, LevelWeights, first_block, level_tables, padded_rows, taken
 
 __all__ = ["LANES", "LevelGradients", "TurnedTable", "gradients_of", "level_gradients", "padded", "size_of_sums"]
 
@@ -54,51 +54,55 @@ class LevelGradients(NamedTuple):
 
 def level_gradients(tables: LevelTables, weights: LevelWeights, start: int) -> tuple[LevelGradients, int]:
     """Tables and transposed matrices of a level whose sums begin at `start`; where they end."""
+    layers = tuple(map(tuple, weights.layers.tolist()))
+    made, turned, perceptron, end = _layout(tables.key, layers, len(weights.falloff), start)
+    return made._replace(turned=taken(weights.mixing, turned), perceptron=taken(weights.perceptron, perceptron)), end
+
+
+@cache
+def _layout(
+    level: tuple[Any, ...], layers: tuple[tuple[int, int, int], ...], bells: int, start: int
+) -> tuple[LevelGradients, _I8, _I8, int]:
+    """All but matrices, which number stands where in those (counted from 1, 0 for none), and where sums end."""
+    tables = level_tables(*level)
     channels, channels_out = (int(count) for count in tables.channels[:2])
-    moments, squares, norms = _turned(tables.given, tables.out, tuple(tables.folding), channels, channels_out)
-    rows = 4 * channels
-    columns = padded(2 * len(weights.falloff) + 1, OUTER_COLUMNS)
-    bells = [start, columns, start + rows * columns * LANES]
-    at, ends = bells[2] + rows * LANES, 0
+    columns = padded(2 * bells + 1, OUTER_COLUMNS)
+    of_bells = [start, columns, start + 4 * channels * columns * LANES]
+    at, ends = of_bells[2] + 4 * channels * LANES, 0
     turned, matrices, places = [], [], []
-    starts = {(component, source): begin for component, source, _, _, begin in weights.places.tolist()}
+    starts = {(component, source): begin for component, source, _, _, begin in tables.places.tolist()}
     by_matrix: dict[tuple[str, int], list[int]] = {}
     for term, (key, sign, _, _) in enumerate(tables.terms):
         by_matrix.setdefault((key, sign), []).append(term)
     for (key, _), terms in by_matrix.items():
         begin, depth = starts[tables.terms[terms[0]][2:]], channels * len(tables.folding[key])
         tall = padded(channels_out, COMPLEX_ROWS)
-        matrix = weights.mixing[begin : begin + 2 * tall * depth].reshape(2, tall, depth)[:, :channels_out]
-        back = np.pad(matrix.transpose(0, 2, 1), ((0, 0), (0, -depth % COMPLEX_ROWS), (0, 0)))
-        block = first_block(tables, key)
+        numbers = (begin + 1 + np.arange(2 * tall * depth)).reshape(2, tall, depth)[:, :channels_out]
+        turned.append(padded_rows(numbers.transpose(0, 2, 1), COMPLEX_ROWS).ravel())
+        block = first_block(tables.given, key)
         matrices.append((terms[0], terms[-1] + 1, block, depth, at))
         places += [(*tables.terms[t][2:], block, depth, ends) for t in terms]
-        turned.append(back.ravel())
-        ends += back.size
+        ends += len(turned[-1])
         at += padded(channels_out, PAIR_ROWS) * padded(depth, PAIR_COLUMNS) * 2 * LANES
     places.sort(key=lambda place: place[1])
-    perceptron, layers, end = [], [], 0
-    for begin, outputs, depth in weights.layers.tolist():
-        matrix = weights.perceptron[begin : begin + outputs * depth].reshape(outputs, depth)[:, :-1].T
-        matrix = np.pad(matrix, ((0, -len(matrix) % SMALL_ROWS), (0, 0)))
-        wide = padded(depth, OUTER_COLUMNS)
-        layers.append((end, at, wide))
-        perceptron.append(matrix.ravel())
-        end += matrix.size
-        at += padded(outputs, OUTER_ROWS) * wide * LANES
+    perceptron, of_layers, end = [], [], 0
+    for begin, outputs, depth in layers:
+        numbers = (begin + 1 + np.arange(outputs * depth)).reshape(outputs, depth)[:, :-1]
+        perceptron.append(padded_rows(numbers.T, SMALL_ROWS).ravel())
+        of_layers.append((end, at, padded(depth, OUTER_COLUMNS)))
+        end += len(perceptron[-1])
+        at += padded(outputs, OUTER_ROWS) * of_layers[-1][2] * LANES
     made = LevelGradients(
-        np.concatenate(turned),
+        np.empty(0),
         np.array(places),
         np.array(matrices),
         np.array([term[2:] for term in tables.terms]),
-        moments,
-        squares,
-        norms,
-        np.concatenate(perceptron),
-        np.array(layers),
-        np.array(bells),
+        *_turned(*level),
+        np.empty(0),
+        np.array(of_layers),
+        np.array(of_bells),
     )
-    return made, at
+    return made, np.concatenate(turned), np.concatenate(perceptron), at
 
 
 def gradients_of(

@@ -24,7 +24,9 @@ __all__ = [
     "first_block",
     "level_tables",
     "level_weights",
+    "padded_rows",
     "tables_of",
+    "taken",
     "weights_of",
 ]
 
@@ -72,6 +74,13 @@ class LevelTables(NamedTuple):
     norms: ProductTable
     folding: dict[str, _F8]  # for each matrix of the mixing (blocks here, blocks there)
     terms: tuple[tuple[str, int, int, int], ...]  # matrix, sign, component out, component in; matrix after matrix
+    places: _I8  # as in `LevelWeights`
+    packing: _I8  # which number of the folded matrices, counted from 1, stands where; negative ones subtracted
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What `level_tables` made them of."""
+        return self.given, self.out, tuple(self.folding), *self.channels[:2].tolist()
 
 
 def weights_of(model: nn.Module) -> LgnWeights:
@@ -88,10 +97,10 @@ def tables_of(model: nn.Module) -> tuple[LevelTables, ...]:
 def level_weights(tables: LevelTables, state: Mapping[str, _F8]) -> LevelWeights:
     """Fold one level's parameters."""
     channels_in, channels_out = (int(count) for count in tables.channels[:2])
-    mixing = {
-        name: folding @ state[f"mixing.weight.{name}"].reshape(2, channels_out, -1, channels_in)
+    mixing = [
+        folding @ state[f"mixing.weight.{name}"].reshape(2, channels_out, -1, channels_in)
         for name, folding in tables.folding.items()
-    }
+    ]
     return LevelWeights(
         tables.channels,
         state["bells.c"] ** 2,
@@ -99,7 +108,8 @@ def level_weights(tables: LevelTables, state: Mapping[str, _F8]) -> LevelWeights
         tables.moments,
         tables.squares,
         tables.norms,
-        *_matrices(mixing, tables),
+        taken(np.concatenate([matrix.ravel() for matrix in mixing]), tables.packing),
+        tables.places,
         *_perceptron(state),
     )
 
@@ -153,7 +163,8 @@ def level_tables(
     square_table = product_table(folded_squares, {name: 2 + len(moments.get(name, ())) for name in IRREPS})
     blocks_in = 1 + max(1, *moment_table.block, *square_table.block)
     channels = np.array([channels_in, channels_out, _size(given), _size(out), blocks_in])
-    return LevelTables(given, out, channels, moment_table, square_table, _norms(norms), folding, _terms(out))
+    tables = given, out, channels, moment_table, square_table, _norms(norms), folding, _terms(out)
+    return LevelTables(*tables, *_packing(*tables[-2:], given, channels_in, channels_out))
 
 
 def _size(names: tuple[str, ...]) -> int:
@@ -200,28 +211,51 @@ def _terms(out: tuple[str, ...]) -> tuple[tuple[str, int, int, int], ...]:
     return tuple(found)
 
 
-def first_block(tables: LevelTables, key: str) -> int:
+def first_block(given: tuple[str, ...], key: str) -> int:
     """Where the blocks that a matrix of the mixing sees begin."""
-    return 0 if ("F" if key == "dual" else key) in tables.given else 2
+    return 0 if ("F" if key == "dual" else key) in given else 2
 
 
-def _matrices(mixing: dict[str, _F8], tables: LevelTables) -> tuple[_F8, _I8]:
-    """Each tensor's matrix as the tiles want it, and which component goes where through which."""
-    values: list[_F8] = []
-    starts: dict[tuple[str, int], tuple[int, int]] = {}
+def taken(values: _F8, index: _I8) -> _F8:
+    """Numbers by an index that counts from 1, with its sign; 0 where it is 0."""
+    found: _F8 = np.concatenate([np.zeros(1), values])[np.abs(index)] * np.sign(index)
+    return found
+
+
+def padded_rows(matrix: np.ndarray[Any, Any], unit: int) -> np.ndarray[Any, Any]:
+    """With rows, the last axis but one, up to a multiple of a unit."""
+    *outer, rows, columns = matrix.shape
+    out = np.zeros((*outer, -(-rows // unit) * unit, columns), matrix.dtype)
+    out[..., :rows, :] = matrix
+    return out
+
+
+def _packing(
+    folding: dict[str, _F8],
+    terms: tuple[tuple[str, int, int, int], ...],
+    given: tuple[str, ...],
+    channels_in: int,
+    channels_out: int,
+) -> tuple[_I8, _I8]:
+    """Which component goes where through which matrix, and each matrix as the tiles want it."""
+    numbers, count = {}, 0
+    for key, matrix in folding.items():
+        depth = len(matrix) * channels_in
+        numbers[key] = (count + 1 + np.arange(2 * channels_out * depth)).reshape(2, channels_out, depth)
+        count += 2 * channels_out * depth
+    packed: list[_I8] = []
+    starts: dict[tuple[str, int], int] = {}
     places: list[tuple[int, ...]] = []
     end = 0
-    for key, sign, component, source in tables.terms:
+    for key, sign, component, source in terms:
         if (key, sign) not in starts:
-            matrix = sign * mixing[key].reshape(2, len(mixing[key][0]), -1)
-            padded = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % COMPLEX_ROWS), (0, 0)))
-            starts[key, sign] = matrix.shape[2], end
-            values.append(padded.ravel())
-            end += padded.size
-        places.append((component, source, first_block(tables, key), *starts[key, sign]))
+            starts[key, sign] = end
+            packed.append(padded_rows(sign * numbers[key], COMPLEX_ROWS).ravel())
+            end += len(packed[-1])
+        places.append((component, source, first_block(given, key), numbers[key].shape[2], starts[key, sign]))
     # a component's first term starts its sum
     places.sort(key=lambda place: place[0])
-    return np.concatenate(values), np.array(places)
+    return np.array(places), np.concatenate(packed)
 
 
 def _bells(state: Mapping[str, _F8], channels: int) -> tuple[_F8, _F8]:
@@ -232,9 +266,7 @@ def _bells(state: Mapping[str, _F8], channels: int) -> tuple[_F8, _F8]:
     )
     constant = weight @ a + bias
     rows = np.concatenate([weight * b, constant[..., None]], axis=2).swapaxes(0, 1)
-    padded = -(-2 * channels // SMALL_ROWS) * SMALL_ROWS
-    rows = np.pad(rows, ((0, 0), (0, padded - 2 * channels), (0, 0)))
-    return np.ascontiguousarray(rows), np.ascontiguousarray(bias.T)
+    return padded_rows(rows, SMALL_ROWS), np.ascontiguousarray(bias.T)
 
 
 def _norms(blocks: _F8 | None) -> ProductTable:
@@ -251,8 +283,7 @@ def _perceptron(state: Mapping[str, _F8]) -> tuple[_F8, _I8]:
     layers: list[tuple[int, int, int]] = []
     for name in sorted((name for name in state if name.startswith("mlp.") and name.endswith("weight")),
                        key=lambda name: int(name.split(".")[1])):  # fmt: skip
-        matrix = np.hstack([state[name], state[name.replace("weight", "bias")][:, None]])
-        rows = -(-len(matrix) // SMALL_ROWS) * SMALL_ROWS
-        layers.append((sum(len(part) for part in values), len(matrix), matrix.shape[1]))
-        values.append(np.pad(matrix, ((0, rows - len(matrix)), (0, 0))).ravel())
+        matrix = np.concatenate([state[name], state[name.replace("weight", "bias")][:, None]], axis=1)
+        layers.append((sum(len(part) for part in values), *matrix.shape))
+        values.append(padded_rows(matrix, SMALL_ROWS).ravel())
     return np.concatenate(values), np.array(layers)
