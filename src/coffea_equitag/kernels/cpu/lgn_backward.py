@@ -1,7 +1,6 @@
 """Backward pass of LGN's levels, jet after jet, from what forward kept of nodes.
 
-Bells are symmetric in the two nodes, so that gradients of features are the same sums over pairs as in the forward
-pass, with gradients in the place of features.
+Nodes are worked on in float64, pairs in float32: nothing passes from one level's pairs to another's.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .bilinear_tile import COMPLEX_ROWS
 from .lgn_forward import sums_kept
 from .lgn_gradient_tables import LANES, LevelGradients
-from .lgn_gradient_tiles import OUTER_COLUMNS
 from .lgn_node_backward import (
+    GradientSpace,
     features_backward,
     mixing_backward,
     norms_backward,
@@ -24,40 +22,28 @@ from .lgn_node_backward import (
     sources_backward,
 )
 from .lgn_nodes import enter, perceive, recall, recall_features, square
-from .lgn_pair_backward import FALLOFF_STRIDE, GradientSpace, bells_backward, falloffs_backward
-from .lgn_pairs import moments_of, pair_sums, ring
+from .lgn_pair_backward import (
+    CHUNK,
+    PairSpace,
+    add_sums,
+    bells_backward,
+    bells_of,
+    copy_rows,
+    falloffs_of,
+    set_own_bells,
+    weights_backward,
+    wide_stride_of,
+)
+from .lgn_pairs import moments_of, pair_sums
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
-from .lgn_workspace import BELL_STRIDE, CHANNEL, WIDE, Workspace, stride_of
+from .lgn_workspace import CHANNEL, WIDE, Workspace, stride_of
 
-__all__ = ["backward", "make_gradient_space"]
+__all__ = ["backward"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
-
-
-def make_gradient_space(largest: int, levels: tuple[LevelWeights, ...], work: Workspace) -> GradientSpace:
-    """Space for jets of up to so many nodes, whose features `work` has space for."""
-    channels = max(int(level.channels[0]) for level in levels)
-    falloffs = 2 * max(len(level.falloff) for level in levels) + 1 + OUTER_COLUMNS
-    sizes = {
-        "features": work.features.size,
-        "others": work.features.size,
-        "mixed": work.mixed.size + 2 * COMPLEX_ROWS * NODES,
-        "plain": work.plain.size,
-        "weighted": work.plain.size,
-        "moved": work.plain.size,
-        "back": work.plain.size,
-        "moments": work.plain.size,
-        "bells": (largest + COMPLEX_ROWS) * 4 * channels * BELL_STRIDE,
-        "falloff": falloffs * FALLOFF_STRIDE,
-        "slope": work.activated.size,
-        "arriving": work.activated.size,
-        "norms": max(1, *(len(level.norms.component) for level in levels)) * 2 * NODES,
-    }
-    arrays = {name: np.zeros(size) for name, size in sizes.items()}
-    return GradientSpace(sizes=np.zeros(FALLOFF_STRIDE, np.float32), **arrays)
 
 
 @njit
@@ -67,6 +53,7 @@ def backward(
     works: tuple[Workspace, ...],
     features: tuple[_F8, ...],
     space: GradientSpace,
+    pairs: PairSpace,
     p4: _F8,
     entering: _F8,
     offsets: _I8,
@@ -76,13 +63,16 @@ def backward(
     rows: _I8,
     arriving: _F8,
     bounds: _I8,
-    wide: int,
+    layer_rows: int,
     of_entering: _F8,
     of_weights: _F8,
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    """Gradients from those of the sums (J, K), for groups `first` to `last` of jets; `wide`: rows of a perceptron."""
+    """Gradients from those of the sums (J, K), for groups `first` to `last` of jets.
+
+    Layers of perceptrons have space for `layer_rows` rows of nodes each.
+    """
     sums = np.empty(of_weights.shape[1] * LANES)
     for group in range(first, last):
         sums[:] = 0.0
@@ -91,7 +81,7 @@ def backward(
             if n == 0:
                 continue
             stride = stride_of(n)
-            step = wide * stride
+            step, wide = layer_rows * stride, wide_stride_of(n)
             enter(p4, entering, start, n, stride, works[0].momenta, features[0])
             for level in range(len(levels)):
                 kept_at = start * rows[-1] + rows[level] * n
@@ -118,14 +108,20 @@ def backward(
                     mixing_backward(weights, made[level], stride, outer, i, work.mixed, space.mixed, sums)
                     sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space)
                 moments_of(weights, x, n, stride, work)
+                _to_pairs(weights, n, stride, wide, x, work.moments, space, pairs)
                 for i in range(0, n, WIDE):
-                    ring(weights, squares, places[jet], n, i, work)
+                    for sender in range(0, n, CHUNK):
+                        falloffs_of(weights.falloff, squares, places[jet], n, sender, i, pairs)
+                        bells_of(made[level], n, sender, pairs)
+                        bells_backward(weights, n, wide, sender, i, pairs)
+                        weights_backward(weights, made[level], n, sender, i, pairs, sums)
+                    set_own_bells(weights, n, i, pairs.bells)
                     pair_sums(
-                        weights, n, stride, i, work.bells, space.plain, space.weighted, space.moved,
-                        space.back, space.back, space.moments, True,
+                        weights, n, wide, i, WIDE, pairs.bells, pairs.plain, pairs.weighted, pairs.moved,
+                        pairs.back, pairs.back, pairs.of_moments, True,
                     )  # fmt: skip
-                    bells_backward(weights, n, stride, i, min(WIDE, n - i), x, work.moments, space)
-                    falloffs_backward(weights, made[level], squares, places[jet], n, i, min(WIDE, n - i), space, sums)
+                add_sums(made[level], 4 * weights.channels[0], pairs, sums)
+                _from_pairs(weights, n, stride, wide, space, pairs)
                 features_backward(weights, made[level], n, stride, work.momenta, inner, space)
                 outer, inner = inner, outer
             scalars_backward(arriving[jet], 0, entering.shape[1] // 2, n, stride, outer)
@@ -138,3 +134,32 @@ def backward(
             for lane in range(LANES):
                 total += sums[k * LANES + lane]
             of_weights[group, k] = total
+
+
+@njit
+def _to_pairs(
+    weights: LevelWeights,
+    n: int,
+    stride: int,
+    wide: int,
+    x: _F8,
+    moments: _F8,
+    space: GradientSpace,
+    pairs: PairSpace,
+) -> None:  # pragma: no cover
+    """What pairs need, in their precision."""
+    channels, products = weights.channels[0], len(weights.moments.component)
+    copy_rows(x, stride, pairs.x, wide, channels * CHANNEL, n)
+    copy_rows(space.plain, stride, pairs.plain, wide, channels * CHANNEL, n)
+    copy_rows(space.weighted, stride, pairs.weighted, wide, channels * CHANNEL, n)
+    copy_rows(moments, stride, pairs.moments, wide, channels * 2 * products, n)
+    copy_rows(space.moved, stride, pairs.moved, wide, channels * 2 * products, n)
+
+
+@njit
+def _from_pairs(
+    weights: LevelWeights, n: int, stride: int, wide: int, space: GradientSpace, pairs: PairSpace
+) -> None:  # pragma: no cover
+    channels, products = weights.channels[0], len(weights.moments.component)
+    copy_rows(pairs.back, wide, space.back, stride, channels * CHANNEL, n)
+    copy_rows(pairs.of_moments, wide, space.moments, stride, channels * 2 * products, n)

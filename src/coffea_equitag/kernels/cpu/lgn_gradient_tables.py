@@ -20,6 +20,7 @@ from .lgn_weights import LevelTables, LevelWeights, first_block, level_tables, p
 
 __all__ = ["LANES", "LevelGradients", "TurnedTable", "gradients_of", "level_gradients", "padded", "size_of_sums"]
 
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -50,13 +51,19 @@ class LevelGradients(NamedTuple):
     perceptron: _F8  # matrices without biases, transposed
     layers: _I8  # (layers, 3): where one begins, where its sums begin, and their columns
     bells: _I8  # where the sums of bells begin, their columns, and where those of i = j begin
+    bell_rows: _F4  # as `LevelWeights.bells`
 
 
 def level_gradients(tables: LevelTables, weights: LevelWeights, start: int) -> tuple[LevelGradients, int]:
     """Tables and transposed matrices of a level whose sums begin at `start`; where they end."""
     layers = tuple(map(tuple, weights.layers.tolist()))
     made, turned, perceptron, end = _layout(tables.key, layers, len(weights.falloff), start)
-    return made._replace(turned=taken(weights.mixing, turned), perceptron=taken(weights.perceptron, perceptron)), end
+    found = made._replace(
+        turned=taken(weights.mixing, turned),
+        perceptron=taken(weights.perceptron, perceptron),
+        bell_rows=weights.bells.astype(np.float32),
+    )
+    return found, end
 
 
 @cache
@@ -101,6 +108,7 @@ def _layout(
         np.empty(0),
         np.array(of_layers),
         np.array(of_bells),
+        np.empty((0, 0, 0), np.float32),
     )
     return made, np.concatenate(turned), np.concatenate(perceptron), at
 

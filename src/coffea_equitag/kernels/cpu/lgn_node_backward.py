@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from .lgn_gradient_tiles import (
     complex_outer_tile,
     outer_tile,
 )
-from .lgn_pair_backward import GradientSpace
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
 from .lgn_workspace import CHANNEL, Workspace
 
 __all__ = [
+    "GradientSpace",
     "features_backward",
+    "make_gradient_space",
     "mixing_backward",
     "norms_backward",
     "perceptron_backward",
@@ -33,6 +34,40 @@ __all__ = [
 ]
 
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class GradientSpace(NamedTuple):
+    """Flat arrays for the largest jet, laid out as those of `Workspace`, of gradients."""
+
+    features: _F8
+    others: _F8
+    mixed: _F8
+    plain: _F8
+    weighted: _F8
+    moved: _F8
+    back: _F8  # of the features, from sums over pairs
+    moments: _F8
+    slope: _F8  # [channel][node]
+    arriving: _F8
+    norms: _F8  # [norm][Re, Im][node], of one block of nodes
+
+
+def make_gradient_space(levels: tuple[LevelWeights, ...], work: Workspace) -> GradientSpace:
+    """Space for the jets that `work` has space for."""
+    sizes = {
+        "features": work.features.size,
+        "others": work.features.size,
+        "mixed": work.mixed.size + 2 * COMPLEX_ROWS * NODES,
+        "plain": work.plain.size,
+        "weighted": work.plain.size,
+        "moved": work.plain.size,
+        "back": work.plain.size,
+        "moments": work.plain.size,
+        "slope": work.activated.size,
+        "arriving": work.activated.size,
+        "norms": max(1, *(len(level.norms.component) for level in levels)) * 2 * NODES,
+    }
+    return GradientSpace(**{name: np.zeros(size) for name, size in sizes.items()})
 
 
 @njit

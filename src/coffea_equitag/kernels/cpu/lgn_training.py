@@ -20,9 +20,11 @@ from ...compiled import over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
 from .folding import double
-from .lgn_backward import backward, make_gradient_space
+from .lgn_backward import backward
 from .lgn_forward import forward
 from .lgn_gradient_tables import LANES, gradients_of, level_gradients, size_of_sums
+from .lgn_node_backward import make_gradient_space
+from .lgn_pair_backward import make_pair_space
 from .lgn_weights import LevelTables, LevelWeights, level_weights, tables_of
 from .lgn_workspace import make_workspace, stride_of
 
@@ -130,13 +132,13 @@ class _Levels(torch.autograd.Function):
         def run(first: int, last: int) -> None:
             largest = _largest(given.offsets[bounds[first] : bounds[last] + 1])
             work = make_workspace(largest, levels)
-            wide = len(work.activated) // stride_of(largest)
+            layer_rows = len(work.activated) // stride_of(largest)
             layers = max(len(level.layers) for level in levels)
             works = tuple(work._replace(hidden=np.zeros(len(work.activated) * layers)) for _ in levels)
             between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
-            backward(levels, gradients, works, between, make_gradient_space(largest, levels, work), given.p4, features,
-                     given.offsets, given.places, given.squares, ctx.kept, rows, slope, bounds, wide, of_entering,
-                     of_weights, first, last)  # fmt: skip
+            backward(levels, gradients, works, between, make_gradient_space(levels, work),
+                     make_pair_space(largest, levels), given.p4, features, given.offsets, given.places, given.squares,
+                     ctx.kept, rows, slope, bounds, layer_rows, of_entering, of_weights, first, last)  # fmt: skip
 
         over_jets(run, given.places[bounds], torch.get_num_threads())
         total = np.zeros(of_weights.shape[1])
