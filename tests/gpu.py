@@ -48,6 +48,22 @@ def emulate_precision():
     )
 
 
+def hasten_calls():
+    """Let the interpreter prepare Triton's language once a launch, not for each call of a function within it."""
+    from triton.runtime import interpreter
+
+    prepared = set()
+
+    def call(self, *arguments, **keywords):
+        module = self.fn.__module__
+        if module.startswith("triton.") and module not in prepared:
+            interpreter._patch_lang(self.fn)
+            prepared.add(module)
+        return self.rewrite()(*arguments, **keywords)
+
+    interpreter.InterpretedFunction.__call__ = call
+
+
 def _tf32(x):
     """Eleven significant bits, ties away from zero."""
     return _bits((np.ascontiguousarray(x).view(np.uint32) + np.uint32(1 << 12)) & np.uint32(0xFFFFE000))
@@ -81,3 +97,4 @@ _fma_each = None
 
 if INTERPRETED and not _reason():
     emulate_precision()
+    hasten_calls()

@@ -88,6 +88,7 @@ KERNELS = {
         {"MOVES": True, "CHANNELS": 80, "ROWS": 16, "WIDTH": 128},
         IN_TRAINING,
     ),
+    "scalars": (edge_statistics.scalars_kernel, {"ROWS": 16, "COLUMNS": 32}, {}),
     "scalar-sums": (edge_statistics.scalar_sums_kernel, {"ROWS": 16, "COLUMNS": 32}, IN_TRAINING),
     "jet-sums": (edge_statistics.jet_sums_kernel, {"ROWS": 16, "WIDTH": 32}, IN_TRAINING | {"out": "*fp64"}),
     "normalise": (edge_statistics.normalise_kernel, {"ROWS": 64, "WIDTH": 32} | OF_NODES, IN_TRAINING),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .arithmetic import product, psi, relu, sigmoid
+from .arithmetic import product, relu, sigmoid
 
 __all__ = ["PROGRAMS", "TILES", "edge_slopes_kernel"]
 
@@ -14,14 +14,14 @@ __all__ = ["PROGRAMS", "TILES", "edge_slopes_kernel"]
 PROGRAMS = 264
 
 #: Precision -> receivers and senders worked on at once, rows of sums over either (see there), and warps.
-TILES = {"ieee": (2, 8, 32, 4), "tf32x3": (4, 16, 64, 4), "tf32": (4, 16, 64, 4), "bf16": (4, 16, 64, 4)}
+TILES = {"ieee": (2, 8, 32, 8), "tf32x3": (4, 16, 64, 4), "tf32": (4, 16, 64, 4), "bf16": (4, 16, 64, 4)}
 
 
 # the same code for any number of tiles
 @triton.jit(do_not_specialize=["tiles"])
 def edge_slopes_kernel(
     first_layer: tl.tensor,
-    gram: tl.tensor,
+    seen: tl.tensor,
     offsets: tl.tensor,
     pairs: tl.tensor,
     shares: tl.tensor,
@@ -61,8 +61,10 @@ def edge_slopes_kernel(
 
     Parameters
     ----------
-    first_layer, gram, slopes, edge, gate, step
+    first_layer, slopes, edge, gate, step
         As of `edges_kernel`.
+    seen : (Q, 2), float32
+        ψ(‖x_i − x_j‖²) and ψ(x_i·x_j).
     shares : (J + 1,), int64
         Where each jet's rows of `other_slopes` begin: n for each of its tiles.
     tiles
@@ -86,6 +88,8 @@ def edge_slopes_kernel(
     """
     C: tl.constexpr = A + B
     M: tl.constexpr = BI * BJ
+    # matrix units want 64 rows
+    WIDE: tl.constexpr = 64 // B
     a, b = tl.arange(0, A), A + tl.arange(0, B)
     spare_a, spare_b = (a == hidden)[None, :], (b == hidden)[None, :]
     kind = tl.arange(0, SUMS)[:, None]
@@ -93,9 +97,9 @@ def edge_slopes_kernel(
     zeros_a, zeros_b = tl.zeros((M, A), tl.float32), tl.zeros((M, B), tl.float32)
     edge_aa, edge_ab = tl.zeros((A, A), tl.float32), tl.zeros((A, B), tl.float32)
     # turned: matrix units want many rows
-    edge_ba, edge_bb = tl.zeros((A, B), tl.float32), tl.zeros((B, B), tl.float32)
+    edge_ba, edge_bb = tl.zeros((A, B), tl.float32), tl.zeros((B * WIDE, B), tl.float32)
     step_aa, step_ab = tl.zeros((A, A), tl.float32), tl.zeros((A, B), tl.float32)
-    step_ba, step_bb = tl.zeros((A, B), tl.float32), tl.zeros((B, B), tl.float32)
+    step_ba, step_bb = tl.zeros((A, B), tl.float32), tl.zeros((B * WIDE, B), tl.float32)
     sums_a, sums_b = tl.zeros((SUMS, A), tl.float32), tl.zeros((SUMS, B), tl.float32)
     gate_sum = tl.zeros((M,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
@@ -108,23 +112,16 @@ def edge_slopes_kernel(
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
             real_j = j < n
-            square_j = tl.load(gram + block + j.to(tl.int64) * (n + 1), mask=real_j, other=0.0)
             for group in range(0, tl.minimum(RECEIVERS, n - first), BI):
                 i = first + group + tl.arange(0, BI)
                 real_i = i < n
                 inside = real_i[:, None] & real_j[None, :]
-                rows = block + i.to(tl.int64) * n
-                place = rows[:, None] + j[None, :]
-                square_i = tl.load(gram + rows + i, mask=real_i, other=0.0)
-                dot = tl.load(gram + place, mask=inside, other=0.0)
-                norm = psi((square_i[:, None] + square_j[None, :] - 2.0 * dot).to(tl.float32))
-                dot = psi(dot.to(tl.float32))
+                place = block + i.to(tl.int64)[:, None] * n + j[None, :]
+                norm = tl.load(seen + 2 * place, mask=inside, other=0.0)
+                dot = tl.load(seen + 2 * place + 1, mask=inside, other=0.0)
                 r_a = _hidden(first_layer, slopes, start, i, j, n, norm, dot, a, C, BI, BJ, A)
                 r_b = _hidden(first_layer, slopes, start, i, j, n, norm, dot, b, C, BI, BJ, B)
-                e_a = product(r_a, _part(edge, a, a, C), zeros_a, PRECISION)
-                e_a = product(r_b, _part(edge, b, a, C), e_a, PRECISION)
-                e_b = product(r_a, _part(edge, a, b, C), zeros_b, PRECISION)
-                e_b = product(r_b, _part(edge, b, b, C), e_b, PRECISION)
+                e_a, e_b = _layer(r_a, r_b, edge, zeros_a, zeros_b, A, B, PRECISION)
                 e_a = relu(e_a + tl.load(edge_bias + a)[None, :])
                 e_b = relu(e_b + tl.load(edge_bias + b)[None, :])
                 gate_a, gate_b = tl.load(gate + a)[None, :], tl.load(gate + b)[None, :]
@@ -141,40 +138,29 @@ def edge_slopes_kernel(
                     push = tl.load(steps_slopes + place, mask=message, other=0.0)
                     push = tl.reshape(push, (M,))[:, None]
                     m_a, m_b = e_a * weight, e_b * weight
-                    f_a = product(m_a, _part(step, a, a, C), f_a, PRECISION)
-                    f_a = product(m_b, _part(step, b, a, C), f_a, PRECISION)
-                    f_b = product(m_a, _part(step, a, b, C), f_b, PRECISION)
-                    f_b = product(m_b, _part(step, b, b, C), f_b, PRECISION)
+                    f_a, f_b = _layer(m_a, m_b, step, zeros_a, zeros_b, A, B, PRECISION)
                     f_a = tl.where(f_a + tl.load(step_bias + a)[None, :] > 0, push, 0.0)
                     f_b = tl.where(f_b + tl.load(step_bias + b)[None, :] > 0, push, 0.0)
-                    m_slopes_a = product(f_a, _part(step_back, a, a, C), m_slopes_a, PRECISION)
-                    m_slopes_a = product(f_b, _part(step_back, b, a, C), m_slopes_a, PRECISION)
-                    m_slopes_b = product(f_a, _part(step_back, a, b, C), m_slopes_b, PRECISION)
-                    m_slopes_b = product(f_b, _part(step_back, b, b, C), m_slopes_b, PRECISION)
+                    m_slopes_a, m_slopes_b = _layer(f_a, f_b, step_back, m_slopes_a, m_slopes_b, A, B, PRECISION)
                 logit = tl.sum(m_slopes_a * e_a, axis=1) + tl.sum(m_slopes_b * e_b, axis=1)
                 logit = logit[:, None] * (1.0 - weight)
                 if WEIGHTS:
                     m_a, m_b = tl.where(spare_a, 1.0, e_a * weight), tl.where(spare_b, 1.0, e_b * weight)
                     f_a, f_b = tl.where(spare_a, logit, f_a), tl.where(spare_b, logit, f_b)
-                    step_aa = product(tl.trans(m_a), f_a, step_aa, PRECISION)
-                    step_ab = product(tl.trans(m_a), f_b, step_ab, PRECISION)
-                    step_ba = product(tl.trans(f_a), m_b, step_ba, PRECISION)
-                    step_bb = product(tl.trans(m_b), f_b, step_bb, PRECISION)
+                    step_aa, step_ab, step_ba, step_bb = _outer(
+                        m_a, m_b, f_a, f_b, step_aa, step_ab, step_ba, step_bb, WIDE, PRECISION
+                    )
                 logit *= weight
                 e_a = tl.where(e_a > 0, m_slopes_a * weight + logit * gate_a, 0.0)
                 e_b = tl.where(e_b > 0, m_slopes_b * weight + logit * gate_b, 0.0)
                 if WEIGHTS:
                     gate_sum += tl.reshape(logit, (M,))
                     s_a, s_b = tl.where(spare_a, 1.0, r_a), tl.where(spare_b, 1.0, r_b)
-                    edge_aa = product(tl.trans(s_a), e_a, edge_aa, PRECISION)
-                    edge_ab = product(tl.trans(s_a), e_b, edge_ab, PRECISION)
-                    edge_ba = product(tl.trans(e_a), s_b, edge_ba, PRECISION)
-                    edge_bb = product(tl.trans(s_b), e_b, edge_bb, PRECISION)
+                    edge_aa, edge_ab, edge_ba, edge_bb = _outer(
+                        s_a, s_b, e_a, e_b, edge_aa, edge_ab, edge_ba, edge_bb, WIDE, PRECISION
+                    )
                 if INPUTS:
-                    z_a = product(e_a, _part(edge_back, a, a, C), zeros_a, PRECISION)
-                    z_a = product(e_b, _part(edge_back, b, a, C), z_a, PRECISION)
-                    z_b = product(e_a, _part(edge_back, a, b, C), zeros_b, PRECISION)
-                    z_b = product(e_b, _part(edge_back, b, b, C), z_b, PRECISION)
+                    z_a, z_b = _layer(e_a, e_b, edge_back, zeros_a, zeros_b, A, B, PRECISION)
                     z_a, z_b = tl.where(r_a > 0, z_a, 0.0), tl.where(r_b > 0, z_b, 0.0)
                     pair = tl.arange(0, M)[None, :]
                     # rows of sums: BJ senders, then the receivers of the tile, then a and b
@@ -183,8 +169,9 @@ def edge_slopes_kernel(
                     of_norm, of_dot = tl.reshape(norm, (M,))[None, :], tl.reshape(dot, (M,))[None, :]
                     chosen = tl.where(kind == BJ + RECEIVERS, of_norm, chosen)
                     chosen = tl.where(kind == BJ + RECEIVERS + 1, of_dot, chosen)
-                    sums_a = product(chosen, z_a, sums_a, PRECISION)
-                    sums_b = product(chosen, z_b, sums_b, PRECISION)
+                    chosen, less = _halves(chosen, PRECISION)
+                    sums_a = _product(chosen, less, *_halves(z_a, PRECISION), sums_a, PRECISION)
+                    sums_b = _product(chosen, less, *_halves(z_b, PRECISION), sums_b, PRECISION)
                     if SCALARS:
                         norm_a, norm_b = tl.load(slopes + a)[None, :], tl.load(slopes + b)[None, :]
                         dot_a, dot_b = tl.load(slopes + C + a)[None, :], tl.load(slopes + C + b)[None, :]
@@ -208,8 +195,8 @@ def edge_slopes_kernel(
             sums_b = tl.where(kind < BJ + RECEIVERS, 0.0, sums_b)
     found += tl.program_id(0).to(tl.int64) * ((2 * C + 3) * C)
     if WEIGHTS:
-        _store(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B)
-        _store(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B)
+        _store(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B, WIDE)
+        _store(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B, WIDE)
         last = tl.sum(gate_sum, axis=0)
         tl.store(found + (2 * C + 2) * C + a, tl.where(a == 0, last, 0.0))
         tl.store(found + (2 * C + 2) * C + b, tl.zeros((B,), tl.float32))
@@ -247,8 +234,102 @@ def _hidden(
 
 
 @triton.jit
-def _part(matrix: tl.tensor, rows: tl.tensor, columns: tl.tensor, C: tl.constexpr) -> tl.tensor:  # pragma: no cover
+def _layer(
+    x_a: tl.tensor,
+    x_b: tl.tensor,
+    matrix: tl.tensor,
+    total_a: tl.tensor,
+    total_b: tl.tensor,
+    A: tl.constexpr,
+    B: tl.constexpr,
+    PRECISION: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+    """The sum total + x · matrix, (A + B) × (A + B), of rows in two parts."""
+    high, low = _halves(x_a, PRECISION)
+    total_a = _product(high, low, *_halves(_part(matrix, 0, 0, A, A, A + B), PRECISION), total_a, PRECISION)
+    total_b = _product(high, low, *_halves(_part(matrix, 0, A, A, B, A + B), PRECISION), total_b, PRECISION)
+    high, low = _halves(x_b, PRECISION)
+    total_a = _product(high, low, *_halves(_part(matrix, A, 0, B, A, A + B), PRECISION), total_a, PRECISION)
+    total_b = _product(high, low, *_halves(_part(matrix, A, A, B, B, A + B), PRECISION), total_b, PRECISION)
+    return total_a, total_b
+
+
+@triton.jit
+def _outer(
+    x_a: tl.tensor,
+    x_b: tl.tensor,
+    y_a: tl.tensor,
+    y_b: tl.tensor,
+    total_aa: tl.tensor,
+    total_ab: tl.tensor,
+    total_ba: tl.tensor,
+    total_bb: tl.tensor,
+    WIDE: tl.constexpr,
+    PRECISION: tl.constexpr,
+) -> tuple[tl.tensor, ...]:  # pragma: no cover
+    """The sum total + xᵀ · y in four parts, of which `ba` is turned and `bb` has WIDE rows for one: see there."""
+    high_a, low_a = _halves(x_a, PRECISION)
+    high_b, low_b = _halves(x_b, PRECISION)
+    high, low = _halves(y_a, PRECISION)
+    total_aa = _product(tl.trans(high_a), tl.trans(low_a), high, low, total_aa, PRECISION)
+    total_ba = _product(tl.trans(high), tl.trans(low), high_b, low_b, total_ba, PRECISION)
+    high, low = _halves(y_b, PRECISION)
+    total_ab = _product(tl.trans(high_a), tl.trans(low_a), high, low, total_ab, PRECISION)
+    high_b, low_b = tl.trans(_spaced(high_b, WIDE)), tl.trans(_spaced(low_b, WIDE))
+    total_bb = _product(high_b, low_b, high, low, total_bb, PRECISION)
+    return total_aa, total_ab, total_ba, total_bb
+
+
+@triton.jit
+def _spaced(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:  # pragma: no cover
+    """Columns, each followed by WIDE − 1 of zeros; WIDE is 1, 2 or 4."""
+    if WIDE >= 2:
+        x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
+    if WIDE == 4:
+        x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
+    return x
+
+
+@triton.jit
+def _product(
+    high_x: tl.tensor,
+    low_x: tl.tensor,
+    high_y: tl.tensor,
+    low_y: tl.tensor,
+    total: tl.tensor,
+    PRECISION: tl.constexpr,
+) -> tl.tensor:  # pragma: no cover
+    """The sum total + x · y of what `_halves` gives; in TF32 one sum of three products, where Triton makes two."""
+    if PRECISION == "tf32x3":
+        total = product(low_x, high_y, total, "tf32")
+        total = product(high_x, low_y, total, "tf32")
+        return product(high_x, high_y, total, "tf32")
+    else:  # noqa: RET505 (Triton would compile what follows an if, too)
+        return product(high_x, high_y, total, PRECISION)
+
+
+@triton.jit
+def _halves(x: tl.tensor, PRECISION: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+    """The nearest number that TF32 has, and what is left; or x itself where nothing is to be split."""
+    if PRECISION == "tf32x3":
+        bits = x.to(tl.int32, bitcast=True) + 0x1000
+        high = (bits & -0x2000).to(tl.float32, bitcast=True)
+        return high, x - high
+    else:  # noqa: RET505 (Triton would compile what follows an if, too)
+        return x, x
+
+
+@triton.jit
+def _part(
+    matrix: tl.tensor,
+    row: tl.constexpr,
+    column: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    C: tl.constexpr,
+) -> tl.tensor:  # pragma: no cover
     """Some rows and columns of a matrix of C columns."""
+    rows, columns = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
     return tl.load(matrix + rows[:, None] * C + columns[None, :])
 
 
@@ -261,11 +342,13 @@ def _store(
     bb: tl.tensor,
     A: tl.constexpr,
     B: tl.constexpr,
+    WIDE: tl.constexpr,
 ) -> None:  # pragma: no cover
-    """A matrix from its four parts, of which `ba` is turned."""
+    """A matrix from its four parts, of which `ba` is turned and `bb` has rows of zeros in between."""
     C: tl.constexpr = A + B
     a, b = tl.arange(0, A), A + tl.arange(0, B)
     tl.store(matrix + a[:, None] * C + a[None, :], aa)
     tl.store(matrix + a[:, None] * C + b[None, :], ab)
     tl.store(matrix + b[None, :] * C + a[:, None], ba)
-    tl.store(matrix + b[:, None] * C + b[None, :], bb)
+    row = tl.arange(0, B * WIDE)[:, None]
+    tl.store(matrix + (A + row // WIDE) * C + b[None, :], bb, mask=row % WIDE == 0)

@@ -11,7 +11,7 @@ import triton.language as tl
 
 from .arithmetic import psi
 
-__all__ = ["jet_sums_kernel", "normalise_kernel", "scalar_sums_kernel"]
+__all__ = ["jet_sums_kernel", "normalise_kernel", "scalar_sums_kernel", "scalars_kernel"]
 
 
 @triton.jit
@@ -46,6 +46,31 @@ def scalar_sums_kernel(
     tl.store(out + 2, square, mask=i < n)
     tl.store(out + 3, mixed, mask=i < n)
     tl.store(out + 4, other, mask=i < n)
+
+
+@triton.jit
+def scalars_kernel(
+    gram: tl.tensor,
+    offsets: tl.tensor,
+    pairs: tl.tensor,
+    tile_jet: tl.tensor,
+    tile_first: tl.tensor,
+    out: tl.tensor,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+) -> None:  # pragma: no cover
+    """ν and π of the pairs of some nodes of one jet: (Q, 2), float32, 0 for i = j."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    n = (tl.load(offsets + jet + 1) - tl.load(offsets + jet)).to(tl.int32)
+    block = tl.load(pairs + jet)
+    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    for column in range(0, n, COLUMNS):
+        j = column + tl.arange(0, COLUMNS)
+        norm, dot, _, _ = pair_scalars(gram + block, i, j, n)
+        place = out + 2 * (block + i.to(tl.int64)[:, None] * n + j[None, :])
+        inside = (i < n)[:, None] & (j < n)[None, :]
+        tl.store(place, norm.to(tl.float32), mask=inside)
+        tl.store(place + 1, dot.to(tl.float32), mask=inside)
 
 
 @triton.jit

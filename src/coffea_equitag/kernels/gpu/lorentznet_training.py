@@ -22,7 +22,7 @@ from .arithmetic import precision
 from .device import on_its_device
 from .edge_slopes import PROGRAMS, edge_slopes_kernel
 from .edge_slopes import TILES as TILES_BACK
-from .edge_statistics import jet_sums_kernel, normalise_kernel, scalar_sums_kernel
+from .edge_statistics import jet_sums_kernel, normalise_kernel, scalar_sums_kernel, scalars_kernel
 from .edge_statistics_slopes import back_to_gram_kernel, back_to_nodes_kernel, slope_sums_kernel
 from .edge_weights import pack
 from .edges import TILES, edges_kernel
@@ -201,15 +201,19 @@ class _LorentzEdges(torch.autograd.Function):
         own_slopes = first_layer.new_empty(tiles.num_nodes, channels)
         shared_slopes = first_layer.new_empty(int(setting.shares[-1]), channels)
         scalars_slopes = first_layer.new_empty(tiles.num_pairs if through else 0, 2)
+        scalars_seen = first_layer.new_empty(tiles.num_pairs, 2)
+        scalars_kernel[(len(tiles.jet),)](
+            gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, scalars_seen, ROWS=RECEIVERS, COLUMNS=_COLUMNS
+        )
         matrices = first_layer.new_empty(programs, 2 * channels + 3, channels)
         if above.stride(1) != 1:
             above = above.contiguous()
         receivers, senders, kinds, warps = TILES_BACK[setting.precision]
         edge_slopes_kernel[(programs,)](
-            normalised, gram, tiles.offsets, tiles.pairs, setting.shares, tiles.jet, tiles.first, len(tiles.jet),
-            slopes, weights.edge, weights.edge_bias, weights.edge_back, weights.gate, gate_bias, weights.step,
-            weights.step_bias, weights.step_back, above, above.stride(0), hidden, steps_slopes, own_slopes,
-            shared_slopes, scalars_slopes, matrices, MOVES=moves, SCALARS=through, WEIGHTS=True, INPUTS=True,
+            normalised, scalars_seen, tiles.offsets, tiles.pairs, setting.shares, tiles.jet, tiles.first,
+            len(tiles.jet), slopes, weights.edge, weights.edge_bias, weights.edge_back, weights.gate, gate_bias,
+            weights.step, weights.step_bias, weights.step_back, above, above.stride(0), hidden, steps_slopes,
+            own_slopes, shared_slopes, scalars_slopes, matrices, MOVES=moves, SCALARS=through, WEIGHTS=True, INPUTS=True,
             PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, SUMS=kinds,
             num_warps=warps, num_stages=1,
         )  # fmt: skip
