@@ -80,7 +80,7 @@ KERNELS = {
     "step-slopes": (similarity.step_slopes_kernel, MATRICES, IN_TRAINING),
     "edge-slopes": (
         edge_slopes.edge_slopes_kernel,
-        {"MOVES": True, "SCALARS": True, "WEIGHTS": True, "INPUTS": True, "A": 64, "B": 16, "SUMS": 64} | WIDE,
+        {"MOVES": True, "SCALARS": True, "A": 64, "B": 16, "SUMS": 64} | WIDE,
         IN_TRAINING,
     ),
     "edge-weights": (

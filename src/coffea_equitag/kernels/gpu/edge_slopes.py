@@ -47,8 +47,6 @@ def edge_slopes_kernel(
     found: tl.tensor,
     MOVES: tl.constexpr,
     SCALARS: tl.constexpr,
-    WEIGHTS: tl.constexpr,
-    INPUTS: tl.constexpr,
     PRECISION: tl.constexpr,
     A: tl.constexpr,
     B: tl.constexpr,
@@ -76,15 +74,14 @@ def edge_slopes_kernel(
     steps_slopes : (Q,), float32
         Of φ_x, 0 for i = j, if the block moves the vectors.
     own_slopes : (N, A + B)
-        Out, with INPUTS: of each node's part of the first layer as receiver.
+        Out: of each node's part of the first layer as receiver.
     other_slopes : (Σ n · tiles, A + B)
-        Out, with INPUTS: as sender, for the receivers of each tile by themselves.
+        Out: as sender, for the receivers of each tile by themselves.
     scalars_slopes : (Q, 2), float32
-        Out, with INPUTS and SCALARS: of ψ(‖x_i − x_j‖²) and ψ(x_i·x_j).
+        Out, with SCALARS: of ψ(‖x_i − x_j‖²) and ψ(x_i·x_j).
     found : (programs, 2(A + B) + 3, A + B)
-        Out, with WEIGHTS: of the second layer of φ_e and, without its last layer, the first of φ_x, inputs first. Row
-        `hidden` of each holds the biases', column `hidden` of the second the gate's. Then, with INPUTS, of a and b;
-        and of the gate's bias, with WEIGHTS.
+        Out: of the second layer of φ_e and, without its last layer, the first of φ_x, inputs first. Row `hidden` of
+        each holds the biases', column `hidden` of the second the gate's. Then of a, of b, and of the gate's bias.
     """
     C: tl.constexpr = A + B
     M: tl.constexpr = BI * BJ
@@ -144,67 +141,60 @@ def edge_slopes_kernel(
                     m_slopes_a, m_slopes_b = _layer(f_a, f_b, step_back, m_slopes_a, m_slopes_b, A, B, PRECISION)
                 logit = tl.sum(m_slopes_a * e_a, axis=1) + tl.sum(m_slopes_b * e_b, axis=1)
                 logit = logit[:, None] * (1.0 - weight)
-                if WEIGHTS:
-                    m_a, m_b = tl.where(spare_a, 1.0, e_a * weight), tl.where(spare_b, 1.0, e_b * weight)
-                    f_a, f_b = tl.where(spare_a, logit, f_a), tl.where(spare_b, logit, f_b)
-                    step_aa, step_ab, step_ba, step_bb = _outer(
-                        m_a, m_b, f_a, f_b, step_aa, step_ab, step_ba, step_bb, WIDE, PRECISION
-                    )
+                m_a, m_b = tl.where(spare_a, 1.0, e_a * weight), tl.where(spare_b, 1.0, e_b * weight)
+                f_a, f_b = tl.where(spare_a, logit, f_a), tl.where(spare_b, logit, f_b)
+                step_aa, step_ab, step_ba, step_bb = _outer(
+                    m_a, m_b, f_a, f_b, step_aa, step_ab, step_ba, step_bb, WIDE, PRECISION
+                )
                 logit *= weight
                 e_a = tl.where(e_a > 0, m_slopes_a * weight + logit * gate_a, 0.0)
                 e_b = tl.where(e_b > 0, m_slopes_b * weight + logit * gate_b, 0.0)
-                if WEIGHTS:
-                    gate_sum += tl.reshape(logit, (M,))
-                    s_a, s_b = tl.where(spare_a, 1.0, r_a), tl.where(spare_b, 1.0, r_b)
-                    edge_aa, edge_ab, edge_ba, edge_bb = _outer(
-                        s_a, s_b, e_a, e_b, edge_aa, edge_ab, edge_ba, edge_bb, WIDE, PRECISION
-                    )
-                if INPUTS:
-                    z_a, z_b = _layer(e_a, e_b, edge_back, zeros_a, zeros_b, A, B, PRECISION)
-                    z_a, z_b = tl.where(r_a > 0, z_a, 0.0), tl.where(r_b > 0, z_b, 0.0)
-                    pair = tl.arange(0, M)[None, :]
-                    # rows of sums: BJ senders, then the receivers of the tile, then a and b
-                    chosen = (kind == pair % BJ) | (kind == BJ + group + pair // BJ)
-                    chosen = tl.where(chosen, 1.0, tl.zeros((SUMS, M), tl.float32))
-                    of_norm, of_dot = tl.reshape(norm, (M,))[None, :], tl.reshape(dot, (M,))[None, :]
-                    chosen = tl.where(kind == BJ + RECEIVERS, of_norm, chosen)
-                    chosen = tl.where(kind == BJ + RECEIVERS + 1, of_dot, chosen)
-                    chosen, less = _halves(chosen, PRECISION)
-                    sums_a = _product(chosen, less, *_halves(z_a, PRECISION), sums_a, PRECISION)
-                    sums_b = _product(chosen, less, *_halves(z_b, PRECISION), sums_b, PRECISION)
-                    if SCALARS:
-                        norm_a, norm_b = tl.load(slopes + a)[None, :], tl.load(slopes + b)[None, :]
-                        dot_a, dot_b = tl.load(slopes + C + a)[None, :], tl.load(slopes + C + b)[None, :]
-                        of_norm = tl.sum(z_a * norm_a, axis=1) + tl.sum(z_b * norm_b, axis=1)
-                        of_dot = tl.sum(z_a * dot_a, axis=1) + tl.sum(z_b * dot_b, axis=1)
-                        tl.store(scalars_slopes + 2 * place, tl.reshape(of_norm, (BI, BJ)), mask=inside)
-                        tl.store(scalars_slopes + 2 * place + 1, tl.reshape(of_dot, (BI, BJ)), mask=inside)
-            if INPUTS:
-                out = other_slopes + (share + sender + kind) * C
-                senders = (kind < BJ) & (sender + kind < n)
-                tl.store(out + a[None, :], sums_a, mask=senders)
-                tl.store(out + b[None, :], sums_b, mask=senders)
-                sums_a, sums_b = tl.where(kind < BJ, 0.0, sums_a), tl.where(kind < BJ, 0.0, sums_b)
-        if INPUTS:
-            receiver = first + kind - BJ
-            receivers = (kind >= BJ) & (kind < BJ + RECEIVERS) & (receiver < n)
-            out = own_slopes + (start + receiver) * C
-            tl.store(out + a[None, :], sums_a, mask=receivers)
-            tl.store(out + b[None, :], sums_b, mask=receivers)
-            sums_a = tl.where(kind < BJ + RECEIVERS, 0.0, sums_a)
-            sums_b = tl.where(kind < BJ + RECEIVERS, 0.0, sums_b)
+                gate_sum += tl.reshape(logit, (M,))
+                s_a, s_b = tl.where(spare_a, 1.0, r_a), tl.where(spare_b, 1.0, r_b)
+                edge_aa, edge_ab, edge_ba, edge_bb = _outer(
+                    s_a, s_b, e_a, e_b, edge_aa, edge_ab, edge_ba, edge_bb, WIDE, PRECISION
+                )
+                z_a, z_b = _layer(e_a, e_b, edge_back, zeros_a, zeros_b, A, B, PRECISION)
+                z_a, z_b = tl.where(r_a > 0, z_a, 0.0), tl.where(r_b > 0, z_b, 0.0)
+                pair = tl.arange(0, M)[None, :]
+                # rows of sums: BJ senders, then the receivers of the tile, then a and b
+                chosen = (kind == pair % BJ) | (kind == BJ + group + pair // BJ)
+                chosen = tl.where(chosen, 1.0, tl.zeros((SUMS, M), tl.float32))
+                of_norm, of_dot = tl.reshape(norm, (M,))[None, :], tl.reshape(dot, (M,))[None, :]
+                chosen = tl.where(kind == BJ + RECEIVERS, of_norm, chosen)
+                chosen = tl.where(kind == BJ + RECEIVERS + 1, of_dot, chosen)
+                chosen, less = _halves(chosen, PRECISION)
+                sums_a = _product(chosen, less, *_halves(z_a, PRECISION), sums_a, PRECISION)
+                sums_b = _product(chosen, less, *_halves(z_b, PRECISION), sums_b, PRECISION)
+                if SCALARS:
+                    norm_a, norm_b = tl.load(slopes + a)[None, :], tl.load(slopes + b)[None, :]
+                    dot_a, dot_b = tl.load(slopes + C + a)[None, :], tl.load(slopes + C + b)[None, :]
+                    of_norm = tl.sum(z_a * norm_a, axis=1) + tl.sum(z_b * norm_b, axis=1)
+                    of_dot = tl.sum(z_a * dot_a, axis=1) + tl.sum(z_b * dot_b, axis=1)
+                    tl.store(scalars_slopes + 2 * place, tl.reshape(of_norm, (BI, BJ)), mask=inside)
+                    tl.store(scalars_slopes + 2 * place + 1, tl.reshape(of_dot, (BI, BJ)), mask=inside)
+            out = other_slopes + (share + sender + kind) * C
+            senders = (kind < BJ) & (sender + kind < n)
+            tl.store(out + a[None, :], sums_a, mask=senders)
+            tl.store(out + b[None, :], sums_b, mask=senders)
+            sums_a, sums_b = tl.where(kind < BJ, 0.0, sums_a), tl.where(kind < BJ, 0.0, sums_b)
+        receiver = first + kind - BJ
+        receivers = (kind >= BJ) & (kind < BJ + RECEIVERS) & (receiver < n)
+        out = own_slopes + (start + receiver) * C
+        tl.store(out + a[None, :], sums_a, mask=receivers)
+        tl.store(out + b[None, :], sums_b, mask=receivers)
+        sums_a = tl.where(kind < BJ + RECEIVERS, 0.0, sums_a)
+        sums_b = tl.where(kind < BJ + RECEIVERS, 0.0, sums_b)
     found += tl.program_id(0).to(tl.int64) * ((2 * C + 3) * C)
-    if WEIGHTS:
-        _store(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B, WIDE)
-        _store(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B, WIDE)
-        last = tl.sum(gate_sum, axis=0)
-        tl.store(found + (2 * C + 2) * C + a, tl.where(a == 0, last, 0.0))
-        tl.store(found + (2 * C + 2) * C + b, tl.zeros((B,), tl.float32))
-    if INPUTS:
-        scalar = kind - (BJ + RECEIVERS)
-        out = found + (2 * C + scalar) * C
-        tl.store(out + a[None, :], sums_a, mask=(scalar >= 0) & (scalar < 2))
-        tl.store(out + b[None, :], sums_b, mask=(scalar >= 0) & (scalar < 2))
+    _store(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B, WIDE)
+    _store(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B, WIDE)
+    last = tl.sum(gate_sum, axis=0)
+    tl.store(found + (2 * C + 2) * C + a, tl.where(a == 0, last, 0.0))
+    tl.store(found + (2 * C + 2) * C + b, tl.zeros((B,), tl.float32))
+    scalar = kind - (BJ + RECEIVERS)
+    out = found + (2 * C + scalar) * C
+    tl.store(out + a[None, :], sums_a, mask=(scalar >= 0) & (scalar < 2))
+    tl.store(out + b[None, :], sums_b, mask=(scalar >= 0) & (scalar < 2))
 
 
 @triton.jit

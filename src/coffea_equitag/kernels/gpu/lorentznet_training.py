@@ -213,7 +213,7 @@ class _LorentzEdges(torch.autograd.Function):
             normalised, scalars_seen, tiles.offsets, tiles.pairs, setting.shares, tiles.jet, tiles.first,
             len(tiles.jet), slopes, weights.edge, weights.edge_bias, weights.edge_back, weights.gate, gate_bias,
             weights.step, weights.step_bias, weights.step_back, above, above.stride(0), hidden, steps_slopes,
-            own_slopes, shared_slopes, scalars_slopes, matrices, MOVES=moves, SCALARS=through, WEIGHTS=True, INPUTS=True,
+            own_slopes, shared_slopes, scalars_slopes, matrices, MOVES=moves, SCALARS=through,
             PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, SUMS=kinds,
             num_warps=warps, num_stages=1,
         )  # fmt: skip
