@@ -130,7 +130,9 @@ def _score(
             sums[:n] = 0
             _edges(weights, layer, layer < layers - 1, from_i, from_j, psi_norm, psi_product, rows, messages, sums, n,
                    steps)  # fmt: skip
-            nodes[:n, channels : 2 * channels] = sums[:n, :channels]
+            for i in range(n):
+                for c in range(channels):
+                    nodes[i, channels + c] = sums[i, c]
             _layer(
                 nodes, 0, weights.node, layer, width, weights.node_bias, at, _RELU,
                 from_i, n, weights.zeros, 0, unused,

@@ -167,7 +167,9 @@ def _classify(head: _Head, x: _F4, offsets: _I8, logits: _F4, first: int, last: 
     out = np.zeros((jets + MARGIN, len(head.out_bias)), np.float32)
     layer(mean, 0, head.inputs, head.hidden, head.hidden_bias, RELU, hidden, 0, jets)
     layer(hidden, 0, head.units, head.out, head.out_bias, LINEAR, out, 0, jets)
-    logits[first:last] = out[:jets, : logits.shape[1]]
+    for jet in range(jets):
+        for c in range(logits.shape[1]):
+            logits[first + jet, c] = out[jet, c]
 
 
 def _fold(model: Any) -> _Weights:

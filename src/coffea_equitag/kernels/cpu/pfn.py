@@ -107,7 +107,9 @@ def _score(
             row += rows
     for start in range(0, last - first, _CHUNK):
         count = min(_CHUNK, last - first - start)
-        here[:count, :latent] = totals[start : start + count]
+        for row in range(count):
+            for c in range(latent):
+                here[row, c] = totals[start + row, c]
         for level in range(len(weights.f)):
             floor = RELU if level < len(weights.f) - 1 else LINEAR
             layer(here, 0, weights.f_inputs[level], weights.f[level], weights.f_bias[level], floor, there, 0, count)
