@@ -172,7 +172,7 @@ class Pelican(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
-        if choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
+        if not self._learns(jets.p4) and choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
             from ..kernels.cpu.pelican import pelican_logits_of_jets
 
             return pelican_logits_of_jets(self, jets)

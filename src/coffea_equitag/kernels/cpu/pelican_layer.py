@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from .aligned import aligned
 from .edge_layout import Layout
 from .folding import double
+from .group_sums import in_order
 from .pair_dropout import bytes_of, threshold_of
 from .pair_shapes import HALF, columns_for
 from .pelican_back import LayerSlopes, sweep_back
@@ -100,9 +101,15 @@ def encoded_messages(
 
 
 def next_messages(
-    batch: Batch, before: Messages, scale: Tensor, shift: Tensor, terms: Tensor, mixing: Tensor, linear: nn.Linear,
-    key: int, drop: float,
-) -> Messages:  # fmt: skip
+    batch: Batch,
+    before: Messages,
+    norm: Tensor,
+    terms: Tensor,
+    mixing: Tensor,
+    linear: nn.Linear,
+    key: int,
+    drop: float,
+) -> Messages:
     """The messages after X W₁ + (X W₂)ᵀ + u_i + v_j + δ_ij d_i, X being scale Y + shift of those messages Y kept.
 
     Parameters
@@ -111,14 +118,13 @@ def next_messages(
         As of `encoded_messages`.
     before : Messages
         Y.
-    scale, shift : Tensor, shape (D,)
-        BatchNorm, and what makes up for dropout.
+    norm : Tensor of float64, shape (2, D)
+        Scale and shift, see `pelican_norm`.
     mixing : Tensor of float32, shape (2, D, S)
         W₁ and W₂.
     """
     setting = _Setting(batch, 0, key, threshold_of(drop))
-    given = before.values, before.bits, scale, shift, mixing
-    return Messages(*_layer(setting, terms, linear.weight, linear.bias, *given))
+    return Messages(*_layer(setting, terms, linear.weight, linear.bias, before.values, before.bits, norm, mixing))
 
 
 def total_columns(channels: int) -> int:
@@ -210,16 +216,14 @@ class _Layer(torch.autograd.Function):
             gradients += [torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in encoder]
             return None, *gradients
         even, odd = _total(slopes.even, depth, channels), _total(slopes.odd, depth, channels)
-        scale, shift = slopes.norm.sum(axis=0)[:, :depth]
         mixing = np.stack([even + odd, even - odd]) / 2
         return (
             None,
             *gradients,
             torch.from_numpy(slopes.before),
             None,
-            torch.from_numpy(scale).to(given[2]),
-            torch.from_numpy(shift).to(given[3]),
-            torch.from_numpy(mixing).to(given[4]),
+            torch.from_numpy(slopes.norm.sum(axis=0)[:, :depth]),
+            torch.from_numpy(mixing).to(given[3]),
         )
 
 
@@ -244,8 +248,7 @@ def _jets(setting: _Setting) -> Jets:
 
 def _total(groups: _F4, depth: int, channels: int) -> _F8:
     """A gradient, groups added up in their order."""
-    total: _F8 = groups.sum(axis=0, dtype=np.float64)[:depth, :channels]
-    return total
+    return in_order(groups)[:depth, :channels]
 
 
 def _weights(setting: _Setting, tensors: list[Tensor]) -> LayerWeights:
@@ -254,7 +257,7 @@ def _weights(setting: _Setting, tensors: list[Tensor]) -> LayerWeights:
     narrow, wide, first = columns_for(depth), columns_for(channels), bool(setting.encoded)
     zeros, inputs = np.zeros((depth, channels)), setting.batch.products.shape[1]
     embedding, embedding_bias, power = given if first else (np.zeros((1, inputs)), np.zeros(1), np.ones(1))
-    scale, shift, mixing = (np.zeros(depth), np.zeros(depth), [zeros] * 2) if first else given
+    (scale, shift), mixing = (np.zeros((2, depth)), [zeros] * 2) if first else given
     below_zero = np.full(channels, 0.01)
     below_zero[: setting.encoded] = 1
     even, odd = (mixing[0] + mixing[1]) / 2, (mixing[0] - mixing[1]) / 2

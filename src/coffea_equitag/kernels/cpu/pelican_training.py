@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from ...layers.aggregates import Aggregation
-from ...layers.batch_norm import RowBatchNorm
 from ...layers.equivariant_1to2 import Equivariant1to2
 from ...layers.equivariant_2to2 import Equivariant2to2
 from ...layers.equivariant_readout import Equivariant2to0
 from ...layers.pair_message import PairMessage
 from ...layers.segments import segment_sum
 from .edge_layout import Layout
-from .pelican_layer import Batch, Messages, encoded_messages, next_messages, total_columns
+from .pelican_layer import Batch, encoded_messages, next_messages, total_columns
+from .pelican_norm import scale_and_shift
 from .pelican_terms import terms_of
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Ten
     messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], _drop(last.dropout))
     for layer, block, key in zip(layers[1:], model.blocks, keys[1:], strict=True):
         assert isinstance(block, Equivariant2to2)
-        scale, shift = _normalised(last, messages, batch.num_pairs)
+        norm = scale_and_shift(last.norm, messages.moments, batch.num_pairs, _drop(last.dropout))
         coefficients = block.mixing()
-        terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, scale, shift)
+        terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, norm)
         drop = _drop(layer.dropout)
-        messages = next_messages(batch, messages, scale, shift, terms, coefficients[:2], layer.linear, key, drop)
+        messages = next_messages(batch, messages, norm, terms, coefficients[:2], layer.linear, key, drop)
         last = layer
-    scale, shift = _normalised(last, messages, batch.num_pairs)
+    scale, shift = scale_and_shift(last.norm, messages.moments, batch.num_pairs, _drop(last.dropout))
     depth = len(scale)
     messages_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
     out: Tensor = model.head(nodes.readout(cast(Equivariant2to0, model.readout), messages_N3D))
@@ -75,34 +75,6 @@ def _messages(model: Pelican) -> list[PairMessage]:
 
 def _drop(dropout: nn.Dropout) -> float:
     return dropout.p if dropout.training else 0.0
-
-
-def _normalised(layer: PairMessage, messages: Messages, pairs: int) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (D,) in float64, of BatchNorm and of what makes up for dropout; statistics follow."""
-    norm, drop = layer.norm, _drop(layer.dropout)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    if norm.training and pairs >= 2:
-        mean, square = messages.moments[:, : norm.num_features] / pairs
-        var = (square - mean**2).clamp(min=0)
-        _follow(norm, mean.detach(), var.detach(), pairs)
-    else:
-        mean, var = norm.running_mean.double(), norm.running_var.double()
-    kept = 1 / (1 - drop) if drop < 1 else 0.0
-    scale = norm.weight * (var + norm.eps).rsqrt()
-    return scale * kept, (norm.bias - mean * scale) * kept
-
-
-def _follow(norm: RowBatchNorm, mean: Tensor, var: Tensor, pairs: int) -> None:
-    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
-        share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        for running, found in ((norm.running_mean, mean), (norm.running_var, var * (pairs / (pairs - 1)))):
-            running.mul_(1 - share).add_(found.to(running), alpha=share)
 
 
 class _Nodes:
