@@ -4,13 +4,17 @@
 
     python benchmarks/gpu.py
     python benchmarks/gpu.py --models lorentznet --workloads top --jets 2000
+    python benchmarks/gpu.py --training
     python benchmarks/gpu.py --tune
+    python benchmarks/gpu.py --tune --training
 
 For each network and workload: every precision of the kernels (``EQUITAG_GPU_PRECISION``), the reference layers, the
 official algorithm's list of edges and the padded form, where they exist. Jets are on the GPU before the clock starts;
 the kernels and the layers are timed from ragged momenta to logits, invariants included, the plain forms from their
 padded inputs or edges. Jets a second from medians of rounds in turn; peak memory beyond the jets; deviation of the
-logits from the float64 layers, as a fraction of their rms. ``--tune`` times other tile shapes of the pair kernels.
+logits from the float64 layers, as a fraction of their rms. ``--training`` measures forward and backward passes of
+the networks that train on their kernels, in training mode but without dropout; then the deviation is that of all
+gradients together. ``--tune`` times other tile shapes of the pair kernels.
 
 On a GPU machine that has torch, Triton and numba but neither registries nor this package's other dependencies, as
 /work/.library/device/README.md describes, carry wheels (10 MB; Python 3.12 there) and run the tests of the kernels
@@ -28,7 +32,8 @@ There, with ``.whl`` in ``carry``, one line::
     python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .whl/*.whl
     && export PYTHONPATH=/tmp/site:src:tests PYTHONUNBUFFERED=1 || exit; python3 -m pytest -q -c /dev/null --rootdir .
     --import-mode=importlib -p no:cacheprovider tests/kernels/test_*_gpu.py tests/kernels/test_gpu_compiler.py;
-    python3 benchmarks/gpu.py 2>&1 | tee $OUT/gpu.md; python3 benchmarks/gpu.py --tune 2>&1 | tee $OUT/tune.md
+    python3 benchmarks/gpu.py 2>&1 | tee $OUT/gpu.md; python3 benchmarks/gpu.py --training 2>&1 | tee
+    $OUT/training.md; python3 benchmarks/gpu.py --tune 2>&1 | tee $OUT/tune.md
 """
 
 from __future__ import annotations
@@ -48,7 +53,7 @@ from coffea_equitag import kernels
 from coffea_equitag.benchmarking.clock import Spread, in_turn
 from coffea_equitag.benchmarking.forms import OURS, REFERENCE, forms_of
 from coffea_equitag.benchmarking.memory import growth
-from coffea_equitag.benchmarking.networks import build
+from coffea_equitag.benchmarking.networks import build, one_pass
 from coffea_equitag.benchmarking.workloads import WORKLOADS, random_jets, representative
 from coffea_equitag.models.base import JetModel
 from coffea_equitag.ragged import RaggedJets
@@ -57,6 +62,8 @@ Task = Callable[[], Tensor]
 
 #: Other shapes of a tile of pairs: receivers, senders, warps.
 SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))
+#: The same of the way back: and the rows of its sums, see `edge_slopes`.
+SHAPES_BACK = ((4, 16, 64, 4), (8, 8, 64, 4), (2, 32, 64, 4), (16, 4, 64, 4), (8, 16, 64, 8), (16, 8, 64, 8))
 #: Jets whose logits are compared.
 COMPARED = 64
 
@@ -67,21 +74,24 @@ def main() -> None:
         sys.exit("benchmarks/gpu.py needs a CUDA GPU: torch sees none here. Nothing was measured.")
     print(heading(), flush=True)
     for kind in options.models:
-        model = build(kind, "cuda")
+        model = build(kind, "cuda", {"dropout": 0.0} if options.training else None)
         for workload in options.workloads:
             jets = random_jets(WORKLOADS[workload], options.jets, model.fields).to("cuda")
             print(f"\n{kind}, {WORKLOADS[workload].name}, {options.jets} jets\n", flush=True)
-            (tune if options.tune else compare)(model, jets, options.seconds)
+            (tune if options.tune else compare)(model, jets, options.seconds, options.training)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--models", nargs="+", default=["lorentznet", "pelican"])
+    parser.add_argument("--models", nargs="+")
     parser.add_argument("--workloads", nargs="+", default=["ak4", "top"], choices=list(WORKLOADS))
     parser.add_argument("--jets", type=int, default=1000, help="jets in the batch of the kernels")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each table")
     parser.add_argument("--tune", action="store_true", help="time tile shapes instead")
-    return parser.parse_args()
+    parser.add_argument("--training", action="store_true", help="forward and backward passes")
+    options = parser.parse_args()
+    options.models = options.models or ["lorentznet"] + ([] if options.training else ["pelican"])
+    return options
 
 
 def heading() -> str:
@@ -117,19 +127,17 @@ def with_kernels(model: JetModel, jets: RaggedJets, precision: str) -> Task:
     return run
 
 
-def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
+def compare(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
     from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
 
     few = representative(jets, COMPARED)
-    expected = exact(model, few)
+    expected = exact(model, few, training)
     tasks: dict[str, tuple[int, Task]] = {}
     checks: dict[str, Task] = {}
     for precision in PRECISIONS:
         name = f"kernels, {precision}"
-        tasks[name], checks[name] = (
-            (jets.num_jets, with_kernels(model, jets, precision)),
-            with_kernels(model, few, precision),
-        )
+        tasks[name] = jets.num_jets, one_pass(model, with_kernels(model, jets, precision), training)
+        checks[name] = with_kernels(model, few, precision)
     plain, plain_few = forms_of(model, jets), forms_of(model, few)
     for name, prepare in plain.items():
         if name == OURS:
@@ -138,9 +146,8 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
         while number:
             part = representative(jets, number)
             try:
-                task = prepare(part)
-                with torch.inference_mode():
-                    task()
+                task = one_pass(model, prepare(part), training)
+                task()
                 tasks[name] = number, task
                 break
             except torch.cuda.OutOfMemoryError:
@@ -149,14 +156,14 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
             torch.cuda.empty_cache()
         if name in plain_few:
             checks[name] = plain_few[name](few)
-    with torch.inference_mode():
-        for _, task in tasks.values():
-            task()
-        memory = {name: growth(task, "cuda") / number for name, (number, task) in tasks.items()}
-        off = {name: deviation(check(), expected) for name, check in checks.items()}
-        found = in_turn({name: task for name, (_, task) in tasks.items()}, seconds, "cuda")
+    for _, task in tasks.values():
+        task()
+    memory = {name: growth(task, "cuda") / number for name, (number, task) in tasks.items()}
+    off = {name: deviation(compared(model, check, training), expected) for name, check in checks.items()}
+    found = in_turn({name: task for name, (_, task) in tasks.items()}, seconds, "cuda")
     cost = {name: Spread.of(found[name]).median / tasks[name][0] for name in tasks}
-    print("| form | jets at once | jets/s | µs a jet | times the layers | kB a jet | logits off by (of rms) |")
+    what = "gradients" if training else "logits"
+    print(f"| form | jets at once | jets/s | µs a jet | times the layers | kB a jet | {what} off by (of rms) |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, (number, _) in tasks.items():
         print(
@@ -167,37 +174,50 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float) -> None:
         )
 
 
-def exact(model: JetModel, jets: RaggedJets) -> Tensor:
-    """Logits of the layers in float64."""
-    with torch.inference_mode(), kernels.use("reference"):
-        found: Tensor = model.double()(jets)
+def exact(model: JetModel, jets: RaggedJets, training: bool) -> Tensor:
+    """What the layers give in float64."""
+    with kernels.use("reference"):
+        found = compared(model.double(), lambda: model(jets), training)
     model.float()
     return found
+
+
+def compared(model: JetModel, logits: Task, training: bool) -> Tensor:
+    """The logits, or all gradients side by side; statistics are left as they were."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    found = one_pass(model, logits, training)()
+    for name, buffer in model.named_buffers():
+        buffer.copy_(before[name])
+    if not training:
+        return found
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
 def deviation(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected).abs().max() / expected.square().mean().sqrt())
 
 
-def tune(model: JetModel, jets: RaggedJets, seconds: float) -> None:
-    from coffea_equitag.kernels.gpu import edges, pair_blocks
+def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
+    from coffea_equitag.kernels.gpu import edge_slopes, edges, pair_blocks
     from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
 
     tiles: dict[str, Any] = {"lorentznet": edges.TILES, "pelican": pair_blocks.TILES}[model.kind]
-    print("| precision | receivers, senders, warps | µs a jet |")
+    shapes: tuple[tuple[int, ...], ...] = SHAPES
+    if training:
+        tiles, shapes = edge_slopes.TILES, SHAPES_BACK
+    print(f"| precision | receivers, senders, {'sums, ' if training else ''}warps | µs a jet |")
     print("| --- | --- | ---: |")
     for precision in PRECISIONS[1:]:
         ours = tiles[precision]
-        for shape in SHAPES:
+        for shape in shapes:
             tiles[precision] = shape
-            task = with_kernels(model, jets, precision)
-            with torch.inference_mode():
-                try:
-                    task()
-                    median = Spread.of(in_turn({"": task}, seconds / len(SHAPES), "cuda")[""]).median
-                    found = f"{1e6 * median / jets.num_jets:.2f}"
-                except Exception as error:  # registers or shared memory of this GPU do not suffice
-                    found = f"– ({type(error).__name__})"
+            task = one_pass(model, with_kernels(model, jets, precision), training)
+            try:
+                task()
+                median = Spread.of(in_turn({"": task}, seconds / len(shapes), "cuda")[""]).median
+                found = f"{1e6 * median / jets.num_jets:.2f}"
+            except Exception as error:  # registers or shared memory of this GPU do not suffice
+                found = f"– ({type(error).__name__})"
             print(f"| {precision} | {', '.join(map(str, shape))} | {found} |", flush=True)
         tiles[precision] = ours
 

@@ -9,7 +9,7 @@ import torch
 
 from coffea_equitag import kernels
 from coffea_equitag.benchmarking.clock import seconds_of
-from coffea_equitag.benchmarking.networks import build
+from coffea_equitag.benchmarking.networks import build, one_pass
 from coffea_equitag.benchmarking.workloads import WORKLOADS, random_jets
 from gpu import INTERPRETED, needs_gpu
 
@@ -30,3 +30,19 @@ def test_faster_than_the_layers(kind, at_least):
         return statistics.median(seconds_of(task, "cuda") for _ in range(5))
 
     assert seconds("reference") >= at_least * seconds("gpu")
+
+
+def test_training_is_faster_than_by_the_layers():
+    model = build("lorentznet", "cuda")
+    jets = random_jets(WORKLOADS["top"], 500).to("cuda")
+
+    def seconds(mode):
+        def logits():
+            with kernels.use(mode):
+                return model(jets)
+
+        task = one_pass(model, logits, True)
+        task()
+        return statistics.median(seconds_of(task, "cuda") for _ in range(5))
+
+    assert seconds("reference") >= seconds("gpu")
