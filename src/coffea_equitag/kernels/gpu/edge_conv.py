@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from .arithmetic import product, relu
+from .tiles import own_tile
 
 __all__ = ["EDGES", "edge_conv_kernel"]
 
@@ -50,10 +51,7 @@ def edge_conv_kernel(
     out : (N, CHANNELS)
         ReLU of the sum.
     """
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    begin = tl.load(tile_first + tl.program_id(0))
+    _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     edge, c = tl.arange(0, BK), tl.arange(0, CHANNELS)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
         i = group + tl.arange(0, BI)

@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from .arithmetic import product
+from .tiles import own_tile
 
 __all__ = ["SENDERS", "pair_sums_kernel"]
 
@@ -56,11 +57,9 @@ def pair_sums_kernel(
         Sums in float64.
     """
     KIND: tl.constexpr = tl.float64 if EXACT else tl.float32
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     block = products + tl.load(pairs + jet)
-    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, RECEIVERS)
+    i = begin + tl.arange(0, RECEIVERS)
     real_i = i < n
     row = block + i.to(tl.int64) * n
     c = tl.program_id(1)

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .tiles import RECEIVERS, Tiles
+from .tiles import RECEIVERS, Tiles, own_tile
 
 __all__ = ["nearest", "nearest_kernel"]
 
@@ -29,10 +29,7 @@ def nearest_kernel(
     BI: tl.constexpr,
 ) -> None:  # pragma: no cover
     """Neighbours of some constituents of a jet of at most LARGEST, nearest first; −1 where there are no more."""
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    begin = tl.load(tile_first + tl.program_id(0))
+    _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     j = tl.arange(0, LARGEST)
     first = tl.load(priority + start + j, mask=j < n, other=0.0)[None, :]
     others = points + (start + j) * stride

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from .arithmetic import expm1, leaky, product, psi
+from .tiles import own_tile
 
 __all__ = ["TILES", "block_kernel", "columns_kernel", "encoder_kernel"]
 
@@ -62,7 +63,8 @@ def encoder_kernel(
     out : (Q, narrow), float32; row : (N, narrow), float64
         Out: the messages, and their sums over j.
     """
-    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
+    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    block = tl.load(pairs + jet)
     c = tl.arange(0, NARROW)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
         i = group + tl.arange(0, BI)
@@ -134,7 +136,8 @@ def block_kernel(
     matrix, bias, scale, shift, out, row
         As of `encoder_kernel`.
     """
-    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
+    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    block = tl.load(pairs + jet)
     c = tl.arange(0, NARROW)
     zeros = tl.zeros((BI * BJ, CHUNK), tl.float32)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
@@ -179,7 +182,8 @@ def columns_kernel(
     ROWS: tl.constexpr,
 ) -> None:  # pragma: no cover
     """Σ_i X_ij in float64, for some columns of one jet; (N, narrow)."""
-    start, n, block, begin = _tile(offsets, pairs, tile_jet, tile_first)
+    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    block = tl.load(pairs + jet)
     c = tl.arange(0, NARROW)
     j = begin + tl.arange(0, COLUMNS)
     real = (j < n)[:, None] & (c < narrow)[None, :]
@@ -194,17 +198,6 @@ def columns_kernel(
         )
         total += tl.sum(x.to(tl.float64), axis=0)
     tl.store(column + (start + j)[:, None] * narrow + c[None, :], total, mask=real)
-
-
-@triton.jit
-def _tile(
-    offsets: tl.tensor, pairs: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
-) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
-    """Of a program's jet: its first node, how many it has, its first pair; and the program's first node in it."""
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    return start, n, tl.load(pairs + jet), tl.load(tile_first + tl.program_id(0))
 
 
 @triton.jit

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import triton
+import triton.language as tl
 from torch import Tensor
 
 from ...ragged import boundaries
 
-__all__ = ["RECEIVERS", "Tiles"]
+__all__ = ["RECEIVERS", "Tiles", "own_tile"]
 
 #: Rows of a jet's matrix that one program works on.
 RECEIVERS = 16
@@ -69,3 +71,14 @@ class Tiles:
             num_pairs=int(pairs[-1]),
             num_jets=len(counts),
         )
+
+
+@triton.jit
+def own_tile(
+    offsets: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+    """A program's jet, the jet's first node and how many it has, and the tile's first, counted within the jet."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    start = tl.load(offsets + jet)
+    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+    return jet, start, n, tl.load(tile_first + tl.program_id(0))
