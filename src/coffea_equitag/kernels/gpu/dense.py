@@ -71,7 +71,7 @@ def dense(
     Parameters
     ----------
     x : Tensor of float32 or float64, shape (M, K)
-        Rows, the values of each side by side.
+        Rows; copied if the values of each are not side by side.
     weight : Tensor, shape (K, W), contiguous
         The matrix, inputs first.
     bias : Tensor, shape (W,)
@@ -87,6 +87,8 @@ def dense(
     """
     rows, depth = x.shape
     width = weight.shape[1]
+    if x.stride(1) != 1:
+        x = x.contiguous()
     if out is None:
         out = x.new_empty(rows, width)
     tile = next((size for size in (64, 32) if width % size == 0), 16)

@@ -71,7 +71,7 @@ def particlenet_logits(
     k = int(model.options["k"])
     largest = int((offsets[1:] - offsets[:-1]).max()) if tiles.num_jets else 0
     first = points_N2.new_zeros(tiles.num_nodes) if priority is None else priority.detach().double().contiguous()
-    x = features_N7 * weights.input_scale + weights.input_shift
+    x = (features_N7 * weights.input_scale + weights.input_shift).contiguous()
     for layer, block in enumerate(weights.blocks):
         points = points_N2.detach().contiguous() if layer == 0 else x
         senders = nearest(points, first, k, largest, tiles)
