@@ -47,12 +47,13 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
     sums = np.empty((len(bounds) - 1, weights.head.shape[1]))
     logits = np.empty((len(sums), model.n_classes), np.float32)
     # nothing is kept
-    kept, rows = np.empty(0, np.float32), np.zeros(len(weights.levels) + 1, np.int64)
+    kept, kept_from, rows = np.empty(0, np.float32), np.zeros_like(bounds), np.zeros(len(weights.levels) + 1, np.int64)
 
     def run(first: int, last: int) -> None:
         largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
         work = make_workspace(max(largest, 1), weights.levels)
-        forward(weights.levels, work, p4, entering, bounds, places, squares, kept, rows, sums, first, last)
+        forward(weights.levels, work, p4, entering, bounds, places, squares, kept, kept_from, rows, sums,
+                first, last)  # fmt: skip
 
     over_jets(run, places, torch.get_num_threads())
     _classify(weights.head, weights.head_bias, sums, logits)

@@ -21,7 +21,7 @@ from .lgn_node_backward import (
     scalars_backward,
     sources_backward,
 )
-from .lgn_nodes import enter, perceive, recall, recall_features, square
+from .lgn_nodes import enter, perceive, recall, recall_features, square, whole_blocks
 from .lgn_pair_backward import (
     CHUNK,
     PairSpace,
@@ -60,6 +60,7 @@ def backward(
     places: _I8,
     squares: _F8,
     kept: _F4,
+    kept_from: _I8,
     rows: _I8,
     arriving: _F8,
     bounds: _I8,
@@ -84,11 +85,11 @@ def backward(
             step, wide = layer_rows * stride, wide_stride_of(n)
             enter(p4, entering, start, n, stride, works[0].momenta, features[0])
             for level in range(len(levels)):
-                kept_at = start * rows[-1] + rows[level] * n
+                kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
                 weights = levels[level]
                 recall_features(
                     weights.channels[1], weights.channels[3], features[level + 1], n, stride,
-                    kept, kept_at + sums_kept(weights) * n,
+                    kept, kept_at + sums_kept(weights) * whole_blocks(n),
                 )  # fmt: skip
                 perceive(weights, features[level + 1], n, stride, works[level], step)
             at = arriving.shape[1]
@@ -100,15 +101,15 @@ def backward(
                 norms_backward(weights, made[level], arriving[jet], at, n, stride, features[level + 1], outer, space)
                 at -= 2 * channels
                 scalars_backward(arriving[jet], at, channels, n, stride, outer)
-                kept_at = start * rows[-1] + rows[level] * n
+                kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
                 perceptron_backward(weights, made[level], n, stride, outer, work, step, space, sums)
                 for i in range(0, n, NODES):
                     recall(weights, kept, kept_at, n, stride, x, i, work)
                     square(weights, x, stride, i, work)
                     mixing_backward(weights, made[level], stride, outer, i, work.mixed, space.mixed, sums)
-                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space)
+                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space, wide, pairs)
                 moments_of(weights, x, n, stride, work)
-                _to_pairs(weights, n, stride, wide, x, work.moments, space, pairs)
+                _to_pairs(weights, n, stride, wide, x, work.moments, pairs)
                 for i in range(0, n, WIDE):
                     for sender in range(0, n, CHUNK):
                         falloffs_of(weights.falloff, squares, places[jet], n, sender, i, pairs)
@@ -138,28 +139,26 @@ def backward(
 
 @njit
 def _to_pairs(
-    weights: LevelWeights,
-    n: int,
-    stride: int,
-    wide: int,
-    x: _F8,
-    moments: _F8,
-    space: GradientSpace,
-    pairs: PairSpace,
+    weights: LevelWeights, n: int, stride: int, wide: int, x: _F8, moments: _F8, pairs: PairSpace
 ) -> None:  # pragma: no cover
-    """What pairs need, in their precision."""
-    channels, products = weights.channels[0], len(weights.moments.component)
-    copy_rows(x, stride, pairs.x, wide, channels * CHANNEL, n)
-    copy_rows(space.plain, stride, pairs.plain, wide, channels * CHANNEL, n)
-    copy_rows(space.weighted, stride, pairs.weighted, wide, channels * CHANNEL, n)
-    copy_rows(moments, stride, pairs.moments, wide, channels * 2 * products, n)
-    copy_rows(space.moved, stride, pairs.moved, wide, channels * 2 * products, n)
+    """What pairs need, in their precision; gradients are there already, but for the last block's padding."""
+    channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
+    for c in range(channels):
+        copy_rows(x, c * CHANNEL * stride, stride, pairs.x, c * CHANNEL * wide, wide, 2 * components, n)
+        for row in range(2 * components):
+            for i in range((c * CHANNEL + row) * wide + whole_blocks(n), (c * CHANNEL + row + 1) * wide):
+                pairs.plain[i] = pairs.weighted[i] = 0.0
+    copy_rows(moments, 0, stride, pairs.moments, 0, wide, channels * 2 * products, n)
+    for row in range(channels * 2 * products):
+        for i in range(row * wide + whole_blocks(n), (row + 1) * wide):
+            pairs.moved[i] = 0.0
 
 
 @njit
 def _from_pairs(
     weights: LevelWeights, n: int, stride: int, wide: int, space: GradientSpace, pairs: PairSpace
 ) -> None:  # pragma: no cover
-    channels, products = weights.channels[0], len(weights.moments.component)
-    copy_rows(pairs.back, wide, space.back, stride, channels * CHANNEL, n)
-    copy_rows(pairs.of_moments, wide, space.moments, stride, channels * 2 * products, n)
+    channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
+    for c in range(channels):
+        copy_rows(pairs.back, c * CHANNEL * wide, wide, space.back, c * CHANNEL * stride, stride, 2 * components, n)
+    copy_rows(pairs.of_moments, 0, wide, space.moments, 0, stride, channels * 2 * products, n)

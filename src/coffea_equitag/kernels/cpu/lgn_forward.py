@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 
 from ...compiled import njit
-from .lgn_nodes import enter, gather, keep_features, keep_sums, mix, perceive, square, sum_norms, sum_scalars
+from .lgn_nodes import (
+    enter,
+    gather,
+    keep_features,
+    keep_sums,
+    mix,
+    perceive,
+    square,
+    sum_norms,
+    sum_scalars,
+    whole_blocks,
+)
 from .lgn_pairs import moments_of, pair_sums, ring
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
@@ -30,6 +41,7 @@ def forward(
     places: _I8,
     squares: _F8,
     kept: _F4,
+    kept_from: _I8,
     rows: _I8,
     sums: _F8,
     first: int,
@@ -45,7 +57,7 @@ def forward(
             weights = levels[level]
             before = work.others if level % 2 == 1 else work.features
             found = work.features if level % 2 == 1 else work.others
-            kept_at = start * rows[-1] + rows[level] * n
+            kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
             moments_of(weights, before, n, stride, work)
             for i in range(0, n, WIDE):
                 ring(weights, squares, places[jet], n, i, work)
@@ -60,9 +72,8 @@ def forward(
                 square(weights, before, stride, i, work)
                 mix(weights, work.mixed, found, stride, i)
             if len(kept) > 0:
-                keep_features(
-                    weights.channels[1], weights.channels[3], found, n, stride, kept, kept_at + sums_kept(weights) * n
-                )
+                kept_at += sums_kept(weights) * whole_blocks(n)
+                keep_features(weights.channels[1], weights.channels[3], found, n, stride, kept, kept_at)
             perceive(weights, found, n, stride, work, 0)
             at = sum_scalars(found, weights.channels[1], n, stride, sums[jet], at)
             at = sum_norms(weights, found, n, stride, work.block, sums[jet], at)

@@ -142,8 +142,8 @@ def gradients_of(
     return found
 
 
-def padded(count: int, unit: int) -> int:
-    """The next multiple of a unit."""
+def padded(count: Any, unit: int) -> Any:
+    """The next multiple of a unit, of a number or an array."""
     return -(-count // unit) * unit
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...compiled import njit
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
-from .lgn_products import NODES, sum_of_products
+from .lgn_products import NODES, copy_block, sum_of_products
 from .lgn_weights import LevelWeights
 from .lgn_workspace import CHANNEL, Workspace
 
@@ -24,6 +24,7 @@ __all__ = [
     "square",
     "sum_norms",
     "sum_scalars",
+    "whole_blocks",
 ]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
@@ -55,10 +56,9 @@ def gather(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspa
         for d in range(components):
             at, place = (c * 20 + d) * 2 * stride + first, d * step + c * 2 * NODES
             for part in range(2):
-                for lane in range(NODES):
-                    source, into = at + part * stride + lane, place + part * NODES + lane
-                    work.mixed[into] = work.plain[source]
-                    work.mixed[into + channels * 2 * NODES] = x[source]
+                source, into = at + part * stride, place + part * NODES
+                copy_block(work.plain, source, work.mixed, into, False)
+                copy_block(x, source, work.mixed, into + channels * 2 * NODES, False)
         table = weights.moments
         for row in range(products):
             into = table.component[row] * step + (table.block[row] * channels + c) * 2 * NODES
@@ -169,19 +169,17 @@ def sum_norms(
 
 @njit
 def keep_sums(weights: LevelWeights, mixed: _F8, n: int, first: int, kept: _F4, at: int) -> None:  # pragma: no cover
-    """Sums over pairs, as [channel][component, then moment][Re, Im][node]."""
+    """Sums over pairs, as [channel][component, then moment][Re, Im][node], nodes in whole blocks."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
-    table = weights.moments
+    table, padded = weights.moments, whole_blocks(n)
     for c in range(channels):
         for row in range(components + len(table.component)):
             component = row if row < components else table.component[row - components]
             block = 0 if row < components else table.block[row - components]
             place = ((component * blocks + block) * channels + c) * 2 * NODES
             for part in range(2):
-                into = at + part * n + first
-                for lane in range(min(NODES, n - first)):
-                    kept[into + lane] = mixed[place + part * NODES + lane]
-            at += 2 * n
+                copy_block(mixed, place + part * NODES, kept, at + part * padded + first, False)
+            at += 2 * padded
 
 
 @njit
@@ -190,36 +188,33 @@ def recall(
 ) -> None:  # pragma: no cover
     """As `gather`, with sums over pairs that were kept."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
-    table = weights.moments
-    nodes = min(NODES, n - first)
+    table, padded = weights.moments, whole_blocks(n)
     for c in range(channels):
         for row in range(components + len(table.component)):
             component = row if row < components else table.component[row - components]
             block = 0 if row < components else table.block[row - components]
             place = ((component * blocks + block) * channels + c) * 2 * NODES
             for part in range(2):
-                for lane in range(NODES):
-                    work.mixed[place + part * NODES + lane] = kept[at + part * n + first + lane] if lane < nodes else 0
-            at += 2 * n
+                copy_block(kept, at + part * padded + first, work.mixed, place + part * NODES, False)
+            at += 2 * padded
         for d in range(components):
             source = (c * 20 + d) * 2 * stride + first
             place = ((d * blocks + 1) * channels + c) * 2 * NODES
             for part in range(2):
-                for lane in range(NODES):
-                    work.mixed[place + part * NODES + lane] = x[source + part * stride + lane]
+                copy_block(x, source + part * stride, work.mixed, place + part * NODES, False)
 
 
 @njit
 def keep_features(
     channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
 ) -> None:  # pragma: no cover
-    """Features, as [channel][component][Re, Im][node]."""
+    """Features, as [channel][component][Re, Im][node], nodes in whole blocks."""
+    padded = whole_blocks(n)
     for c in range(channels):
         for row in range(2 * components):
-            begin = (c * CHANNEL + row) * stride
-            for i in range(n):
-                kept[at + i] = features[begin + i]
-            at += n
+            for first in range(0, n, NODES):
+                copy_block(features, (c * CHANNEL + row) * stride + first, kept, at + first, False)
+            at += padded
 
 
 @njit
@@ -227,11 +222,15 @@ def recall_features(
     channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
 ) -> None:  # pragma: no cover
     """What `keep_features` wrote."""
+    padded = whole_blocks(n)
     for c in range(channels):
         for row in range(2 * components):
-            begin = (c * CHANNEL + row) * stride
-            for i in range(n):
-                features[begin + i] = kept[at + i]
-            for i in range(n, stride):
-                features[begin + i] = 0.0
-            at += n
+            for first in range(0, n, NODES):
+                copy_block(kept, at + first, features, (c * CHANNEL + row) * stride + first, False)
+            at += padded
+
+
+@njit
+def whole_blocks(n: int) -> int:  # pragma: no cover
+    """Nodes, padded to whole blocks."""
+    return (n + NODES - 1) // NODES * NODES

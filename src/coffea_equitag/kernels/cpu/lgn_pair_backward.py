@@ -15,6 +15,7 @@ from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_gradient_tables import LANES, LevelGradients
 from .lgn_gradient_tiles import OUTER_COLUMNS, OUTER_ROWS, outer_tile
+from .lgn_products import NODES, copy_block
 from .lgn_weights import LevelWeights
 from .lgn_workspace import BELL_STRIDE, CHANNEL, WIDE
 
@@ -83,14 +84,13 @@ def wide_stride_of(n: int) -> int:  # pragma: no cover
 
 
 @njit
-def copy_rows(source: Any, source_stride: int, out: Any, stride: int, rows: int, n: int) -> None:  # pragma: no cover
-    """Numbers of nodes from one array to another of its own precision, 0 in the padding."""
+def copy_rows(
+    source: Any, source_at: int, source_stride: int, out: Any, out_at: int, stride: int, rows: int, n: int
+) -> None:  # pragma: no cover
+    """Numbers of nodes from one array to another of its own precision."""
     for row in range(rows):
-        begin, into = row * source_stride, row * stride
-        for i in range(n):
-            out[into + i] = source[begin + i]
-        for i in range(n, stride):
-            out[into + i] = 0.0
+        for i in range(0, n, NODES):
+            copy_block(source, source_at + row * source_stride + i, out, out_at + row * stride + i, False)
 
 
 @njit

@@ -15,7 +15,7 @@ from ...layers.tensor_product import TensorProduct
 from .bilinear_registers import Register, lanes_of, pointers
 from .bilinear_tile import SMALL_VECTORS
 
-__all__ = ["NODES", "PLACE", "ProductTable", "components", "product_table", "sum_of_products"]
+__all__ = ["NODES", "PLACE", "ProductTable", "components", "copy_block", "product_table", "sum_of_products"]
 
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
@@ -160,6 +160,31 @@ def sum_of_products(
             place = builder.add(out_at, index(v * lanes))
             Register(builder, ended[2 * v]).store(out, place)
             Register(builder, ended[2 * v + 1]).store(out, builder.add(place, out_imaginary))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def copy_block(typing_context: Any, source: Any, source_at: Any, out: Any, out_at: Any, minus: Any) -> Any:
+    """Copy the numbers of `NODES` nodes, to another precision if need be; with the other sign if `minus`."""
+    signature = types.void(source, types.intp, out, types.intp, types.boolean)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, source_at, out, out_at, minus = pointers(context, builder, signature, arguments)
+        lanes = lanes_of(8)
+        kinds = [ir.VectorType(pointer.type.pointee, lanes) for pointer in (source, out)]
+        places = [(source, source_at, kinds[0]), (out, out_at, kinds[1])]
+        for v in range(SMALL_VECTORS):
+            read, write = (
+                builder.bitcast(builder.gep(pointer, [builder.add(at, at.type(v * lanes))]), kind.as_pointer())
+                for pointer, at, kind in places
+            )
+            value = builder.load(read, align=4)
+            if kinds[0] != kinds[1]:
+                convert = builder.fptrunc if kinds[0].element == ir.DoubleType() else builder.fpext
+                value = convert(value, kinds[1])
+            builder.store(builder.select(minus, builder.fneg(value), value), write, align=4)
         return context.get_dummy_value()
 
     return signature, generate

@@ -22,9 +22,10 @@ from ...models.base import JetModel
 from .folding import double
 from .lgn_backward import backward
 from .lgn_forward import forward
-from .lgn_gradient_tables import LANES, gradients_of, level_gradients, size_of_sums
+from .lgn_gradient_tables import LANES, gradients_of, level_gradients, padded, size_of_sums
 from .lgn_node_backward import make_gradient_space
 from .lgn_pair_backward import make_pair_space
+from .lgn_products import NODES
 from .lgn_weights import LevelTables, LevelWeights, level_weights, tables_of
 from .lgn_workspace import make_workspace, stride_of
 
@@ -55,6 +56,11 @@ class _Given:
             for t in self.tables
         ]
         return np.cumsum([0, *kept])
+
+    @property
+    def kept_from(self) -> _Floats:
+        """Nodes before each jet, and all, each jet's in whole blocks."""
+        return np.cumsum([0, *padded(np.diff(self.offsets), NODES)])
 
     @property
     def invariants(self) -> int:
@@ -98,15 +104,15 @@ class _Levels(torch.autograd.Function):
         ctx.given = given
         ctx.save_for_backward(entering, *parameters)
         ctx.levels = levels = tuple(map(level_weights, given.tables, given.states(parameters)))
-        rows, features = given.rows, double(entering)
+        rows, kept_from, features = given.rows, given.kept_from, double(entering)
         keeps = any(ctx.needs_input_grad)
-        ctx.kept = kept = np.empty(len(features) * int(rows[-1]) if keeps else 0, np.float32)
+        ctx.kept = kept = np.empty(int(kept_from[-1] * rows[-1]) if keeps else 0, np.float32)
         sums = np.empty((len(given.offsets) - 1, given.invariants))
 
         def run(first: int, last: int) -> None:
             work = make_workspace(_largest(given.offsets[first : last + 1]), levels)
-            forward(levels, work, given.p4, features, given.offsets, given.places, given.squares, kept, rows, sums,
-                    first, last)  # fmt: skip
+            forward(levels, work, given.p4, features, given.offsets, given.places, given.squares, kept, kept_from,
+                    rows, sums, first, last)  # fmt: skip
 
         over_jets(run, given.places, torch.get_num_threads())
         return torch.from_numpy(sums)
@@ -127,7 +133,7 @@ class _Levels(torch.autograd.Function):
         features, slope = double(entering), np.ascontiguousarray(arriving[0].numpy(), np.float64)
         of_entering = np.zeros_like(features)
         of_weights = np.zeros((len(bounds) - 1, size_of_sums(end) // LANES))
-        rows, gradients = given.rows, tuple(made)
+        rows, kept_from, gradients = given.rows, given.kept_from, tuple(made)
 
         def run(first: int, last: int) -> None:
             largest = _largest(given.offsets[bounds[first] : bounds[last] + 1])
@@ -138,7 +144,8 @@ class _Levels(torch.autograd.Function):
             between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
             backward(levels, gradients, works, between, make_gradient_space(levels, work),
                      make_pair_space(largest, levels), given.p4, features, given.offsets, given.places, given.squares,
-                     ctx.kept, rows, slope, bounds, layer_rows, of_entering, of_weights, first, last)  # fmt: skip
+                     ctx.kept, kept_from, rows, slope, bounds, layer_rows, of_entering, of_weights,
+                     first, last)  # fmt: skip
 
         over_jets(run, given.places[bounds], torch.get_num_threads())
         total = np.zeros(of_weights.shape[1])
