@@ -157,7 +157,7 @@ def test_no_array_of_pairs_has_channels(random_jets):
     """Two scalars a pair at most; what tiles of receivers give the senders is a sixteenth of the channels."""
     n, hidden = 40, 24
     model, jets = build(hidden=hidden, n_layers=1, beams=False), random_jets([n])
-    sizes = []
+    sizes, kept = [], {}
 
     class Sizes(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
@@ -165,9 +165,15 @@ def test_no_array_of_pairs_has_channels(random_jets):
             sizes.extend(tensor.untyped_storage().nbytes() for tensor in tree_leaves(found) if torch.is_tensor(tensor))
             return found
 
-    with Sizes():
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with Sizes(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         step(model, jets)
     assert max(sizes) < 4 * n * n * hidden / 2
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(kept.values()) <= 12 * n * n + 4 * n * 20 * hidden + 8 * weights
 
 
 def test_same_training_as_the_layers(random_jets):

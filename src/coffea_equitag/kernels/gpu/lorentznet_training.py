@@ -146,7 +146,7 @@ class _LorentzEdges(torch.autograd.Function):
         rows, sums, scalars = _sums(setting, first_layer, gram, hidden, of_batch)
         normalised = first_layer.new_empty(tiles.num_nodes, 2 * channels)
         slopes = first_layer.new_empty(2, channels)
-        statistics, eps = gram.new_zeros(2, hidden), gram.new_full((1,), norm.eps)
+        statistics, eps = gram.new_empty(2, hidden), gram.new_full((1,), norm.eps)
         weights = pack(channels, edge, edge_bias, gate, *phi_x)
         totals = first_layer.new_empty(tiles.num_nodes, channels)
         steps = gram.new_empty(tiles.num_pairs if moves else 0, dtype=torch.float32)
@@ -172,19 +172,22 @@ class _LorentzEdges(torch.autograd.Function):
             if tiles.num_nodes:
                 mix(gram, spare, steps, pushed, c_weight, tiles)
                 mix(spare, moved, steps, pushed, c_weight, tiles, right=True)
-        ctx.save_for_backward(first_layer, gram, seen, *parameters)
-        ctx.kept = setting, of_batch, rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight
+        ctx.save_for_backward(
+            rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight,
+            first_layer, gram, seen, *parameters,
+        )  # fmt: skip
+        ctx.setting, ctx.of_batch = setting, of_batch
         return totals[:, :hidden], moved
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, above: Tensor, moved_slopes: Tensor | None) -> tuple[Tensor | None, ...]:
-        setting, of_batch, rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight = ctx.kept
-        first_layer, gram, seen, *parameters = ctx.saved_tensors
-        tiles, through = setting.tiles, ctx.needs_input_grad[2]
+        rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight, *given = ctx.saved_tensors
+        first_layer, gram, seen, *parameters = given
+        setting, of_batch, tiles, through = ctx.setting, ctx.of_batch, ctx.setting.tiles, ctx.needs_input_grad[2]
         norm_weight, _, edge, edge_bias, gate, gate_bias, *phi_x = parameters
         if not tiles.num_nodes:
-            return None, *(torch.zeros_like(tensor) for tensor in ctx.saved_tensors)
+            return None, *(torch.zeros_like(tensor) for tensor in given)
         hidden, moves = len(edge_bias), bool(phi_x)
         a, b = parts(hidden + 1)
         channels = a + b
