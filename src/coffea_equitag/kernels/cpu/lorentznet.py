@@ -34,6 +34,8 @@ _U2 = np.ndarray[Any, np.dtype[np.uint16]]
 
 #: Share of a chunk's numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
 _DENSE, _MANY = 0.6, 48
+#: Where most rows and matrices begin: a plain 0 would be a type of its own, and compiled apart.
+_FIRST: Any = np.int64(0)
 _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 #: Rows that tiles may write beyond a matrix's own.
 _MARGIN = max(WIDE_ROWS, NARROW_ROWS)
@@ -91,7 +93,7 @@ def _score(
     last: int,
 ) -> None:  # pragma: no cover
     channels, hidden, n_scalar = len(weights.zeros), weights.edge.shape[-2], scalars.shape[1]
-    layers = len(weights.gate)
+    layers = len(weights.gate_bias)
     largest = 1
     for jet in range(first, last):
         largest = max(largest, offsets[jet + 1] - offsets[jet])
@@ -113,18 +115,18 @@ def _score(
             for s in range(n_scalar):
                 nodes[i, 2 * channels + s] = scalars[start + i, s]
         _layer(
-            nodes, 2 * channels, weights.embedding, 0, n_scalar, weights.embedding_bias, 0, _LINEAR,
-            nodes, n, weights.zeros, 0, unused,
+            nodes, 2 * channels, weights.embedding, _FIRST, n_scalar, weights.embedding_bias, _FIRST, _LINEAR,
+            nodes, n, weights.zeros, _FIRST, unused,
         )  # fmt: skip
         for layer in range(layers):
             at = layer * channels
             _layer(
-                nodes, 0, weights.receiver, layer, hidden, weights.receiver_bias, at, _LINEAR,
-                from_i, n, weights.zeros, 0, unused,
+                nodes, _FIRST, weights.receiver, layer, hidden, weights.receiver_bias, at, _LINEAR,
+                from_i, n, weights.zeros, _FIRST, unused,
             )  # fmt: skip
             _layer(
-                nodes, 0, weights.sender, layer, hidden, weights.zeros, 0, _LINEAR,
-                from_j, n, weights.zeros, 0, unused,
+                nodes, _FIRST, weights.sender, layer, hidden, weights.zeros, _FIRST, _LINEAR,
+                from_j, n, weights.zeros, _FIRST, unused,
             )  # fmt: skip
             edge_scalars(gram, psi_norm, psi_product)
             sums[:n] = 0
@@ -134,12 +136,12 @@ def _score(
                 for c in range(channels):
                     nodes[i, channels + c] = sums[i, c]
             _layer(
-                nodes, 0, weights.node, layer, width, weights.node_bias, at, _RELU,
-                from_i, n, weights.zeros, 0, unused,
+                nodes, _FIRST, weights.node, layer, width, weights.node_bias, at, _RELU,
+                from_i, n, weights.zeros, _FIRST, unused,
             )  # fmt: skip
             _layer(
-                from_i, 0, weights.node_out, layer, hidden, weights.node_out_bias, at, _LINEAR,
-                spare, n, weights.zeros, 0, unused,
+                from_i, _FIRST, weights.node_out, layer, hidden, weights.node_out_bias, at, _LINEAR,
+                spare, n, weights.zeros, _FIRST, unused,
             )  # fmt: skip
             for i in range(n):
                 for c in range(channels):
@@ -228,7 +230,7 @@ def _edges(
                         own.gate[layer], gate)  # fmt: skip
         else:
             _layer(
-                rows, 0, weights.edge, layer, hidden, weights.edge_bias, at, _RELU,
+                rows, _FIRST, weights.edge, layer, hidden, weights.edge_bias, at, _RELU,
                 messages, count, weights.gate, at, gate,
             )  # fmt: skip
         for row in range(CHUNK):
@@ -241,7 +243,7 @@ def _edges(
                             own.step_out[layer], step)  # fmt: skip
             else:
                 _layer(
-                    messages, 0, weights.step, layer, hidden, weights.step_bias, at, _RELU,
+                    messages, _FIRST, weights.step, layer, hidden, weights.step_bias, at, _RELU,
                     rows, count, weights.step_out, at, step,
                 )  # fmt: skip
             for row in range(count):
@@ -272,12 +274,18 @@ def _classify(
     for i in range(n):
         for c in range(channels):
             mean[0, c] += nodes[i, c]
-    scale = np.float32(max(n, 1))
+    scale, one = np.float32(max(n, 1)), _FIRST + 1
     for c in range(channels):
         mean[0, c] /= scale
-    _layer(mean, 0, weights.head, 0, depth, weights.head_bias, 0, _RELU, hidden, 1, weights.zeros, 0, unused)
+    _layer(
+        mean, _FIRST, weights.head, _FIRST, depth, weights.head_bias, _FIRST, _RELU,
+        hidden, one, weights.zeros, _FIRST, unused,
+    )  # fmt: skip
     out = np.empty((_MARGIN, len(weights.head_out_bias)), np.float32)
     zeros = np.zeros(len(weights.head_out_bias), np.float32)
-    _layer(hidden, 0, weights.head_out, 0, depth, weights.head_out_bias, 0, _LINEAR, out, 1, zeros, 0, unused)
+    _layer(
+        hidden, _FIRST, weights.head_out, _FIRST, depth, weights.head_out_bias, _FIRST, _LINEAR,
+        out, one, zeros, _FIRST, unused,
+    )  # fmt: skip
     for k in range(len(logits)):
         logits[k] = out[0, k]

@@ -35,30 +35,31 @@ class EdgeRows(NamedTuple):
 
 
 class LorentzNetWeights(NamedTuple):
-    """Parameters in float32; a leading L is one entry a block of the network, C the padded channels.
+    """Parameters in float32; L is one entry a block of the network (1 of what there is once), C the padded channels.
 
-    Matrices are (..., C / B, K, B): for each block of B columns, one row a summed index k.
+    Matrices are (L, C / B, K, B): for each block of B columns, one row a summed index k. Vectors stand one after
+    the other, (L·C,), so that all layers are of the same types and compiled once.
     """
 
     embedding: _F4
     embedding_bias: _F4
-    receiver: _F4  # the first edge layer's part of h_i, (L, C / B, hidden, B), and its bias
+    receiver: _F4  # the first edge layer's part of h_i, and its bias
     receiver_bias: _F4
     sender: _F4  # its part of h_j
     edge: _F4  # the second edge layer
     edge_bias: _F4
-    gate: _F4  # (L, C)
+    gate: _F4
     gate_bias: _F4  # (L,)
     step: _F4  # φ_x; zeros for a block that does not move the vectors
     step_bias: _F4
-    step_out: _F4  # (L, C)
+    step_out: _F4
     node: _F4  # φ_h, summed over [h, Σm, scalars]
     node_bias: _F4
     node_out: _F4
     node_out_bias: _F4
     head: _F4
     head_bias: _F4
-    head_out: _F4  # (ceil(n_classes / B), hidden, B)
+    head_out: _F4
     head_out_bias: _F4
     rows: EdgeRows
     zeros: _F4  # (C,), for layers without a bias and tiles whose products nobody wants
@@ -80,12 +81,13 @@ def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
         layers.append(_fold_block(part, hidden, n_scalar, block))
     stacked = {name: aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
     rows = {name: stacked.pop(f"rows.{name}") for name in EdgeRows._fields}
+    stacked = {name: values if values.ndim == 4 else values.reshape(-1) for name, values in stacked.items()}
     return LorentzNetWeights(
-        embedding=aligned(_blocks(state["embedding.weight"], n_scalar, block)),
+        embedding=aligned(_blocks(state["embedding.weight"], n_scalar, block)[None]),
         embedding_bias=aligned(_padded(state["embedding.bias"], channels)),
-        head=aligned(_blocks(state["head.0.weight"], hidden, block)),
+        head=aligned(_blocks(state["head.0.weight"], hidden, block)[None]),
         head_bias=aligned(_padded(state["head.0.bias"], channels)),
-        head_out=aligned(_blocks(state["head.3.weight"], hidden, block)),
+        head_out=aligned(_blocks(state["head.3.weight"], hidden, block)[None]),
         head_out_bias=aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
         rows=EdgeRows(**rows),
         zeros=aligned(np.zeros(channels)),
