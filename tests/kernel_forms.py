@@ -47,6 +47,25 @@ def assert_own_jet_alone(model, jets):
         assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
 
 
+def assert_changes_noticed(model, jets, statistic=None, weight=None):
+    """No parameter or statistic is remembered longer than it lasts, in whatever way it is changed.
+
+    `statistic` and `weight` are tensors of the network to change in place, the latter behind autograd's back.
+    """
+    for change in ("statistic", "weight", "state"):
+        before = run(model, jets)
+        if change == "statistic" and statistic is not None:
+            statistic += 1
+        elif change == "weight" and weight is not None:
+            weight.data *= 1.5
+        elif change == "state":
+            model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
+        else:
+            continue
+        assert not torch.equal(run(model, jets), before)
+        assert deviation(run(model, jets), run(model, jets, "reference")) <= 1e-5
+
+
 def with_avx2(code):
     """Run code in a process of its own that compiles for a CPU with AVX2 alone."""
     features = {name for name, present in llvmlite.binding.get_host_cpu_features().items() if present}
