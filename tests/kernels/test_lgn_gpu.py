@@ -111,10 +111,10 @@ def test_changed_weights_are_noticed(random_jets):
 
 @pytest.mark.parametrize("precision", ["ieee", "bf16", "tf32"])
 def test_precision_of_choice(random_jets, monkeypatch, precision):
-    model, jets = build(**SMALL, beams=False), random_jets([9, 5])
+    model, jets = build(**SMALL, scale=0.005), random_jets([9, 5])
     expected = run(model, jets, "reference")
     monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
-    assert deviation(run(model, jets), expected) <= {"ieee": 1e-5, "tf32": 0.1, "bf16": 0.5}[precision]
+    assert deviation(run(model, jets), expected) <= {"ieee": 1e-5, "tf32": 1e-2, "bf16": 1e-1}[precision]
 
 
 def test_reference_for_what_the_kernel_cannot_do(random_jets):
