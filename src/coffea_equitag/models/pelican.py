@@ -25,36 +25,25 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
-from ..invariants.gram import gram
 from ..kernels import choose
 from ..layers.aggregates import Aggregation
-from ..layers.batch_norm import RowBatchNorm
-from ..layers.broken_symmetry import SYMMETRIES, along, with_spurions
-from ..layers.channel_mixing import ChannelMixing
+from ..layers.broken_symmetry import SYMMETRIES
 from ..layers.equivariant_1to2 import Equivariant1to2
 from ..layers.equivariant_2to2 import Equivariant2to2
 from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ..layers.jet_frame import jet_frame
-from ..layers.multiplicity_power import MultiplicityPower
 from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
-from ..layers.segments import segment_sum
 from ..layers.squares import Squares
 from ..ragged import RaggedJets, boundaries
 from .base import JetModel
 from .lorentznet import PARTICLES
+from .pelican_inputs import columns_as_scalars, products_with_inputs, products_with_spurions, unit_linear, with_labels
+from .pelican_kernels import beyond_layers
+from .pelican_momentum import momenta, of_constituents
+from .pelican_options import SIZES, check_options
 
 __all__ = ["SIZES", "Pelican"]
-
-#: Channels of the equivariant layers, of the messages, and of the embedded scalars.
-SIZES = {
-    "3k": (11, 7, 7),
-    "6k": (16, 10, 10),
-    "11k": (25, 15, 10),
-    "24k": (42, 25, 10),
-    "48k": (60, 35, 10),
-    "208k": (132, 78, 10),
-}
 
 _LAYERS = 5
 
@@ -135,7 +124,7 @@ class Pelican(JetModel):
             diagonal=diagonal,
             dropout=dropout,
         )
-        _check(self.options)
+        check_options(self.options)
         self.fields = tuple(fields)
         self.broken = SYMMETRIES[symmetry]
         self.by_spurions = method == "spurions"
@@ -149,7 +138,7 @@ class Pelican(JetModel):
         self.message_channels = narrow
         how = Aggregation(aggregation, mean_count)
 
-        self.embedding = _unit_linear(inputs, wide - embedded)
+        self.embedding = unit_linear(inputs, wide - embedded)
         self.encoder = PairEncoder(wide - embedded, angles=irc_safe)
         self.messages = nn.ModuleList(PairMessage(wide, narrow, dropout=dropout) for _ in range(_LAYERS + 1))
         self.blocks = nn.ModuleList(
@@ -181,7 +170,8 @@ class Pelican(JetModel):
         jets = jets.select(order)
         out = self.network(self.products(jets), self.scalars(jets), self._offsets(jets))
         if self.options["output"] == "momentum":
-            out = self._momentum(jets, out)
+            blocks = (self.broken if not self.by_spurions else SYMMETRIES["so13"]).blocks
+            out = momenta(jets, out, blocks, self.broken.spurions[: self.extra_nodes])
         return torch.empty_like(out).index_copy(0, order, out)
 
     def products(self, jets: RaggedJets) -> Tensor:
@@ -189,40 +179,20 @@ class Pelican(JetModel):
 
         The last channel is p_i·p_j in GeV²; those before it are r_i r_j for each input r.
         """
-        before, dot_Q = Squares.of(jets.offsets), gram(jets)
         if self.by_spurions:
-            after = Squares.of(self._offsets(jets))
-            return with_spurions(dot_Q, self.broken, jets.p4, jets.mass, before, after)[:, None]
-        inputs = len(self.broken.inputs)
-        out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)
-        for x, r in zip(before.blocks(out), before.rows(along(self.broken.inputs, jets.p4, jets.mass)), strict=True):
-            torch.mul(r[:, :, None], r[:, None], out=x[..., :inputs])
-        return out
+            return products_with_spurions(jets, self.broken, self._offsets(jets))
+        return products_with_inputs(jets, self.broken)
 
     def scalars(self, jets: RaggedJets) -> Tensor | None:
         """Scalars of each node, (N, S): the columns of `fields`, then a one-hot: constituent, first spurion, ..."""
         if self.scalars_to_pairs is None:
             return None
-        own, k = self.own_scalars(jets), self.extra_nodes
-        if not k:
-            return own
-        after, before = Squares.of(self._offsets(jets)), Squares.of(jets.offsets)
-        out = own.new_zeros(after.num_nodes, own.shape[1] + 1 + k)
-        for x, values in zip(after.rows(out), before.rows(own), strict=True):
-            x[:, k:, : own.shape[1]] = values
-            x[:, k:, own.shape[1]] = 1
-            x[:, :k, own.shape[1] + 1 :] = torch.eye(k).to(x)
-        return out
+        own = self.own_scalars(jets)
+        return with_labels(own, jets.offsets, self._offsets(jets), self.extra_nodes) if self.extra_nodes else own
 
     def own_scalars(self, jets: RaggedJets) -> Tensor:
         """The columns of `fields` as scalars of the constituents, without spurions and labels."""
-        columns = [
-            (jets.columns[name].abs()[:, None] == jets.columns[name].new_tensor(PARTICLES)).to(self.dtype)
-            if name == "pdgId"
-            else jets.columns[name][:, None].to(self.dtype)
-            for name in self.fields
-        ]
-        return torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(len(jets.p4), 0, dtype=self.dtype)
+        return columns_as_scalars(jets, self.fields, self.dtype)
 
     def network(self, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
         """The network proper.
@@ -301,28 +271,13 @@ class Pelican(JetModel):
         out = self.network(self.products(ragged), self.scalars(ragged), self._offsets(ragged))
         if references or not self.extra_nodes:
             return out
-        counts = torch.stack([torch.full_like(ragged.counts, self.extra_nodes), ragged.counts], dim=1)
-        kinds = counts.new_tensor([0, 1]).repeat(ragged.num_jets)
-        return out[torch.repeat_interleave(kinds, counts.flatten()).bool()]
-
-    def _momentum(self, jets: RaggedJets, weights_NB: Tensor) -> Tensor:
-        """Σ_i Σ_b c_ib M_b p_i over the nodes of each jet, (J, 4)."""
-        blocks = self.broken.blocks if not self.by_spurions else SYMMETRIES["so13"].blocks
-        if self.extra_nodes:
-            q = jets.p4.new_tensor(self.broken.spurions)
-            jets = jets.prepend(q, q.new_zeros(len(q)))
-        moved = torch.einsum("nb,bkl,nl->nk", weights_NB.double(), jets.p4.new_tensor(blocks), jets.p4)
-        return segment_sum(moved, jets.offsets)
+        return of_constituents(out, ragged, self.extra_nodes)
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""
         if self.options["output"] == "momentum":
             return "it gives momenta"
-        if not all(type(module) in _FUSED for module in self.modules()):
-            return "layers were replaced"
-        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in self.modules()):
-            return "a BatchNorm lacks weights or statistics"
-        return None
+        return "layers were replaced" if type(self) is not Pelican else beyond_layers(self)
 
     def _learns(self, *inputs: Tensor) -> bool:
         """Whether a call is part of a training: gradients are recorded, or statistics followed."""
@@ -332,74 +287,3 @@ class Pelican(JetModel):
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""
         return boundaries(jets.counts + self.extra_nodes) if self.extra_nodes else jets.offsets
-
-
-#: What a network that the kernels do is made of.
-_FUSED = {
-    Pelican,
-    PairEncoder,
-    PairMessage,
-    RowBatchNorm,
-    Equivariant1to2,
-    Equivariant2to2,
-    Equivariant2to0,
-    ChannelMixing,
-    MultiplicityPower,
-    nn.ModuleList,
-    nn.Sequential,
-    nn.Linear,
-    nn.LeakyReLU,
-    nn.Dropout,
-}
-
-
-def _unit_linear(inputs: int, outputs: int) -> nn.Linear:
-    """1 on the last input, 0 on the others; made without random numbers, so that all other layers draw the same."""
-    linear = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-    with torch.no_grad():
-        linear.weight.zero_()[:, -1] = 1
-        assert linear.bias is not None
-        linear.bias.zero_()
-    return linear
-
-
-def _check(options: dict[str, Any]) -> None:
-    for name, known in (
-        ("symmetry", tuple(SYMMETRIES)),
-        ("method", ("spurions", "input")),
-        ("output", ("classes", "momentum")),
-        ("aggregation", ("mean", "sum")),
-    ):
-        if options[name] not in known:
-            raise TaggerError(
-                explain(f"{name} = {options[name]!r}", f"one of {', '.join(known)}", "check the spelling")
-            )
-    size = options["size"]
-    if isinstance(size, str) and size not in SIZES:
-        raise TaggerError(
-            explain(
-                f"size = {size!r}",
-                f"one of {', '.join(SIZES)}",
-                "or give the channels of the layers, the messages and the scalars, e.g. size=(25, 15, 10)",
-            )
-        )
-    if not isinstance(size, str) and not (len(size) == 3 and min(size) > 0 and size[0] > size[2]):
-        raise TaggerError(
-            explain(f"size = {size}", "three positive numbers, the first above the third", "e.g. size=(25, 15, 10)")
-        )
-    if not options["irc_safe"]:
-        return
-    if options["method"] == "input" and options["symmetry"] != "so13":
-        raise TaggerError(
-            explain(
-                f"irc_safe with the input method and symmetry {options['symmetry']!r}",
-                "inputs that are angles only",
-                "use method='spurions', or symmetry='so13'",
-            )
-        )
-    if options["aggregation"] == "mean":
-        raise TaggerError(
-            explain(
-                "irc_safe with means over constituents", "aggregation='sum'", "the multiplicity is not safe: use sums"
-            )
-        )
