@@ -50,6 +50,8 @@ class Setting:
         The jets.
     shares : Tensor of int64, shape (J + 1,)
         n times its tiles, before each jet.
+    num_shares : int
+        That of all jets.
     norm : BatchNorm1d
         Of the edges.
     c_weight : float
@@ -60,6 +62,7 @@ class Setting:
 
     tiles: Tiles
     shares: Tensor
+    num_shares: int
     norm: nn.BatchNorm1d
     c_weight: float
     precision: str
@@ -93,12 +96,12 @@ def lorentz_blocks(h: Tensor, blocks: nn.ModuleList, gram: Tensor, scalars: Tens
     """
     tiles, counts = Tiles.of(offsets), offsets[1:] - offsets[:-1]
     shares = boundaries(counts * ((counts + RECEIVERS - 1) // RECEIVERS))
-    how = precision(h.device)
+    num_shares, how = int(shares[-1]), precision(h.device)
     for block in blocks:
         assert isinstance(block, LorentzBlock)
         norm = block.phi_e[1]
         assert isinstance(norm, nn.BatchNorm1d)
-        total, gram = edges(block, h, gram, Setting(tiles, shares, norm, block.c_weight, how))
+        total, gram = edges(block, h, gram, Setting(tiles, shares, num_shares, norm, block.c_weight, how))
         h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
     return h
 
@@ -202,7 +205,7 @@ class _LorentzEdges(torch.autograd.Function):
             steps_slopes = steps
         programs = min(len(tiles.jet), PROGRAMS)
         own_slopes = first_layer.new_empty(tiles.num_nodes, channels)
-        shared_slopes = first_layer.new_empty(int(setting.shares[-1]), channels)
+        shared_slopes = first_layer.new_empty(setting.num_shares, channels)
         scalars_slopes = first_layer.new_empty(tiles.num_pairs if through else 0, 2)
         scalars_seen = first_layer.new_empty(tiles.num_pairs, 2)
         scalars_kernel[(len(tiles.jet),)](
@@ -221,7 +224,7 @@ class _LorentzEdges(torch.autograd.Function):
             num_warps=warps, num_stages=1,
         )  # fmt: skip
         found = matrices.sum(dim=0, dtype=torch.float64)
-        of_edge, plain, vectors = torch.split(found, [channels, channels, 3])
+        vectors = found[2 * channels :]
         other_slopes = first_layer.new_empty(tiles.num_nodes, hidden)
         by_jet = gram.new_empty(tiles.num_jets, 2, hidden)
         slope_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
@@ -244,22 +247,15 @@ class _LorentzEdges(torch.autograd.Function):
                 gram, scalars_slopes, from_nodes, from_pairs, tiles.offsets, tiles.pairs, tiles.jet, tiles.first,
                 gram_slopes, OF_BATCH=of_batch, ADD=adds, ROWS=RECEIVERS, COLUMNS=_COLUMNS,
             )  # fmt: skip
+        of_edge, plain, others = torch.split(found.float(), [channels, channels, 3])
         gradients = [
-            of_edge[:hidden, :hidden].T, of_edge[hidden, :hidden], plain[:hidden, hidden][None], vectors[2, :1],
+            of_edge[:hidden, :hidden].T, of_edge[hidden, :hidden], plain[:hidden, hidden][None], others[2, :1],
         ]  # fmt: skip
         if moves:
-            matrix, bias, out = (tensor.double() for tensor in phi_x)
+            matrix, bias, out = phi_x
             inner, of_bias = plain[:hidden, :hidden].T, plain[hidden, :hidden]
             gradients += [out.T * inner, out[0] * of_bias, ((matrix * inner).sum(1) + bias * of_bias)[None]]
-        return (
-            None,
-            layer_slopes,
-            gram_slopes,
-            seen_slopes,
-            norm_slopes[0],
-            norm_slopes[1],
-            *(gradient.float() for gradient in gradients),
-        )
+        return None, layer_slopes, gram_slopes, seen_slopes, norm_slopes[0], norm_slopes[1], *gradients
 
 
 _lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
