@@ -1,6 +1,8 @@
 """Backward pass of LGN's levels, jet after jet, from what forward kept of nodes.
 
-Nodes are worked on in float64, pairs in float32: nothing passes from one level's pairs to another's.
+Bells are symmetric in the two nodes, so that gradients of features are the same sums over pairs as in the forward
+pass, with gradients in the place of features. What passes from level to level is in float64, gradients of bells, which
+end in those of a level's weights, in float32.
 """
 
 from __future__ import annotations
@@ -107,22 +109,21 @@ def backward(
                     recall(weights, kept, kept_at, n, stride, x, i, work)
                     square(weights, x, stride, i, work)
                     mixing_backward(weights, made[level], stride, outer, i, work.mixed, space.mixed, sums)
-                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space, wide, pairs)
+                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space)
                 moments_of(weights, x, n, stride, work)
-                _to_pairs(weights, n, stride, wide, x, work.moments, pairs)
+                _to_pairs(weights, n, stride, wide, x, work.moments, space, pairs)
                 for i in range(0, n, WIDE):
                     for sender in range(0, n, CHUNK):
                         falloffs_of(weights.falloff, squares, places[jet], n, sender, i, pairs)
-                        bells_of(made[level], n, sender, pairs)
+                        bells_of(weights, made[level], n, sender, pairs, work.bells)
                         bells_backward(weights, n, wide, sender, i, pairs)
                         weights_backward(weights, made[level], n, sender, i, pairs, sums)
-                    set_own_bells(weights, n, i, pairs.bells)
+                    set_own_bells(weights, n, i, work.bells)
                     pair_sums(
-                        weights, n, wide, i, WIDE, pairs.bells, pairs.plain, pairs.weighted, pairs.moved,
-                        pairs.back, pairs.back, pairs.of_moments, True,
+                        weights, n, stride, i, work.bells, space.plain, space.weighted, space.moved,
+                        space.back, space.back, space.moments, True,
                     )  # fmt: skip
                 add_sums(made[level], 4 * weights.channels[0], pairs, sums)
-                _from_pairs(weights, n, stride, wide, space, pairs)
                 features_backward(weights, made[level], n, stride, work.momenta, inner, space)
                 outer, inner = inner, outer
             scalars_backward(arriving[jet], 0, entering.shape[1] // 2, n, stride, outer)
@@ -139,26 +140,27 @@ def backward(
 
 @njit
 def _to_pairs(
-    weights: LevelWeights, n: int, stride: int, wide: int, x: _F8, moments: _F8, pairs: PairSpace
+    weights: LevelWeights,
+    n: int,
+    stride: int,
+    wide: int,
+    x: _F8,
+    moments: _F8,
+    space: GradientSpace,
+    pairs: PairSpace,
 ) -> None:  # pragma: no cover
-    """What pairs need, in their precision; gradients are there already, but for the last block's padding."""
+    """What bells' gradients are made of, in their precision; padding has none."""
     channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
     for c in range(channels):
-        copy_rows(x, c * CHANNEL * stride, stride, pairs.x, c * CHANNEL * wide, wide, 2 * components, n)
+        at, into = c * CHANNEL * stride, c * CHANNEL * wide
+        copy_rows(x, at, stride, pairs.x, into, wide, 2 * components, n)
+        copy_rows(space.plain, at, stride, pairs.plain, into, wide, 2 * components, n)
+        copy_rows(space.weighted, at, stride, pairs.weighted, into, wide, 2 * components, n)
         for row in range(2 * components):
-            for i in range((c * CHANNEL + row) * wide + whole_blocks(n), (c * CHANNEL + row + 1) * wide):
+            for i in range(into + row * wide + whole_blocks(n), into + (row + 1) * wide):
                 pairs.plain[i] = pairs.weighted[i] = 0.0
     copy_rows(moments, 0, stride, pairs.moments, 0, wide, channels * 2 * products, n)
+    copy_rows(space.moved, 0, stride, pairs.moved, 0, wide, channels * 2 * products, n)
     for row in range(channels * 2 * products):
         for i in range(row * wide + whole_blocks(n), (row + 1) * wide):
             pairs.moved[i] = 0.0
-
-
-@njit
-def _from_pairs(
-    weights: LevelWeights, n: int, stride: int, wide: int, space: GradientSpace, pairs: PairSpace
-) -> None:  # pragma: no cover
-    channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
-    for c in range(channels):
-        copy_rows(pairs.back, c * CHANNEL * wide, wide, space.back, c * CHANNEL * stride, stride, 2 * components, n)
-    copy_rows(pairs.of_moments, 0, wide, space.moments, 0, stride, channels * 2 * products, n)

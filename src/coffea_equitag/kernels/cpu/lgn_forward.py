@@ -62,7 +62,7 @@ def forward(
             for i in range(0, n, WIDE):
                 ring(weights, squares, places[jet], n, i, work)
                 pair_sums(
-                    weights, n, stride, i, NODES, work.bells, before, before, work.moments,
+                    weights, n, stride, i, work.bells, before, before, work.moments,
                     work.plain, work.weighted, work.moved, False,
                 )  # fmt: skip
             for i in range(0, n, NODES):

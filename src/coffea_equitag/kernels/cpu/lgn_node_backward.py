@@ -18,7 +18,6 @@ from .lgn_gradient_tiles import (
     complex_outer_tile,
     outer_tile,
 )
-from .lgn_pair_backward import PairSpace
 from .lgn_products import NODES, copy_block
 from .lgn_weights import LevelWeights
 from .lgn_workspace import CHANNEL, Workspace
@@ -43,7 +42,9 @@ class GradientSpace(NamedTuple):
     features: _F8
     others: _F8
     mixed: _F8
-    block: _F8  # one complex number a node of a block
+    plain: _F8
+    weighted: _F8
+    moved: _F8
     back: _F8  # of the features, from sums over pairs
     moments: _F8
     slope: _F8  # [channel][node]
@@ -57,7 +58,9 @@ def make_gradient_space(levels: tuple[LevelWeights, ...], work: Workspace) -> Gr
         "features": work.features.size,
         "others": work.features.size,
         "mixed": work.mixed.size + 2 * COMPLEX_ROWS * NODES,
-        "block": 2 * NODES,
+        "plain": work.plain.size,
+        "weighted": work.plain.size,
+        "moved": work.plain.size,
         "back": work.plain.size,
         "moments": work.plain.size,
         "slope": work.activated.size,
@@ -158,8 +161,6 @@ def sources_backward(
     first: int,
     momenta: _F8,
     space: GradientSpace,
-    wide: int,
-    pairs: PairSpace,
 ) -> None:  # pragma: no cover
     """From gradients of what the mixing of a block of nodes sees to those of sums over pairs and of features."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
@@ -168,18 +169,15 @@ def sources_backward(
     for c in range(channels):
         for d in range(components):
             at, place = (c * 20 + d) * 2 * stride + first, d * blocks * unit + c * 2 * NODES
-            wide_at = (c * 20 + d) * 2 * wide + first
             for part in range(2):
                 source = place + part * NODES
-                copy_block(of_mixed, source, pairs.plain, wide_at + part * wide, False)
+                copy_block(of_mixed, source, space.plain, at + part * stride, False)
                 copy_block(of_mixed, source + unit, slope_in, at + part * stride, False)
             add_products(
                 moments.place, moments.other, moments.factor, moments.first[d], moments.first[d + 1],
                 of_mixed, c * 2 * NODES, unit, NODES, momenta, first, 2 * stride, stride,
-                space.block, 0, NODES, False,
+                space.weighted, at, stride, False,
             )  # fmt: skip
-            for part in range(2):
-                copy_block(space.block, part * NODES, pairs.weighted, wide_at + part * wide, False)
             add_products(
                 squares.place, squares.other, squares.factor, squares.first[d], squares.first[d + 1],
                 of_mixed, c * 2 * NODES, unit, NODES, x, c * CHANNEL * stride + first, 2 * stride, stride,
@@ -187,9 +185,9 @@ def sources_backward(
             )  # fmt: skip
         for row in range(products):
             place = (weights.moments.component[row] * blocks + weights.moments.block[row]) * unit + c * 2 * NODES
-            at = (c * products + row) * 2 * wide + first
+            at = (c * products + row) * 2 * stride + first
             for part in range(2):
-                copy_block(of_mixed, place + part * NODES, pairs.moved, at + part * wide, True)
+                copy_block(of_mixed, place + part * NODES, space.moved, at + part * stride, True)
 
 
 @njit

@@ -1,8 +1,4 @@
-"""Backward pass of LGN's sums over pairs, on one jet, in float32; gradients are carried as complex conjugates.
-
-Bells are symmetric in the two nodes, so that gradients of features are the same sums over pairs as in the forward
-pass, with gradients in the place of features.
-"""
+"""Gradients of LGN's bells, and what they bring to those of weights, on one jet, in float32."""
 
 from __future__ import annotations
 
@@ -50,9 +46,7 @@ class PairSpace(NamedTuple):
     plain: _F4  # gradients
     weighted: _F4
     moved: _F4
-    back: _F4  # gradients of x, from sums over pairs
-    of_moments: _F4
-    bells: _F4  # [power, channel][sender][Re, Im][receiver]
+    bells: _F4  # [power, channel][sender][Re, Im][receiver], of a chunk
     slope: _F4  # their gradients: [sender][power, channel][Re, Im][receiver], of a chunk
     falloff: _F4  # [falloffs, 1, derivatives][sender][receiver], of a chunk
     sizes: _F4  # [sender][receiver]
@@ -67,8 +61,8 @@ def make_pair_space(largest: int, levels: tuple[LevelWeights, ...]) -> PairSpace
     falloffs = 2 * max(len(level.falloff) for level in levels) + 1 + OUTER_COLUMNS
     features = (channels * max(CHANNEL, 2 * products) + 2 * COMPLEX_ROWS) * stride
     bells = max(level.bells.shape[1] for level in levels)
-    sizes = dict.fromkeys(PairSpace._fields[:7], features) | {
-        "bells": bells * largest * 2 * BELL_STRIDE,
+    sizes = dict.fromkeys(PairSpace._fields[:5], features) | {
+        "bells": (bells + SMALL_ROWS) * CHUNK * 2 * BELL_STRIDE,
         "slope": CHUNK * 4 * channels * BELL_STRIDE,
         "falloff": falloffs * _FALLOFF_STRIDE,
         "sizes": CHUNK * WIDE,
@@ -116,27 +110,32 @@ def falloffs_of(
 
 
 @njit
-def bells_of(made: LevelGradients, n: int, sender: int, space: PairSpace) -> None:  # pragma: no cover
-    """Bells of a chunk of senders and a block of receivers."""
-    rows, depth = made.bell_rows.shape[1], made.bell_rows.shape[2]
+def bells_of(
+    weights: LevelWeights, made: LevelGradients, n: int, sender: int, space: PairSpace, bells: _F8
+) -> None:  # pragma: no cover
+    """Bells of a chunk of senders and a block of receivers, among those of all senders."""
+    rows, depth, step = made.bell_rows.shape[1], made.bell_rows.shape[2], 2 * BELL_STRIDE
     for j in range(min(CHUNK, n - sender)):
         for part in range(2):
             for row in range(0, rows, SMALL_ROWS):
                 small_real_tile(
                     made.bell_rows, (part * rows + row) * depth, depth, 1, depth,
                     space.falloff, j * WIDE, _FALLOFF_STRIDE,
-                    space.bells, ((row * n + sender + j) * 2 + part) * BELL_STRIDE, n * 2 * BELL_STRIDE, False,
+                    space.bells, (row * CHUNK + j) * step + part * BELL_STRIDE, CHUNK * step, False,
                 )  # fmt: skip
+            for row in range(2 * weights.channels[0]):
+                at, into = (row * CHUNK + j) * step + part * BELL_STRIDE, (row * n + sender + j) * step
+                for i in range(0, WIDE, NODES):
+                    copy_block(space.bells, at + i, bells, into + part * BELL_STRIDE + i, False)
 
 
 @njit
-def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F4) -> None:  # pragma: no cover
+def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F8) -> None:  # pragma: no cover
     """What the receivers of a block see of themselves."""
     for i in range(min(WIDE, n - first)):
         for row in range(2 * weights.channels[0]):
             for part in range(2):
-                at = ((row * n + first + i) * 2 + part) * BELL_STRIDE + i
-                bells[at] = np.float32(weights.diagonal[part, row])
+                bells[((row * n + first + i) * 2 + part) * BELL_STRIDE + i] = weights.diagonal[part, row]
 
 
 @njit

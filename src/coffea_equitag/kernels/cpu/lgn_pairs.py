@@ -14,7 +14,6 @@ from .lgn_workspace import BELL_STRIDE, CHANNEL, SENDERS, WIDE, Workspace
 
 __all__ = ["moments_of", "pair_sums", "ring"]
 
-_Floats = np.ndarray[Any, Any]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -78,24 +77,20 @@ def pair_sums(
     n: int,
     stride: int,
     first: int,
-    block: int,
-    bells: _Floats,
-    x: _Floats,
-    x_weighted: _Floats,
-    moments: _Floats,
-    plain: _Floats,
-    weighted: _Floats,
-    moved: _Floats,
+    bells: _F8,
+    x: _F8,
+    x_weighted: _F8,
+    moments: _F8,
+    plain: _F8,
+    weighted: _F8,
+    moved: _F8,
     adds: bool,
 ) -> None:  # pragma: no cover
-    """Σ_j f⁰ x_j to `plain`, Σ_j f¹ x_j to `weighted` (if `adds`, added) and Σ_j f¹ m_j to `moved`; some receivers.
-
-    All in the precision whose tiles are `block` nodes wide.
-    """
+    """Σ_j f⁰ x_j to `plain`, Σ_j f¹ x_j to `weighted` (if `adds`, added) and Σ_j f¹ m_j to `moved`; some receivers."""
     channels, components = weights.channels[0], weights.channels[2]
     products = len(weights.moments.component)
     for c in range(channels):
-        for i in range(first, min(first + WIDE, n), block):
+        for i in range(first, min(first + WIDE, n), NODES):
             for task in range(3):
                 source = moments if task == 2 else (x_weighted if task == 1 else x)
                 into = moved if task == 2 else (weighted if task == 1 else plain)
