@@ -1,4 +1,4 @@
-"""Time LorentzNet and PELICAN on a CUDA GPU: the Triton kernels against the same networks in plain torch on it.
+"""Time networks on a CUDA GPU: the Triton kernels against the same networks in plain torch on it.
 
 ::
 
@@ -14,7 +14,7 @@ the kernels and the layers are timed from ragged momenta to logits, invariants i
 padded inputs or edges. Jets a second from medians of rounds in turn; peak memory beyond the jets; deviation of the
 logits from the float64 layers, as a fraction of their rms. ``--training`` measures forward and backward passes of
 the networks that train on their kernels, in training mode but without dropout; then the deviation is that of all
-gradients together. ``--tune`` times other tile shapes of the pair kernels.
+gradients together. ``--tune`` times other tile shapes of the pair kernels of LorentzNet and PELICAN.
 
 On a GPU machine that has torch, Triton and numba but neither registries nor this package's other dependencies, as
 /work/.library/device/README.md describes, carry wheels (10 MB; Python 3.12 there) and run the tests of the kernels
@@ -60,6 +60,10 @@ from coffea_equitag.ragged import RaggedJets
 
 Task = Callable[[], Tensor]
 
+#: Networks with kernels for GPUs; those whose kernels train; those whose tiles are tried in other shapes.
+KERNELS = ("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn")
+TRAINED = ("lorentznet",)
+TUNED = ("lorentznet", "pelican")
 #: Other shapes of a tile of pairs: receivers, senders, warps.
 SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))
 #: The same of the way back: and the rows of its sums, see `edge_slopes`.
@@ -83,14 +87,17 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--models", nargs="+", choices=KERNELS, help="default: all that can be measured so")
     parser.add_argument("--workloads", nargs="+", default=["ak4", "top"], choices=list(WORKLOADS))
     parser.add_argument("--jets", type=int, default=1000, help="jets in the batch of the kernels")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each table")
     parser.add_argument("--tune", action="store_true", help="time tile shapes instead")
     parser.add_argument("--training", action="store_true", help="forward and backward passes")
     options = parser.parse_args()
-    options.models = options.models or ["lorentznet"] + ([] if options.training else ["pelican"])
+    measured = TRAINED if options.training else TUNED if options.tune else KERNELS
+    if refused := set(options.models or ()) - set(measured):
+        parser.error(f"nothing to measure for {', '.join(sorted(refused))}: only for {', '.join(measured)}")
+    options.models = options.models or list(measured)
     return options
 
 

@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 import coffea_equitag as eqt
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.gpu.edge_slopes import PROGRAMS
 from gpu import DEVICE, INTERPRETED, needs_gpu
 from training_steps import assert_same_step, rms
 
@@ -145,6 +144,8 @@ def test_gradients_of_the_inputs(random_jets, training):
 
 def test_the_same_bits_again(random_jets):
     """More tiles than programs on a GPU, so that each of these adds up several."""
+    from coffea_equitag.kernels.gpu.edge_slopes import PROGRAMS
+
     model, jets = build(hidden=16), random_jets([3, 18] * (1 if INTERPRETED else PROGRAMS))
     results = []
     for _ in range(2):

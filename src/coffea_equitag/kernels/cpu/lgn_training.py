@@ -80,17 +80,17 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
 
     Gradients go to its parameters and to `scalars`.
     """
-    levels = list(model.get_submodule("levels").children())
+    named = [list(level.named_parameters()) for level in model.get_submodule("levels").children()]
     bounds = np.ascontiguousarray(offsets.numpy())
     given = _Given(
         tables_of(model),
-        tuple(tuple(name for name, _ in level.named_parameters()) for level in levels),
+        tuple(tuple(name for name, _ in of_level) for of_level in named),
         np.ascontiguousarray(p4_N4.detach().numpy(), np.float64),
         bounds,
         pair_offsets(bounds),
         np.ascontiguousarray(square_Q.detach().numpy(), np.float64),
     )
-    parameters = [parameter for level in levels for parameter in level.parameters()]
+    parameters = [parameter for of_level in named for _, parameter in of_level]
     run: Callable[..., Tensor] = _Levels.apply
     linear: Callable[..., Tensor] = _Linear.apply
     entering, head = (model.get_submodule(name) for name in ("input", "head"))
@@ -103,7 +103,8 @@ class _Levels(torch.autograd.Function):
     def forward(ctx: Any, given: _Given, entering: Tensor, *parameters: Tensor) -> Tensor:
         ctx.given = given
         ctx.save_for_backward(entering, *parameters)
-        ctx.levels = levels = tuple(map(level_weights, given.tables, given.states(parameters)))
+        ctx.states = states = given.states(parameters)
+        ctx.levels = levels = tuple(map(level_weights, given.tables, states))
         rows, kept_from, features = given.rows, given.kept_from, double(entering)
         keeps = any(ctx.needs_input_grad)
         ctx.kept = kept = np.empty(int(kept_from[-1] * rows[-1]) if keeps else 0, np.float32)
@@ -151,16 +152,8 @@ class _Levels(torch.autograd.Function):
         total = np.zeros(of_weights.shape[1])
         for part in of_weights:
             total += part
-        states = given.states(tuple(parameters))
-        found = [
-            of_level[name]
-            for of_level, names in zip(
-                map(gradients_of, given.tables, levels, gradients, [total] * len(levels), states),
-                given.names,
-                strict=True,
-            )
-            for name in names
-        ]
+        by_name = map(gradients_of, given.tables, levels, gradients, [total] * len(levels), ctx.states)
+        found = [of_level[name] for of_level, names in zip(by_name, given.names, strict=True) for name in names]
         of_parameters = [
             torch.from_numpy(np.ascontiguousarray(value)).to(p) for value, p in zip(found, parameters, strict=True)
         ]
