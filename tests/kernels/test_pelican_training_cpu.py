@@ -107,7 +107,7 @@ def test_agrees_with_the_layers_in_double_precision(random_jets, options, traini
 
 
 @pytest.mark.parametrize(
-    ("counts", "options"), [([60, 30], {}), ([4, 1, 0, 5], {"size": (90, 100, 4)})], ids=["constituents", "channels"]
+    ("counts", "options"), [([60, 30], {}), ([4, 1, 0, 5], {"size": (84, 84, 4)})], ids=["constituents", "channels"]
 )
 def test_more_than_fits_a_chunk_or_the_registers(random_jets, counts, options):
     assert_agrees(build(**options), lambda seed: random_jets(counts, seed=seed))

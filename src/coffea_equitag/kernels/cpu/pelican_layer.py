@@ -37,10 +37,13 @@ class Batch:
         The jets.
     products : ndarray of float64, shape (Q, R)
         Pair channels.
+    encoded : int
+        Channels that they are encoded to.
     """
 
     layout: Layout
     products: _F8
+    encoded: int
 
     @property
     def num_pairs(self) -> int:
@@ -96,7 +99,7 @@ def encoded_messages(
     key, drop : int, float
         What dropout draws, and its probability.
     """
-    setting = _Setting(batch, len(embedding[1]), key, threshold_of(drop))
+    setting = _Setting(batch, True, key, threshold_of(drop))
     return Messages(*_layer(setting, terms, linear.weight, linear.bias, *embedding))
 
 
@@ -123,7 +126,7 @@ def next_messages(
     mixing : Tensor of float32, shape (2, D, S)
         W₁ and W₂.
     """
-    setting = _Setting(batch, 0, key, threshold_of(drop))
+    setting = _Setting(batch, False, key, threshold_of(drop))
     return Messages(*_layer(setting, terms, linear.weight, linear.bias, before.values, before.bits, norm, mixing))
 
 
@@ -135,10 +138,10 @@ def total_columns(channels: int) -> int:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What a layer depends on besides tensors: the jets, channels of the encoder, and dropout."""
+    """What a layer depends on besides tensors: the jets, whether it begins with encoded products, and dropout."""
 
     batch: Batch
-    encoded: int
+    first: bool
     key: int
     threshold: int
 
@@ -150,14 +153,14 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, setting: _Setting, terms: Tensor, weight: Tensor, bias: Tensor, *given: Tensor
     ) -> tuple[Tensor, ...]:
-        weights = _weights(setting, [weight, bias, *(given if setting.encoded else given[2:])])
+        weights = _weights(setting, [weight, bias, *(given if setting.first else given[2:])])
         layout, narrow = setting.batch.layout, len(weights.message_bias)
         jets, nodes = _jets(setting), (layout.num_nodes, 3, narrow)
         values = _rows(setting.batch.num_pairs, narrow)
         bits = np.empty((len(values), bytes_of(weights.narrow)), np.uint8)
         sums, counts = np.zeros(nodes), np.zeros(nodes, np.float32)
         moments = np.zeros((layout.num_groups, 2, narrow))
-        before, before_bits = (values, bits) if setting.encoded else map(_array, given[:2])
+        before, before_bits = (values, bits) if setting.first else map(_array, given[:2])
         u, v, d = _array(terms)
         own = Terms(u, v, d, before, before_bits, values, bits)
         key, threshold = np.uint64(setting.key), np.uint32(setting.threshold)
@@ -179,7 +182,7 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         setting, weights = ctx.setting, ctx.weights
         values, bits, terms, weight, _, *given = ctx.saved_tensors
-        layout, first = setting.batch.layout, bool(setting.encoded)
+        layout, first = setting.batch.layout, setting.first
         messages, kept = values.numpy(), bits.numpy()
         before, before_bits = (messages, kept) if first else map(_array, given[:2])
         u, v, d = _array(terms)
@@ -211,7 +214,7 @@ class _Layer(torch.autograd.Function):
         ]
         gradients = [torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in found]
         if first:
-            *of_inputs, of_bias, of_power = slopes.encoder.sum(axis=0)[:, : setting.encoded]
+            *of_inputs, of_bias, of_power = slopes.encoder.sum(axis=0)[:, : setting.batch.encoded]
             encoder = np.stack(of_inputs, axis=1), of_bias, of_power
             gradients += [torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in encoder]
             return None, *gradients
@@ -254,17 +257,18 @@ def _total(groups: _F4, depth: int, channels: int) -> _F8:
 def _weights(setting: _Setting, tensors: list[Tensor]) -> LayerWeights:
     weight, bias, *given = map(double, tensors)
     depth, channels = weight.shape
-    narrow, wide, first = columns_for(depth), columns_for(channels), bool(setting.encoded)
+    narrow, wide, first = columns_for(depth), columns_for(channels), setting.first
     zeros, inputs = np.zeros((depth, channels)), setting.batch.products.shape[1]
     embedding, embedding_bias, power = given if first else (np.zeros((1, inputs)), np.zeros(1), np.ones(1))
     (scale, shift), mixing = (np.zeros((2, depth)), [zeros] * 2) if first else given
     below_zero = np.full(channels, 0.01)
-    below_zero[: setting.encoded] = 1
+    below_zero[: setting.batch.encoded * first] = 1
     even, odd = (mixing[0] + mixing[1]) / 2, (mixing[0] - mixing[1]) / 2
     return LayerWeights(
         narrow=narrow,
         wide=wide,
-        encoded=columns_for(max(setting.encoded, 1)),
+        # of all layers, though the first alone encodes: numba compiles once
+        encoded=columns_for(setting.batch.encoded),
         first=first,
         embedding=aligned(padded(embedding.T, wide)),
         embedding_bias=aligned(padded(embedding_bias, wide)),

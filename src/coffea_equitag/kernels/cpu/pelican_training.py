@@ -38,7 +38,8 @@ def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Ten
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    batch = Batch(Layout.of(offsets), np.ascontiguousarray(products_QR.detach().numpy(), np.float64))
+    products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
+    batch = Batch(Layout.of(offsets), products, len(model.encoder.alpha))
     nodes, layers = _Nodes(offsets), _messages(model)
     keys = message_keys(model)
     power = 1e-6 + model.encoder.alpha**2
