@@ -52,7 +52,7 @@ _I8 = np.ndarray[Any, np.dtype[np.int64]]
 def backward(
     levels: tuple[LevelWeights, ...],
     made: tuple[LevelGradients, ...],
-    works: tuple[Workspace, ...],
+    work: Workspace,
     features: tuple[_F8, ...],
     space: GradientSpace,
     pairs: PairSpace,
@@ -66,6 +66,7 @@ def backward(
     rows: _I8,
     arriving: _F8,
     bounds: _I8,
+    layers: int,
     layer_rows: int,
     of_entering: _F8,
     of_weights: _F8,
@@ -74,7 +75,7 @@ def backward(
 ) -> None:  # pragma: no cover
     """Gradients from those of the sums (J, K), for groups `first` to `last` of jets.
 
-    Layers of perceptrons have space for `layer_rows` rows of nodes each.
+    Perceptrons have space for so many layers and rows of nodes a layer.
     """
     sums = np.empty(of_weights.shape[1] * LANES)
     for group in range(first, last):
@@ -85,7 +86,7 @@ def backward(
                 continue
             stride = stride_of(n)
             step, wide = layer_rows * stride, wide_stride_of(n)
-            enter(p4, entering, start, n, stride, works[0].momenta, features[0])
+            enter(p4, entering, start, n, stride, work.momenta, features[0])
             for level in range(len(levels)):
                 kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
                 weights = levels[level]
@@ -93,38 +94,41 @@ def backward(
                     weights.channels[1], weights.channels[3], features[level + 1], n, stride,
                     kept, kept_at + sums_kept(weights) * whole_blocks(n),
                 )  # fmt: skip
-                perceive(weights, features[level + 1], n, stride, works[level], step)
+                perceive(weights, features[level + 1], n, stride, work, level * layers * step, step)
             at = arriving.shape[1]
             outer, inner = space.features, space.others
             outer[: levels[-1].channels[1] * CHANNEL * stride] = 0.0
             for level in range(len(levels) - 1, -1, -1):
-                weights, work, x, channels = levels[level], works[level], features[level], levels[level].channels[1]
+                weights, of_level, x = levels[level], made[level], features[level]
+                channels = weights.channels[1]
                 at -= 2 * channels * len(weights.norms.component)
-                norms_backward(weights, made[level], arriving[jet], at, n, stride, features[level + 1], outer, space)
+                norms_backward(weights, of_level, arriving[jet], at, n, stride, features[level + 1], outer, space)
                 at -= 2 * channels
                 scalars_backward(arriving[jet], at, channels, n, stride, outer)
                 kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
-                perceptron_backward(weights, made[level], n, stride, outer, work, step, space, sums)
+                perceptron_backward(
+                    weights, of_level, n, stride, outer, work.hidden, level * layers * step, step, space, sums
+                )
                 for i in range(0, n, NODES):
                     recall(weights, kept, kept_at, n, stride, x, i, work)
                     square(weights, x, stride, i, work)
-                    mixing_backward(weights, made[level], stride, outer, i, work.mixed, space.mixed, sums)
-                    sources_backward(weights, made[level], stride, x, inner, i, work.momenta, space)
+                    mixing_backward(weights, of_level, stride, outer, i, work.mixed, space.mixed, sums)
+                    sources_backward(weights, of_level, stride, x, inner, i, work.momenta, space)
                 moments_of(weights, x, n, stride, work)
                 _to_pairs(weights, n, stride, wide, x, work.moments, space, pairs)
                 for i in range(0, n, WIDE):
                     for sender in range(0, n, CHUNK):
                         falloffs_of(weights.falloff, squares, places[jet], n, sender, i, pairs)
-                        bells_of(weights, made[level], n, sender, pairs, work.bells)
+                        bells_of(weights, of_level, n, sender, pairs, work.bells)
                         bells_backward(weights, n, wide, sender, i, pairs)
-                        weights_backward(weights, made[level], n, sender, i, pairs, sums)
+                        weights_backward(weights, of_level, n, sender, i, pairs, sums)
                     set_own_bells(weights, n, i, work.bells)
                     pair_sums(
                         weights, n, stride, i, work.bells, space.plain, space.weighted, space.moved,
                         space.back, space.back, space.moments, True,
                     )  # fmt: skip
-                add_sums(made[level], 4 * weights.channels[0], pairs, sums)
-                features_backward(weights, made[level], n, stride, work.momenta, inner, space)
+                add_sums(of_level, 4 * weights.channels[0], pairs, sums)
+                features_backward(weights, of_level, n, stride, work.momenta, inner, space)
                 outer, inner = inner, outer
             scalars_backward(arriving[jet], 0, entering.shape[1] // 2, n, stride, outer)
             for row in range(entering.shape[1]):

@@ -74,7 +74,7 @@ def forward(
             if len(kept) > 0:
                 kept_at += sums_kept(weights) * whole_blocks(n)
                 keep_features(weights.channels[1], weights.channels[3], found, n, stride, kept, kept_at)
-            perceive(weights, found, n, stride, work, 0)
+            perceive(weights, found, n, stride, work, 0, 0)
             at = sum_scalars(found, weights.channels[1], n, stride, sums[jet], at)
             at = sum_norms(weights, found, n, stride, work.block, sums[jet], at)
 

@@ -77,14 +77,15 @@ def perceptron_backward(
     n: int,
     stride: int,
     slope: _F8,
-    work: Workspace,
+    seen: _F8,
+    seen_at: int,
     step: int,
     space: GradientSpace,
     sums: _F8,
 ) -> None:  # pragma: no cover
-    """Through the perceptron on the scalars, in place; it has kept `step` numbers a layer."""
+    """Through the perceptron on the scalars, in place; what its layers saw begins `seen_at`, `step` numbers apart."""
     width, vectors = 2 * weights.channels[1], (n + LANES - 1) // LANES
-    out, back, seen = space.slope, space.arriving, work.hidden
+    out, back = space.slope, space.arriving
     for k in range(width):
         sign = 1.0 if k % 2 == 0 else -1.0
         for i in range(stride):
@@ -95,7 +96,7 @@ def perceptron_backward(
         for row in range(0, outputs, OUTER_ROWS):
             for k in range(0, depth, OUTER_COLUMNS):
                 outer_tile(
-                    out, row * stride, stride, LANES, seen, layer * step + k * stride, stride, LANES, vectors,
+                    out, row * stride, stride, LANES, seen, seen_at + layer * step + k * stride, stride, LANES, vectors,
                     sums, sums_at + (row * columns + k) * LANES, columns * LANES,
                 )  # fmt: skip
         for row in range(0, depth - 1, SMALL_ROWS):
@@ -107,7 +108,9 @@ def perceptron_backward(
         for k in range(depth - 1):
             for i in range(stride):
                 value = back[k * stride + i]
-                out[k * stride + i] = value if layer == 0 or seen[layer * step + k * stride + i] > 0 else 0.01 * value
+                out[k * stride + i] = (
+                    value if layer == 0 or seen[seen_at + layer * step + k * stride + i] > 0 else 0.01 * value
+                )
     for k in range(width):
         sign = 1.0 if k % 2 == 0 else -1.0
         for i in range(n):

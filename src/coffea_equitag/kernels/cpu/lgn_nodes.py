@@ -104,14 +104,14 @@ def mix(weights: LevelWeights, mixed: _F8, out: _F8, stride: int, first: int) ->
 
 @njit
 def perceive(
-    weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace, step: int
+    weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace, at: int, step: int
 ) -> None:  # pragma: no cover
-    """The perceptron on the scalars; what a layer sees begins `step` numbers after what the one before saw."""
-    seen, made, at = work.hidden, work.activated, 0
+    """The perceptron on the scalars; what layers see is written `at` a place, `step` numbers apart."""
+    seen, made = work.hidden, work.activated
     width = 2 * weights.channels[1]
     for k in range(width):
         for i in range(stride):
-            seen[k * stride + i] = out[(k // 2 * 40 + k % 2) * stride + i]
+            seen[at + k * stride + i] = out[(k // 2 * 40 + k % 2) * stride + i]
     for layer in range(len(weights.layers)):
         start, outputs, depth = weights.layers[layer]
         for i in range(stride):

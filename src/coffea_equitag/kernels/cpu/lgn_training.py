@@ -141,11 +141,11 @@ class _Levels(torch.autograd.Function):
             work = make_workspace(largest, levels)
             layer_rows = len(work.activated) // stride_of(largest)
             layers = max(len(level.layers) for level in levels)
-            works = tuple(work._replace(hidden=np.zeros(len(work.activated) * layers)) for _ in levels)
+            work = work._replace(hidden=np.zeros(len(levels) * layers * len(work.activated)))
             between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
-            backward(levels, gradients, works, between, make_gradient_space(levels, work),
+            backward(levels, gradients, work, between, make_gradient_space(levels, work),
                      make_pair_space(largest, levels), given.p4, features, given.offsets, given.places, given.squares,
-                     ctx.kept, kept_from, rows, slope, bounds, layer_rows, of_entering, of_weights,
+                     ctx.kept, kept_from, rows, slope, bounds, layers, layer_rows, of_entering, of_weights,
                      first, last)  # fmt: skip
 
         over_jets(run, given.places[bounds], torch.get_num_threads())
