@@ -30,6 +30,27 @@ def test_jets_with_their_own_momentum_are_vectors():
     np.testing.assert_allclose(flatten(jets).jet_p4, [[np.hypot(30, 5), 30, 0, 0]])
 
 
+@pytest.mark.parametrize(
+    ("constituents", "label"),
+    [
+        ([[CONSTITUENT]], [0, 1]),  # awkward would make two jets of the one
+        ([[CONSTITUENT], []], [1]),
+        ([[CONSTITUENT], []], np.zeros(3)),
+        ([[[CONSTITUENT]], [[CONSTITUENT]]], [[1], [1, 2]]),
+        ([], [1]),
+    ],
+)
+def test_fields_of_other_jets_are_refused(constituents, label):
+    fields = ["pt", "eta", "phi", "mass"]
+    empty = ak.Array([[CONSTITUENT]])[:0][fields]
+    with pytest.raises(eqt.JetError, match=r"field label of .*\n.*one value a jet"):
+        eqt.make_jets(ak.Array(constituents) if constituents else empty, label=label)
+
+
+def test_a_number_is_every_jets():
+    assert eqt.make_jets(ak.Array([[CONSTITUENT], []]), label=1).label.tolist() == [1, 1]
+
+
 def test_jet_momentum_is_the_sum_without_its_own():
     flat = flatten(jets_with())
     np.testing.assert_allclose(flat.jet_p4[1], 2 * flat.jet_p4[0])

@@ -46,7 +46,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
         ``[...][jet][constituent]`` records with one coordinate set of
         `coordinates.COORDINATES` (GeV) and any extra columns.
     **fields : array-like
-        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...
+        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...; a single number is every jet's.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     Raises
     ------
     JetError
-        If the constituents hold no complete coordinate set, or are not nested by jet.
+        If the constituents hold no complete coordinate set, or are not nested by jet, or a field is not theirs.
     """
     if not isinstance(constituents, ak.Array):
         constituents = ak.Array(constituents)
@@ -72,13 +72,30 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
         )
     behavior = vector.backends.awkward.behavior
     named = ak.with_name(constituents, "Momentum4D", behavior=behavior)
-    jets = ak.zip(
-        {**fields, "constituents": named},
-        depth_limit=constituents.ndim - 1,
-        with_name="Momentum4D" if coordinates_of(fields) is not None else None,
-        behavior=behavior,
-    )
+    for name, values in fields.items():
+        # awkward would repeat a single jet, or a single value, as often as the other has entries
+        if not np.isscalar(values) and len(values) != len(constituents):
+            raise _not_beside(name, f"{len(values)} entries", constituents)
+    try:
+        jets = ak.zip(
+            {**fields, "constituents": named},
+            depth_limit=constituents.ndim - 1,
+            with_name="Momentum4D" if coordinates_of(fields) is not None else None,
+            behavior=behavior,
+        )
+    except ValueError as error:
+        raise _not_beside(", ".join(fields), "another nesting", constituents) from error
     return ak.Array(jets, behavior=behavior)
+
+
+def _not_beside(name: str, given: str, constituents: ak.Array) -> JetError:
+    return JetError(
+        explain(
+            f"field {name} of {given} for constituents of type {constituents.type}",
+            "one value a jet, nested as the jets are",
+            "take both from the same selection",
+        )
+    )
 
 
 @dataclass(frozen=True)
