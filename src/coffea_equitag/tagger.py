@@ -22,6 +22,7 @@ import vector
 
 from . import models, zoo
 from .card import Card
+from .device import device_of
 from .errors import CheckpointError, JetRangeWarning, TaggerError, explain
 from .inference import outputs
 from .models.base import JetModel
@@ -254,11 +255,11 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
     Raises
     ------
     TaggerError, CheckpointError
-        If there is no tagger there, its card is invalid, or the weights do not fit the card.
+        If there is no tagger or no device there, its card is invalid, or the weights do not fit the card.
     """
     global _loads
     path = _find(source)
-    device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = str(device_of(device))
     try:
         card = Card.model_validate_json((path / CARD).read_bytes())
     except pydantic.ValidationError as error:

@@ -11,6 +11,7 @@ import awkward as ak
 import numpy as np
 import torch
 
+from ..device import device_of
 from ..errors import TaggerError, explain
 from ..models.base import JetModel
 from ..tagger import Tagger, load
@@ -128,8 +129,7 @@ def fit(
     check(pair_budget is None or pair_budget >= 1, f"pair_budget = {pair_budget}", "a positive number of pairs")
     check(pool >= 0, f"pool = {pool}", "0 or more batches")
     check(seed >= 0, f"seed = {seed}", "a whole number, 0 or more")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    check(device.type in ("cpu", "cuda"), f"device = '{device}'", "'cpu' or 'cuda' (invariants need float64)")
+    device = device_of(device)
     classes = class_names(classes, model.n_classes)
     signal = classes[-1] if signal is None else signal
     check(signal in classes, f"signal = {signal!r}", f"one of the classes {', '.join(classes)}")
