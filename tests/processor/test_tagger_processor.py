@@ -252,6 +252,8 @@ def test_under_trace(events, saved_tagger):
 def test_refused_options(saved_tagger, options, message):
     with pytest.raises(TaggerError, match=message):
         TaggerProcessor({"FatJet": saved_tagger}, **options)
+    with pytest.raises(TaggerError, match="a mapping of jet collections to their taggers"):
+        TaggerProcessor(saved_tagger, **options)
 
 
 @pytest.mark.parametrize(

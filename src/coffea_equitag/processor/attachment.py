@@ -103,8 +103,9 @@ def attach(
     JetError
         If there is no such collection, its jets cannot be read, or a score's name is taken or unfit.
     TaggerError
-        If a tagger cannot be loaded, or `name` is given for several.
+        If a tagger cannot be loaded or is given without a collection, or `name` is given for several.
     """
+    check_mapping(taggers)
     masks: dict[str, ak.Array] = {}
     for collection in taggers:
         check_collection(events, collection)
@@ -181,6 +182,19 @@ def is_traced(array: ak.Array) -> bool:
 def touch(array: ak.Array) -> None:
     """Tell a trace that an array's numbers are needed."""
     ak.typetracer.touch_data(array)
+
+
+def check_mapping(taggers: Taggers) -> None:
+    """Refuse a tagger that is given without its collection."""
+    if not isinstance(taggers, Mapping):
+        name = repr(taggers) if isinstance(taggers, str) else "tagger"
+        raise TaggerError(
+            explain(
+                f"taggers of type {type(taggers).__name__}",
+                "a mapping of jet collections to their taggers",
+                f"say which jets it scores: {{'FatJet': {name}}}",
+            )
+        )
 
 
 def check_collection(events: ak.Array, collection: str) -> None:

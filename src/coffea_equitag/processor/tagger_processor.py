@@ -12,7 +12,17 @@ from coffea.processor import ProcessorABC
 
 from ..errors import JetError, TaggerError, explain
 from ..scoring.score_columns import score_names
-from .attachment import Reader, Selection, Taggers, attach_masked, check_collection, is_traced, named_taggers, touch
+from .attachment import (
+    Reader,
+    Selection,
+    Taggers,
+    attach_masked,
+    check_collection,
+    check_mapping,
+    is_traced,
+    named_taggers,
+    touch,
+)
 from .histograms import KINEMATICS, SCORE_BINS, Variable, fill, flat, jet_histogram, variable_axis, variable_values
 from .working_points import WorkingPoints, check_thresholds, working_points
 
@@ -46,7 +56,7 @@ class TaggerProcessor(ProcessorABC):
         Collection -> name -> function of the collection giving a boolean a jet.
     working_points : mapping, optional
         Collection -> name -> threshold (a jet passes at or above it); collection -> score -> name -> threshold
-        where a collection has several scores.
+        where a collection has several scores, and ``score:name`` is what the histograms call it.
     variables : mapping, optional
         Collection -> name -> hist axis, or (axis, field name or function of the jets), beside pt, eta, phi, mass.
     hook : callable, optional
@@ -78,6 +88,7 @@ class TaggerProcessor(ProcessorABC):
         reader: Reader | None = None,
         device: str | None = None,
     ) -> None:
+        check_mapping(taggers)
         self.taggers = dict(taggers)
         self.event_selections = dict(event_selections or {})
         self.jet_selections = dict(jet_selections or {})
@@ -114,7 +125,9 @@ class TaggerProcessor(ProcessorABC):
             ``jet_cutflow``: collection -> dataset -> cut -> jets, ``scored`` among them;
             ``scores``: collection -> score -> histogram (dataset, working_point, decision, score);
             ``jets``: collection -> variable -> histogram (dataset, working_point, decision, variable);
-            and what the hook returned. Traced events give an empty dict.
+            and what the hook returned. Histograms hold every jet once a working point, and once as ``inclusive``:
+            choose one, ``histogram[{"working_point": "tight", "decision": "pass"}]``. Traced events give an empty
+            dict.
         """
         metadata = getattr(events, "metadata", None) or {}
         dataset = str(metadata.get("dataset", "unknown"))
