@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -184,7 +184,7 @@ def touch(array: ak.Array) -> None:
     ak.typetracer.touch_data(array)
 
 
-def check_mapping(taggers: Taggers) -> None:
+def check_mapping(taggers: Any) -> None:
     """Refuse a tagger that is given without its collection."""
     if not isinstance(taggers, Mapping):
         name = repr(taggers) if isinstance(taggers, str) else "tagger"
