@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -72,3 +73,31 @@ def test_tagger_round_trip(kind, random_jets, tmp_path):
     again = eqt.load(tmp_path / "t", "cpu")
     jets = ragged(random_jets([5, 0, 9]), tagger.model)
     assert (again.probabilities(jets) == tagger.probabilities(jets)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("LorentzNet", {}, "no model 'LorentzNet'"),
+        ("lorentznet", {"nclasses": 2}, "no option 'nclasses'"),
+        ("lorentznet", {"n_classes": "two"}, "n_classes = 'two' for lorentznet\n.*a whole number"),
+        ("lorentznet", {"n_classes": 0}, "n_classes = 0"),
+        ("lorentznet", {"beams": "no"}, "beams = 'no' for lorentznet\n.*true or false"),
+        ("lorentznet", {"hidden": True}, "hidden = True"),
+        ("lorentznet", {"clamp": "100"}, "clamp = '100' for lorentznet\n.*a number or none"),
+        ("lorentznet", {"dropout": 2.0}, "dropout = 2.0"),
+        ("pfn", {"phi": 32}, "phi = 32 for pfn\n.*several, each a whole number"),
+        ("particlenet", {"k": "7"}, "k = '7'"),
+        ("pelican", {"size": 5}, "size = 5 for pelican\n.*a word or several"),
+        ("vector_pfn", {"features": -1}, "features = -1: .*negative"),
+    ],
+)
+def test_options_are_held_against_their_types(kind, options, message):
+    with pytest.raises(eqt.TaggerError, match=message):
+        eqt.models.build(kind, **options)
+
+
+def test_numbers_of_numpy_and_lists_of_json_are_options():
+    model = eqt.models.build("pfn", n_classes=np.int64(3), phi=[8, 8], f=(np.int32(8),))
+    assert model.n_classes == 3
+    assert eqt.models.build("lorentznet", clamp=100, c_weight=np.float32(0.005)).kind == "lorentznet"

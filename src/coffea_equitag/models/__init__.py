@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from ..errors import TaggerError, explain
@@ -10,6 +9,7 @@ from .base import JetModel
 from .lgn import Lgn
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
+from .option_types import check_options
 from .particlenet import ParticleNet
 from .pelican import Pelican
 from .pfn import PFN
@@ -52,7 +52,7 @@ def build(kind: str, **options: Any) -> JetModel:
     Raises
     ------
     TaggerError
-        For a model or an option that does not exist, or a value the model refuses.
+        For a model or an option that does not exist, or a value of the wrong type or that the model refuses.
     """
     if kind not in _MODELS:
         raise TaggerError(
@@ -63,14 +63,11 @@ def build(kind: str, **options: Any) -> JetModel:
             )
         )
     model = _MODELS[kind]
-    known = [name for name in inspect.signature(model.__init__).parameters if name != "self"]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise TaggerError(
-            explain(
-                f"{kind} has no option {', '.join(map(repr, unknown))}",
-                f"options among {', '.join(known)}",
-                "check the spelling",
-            )
-        )
-    return model(**options)
+    check_options(kind, model, options)
+    try:
+        return model(**options)
+    except TaggerError:
+        raise
+    except (RuntimeError, ValueError) as error:  # torch's own, e.g. of a negative width
+        given = ", ".join(f"{name} = {value!r}" for name, value in options.items())
+        raise TaggerError(explain(f"{kind} with {given}: {error}", "values a network can have", "mend them")) from error
