@@ -62,12 +62,14 @@ Task = Callable[[], Tensor]
 
 #: Networks with kernels for GPUs; those whose kernels train; those whose tiles are tried in other shapes.
 KERNELS = ("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn")
-TRAINED = ("lorentznet",)
+TRAINED = ("lorentznet", "pelican")
 TUNED = ("lorentznet", "pelican")
 #: Other shapes of a tile of pairs: receivers, senders, warps.
 SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))
-#: The same of the way back: and the rows of its sums, see `edge_slopes`.
+#: The same of LorentzNet's way back, and the rows of its sums, see `edge_slopes`.
 SHAPES_BACK = ((4, 16, 64, 4), (8, 8, 64, 4), (2, 32, 64, 4), (16, 4, 64, 4), (8, 16, 64, 8), (16, 8, 64, 8))
+#: Senders and warps of PELICAN's, see `pair_slopes`.
+SHAPES_OF_PELICAN_BACK = ((4, 4), (4, 8), (2, 4), (2, 2), (8, 8))
 #: Jets whose logits are compared.
 COMPARED = 64
 
@@ -205,14 +207,17 @@ def deviation(found: Tensor, expected: Tensor) -> float:
 
 
 def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
-    from coffea_equitag.kernels.gpu import edge_slopes, edges, pair_blocks
+    from coffea_equitag.kernels.gpu import edge_slopes, edges, pair_blocks, pair_slopes
     from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
 
     tiles: dict[str, Any] = {"lorentznet": edges.TILES, "pelican": pair_blocks.TILES}[model.kind]
     shapes: tuple[tuple[int, ...], ...] = SHAPES
-    if training:
-        tiles, shapes = edge_slopes.TILES, SHAPES_BACK
-    print(f"| precision | receivers, senders, {'sums, ' if training else ''}warps | µs a jet |")
+    names = "receivers, senders, warps"
+    if training and model.kind == "pelican":
+        tiles, shapes, names = pair_slopes.TILES, SHAPES_OF_PELICAN_BACK, "senders, warps"
+    elif training:
+        tiles, shapes, names = edge_slopes.TILES, SHAPES_BACK, "receivers, senders, sums, warps"
+    print(f"| precision | {names} | µs a jet |")
     print("| --- | --- | ---: |")
     for precision in PRECISIONS[1:]:
         ours = tiles[precision]

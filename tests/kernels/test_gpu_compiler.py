@@ -22,10 +22,13 @@ from coffea_equitag.kernels.gpu import (  # noqa: E402
     edge_statistics_slopes,
     edge_weights,
     edges,
+    encoder_slopes,
     lgn_mixing,
     lgn_pairs,
     nearest,
     pair_blocks,
+    pair_messages,
+    pair_slopes,
     pool,
     products,
     similarity,
@@ -71,8 +74,16 @@ IN_TRAINING = {
     **dict.fromkeys(("nodes", "hidden", "num_pairs", "seen_stride", "tiles"), "i32"),
     "shares": "*i64",
 }
+PAIRS_IN_TRAINING = {
+    **dict.fromkeys(("products", "sums", "moments"), "*fp64"),
+    **dict.fromkeys(("before", "after"), "*fp32"),
+    **dict.fromkeys(("nodes", "tiles", "channels", "threshold", "threshold_after"), "i32"),
+    **dict.fromkeys(("key", "key_after"), "i64"),
+    "shares": "*i64",
+}
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3", "ROWS": 64, "OUT": 32, "DEPTH": 16}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
+WIDE_BACK = {"PRECISION": "tf32x3", "BJ": 4} | JETS
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
     "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
@@ -126,6 +137,42 @@ KERNELS = {
     ),
     "pelican-block": (pair_blocks.block_kernel, {"NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE, {}),
     "pelican-largest-block": (pair_blocks.block_kernel, {"NARROW": 128, "WIDE": 160, "CHUNK": 32} | WIDE, {}),
+    **{
+        f"pelican-messages-{narrow}": (
+            pair_messages.messages_kernel,
+            {"FIRST": False, "INPUTS": 1, "TERMS": True, "DROP": True, "NARROW": narrow, "WIDE": wide, "CHUNK": 32}
+            | WIDE,
+            PAIRS_IN_TRAINING,
+        )
+        for narrow, wide in ((64, 64), (128, 160))
+    },
+    "pelican-first-messages": (
+        pair_messages.messages_kernel,
+        {"FIRST": True, "INPUTS": 2, "TERMS": True, "DROP": False, "NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE,
+        PAIRS_IN_TRAINING,
+    ),
+    "pelican-sums": (
+        pair_messages.sums_kernel,
+        {"DROP": True, "NARROW": 64, "NODES": 16, "OTHERS": 4},
+        PAIRS_IN_TRAINING,
+    ),
+    "pelican-block-slopes": (
+        pair_slopes.block_slopes_kernel,
+        {"ARRIVES": True, "DROP": True, "DROP_AFTER": True, "NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE_BACK,
+        PAIRS_IN_TRAINING,
+    ),
+    "pelican-encoder-slopes": (
+        encoder_slopes.encoder_slopes_kernel,
+        {"ARRIVES": True, "TERMS": True, "DROP_AFTER": True, "INPUTS": 1, "SEEN": 16, "NARROW": 64, "WIDE": 64}
+        | {"CHUNK": 32}
+        | WIDE_BACK,
+        PAIRS_IN_TRAINING,
+    ),
+    "pelican-sender-sums": (
+        pair_slopes.sender_sums_kernel,
+        {"WIDE": 64, "CHUNK": 32} | JETS,
+        PAIRS_IN_TRAINING,
+    ),
     "edge-conv": (
         edge_conv.edge_conv_kernel,
         {"NEIGHBOURS": 16, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32, "BI": 4, "BK": 16} | JETS,

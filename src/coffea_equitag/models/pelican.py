@@ -215,7 +215,9 @@ class Pelican(JetModel):
         # what a GPU's shared memory holds
         gpu = not self.options["irc_safe"] and self.message_channels <= 128
         trains = not self.options["irc_safe"] and not products_QR.requires_grad
-        kernel = choose(self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu).kernel
+        kernel = choose(
+            self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=trains
+        ).kernel
         if kernel == "cpu" and self._learns(*inputs):
             from ..kernels.cpu.pelican_training import pelican_training_logits
 
@@ -224,6 +226,10 @@ class Pelican(JetModel):
             from ..kernels.cpu.pelican import pelican_logits
 
             return pelican_logits(self, products_QR, scalars_NS, offsets)
+        if kernel == "gpu" and self._learns(*inputs):
+            from ..kernels.gpu.pelican_training import pelican_training_logits as training_logits
+
+            return training_logits(self, products_QR, scalars_NS, offsets)
         if kernel == "gpu":
             from ..kernels.gpu.pelican import pelican_outputs
 

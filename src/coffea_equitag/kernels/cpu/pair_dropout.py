@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ..dropout import threshold_of
 from .lanes import INDEX, INT, Lanes, spread
 from .pair_shapes import HALF, Columns
 
@@ -24,11 +25,6 @@ __all__ = [
 
 _GOLDEN_64, _MIX_64 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B9, 0x7FEB352D, 0x846CA68B
-
-
-def threshold_of(probability: float) -> int:
-    """The hash, of 32 bits, below which a channel is dropped; a probability of 1 leaves one in 2³²."""
-    return min(round(probability * 2**32), 2**32 - 1)
 
 
 def bytes_of(columns: Columns) -> int:

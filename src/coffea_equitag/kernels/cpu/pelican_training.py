@@ -18,6 +18,7 @@ from ...layers.equivariant_2to2 import Equivariant2to2
 from ...layers.equivariant_readout import Equivariant2to0
 from ...layers.pair_message import PairMessage
 from ...layers.segments import segment_sum
+from ..dropout import drop_of, message_keys
 from .edge_layout import Layout
 from .pelican_layer import Batch, encoded_messages, next_messages, total_columns
 from .pelican_norm import scale_and_shift
@@ -46,36 +47,24 @@ def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Ten
     embedding = model.embedding.weight, cast(Tensor, model.embedding.bias), power
     terms = nodes.scalar_terms(model.scalars_to_pairs, scalars_NS, len(power))
     last = layers[0]
-    messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], _drop(last.dropout))
+    messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], drop_of(last.dropout))
     for layer, block, key in zip(layers[1:], model.blocks, keys[1:], strict=True):
         assert isinstance(block, Equivariant2to2)
-        norm = scale_and_shift(last.norm, messages.moments, batch.num_pairs, _drop(last.dropout))
+        norm = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
         coefficients = block.mixing()
         terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, norm)
-        drop = _drop(layer.dropout)
+        drop = drop_of(layer.dropout)
         messages = next_messages(batch, messages, norm, terms, coefficients[:2], layer.linear, key, drop)
         last = layer
-    scale, shift = scale_and_shift(last.norm, messages.moments, batch.num_pairs, _drop(last.dropout))
+    scale, shift = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
     depth = len(scale)
     messages_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
     out: Tensor = model.head(nodes.readout(cast(Equivariant2to0, model.readout), messages_N3D))
     return out
 
 
-def message_keys(model: Pelican) -> list[int]:
-    """What the dropout of each message draws: from torch's generator, once a call, and only if something drops."""
-    layers = _messages(model)
-    if not any(_drop(layer.dropout) for layer in layers):
-        return [0] * len(layers)
-    return cast(list[int], torch.randint(2**63 - 1, (len(layers),)).tolist())
-
-
 def _messages(model: Pelican) -> list[PairMessage]:
     return [cast(PairMessage, message) for message in model.messages]
-
-
-def _drop(dropout: nn.Dropout) -> float:
-    return dropout.p if dropout.training else 0.0
 
 
 class _Nodes:
