@@ -154,15 +154,18 @@ def test_no_tagger_there(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"classes": ("a",)}, "1 classes"),
+        ({"classes": ("a",)}, r"a card with classes \('a',\): at least two are needed\n"),
         ({"classes": ("a", "b", "c")}, "3 classes"),
+        ({"classes": ("a", "a")}, "not all different"),
+        ({"classes": ("a", "b"), "signal": "c"}, "signal 'c' is not one of the classes"),
+        ({"classes": ("a", "b"), "colour": "red"}, "a card with colour = 'red': Extra inputs"),
+        ({"classes": ("a", "b"), "name": "a b"}, "a card with name = 'a b': "),
     ],
 )
-def test_classes_must_match_the_logits(changes, words):
+def test_cards_that_do_not_fit(changes, words):
     model = eqt.models.build("pfn", phi=(4,), f=(4,))
-    with pytest.raises((eqt.TaggerError, ValueError), match="classes"):
-        eqt.Tagger.from_model(model, name="x", **changes)
-    assert words
+    with pytest.raises(eqt.TaggerError, match=words):
+        eqt.Tagger.from_model(model, **({"name": "x"} | changes))
 
 
 def test_range_warning_comes_once_and_suspects_mev(tagger, random_jets):

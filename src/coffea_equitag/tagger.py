@@ -21,7 +21,7 @@ import torch
 import vector
 
 from . import models, zoo
-from .card import Card
+from .card import Card, faults
 from .device import device_of
 from .errors import CheckpointError, JetRangeWarning, TaggerError, explain
 from .inference import outputs
@@ -75,12 +75,17 @@ class Tagger:
     def from_model(
         cls, model: JetModel, *, name: str, classes: Sequence[str], signal: str | None = None, **card: Any
     ) -> Tagger:
-        """Wrap a network; the signal is the last class unless named. Further keywords go to the card."""
+        """Wrap a network; the signal is the last class unless named. Further keywords go to the card.
+
+        Raises
+        ------
+        TaggerError
+            If the classes do not fit the network, or the card is not valid.
+        """
         classes = tuple(classes)
         contract = card.pop("contract", {"constituent_fields": model.fields})
-        return cls(
-            model,
-            Card(
+        try:
+            description = Card(
                 name=name,
                 architecture=model.kind,
                 options=model.options,
@@ -89,8 +94,10 @@ class Tagger:
                 contract=contract,
                 citation=card.pop("citation", model.paper),
                 **card,
-            ),
-        )
+            )
+        except pydantic.ValidationError as error:
+            raise TaggerError(explain(f"a card with {faults(error)}", "a valid card", "mend what it names")) from error
+        return cls(model, description)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -265,7 +272,7 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
     except pydantic.ValidationError as error:
         raise TaggerError(
             explain(
-                f"{path / CARD} is not a valid card: {error}",
+                f"{path / CARD} is not a valid card: {faults(error)}",
                 "a card of this version",
                 "save the tagger anew",
             )

@@ -20,7 +20,7 @@ from .folder import RunFolder
 from .pair_budget import fitting_budget
 from .recipes import Recipe, recipe_of
 from .runner import PRECISIONS, own_randomness, run
-from .settings import check, check_card, class_names, samples, settled, versions, weigh
+from .settings import check, check_model, class_names, samples, settled, versions, weigh
 
 __all__ = ["fit"]
 
@@ -120,11 +120,11 @@ def fit(
     """
     if find_spec("lightning") is None:
         raise TaggerError(explain("no package lightning", "lightning >= 2.6.6", "pip install 'coffea-equitag[train]'"))
+    check_model(model)
     chosen_recipe, epochs = settled(
         recipe_of(model.kind, recipe), epochs, batch_size=batch_size, learning_rate=learning_rate, decay=weight_decay
     )
     check(precision in PRECISIONS, f"precision = {precision!r}", f"one of {', '.join(PRECISIONS)}")
-    check(model.dtype == torch.float32, f"a model in {model.dtype}", "float32, as taggers are stored: model.float()")
     check(monitor in ("loss", "auc", "accuracy"), f"monitor = {monitor!r}", "'loss', 'auc' or 'accuracy'")
     check(pair_budget is None or pair_budget >= 1, f"pair_budget = {pair_budget}", "a positive number of pairs")
     check(pool >= 0, f"pool = {pool}", "0 or more batches")
@@ -177,7 +177,7 @@ def fit(
         },
     }
 
-    check_card(model, card)
+    Tagger.from_model(model, **card)  # a card that could not be written is refused before hours of training
     folder = RunFolder(out)
     state = folder.begin(asked, resume=resume)
 

@@ -99,7 +99,7 @@ class RunFolder:
                 explain(
                     f"{self.path} holds another run; this call has {'; '.join(differing)}",
                     "the same jets and settings, to resume it",
-                    "choose another out=..., or give resume=False to begin anew in its place",
+                    "choose another out=..., or give resume=False (--restart) to begin anew in its place",
                 )
             )
 
@@ -112,7 +112,7 @@ class RunFolder:
                 explain(
                     f"{path} cannot be read: {error}",
                     "a checkpoint written by fit",
-                    "give resume=False to begin anew",
+                    "give resume=False (--restart) to begin anew",
                 )
             ) from error
         return state

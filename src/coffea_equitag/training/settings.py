@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import pydantic
+import torch
 
 from ..errors import TaggerError, explain
 from ..models.base import JetModel
-from ..tagger import Tagger
 from .recipes import Recipe, recipe_of
 from .sample import Sample
 
-__all__ = ["check", "check_card", "class_names", "samples", "settled", "versions", "weigh"]
+__all__ = ["check", "check_model", "class_names", "samples", "settled", "versions", "weigh"]
 
 
 def check(good: bool, given: str, expected: str) -> None:
@@ -26,13 +25,20 @@ def check(good: bool, given: str, expected: str) -> None:
         raise TaggerError(explain(given, expected, "see the documentation of coffea_equitag.fit"))
 
 
-def check_card(model: JetModel, card: Mapping[str, Any]) -> None:
-    """Refuse a card that could not be written, before hours of training."""
-    try:
-        Tagger.from_model(model, **card)
-    except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
-        raise TaggerError(explain(f"a card with {faults}", "a valid card", "see coffea_equitag.card.Card")) from error
+def check_model(model: Any) -> None:
+    """Refuse what `fit` cannot train."""
+    if not isinstance(model, JetModel):
+        remedy = f"coffea_equitag.models.build({model!r})" if isinstance(model, str) else "coffea_equitag.models.build"
+        raise TaggerError(explain(f"a model of type {type(model).__name__}", "a network", f"build one: {remedy}"))
+    if model.output != "classes":
+        raise TaggerError(
+            explain(
+                f"a network whose output is a {model.output}",
+                "a network with one logit a class: fit trains classifiers",
+                "train it in a loop of your own, e.g. with coffea_equitag.training.losses.momentum_loss",
+            )
+        )
+    check(model.dtype == torch.float32, f"a model in {model.dtype}", "float32, as taggers are stored: model.float()")
 
 
 def settled(
