@@ -209,6 +209,8 @@ def test_refused_files(tmp_path):
         read_jets(tmp_path / "missing.parquet")
     with pytest.raises(JetError, match="no file"):
         read_jets(str(tmp_path / "*.root"))
+    with pytest.raises(JetError, match=r"no file 'root:(.|\n)*NanoEventsFactory"):
+        read_jets("root://host//file.root")
     with pytest.raises(JetError, match="empty list"):
         read_jets([])
     (tmp_path / "jets.csv").write_text("px,py\n")

@@ -7,8 +7,9 @@ import json
 import awkward as ak
 import pytest
 
-from coffea_equitag import load
+from coffea_equitag import Tagger, load, models
 from coffea_equitag.cli import main
+from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.evaluation import measure
 
 
@@ -59,3 +60,28 @@ def test_refused(tmp_path, toy, monkeypatch, capsys, words, message):
     assert main(["train", *words, "-o", "run"]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_jets_of_nanoaod(tmp_path, capsys):
+    run, report = str(tmp_path / "run"), str(tmp_path / "report")
+    nano = [str(PACKAGED_FILE), "--labels", "isTop", "--device", "cpu"]
+    assert main(["train", "pfn", *nano, "-o", run]) == 1
+    assert "give jets=... (--jets), one of FatJet" in capsys.readouterr().err
+    nano += ["--jets", "FatJet"]
+    words = ["--option", "phi=[8]", "--option", "f=[8]", "--epochs", "1", "--validation", str(PACKAGED_FILE)]
+    assert main(["train", "pfn", *nano, *words, "-o", run]) == 0
+    training = load(run).card.training
+    assert training is not None
+    assert training.num_jets == training.num_validation_jets == 859
+    assert main(["evaluate", run, *nano, "-o", report]) == 0
+    assert json.loads((tmp_path / "report/metrics.json").read_text())["num_missing"] == 0
+
+
+def test_vectors_are_not_evaluated(tmp_path, toy, capsys):
+    model = models.build("lorentznet", output="momentum", hidden=8, n_layers=1)
+    Tagger.from_model(model, name="momentum", classes=()).save(tmp_path / "tagger")
+    ak.to_parquet(toy(4), tmp_path / "jets.parquet")
+    words = ["evaluate", str(tmp_path / "tagger"), str(tmp_path / "jets.parquet"), "-o", str(tmp_path / "report")]
+    assert main(words) == 1
+    assert "momentum, which gives vectors" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()

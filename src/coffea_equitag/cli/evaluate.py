@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ..errors import JetError, explain
+from ..errors import JetError, TaggerError, explain
+from . import labelled_jets
 
 __all__ = ["configure", "run"]
 
@@ -14,11 +15,8 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name of the zoo")
-    parser.add_argument("data", nargs="+", help="files of labelled jets, Parquet or ROOT; patterns are expanded")
+    labelled_jets.configure(parser)
     parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder for metrics, plots and scores")
-    parser.add_argument(
-        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
-    )
     parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
 
 
@@ -27,11 +25,18 @@ def run(arguments: argparse.Namespace) -> int:
     import awkward as ak
 
     from ..evaluation import measure, plots
-    from ..readers import read_jets
     from ..tagger import load
 
     tagger = load(arguments.tagger, arguments.device)
-    jets = read_jets(arguments.data)
+    if not tagger.classes:
+        raise TaggerError(
+            explain(
+                f"{tagger.name}, which gives vectors and no scores",
+                "a tagger with classes",
+                "compare tagger(jets) with the truth yourself",
+            )
+        )
+    jets = labelled_jets.read(arguments)
     if arguments.labels not in jets.fields:
         raise JetError(
             explain(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from . import labelled_jets
 from .options import parse_options
 
 __all__ = ["configure", "run"]
@@ -12,12 +13,9 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", help="what to train, e.g. lorentznet or pfn (see coffea_equitag.models.names)")
-    parser.add_argument("data", nargs="+", help="files of labelled jets, Parquet or ROOT; patterns are expanded")
+    parser.add_argument("model", help="what to train, e.g. lorentznet or pfn; `equitag models` lists them")
+    labelled_jets.configure(parser)
     parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder of the run; same call again: resume")
-    parser.add_argument(
-        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
-    )
     parser.add_argument("--classes", metavar="A,B,...", help="names of the classes, by label (background,signal)")
     parser.add_argument("--validation", default="0.1", metavar="X", help="fraction held out, or a file (%(default)s)")
     parser.add_argument("--epochs", type=int, help="default: as the paper")
@@ -44,7 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from ..models import build
-    from ..readers import read_jets
     from ..training import fit
 
     torch.manual_seed(arguments.seed)
@@ -55,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     model = build(arguments.model, **options)
     tagger = fit(
         model,
-        read_jets(arguments.data),
+        labelled_jets.read(arguments),
         arguments.labels,
-        validation=_validation(arguments.validation),
+        validation=_validation(arguments),
         out=arguments.out,
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -78,10 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _validation(word: str) -> Any:
-    from ..readers import read_jets
-
+def _validation(arguments: argparse.Namespace) -> Any:
     try:
-        return float(word)
+        return float(arguments.validation)
     except ValueError:
-        return read_jets(word)
+        return labelled_jets.read(arguments, arguments.validation)

@@ -34,11 +34,12 @@ def expand(path: Paths) -> list[Path]:
             name = os.path.join(glob.escape(name), "*.parquet")
         found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
         if not found:
+            remote = "copy it here, or open it by coffea's NanoEventsFactory and use coffea_equitag.readers.nanoaod"
             raise JetError(
                 explain(
                     f"no file {name!r} (working directory {os.getcwd()})",
                     "a path to a file, a folder of Parquet files, a pattern that matches some, or a list of them",
-                    "check the path",
+                    remote if "://" in name else "check the path",
                 )
             )
         files += map(Path, found)

@@ -47,7 +47,7 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
         explain(
             f"'{tree}' of {path} without '{PREFIX}...' columns" + _first(names),
             "the flat layout part_px, part_py, part_pz, part_energy, or NanoAOD with the name of the jets",
-            f"give jets=..., one of {', '.join(tables)}" if tables else "write the file with these columns",
+            f"give jets=... (--jets), one of {', '.join(tables)}" if tables else "write the file with these columns",
         )
     )
 

@@ -1,0 +1,29 @@
+"""Files of labelled jets, as several subcommands take them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import awkward as ak
+
+__all__ = ["configure", "read"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the files and what to read of them."""
+    parser.add_argument(
+        "data", nargs="+", help="files of labelled jets, Parquet or ROOT, or folders; patterns are expanded"
+    )
+    parser.add_argument("--jets", metavar="NAME", help="NanoAOD: the jet collection, e.g. FatJet")
+    parser.add_argument(
+        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
+    )
+
+
+def read(arguments: argparse.Namespace, path: str | list[str] | None = None) -> ak.Array:
+    """Read the files named, or those at `path`, in the same way."""
+    from ..readers import read_jets
+
+    return read_jets(arguments.data if path is None else path, jets=arguments.jets)
