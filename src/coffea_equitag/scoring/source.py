@@ -16,7 +16,7 @@ from rich.console import Console
 from ..errors import JetError, explain
 from .branches import BranchLayout
 
-__all__ = ["Source", "check_paths", "check_same", "event_tree", "open_root", "ranges", "read"]
+__all__ = ["Source", "check_names", "check_paths", "check_same", "event_tree", "open_root", "ranges", "read"]
 
 Source: TypeAlias = str | os.PathLike[str]
 
@@ -34,12 +34,25 @@ def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> Non
             raise JetError(
                 explain(f"output and input are the same file, {output}", "two files", "choose another output")
             )
+    if output.suffix != ".root":
+        raise JetError(
+            explain(f"an output named {output.name}", "a name that ends in .root", f"call it {output.stem}.root")
+        )
     if output.exists() and not overwrite:
         raise JetError(
             explain(f"{output} exists already", "a new file", "choose another name, or overwrite it (--overwrite)")
         )
     if not output.parent.is_dir():
         raise JetError(explain(f"no folder {output.parent}", "an existing folder", f"mkdir -p {output.parent}"))
+
+
+def check_names(branches: Iterable[str]) -> None:
+    """Refuse names that NanoEvents could not give to a field."""
+    for name in branches:
+        if not name.isidentifier():
+            raise JetError(
+                explain(f"scores called {name!r}", "letters, digits and underscores", "give another name= (--name)")
+            )
 
 
 @contextmanager
@@ -50,6 +63,8 @@ def open_root(source: Source) -> Iterator[Any]:
     except (ValueError, uproot.DeserializationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise JetError(explain(f"{source} cannot be read: {reason}", "a ROOT file", "check the file")) from error
+    except ImportError as error:  # fsspec names what it lacks, e.g. fsspec-xrootd for root://
+        raise JetError(explain(f"{source} cannot be read: {error}", "its package", "pip install it")) from error
     with file:
         yield file
 

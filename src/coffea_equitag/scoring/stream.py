@@ -21,7 +21,7 @@ from ..whole_file import whole_file
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
 from .score_columns import JetScorer, TaggerLike, default_reader, name_of, resolve, score_columns, score_names
-from .source import Source, check_paths, check_same, event_tree, open_root, ranges, read
+from .source import Source, check_names, check_paths, check_same, event_tree, open_root, ranges, read
 
 __all__ = ["ScoringReport", "score_file"]
 
@@ -121,6 +121,7 @@ def score_file(
     model = resolve(tagger, device)
     names = score_names(name if name is not None else name_of(model), model.classes)
     new = {f"{jets}_{column}": f"{column}: tagger {name_of(model)}" for column in names}
+    check_names(new)
     counter = "n" + jets
     with whole_file(output) as partial:
         with uproot.recreate(partial, compression=uproot.ZSTD(3)) as target:
