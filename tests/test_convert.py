@@ -48,8 +48,12 @@ def test_file_that_would_run_code(tmp_path):
             return print, ("code ran",)
 
     (tmp_path / "bad.pt").write_bytes(pickle.dumps({"a": Malicious()}, protocol=2))
-    with pytest.raises(eqt.CheckpointError, match="not a file of plain weights"):
+    with pytest.raises(eqt.CheckpointError, match=r"plain weights: it holds \S*print\n") as caught:
         eqt.convert.official("lorentznet", tmp_path / "bad.pt")
+    assert "weights_only" not in str(caught.value)
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(eqt.CheckpointError, match=r"plain weights\n"):
+        eqt.convert.official("lorentznet", tmp_path / "text.pt")
 
 
 @pytest.mark.parametrize("wrong", [{}, {"a": 3}, {"a": {"b": torch.zeros(1)}}])

@@ -110,6 +110,7 @@ def test_prints_and_serialises():
         ([[0.1, 0.2]], [0, 1], "one label a score"),
         ([0.1, 0.2], [0, 2], "label 2 of jet 1"),
         ([0.1, 0.2], [0, None], "1 jets with a score but no label"),
+        ([0.1, 0.2], ["qcd", "top"], r"labels of type 2 \* string"),
     ],
 )
 def test_refused(scores, labels, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,11 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            # torch's own words would advise to run the file's code
+            objects = re.findall(r"GLOBAL (\S+)", str(error))
             raise CheckpointError(
                 explain(
-                    f"{path} is not a file of plain weights: {str(error).splitlines()[0]}",
+                    f"{path} is not a file of plain weights{f': it holds {objects[0]}' if objects else ''}",
                     "a file written by torch.save(model.state_dict(), ...)",
                     "load the model with its own code and save its state_dict",
                 )

@@ -191,7 +191,7 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
         raise JetError(
             explain(f"{int(unlabelled.sum())} jets with a score but no label", "a label a jet", "drop those jets")
         )
-    numbers = np.asarray(ak.to_numpy(kept), np.float64)
+    numbers = _numbers(kept)
     values = np.stack(columns, axis=1) if classes else np.stack([1 - columns[0], columns[0]], axis=1)
     bad = np.logical_or.reduce(~np.isfinite(values), axis=1)
     if bad.any():
@@ -240,6 +240,19 @@ def _flat(values: ak.Array) -> tuple[ak.Array, list[Any]]:
         shape.append(ak.to_numpy(ak.num(values, axis=1)))
         values = ak.flatten(values, axis=1)
     return values, [*shape, len(values)]
+
+
+def _numbers(labels: ak.Array) -> _F8:
+    try:
+        return np.asarray(ak.to_numpy(labels), np.float64)
+    except (TypeError, ValueError) as error:
+        raise JetError(
+            explain(
+                f"labels of type {labels.type}",
+                "the number of its class for each jet",
+                "number the classes as the tagger does (tagger.classes)",
+            )
+        ) from error
 
 
 def _missing(values: ak.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
