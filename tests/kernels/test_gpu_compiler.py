@@ -84,6 +84,7 @@ PAIRS_IN_TRAINING = {
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3", "ROWS": 64, "OUT": 32, "DEPTH": 16}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 WIDE_BACK = {"PRECISION": "tf32x3", "BJ": 4} | JETS
+MESSAGES = {"DEPTH": 36, "NARROW": 64, "WIDE": 64}
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
     "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
@@ -141,6 +142,7 @@ KERNELS = {
         f"pelican-messages-{narrow}": (
             pair_messages.messages_kernel,
             {"FIRST": False, "INPUTS": 1, "TERMS": True, "DROP": True, "NARROW": narrow, "WIDE": wide, "CHUNK": 32}
+            | {"DEPTH": narrow - 12}
             | WIDE,
             PAIRS_IN_TRAINING,
         )
@@ -148,23 +150,23 @@ KERNELS = {
     },
     "pelican-first-messages": (
         pair_messages.messages_kernel,
-        {"FIRST": True, "INPUTS": 2, "TERMS": True, "DROP": False, "NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE,
+        {"FIRST": True, "INPUTS": 2, "TERMS": True, "DROP": False, "CHUNK": 32} | MESSAGES | WIDE,
         PAIRS_IN_TRAINING,
     ),
     "pelican-sums": (
         pair_messages.sums_kernel,
-        {"DROP": True, "NARROW": 64, "NODES": 16, "OTHERS": 4},
+        {"DROP": True, "DEPTH": 36, "NARROW": 64, "NODES": 16, "OTHERS": 2},
         PAIRS_IN_TRAINING,
     ),
     "pelican-block-slopes": (
         pair_slopes.block_slopes_kernel,
-        {"ARRIVES": True, "DROP": True, "DROP_AFTER": True, "NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE_BACK,
+        {"ARRIVES": True, "DROP": True, "DROP_AFTER": True, "CHUNK": 32} | MESSAGES | WIDE_BACK,
         PAIRS_IN_TRAINING,
     ),
     "pelican-encoder-slopes": (
         encoder_slopes.encoder_slopes_kernel,
-        {"ARRIVES": True, "TERMS": True, "DROP_AFTER": True, "INPUTS": 1, "SEEN": 16, "NARROW": 64, "WIDE": 64}
-        | {"CHUNK": 32}
+        {"ARRIVES": True, "TERMS": True, "DROP_AFTER": True, "INPUTS": 2, "SEEN": 2, "CHUNK": 32}
+        | MESSAGES
         | WIDE_BACK,
         PAIRS_IN_TRAINING,
     ),

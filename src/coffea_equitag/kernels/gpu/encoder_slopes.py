@@ -5,7 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .arithmetic import expm1, leaky, product, psi
+from .arithmetic import expm1, leaky, psi
+from .halves import split_product
 from .pair_rows import embedded, node_terms
 from .pair_slopes import message_slopes
 
@@ -37,7 +38,6 @@ def encoder_slopes_kernel(
     matrices: tl.tensor,
     vectors: tl.tensor,
     encoder: tl.tensor,
-    narrow: tl.tensor,
     channels: tl.tensor,
     key_after: tl.tensor,
     threshold_after: tl.tensor,
@@ -47,6 +47,7 @@ def encoder_slopes_kernel(
     INPUTS: tl.constexpr,
     SEEN: tl.constexpr,
     PRECISION: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
@@ -65,8 +66,8 @@ def encoder_slopes_kernel(
         As of `message_slopes`.
     matrices : (programs, NARROW, WIDE); vectors : (programs, NARROW)
         Out: of the message layer and its bias.
-    encoder : (programs, SEEN, WIDE), SEEN ≥ INPUTS + 2
-        Out: of the embedding of each input, of its bias, and of the exponents; the rest is not written.
+    encoder : (programs, INPUTS + 2, WIDE)
+        Out: of the embedding of each input, at most SEEN, of its bias, and of the exponents.
     """
     M: tl.constexpr = RECEIVERS * BJ
     c, seen = tl.arange(0, NARROW), tl.arange(0, SEEN)
@@ -75,6 +76,7 @@ def encoder_slopes_kernel(
     zeros = tl.zeros((M, CHUNK), tl.float32)
     of_matrix, of_bias = tl.zeros((NARROW, CHUNK), tl.float32), tl.zeros((NARROW,), tl.float32)
     of_inputs, of_power = tl.zeros((SEEN, CHUNK), tl.float32), tl.zeros((CHUNK,), tl.float32)
+    of_linear = of_power
     through_encoder = (k < channels)[None, None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         jet = tl.load(tile_jet + tile)
@@ -90,8 +92,8 @@ def encoder_slopes_kernel(
             inside = (i < n)[:, None] & (j < n)[None, :]
             place = block + i.to(tl.int64)[:, None] * n + j[None, :]
             slopes = message_slopes(
-                after, arriving, node_slopes, statistics, start, i, j, n, place, inside, narrow, key_after,
-                threshold_after, ARRIVES, DROP_AFTER, NARROW,
+                after, arriving, node_slopes, statistics, start, i, j, n, place, inside, key_after,
+                threshold_after, ARRIVES, DROP_AFTER, DEPTH, NARROW,
             )  # fmt: skip
             of_bias += tl.sum(slopes, axis=0)
             x = embedded(products, embedding, embedding_bias, place, inside, k, INPUTS, WIDE, CHUNK)
@@ -101,8 +103,8 @@ def encoder_slopes_kernel(
             if TERMS:
                 of_nodes = node_terms(terms, nodes, start, i, j, n, k, WIDE)
                 value = tl.where(through_encoder, value, leaky(of_nodes))
-            of_matrix = product(tl.trans(slopes), tl.reshape(value, (M, CHUNK)), of_matrix, PRECISION)
-            row = product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
+            of_matrix = split_product(tl.trans(slopes), tl.reshape(value, (M, CHUNK)), of_matrix, PRECISION)
+            row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
             row = tl.reshape(row, (RECEIVERS, BJ, CHUNK))
             if TERMS:
                 by_node = tl.where(of_nodes > 0, row, 0.01 * row)
@@ -118,12 +120,11 @@ def encoder_slopes_kernel(
             row = tl.where(through_encoder & (x != 0), tl.where(x < 0, -row, row), 0.0)
             of_power += tl.sum(tl.sum(row * change, axis=1), axis=0)
             row = tl.where(x < 0, -row, row) * (1.0 + a * size) / (1.0 + tl.abs(x))
-            given = place[:, :, None] * INPUTS + seen[None, None, :]
-            given = tl.load(products + given, mask=inside[:, :, None] & (seen < INPUTS)[None, None, :], other=0.0).to(
-                tl.float32
-            )
-            given = tl.reshape(tl.where((seen == INPUTS)[None, None, :], 1.0, given), (M, SEEN))
-            of_inputs = product(tl.trans(given), tl.reshape(row, (M, CHUNK)), of_inputs, PRECISION)
+            for r in tl.static_range(INPUTS):
+                given = tl.load(products + place * INPUTS + r, mask=inside, other=0.0).to(tl.float32)
+                found = tl.sum(tl.sum(row * given[:, :, None], axis=1), axis=0)
+                of_inputs += tl.where((seen == r)[:, None], found[None, :], 0.0)
+            of_linear += tl.sum(tl.sum(row, axis=1), axis=0)
         if TERMS:
             out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
             tl.store(out, of_u, mask=(i < n)[:, None])
@@ -132,8 +133,9 @@ def encoder_slopes_kernel(
     tl.store(matrices + program * NARROW * WIDE + c[:, None] * WIDE + k[None, :], of_matrix)
     if tl.program_id(1) == 0:
         tl.store(vectors + program * NARROW + c, of_bias)
-    encoder += program * SEEN * WIDE + k
-    tl.store(encoder[None, :] + seen[:, None] * WIDE, of_inputs, mask=(seen <= INPUTS)[:, None])
+    encoder += program * (INPUTS + 2) * WIDE + k
+    tl.store(encoder[None, :] + seen[:, None] * WIDE, of_inputs, mask=(seen < INPUTS)[:, None])
+    tl.store(encoder + INPUTS * WIDE, of_linear)
     tl.store(encoder + (INPUTS + 1) * WIDE, of_power)
 
 

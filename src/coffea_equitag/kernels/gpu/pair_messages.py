@@ -32,7 +32,6 @@ def messages_kernel(
     tile_jet: tl.tensor,
     tile_first: tl.tensor,
     out: tl.tensor,
-    narrow: tl.tensor,
     channels: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
@@ -41,6 +40,7 @@ def messages_kernel(
     TERMS: tl.constexpr,
     DROP: tl.constexpr,
     PRECISION: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
@@ -52,7 +52,7 @@ def messages_kernel(
 
     Parameters
     ----------
-    before : (Q, narrow), float32; norm : (2, NARROW)
+    before : (Q, DEPTH), float32; norm : (2, NARROW)
         The messages that enter, and their scale and shift; not used if FIRST.
     plain, turned : (NARROW, WIDE)
         Weights of X_ij and of X_ji.
@@ -64,7 +64,7 @@ def messages_kernel(
         The message layer.
     key, threshold
         With DROP: of the messages that enter.
-    out : (Q, narrow), float32
+    out : (Q, DEPTH), float32
         Out: the messages.
     """
     jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
@@ -79,8 +79,8 @@ def messages_kernel(
             place = block + i.to(tl.int64)[:, None] * n + j[None, :]
             if not FIRST:
                 mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
-                here = entering(before, norm, place, inside, narrow, key, threshold, DROP, NARROW)
-                there = entering(before, norm, mirror, inside, narrow, key, threshold, DROP, NARROW)
+                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
+                there = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
             total = tl.zeros((BI * BJ, NARROW), tl.float32)
             for wide in range(0, WIDE, CHUNK):
                 k = wide + tl.arange(0, CHUNK)
@@ -98,8 +98,8 @@ def messages_kernel(
                     x = leaky(x + tl.reshape(of_nodes, (BI * BJ, CHUNK)))
                 total = product(x, tl.load(matrix + k[:, None] * NARROW + c[None, :]), total, PRECISION)
             message = tl.reshape(leaky(total + tl.load(bias + c)[None, :]), (BI, BJ, NARROW))
-            known = inside[:, :, None] & (c < narrow)[None, None, :]
-            tl.store(out + place[:, :, None] * narrow + c[None, None, :], message, mask=known)
+            known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+            tl.store(out + place[:, :, None] * DEPTH + c[None, None, :], message, mask=known)
 
 
 @triton.jit(do_not_specialize=["key", "threshold"])
@@ -112,10 +112,10 @@ def sums_kernel(
     sums: tl.tensor,
     counts: tl.tensor,
     moments: tl.tensor,
-    narrow: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     DROP: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
     NODES: tl.constexpr,
     OTHERS: tl.constexpr,
@@ -124,13 +124,13 @@ def sums_kernel(
 
     Parameters
     ----------
-    messages : (Q, narrow), float32
+    messages : (Q, DEPTH), float32
         Y.
     key, threshold
         With DROP: of these messages.
-    sums : (N, 3, narrow), float64; counts : (N, 3, narrow), float32
+    sums : (N, 3, DEPTH), float64; counts : (N, 3, DEPTH), float32
         Out: of those that dropout keeps, Y_ii, Σ_j Y_ji and Σ_j Y_ij; with DROP, how many they are.
-    moments : (tiles, 2, narrow), float64
+    moments : (tiles, 2, DEPTH), float64
         Out: Σ Y_ij and Σ Y_ij² of all, i of this tile.
     """
     jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
@@ -141,38 +141,38 @@ def sums_kernel(
     row, column, square, whole = own, own, own, own
     own_count = tl.zeros((NODES, NARROW), tl.float32)
     row_count, column_count = own_count, own_count
+    # partners first: each thread sums what is its own
     for other in range(0, n, OTHERS):
         j = other + tl.arange(0, OTHERS)
-        inside = (i < n)[:, None] & (j < n)[None, :]
-        known = inside[:, :, None] & (c < narrow)[None, None, :]
-        itself = (i[:, None] == j[None, :])[:, :, None]
-        place = block + i.to(tl.int64)[:, None] * n + j[None, :]
-        mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
-        y = tl.load(messages + place[:, :, None] * narrow + c[None, None, :], mask=known, other=0.0).to(tl.float64)
-        whole += tl.sum(y, axis=1)
-        square += tl.sum(y * y, axis=1)
+        known = ((j < n)[:, None] & (i < n)[None, :])[:, :, None] & (c < DEPTH)[None, None, :]
+        itself = (j[:, None] == i[None, :])[:, :, None]
+        place = block + i.to(tl.int64)[None, :] * n + j[:, None]
+        y = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0).to(tl.float64)
+        whole += tl.sum(y, axis=0)
+        square += tl.sum(y * y, axis=0)
         if DROP:
             seen = known & kept(place, c, key, threshold)
             y = tl.where(seen, y, 0.0)
-            row_count += tl.sum(seen.to(tl.float32), axis=1)
-            own_count += tl.sum((seen & itself).to(tl.float32), axis=1)
-        row += tl.sum(y, axis=1)
-        own += tl.sum(tl.where(itself, y, 0.0), axis=1)
-        y = tl.load(messages + mirror[:, :, None] * narrow + c[None, None, :], mask=known, other=0.0).to(tl.float64)
+            row_count += tl.sum(seen.to(tl.float32), axis=0)
+            own_count += tl.sum((seen & itself).to(tl.float32), axis=0)
+        row += tl.sum(y, axis=0)
+        own += tl.sum(tl.where(itself, y, 0.0), axis=0)
+        place = block + j.to(tl.int64)[:, None] * n + i[None, :]
+        y = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
         if DROP:
-            seen = known & kept(mirror, c, key, threshold)
+            seen = known & kept(place, c, key, threshold)
             y = tl.where(seen, y, 0.0)
-            column_count += tl.sum(seen.to(tl.float32), axis=1)
-        column += tl.sum(y, axis=1)
-    out = (start + i)[:, None] * (3 * narrow) + c[None, :]
-    real = (i < n)[:, None] & (c < narrow)[None, :]
+            column_count += tl.sum(seen.to(tl.float32), axis=0)
+        column += tl.sum(y.to(tl.float64), axis=0)
+    out = (start + i)[:, None] * (3 * DEPTH) + c[None, :]
+    real = (i < n)[:, None] & (c < DEPTH)[None, :]
     tl.store(sums + out, own, mask=real)
-    tl.store(sums + out + narrow, column, mask=real)
-    tl.store(sums + out + 2 * narrow, row, mask=real)
+    tl.store(sums + out + DEPTH, column, mask=real)
+    tl.store(sums + out + 2 * DEPTH, row, mask=real)
     if DROP:
         tl.store(counts + out, own_count, mask=real)
-        tl.store(counts + out + narrow, column_count, mask=real)
-        tl.store(counts + out + 2 * narrow, row_count, mask=real)
-    moments += tl.program_id(0).to(tl.int64) * 2 * narrow + c
-    tl.store(moments, tl.sum(whole, axis=0), mask=c < narrow)
-    tl.store(moments + narrow, tl.sum(square, axis=0), mask=c < narrow)
+        tl.store(counts + out + DEPTH, column_count, mask=real)
+        tl.store(counts + out + 2 * DEPTH, row_count, mask=real)
+    moments += tl.program_id(0).to(tl.int64) * 2 * DEPTH + c
+    tl.store(moments, tl.sum(whole, axis=0), mask=c < DEPTH)
+    tl.store(moments + DEPTH, tl.sum(square, axis=0), mask=c < DEPTH)

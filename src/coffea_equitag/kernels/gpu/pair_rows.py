@@ -28,19 +28,19 @@ def entering(
     norm: tl.tensor,
     place: tl.tensor,
     inside: tl.tensor,
-    narrow: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     DROP: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
 ) -> tl.tensor:  # pragma: no cover
-    """X = scale Y + shift of messages Y, (Q, narrow), where dropout keeps it; 0 elsewhere, one pair a row.
+    """X = scale Y + shift of messages Y, (Q, DEPTH), where dropout keeps it; 0 elsewhere, one pair a row.
 
     `norm` (2, NARROW) holds scale and shift.
     """
     c = tl.arange(0, NARROW)
-    known = inside[:, :, None] & (c < narrow)[None, None, :]
-    x = tl.load(messages + place[:, :, None] * narrow + c[None, None, :], mask=known, other=0.0)
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    x = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
     x = x * tl.load(norm + c)[None, None, :] + tl.load(norm + NARROW + c)[None, None, :]
     if DROP:
         known = known & kept(place, c, key, threshold)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .arithmetic import leaky, product
+from .arithmetic import leaky
+from .halves import split_product
 from .pair_rows import entering, kept, node_terms
 from .tiles import own_tile
 
@@ -47,7 +48,6 @@ def block_slopes_kernel(
     sender_slopes: tl.tensor,
     matrices: tl.tensor,
     vectors: tl.tensor,
-    narrow: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     key_after: tl.tensor,
@@ -56,6 +56,7 @@ def block_slopes_kernel(
     DROP: tl.constexpr,
     DROP_AFTER: tl.constexpr,
     PRECISION: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
@@ -74,7 +75,7 @@ def block_slopes_kernel(
         As of `message_slopes`.
     shares : (J + 1,), int64
         Where each jet's rows of `sender_slopes` begin: n for each of its tiles.
-    straight, mirrored : (Q, narrow), float32
+    straight, mirrored : (Q, DEPTH), float32
         Out: what comes to the messages that enter, from the rows of their own pairs and from those of their mirror
         images. Both are added to from chunk to chunk.
     terms_slopes : (3, N, WIDE)
@@ -112,37 +113,40 @@ def block_slopes_kernel(
                 inside = (i < n)[:, None] & (j < n)[None, :]
                 place = block + i.to(tl.int64)[:, None] * n + j[None, :]
                 mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
+                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
+                x = split_product(here, tl.load(plain + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
+                here = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
+                x = split_product(here, tl.load(turned + c[:, None] * WIDE + k[None, :]), x, PRECISION)
+                x += tl.reshape(node_terms(terms, nodes, start, i, j, n, k, WIDE), (M, CHUNK))
                 slopes = message_slopes(
-                    after, arriving, node_slopes, statistics, start, i, j, n, place, inside, narrow, key_after,
-                    threshold_after, ARRIVES, DROP_AFTER, NARROW,
+                    after, arriving, node_slopes, statistics, start, i, j, n, place, inside, key_after,
+                    threshold_after, ARRIVES, DROP_AFTER, DEPTH, NARROW,
                 )  # fmt: skip
                 of_bias += tl.sum(slopes, axis=0)
-                here = entering(before, norm, place, inside, narrow, key, threshold, DROP, NARROW)
-                there = entering(before, norm, mirror, inside, narrow, key, threshold, DROP, NARROW)
-                x = product(here, tl.load(plain + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
-                x = product(there, tl.load(turned + c[:, None] * WIDE + k[None, :]), x, PRECISION)
-                x += tl.reshape(node_terms(terms, nodes, start, i, j, n, k, WIDE), (M, CHUNK))
-                of_matrix = product(tl.trans(slopes), leaky(x), of_matrix, PRECISION)
-                row = product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
+                of_matrix = split_product(tl.trans(slopes), leaky(x), of_matrix, PRECISION)
+                row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
                 row = tl.where(x > 0, row, 0.01 * row)
-                of_plain = product(tl.trans(here), row, of_plain, PRECISION)
-                of_turned = product(tl.trans(there), row, of_turned, PRECISION)
                 by_node = tl.reshape(row, (RECEIVERS, BJ, CHUNK))
                 of_u += tl.sum(by_node, axis=1)
                 itself = (i[:, None] == j[None, :])[:, :, None]
                 of_d += tl.sum(tl.where(itself, by_node, 0.0), axis=1)
                 out = sender_slopes + (share + j)[:, None] * WIDE + k[None, :]
                 tl.store(out, tl.sum(by_node, axis=0), mask=(j < n)[:, None])
+                # what enters once more: registers do not hold it that long
+                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
+                of_plain = split_product(tl.trans(here), row, of_plain, PRECISION)
                 back = tl.load(plain_back + k[:, None] * NARROW + c[None, :])
-                one = product(row, back, narrow_zeros, PRECISION)
-                back = tl.load(turned_back + k[:, None] * NARROW + c[None, :])
-                other = product(row, back, narrow_zeros, PRECISION)
+                found = split_product(row, back, narrow_zeros, PRECISION)
                 more_scale, more_shift = _add(
-                    one, before, straight, place, inside, scale, wide, narrow, key, threshold, DROP, WIDE, CHUNK
+                    found, before, straight, place, inside, scale, wide, key, threshold, DROP, DEPTH, WIDE, CHUNK
                 )
                 of_scale, of_shift = of_scale + more_scale, of_shift + more_shift
+                here = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
+                of_turned = split_product(tl.trans(here), row, of_turned, PRECISION)
+                back = tl.load(turned_back + k[:, None] * NARROW + c[None, :])
+                found = split_product(row, back, narrow_zeros, PRECISION)
                 more_scale, more_shift = _add(
-                    other, before, mirrored, mirror, inside, scale, wide, narrow, key, threshold, DROP, WIDE, CHUNK
+                    found, before, mirrored, mirror, inside, scale, wide, key, threshold, DROP, DEPTH, WIDE, CHUNK
                 )
                 of_scale, of_shift = of_scale + more_scale, of_shift + more_shift
             out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
@@ -172,22 +176,22 @@ def message_slopes(
     n: tl.tensor,
     place: tl.tensor,
     inside: tl.tensor,
-    narrow: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     ARRIVES: tl.constexpr,
     DROP: tl.constexpr,
+    DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
 ) -> tl.tensor:  # pragma: no cover
     """Slopes of messages before their activation, one pair a row; 0 beyond the jet.
 
     Parameters
     ----------
-    after : (Q, narrow), float32
+    after : (Q, DEPTH), float32
         The messages Y.
-    arriving : (Q, narrow), float32
+    arriving : (Q, DEPTH), float32
         With ARRIVES: slopes from the next layer.
-    node_slopes : (N, 3, narrow), float32
+    node_slopes : (N, 3, DEPTH), float32
         Of the sums of `sums_kernel`.
     statistics : (2, NARROW)
         Of the moments: a constant, and a factor of Y.
@@ -195,15 +199,15 @@ def message_slopes(
         With DROP: of these messages.
     """
     c = tl.arange(0, NARROW)
-    known = inside[:, :, None] & (c < narrow)[None, None, :]
-    channels = place[:, :, None] * narrow + c[None, None, :]
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    channels = place[:, :, None] * DEPTH + c[None, None, :]
     y = tl.load(after + channels, mask=known, other=0.0)
-    own = node_slopes + (start + i)[:, None] * (3 * narrow) + c[None, :]
-    other = node_slopes + (start + j)[:, None] * (3 * narrow) + c[None, :]
-    real_i, real_j = (i < n)[:, None] & (c < narrow)[None, :], (j < n)[:, None] & (c < narrow)[None, :]
+    own = node_slopes + (start + i)[:, None] * (3 * DEPTH) + c[None, :]
+    other = node_slopes + (start + j)[:, None] * (3 * DEPTH) + c[None, :]
+    real_i, real_j = (i < n)[:, None] & (c < DEPTH)[None, :], (j < n)[:, None] & (c < DEPTH)[None, :]
     of_self = tl.load(own, mask=real_i, other=0.0)[:, None, :]
-    of_column = tl.load(other + narrow, mask=real_j, other=0.0)[None, :, :]
-    of_row = tl.load(own + 2 * narrow, mask=real_i, other=0.0)[:, None, :]
+    of_column = tl.load(other + DEPTH, mask=real_j, other=0.0)[None, :, :]
+    of_row = tl.load(own + 2 * DEPTH, mask=real_i, other=0.0)[:, None, :]
     slope = of_row + of_column + tl.where((i[:, None] == j[None, :])[:, :, None], of_self, 0.0)
     if DROP:
         slope = tl.where(kept(place, c, key, threshold), slope, 0.0)
@@ -223,18 +227,18 @@ def _add(
     inside: tl.tensor,
     scale: tl.tensor,
     wide: tl.tensor,
-    narrow: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     DROP: tl.constexpr,
+    DEPTH: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
     """Add a chunk's slopes of X to those of the chunks before; of Y after the last, and then of scale and shift."""
     NARROW: tl.constexpr = slopes.shape[1]
     c = tl.arange(0, NARROW)
-    known = inside[:, :, None] & (c < narrow)[None, None, :]
-    channels = place[:, :, None] * narrow + c[None, None, :]
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    channels = place[:, :, None] * DEPTH + c[None, None, :]
     slopes = tl.reshape(slopes, (place.shape[0], place.shape[1], NARROW))
     of_scale = tl.zeros((NARROW,), tl.float32)
     of_shift = of_scale

@@ -20,8 +20,8 @@ from .tiles import RECEIVERS, Tiles
 
 __all__ = ["Batch", "Draw", "Messages", "encoded_messages", "next_messages"]
 
-#: Nodes' partners that `sums_kernel` takes at once.
-_OTHERS = 4
+#: Nodes' partners that `sums_kernel` takes at once, and channels that are read at once.
+_OTHERS, _VECTOR = 2, 4
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Messages:
 
     Attributes
     ----------
-    values : Tensor of float32, shape (Q, D)
-        The messages: all that is kept of pairs.
+    values : Tensor of float32, shape (Q, D + padding)
+        The messages, in rows of a multiple of 16 bytes: all that is kept of pairs.
     draw : Draw
         Which of them dropout keeps; found again from this wherever it is wanted.
     sums : Tensor of float64, shape (N, 3, D)
@@ -151,7 +151,8 @@ class _Layer(torch.autograd.Function):
         ctx: Any, setting: _Setting, terms: Tensor | None, weight: Tensor, bias: Tensor, *given: Tensor
     ) -> tuple[Tensor | None, ...]:
         batch, enters, leaves = setting.batch, setting.enters, setting.leaves
-        tiles, depth, programs = batch.tiles, len(weight), (len(batch.tiles.jet),)
+        tiles, programs = batch.tiles, (len(batch.tiles.jet),)
+        channels, depth = len(weight), -(-len(weight) // _VECTOR) * _VECTOR
         where = tiles.offsets, tiles.pairs, tiles.jet, tiles.first
         values = weight.new_empty(tiles.num_pairs, depth)
         sums = batch.products.new_empty(tiles.num_nodes, 3, depth)
@@ -161,22 +162,23 @@ class _Layer(torch.autograd.Function):
             receivers, senders, warps = TILES[batch.precision]
             messages_kernel[programs](
                 *_forth(setting, terms, given), _rows(batch, weight).T.contiguous(), _padded(bias, batch.narrow),
-                *where, values, depth, batch.encoded, *_draw(enters), FIRST=enters is None,
+                *where, values, batch.encoded, *_draw(enters), FIRST=enters is None,
                 INPUTS=batch.products.shape[1], TERMS=terms is not None, DROP=_drops(enters),
-                PRECISION=batch.precision, NARROW=batch.narrow, WIDE=batch.wide, CHUNK=batch.chunk,
+                PRECISION=batch.precision, DEPTH=depth, NARROW=batch.narrow, WIDE=batch.wide, CHUNK=batch.chunk,
                 RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, num_warps=warps, num_stages=1,
             )  # fmt: skip
             sums_kernel[programs](
-                values, *where, sums, counts, moments, depth, *_draw(leaves), DROP=_drops(leaves), NARROW=batch.narrow,
-                NODES=RECEIVERS, OTHERS=_OTHERS,
+                values, *where, sums, counts, moments, *_draw(leaves), DROP=_drops(leaves), DEPTH=depth,
+                NARROW=batch.narrow, NODES=RECEIVERS, OTHERS=_OTHERS, num_warps=4 if batch.narrow <= 64 else 8,
             )  # fmt: skip
         ctx.setting = setting
         ctx.save_for_backward(values, terms, weight, *given)
         ctx.set_materialize_grads(False)
+        found = sums[..., :channels], counts[..., :channels], moments.sum(dim=0)[:, :channels]
         if not leaves.threshold:
-            return values, sums, None, moments.sum(dim=0)
-        ctx.mark_non_differentiable(counts)
-        return values, sums, counts, moments.sum(dim=0)
+            return values, found[0], None, found[2]
+        ctx.mark_non_differentiable(found[1])
+        return values, *found
 
     @staticmethod
     @once_differentiable
@@ -187,11 +189,11 @@ class _Layer(torch.autograd.Function):
         setting: _Setting = ctx.setting
         batch, enters, leaves = setting.batch, setting.enters, setting.leaves
         tiles, narrow, wide = batch.tiles, batch.narrow, batch.wide
-        depth, channels = weight.shape
+        (depth, channels), columns = weight.shape, values.shape[1]
         if not tiles.num_pairs:
             of_bias = weight.new_zeros(depth)
             return None, _zeros(terms), _zeros(weight), of_bias, *map(_zeros, given)
-        of_sums = weight.new_zeros(tiles.num_nodes, 3, depth) if of_sums is None else of_sums.float().contiguous()
+        of_nodes = weight.new_zeros(tiles.num_nodes, 3, columns) if of_sums is None else _padded(of_sums, columns)
         statistics = weight.new_zeros(2, narrow)
         if of_moments is not None:
             statistics[0, :depth], statistics[1, :depth] = of_moments[0], 2 * of_moments[1]
@@ -202,26 +204,25 @@ class _Layer(torch.autograd.Function):
         matrices = weight.new_empty(programs, kinds, narrow, wide)
         vectors = weight.new_empty(programs, kinds, narrow)
         common = (
-            _rows(batch, weight), values, values if arriving is None else arriving.contiguous(), of_sums, statistics,
+            _rows(batch, weight), values, values if arriving is None else arriving.contiguous(), of_nodes, statistics,
             tiles.offsets, tiles.pairs, batch.shares, tiles.jet, tiles.first, len(tiles.jet),
         )  # fmt: skip
         senders, warps = TILES_BACK[batch.precision]
         geometry: dict[str, Any] = {
             "ARRIVES": arriving is not None, "DROP_AFTER": _drops(leaves), "PRECISION": batch.precision,
-            "NARROW": narrow, "WIDE": wide, "CHUNK": batch.chunk, "RECEIVERS": RECEIVERS, "BJ": senders,
-            "num_warps": warps if narrow <= 64 else 2 * warps, "num_stages": 1,
+            "DEPTH": columns, "NARROW": narrow, "WIDE": wide, "CHUNK": batch.chunk, "RECEIVERS": RECEIVERS,
+            "BJ": senders, "num_warps": warps if narrow <= 64 else 2 * warps, "num_stages": 1,
         }  # fmt: skip
         through: list[Tensor | None]
         if enters is None:
-            seen = triton.next_power_of_2(max(batch.products.shape[1] + 2, 16))
-            encoder = weight.new_empty(programs, seen, wide)
+            inputs = batch.products.shape[1]
+            encoder = weight.new_empty(programs, inputs + 2, wide)
             encoder_slopes_kernel[(programs, wide // batch.chunk)](
                 *_forth(setting, terms, given)[4:], *common, values if of_terms is None else of_terms, of_senders,
-                matrices, vectors, encoder, depth, batch.encoded, *_draw(leaves), TERMS=terms is not None,
-                INPUTS=batch.products.shape[1], SEEN=seen, **geometry,
+                matrices, vectors, encoder, batch.encoded, *_draw(leaves), TERMS=terms is not None, INPUTS=inputs,
+                SEEN=triton.next_power_of_2(inputs), **geometry,
             )  # fmt: skip
-            inputs = batch.products.shape[1]
-            found = encoder[:, : inputs + 2, : batch.encoded].sum(dim=0, dtype=torch.float64).float()
+            found = encoder[:, :, : batch.encoded].sum(dim=0, dtype=torch.float64).float()
             through = [found[:inputs].T, found[inputs], found[inputs + 1]]
         else:
             assert of_terms is not None
@@ -229,8 +230,8 @@ class _Layer(torch.autograd.Function):
             before, norm, plain, turned = _forth(setting, terms, given)[:4]
             block_slopes_kernel[(programs,)](
                 before, norm, plain, turned, plain.T.contiguous(), turned.T.contiguous(), terms, tiles.num_nodes,
-                *common, straight, mirrored, of_terms, of_senders, matrices, vectors, depth, *_draw(enters),
-                *_draw(leaves), DROP=_drops(enters), **geometry,
+                *common, straight, mirrored, of_terms, of_senders, matrices, vectors, *_draw(enters), *_draw(leaves),
+                DROP=_drops(enters), **geometry,
             )  # fmt: skip
             through = [straight.add_(mirrored), None, None]
         if of_terms is not None:
@@ -261,7 +262,7 @@ def _forth(setting: _Setting, terms: Tensor | None, given: Any) -> tuple[Any, ..
     matrices = nn.functional.pad(
         mixing, (0, batch.wide - mixing.shape[2], 0, batch.narrow - mixing.shape[1])
     ).contiguous()
-    return before, _padded(norm.float(), batch.narrow), *matrices, *[terms] * 4, terms, number
+    return before, _padded(norm, batch.narrow), *matrices, *[terms] * 4, terms, number
 
 
 def _rows(batch: Batch, weight: Tensor) -> Tensor:
@@ -271,7 +272,7 @@ def _rows(batch: Batch, weight: Tensor) -> Tensor:
 
 
 def _padded(values: Tensor, width: int) -> Tensor:
-    return nn.functional.pad(values, (0, width - values.shape[-1])).contiguous()
+    return nn.functional.pad(values.float(), (0, width - values.shape[-1])).contiguous()
 
 
 def _draw(draw: Draw | None) -> tuple[int, int]:
