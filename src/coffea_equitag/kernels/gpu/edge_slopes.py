@@ -5,7 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .arithmetic import product, relu, sigmoid
+from .arithmetic import relu, sigmoid
+from .halves import halves, product_of_halves
 
 __all__ = ["PROGRAMS", "TILES", "edge_slopes_kernel"]
 
@@ -163,9 +164,9 @@ def edge_slopes_kernel(
                 of_norm, of_dot = tl.reshape(norm, (M,))[None, :], tl.reshape(dot, (M,))[None, :]
                 chosen = tl.where(kind == BJ + RECEIVERS, of_norm, chosen)
                 chosen = tl.where(kind == BJ + RECEIVERS + 1, of_dot, chosen)
-                chosen, less = _halves(chosen, PRECISION)
-                sums_a = _product(chosen, less, *_halves(z_a, PRECISION), sums_a, PRECISION)
-                sums_b = _product(chosen, less, *_halves(z_b, PRECISION), sums_b, PRECISION)
+                chosen, less = halves(chosen, PRECISION)
+                sums_a = product_of_halves(chosen, less, *halves(z_a, PRECISION), sums_a, PRECISION)
+                sums_b = product_of_halves(chosen, less, *halves(z_b, PRECISION), sums_b, PRECISION)
                 if SCALARS:
                     norm_a, norm_b = tl.load(slopes + a)[None, :], tl.load(slopes + b)[None, :]
                     dot_a, dot_b = tl.load(slopes + C + a)[None, :], tl.load(slopes + C + b)[None, :]
@@ -235,12 +236,12 @@ def _layer(
     PRECISION: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
     """The sum total + x · matrix, (A + B) × (A + B), of rows in two parts."""
-    high, low = _halves(x_a, PRECISION)
-    total_a = _product(high, low, *_halves(_part(matrix, 0, 0, A, A, A + B), PRECISION), total_a, PRECISION)
-    total_b = _product(high, low, *_halves(_part(matrix, 0, A, A, B, A + B), PRECISION), total_b, PRECISION)
-    high, low = _halves(x_b, PRECISION)
-    total_a = _product(high, low, *_halves(_part(matrix, A, 0, B, A, A + B), PRECISION), total_a, PRECISION)
-    total_b = _product(high, low, *_halves(_part(matrix, A, A, B, B, A + B), PRECISION), total_b, PRECISION)
+    high, low = halves(x_a, PRECISION)
+    total_a = product_of_halves(high, low, *halves(_part(matrix, 0, 0, A, A, A + B), PRECISION), total_a, PRECISION)
+    total_b = product_of_halves(high, low, *halves(_part(matrix, 0, A, A, B, A + B), PRECISION), total_b, PRECISION)
+    high, low = halves(x_b, PRECISION)
+    total_a = product_of_halves(high, low, *halves(_part(matrix, A, 0, B, A, A + B), PRECISION), total_a, PRECISION)
+    total_b = product_of_halves(high, low, *halves(_part(matrix, A, A, B, B, A + B), PRECISION), total_b, PRECISION)
     return total_a, total_b
 
 
@@ -258,15 +259,15 @@ def _outer(
     PRECISION: tl.constexpr,
 ) -> tuple[tl.tensor, ...]:  # pragma: no cover
     """The sum total + xᵀ · y in four parts, of which `ba` is turned and `bb` has WIDE rows for one: see there."""
-    high_a, low_a = _halves(x_a, PRECISION)
-    high_b, low_b = _halves(x_b, PRECISION)
-    high, low = _halves(y_a, PRECISION)
-    total_aa = _product(tl.trans(high_a), tl.trans(low_a), high, low, total_aa, PRECISION)
-    total_ba = _product(tl.trans(high), tl.trans(low), high_b, low_b, total_ba, PRECISION)
-    high, low = _halves(y_b, PRECISION)
-    total_ab = _product(tl.trans(high_a), tl.trans(low_a), high, low, total_ab, PRECISION)
+    high_a, low_a = halves(x_a, PRECISION)
+    high_b, low_b = halves(x_b, PRECISION)
+    high, low = halves(y_a, PRECISION)
+    total_aa = product_of_halves(tl.trans(high_a), tl.trans(low_a), high, low, total_aa, PRECISION)
+    total_ba = product_of_halves(tl.trans(high), tl.trans(low), high_b, low_b, total_ba, PRECISION)
+    high, low = halves(y_b, PRECISION)
+    total_ab = product_of_halves(tl.trans(high_a), tl.trans(low_a), high, low, total_ab, PRECISION)
     high_b, low_b = tl.trans(_spaced(high_b, WIDE)), tl.trans(_spaced(low_b, WIDE))
-    total_bb = _product(high_b, low_b, high, low, total_bb, PRECISION)
+    total_bb = product_of_halves(high_b, low_b, high, low, total_bb, PRECISION)
     return total_aa, total_ab, total_ba, total_bb
 
 
@@ -278,35 +279,6 @@ def _spaced(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:  # pragma: no cover
     if WIDE == 4:
         x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
     return x
-
-
-@triton.jit
-def _product(
-    high_x: tl.tensor,
-    low_x: tl.tensor,
-    high_y: tl.tensor,
-    low_y: tl.tensor,
-    total: tl.tensor,
-    PRECISION: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
-    """The sum total + x · y of what `_halves` gives; in TF32 one sum of three products, where Triton makes two."""
-    if PRECISION == "tf32x3":
-        total = product(low_x, high_y, total, "tf32")
-        total = product(high_x, low_y, total, "tf32")
-        return product(high_x, high_y, total, "tf32")
-    else:  # noqa: RET505 (Triton would compile what follows an if, too)
-        return product(high_x, high_y, total, PRECISION)
-
-
-@triton.jit
-def _halves(x: tl.tensor, PRECISION: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
-    """The nearest number that TF32 has, and what is left; or x itself where nothing is to be split."""
-    if PRECISION == "tf32x3":
-        bits = x.to(tl.int32, bitcast=True) + 0x1000
-        high = (bits & -0x2000).to(tl.float32, bitcast=True)
-        return high, x - high
-    else:  # noqa: RET505 (Triton would compile what follows an if, too)
-        return x, x
 
 
 @triton.jit
