@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -47,3 +48,22 @@ def test_command_line_help_and_version(capsys):
     assert "score" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == eqt.__version__
+
+
+def test_warnings_of_commands_have_no_line_of_code(capsys, monkeypatch):
+    from coffea_equitag.cli import main, models
+
+    usual = warnings.formatwarning
+
+    def run(arguments):
+        print(warnings.formatwarning("far outside", eqt.JetRangeWarning, "stream.py", 3), end="")
+        print(warnings.formatwarning("of torch", RuntimeWarning, "other.py", 4), end="")
+        return 0
+
+    monkeypatch.setattr(models, "run", run)
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "equitag models: far outside",
+        "other.py:4: RuntimeWarning: of torch",
+    ]
+    assert warnings.formatwarning is usual

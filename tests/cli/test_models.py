@@ -5,9 +5,12 @@ from coffea_equitag.cli import main
 from coffea_equitag.models.catalogue import catalogue
 
 
-def test_lists_every_model(capsys):
+def test_lists_every_model(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["models", "-n", "12"]) == 0
     printed = capsys.readouterr().out
+    assert all(f" {kind} " in printed for kind in eqt.models.names())
+    assert all(eqt.models.build(kind).paper in printed for kind in eqt.models.names())
     assert "224,072" in printed
     assert "83,842" in printed
 

@@ -7,9 +7,12 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from ..errors import EquitagError
+from ..errors import EquitagError, JetRangeWarning
 
 __all__ = ["main"]
 
@@ -51,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        return int(importlib.import_module(f".{arguments.command}", __name__).run(arguments))
+        with _plain_warnings(arguments.command):
+            return int(importlib.import_module(f".{arguments.command}", __name__).run(arguments))
     except (EquitagError, OSError) as error:
         print(f"equitag {arguments.command}: {error}", file=sys.stderr)
         return 1
@@ -59,6 +63,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
         _end_despite_threads(130)
         return 130
+
+
+@contextmanager
+def _plain_warnings(command: str) -> Iterator[None]:
+    """Print our own warnings as our errors are printed, without the line of code they come from."""
+    usual = warnings.formatwarning
+
+    def formatted(message: Any, category: type[Warning], *where: Any, **line: Any) -> str:
+        if issubclass(category, JetRangeWarning):
+            return f"equitag {command}: {message}\n"
+        return usual(message, category, *where, **line)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _end_despite_threads(status: int) -> None:

@@ -25,18 +25,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.constituents < 1:
         raise JetError(explain(f"-n {arguments.constituents}", "a jet of one constituent or more", "give another"))
     table = Table(title=f"Models with their default options; cost of a jet of {arguments.constituents} constituents")
-    for heading in ("model", "paper", "symmetry", "inputs"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("parameters", "MFLOP a jet"):
-        table.add_column(heading, justify="right")
-    for entry in catalogue(arguments.constituents):
-        table.add_row(
-            entry.kind,
-            entry.paper,
-            entry.symmetry,
-            ", ".join(("four-momenta", *entry.fields)),
-            f"{entry.parameters:,}",
-            f"{entry.flops / 1e6:,.3g}",
-        )
-    Console().print(table)
+    table.add_column("model", no_wrap=True)
+    for heading in ("parameters", "MFLOP"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("inputs", min_width=len("four-momenta,"))
+    table.add_column("symmetry", min_width=len("Lorentz-invariant"))
+    entries = list(catalogue(arguments.constituents))
+    for entry in entries:
+        inputs = ", ".join(("four-momenta", *entry.fields))
+        table.add_row(entry.kind, f"{entry.parameters:,}", f"{entry.flops / 1e6:,.3g}", inputs, entry.symmetry)
+    console = Console(highlight=False)
+    console.print(table)
+    for entry in entries:
+        console.print(f"{entry.kind:<16} {entry.paper}", soft_wrap=True)
     return 0

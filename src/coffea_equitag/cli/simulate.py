@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE|DIR",
         help=".parquet (jets), .root (PFNano-like events), or a folder for any number of jets: one Parquet file every "
-        "500, resumed where it was when begun again; of a split, a folder",
+        "1000, resumed where it was when begun again; of a split, a folder",
     )
     parser.add_argument("-j", "--workers", type=int, default=1, help="processes; the result does not depend on it")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler whose workers make the jets, tcp://HOST:8786")

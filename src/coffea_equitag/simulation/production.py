@@ -156,7 +156,8 @@ def simulate_file(
             )
         )
     if target.exists() and not overwrite:
-        raise JetError(explain(f"{target} is there already", "a new file", "name another, or allow to overwrite it"))
+        remedy = "name another, or overwrite=True (--overwrite)"
+        raise JetError(explain(f"{target} is there already", "a new file", remedy))
     facts = sample.provenance()
     make: Callable[[Recipe, int, int, int], Made] = jet_shard
     opened = parquet_file(target)
