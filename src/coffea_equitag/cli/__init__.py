@@ -24,7 +24,7 @@ COMMANDS = {
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, rejections, plots",
     "convert": "turn an official checkpoint into a tagger",
     "benchmark": "time the models in all their forms, and say what runs on this machine",
-    "models": "list the models: paper, symmetry, parameters, inputs, cost",
+    "models": "list the models (parameters, cost, inputs, symmetry, paper) and the trained ones of the zoo",
     "simulate": "make labelled jets with Pythia 8 and fastjet",
     "validate": "compare simulated with real jets: a table and plots",
 }

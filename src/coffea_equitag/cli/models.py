@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from .. import zoo
     from ..errors import JetError, explain
     from ..models.catalogue import catalogue
 
@@ -38,4 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(table)
     for entry in entries:
         console.print(f"{entry.kind:<16} {entry.paper}", soft_wrap=True)
+    console.print(f"\ntrained, in the zoo: {', '.join(zoo.names())}", soft_wrap=True)
     return 0

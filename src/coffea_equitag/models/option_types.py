@@ -37,7 +37,7 @@ def check_options(kind: str, model: type[JetModel], options: Mapping[str, Any]) 
     for name, value in options.items():
         if not _fits(value, known[name]):
             raise TaggerError(
-                explain(f"{name} = {value!r} for {kind}", _words(known[name]), "give one of these, or leave it out")
+                explain(f"{name} = {value!r} for {kind}", _words(known[name]), "give that, or leave it out")
             )
     classes = options.get("n_classes", 2)
     if classes < 1:

@@ -20,6 +20,6 @@ def path(name: str) -> Path:
     """Folder of a tagger of the zoo; TaggerError if there is none of that name."""
     if name not in names():
         raise TaggerError(
-            explain(f"no tagger {name!r} in the zoo", f"one of {', '.join(names())}", "see equitag --help")
+            explain(f"no tagger {name!r} in the zoo", f"one of {', '.join(names())}", "see `equitag models`")
         )
     return _FOLDER / name
