@@ -202,7 +202,8 @@ class Tagger:
         """
         path = Path(path)
         if path.exists() and not overwrite:
-            raise TaggerError(explain(f"{path} exists already", "a new folder", "choose another, or overwrite=True"))
+            remedy = "choose another, or overwrite=True (--overwrite)"
+            raise TaggerError(explain(f"{path} exists already", "a new folder", remedy))
         if path.exists() and not (path / CARD).is_file():
             raise TaggerError(explain(f"{path} is no tagger", "a folder written by Tagger.save", "choose another"))
         card = self.card.model_copy(update={"content_hash": content_hash(self.model, self.card)})

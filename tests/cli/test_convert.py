@@ -32,6 +32,11 @@ def test_converts_a_checkpoint(tmp_path, capsys):
     assert main([*arguments, "--option", "phi=[4, 4]", "--option", "f=[4]"]) == 0
     assert "official-pfn" in capsys.readouterr().out
     assert eqt.load(tmp_path / "t").classes == ("qcd", "top")
+    again = [*arguments, "--option", "phi=[4, 4]", "--option", "f=[4]", "--name", "again"]
+    assert main(again) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*again, "--overwrite"]) == 0
+    assert eqt.load(tmp_path / "t").name == "again"
 
 
 def test_wrong_checkpoint_and_option(tmp_path, capsys):

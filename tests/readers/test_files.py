@@ -226,6 +226,10 @@ def test_refused_files(tmp_path):
     ak.to_parquet(ak.Array({"x": [1, 2], "name": [3, 4]}), tmp_path / "other.parquet")
     with pytest.raises(JetError, match="columns x, name"):
         read_jets(tmp_path / "other.parquet")
+    with uproot.recreate(tmp_path / "physlite.root") as file:
+        file.mktree("CollectionTree", {"JetsAux.": "int32", "JetsAuxDyn.pt": "float32"})
+    with pytest.raises(JetError, match="events without 'Jets'"):
+        read_jets(tmp_path / "physlite.root", jets="Jets")
     write_root(tmp_path / "jets.root", "TTree")
     with pytest.raises(JetError, match=r"without a tree 'tree'; it has Events"):
         read_jets(tmp_path / "jets.root", tree="tree")

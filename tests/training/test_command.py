@@ -66,7 +66,7 @@ def test_jets_of_nanoaod(tmp_path, capsys):
     run, report = str(tmp_path / "run"), str(tmp_path / "report")
     nano = [str(PACKAGED_FILE), "--labels", "isTop", "--device", "cpu"]
     assert main(["train", "pfn", *nano, "-o", run]) == 1
-    assert "give jets=... (--jets), one of FatJet" in capsys.readouterr().err
+    assert "give jets=..., one of FatJet (--jets)" in capsys.readouterr().err
     nano += ["--jets", "FatJet"]
     words = ["--option", "phi=[8]", "--option", "f=[8]", "--epochs", "1", "--validation", str(PACKAGED_FILE)]
     assert main(["train", "pfn", *nano, *words, "-o", run]) == 0

@@ -36,7 +36,9 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
         If the file, the tree or its columns are not there, or a NanoAOD file is read without `collection`.
     """
     with _open(path, tree) as events:
-        names = list(dict.fromkeys(key.split(".")[0].split("/")[0] for key in list(events.keys())))
+        # "jets.pt" is a member of an RNTuple's "jets"; a dot in a TTree is part of the branch's name
+        separator = "." if hasattr(events, "to_akform") else "/"
+        names = list(dict.fromkeys(key.split(separator)[0] for key in list(events.keys())))
         if collection is not None:
             return nanoaod(_nano_events(events, names, collection, start, stop), collection)
         if is_flat(names):
@@ -47,7 +49,7 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
         explain(
             f"'{tree}' of {path} without '{PREFIX}...' columns" + _first(names),
             "the flat layout part_px, part_py, part_pz, part_energy, or NanoAOD with the name of the jets",
-            f"give jets=... (--jets), one of {', '.join(tables)}" if tables else "write the file with these columns",
+            f"give jets=..., one of {', '.join(tables)} (--jets)" if tables else "write the file with these columns",
         )
     )
 

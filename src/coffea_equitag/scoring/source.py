@@ -73,12 +73,11 @@ def event_tree(file: Any, source: Source, tree: str, jets: str, new: Iterable[st
     """Find the tree of events, which must have the jets and not yet the new branches."""
     if tree not in (found := dict.fromkeys(file.keys(cycle=False))) or file.classname_of(tree) != "TTree":
         trees = [key for key in found if file.classname_of(key) == "TTree"]
-        given = f"{source} without a TTree '{tree}'"
+        given, remedy = f"{source} without a TTree '{tree}'", "name it with tree= (--tree)"
         if tree in found:
             given = f"'{tree}' of {source} is of class {file.classname_of(tree)}"
-        raise JetError(
-            explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", "name it with tree= (--tree)")
-        )
+            remedy = "read its jets with coffea_equitag.read_jets or coffea's NanoEvents, and score these"
+        raise JetError(explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", remedy))
     events = file[tree]
     present = set(events.keys(recursive=False))
     if "n" + jets not in present:
