@@ -26,8 +26,8 @@ def forms_of(model: JetModel, batch: RaggedJets) -> dict[str, Callable[[RaggedJe
     """Name -> what makes, from (some of) the jets of the batch, a function that computes their logits.
 
     Padded forms pad to the whole batch's largest jet whichever jets they get, or to a fixed width where it suffices.
-    The forms of this package start from ragged momenta and make all invariants; the others are given their padded
-    inputs or edges.
+    The forms of this package start from ragged momenta, the others from what is laid out beforehand: padded momenta,
+    or edges. All form invariants and features of them.
     """
 
     def in_mode(mode: str) -> Callable[[RaggedJets], Logits]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
+from .module_tree import modules_of, parameters_of
 
 __all__ = ["MODES", "Choice", "choose", "last_choice", "use"]
 
@@ -108,7 +109,9 @@ def _choose(
     mode = _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
     if mode == "reference":
         return Choice("reference", "asked for")
-    tensors = (*model.parameters(), *inputs)
+    modules = modules_of(model)
+    parameters = parameters_of(modules)
+    tensors = (*parameters, *inputs)
     devices = {tensor.device.type for tensor in tensors}
     interpreted = mode == "gpu" and os.environ.get("TRITON_INTERPRET") == "1"
     target = "gpu" if devices == {"cuda"} or interpreted else "cpu"
@@ -120,7 +123,7 @@ def _choose(
         return Choice("reference", f"kernels of the {mode} asked for, tensors elsewhere")
     learns = gpu and gpu_trains if target == "gpu" else trains
     records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    reason = _untimely(model, target, records and not learns, learns)
+    reason = _untimely(modules, parameters, target, records and not learns, learns)
     if reason is None:
         reason = _no_gpu_kernel(gpu) if target == "gpu" else _no_vector_unit()
     if reason is not None:
@@ -128,18 +131,20 @@ def _choose(
     return Choice(target, "asked for" if mode != "auto" else f"float32 on a {target.upper()}")
 
 
-def _untimely(model: nn.Module, target: str, records: bool, trains: bool) -> str | None:
-    """What stands against any kernel, cheapest questions first."""
-    if model.training and not trains:
+def _untimely(
+    modules: list[nn.Module], parameters: list[Tensor], target: str, records: bool, trains: bool
+) -> str | None:
+    """What stands against any kernel, cheapest questions first; the network is the first of its modules."""
+    if modules[0].training and not trains:
         return "the network is in training mode"
-    if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
+    if any(parameter.dtype != torch.float32 for parameter in parameters):
         return "the network is not in float32"
     if records:
         return "gradients are recorded"
     autocast = torch.is_autocast_enabled("cuda" if target == "gpu" else "cpu")
     if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling() or autocast:
         return "torch traces, compiles or casts"
-    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+    if any(module._forward_hooks or module._forward_pre_hooks for module in modules):
         return "hooks want to see the layers' values"
     return None
 

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
 from ..kernels import choose
+from ..kernels.module_tree import modules_of, parameters_of
 from ..layers.bell_functions import BellFunctions
 from ..layers.complex_mixing import ComplexMixing
 from ..layers.lgn_level import LgnLevel
@@ -207,7 +208,9 @@ class Lgn(JetModel):
 
     def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
         """`network` by the CPU's kernels, with gradients if they are recorded."""
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (scalars, *self.parameters())):
+        if torch.is_grad_enabled() and any(
+            tensor.requires_grad for tensor in (scalars, *parameters_of(modules_of(self)))
+        ):
             from ..kernels.cpu.lgn_training import lgn_logits
         else:
             from ..kernels.cpu.lgn import lgn_logits
@@ -218,7 +221,7 @@ class Lgn(JetModel):
         unsupported = None
         if self.output == "momentum":
             unsupported = "it gives momenta"
-        elif not all(type(module) in _FUSED for module in self.modules()):
+        elif not all(type(module) in _FUSED for module in modules_of(self)):
             unsupported = "layers were replaced"
         elif torch.is_grad_enabled() and (p4_N4.requires_grad or products_Q.requires_grad):
             unsupported = "gradients of momenta are recorded"

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
 from ..kernels import choose
+from ..kernels.module_tree import modules_of, parameters_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
@@ -236,16 +237,16 @@ class LorentzNet(JetModel):
         """What of this network the fused kernel does not do, None if nothing."""
         if self.output == "momentum":
             return "it gives momenta"
-        if not all(type(module) in _FUSED for module in self.modules()):
+        if not all(type(module) in _FUSED for module in modules_of(self)):
             return "layers were replaced"
-        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in self.modules()):
+        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in modules_of(self)):
             return "a BatchNorm lacks weights or statistics"
         return None
 
     def _learns(self, *inputs: Tensor) -> bool:
         """Whether a call is part of a training: gradients are recorded, or statistics followed."""
-        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*self.parameters(), *inputs))
-        return records or any(module.training for module in self.modules())
+        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*parameters_of(modules_of(self)), *inputs))
+        return records or any(module.training for module in modules_of(self))
 
 
 _FUSED = {

@@ -26,6 +26,7 @@ from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
 from ..invariants.pair_scalars import check_pairwise, pair_scalar
 from ..kernels import choose
+from ..kernels.module_tree import modules_of, parameters_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
@@ -194,11 +195,13 @@ class ParticleNet(JetModel):
         return features
 
     def _needs_gradients(self, *inputs: Tensor | None) -> bool:
-        return any(tensor is not None and tensor.requires_grad for tensor in (*inputs, *self.parameters()))
+        return any(
+            tensor is not None and tensor.requires_grad for tensor in (*inputs, *parameters_of(modules_of(self)))
+        )
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""
-        if not all(type(module) in _FUSED for module in self.modules()):
+        if not all(type(module) in _FUSED for module in modules_of(self)):
             return "layers were replaced"
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ..kernels.module_tree import modules_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.channel_mixing import ChannelMixing
 from ..layers.equivariant_1to2 import Equivariant1to2
@@ -34,7 +35,7 @@ _FUSED = {
 
 def beyond_layers(model: nn.Module) -> str | None:
     """Which of a network's layers they do not do, in words; None if they do all."""
-    layers = [module for module in model.modules() if module is not model]
+    layers = [module for module in modules_of(model) if module is not model]
     if not all(type(layer) in _FUSED for layer in layers):
         return "layers were replaced"
     if any(isinstance(layer, RowBatchNorm) and not (layer.affine and layer.track_running_stats) for layer in layers):

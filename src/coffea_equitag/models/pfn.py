@@ -22,6 +22,7 @@ from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..kernels import choose
+from ..kernels.module_tree import modules_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.patches import Patch
 from ..layers.segments import segment_sum
@@ -143,7 +144,7 @@ class PFN(JetModel):
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""
-        if not all(type(module) in _FUSED for module in self.modules()):
+        if not all(type(module) in _FUSED for module in modules_of(self)):
             return "layers were replaced"
         if not self.options["phi"]:
             return "Φ is empty"

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
 from ..kernels import choose
+from ..kernels.module_tree import modules_of
 from ..layers.segments import segment_sum
 from ..layers.so2_linear import AxisMaps, SO2LinearTensor, SO2LinearVector, axis_frames
 from ..layers.so3_affine import SO3Affine, TensorAffine
@@ -203,7 +204,7 @@ class VectorPFN(JetModel):
             return "gradients of momenta are recorded"
         if min(self.options["phi_layers"], self.options["f_layers"]) < 1:
             return "it has no hidden layers before or after the sum"
-        if not all(type(module) in _FUSED for module in self.modules()):
+        if not all(type(module) in _FUSED for module in modules_of(self)):
             return "layers were replaced"
         return None
 

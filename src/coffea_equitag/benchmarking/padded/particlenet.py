@@ -8,28 +8,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...invariants.kinematic import kinematic_features
 from ...layers.edge_conv import EdgeConv
 from ...models.particlenet import ParticleNet
 from ...ragged import RaggedJets
-from .masking import masked_norm, pad, real
+from .kinematic import kinematic_form
+from .masking import masked_norm, real
 
 __all__ = ["padded"]
 
 
 def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """ParticleNet on (J, width, 7) given features, without patches, as it is usually written.
+    """ParticleNet on jets padded to `width`, without patches, as it is usually written.
 
     Graphs by topk on a matrix of distances, edges [x_i, x_j − x_i] gathered into one array, 1 × 1 convolutions; masks
     keep padding out of graphs, statistics and means.
     """
     mask = real(jets, width)
-    features = pad(kinematic_features(jets).to(model.dtype), mask)
+    kinematic = kinematic_form(jets, mask, model.dtype)
     k = min(model.options["k"], width - 1)
     blocks: list[Any] = list(model.blocks)
-    here, counts = mask[..., None].to(features), jets.counts[:, None].clamp(min=1)
+    here, counts = mask[..., None].to(model.dtype), jets.counts[:, None].clamp(min=1)
 
     def run() -> Tensor:
+        features = kinematic()
         x, points = masked_norm(model.input_norm, features, mask) * here, features[..., 5:7]
         for block in blocks:
             neighbours, exist = _graph(points, mask, k)

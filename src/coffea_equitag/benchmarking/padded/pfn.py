@@ -8,19 +8,24 @@ from torch import Tensor, nn
 
 from ...models.pfn import PFN
 from ...ragged import RaggedJets
+from .kinematic import kinematic_form
 from .masking import masked_norm, pad, real
 
 __all__ = ["padded"]
 
 
 def padded(model: PFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """PFN on (J, width, F) given features, without patches; padding is masked in the sum."""
+    """PFN on jets padded to `width`, without patches; features of tracks, if it has them, are given.
+
+    Padding is masked in the sum.
+    """
     mask = real(jets, width)
-    features = pad(model.features(jets).detach(), mask)
-    weights = mask[..., None].to(features)
+    kinematic = kinematic_form(jets, mask, model.dtype)
+    given = None if model.type_embedding is None else pad(model.features(jets).detach(), mask)
+    weights = mask[..., None].to(model.dtype)
 
     def run() -> Tensor:
-        latent = features
+        latent = kinematic() if given is None else given
         for layer in (model.input_norm, *model.phi):
             latent = masked_norm(layer, latent, mask) if isinstance(layer, nn.BatchNorm1d) else layer(latent)
         logits: Tensor = model.f((latent * weights).sum(1))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...compiled import njit
 from .panels import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
+from .sparse_layer import bits_for, sparse_layer
 
 __all__ = ["EdgeConvWeights", "convolve"]
 
@@ -66,6 +67,7 @@ def convolve(
     for bias in weights.edge_bias:
         widest = max(widest, len(bias))
     here, there = np.zeros(capacity * widest, np.float32), np.zeros(capacity * widest, np.float32)
+    bits = bits_for(capacity, widest)
     further, from_pairs = np.zeros((capacity, extra), np.float32), np.zeros((capacity, inner), np.float32)
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
@@ -103,7 +105,7 @@ def convolve(
             for level in range(len(weights.edge)):
                 bias = weights.edge_bias[level]
                 after = there[: capacity * len(bias)].reshape(capacity, len(bias))
-                layer(rows, 0, weights.edge_inputs[level], weights.edge[level], bias, RELU, after, 0, count)
+                sparse_layer(rows, weights.edge_inputs[level], weights.edge[level], bias, RELU, after, count, bits)
                 rows, here, there = after, there, here
             for i in range(nodes):
                 row = start + i_first + i

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...compiled import njit
 from .panels import LINEAR, MARGIN, add_products, layer
+from .sparse_layer import bits_for, sparse_layer
 
 __all__ = ["backward", "backward_first", "backward_last", "forward", "forward_first", "forward_last", "gather"]
 
@@ -69,6 +70,7 @@ def forward(
     """
     gathers, depth, width = len(before) == 0, len(scale), after.shape[1]
     z, out = np.zeros((_CHUNK + MARGIN, depth), np.float32), np.empty((_CHUNK + MARGIN, width), np.float32)
+    bits = bits_for(_CHUNK, depth)
     for begin in range(first, last, _CHUNK):
         count = min(_CHUNK, last - begin)
         if gathers:
@@ -76,7 +78,7 @@ def forward(
             _activate(z, 0, count, scale, shift, z)
         else:
             _activate(before, begin, count, scale, shift, z)
-        layer(z, 0, depth, weight, zeros, LINEAR, out, 0, count)
+        sparse_layer(z, depth, weight, zeros, LINEAR, out, count, bits)
         for row in range(count):
             source, target = out[row], after[begin + row]
             for c in range(width):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..module_tree import buffers_of, modules_of, parameters_of
 from .aligned import aligned
 from .panels import block_of
 
@@ -17,25 +18,24 @@ __all__ = ["batch_norm_of", "blocks", "double", "folded", "padded"]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I1 = np.ndarray[Any, np.dtype[np.int8]]
 _Folded = TypeVar("_Folded")
 
 #: Network -> (its parameters and statistics, what they were folded to).
-_known: WeakKeyDictionary[nn.Module, tuple[list[_I1], Any]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, tuple[list[bytes], Any]] = WeakKeyDictionary()
 
 
 def folded(model: nn.Module, fold: Callable[[Any], _Folded]) -> _Folded:
     """``fold(model)``, kept until a parameter or statistic of the network changes."""
-    tensors = (*model.parameters(), *model.buffers())
+    modules = modules_of(model)
     # bytes, so that NaN is like itself
-    values = [np.ascontiguousarray(tensor.detach().numpy()).reshape(-1).view(np.int8) for tensor in tensors]
+    values = [tensor.detach().numpy().tobytes() for tensor in (*parameters_of(modules), *buffers_of(modules))]
     known = _known.get(model)
     # compared by value: changes through .data leave no trace in torch's version counters
-    if known is not None and len(known[0]) == len(values) and all(map(np.array_equal, known[0], values)):
+    if known is not None and known[0] == values:
         return cast(_Folded, known[1])
     with torch.no_grad():
         found = fold(model)
-    _known[model] = [value.copy() for value in values], found
+    _known[model] = values, found
     return found
 
 

@@ -22,6 +22,7 @@ from .edge_scalars import edge_scalars
 from .elementary import sigmoid
 from .gram_step import move_forth
 from .shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
+from .sparse import ones
 from .tile import dense, dense_narrow
 from .weights import LANES, LorentzNetWeights, weights_of
 
@@ -30,7 +31,6 @@ __all__ = ["lorentznet_logits"]
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
-_U2 = np.ndarray[Any, np.dtype[np.uint16]]
 
 #: Share of a chunk's numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
 _DENSE, _MANY = 0.6, 48
@@ -223,7 +223,7 @@ def _edges(
         left -= count
         i, j = list_pairs(i, j, n, count, receiver, sender)
         make_rows(from_i, from_j, own.slopes[layer], psi_norm, psi_product, receiver, sender, count, rows, bits)
-        sparse = hidden >= _MANY and _ones(bits, count * words) < _DENSE * count * hidden
+        sparse = hidden >= _MANY and ones(bits, count * words) < _DENSE * count * hidden
         gate[:] = weights.gate_bias[layer]
         if sparse:
             hidden_rows(rows, bits, own.edge[layer], own.edge_bias[layer], count, hidden, messages, message_bits, 0,
@@ -248,20 +248,6 @@ def _edges(
                 )  # fmt: skip
             for row in range(count):
                 steps[receiver[row] * n + sender[row]] = step[row]
-
-
-@njit
-def _ones(bits: _U2, words: int) -> int:  # pragma: no cover
-    """Bits that are set in the first words."""
-    total = 0
-    for word in range(words):
-        # pairs, quadruples, bytes: a popcount that becomes vectors
-        x = np.uint32(bits[word])
-        x = x - ((x >> np.uint32(1)) & np.uint32(0x5555))
-        x = (x & np.uint32(0x3333)) + ((x >> np.uint32(2)) & np.uint32(0x3333))
-        x = (x + (x >> np.uint32(4))) & np.uint32(0x0F0F)
-        total += int((x + (x >> np.uint32(8))) & np.uint32(0x1F))
-    return total
 
 
 @njit

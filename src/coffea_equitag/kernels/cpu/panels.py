@@ -17,7 +17,18 @@ from ...compiled import njit
 from .shapes import WIDE, Shape
 from .tile import _at_least, _fma, _load_block, _pointers, _spreads, _store_block
 
-__all__ = ["LINEAR", "MARGIN", "RELU", "add_products", "add_rows", "block_of", "layer", "mean_row", "sum_row"]
+__all__ = [
+    "LINEAR",
+    "MARGIN",
+    "RELU",
+    "SPARSE_BLOCK",
+    "add_products",
+    "add_rows",
+    "block_of",
+    "layer",
+    "mean_row",
+    "sum_row",
+]
 
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -34,10 +45,14 @@ else:
 _BROAD_ROWS, _BROAD_BLOCK, _SLIM_ROWS, _SLIM_BLOCK = _BROAD.rows, _BROAD.block, _SLIM.rows, _SLIM.block
 #: Rows that tiles may read and write beyond a matrix's own.
 MARGIN = max(_BROAD_ROWS, _SLIM_ROWS)
+#: Columns of the blocks that `sparse_layer` works on, whole tiles on every CPU.
+SPARSE_BLOCK = 64
 
 
 def block_of(channels: int) -> int:
-    """Columns of the tile that wastes fewest lanes on this many channels."""
+    """Columns of a matrix's blocks: those of `sparse_layer`, or of the tile that wastes fewest lanes."""
+    if channels % SPARSE_BLOCK == 0:
+        return SPARSE_BLOCK
     return min(_BROAD_BLOCK, _SLIM_BLOCK, key=lambda block: -(-channels // block) * block)
 
 
@@ -130,13 +145,14 @@ def layer(
 ) -> None:  # pragma: no cover
     """max(x W + bias, floor) of rows from `x_first` on into `out` from `out_first` on; whole tiles are computed."""
     x_stride, out_stride, blocks, block = x.shape[1], out.shape[1], weight.shape[0], weight.shape[2]
-    if block == _BROAD_BLOCK:
+    if block % _BROAD_BLOCK == 0:
         for row in range(0, rows, _BROAD_ROWS):
             for b in range(blocks):
-                _broad_tile(
-                    x, (x_first + row) * x_stride, x_stride, 1, weight, b * depth * block, block, depth,
-                    bias, b * block, 0, floor, out, (out_first + row) * out_stride + b * block, out_stride,
-                )  # fmt: skip
+                for column in range(b * block, (b + 1) * block, _BROAD_BLOCK):
+                    _broad_tile(
+                        x, (x_first + row) * x_stride, x_stride, 1, weight, b * depth * block + column - b * block,
+                        block, depth, bias, column, 0, floor, out, (out_first + row) * out_stride + column, out_stride,
+                    )  # fmt: skip
     else:
         for row in range(0, rows, _SLIM_ROWS):
             for b in range(blocks):

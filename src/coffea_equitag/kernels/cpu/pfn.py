@@ -16,6 +16,7 @@ from ...compiled import njit, over_jets
 from ...models.base import JetModel
 from .folding import batch_norm_of, blocks, double, folded, padded
 from .panels import LINEAR, MARGIN, RELU, add_rows, layer
+from .sparse_layer import bits_for, sparse_layer
 
 __all__ = ["pfn_logits"]
 
@@ -85,6 +86,7 @@ def _score(
     for bias in weights.f_bias:
         width = max(width, len(bias))
     here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
+    bits = bits_for(_CHUNK, width)
     jet = first
     for start in range(offsets[first], offsets[last], _CHUNK):
         count = min(_CHUNK, offsets[last] - start)
@@ -96,7 +98,11 @@ def _score(
             for row in range(count):
                 for c in range(extra):
                     here[row, depth + c] = nodes[start + row, c]
-            layer(here, 0, depth + extra, weights.phi[level], weights.phi_bias[level], RELU, there, 0, count)
+            matrix, bias = weights.phi[level], weights.phi_bias[level]
+            if level > 0 and extra == 0:
+                sparse_layer(here, depth, matrix, bias, RELU, there, count, bits)
+            else:
+                layer(here, 0, depth + extra, matrix, bias, RELU, there, 0, count)
             here, there = there, here
         row = 0
         while row < count:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ...compiled import njit
 from .shapes import Shape
 from .tile import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
 
 __all__ = [
+    "bits_of_row",
     "columns_of_bits",
     "hidden_16",
     "hidden_64",
@@ -24,11 +27,14 @@ __all__ = [
     "linear_16",
     "linear_64",
     "linear_72",
+    "ones",
+    "relu_64",
     "slopes_16",
     "slopes_64",
     "slopes_72",
 ]
 
+_U2 = np.ndarray[Any, np.dtype[np.uint16]]
 _I16, _I64 = ir.IntType(16), ir.IntType(64)
 
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
@@ -60,7 +66,8 @@ def _gather_of(shape: Shape, kind: str) -> Any:
         """One row of a block of columns, from the bits in `words` times 16 bits; k counts them.
 
         linear: out = start + Σ_k x_k weight_k.
-        hidden: the same, cut off below 0; bits of what is not 0 to `kept`; returns out·seen.
+        relu: the same, cut off below 0; bits of what is not 0 to `kept`.
+        hidden: that too; returns out·seen.
         slopes: out = start + x_0 Σ_k weight_k; returns out·seen.
         """
         signature = types.float32(
@@ -95,7 +102,7 @@ def _gather_of(shape: Shape, kind: str) -> Any:
                     _fma(builder, number[total.type.count], total, value)
                     for total, value in zip(sums, begin, strict=True)
                 ]
-            if kind == "hidden":
+            if kind in ("hidden", "relu"):
                 zeros = [ir.Constant(total.type, [0.0] * total.type.count) for total in sums]
                 sums = [_at_least(builder, total, zero) for total, zero in zip(sums, zeros, strict=True)]
                 for v, (total, zero) in enumerate(zip(sums, zeros, strict=True)):
@@ -104,7 +111,7 @@ def _gather_of(shape: Shape, kind: str) -> Any:
                     found = builder.zext(found, _I16) if total.type.count < 16 else found
                     builder.store(found, builder.gep(kept, [builder.add(kept_at, kept_at.type(v))]), align=2)
             _store_block(builder, shape, builder.gep(out, [out_at]), sums)
-            if kind == "linear":
+            if kind in ("linear", "relu"):
                 return ir.FloatType()(0.0)
             return _dot(builder, sums, _load_block(builder, shape, builder.gep(seen, [seen_at])))
 
@@ -163,6 +170,32 @@ def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) 
 
 
 @intrinsic
+def bits_of_row(typing_context: Any, x: Any, x_at: Any, words: Any, out: Any, out_at: Any) -> Any:
+    """A bit for each number of a row, set where it is not 0: `words` words of 16, one or more."""
+    signature = types.void(x, types.intp, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, x_at, words, out, out_at = _pointers(context, builder, signature, arguments)
+        before, loop, after = builder.block, builder.append_basic_block("word"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        word = builder.phi(_I64)
+        following = builder.add(word, _I64(1))
+        word.add_incoming(_I64(0), before)
+        word.add_incoming(following, loop)
+        place = builder.gep(x, [builder.add(x_at, builder.mul(word, _I64(16)))])
+        (value,) = _load_block(builder, _BLOCKS[-1], place)
+        # NaN is not 0 either
+        found = builder.fcmp_unordered("!=", value, ir.Constant(value.type, [0.0] * 16))
+        builder.store(builder.bitcast(found, _I16), builder.gep(out, [builder.add(out_at, word)]), align=2)
+        builder.cbranch(builder.icmp_signed("<", following, words), loop, after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
 def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, out_at: Any) -> Any:
     """From 16 bits each of 64 rows to 64 bits each of 16 columns."""
     signature = types.void(planes, types.intp, out, types.intp)
@@ -183,4 +216,19 @@ def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, 
 
 linear_72, linear_64, linear_16 = (_gather_of(shape, "linear") for shape in _BLOCKS)
 hidden_72, hidden_64, hidden_16 = (_gather_of(shape, "hidden") for shape in _BLOCKS)
+relu_64 = _gather_of(_BLOCKS[1], "relu")
 slopes_72, slopes_64, slopes_16 = (_gather_of(shape, "slopes") for shape in _BLOCKS)
+
+
+@njit
+def ones(bits: _U2, words: int) -> int:  # pragma: no cover
+    """Bits that are set in the first words."""
+    total = 0
+    for word in range(words):
+        # pairs, quadruples, bytes: a popcount that becomes vectors
+        x = np.uint32(bits[word])
+        x = x - ((x >> np.uint32(1)) & np.uint32(0x5555))
+        x = (x & np.uint32(0x3333)) + ((x >> np.uint32(2)) & np.uint32(0x3333))
+        x = (x + (x >> np.uint32(4))) & np.uint32(0x0F0F)
+        total += int((x + (x >> np.uint32(8))) & np.uint32(0x1F))
+    return total

@@ -1,0 +1,34 @@
+"""What a network consists of, found quickly: kernels ask at every call, and torch's own iterators are slow.
+
+They make the name of each parameter on the way, which costs more than small batches take to compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+__all__ = ["buffers_of", "modules_of", "parameters_of"]
+
+
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """The network and all modules below it, in a fixed order, each once."""
+    found: dict[int, nn.Module] = {}
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            waiting += [child for child in module._modules.values() if child is not None]
+    return list(found.values())
+
+
+def parameters_of(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """Their own parameters; one that modules share comes as often as they do."""
+    return [tensor for module in modules for tensor in module._parameters.values() if tensor is not None]
+
+
+def buffers_of(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """Their own buffers, such as BatchNorm's statistics."""
+    return [tensor for module in modules for tensor in module._buffers.values() if tensor is not None]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from coffea_equitag.kernels.cpu import panels
+from coffea_equitag.kernels.cpu.folding import blocks, padded
+from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.cpu.sparse_layer import bits_for, sparse_layer
+from kernel_forms import with_avx2
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+
+def given(depth, channels, share, rows=29):
+    rng = np.random.default_rng(depth + channels)
+    width = -(-depth // 16) * 16
+    x = np.zeros((rows + panels.MARGIN, width), np.float32)
+    x[:, :depth] = rng.exponential(1, (len(x), depth)) * (rng.random((len(x), depth)) < share)
+    weight, bias = rng.normal(0, 1, (channels, depth)), rng.normal(0, 1, channels)
+    return x, weight, bias
+
+
+def both(x, weight, bias, floor, rows=29):
+    """By `sparse_layer`, and tile by tile."""
+    depth, matrix, begin = weight.shape[1], blocks(weight), padded(bias)
+    found = [np.zeros((len(x), len(begin)), np.float32) for _ in range(2)]
+    sparse_layer(x, depth, matrix, begin, floor, found[0], rows, bits_for(rows, x.shape[1]))
+    panels.layer(x, 0, depth, matrix, begin, floor, found[1], 0, rows)
+    return [values[:rows, : len(bias)] for values in found]
+
+
+@pytest.mark.parametrize("floor", [panels.RELU, panels.LINEAR])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("depth", "channels"), [(128, 128), (64, 64), (72, 192), (50, 64), (256, 256), (16, 64), (100, 70)]
+)
+def test_same_to_the_last_bit_as_tiles(depth, channels, share, floor):
+    x, weight, bias = given(depth, channels, share)
+    found, expected = both(x, weight, bias, floor)
+    np.testing.assert_array_equal(found, expected)
+    exact = x[:29, :depth].astype(float) @ weight.T + bias
+    np.testing.assert_allclose(found, np.maximum(exact, floor), rtol=1e-4, atol=1e-4)
+
+
+def test_nan_and_infinity_stay_in_their_rows():
+    x, weight, bias = given(128, 128, 0.4)
+    plain, _ = both(x, weight, bias, panels.RELU)
+    x[3, 5], x[17, 127] = np.nan, np.inf
+    found, expected = both(x, weight, bias, panels.RELU)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found[3]).all()
+    others = np.delete(np.arange(29), [3, 17])
+    np.testing.assert_array_equal(found[others], plain[others])
+
+
+def test_other_registers():
+    with_avx2(
+        "import sys; sys.path[:0] = ['tests', 'tests/kernels']\n"
+        "import test_sparse_layer as test\n"
+        "from coffea_equitag.kernels.cpu import panels\n"
+        "assert panels.block_of(72) == 16\n"
+        "test.test_same_to_the_last_bit_as_tiles(256, 128, 0.4, panels.RELU)\n"
+    )
