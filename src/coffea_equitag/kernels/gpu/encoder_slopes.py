@@ -77,6 +77,7 @@ def encoder_slopes_kernel(
     of_matrix, of_bias = tl.zeros((NARROW, CHUNK), tl.float32), tl.zeros((NARROW,), tl.float32)
     of_inputs, of_power = tl.zeros((SEEN, CHUNK), tl.float32), tl.zeros((CHUNK,), tl.float32)
     of_linear = of_power
+    part = nodes.to(tl.int64) * WIDE
     through_encoder = (k < channels)[None, None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         jet = tl.load(tile_jet + tile)
@@ -85,12 +86,11 @@ def encoder_slopes_kernel(
         block = tl.load(pairs + jet)
         first = tl.load(tile_first + tile)
         i = first + tl.arange(0, RECEIVERS)
-        of_u = tl.zeros((RECEIVERS, CHUNK), tl.float32)
-        of_d = of_u
+        of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
-            inside = (i < n)[:, None] & (j < n)[None, :]
-            place = block + i.to(tl.int64)[:, None] * n + j[None, :]
+            inside = (j < n)[:, None] & (i < n)[None, :]
+            place = block + i.to(tl.int64)[None, :] * n + j[:, None]
             slopes = message_slopes(
                 after, arriving, node_slopes, statistics, start, i, j, n, place, inside, key_after,
                 threshold_after, ARRIVES, DROP_AFTER, DEPTH, NARROW,
@@ -105,30 +105,30 @@ def encoder_slopes_kernel(
                 value = tl.where(through_encoder, value, leaky(of_nodes))
             of_matrix = split_product(tl.trans(slopes), tl.reshape(value, (M, CHUNK)), of_matrix, PRECISION)
             row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
-            row = tl.reshape(row, (RECEIVERS, BJ, CHUNK))
+            row = tl.reshape(row, (BJ, RECEIVERS, CHUNK))
             if TERMS:
                 by_node = tl.where(of_nodes > 0, row, 0.01 * row)
                 by_node = tl.where(through_encoder, 0.0, by_node)
-                of_u += tl.sum(by_node, axis=1)
-                itself = (i[:, None] == j[None, :])[:, :, None]
-                of_d += tl.sum(tl.where(itself, by_node, 0.0), axis=1)
+                of_u += by_node
                 share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
                 out = sender_slopes + (share + j)[:, None] * WIDE + k[None, :]
-                tl.store(out, tl.sum(by_node, axis=0), mask=(j < n)[:, None])
+                tl.store(out, tl.sum(by_node, axis=1), mask=(j < n)[:, None])
+                out = terms_slopes + 2 * part + (start + i)[None, :, None] * WIDE + k[None, None, :]
+                itself = inside & (j[:, None] == i[None, :])
+                tl.store(tl.broadcast_to(out, (BJ, RECEIVERS, CHUNK)), by_node, mask=itself[:, :, None])
             # as with the layers, there is no slope where x is 0
             change = power * power * _of_exponent(a * power)
             row = tl.where(through_encoder & (x != 0), tl.where(x < 0, -row, row), 0.0)
-            of_power += tl.sum(tl.sum(row * change, axis=1), axis=0)
+            of_power += tl.sum(tl.sum(row * change, axis=0), axis=0)
             row = tl.where(x < 0, -row, row) * (1.0 + a * size) / (1.0 + tl.abs(x))
             for r in tl.static_range(INPUTS):
                 given = tl.load(products + place * INPUTS + r, mask=inside, other=0.0).to(tl.float32)
-                found = tl.sum(tl.sum(row * given[:, :, None], axis=1), axis=0)
+                found = tl.sum(tl.sum(row * given[:, :, None], axis=0), axis=0)
                 of_inputs += tl.where((seen == r)[:, None], found[None, :], 0.0)
-            of_linear += tl.sum(tl.sum(row, axis=1), axis=0)
+            of_linear += tl.sum(tl.sum(row, axis=0), axis=0)
         if TERMS:
             out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
-            tl.store(out, of_u, mask=(i < n)[:, None])
-            tl.store(out + 2 * nodes.to(tl.int64) * WIDE, of_d, mask=(i < n)[:, None])
+            tl.store(out, tl.sum(of_u, axis=0), mask=(i < n)[:, None])
     program = tl.program_id(0).to(tl.int64)
     tl.store(matrices + program * NARROW * WIDE + c[:, None] * WIDE + k[None, :], of_matrix)
     if tl.program_id(1) == 0:

@@ -75,10 +75,10 @@ def messages_kernel(
         i = group + tl.arange(0, BI)
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
-            inside = (i < n)[:, None] & (j < n)[None, :]
-            place = block + i.to(tl.int64)[:, None] * n + j[None, :]
+            inside = (j < n)[:, None] & (i < n)[None, :]
+            place = block + i.to(tl.int64)[None, :] * n + j[:, None]
             if not FIRST:
-                mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
+                mirror = block + j.to(tl.int64)[:, None] * n + i[None, :]
                 here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
                 there = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
             total = tl.zeros((BI * BJ, NARROW), tl.float32)
@@ -97,7 +97,7 @@ def messages_kernel(
                     of_nodes = node_terms(terms, nodes, start, i, j, n, k, WIDE)
                     x = leaky(x + tl.reshape(of_nodes, (BI * BJ, CHUNK)))
                 total = product(x, tl.load(matrix + k[:, None] * NARROW + c[None, :]), total, PRECISION)
-            message = tl.reshape(leaky(total + tl.load(bias + c)[None, :]), (BI, BJ, NARROW))
+            message = tl.reshape(leaky(total + tl.load(bias + c)[None, :]), (BJ, BI, NARROW))
             known = inside[:, :, None] & (c < DEPTH)[None, None, :]
             tl.store(out + place[:, :, None] * DEPTH + c[None, None, :], message, mask=known)
 

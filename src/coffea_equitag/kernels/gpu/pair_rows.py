@@ -1,4 +1,8 @@
-"""Rows of pairs that PELICAN's training makes on the way forth and again on the way back."""
+"""Rows of pairs that PELICAN's training makes on the way forth and again on the way back.
+
+Tiles of pairs have the senders j first, the receivers i second: a thread then has all senders of few receivers, and
+holds few numbers of nodes.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +66,10 @@ def node_terms(
     part = nodes.to(tl.int64) * WIDE
     own = terms + (start + i)[:, None] * WIDE + k[None, :]
     other = terms + part + (start + j)[:, None] * WIDE + k[None, :]
-    u = tl.load(own, mask=(i < n)[:, None], other=0.0)[:, None, :]
-    v = tl.load(other, mask=(j < n)[:, None], other=0.0)[None, :, :]
-    d = tl.load(own + 2 * part, mask=(i < n)[:, None], other=0.0)[:, None, :]
-    return u + v + tl.where((i[:, None] == j[None, :])[:, :, None], d, 0.0)
+    u = tl.load(own, mask=(i < n)[:, None], other=0.0)[None, :, :]
+    v = tl.load(other, mask=(j < n)[:, None], other=0.0)[:, None, :]
+    d = tl.load(own + 2 * part, mask=(i < n)[:, None], other=0.0)[None, :, :]
+    return u + v + tl.where((j[:, None] == i[None, :])[:, :, None], d, 0.0)
 
 
 @triton.jit

@@ -106,13 +106,12 @@ def block_slopes_kernel(
             first = tl.load(tile_first + tile)
             share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
             i = first + tl.arange(0, RECEIVERS)
-            of_u = tl.zeros((RECEIVERS, CHUNK), tl.float32)
-            of_d = of_u
+            of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
             for sender in range(0, n, BJ):
                 j = sender + tl.arange(0, BJ)
-                inside = (i < n)[:, None] & (j < n)[None, :]
-                place = block + i.to(tl.int64)[:, None] * n + j[None, :]
-                mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
+                inside = (j < n)[:, None] & (i < n)[None, :]
+                place = block + i.to(tl.int64)[None, :] * n + j[:, None]
+                mirror = block + j.to(tl.int64)[:, None] * n + i[None, :]
                 here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
                 x = split_product(here, tl.load(plain + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
                 here = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
@@ -126,12 +125,13 @@ def block_slopes_kernel(
                 of_matrix = split_product(tl.trans(slopes), leaky(x), of_matrix, PRECISION)
                 row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
                 row = tl.where(x > 0, row, 0.01 * row)
-                by_node = tl.reshape(row, (RECEIVERS, BJ, CHUNK))
-                of_u += tl.sum(by_node, axis=1)
-                itself = (i[:, None] == j[None, :])[:, :, None]
-                of_d += tl.sum(tl.where(itself, by_node, 0.0), axis=1)
+                by_node = tl.reshape(row, (BJ, RECEIVERS, CHUNK))
+                of_u += by_node
                 out = sender_slopes + (share + j)[:, None] * WIDE + k[None, :]
-                tl.store(out, tl.sum(by_node, axis=0), mask=(j < n)[:, None])
+                tl.store(out, tl.sum(by_node, axis=1), mask=(j < n)[:, None])
+                out = terms_slopes + 2 * part + (start + i)[None, :, None] * WIDE + k[None, None, :]
+                itself = inside & (j[:, None] == i[None, :])
+                tl.store(tl.broadcast_to(out, (BJ, RECEIVERS, CHUNK)), by_node, mask=itself[:, :, None])
                 # what enters once more: registers do not hold it that long
                 here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
                 of_plain = split_product(tl.trans(here), row, of_plain, PRECISION)
@@ -150,8 +150,7 @@ def block_slopes_kernel(
                 )
                 of_scale, of_shift = of_scale + more_scale, of_shift + more_shift
             out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
-            tl.store(out, of_u, mask=(i < n)[:, None])
-            tl.store(out + 2 * part, of_d, mask=(i < n)[:, None])
+            tl.store(out, tl.sum(of_u, axis=0), mask=(i < n)[:, None])
         out = own_matrices + c[:, None] * WIDE + k[None, :]
         tl.store(out, of_matrix)
         tl.store(out + NARROW * WIDE, of_plain)
@@ -205,10 +204,10 @@ def message_slopes(
     own = node_slopes + (start + i)[:, None] * (3 * DEPTH) + c[None, :]
     other = node_slopes + (start + j)[:, None] * (3 * DEPTH) + c[None, :]
     real_i, real_j = (i < n)[:, None] & (c < DEPTH)[None, :], (j < n)[:, None] & (c < DEPTH)[None, :]
-    of_self = tl.load(own, mask=real_i, other=0.0)[:, None, :]
-    of_column = tl.load(other + DEPTH, mask=real_j, other=0.0)[None, :, :]
-    of_row = tl.load(own + 2 * DEPTH, mask=real_i, other=0.0)[:, None, :]
-    slope = of_row + of_column + tl.where((i[:, None] == j[None, :])[:, :, None], of_self, 0.0)
+    of_self = tl.load(own, mask=real_i, other=0.0)[None, :, :]
+    of_column = tl.load(other + DEPTH, mask=real_j, other=0.0)[:, None, :]
+    of_row = tl.load(own + 2 * DEPTH, mask=real_i, other=0.0)[None, :, :]
+    slope = of_row + of_column + tl.where((j[:, None] == i[None, :])[:, :, None], of_self, 0.0)
     if DROP:
         slope = tl.where(kept(place, c, key, threshold), slope, 0.0)
     slope += tl.load(statistics + c)[None, None, :] + tl.load(statistics + NARROW + c)[None, None, :] * y
@@ -250,8 +249,8 @@ def _add(
             seen = seen & kept(place, c, key, threshold)
         slopes = tl.where(seen, slopes, 0.0)
         y = tl.load(messages + channels, mask=known, other=0.0)
-        of_scale = tl.sum(tl.sum(slopes * y, axis=1), axis=0)
-        of_shift = tl.sum(tl.sum(slopes, axis=1), axis=0)
+        of_scale = tl.sum(tl.sum(slopes * y, axis=0), axis=0)
+        of_shift = tl.sum(tl.sum(slopes, axis=0), axis=0)
         slopes = slopes * scale[None, None, :]
     tl.store(out + channels, slopes, mask=known)
     return of_scale, of_shift
