@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_equitag.jets import flatten
+from coffea_equitag.jets import flatten, make_jets
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,
@@ -41,6 +41,25 @@ def test_boosts_and_rotations_are_lorentz_transformations(gamma):
     matrix = boost(gamma, (1, 2, -1)) @ rotation(0.7, (0, 1, 1))
     np.testing.assert_allclose(matrix.T @ METRIC @ matrix, METRIC, atol=1e-18 * 40 * gamma**2)
     assert matrix[0, 0] == pytest.approx(gamma)
+
+
+def test_transform_knows_other_names_of_coordinates_and_padding():
+    track, padding = {"px": 5.0, "py": 1.0, "pz": 2.0, "energy": 7.0}, dict.fromkeys(("px", "py", "pz", "energy"), 0.0)
+    constituents = [[track | {"charge": 1}, padding | {"charge": 0}, track | {"charge": -1}], [track | {"charge": 0}]]
+    own = {"px": [10.0, 5.0], "py": [2.0, 1.0], "pz": [4.0, 2.0], "E": [14.0, 7.0]}
+    jets, matrix = make_jets(ak.Array(constituents), **own), boost(3.0, (0, 0, 1))
+    moved = transform(jets, matrix)
+    assert moved.constituents.charge.tolist() == [[1, -1], [0]]
+    before, after = flatten(jets), flatten(moved)
+    np.testing.assert_allclose(after.momenta.p4, before.momenta.p4 @ matrix.T.astype(float))
+    # the jets' own momenta move as their constituents do
+    np.testing.assert_allclose(after.jet_p4, before.jet_p4 @ matrix.T.astype(float))
+
+
+def test_permutations_keep_padded_jets_whole():
+    padded = ak.Array([[{"px": k, "py": 1.0, "pz": 0.0, "E": 9.0 * k} for k in (3.0, 0.0, 5.0, 7.0)]])
+    padded = ak.with_field(padded, ak.where(padded.px == 0, 0.0, padded.py), "py")
+    assert assert_permutation_invariant(momentum, make_jets(padded)) < 1e-12
 
 
 def test_transform_keeps_masses_and_columns(jets):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .errors import explain
 
-__all__ = ["COORDINATES", "coordinates_of", "listed", "no_coordinates"]
+__all__ = ["COORDINATES", "COORDINATE_NAMES", "coordinates_of", "listed", "no_coordinates"]
 
 #: The coordinate sets a four-momentum may come in, the preferred one first.
 COORDINATES: tuple[tuple[str, str, str, str], ...] = (
@@ -26,6 +26,9 @@ _ALIASES = {
     "mass": ("mass", "m", "M", "tau"),
     "E": ("E", "energy", "e", "t"),
 }
+
+#: Every name a coordinate may have: fields of two of them for one coordinate make no four-momentum.
+COORDINATE_NAMES = frozenset(alias for aliases in _ALIASES.values() for alias in aliases)
 
 
 def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:

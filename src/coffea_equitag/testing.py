@@ -13,7 +13,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from .coordinates import COORDINATE_NAMES
+from .impact_parameter import IMPACT_COLUMNS
 from .jets import flatten
+from .nesting import unnest
 
 __all__ = [
     "assert_batch_independent",
@@ -64,10 +67,13 @@ def transform(jets: ak.Array, matrix: _Real) -> ak.Array:
     -------
     ak.Array
         The jets with (px, py, pz, mass) constituents in float64, masses untouched, 3-D vectors ``ip`` rotated with
-        them, other constituent columns kept; jet fields other than the four-momentum kept.
+        them, other constituent columns kept; jet fields other than the four-momentum kept. Padding and missing
+        constituents are dropped.
     """
-    flat = flatten(jets)
     constituents = jets["constituents"]
+    kept = sorted(set(constituents.fields) - COORDINATE_NAMES - {"ip"})
+    impact = IMPACT_COLUMNS if "ip" in constituents.fields else ()
+    flat = flatten(jets, [*kept, *impact])
     mass = flat.momenta.mass.astype(np.longdouble)
     three = flat.momenta.p4[:, 1:].astype(np.longdouble)
     energy = np.sqrt((three**2).sum(1) + mass**2)
@@ -78,18 +84,13 @@ def transform(jets: ak.Array, matrix: _Real) -> ak.Array:
         "pz": moved[:, 3].astype(np.float64),
         "mass": flat.momenta.mass,
     }
-    kept = set(constituents.fields) - {"pt", "eta", "phi", "px", "py", "pz", "mass", "E", "ip"}
-    flattened = constituents
-    while flattened.ndim > 1:
-        flattened = ak.flatten(flattened, axis=1)
-    for name in sorted(kept):
-        columns[name] = ak.to_numpy(flattened[name])
-    if "ip" in constituents.fields:
-        impact = np.stack([ak.to_numpy(flattened["ip"][k]) for k in ("x", "y", "z")], axis=1)
-        turned = (impact.astype(np.longdouble) @ matrix[1:, 1:].T).astype(np.float64)
+    columns |= {name: flat.columns[name] for name in kept}
+    if impact:
+        given = np.stack([flat.columns[name] for name in impact], axis=1)
+        turned = (given.astype(np.longdouble) @ matrix[1:, 1:].T).astype(np.float64)
         columns["ip"] = ak.zip({k: turned[:, i] for i, k in enumerate("xyz")}, with_name="Vector3D")
     new = ak.unflatten(ak.zip(columns, depth_limit=1, with_name="Momentum4D"), np.diff(flat.offsets))
-    fields = {k: jets[k] for k in jets.fields if k not in {"constituents", "pt", "eta", "phi", "mass"}}
+    fields = {k: jets[k] for k in jets.fields if k not in COORDINATE_NAMES | {"constituents"}}
     return ak.zip({**fields, "constituents": flat.nesting.restore(new)}, depth_limit=jets.ndim, behavior=jets.behavior)
 
 
@@ -159,6 +160,8 @@ def assert_so3_equivariant(
 
     Parameters
     ----------
+    function, jets, tolerance, seed
+        As for `assert_lorentz_invariant`.
     representation : callable, optional
         From the rotation (3, 3) to the matrix (K, K) that acts on the last axis of the outputs; without it the
         outputs must be invariant.
@@ -178,14 +181,18 @@ def assert_so3_equivariant(
 def assert_permutation_invariant(
     function: Callable[..., Any], jets: ak.Array, *, tolerance: float = 1e-6, seed: int = 0
 ) -> float:
-    """Assert that outputs do not depend on the order of constituents; parameters as in the Lorentz case."""
+    """Assert that outputs do not depend on the order of constituents.
+
+    Parameters as in `assert_lorentz_invariant`; so is what is returned and raised.
+    """
     rng = np.random.default_rng(seed)
     reference = _numbers(function(jets))
-    flat = flatten(jets)
+    nesting, records = unnest(jets)
+    counts = ak.to_numpy(ak.num(records["constituents"]))
     worst = 0.0
     for _ in range(3):
-        random = ak.unflatten(rng.random(int(flat.offsets[-1])), np.diff(flat.offsets))
-        order = flat.nesting.restore(ak.argsort(random, axis=-1))
+        random = ak.unflatten(rng.random(int(counts.sum())), counts)
+        order = nesting.restore(ak.argsort(random, axis=-1))
         shuffled = ak.with_field(jets, jets["constituents"][order], "constituents")
         worst = max(worst, _deviation(_numbers(function(shuffled)), reference))
     return _judge(worst, tolerance, "permutation")
@@ -196,8 +203,12 @@ def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, to
 
     Parameters
     ----------
+    function : callable
+        ``function(jets)`` giving numbers, one row a jet.
     jets : ak.Array
         A flat collection ``[jet]``; scored whole, one by one, in pieces and in reverse order.
+    tolerance : float
+        Largest deviation allowed, relative to the rms of the outputs.
     """
     reference = _numbers(function(jets))
     n = len(jets)
