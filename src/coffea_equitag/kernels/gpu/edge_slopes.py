@@ -7,6 +7,7 @@ import triton.language as tl
 
 from .arithmetic import relu, sigmoid
 from .halves import halves, product_of_halves
+from .matrix_parts import add_layer, add_outer, store_parts
 
 __all__ = ["PROGRAMS", "TILES", "edge_slopes_kernel"]
 
@@ -119,7 +120,7 @@ def edge_slopes_kernel(
                 dot = tl.load(seen + 2 * place + 1, mask=inside, other=0.0)
                 r_a = _hidden(first_layer, slopes, start, i, j, n, norm, dot, a, C, BI, BJ, A)
                 r_b = _hidden(first_layer, slopes, start, i, j, n, norm, dot, b, C, BI, BJ, B)
-                e_a, e_b = _layer(r_a, r_b, edge, zeros_a, zeros_b, A, B, PRECISION)
+                e_a, e_b = add_layer(r_a, r_b, edge, zeros_a, zeros_b, A, B, PRECISION)
                 e_a = relu(e_a + tl.load(edge_bias + a)[None, :])
                 e_b = relu(e_b + tl.load(edge_bias + b)[None, :])
                 gate_a, gate_b = tl.load(gate + a)[None, :], tl.load(gate + b)[None, :]
@@ -136,15 +137,15 @@ def edge_slopes_kernel(
                     push = tl.load(steps_slopes + place, mask=message, other=0.0)
                     push = tl.reshape(push, (M,))[:, None]
                     m_a, m_b = e_a * weight, e_b * weight
-                    f_a, f_b = _layer(m_a, m_b, step, zeros_a, zeros_b, A, B, PRECISION)
+                    f_a, f_b = add_layer(m_a, m_b, step, zeros_a, zeros_b, A, B, PRECISION)
                     f_a = tl.where(f_a + tl.load(step_bias + a)[None, :] > 0, push, 0.0)
                     f_b = tl.where(f_b + tl.load(step_bias + b)[None, :] > 0, push, 0.0)
-                    m_slopes_a, m_slopes_b = _layer(f_a, f_b, step_back, m_slopes_a, m_slopes_b, A, B, PRECISION)
+                    m_slopes_a, m_slopes_b = add_layer(f_a, f_b, step_back, m_slopes_a, m_slopes_b, A, B, PRECISION)
                 logit = tl.sum(m_slopes_a * e_a, axis=1) + tl.sum(m_slopes_b * e_b, axis=1)
                 logit = logit[:, None] * (1.0 - weight)
                 m_a, m_b = tl.where(spare_a, 1.0, e_a * weight), tl.where(spare_b, 1.0, e_b * weight)
                 f_a, f_b = tl.where(spare_a, logit, f_a), tl.where(spare_b, logit, f_b)
-                step_aa, step_ab, step_ba, step_bb = _outer(
+                step_aa, step_ab, step_ba, step_bb = add_outer(
                     m_a, m_b, f_a, f_b, step_aa, step_ab, step_ba, step_bb, WIDE, PRECISION
                 )
                 logit *= weight
@@ -152,10 +153,10 @@ def edge_slopes_kernel(
                 e_b = tl.where(e_b > 0, m_slopes_b * weight + logit * gate_b, 0.0)
                 gate_sum += tl.reshape(logit, (M,))
                 s_a, s_b = tl.where(spare_a, 1.0, r_a), tl.where(spare_b, 1.0, r_b)
-                edge_aa, edge_ab, edge_ba, edge_bb = _outer(
+                edge_aa, edge_ab, edge_ba, edge_bb = add_outer(
                     s_a, s_b, e_a, e_b, edge_aa, edge_ab, edge_ba, edge_bb, WIDE, PRECISION
                 )
-                z_a, z_b = _layer(e_a, e_b, edge_back, zeros_a, zeros_b, A, B, PRECISION)
+                z_a, z_b = add_layer(e_a, e_b, edge_back, zeros_a, zeros_b, A, B, PRECISION)
                 z_a, z_b = tl.where(r_a > 0, z_a, 0.0), tl.where(r_b > 0, z_b, 0.0)
                 pair = tl.arange(0, M)[None, :]
                 # rows of sums: BJ senders, then the receivers of the tile, then a and b
@@ -187,8 +188,8 @@ def edge_slopes_kernel(
         sums_a = tl.where(kind < BJ + RECEIVERS, 0.0, sums_a)
         sums_b = tl.where(kind < BJ + RECEIVERS, 0.0, sums_b)
     found += tl.program_id(0).to(tl.int64) * ((2 * C + 3) * C)
-    _store(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B, WIDE)
-    _store(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B, WIDE)
+    store_parts(found, edge_aa, edge_ab, edge_ba, edge_bb, A, B, WIDE)
+    store_parts(found + C * C, step_aa, step_ab, step_ba, step_bb, A, B, WIDE)
     last = tl.sum(gate_sum, axis=0)
     tl.store(found + (2 * C + 2) * C + a, tl.where(a == 0, last, 0.0))
     tl.store(found + (2 * C + 2) * C + b, tl.zeros((B,), tl.float32))
@@ -222,95 +223,3 @@ def _hidden(
     of_norm, of_dot = tl.load(slopes + c)[None, None, :], tl.load(slopes + C + c)[None, None, :]
     z = own + other + norm[:, :, None] * of_norm + dot[:, :, None] * of_dot
     return tl.reshape(relu(z), (BI * BJ, WIDTH))
-
-
-@triton.jit
-def _layer(
-    x_a: tl.tensor,
-    x_b: tl.tensor,
-    matrix: tl.tensor,
-    total_a: tl.tensor,
-    total_b: tl.tensor,
-    A: tl.constexpr,
-    B: tl.constexpr,
-    PRECISION: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
-    """The sum total + x · matrix, (A + B) × (A + B), of rows in two parts."""
-    high, low = halves(x_a, PRECISION)
-    total_a = product_of_halves(high, low, *halves(_part(matrix, 0, 0, A, A, A + B), PRECISION), total_a, PRECISION)
-    total_b = product_of_halves(high, low, *halves(_part(matrix, 0, A, A, B, A + B), PRECISION), total_b, PRECISION)
-    high, low = halves(x_b, PRECISION)
-    total_a = product_of_halves(high, low, *halves(_part(matrix, A, 0, B, A, A + B), PRECISION), total_a, PRECISION)
-    total_b = product_of_halves(high, low, *halves(_part(matrix, A, A, B, B, A + B), PRECISION), total_b, PRECISION)
-    return total_a, total_b
-
-
-@triton.jit
-def _outer(
-    x_a: tl.tensor,
-    x_b: tl.tensor,
-    y_a: tl.tensor,
-    y_b: tl.tensor,
-    total_aa: tl.tensor,
-    total_ab: tl.tensor,
-    total_ba: tl.tensor,
-    total_bb: tl.tensor,
-    WIDE: tl.constexpr,
-    PRECISION: tl.constexpr,
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
-    """The sum total + xᵀ · y in four parts, of which `ba` is turned and `bb` has WIDE rows for one: see there."""
-    high_a, low_a = halves(x_a, PRECISION)
-    high_b, low_b = halves(x_b, PRECISION)
-    high, low = halves(y_a, PRECISION)
-    total_aa = product_of_halves(tl.trans(high_a), tl.trans(low_a), high, low, total_aa, PRECISION)
-    total_ba = product_of_halves(tl.trans(high), tl.trans(low), high_b, low_b, total_ba, PRECISION)
-    high, low = halves(y_b, PRECISION)
-    total_ab = product_of_halves(tl.trans(high_a), tl.trans(low_a), high, low, total_ab, PRECISION)
-    high_b, low_b = tl.trans(_spaced(high_b, WIDE)), tl.trans(_spaced(low_b, WIDE))
-    total_bb = product_of_halves(high_b, low_b, high, low, total_bb, PRECISION)
-    return total_aa, total_ab, total_ba, total_bb
-
-
-@triton.jit
-def _spaced(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:  # pragma: no cover
-    """Columns, each followed by WIDE − 1 of zeros; WIDE is 1, 2 or 4."""
-    if WIDE >= 2:
-        x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
-    if WIDE == 4:
-        x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
-    return x
-
-
-@triton.jit
-def _part(
-    matrix: tl.tensor,
-    row: tl.constexpr,
-    column: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    C: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
-    """Some rows and columns of a matrix of C columns."""
-    rows, columns = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
-    return tl.load(matrix + rows[:, None] * C + columns[None, :])
-
-
-@triton.jit
-def _store(
-    matrix: tl.tensor,
-    aa: tl.tensor,
-    ab: tl.tensor,
-    ba: tl.tensor,
-    bb: tl.tensor,
-    A: tl.constexpr,
-    B: tl.constexpr,
-    WIDE: tl.constexpr,
-) -> None:  # pragma: no cover
-    """A matrix from its four parts, of which `ba` is turned and `bb` has rows of zeros in between."""
-    C: tl.constexpr = A + B
-    a, b = tl.arange(0, A), A + tl.arange(0, B)
-    tl.store(matrix + a[:, None] * C + a[None, :], aa)
-    tl.store(matrix + a[:, None] * C + b[None, :], ab)
-    tl.store(matrix + b[None, :] * C + a[:, None], ba)
-    row = tl.arange(0, B * WIDE)[:, None]
-    tl.store(matrix + (A + row // WIDE) * C + b[None, :], bb, mask=row % WIDE == 0)
