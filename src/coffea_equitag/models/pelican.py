@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..kernels import choose
+from ..kernels.module_tree import modules_of, parameters_of
 from ..layers.aggregates import Aggregation
 from ..layers.broken_symmetry import SYMMETRIES
 from ..layers.equivariant_1to2 import Equivariant1to2
@@ -287,8 +288,8 @@ class Pelican(JetModel):
 
     def _learns(self, *inputs: Tensor) -> bool:
         """Whether a call is part of a training: gradients are recorded, or statistics followed."""
-        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*self.parameters(), *inputs))
-        return records or any(module.training for module in self.modules())
+        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*parameters_of(modules_of(self)), *inputs))
+        return records or any(module.training for module in modules_of(self))
 
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""
