@@ -47,6 +47,17 @@ def test_fields_of_other_jets_are_refused(constituents, label):
         eqt.make_jets(ak.Array(constituents) if constituents else empty, label=label)
 
 
+@pytest.mark.parametrize("name", ["energy", "E", "px", "theta", "t"])
+def test_one_set_of_coordinates(name):
+    """Vector cannot make a four-momentum of more, and says so only where it is used."""
+    constituents = ak.Array([[CONSTITUENT | {name: 30.0}]])
+    with pytest.raises(eqt.JetError, match=f"constituents with {name} beside pt, eta, phi, mass"):
+        eqt.make_jets(constituents)
+    own = {key: [1.0] for key in CONSTITUENT}
+    with pytest.raises(eqt.JetError, match=f"jets with {name} beside"):
+        eqt.make_jets(constituents[list(CONSTITUENT)], **own, **{name: [1.0]})
+
+
 def test_a_number_is_every_jets():
     assert eqt.make_jets(ak.Array([[CONSTITUENT], []]), label=1).label.tolist() == [1, 1]
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import explain
+from .errors import JetError, explain
 
-__all__ = ["COORDINATES", "COORDINATE_NAMES", "coordinates_of", "listed", "no_coordinates"]
+__all__ = [
+    "COORDINATES",
+    "COORDINATE_NAMES",
+    "check_coordinates",
+    "coordinates_of",
+    "listed",
+    "no_coordinates",
+    "surplus",
+]
 
 #: The coordinate sets a four-momentum may come in, the preferred one first.
 COORDINATES: tuple[tuple[str, str, str, str], ...] = (
@@ -27,8 +35,8 @@ _ALIASES = {
     "E": ("E", "energy", "e", "t"),
 }
 
-#: Every name a coordinate may have: fields of two of them for one coordinate make no four-momentum.
-COORDINATE_NAMES = frozenset(alias for aliases in _ALIASES.values() for alias in aliases)
+#: Every name that vector takes for a coordinate.
+COORDINATE_NAMES = frozenset(alias for aliases in _ALIASES.values() for alias in aliases) | {"theta"}
 
 
 def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:
@@ -50,6 +58,35 @@ def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:
         if None not in found.values():
             return {name: field for name, field in found.items() if field is not None}
     return None
+
+
+def surplus(fields: Iterable[str]) -> list[str]:
+    """Coordinates beside a complete set, such as the energy beside the mass: vector takes one set alone."""
+    names = list(fields)
+    used = (coordinates_of(names) or {}).values()
+    return [name for name in names if name in COORDINATE_NAMES and name not in used]
+
+
+def check_coordinates(what: str, fields: Iterable[str]) -> None:
+    """Refuse records that hold no complete coordinate set, or more than one.
+
+    Raises
+    ------
+    JetError
+        Naming the fields.
+    """
+    names = list(fields)
+    found = coordinates_of(names)
+    if found is None:
+        raise JetError(no_coordinates(what, names))
+    if more := surplus(names):
+        raise JetError(
+            explain(
+                f"{what} with {', '.join(more)} beside {', '.join(found.values())}",
+                "one set of coordinates",
+                f"leave out {', '.join(more)}, or give it a name that is no coordinate's",
+            )
+        )
 
 
 def no_coordinates(what: str, fields: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ import awkward as ak
 import numpy as np
 import vector
 
-from .coordinates import coordinates_of, listed, no_coordinates
+from .coordinates import check_coordinates, coordinates_of, listed, no_coordinates
 from .errors import JetError, explain
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
@@ -56,12 +56,12 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     Raises
     ------
     JetError
-        If the constituents hold no complete coordinate set, or are not nested by jet, or a field is not theirs.
+        If constituents hold no complete coordinate set or several, are not nested by jet, or a field is not theirs.
     """
-    if not isinstance(constituents, ak.Array):
-        constituents = ak.Array(constituents)
-    if coordinates_of(constituents.fields) is None:
-        raise JetError(no_coordinates("constituents", constituents.fields))
+    constituents = constituents if isinstance(constituents, ak.Array) else ak.Array(constituents)
+    check_coordinates("constituents", constituents.fields)
+    if has_momentum := coordinates_of(fields) is not None:
+        check_coordinates("jets", fields)
     if constituents.ndim < 2:
         raise JetError(
             explain(
@@ -80,7 +80,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
         jets = ak.zip(
             {**fields, "constituents": named},
             depth_limit=constituents.ndim - 1,
-            with_name="Momentum4D" if coordinates_of(fields) is not None else None,
+            with_name="Momentum4D" if has_momentum else None,
             behavior=behavior,
         )
     except ValueError as error:

@@ -204,6 +204,15 @@ def test_central_nanoaod_file(tmp_path, kind):
     assert jets.tolist() == nanoaod(ak.zip(records, depth_limit=1)).tolist()
 
 
+def test_parquet_with_the_energy_beside_the_mass(tmp_path):
+    constituents = ak.Array([[{"pt": 5.0, "eta": 1.0, "phi": 1.0, "mass": 0.1, "energy": 9.0}]])
+    own = {"pt": [5.0], "eta": [1.0], "phi": [1.0], "mass": [0.1], "energy": [9.0]}
+    ak.to_parquet(ak.zip({**own, "constituents": constituents}, depth_limit=1), tmp_path / "jets.parquet")
+    jets = read_jets(tmp_path / "jets.parquet")
+    assert jets.constituents.energy.tolist() == [[9.0]]
+    assert flatten(jets).momenta.mass.tolist() == [0.1]
+
+
 def test_refused_files(tmp_path):
     with pytest.raises(JetError, match="no file"):
         read_jets(tmp_path / "missing.parquet")

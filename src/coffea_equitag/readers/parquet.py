@@ -11,7 +11,7 @@ import pyarrow.parquet
 import vector
 from awkward.contents import Content, RecordArray
 
-from ..coordinates import coordinates_of
+from ..coordinates import coordinates_of, surplus
 from ..errors import JetError, explain
 from .flat import from_flat, is_flat
 from .wide import from_wide, is_wide
@@ -86,7 +86,7 @@ def _matrix(array: ak.Array, names: list[str], path: Path) -> np.ndarray[Any, An
 
 
 def _canonical(array: ak.Array) -> ak.Array:
-    """Put back on jets and constituents the behaviours, which Parquet does not keep."""
+    """Put back on jets and constituents the behaviours, which Parquet does not keep, where vector can take them."""
     behavior = vector.backends.awkward.behavior
 
     def name(layout: Content, **_: object) -> Content | None:
@@ -94,11 +94,12 @@ def _canonical(array: ak.Array) -> ak.Array:
             return None
         contents = [
             ak.with_name(layout.content(field), "Momentum4D", highlevel=False)
-            if field == "constituents"
+            if field == "constituents" and not surplus(layout.content(field).fields)
             else layout.content(field)
             for field in layout.fields
         ]
-        parameters = {"__record__": "Momentum4D"} if coordinates_of(layout.fields) is not None else None
+        is_momentum = coordinates_of(layout.fields) is not None and not surplus(layout.fields)
+        parameters = {"__record__": "Momentum4D"} if is_momentum else None
         return RecordArray(contents, layout.fields, length=layout.length, parameters=parameters)
 
     return ak.Array(ak.transform(name, array, highlevel=False), behavior=behavior)
