@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,22 +11,19 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pydantic
-import safetensors
-import safetensors.torch
 import torch
 import vector
 
-from . import models, zoo
+from . import tagger_folder
 from .card import Card, faults
 from .device import device_of
-from .errors import CheckpointError, JetRangeWarning, TaggerError, explain
+from .errors import JetRangeWarning, TaggerError, explain
 from .inference import outputs
 from .models.base import JetModel
 from .ragged import RaggedJets, ragged_and_nesting
+from .tagger_folder import content_hash
 
 __all__ = ["Tagger", "load", "load_count"]
-
-WEIGHTS, CARD = "model.safetensors", "card.json"
 
 #: Share of jets outside the training range that is worth a warning.
 _STRAYS = 0.05
@@ -200,33 +193,9 @@ class Tagger:
         TaggerError
             If something is there already.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            remedy = "choose another, or overwrite=True (--overwrite)"
-            raise TaggerError(explain(f"{path} exists already", "a new folder", remedy))
-        if path.exists() and not (path / CARD).is_file():
-            raise TaggerError(explain(f"{path} is no tagger", "a folder written by Tagger.save", "choose another"))
-        card = self.card.model_copy(update={"content_hash": content_hash(self.model, self.card)})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        try:
-            made.chmod(0o755)
-            state = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
-            safetensors.torch.save_file(state, made / WEIGHTS)
-            (made / WEIGHTS).chmod(0o644)
-            (made / CARD).write_text(card.model_dump_json(indent=2) + "\n")
-            if path.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-                path.replace(old)
-                made.replace(path)
-                shutil.rmtree(old)
-            else:
-                made.replace(path)
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
-        self.card, self.path = card, path.resolve()
-        return path
+        self.card = tagger_folder.write(Path(path), self.model, self.card, overwrite)
+        self.path = Path(path).resolve()
+        return Path(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is None:
@@ -266,43 +235,13 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
         If there is no tagger or no device there, its card is invalid, or the weights do not fit the card.
     """
     global _loads
-    path = _find(source)
+    path = tagger_folder.find(source)
     device = str(device_of(device))
-    try:
-        card = Card.model_validate_json((path / CARD).read_bytes())
-    except pydantic.ValidationError as error:
-        raise TaggerError(
-            explain(
-                f"{path / CARD} is not a valid card: {faults(error)}",
-                "a card of this version",
-                "save the tagger anew",
-            )
-        ) from error
+    card = tagger_folder.read_card(path)
     key = (card.content_hash or "", device)
     if shared and key in _shared:
         return _shared[key]
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced: the caller's numbers stay
-        model = models.build(card.architecture, **card.options)
-    try:
-        state = safetensors.torch.load_file(path / WEIGHTS)
-        model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
-        model.load_state_dict(state)
-    except (OSError, RuntimeError, StopIteration, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            explain(
-                f"{path / WEIGHTS}: {error}",
-                f"the weights of {card.architecture} with options {card.options}",
-                "save the tagger anew; a copy may have been cut short",
-            )
-        ) from error
-    if card.content_hash != content_hash(model, card):
-        raise CheckpointError(
-            explain(
-                f"{path}: weights and card do not belong together (hash {content_hash(model, card)[:12]})",
-                f"content hash {str(card.content_hash)[:12]}, as the card says",
-                "restore the folder from its source; do not edit cards by hand",
-            )
-        )
+    model = tagger_folder.read_model(path, card)
     _loads += 1
     tagger = Tagger(model.to(device), card, path.resolve())
     if shared:
@@ -313,17 +252,6 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
 def load_count() -> int:
     """How many times this process has read weights from disk."""
     return _loads
-
-
-def content_hash(model: JetModel, card: Card) -> str:
-    """SHA-256 over the weights (bytes in name order) and the parts of the card that fix the scores."""
-    digest = hashlib.sha256()
-    fixed = card.model_dump(mode="json", include={"architecture", "options", "classes", "signal", "contract"})
-    digest.update(json.dumps(fixed, sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _vectors(components: np.ndarray[Any, np.dtype[np.float64]]) -> ak.Array:
@@ -348,19 +276,3 @@ def _restore(path: str, expected: str, device: str) -> Tagger:
             )
         )
     return tagger
-
-
-def _find(source: str | os.PathLike[str]) -> Path:
-    path = Path(source)
-    for candidate in (path, path / "tagger"):
-        if (candidate / CARD).is_file():
-            return candidate
-    if str(source) in zoo.names():
-        return zoo.path(str(source))
-    raise TaggerError(
-        explain(
-            f"no tagger at {path} ({'a folder without ' + CARD if path.is_dir() else 'no such folder'})",
-            f"a folder with {CARD} and {WEIGHTS}, or a name of the zoo: {', '.join(zoo.names()) or '(empty)'}",
-            "check the path, or train one with coffea_equitag.fit",
-        )
-    )
