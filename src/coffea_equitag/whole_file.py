@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import JetError, explain
 
-__all__ = ["check_writable", "whole_file"]
+__all__ = ["check_writable", "make_folder", "whole_file"]
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -31,6 +31,22 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     else:
         return target
     raise JetError(explain(given, "the name of a file in a folder that can be written", "choose another file name"))
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` as a folder, made if it is not there.
+
+    Raises
+    ------
+    JetError
+        If a file of that name is there.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise JetError(explain(f"{folder}: a file is in its place", "a folder", "name another")) from error
+    return folder
 
 
 @contextmanager

@@ -45,3 +45,9 @@ def test_refused(tmp_path, capsys):
     assert "a page without a place for tables" in capsys.readouterr().err
     assert main(["benchmark", "--models", "transformer"]) == 1
     assert "'transformer' among the models" in capsys.readouterr().err
+    assert main(["benchmark", "--quick", "--models", "pfn", "--option", "layers=3"]) == 1
+    printed = capsys.readouterr().err
+    assert "pfn has no option 'layers'" in printed
+    assert "Traceback" not in printed
+    assert main(["benchmark", "--quick", "--models", "pfn", "-o", str(page)]) == 1
+    assert "a file is in its place" in capsys.readouterr().err

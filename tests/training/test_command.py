@@ -37,6 +37,8 @@ def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
     written = json.loads((tmp_path / "report/metrics.json").read_text())
     assert written["auc"] == metrics.auc
     assert written["content_hash"] == tagger.content_hash
+    assert main(["evaluate", "run", "test.parquet", "-o", "test.parquet", "--device", "cpu"]) == 1
+    assert "a file is in its place" in capsys.readouterr().err
     scores = ak.from_parquet("report/scores.parquet")
     assert ak.all(scores.score == tagger(test))
     assert ak.all(scores.label == test.label)

@@ -4,9 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+from ..errors import EquitagError
 from .settings import Settings
 from .suite import measure
 
 asked, output = sys.argv[1:]
-result = measure(Settings(**json.loads(asked)), lambda line: print(line, file=sys.stderr, flush=True))
+try:
+    result = measure(Settings(**json.loads(asked)), lambda line: print(line, file=sys.stderr, flush=True))
+except EquitagError as error:
+    # told by who asked
+    result = {"refused": str(error)}
 Path(output).write_text(json.dumps(result))

@@ -38,7 +38,7 @@ def run(settings: Settings) -> dict[str, Any]:
     Raises
     ------
     TaggerError
-        If that process ends without a result.
+        If that process refuses what is asked, or ends without a result.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
@@ -53,6 +53,8 @@ def run(settings: Settings) -> dict[str, Any]:
                 )
             )
         found: dict[str, Any] = json.loads(result.read_text())
+        if "refused" in found:
+            raise TaggerError(found["refused"])
         return found
 
 

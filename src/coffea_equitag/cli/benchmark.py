@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..benchmarking import Settings
     from ..benchmarking import run as measured
     from ..benchmarking.report import insert, markdown
-    from ..whole_file import whole_file
+    from ..whole_file import make_folder, whole_file
     from .options import parse_options
 
     quick: dict[str, Any] = {
@@ -80,9 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     page = None if arguments.into is None else Path(arguments.into)
     if page is not None:
         insert(page.read_text(), "")  # refused now rather than after ten minutes
-    folder = None if arguments.output is None else Path(arguments.output)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = None if arguments.output is None else make_folder(arguments.output)
     found = measured(settings)
     table = markdown(found)
     Console(soft_wrap=True, highlight=False, markup=False).print(table)

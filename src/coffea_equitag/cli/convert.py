@@ -11,7 +11,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("kind", help="lorentznet, pelican, lgn, particlenet or pfn")
     parser.add_argument("checkpoint", help="file of the official code, read without unpickling code")
-    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder for the tagger")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the tagger")
     parser.add_argument("--overwrite", action="store_true", help="replace a tagger that is in DIR")
     parser.add_argument("--name", help="name of the tagger (default: official-KIND)")
     parser.add_argument(
@@ -38,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         classes=tuple(arguments.classes),
         **parse_options(arguments.option),
     )
-    path = tagger.save(arguments.out, overwrite=arguments.overwrite)
+    path = tagger.save(arguments.output, overwrite=arguments.overwrite)
     print(f"{tagger} in {path}")
     return 0

@@ -11,7 +11,7 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "-o", "--out", default="equitag-demo", metavar="DIR", help="folder for what it makes (%(default)s)"
+        "-o", "--output", default="equitag-demo", metavar="DIR", help="folder for what it makes (%(default)s)"
     )
 
 
@@ -21,5 +21,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..demo.walk import walk
 
-    walk(Path(arguments.out), Console())
+    walk(Path(arguments.output), Console())
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from ..errors import JetError, TaggerError, explain
 from . import labelled_jets
@@ -16,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name of the zoo")
     labelled_jets.configure(parser)
-    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder for metrics, plots and scores")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for metrics, plots and scores")
     parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
 
 
@@ -26,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..evaluation import measure, plots
     from ..tagger import load
+    from ..whole_file import make_folder
 
     tagger = load(arguments.tagger, arguments.device)
     if not tagger.classes:
@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "name the field that holds it: --labels FIELD",
             )
         )
+    out = make_folder(arguments.output)
     scores, labels = tagger(jets), jets[arguments.labels]
     signal = tagger.classes.index(tagger.card.signal)
     if not scores.fields and signal == 0:
@@ -53,8 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
     classes = tagger.classes if scores.fields or tagger.card.signal == tagger.classes[1] else tagger.classes[::-1]
     metrics = measure(scores, labels, signal=signal)
 
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
     measured = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
     (out / "metrics.json").write_text(json.dumps(measured | metrics.as_dict(), indent=2) + "\n")
     figures = {

@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", help="what to train, e.g. lorentznet or pfn; `equitag models` lists them")
     labelled_jets.configure(parser)
-    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="folder of the run; same call again: resume")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the run; called again: resume")
     parser.add_argument("--classes", metavar="A,B,...", help="names of the classes, by label (background,signal)")
     parser.add_argument("--validation", default="0.1", metavar="X", help="fraction held out, or a file (%(default)s)")
     parser.add_argument("--epochs", type=int, help="default: as the paper")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         labelled_jets.read(arguments),
         arguments.labels,
         validation=_validation(arguments),
-        out=arguments.out,
+        out=arguments.output,
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         pair_budget=arguments.pair_budget,

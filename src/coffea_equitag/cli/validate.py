@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("real", nargs="+", metavar="REAL", help="real jets: files, patterns or folders")
     parser.add_argument(
-        "-o", "--out", required=True, metavar="DIR", help="new folder for table.md, table.json and plots"
+        "-o", "--output", required=True, metavar="DIR", help="new folder for table.md, table.json and plots"
     )
     parser.add_argument("--labels", default="label", metavar="FIELD", help="jet field with the class (%(default)s)")
     parser.add_argument(
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..simulation.validation import validate_files, write_report
     from ..simulation.validation.report import claim
 
-    claim(arguments.out)
+    claim(arguments.output)
     with _bar() as progress:
         comparison = validate_files(
             arguments.simulated,
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             taggers=arguments.tagger,
             progress=progress,
         )
-    folder = write_report(comparison, arguments.out)
+    folder = write_report(comparison, arguments.output)
     checks = list(comparison.checks())
     for what, value, limit, kept in checks:
         print(f"{'kept  ' if kept else 'MISSED'}  {what}: {value:.3g} ({limit})")

@@ -22,6 +22,7 @@ from ..processor import TaggerProcessor
 from ..schema import QuietPFNano
 from ..scoring import score_file
 from ..tagger import load
+from ..whole_file import make_folder
 from . import PACKAGED_FILE, PACKAGED_TAGGER
 
 __all__ = ["DemoReport", "walk"]
@@ -71,7 +72,7 @@ def walk(folder: Path, console: Console | None = None) -> DemoReport:
     """
     start = time.perf_counter()
     console = console or Console(quiet=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     files = {
         "scored ROOT file": folder / "scored.root",
         "histograms (coffea)": folder / "histograms.coffea",
