@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
-__all__ = ["fma", "njit", "over_jets"]
+__all__ = ["fma", "inner", "njit", "over_jets"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -25,8 +25,14 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 def njit(function: _F) -> _F:
     """Compile on first call, cache on disk, release the interpreter's lock; no fast-math."""
-    compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     return compiled
+
+
+def inner(function: _F) -> _F:
+    """As `njit`, for what compiled code alone calls: without the entry from Python, the longer part to compile."""
+    registered: _F = register_jitable(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    return registered
 
 
 @intrinsic

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 
 __all__ = ["aligned", "aligned_rows"]
 
@@ -21,7 +21,7 @@ def aligned(values: np.ndarray[Any, Any], dtype: Any = np.float32) -> np.ndarray
     return out
 
 
-@njit
+@inner
 def aligned_rows(number: int, channels: int) -> np.ndarray[Any, np.dtype[np.float32]]:  # pragma: no cover
     """Zeros (number, channels) in float32."""
     buffer = np.zeros(number * channels + 16, np.float32)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 
 __all__ = ["clamped_step", "cut_off"]
 
@@ -14,7 +14,7 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@njit
+@inner
 def clamped_step(steps: _F4, c_weight: float, clamp: float, x: _F8, excess: _F8) -> bool:  # pragma: no cover
     """Move x without the clamp, write what the clamp cuts off into `excess`; whether that is anything."""
     n = len(x)
@@ -39,7 +39,7 @@ def clamped_step(steps: _F4, c_weight: float, clamp: float, x: _F8, excess: _F8)
     return cuts
 
 
-@njit
+@inner
 def cut_off(gram: _F8, x: _F8, excess: _F8) -> None:  # pragma: no cover
     """What the clamp cuts off, d_i, enters as (x + d)·(x + d)."""
     n = len(x)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .lgn_forward import sums_kept
 from .lgn_gradient_tables import LANES, LevelGradients
 from .lgn_node_backward import (
@@ -142,7 +142,7 @@ def backward(
             of_weights[group, k] = total
 
 
-@njit
+@inner
 def _to_pairs(
     weights: LevelWeights,
     n: int,

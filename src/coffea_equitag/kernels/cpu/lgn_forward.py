@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .lgn_nodes import (
     enter,
     gather,
@@ -79,7 +79,7 @@ def forward(
             at = sum_norms(weights, found, n, stride, work.block, sums[jet], at)
 
 
-@njit
+@inner
 def sums_kept(weights: LevelWeights) -> int:  # pragma: no cover
     """Numbers that sums over pairs are for each node."""
     channels, components = weights.channels[0], weights.channels[2]

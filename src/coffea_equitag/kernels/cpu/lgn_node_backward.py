@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_gradient_tables import LANES, LevelGradients
 from .lgn_gradient_tiles import (
@@ -70,7 +70,7 @@ def make_gradient_space(levels: tuple[LevelWeights, ...], work: Workspace) -> Gr
     return GradientSpace(**{name: np.zeros(size) for name, size in sizes.items()})
 
 
-@njit
+@inner
 def perceptron_backward(
     weights: LevelWeights,
     made: LevelGradients,
@@ -117,7 +117,7 @@ def perceptron_backward(
             slope[(k // 2 * 40 + k % 2) * stride + i] = sign * out[k * stride + i]
 
 
-@njit
+@inner
 def mixing_backward(
     weights: LevelWeights,
     made: LevelGradients,
@@ -154,7 +154,7 @@ def mixing_backward(
         before = source
 
 
-@njit
+@inner
 def sources_backward(
     weights: LevelWeights,
     made: LevelGradients,
@@ -193,7 +193,7 @@ def sources_backward(
                 copy_block(of_mixed, place + part * NODES, space.moved, at + part * stride, True)
 
 
-@njit
+@inner
 def features_backward(
     weights: LevelWeights, made: LevelGradients, n: int, stride: int, momenta: _F8, slope_in: _F8, space: GradientSpace
 ) -> None:  # pragma: no cover
@@ -218,7 +218,7 @@ def features_backward(
                     slope_in[begin + i] = 0.0
 
 
-@njit
+@inner
 def norms_backward(
     weights: LevelWeights,
     made: LevelGradients,
@@ -252,7 +252,7 @@ def norms_backward(
                     slope[begin + part * stride + i] = 0.0
 
 
-@njit
+@inner
 def scalars_backward(
     arriving: _F8, at: int, channels: int, n: int, stride: int, slope: _F8
 ) -> None:  # pragma: no cover

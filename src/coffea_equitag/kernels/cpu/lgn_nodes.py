@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_products import NODES, copy_block, sum_of_products
 from .lgn_weights import LevelWeights
@@ -31,7 +31,7 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@njit
+@inner
 def enter(
     p4: _F8, entering: _F8, start: int, n: int, stride: int, momenta: _F8, features: _F8
 ) -> None:  # pragma: no cover
@@ -46,7 +46,7 @@ def enter(
             features[at + i] = entering[start + i, row] if i < n else 0.0
 
 
-@njit
+@inner
 def gather(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspace) -> None:  # pragma: no cover
     """What the mixing of a block of nodes sees, squares excepted."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
@@ -69,7 +69,7 @@ def gather(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspa
             )  # fmt: skip
 
 
-@njit
+@inner
 def square(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspace) -> None:  # pragma: no cover
     """Squares of a block of nodes, among what the mixing sees."""
     blocks, channels = weights.channels[4], weights.channels[0]
@@ -85,7 +85,7 @@ def square(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspa
             )  # fmt: skip
 
 
-@njit
+@inner
 def mix(weights: LevelWeights, mixed: _F8, out: _F8, stride: int, first: int) -> None:  # pragma: no cover
     """The mixing of a block of nodes."""
     channels, blocks = weights.channels[0], weights.channels[4]
@@ -102,7 +102,7 @@ def mix(weights: LevelWeights, mixed: _F8, out: _F8, stride: int, first: int) ->
         before = component
 
 
-@njit
+@inner
 def perceive(
     weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace, at: int, step: int
 ) -> None:  # pragma: no cover
@@ -132,7 +132,7 @@ def perceive(
             out[(k // 2 * 40 + k % 2) * stride + i] = made[k * stride + i]
 
 
-@njit
+@inner
 def sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at: int) -> int:  # pragma: no cover
     """Scalars summed over the jet, from ``sums[at]``; where they end."""
     for row in range(2 * channels):
@@ -144,7 +144,7 @@ def sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at
     return at + 2 * channels
 
 
-@njit
+@inner
 def sum_norms(
     weights: LevelWeights, features: _F8, n: int, stride: int, block: _F8, sums: _F8, at: int
 ) -> int:  # pragma: no cover
@@ -167,7 +167,7 @@ def sum_norms(
     return at
 
 
-@njit
+@inner
 def keep_sums(weights: LevelWeights, mixed: _F8, n: int, first: int, kept: _F4, at: int) -> None:  # pragma: no cover
     """Sums over pairs, as [channel][component, then moment][Re, Im][node], nodes in whole blocks."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
@@ -182,7 +182,7 @@ def keep_sums(weights: LevelWeights, mixed: _F8, n: int, first: int, kept: _F4, 
             at += 2 * padded
 
 
-@njit
+@inner
 def recall(
     weights: LevelWeights, kept: _F4, at: int, n: int, stride: int, x: _F8, first: int, work: Workspace
 ) -> None:  # pragma: no cover
@@ -204,7 +204,7 @@ def recall(
                 copy_block(x, source + part * stride, work.mixed, place + part * NODES, False)
 
 
-@njit
+@inner
 def keep_features(
     channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
 ) -> None:  # pragma: no cover
@@ -217,7 +217,7 @@ def keep_features(
             at += padded
 
 
-@njit
+@inner
 def recall_features(
     channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
 ) -> None:  # pragma: no cover
@@ -230,7 +230,7 @@ def recall_features(
             at += padded
 
 
-@njit
+@inner
 def whole_blocks(n: int) -> int:  # pragma: no cover
     """Nodes, padded to whole blocks."""
     return (n + NODES - 1) // NODES * NODES

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_gradient_tables import LANES, LevelGradients
@@ -71,13 +71,13 @@ def make_pair_space(largest: int, levels: tuple[LevelWeights, ...]) -> PairSpace
     return PairSpace(**{name: np.zeros(size, np.float32) for name, size in sizes.items()})
 
 
-@njit
+@inner
 def wide_stride_of(n: int) -> int:  # pragma: no cover
     """Nodes padded to whole blocks of receivers, and by a cache line."""
     return (n + WIDE - 1) // WIDE * WIDE + 16
 
 
-@njit
+@inner
 def copy_rows(
     source: Any, source_at: int, source_stride: int, out: Any, out_at: int, stride: int, rows: int, n: int
 ) -> None:  # pragma: no cover
@@ -87,7 +87,7 @@ def copy_rows(
             copy_block(source, source_at + row * source_stride + i, out, out_at + row * stride + i, False)
 
 
-@njit
+@inner
 def falloffs_of(
     falloff: _F8, squares: _F8, squares_at: int, n: int, sender: int, first: int, space: PairSpace
 ) -> None:  # pragma: no cover
@@ -109,7 +109,7 @@ def falloffs_of(
             out[of_slope + q] = -sizes[q] * (value * value)
 
 
-@njit
+@inner
 def bells_of(
     weights: LevelWeights, made: LevelGradients, n: int, sender: int, space: PairSpace, bells: _F8
 ) -> None:  # pragma: no cover
@@ -129,7 +129,7 @@ def bells_of(
                     copy_block(space.bells, at + i, bells, into + part * BELL_STRIDE + i, False)
 
 
-@njit
+@inner
 def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F8) -> None:  # pragma: no cover
     """What the receivers of a block see of themselves."""
     for i in range(min(WIDE, n - first)):
@@ -138,7 +138,7 @@ def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F8) -> None
                 bells[((row * n + first + i) * 2 + part) * BELL_STRIDE + i] = weights.diagonal[part, row]
 
 
-@njit
+@inner
 def bells_backward(
     weights: LevelWeights, n: int, stride: int, sender: int, first: int, space: PairSpace
 ) -> None:  # pragma: no cover
@@ -160,7 +160,7 @@ def bells_backward(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def weights_backward(
     weights: LevelWeights, made: LevelGradients, n: int, sender: int, first: int, space: PairSpace, sums: _F8
 ) -> None:  # pragma: no cover
@@ -184,7 +184,7 @@ def weights_backward(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def add_sums(made: LevelGradients, rows: int, space: PairSpace, sums: _F8) -> None:  # pragma: no cover
     """Add a jet's sums to those of its group, and begin anew."""
     begin, columns, _ = made.bells

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .lgn_products import NODES, sum_of_products
 from .lgn_weights import LevelWeights
@@ -17,7 +17,7 @@ __all__ = ["moments_of", "pair_sums", "ring"]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@njit
+@inner
 def moments_of(weights: LevelWeights, x: _F8, n: int, stride: int, work: Workspace) -> None:  # pragma: no cover
     """Features times momentum."""
     table, channels = weights.moments, weights.channels[0]
@@ -32,7 +32,7 @@ def moments_of(weights: LevelWeights, x: _F8, n: int, stride: int, work: Workspa
                 )  # fmt: skip
 
 
-@njit
+@inner
 def ring(
     weights: LevelWeights, squares: _F8, squares_at: int, n: int, first: int, work: Workspace
 ) -> None:  # pragma: no cover
@@ -71,7 +71,7 @@ def ring(
                 work.bells[at] = weights.diagonal[part, row]
 
 
-@njit
+@inner
 def pair_sums(
     weights: LevelWeights,
     n: int,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
@@ -72,7 +72,7 @@ def make_workspace(largest: int, levels: tuple[LevelWeights, ...]) -> Workspace:
     return Workspace(sizes=np.zeros(SENDERS * WIDE, np.float32), **arrays)
 
 
-@njit
+@inner
 def stride_of(n: int) -> int:  # pragma: no cover
     """Nodes padded to whole blocks, and by a cache line so that rows fall on different cache sets."""
     return (n + NODES - 1) // NODES * NODES + 8

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiled import njit, over_jets
+from ...compiled import inner, njit, over_jets
 from ...invariants.gram import gram
 from ...invariants.minkowski import pair_offsets
 from ...layers.broken_symmetry import along
@@ -157,7 +157,7 @@ def _score(
         readout(weights, layers, pairs, row, weight, n, mean_count, norm, logits[jet])
 
 
-@njit
+@inner
 def _clear(row: _F8, column: _F8, n: int) -> None:  # pragma: no cover
     for i in range(n):
         for c in range(row.shape[1]):

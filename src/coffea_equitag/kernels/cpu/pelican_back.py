@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .aligned import aligned_rows
 from .pair_encoding import ENCODED
 from .pair_encoding_gradient import encode_back
@@ -122,14 +122,14 @@ def sweep_back(
                 at += size
 
 
-@njit
+@inner
 def _double(rows: _F4, first: int, count: int) -> None:  # pragma: no cover
     for row in range(first, first + count):
         for c in range(rows.shape[1]):
             rows[row, c] *= np.float32(2)
 
 
-@njit
+@inner
 def _outer(
     weights: LayerWeights, left: _F4, left_row: int, count: int, right: _F4, out: _F4
 ) -> None:  # pragma: no cover
@@ -142,7 +142,7 @@ def _outer(
             )  # fmt: skip
 
 
-@njit
+@inner
 def _through_message(
     weights: LayerWeights, size: int, mirrored: bool, up: _F4, down: _F4, above: _F4, below: _F4, out: _F4
 ) -> None:  # pragma: no cover
@@ -160,7 +160,7 @@ def _through_message(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def _narrowed(weights: LayerWeights, size: int, x: _F4, matrix: _F4, zeros: _F4, out: _F4) -> None:  # pragma: no cover
     narrow, wide, depth, block = out.shape[1], x.shape[1], matrix.shape[1], block_of(weights.narrow)
     for b in range(narrow // block):
@@ -171,7 +171,7 @@ def _narrowed(weights: LayerWeights, size: int, x: _F4, matrix: _F4, zeros: _F4,
             )  # fmt: skip
 
 
-@njit
+@inner
 def _fold(
     weights: LayerWeights, i: int, j: int, size: int, n: int, above: _F4, below: _F4, u: _F4, v: _F4, d: _F4
 ) -> None:  # pragma: no cover
@@ -188,7 +188,7 @@ def _fold(
             a, b = next_pair(a, b + run - 1, n)
 
 
-@njit
+@inner
 def _encoder_slopes(
     weights: LayerWeights, size: int, mirrored: bool, rows: int, mirror: _I8, even: _F4, odd: _F4, out: _F4
 ) -> None:  # pragma: no cover
@@ -205,7 +205,7 @@ def _encoder_slopes(
                 out[mirror[row], c] = half * (even[row, c] - odd[row, c])
 
 
-@njit
+@inner
 def _through_encoder(
     weights: LayerWeights, products: _F8, places: _I8, rows: int, encoded: _F4, slopes: _F4, out: _F4
 ) -> None:  # pragma: no cover

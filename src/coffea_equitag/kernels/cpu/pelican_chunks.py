@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .pair_encoding import ENCODED, encode_angles, encode_rows, scalar_row
 from .pair_tile import add_rows, block_of, message_tile, mixed_rows, mixed_tile, sum_pair, sum_self
 
@@ -21,7 +21,7 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
-@njit
+@inner
 def encode(
     weights: Any,
     angles: bool,
@@ -80,13 +80,13 @@ def encode(
     return count
 
 
-@njit
+@inner
 def run_from(i: int, j: int, n: int, most: int) -> int:  # pragma: no cover
     """How many pairs follow in the row of (i, j); one at a time down the diagonal."""
     return 1 if i == j else min(most, n - j)
 
 
-@njit
+@inner
 def next_pair(i: int, j: int, n: int) -> tuple[int, int]:  # pragma: no cover
     """The pair after (i, j): along the row, to the next one, or down the diagonal."""
     if i == j:
@@ -94,7 +94,7 @@ def next_pair(i: int, j: int, n: int) -> tuple[int, int]:  # pragma: no cover
     return (i, j + 1) if j + 1 < n else (i + 1, i + 2)
 
 
-@njit
+@inner
 def _encode_places(
     weights: Any, angles: bool, products: _F8, places: _I8, count: int, out: _F4
 ) -> None:  # pragma: no cover
@@ -113,7 +113,7 @@ def _encode_places(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def begin(
     weights: Any, i: int, j: int, size: int, n: int, u: _F4, v: _F4, d: _F4, above: _F4, below: _F4
 ) -> None:  # pragma: no cover
@@ -133,7 +133,7 @@ def begin(
         i, j = next_pair(i, j + run - 1, n)
 
 
-@njit
+@inner
 def mix(
     weights: Any,
     layer: int,
@@ -157,7 +157,7 @@ def mix(
             )  # fmt: skip
 
 
-@njit
+@inner
 def message(
     weights: Any, layer: int, size: int, mirrored: bool, above: _F4, below: _F4, up: _F4, down: _F4
 ) -> None:  # pragma: no cover
@@ -175,7 +175,7 @@ def message(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def collect(
     weights: Any,
     i: int,

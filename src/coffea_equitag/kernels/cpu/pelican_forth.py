@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .aligned import aligned_rows
 from .pair_encoding import ENCODED
 from .pair_keeping import keep_pair, keep_self
@@ -133,7 +133,7 @@ def sweep_forth(
                 at += size
 
 
-@njit
+@inner
 def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:  # pragma: no cover
     """The pair `size` pairs after (i, j)."""
     done = 0
@@ -144,7 +144,7 @@ def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:  # pragma:
     return i, j
 
 
-@njit
+@inner
 def add_to(total: _F8, part: _F4) -> None:  # pragma: no cover
     """Add up."""
     for r in range(part.shape[0]):
@@ -152,7 +152,7 @@ def add_to(total: _F8, part: _F4) -> None:  # pragma: no cover
             total[r, c] += part[r, c]
 
 
-@njit
+@inner
 def remake(
     weights: LayerWeights,
     jets: Jets,

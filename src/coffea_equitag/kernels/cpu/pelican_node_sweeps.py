@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .aligned import aligned_rows
 from .pair_encoding import exp
 from .pair_gradient_tile import outer_rows, outer_tile
@@ -94,7 +94,7 @@ def terms_forth(weights: NodeWeights, sums: Sums, terms: _F4, first: int, last: 
                     found[start + i, c] = out[i, c]
 
 
-@njit
+@inner
 def _largest(sums: Sums, first: int, last: int) -> int:  # pragma: no cover
     most = 0
     for jet in range(sums.groups[first], sums.groups[last]):
@@ -102,12 +102,12 @@ def _largest(sums: Sums, first: int, last: int) -> int:  # pragma: no cover
     return most
 
 
-@njit
+@inner
 def _norm(weights: NodeWeights, n: int) -> float:  # pragma: no cover
     return float(max(n, 1)) if weights.means else weights.mean_count
 
 
-@njit
+@inner
 def _aggregate(
     weights: NodeWeights, sums: Sums, jet: int, aggregates: _F8, whole: _F8, values: _F4
 ) -> None:  # pragma: no cover
@@ -128,7 +128,7 @@ def _aggregate(
             whole[1, k] += aggregates[i, 2, k] * share
 
 
-@njit
+@inner
 def _powers(weights: NodeWeights, n: int, node: _F8, whole: _F8) -> None:  # pragma: no cover
     log_ratio = np.log(max(n, 1) / weights.mean_count)
     for a in range(3):
@@ -141,7 +141,7 @@ def _powers(weights: NodeWeights, n: int, node: _F8, whole: _F8) -> None:  # pra
                 whole[a, b, k] = exp(weights.whole_exponent[a, b, k] * log_ratio)
 
 
-@njit
+@inner
 def _of_whole(weights: NodeWeights, target: int, whole: _F8, powers: _F8, out: _F4) -> None:  # pragma: no cover
     """What trace and total give to all pairs, or to the diagonal."""
     total = weights.bias[target].copy()
@@ -206,7 +206,7 @@ def terms_back(
             _to_sums(weights, sums, jet, of_aggregates, of_whole, slopes, group)
 
 
-@njit
+@inner
 def _outer(weights: NodeWeights, values: _F4, first: int, n: int, given: _F4, out: _F4) -> None:  # pragma: no cover
     """valuesᵀ given over a jet's nodes, from one column of the values on."""
     narrow, wide = len(weights.scale), given.shape[1]
@@ -218,7 +218,7 @@ def _outer(weights: NodeWeights, values: _F4, first: int, n: int, given: _F4, ou
             )  # fmt: skip
 
 
-@njit
+@inner
 def _to_weights(
     product: _F4, matrix: _F4, powers: _F8, log_ratio: float, of_matrix: _F4, of_exponent: _F8
 ) -> None:  # pragma: no cover
@@ -230,7 +230,7 @@ def _to_weights(
         of_exponent[k] += total * powers[k] * log_ratio
 
 
-@njit
+@inner
 def _whole_back(
     weights: NodeWeights,
     whole: _F8,
@@ -259,7 +259,7 @@ def _whole_back(
                 of_exponent[k] += value * total * log_ratio
 
 
-@njit
+@inner
 def _to_sums(
     weights: NodeWeights, sums: Sums, jet: int, of_aggregates: _F8, of_whole: _F8, slopes: NodeSlopes, group: int
 ) -> None:  # pragma: no cover

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .pair_encoding import exp
 from .pair_tile import block_of, mixed_rows, node_tile, scaled_row
 from .pelican_weights import PelicanWeights
@@ -17,7 +17,7 @@ _F4 = np.ndarray[Any, np.dtype[np.float32]]
 _F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@njit
+@inner
 def scalar_terms(
     weights: PelicanWeights,
     scalars: _F8,
@@ -65,7 +65,7 @@ def scalar_terms(
             u[i, c], v[i, c], d[i, c] = from_i, from_j, on_diagonal
 
 
-@njit
+@inner
 def node_terms(
     weights: PelicanWeights,
     layer: int,
@@ -127,7 +127,7 @@ def node_terms(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def _powers(exponents: _F8, log_ratio: float) -> _F8:  # pragma: no cover
     out = np.empty(len(exponents))
     for k in range(len(exponents)):
@@ -135,7 +135,7 @@ def _powers(exponents: _F8, log_ratio: float) -> _F8:  # pragma: no cover
     return out
 
 
-@njit
+@inner
 def _aggregates(
     weights: PelicanWeights,
     layer: int,
@@ -171,7 +171,7 @@ def _aggregates(
     return trace, total
 
 
-@njit
+@inner
 def readout(
     weights: PelicanWeights,
     layer: int,
@@ -204,6 +204,6 @@ def readout(
         logits[out] = _leaky(value)
 
 
-@njit
+@inner
 def _leaky(x: float) -> float:  # pragma: no cover
     return 0.01 * x if x < 0 else x
