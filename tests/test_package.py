@@ -62,8 +62,7 @@ def test_warnings_of_commands_have_no_line_of_code(capsys, monkeypatch):
 
     monkeypatch.setattr(models, "run", run)
     assert main(["models"]) == 0
-    assert capsys.readouterr().out.splitlines()[:2] == [
-        "equitag models: far outside",
-        "other.py:4: RuntimeWarning: of torch",
-    ]
+    # others' warnings as they were, which a library may have changed for all
+    others = usual("of torch", RuntimeWarning, "other.py", 4)
+    assert capsys.readouterr().out == "equitag models: far outside\n" + others
     assert warnings.formatwarning is usual
