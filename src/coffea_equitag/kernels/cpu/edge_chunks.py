@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .edge_rows import add_gated, edge_back, gate_back, make_run, spread_bits
 from .sparse import (
     columns_of_bits,
@@ -51,7 +51,7 @@ _U8 = np.ndarray[Any, np.dtype[np.uint64]]
 CHUNK = 64
 
 
-@njit
+@inner
 def list_pairs(i: int, j: int, n: int, count: int, receiver: _I8, sender: _I8) -> tuple[int, int]:  # pragma: no cover
     """The next `count` pairs of a jet from (i, j) on; the pair after them."""
     for row in range(count):
@@ -64,7 +64,7 @@ def list_pairs(i: int, j: int, n: int, count: int, receiver: _I8, sender: _I8) -
     return i, j
 
 
-@njit
+@inner
 def make_rows(
     from_i: _F4,
     from_j: _F4,
@@ -89,7 +89,7 @@ def make_rows(
                  i * len(psi_norm) + j, row - first, words, rows, first * channels, bits, first * words)  # fmt: skip
 
 
-@njit
+@inner
 def pair_scalars(
     psi_norm: _F4, psi_product: _F4, receiver: _I8, sender: _I8, count: int, scalars: _F4
 ) -> None:  # pragma: no cover
@@ -99,7 +99,7 @@ def pair_scalars(
         scalars[row, 0], scalars[row, 1] = psi_norm[i, j], psi_product[i, j]
 
 
-@njit
+@inner
 def hidden_rows(
     x: _F4,
     bits: _U2,
@@ -135,7 +135,7 @@ def hidden_rows(
         products[row] = total
 
 
-@njit
+@inner
 def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -> None:  # pragma: no cover
     """Scale the rows by their gates, and add them to their receivers'; a receiver's rows stand together."""
     channels = rows.shape[1]
@@ -148,7 +148,7 @@ def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -
                   receiver[first] * channels)  # fmt: skip
 
 
-@njit
+@inner
 def message_slopes(
     bits: _U2,
     bits_at: int,
@@ -184,7 +184,7 @@ def message_slopes(
         products[row] = total
 
 
-@njit
+@inner
 def spread_rows(bits: _U2, bits_at: int, numbers: _F4, count: int, rows: _F4) -> None:  # pragma: no cover
     """Rows of a number each, where their bits are set."""
     channels = rows.shape[1]
@@ -193,7 +193,7 @@ def spread_rows(bits: _U2, bits_at: int, numbers: _F4, count: int, rows: _F4) ->
         spread_bits(bits, bits_at + row * words, numbers[row], words, rows, row * channels)
 
 
-@njit
+@inner
 def back_through_gates(
     slopes: _F4, rows: _F4, bits: _U2, gate: _F4, logit_slopes: _F4, gate_weight: _F4, count: int
 ) -> None:  # pragma: no cover
@@ -205,7 +205,7 @@ def back_through_gates(
         gate_back(slopes, at, rows, at, bits, row * words, gate[row], logit_slopes[row], gate_weight, words)
 
 
-@njit
+@inner
 def linear_rows(
     x: _F4, bits: _U2, weight: _F4, zeros: _F4, count: int, hidden: int, out: _F4
 ) -> None:  # pragma: no cover
@@ -216,7 +216,7 @@ def linear_rows(
         _gather(bits, row * words, words, x, row * channels, 1, weight, 0, zeros, 0, hidden, out, row * channels)
 
 
-@njit
+@inner
 def back_through_edges(
     slopes: _F4, bits: _U2, weights: _F4, sender: _I8, count: int, senders: _F4, scalars_slopes: _F4
 ) -> None:  # pragma: no cover
@@ -228,7 +228,7 @@ def back_through_edges(
                   words, scalars_slopes, 2 * row)  # fmt: skip
 
 
-@njit
+@inner
 def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> None:  # pragma: no cover
     """From the rows' bits to the columns', 64 rows a number; `planes` is for use in between."""
     for word in range(words):
@@ -239,7 +239,7 @@ def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> N
         columns_of_bits(planes, 0, columns, 16 * word)
 
 
-@njit
+@inner
 def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  # pragma: no cover
     """Add xᵀ y to `out`, over the rows whose x is not 0."""
     channels = x.shape[1]
@@ -247,7 +247,7 @@ def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  #
         _gather(columns, 4 * k, 4, x, k, channels, y, 0, out, k * channels, hidden, out, k * channels)
 
 
-@njit
+@inner
 def add_weighted(
     rows: _U8, x: _F4, x_at: int, x_step: int, y: _F4, hidden: int, out: _F4, out_row: int
 ) -> None:  # pragma: no cover
@@ -256,7 +256,7 @@ def add_weighted(
     _gather(rows, 0, 4, x, x_at, x_step, y, 0, out, at, hidden, out, at)
 
 
-@njit
+@inner
 def _gather(
     bits: _U2 | _U8,
     bits_at: int,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .aligned import aligned_rows
 from .edge_chunks import (
     CHUNK,
@@ -238,26 +238,26 @@ def sweep_back(
         _flush(edge, matrix, vectors, out, group)
 
 
-@njit
+@inner
 def _fill(values: _F4, number: np.float32) -> None:  # pragma: no cover
     for row in range(len(values)):
         values[row] = number
 
 
-@njit
+@inner
 def _sigmoids(values: _F4) -> None:  # pragma: no cover
     for row in range(len(values)):
         values[row] = sigmoid(values[row])
 
 
-@njit
+@inner
 def _choose(begin: int, end: int, chosen: _U8) -> None:  # pragma: no cover
     """Set the bits ``begin:end`` and no others."""
     one = np.uint64(0xFFFFFFFFFFFFFFFF)
     chosen[0] = (one >> np.uint64(64 - (end - begin))) << np.uint64(begin)
 
 
-@njit
+@inner
 def _normalise(
     weights: EdgeWeights, u: _F4, v: _F4, start: int, n: int, from_i: _F4, from_j: _F4
 ) -> None:  # pragma: no cover
@@ -267,7 +267,7 @@ def _normalise(
             from_j[node, c] = v[start + node, c] * weights.scale[c]
 
 
-@njit
+@inner
 def _flush(edge: _F4, matrix: _F4, vectors: _F4, out: EdgeSlopes, group: int) -> None:  # pragma: no cover
     channels = edge.shape[1]
     for k in range(channels):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .product import PRODUCT_COLUMNS, PRODUCT_ROWS, product_tile
 
 __all__ = ["move_back", "move_forth"]
@@ -15,7 +15,7 @@ _F8 = np.ndarray[Any, np.dtype[np.float64]]
 _F4 = np.ndarray[Any, np.dtype[np.float32]]
 
 
-@njit
+@inner
 def move_forth(steps: _F4, gram: _F8, c_weight: float, moved: _F8) -> None:  # pragma: no cover
     """Write S G Sᵀ, with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `steps` (n²,) are the w, `moved` is (n²,)."""
     n = len(gram)
@@ -26,7 +26,7 @@ def move_forth(steps: _F4, gram: _F8, c_weight: float, moved: _F8) -> None:  # p
             moved[i * n + j] = found[i, j]
 
 
-@njit
+@inner
 def move_back(steps: _F4, gram: _F8, c_weight: float, slopes: _F8, steps_slopes: _F4) -> None:  # pragma: no cover
     """From slopes of S G Sᵀ, (n²,), to those of the w, in `steps_slopes`, and of G, in place."""
     n = len(gram)
@@ -45,7 +45,7 @@ def move_back(steps: _F4, gram: _F8, c_weight: float, slopes: _F8, steps_slopes:
             slopes[i * n + j] = found[i, j]
 
 
-@njit
+@inner
 def _mixing(steps: _F4, n: int, c_weight: float) -> _F8:  # pragma: no cover
     """S, padded to whole tiles."""
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
@@ -62,7 +62,7 @@ def _mixing(steps: _F4, n: int, c_weight: float) -> _F8:  # pragma: no cover
     return mixing
 
 
-@njit
+@inner
 def _padded(matrix: _F8) -> _F8:  # pragma: no cover
     n = len(matrix)
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
@@ -73,7 +73,7 @@ def _padded(matrix: _F8) -> _F8:  # pragma: no cover
     return out
 
 
-@njit
+@inner
 def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
     """left·right, or leftᵀ·right, of padded square matrices."""
     size = len(left)
@@ -85,7 +85,7 @@ def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
     return out
 
 
-@njit
+@inner
 def _turned(matrix: _F8) -> _F8:  # pragma: no cover
     out = np.empty_like(matrix)
     for i in range(len(matrix)):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiled import njit, over_jets
+from ...compiled import inner, njit, over_jets
 from ...invariants.minkowski import pair_offsets
 from ...models.base import JetModel
 from .aligned import aligned_rows
@@ -154,7 +154,7 @@ def _score(
         _classify(weights, nodes, n, spare, from_i, unused, logits[jet])
 
 
-@njit
+@inner
 def _layer(
     x: _F4,
     x_column: int,
@@ -192,7 +192,7 @@ def _layer(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def _edges(
     weights: LorentzNetWeights,
     layer: int,
@@ -250,7 +250,7 @@ def _edges(
                 steps[receiver[row] * n + sender[row]] = step[row]
 
 
-@njit
+@inner
 def _classify(
     weights: LorentzNetWeights, nodes: _F4, n: int, mean: _F4, hidden: _F4, unused: _F4, logits: _F4
 ) -> None:  # pragma: no cover

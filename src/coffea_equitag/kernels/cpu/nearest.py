@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .tile import _pointers
 
 __all__ = ["nearest_senders"]
@@ -123,7 +123,7 @@ def nearest_senders(
                 _choose_equal(row, limit, i, wanted - nearer, priority, start, sender, at)
 
 
-@njit
+@inner
 def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # pragma: no cover
     """Squared distances, from coordinates (D, ≥ n) in whole tiles' columns; NaN counts as infinite."""
     width, stride = columns.shape[1], distance.shape[1]
@@ -140,7 +140,7 @@ def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # 
             row[j] = value if value < np.inf else np.inf
 
 
-@njit
+@inner
 def _smallest(values: _F8, spare: _F8, n: int, k: int) -> tuple[float, int]:  # pragma: no cover
     """The k-th smallest of n numbers (k from 1), and how many are below it; `values` is overwritten."""
     below = 0
@@ -172,7 +172,7 @@ def _smallest(values: _F8, spare: _F8, n: int, k: int) -> tuple[float, int]:  # 
             n = right
 
 
-@njit
+@inner
 def _choose_equal(
     row: _F8, limit: float, i: int, vacant: int, priority: _F8, start: int, sender: _I8, at: int
 ) -> None:  # pragma: no cover

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner, njit
 from .bilinear import VECTOR_PLANES
 from .bilinear_gradient import tensor_gradients, vector_gradients
 from .bilinear_registers import lanes_of
@@ -116,7 +116,7 @@ def backward(
                     of_scalars[at + row, s] = scalar_gradient[0, row, s]
 
 
-@njit
+@inner
 def _deactivate(
     y: _F4, x_gradient: _F4, out: _F4, padded: int, rows: int, logarithmic: bool
 ) -> None:  # pragma: no cover
@@ -137,7 +137,7 @@ def _deactivate(
                 )  # fmt: skip
 
 
-@njit
+@inner
 def _conjugate(y: _F4, rows: int) -> None:  # pragma: no cover
     for matrix in range(len(PLANES)):
         if COMPLEX[matrix] and PLANES[matrix] < len(y):
@@ -147,7 +147,7 @@ def _conjugate(y: _F4, rows: int) -> None:  # pragma: no cover
                     y[plane, row, f] = -y[plane, row, f]
 
 
-@njit
+@inner
 def _outer(
     x: _F4, y: _F4, phi: Matrices, layer: int, places: _I8, out: _F4, group: int, rows: int
 ) -> None:  # pragma: no cover

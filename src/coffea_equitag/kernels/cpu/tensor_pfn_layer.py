@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled import njit
+from ...compiled import inner
 from .bilinear import VECTOR_PLANES, multiply_tensors, multiply_vectors
 from .bilinear_registers import lanes_of
 from .bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
@@ -32,7 +32,7 @@ PLANES, COMPLEX = np.array([0, 1, 3, 4, 5, 7, 9, 11]), np.array([0, 1, 0, 0, 1, 
 _LANES4, _LANES8 = lanes_of(4), lanes_of(8)
 
 
-@njit
+@inner
 def set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
     """The feature of the biases, scalar 1 and unit matrix, in all rows."""
     for row in range(x.shape[1]):
@@ -41,7 +41,7 @@ def set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
             x[4, row, tensor], x[9, row, tensor] = 1, 2
 
 
-@njit
+@inner
 def enter(
     x: _F4, row: int, scalars: _F4, vectors: _F8, frames: _F8, constituent: int, jet: int
 ) -> None:  # pragma: no cover
@@ -67,7 +67,7 @@ def enter(
                 x[11, row, at], x[12, row, at] = ax * bx - ay * by, ax * by + ay * bx
 
 
-@njit
+@inner
 def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> None:  # pragma: no cover
     """All matrices of a layer on rows of features; whole tiles are computed."""
     x_stride, y_stride, lanes = x.shape[2], y.shape[2], _LANES4 if y.itemsize == 4 else _LANES8
@@ -97,7 +97,7 @@ def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> 
                     )  # fmt: skip
 
 
-@njit
+@inner
 def activate(
     y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool
 ) -> None:  # pragma: no cover
@@ -114,7 +114,7 @@ def activate(
         _cut_scalars(x, row, thirds * padded, logarithmic)
 
 
-@njit
+@inner
 def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  # pragma: no cover
     if not logarithmic:
         for f in range(width):
@@ -136,7 +136,7 @@ def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  
                 x[0, row, f] = 0
 
 
-@njit
+@inner
 def sum_tracks(
     phi: Matrices,
     scalars: _F4,
