@@ -20,6 +20,7 @@ from ...models.base import JetModel
 from .lgn_forward import forward
 from .lgn_weights import weights_of
 from .lgn_workspace import make_workspace
+from .stacked import table_of
 
 __all__ = ["lgn_logits", "squared_differences"]
 
@@ -49,10 +50,12 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
     # nothing is kept
     kept, kept_from, rows = np.empty(0, np.float32), np.zeros_like(bounds), np.zeros(len(weights.levels) + 1, np.int64)
 
+    levels = table_of(weights.levels)
+
     def run(first: int, last: int) -> None:
         largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
         work = make_workspace(max(largest, 1), weights.levels)
-        forward(weights.levels, work, p4, entering, bounds, places, squares, kept, kept_from, rows, sums,
+        forward(weights.levels[0], levels, work, p4, entering, bounds, places, squares, kept, kept_from, rows, sums,
                 first, last)  # fmt: skip
 
     over_jets(run, places, torch.get_num_threads())

@@ -40,6 +40,7 @@ from .lgn_pairs import moments_of, pair_sums
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
 from .lgn_workspace import CHANNEL, WIDE, Workspace, stride_of
+from .stacked import member
 
 __all__ = ["backward"]
 
@@ -50,8 +51,10 @@ _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 @njit
 def backward(
-    levels: tuple[LevelWeights, ...],
-    made: tuple[LevelGradients, ...],
+    level_0: LevelWeights,
+    levels: _I8,
+    made_0: LevelGradients,
+    made: _I8,
     work: Workspace,
     features: tuple[_F8, ...],
     space: GradientSpace,
@@ -75,11 +78,13 @@ def backward(
 ) -> None:  # pragma: no cover
     """Gradients from those of the sums (J, K), for groups `first` to `last` of jets.
 
-    Perceptrons have space for so many layers and rows of nodes a layer.
+    `levels` and `made` are each the `table_of` all. Perceptrons have space for so many layers, and rows of nodes a
+    layer.
     """
     sums = np.empty(of_weights.shape[1] * LANES)
     for group in range(first, last):
-        sums[:] = 0.0
+        for k in range(len(sums)):
+            sums[k] = 0.0
         for jet in range(bounds[group], bounds[group + 1]):
             start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
             if n == 0:
@@ -89,7 +94,7 @@ def backward(
             enter(p4, entering, start, n, stride, work.momenta, features[0])
             for level in range(len(levels)):
                 kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
-                weights = levels[level]
+                weights = member(level_0, levels, level)
                 recall_features(
                     weights.channels[1], weights.channels[3], features[level + 1], n, stride,
                     kept, kept_at + sums_kept(weights) * whole_blocks(n),
@@ -97,9 +102,11 @@ def backward(
                 perceive(weights, features[level + 1], n, stride, work, level * layers * step, step)
             at = arriving.shape[1]
             outer, inner = space.features, space.others
-            outer[: levels[-1].channels[1] * CHANNEL * stride] = 0.0
+            for k in range(member(level_0, levels, len(levels) - 1).channels[1] * CHANNEL * stride):
+                outer[k] = 0.0
             for level in range(len(levels) - 1, -1, -1):
-                weights, of_level, x = levels[level], made[level], features[level]
+                weights, of_level = member(level_0, levels, level), member(made_0, made, level)
+                x = features[level]
                 channels = weights.channels[1]
                 at -= 2 * channels * len(weights.norms.component)
                 norms_backward(weights, of_level, arriving[jet], at, n, stride, features[level + 1], outer, space)
@@ -155,16 +162,23 @@ def _to_pairs(
 ) -> None:  # pragma: no cover
     """What bells' gradients are made of, in their precision; padding has none."""
     channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
-    for c in range(channels):
-        at, into = c * CHANNEL * stride, c * CHANNEL * wide
-        copy_rows(x, at, stride, pairs.x, into, wide, 2 * components, n)
-        copy_rows(space.plain, at, stride, pairs.plain, into, wide, 2 * components, n)
-        copy_rows(space.weighted, at, stride, pairs.weighted, into, wide, 2 * components, n)
-        for row in range(2 * components):
-            for i in range(into + row * wide + whole_blocks(n), into + (row + 1) * wide):
-                pairs.plain[i] = pairs.weighted[i] = 0.0
-    copy_rows(moments, 0, stride, pairs.moments, 0, wide, channels * 2 * products, n)
-    copy_rows(space.moved, 0, stride, pairs.moved, 0, wide, channels * 2 * products, n)
-    for row in range(channels * 2 * products):
-        for i in range(row * wide + whole_blocks(n), (row + 1) * wide):
-            pairs.moved[i] = 0.0
+    # one place that copies, for code that is compiled once
+    for task in range(5):
+        if task == 0:
+            source, out = x, pairs.x
+        elif task == 1:
+            source, out = space.plain, pairs.plain
+        elif task == 2:
+            source, out = space.weighted, pairs.weighted
+        elif task == 3:
+            source, out = moments, pairs.moments
+        else:
+            source, out = space.moved, pairs.moved
+        rows = 2 * (components if task < 3 else products)
+        apart = CHANNEL if task < 3 else rows
+        for c in range(channels):
+            into = c * apart * wide
+            copy_rows(source, c * apart * stride, stride, out, into, wide, rows, n)
+            for row in range(rows):
+                for i in range(into + row * wide + whole_blocks(n), into + (row + 1) * wide):
+                    out[i] = np.float32(0.0)

@@ -23,6 +23,7 @@ from .lgn_pairs import moments_of, pair_sums, ring
 from .lgn_products import NODES
 from .lgn_weights import LevelWeights
 from .lgn_workspace import WIDE, Workspace, stride_of
+from .stacked import member
 
 __all__ = ["forward", "sums_kept"]
 
@@ -33,7 +34,8 @@ _I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 @njit
 def forward(
-    levels: tuple[LevelWeights, ...],
+    level_0: LevelWeights,
+    levels: _I8,
     work: Workspace,
     p4: _F8,
     entering: _F8,
@@ -47,14 +49,17 @@ def forward(
     first: int,
     last: int,
 ) -> None:  # pragma: no cover
-    """Sums over jets `first` to `last` (J, K); what backward needs goes to `kept`, if that is not empty."""
+    """Sums over jets `first` to `last` (J, K); what backward needs goes to `kept`, if that is not empty.
+
+    `levels` is the `table_of` all.
+    """
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         stride = stride_of(n)
         enter(p4, entering, start, n, stride, work.momenta, work.features)
         at = sum_scalars(work.features, entering.shape[1] // 2, n, stride, sums[jet], 0)
         for level in range(len(levels)):
-            weights = levels[level]
+            weights = member(level_0, levels, level)
             before = work.others if level % 2 == 1 else work.features
             found = work.features if level % 2 == 1 else work.others
             kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)

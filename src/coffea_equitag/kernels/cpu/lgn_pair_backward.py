@@ -192,4 +192,5 @@ def add_sums(made: LevelGradients, rows: int, space: PairSpace, sums: _F8) -> No
         for start in range(0, _SINGLES, LANES):
             for lane in range(LANES):
                 sums[begin + k * LANES + lane] += space.sums[k * _SINGLES + start + lane]
-    space.sums[:] = np.float32(0.0)
+    for k in range(len(space.sums)):
+        space.sums[k] = np.float32(0.0)

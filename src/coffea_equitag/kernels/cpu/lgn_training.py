@@ -28,6 +28,7 @@ from .lgn_pair_backward import make_pair_space
 from .lgn_products import NODES
 from .lgn_weights import LevelTables, LevelWeights, level_weights, tables_of
 from .lgn_workspace import make_workspace, stride_of
+from .stacked import table_of
 
 __all__ = ["lgn_logits"]
 
@@ -108,12 +109,12 @@ class _Levels(torch.autograd.Function):
         rows, kept_from, features = given.rows, given.kept_from, double(entering)
         keeps = any(ctx.needs_input_grad)
         ctx.kept = kept = np.empty(int(kept_from[-1] * rows[-1]) if keeps else 0, np.float32)
-        sums = np.empty((len(given.offsets) - 1, given.invariants))
+        sums, table = np.empty((len(given.offsets) - 1, given.invariants)), table_of(levels)
 
         def run(first: int, last: int) -> None:
             work = make_workspace(_largest(given.offsets[first : last + 1]), levels)
-            forward(levels, work, given.p4, features, given.offsets, given.places, given.squares, kept, kept_from,
-                    rows, sums, first, last)  # fmt: skip
+            forward(levels[0], table, work, given.p4, features, given.offsets, given.places, given.squares, kept,
+                    kept_from, rows, sums, first, last)  # fmt: skip
 
         over_jets(run, given.places, torch.get_num_threads())
         return torch.from_numpy(sums)
@@ -135,6 +136,7 @@ class _Levels(torch.autograd.Function):
         of_entering = np.zeros_like(features)
         of_weights = np.zeros((len(bounds) - 1, size_of_sums(end) // LANES))
         rows, kept_from, gradients = given.rows, given.kept_from, tuple(made)
+        of_levels, of_gradients = table_of(levels), table_of(gradients)
 
         def run(first: int, last: int) -> None:
             largest = _largest(given.offsets[bounds[first] : bounds[last] + 1])
@@ -143,10 +145,10 @@ class _Levels(torch.autograd.Function):
             layers = max(len(level.layers) for level in levels)
             work = work._replace(hidden=np.zeros(len(levels) * layers * len(work.activated)))
             between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
-            backward(levels, gradients, work, between, make_gradient_space(levels, work),
-                     make_pair_space(largest, levels), given.p4, features, given.offsets, given.places, given.squares,
-                     ctx.kept, kept_from, rows, slope, bounds, layers, layer_rows, of_entering, of_weights,
-                     first, last)  # fmt: skip
+            backward(levels[0], of_levels, gradients[0], of_gradients, work, between,
+                     make_gradient_space(levels, work), make_pair_space(largest, levels), given.p4, features,
+                     given.offsets, given.places, given.squares, ctx.kept, kept_from, rows, slope, bounds, layers,
+                     layer_rows, of_entering, of_weights, first, last)  # fmt: skip
 
         over_jets(run, given.places[bounds], torch.get_num_threads())
         total = np.zeros(of_weights.shape[1])
