@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core import event, types
+from numba.core import types
 from numba.extending import intrinsic, register_jitable
 
 __all__ = ["fma", "inner", "njit", "over_jets"]
@@ -22,41 +21,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _SERIAL_WORK = 20_000
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-
-
-class _Uncollected(event.Listener):
-    """No search for garbage while our own code compiles, which makes many objects and few cycles: a tenth of the time.
-
-    numba tells of one compilation at a time, and of those within it.
-    """
-
-    def __init__(self) -> None:
-        self.depth, self.collects = 0, False
-
-    def on_start(self, event: Any) -> None:
-        """Stop, at the first."""
-        if not _is_ours(event):
-            return
-        if self.depth == 0:
-            self.collects = gc.isenabled()
-            gc.disable()
-        self.depth += 1
-
-    def on_end(self, event: Any) -> None:
-        """Go on, after the last."""
-        if not _is_ours(event):
-            return
-        self.depth -= 1
-        if self.depth == 0 and self.collects:
-            gc.enable()
-
-
-def _is_ours(event: Any) -> bool:
-    module: str = event.data["dispatcher"].py_func.__module__
-    return module.split(".")[0] == __package__
-
-
-event.register("numba:compile", _Uncollected())
 
 
 def njit(function: _F) -> _F:
