@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiled import fma, inner
+from ..compiled import fma, njit
 
 __all__ = ["LARGEST_DELTA_ETA", "fill_cartesian_row", "fill_polar_row", "mirror"]
 
@@ -29,7 +29,8 @@ _C3, _C2, _C1 = 1.0 / 5040, 1.0 / 120, 1.0 / 6
 _C10 = 1.0 / 51090942171709440000
 
 
-@inner
+# compiled by themselves: within a caller LLVM makes no vector loops of them
+@njit
 def fill_polar_row(
     pt: _F8, eta: _F8, phi: _F8, energy: _F8, mass: _F8, size: _F8, i: int, row: _F8
 ) -> None:  # pragma: no cover
@@ -53,7 +54,7 @@ def fill_polar_row(
         row[j] = value if below != 0.0 else 0.0
 
 
-@inner
+@njit
 def fill_cartesian_row(
     x: _F8, y: _F8, z: _F8, energy: _F8, mass: _F8, size: _F8, i: int, first: int, last: int, row: _F8
 ) -> None:  # pragma: no cover
@@ -76,7 +77,7 @@ def fill_cartesian_row(
         row[j] = value if below != 0.0 else 0.0
 
 
-@inner
+@njit
 def mirror(block: _F8) -> None:  # pragma: no cover
     """The part above the diagonal from that below."""
     for i in range(len(block)):
