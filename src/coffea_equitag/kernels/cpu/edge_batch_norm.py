@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..running_statistics import follow
 from .edge_layout import Layout
 from .edge_statistics import ScalarSums, centred_sums, node_sums, scalar_sums
 
@@ -90,15 +91,8 @@ class Statistics:
         )
 
     def follow(self, norm: nn.BatchNorm1d, pairs: int) -> None:
-        """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
-        if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
-            return
-        with torch.no_grad():
-            norm.num_batches_tracked.add_(1)
-            share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-            mean, var = torch.from_numpy(self.mean), torch.from_numpy(self.var * (pairs / (pairs - 1)))
-            norm.running_mean.mul_(1 - share).add_(mean.to(norm.running_mean), alpha=share)
-            norm.running_var.mul_(1 - share).add_(var.to(norm.running_var), alpha=share)
+        """Let the running statistics of `norm` follow these."""
+        follow(norm, torch.from_numpy(self.mean), torch.from_numpy(self.var * (pairs / (pairs - 1))))
 
     @property
     def inverse(self) -> _F8:

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from ...compiled import over_jets
 from ...layers.edge_conv import EdgeConv
+from ..running_statistics import follow
 from . import edge_passes
 from .aligned import aligned
 from .folding import blocks
@@ -231,23 +232,11 @@ class _Run:
         if of_batch:
             mean, square = moments.sum(0) / count
             variance = np.maximum(square - mean * mean, 0.0)
-            _keep(norm, mean, variance * (count / (count - 1)))
+            follow(norm, torch.from_numpy(mean), torch.from_numpy(variance * (count / (count - 1))))
         else:
             mean, variance = norm.running_mean.double().numpy(), norm.running_var.double().numpy()
         inverse = 1 / np.sqrt(variance + norm.eps)
         self.states.append(_Normalisation(mean, inverse, weight.astype(np.float64), bias.astype(np.float64), of_batch))
-
-
-def _keep(norm: nn.BatchNorm1d, mean: _F8, variance: _F8) -> None:
-    """Running statistics, as torch keeps them."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    with torch.no_grad():
-        norm.num_batches_tracked += 1
-        part = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
-        for running, new in ((norm.running_mean, mean), (norm.running_var, variance)):
-            running.lerp_(torch.from_numpy(_f4(new)), part)
 
 
 def _f4(values: Any) -> _F4:

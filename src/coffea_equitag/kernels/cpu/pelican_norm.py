@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ...layers.batch_norm import RowBatchNorm
+from ..running_statistics import follow
 from .folding import double
 
 __all__ = ["scale_and_shift"]
@@ -34,7 +35,8 @@ def scale_and_shift(norm: RowBatchNorm, moments: Tensor, pairs: int, drop: float
     assert norm.running_var is not None
     kept, depth = 1 / (1 - drop) if drop < 1 else 0.0, norm.num_features
     if norm.training and pairs >= 2:
-        _follow(norm, moments.detach()[:, :depth], pairs)
+        mean, square = moments.detach()[:, :depth] / pairs
+        follow(norm, mean, (square - mean**2).clamp(min=0) * (pairs / (pairs - 1)))
         found: Tensor = _of_batch(moments, norm.weight, norm.bias, pairs, norm.eps, kept)
         return found
     inverse = (norm.running_var.double() + norm.eps).rsqrt()
@@ -75,17 +77,3 @@ _of_batch: Callable[..., Tensor] = _OfBatch.apply
 def _statistics(moments: Tensor, pairs: int, depth: int) -> Any:
     mean, square = double(moments)[:, :depth] / pairs
     return mean, square - mean**2
-
-
-def _follow(norm: RowBatchNorm, moments: Tensor, pairs: int) -> None:
-    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    mean, square = moments / pairs
-    unbiased = (square - mean**2).clamp(min=0) * (pairs / (pairs - 1))
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
-        share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        for running, found in ((norm.running_mean, mean), (norm.running_var, unbiased)):
-            running.mul_(1 - share).add_(found.to(running), alpha=share)

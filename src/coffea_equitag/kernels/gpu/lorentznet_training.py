@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from ...layers.lorentz_block import LorentzBlock
 from ...ragged import boundaries
+from ..running_statistics import follow
 from .arithmetic import precision
 from .device import on_its_device
 from .edge_slopes import PROGRAMS, edge_slopes_kernel
@@ -168,7 +169,8 @@ class _LorentzEdges(torch.autograd.Function):
                 BI=receivers, BJ=senders, num_warps=warps, num_stages=1,
             )  # fmt: skip
         if of_batch:
-            _follow(norm, statistics, setting.num_pairs)
+            pairs, (mean, var) = setting.num_pairs, statistics
+            follow(norm, mean, var * (pairs / (pairs - 1)))
         moved = None
         if moves:
             moved, spare = torch.empty_like(gram), torch.empty_like(gram)
@@ -276,15 +278,3 @@ def _sums(
         first_layer, rows, tiles.offsets, by_jet, hidden, ROWS=_ROWS, WIDTH=_WIDTH
     )
     return rows, by_jet.sum(0), rows.sum(0)
-
-
-def _follow(norm: nn.BatchNorm1d, statistics: Tensor, pairs: int) -> None:
-    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
-    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
-        return
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
-        share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        mean, var = statistics
-        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-        norm.running_var.lerp_((var * (pairs / (pairs - 1))).to(norm.running_var), share)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...layers.batch_norm import RowBatchNorm
+from ..running_statistics import follow
 
 __all__ = ["scale_and_shift"]
 
@@ -29,20 +30,8 @@ def scale_and_shift(norm: RowBatchNorm, moments: Tensor, pairs: int, drop: float
     if norm.training and pairs >= 2:
         mean, square = (moments / pairs).unbind()
         var = (square - mean**2).clamp(min=0)
-        _follow(norm, mean.detach(), var.detach() * (pairs / (pairs - 1)))
+        follow(norm, mean.detach(), var.detach() * (pairs / (pairs - 1)))
     else:
         mean, var = norm.running_mean.double(), norm.running_var.double()
     scale = norm.weight * (var + norm.eps).rsqrt()
     return torch.stack([scale, norm.bias - mean * scale]) * (1 / (1 - drop) if drop < 1 else 0.0)
-
-
-def _follow(norm: RowBatchNorm, mean: Tensor, unbiased: Tensor) -> None:
-    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
-        share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-        norm.running_var.lerp_(unbiased.to(norm.running_var), share)
