@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["buffers_of", "modules_of", "parameters_of"]
+__all__ = ["buffers_of", "learns", "modules_of", "parameters_of", "records"]
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
@@ -32,3 +33,16 @@ def parameters_of(modules: Iterable[nn.Module]) -> list[Tensor]:
 def buffers_of(modules: Iterable[nn.Module]) -> list[Tensor]:
     """Their own buffers, such as BatchNorm's statistics."""
     return [tensor for module in modules for tensor in module._buffers.values() if tensor is not None]
+
+
+def records(model: nn.Module, *inputs: Tensor | None) -> bool:
+    """Whether gradients of a parameter or an input are recorded."""
+    if not torch.is_grad_enabled():
+        return False
+    tensors = (*parameters_of(modules_of(model)), *inputs)
+    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def learns(model: nn.Module, *inputs: Tensor | None) -> bool:
+    """Whether a call is part of a training: gradients are recorded, or statistics followed."""
+    return records(model, *inputs) or any(module.training for module in modules_of(model))

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
 from ..kernels import choose
-from ..kernels.module_tree import modules_of, parameters_of
+from ..kernels.module_tree import modules_of, records
 from ..layers.bell_functions import BellFunctions
 from ..layers.complex_mixing import ComplexMixing
 from ..layers.lgn_level import LgnLevel
@@ -208,9 +208,7 @@ class Lgn(JetModel):
 
     def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
         """`network` by the CPU's kernels, with gradients if they are recorded."""
-        if torch.is_grad_enabled() and any(
-            tensor.requires_grad for tensor in (scalars, *parameters_of(modules_of(self)))
-        ):
+        if records(self, scalars):
             from ..kernels.cpu.lgn_training import lgn_logits
         else:
             from ..kernels.cpu.lgn import lgn_logits

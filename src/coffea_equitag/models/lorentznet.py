@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
 from ..kernels import choose
-from ..kernels.module_tree import modules_of, parameters_of
+from ..kernels.module_tree import learns, modules_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
@@ -199,7 +199,7 @@ class LorentzNet(JetModel):
         kernel = choose(
             self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=gpu_trains
         ).kernel
-        if kernel == "cpu" and self._learns(*inputs):
+        if kernel == "cpu" and learns(self, *inputs):
             from ..kernels.cpu.lorentznet_training import lorentz_blocks
 
             h = lorentz_blocks(self.blocks, self.embedding(scalars), gram_Q, scalars, offsets)
@@ -209,7 +209,7 @@ class LorentzNet(JetModel):
             from ..kernels.cpu.lorentznet import lorentznet_logits
 
             return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
-        if kernel == "gpu" and self._learns(*inputs):
+        if kernel == "gpu" and learns(self, *inputs):
             from ..kernels.gpu.lorentznet_training import lorentz_blocks as lorentz_blocks_on_gpu
 
             h = lorentz_blocks_on_gpu(self.embedding(scalars), self.blocks, gram_Q, scalars, offsets)
@@ -242,11 +242,6 @@ class LorentzNet(JetModel):
         if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in modules_of(self)):
             return "a BatchNorm lacks weights or statistics"
         return None
-
-    def _learns(self, *inputs: Tensor) -> bool:
-        """Whether a call is part of a training: gradients are recorded, or statistics followed."""
-        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*parameters_of(modules_of(self)), *inputs))
-        return records or any(module.training for module in modules_of(self))
 
 
 _FUSED = {

@@ -26,7 +26,7 @@ from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
 from ..invariants.pair_scalars import check_pairwise, pair_scalar
 from ..kernels import choose
-from ..kernels.module_tree import modules_of, parameters_of
+from ..kernels.module_tree import modules_of, records
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
@@ -167,7 +167,7 @@ class ParticleNet(JetModel):
         if which == "cpu":
             from ..kernels.cpu import particlenet as kernel
 
-            if self.training or (torch.is_grad_enabled() and self._needs_gradients(features_N7, groups_NG)):
+            if self.training or records(self, features_N7, groups_NG):
                 return kernel.particlenet_in_training(self, features_N7, points_N2, offsets, priority, nodes)
 
             def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,11 +193,6 @@ class ParticleNet(JetModel):
         )
         features: Tensor = self.pair_patches[layer](scalar_P[:, None])
         return features
-
-    def _needs_gradients(self, *inputs: Tensor | None) -> bool:
-        return any(
-            tensor is not None and tensor.requires_grad for tensor in (*inputs, *parameters_of(modules_of(self)))
-        )
 
     def _beyond_kernels(self) -> str | None:
         """What of this network the fused kernel does not do, None if nothing."""

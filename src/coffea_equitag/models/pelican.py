@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..kernels import choose
-from ..kernels.module_tree import modules_of, parameters_of
+from ..kernels.module_tree import learns
 from ..layers.aggregates import Aggregation
 from ..layers.broken_symmetry import SYMMETRIES
 from ..layers.equivariant_1to2 import Equivariant1to2
@@ -162,7 +162,7 @@ class Pelican(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
-        if not self._learns(jets.p4) and choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
+        if not learns(self, jets.p4) and choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
             from ..kernels.cpu.pelican import pelican_logits_of_jets
 
             return pelican_logits_of_jets(self, jets)
@@ -219,7 +219,7 @@ class Pelican(JetModel):
         kernel = choose(
             self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=trains
         ).kernel
-        if kernel == "cpu" and self._learns(*inputs):
+        if kernel == "cpu" and learns(self, *inputs):
             from ..kernels.cpu.pelican_training import pelican_training_logits
 
             return pelican_training_logits(self, products_QR, scalars_NS, offsets)
@@ -227,7 +227,7 @@ class Pelican(JetModel):
             from ..kernels.cpu.pelican import pelican_logits
 
             return pelican_logits(self, products_QR, scalars_NS, offsets)
-        if kernel == "gpu" and self._learns(*inputs):
+        if kernel == "gpu" and learns(self, *inputs):
             from ..kernels.gpu.pelican_training import pelican_training_logits as training_logits
 
             return training_logits(self, products_QR, scalars_NS, offsets)
@@ -285,11 +285,6 @@ class Pelican(JetModel):
         if self.options["output"] == "momentum":
             return "it gives momenta"
         return "layers were replaced" if type(self) is not Pelican else beyond_layers(self)
-
-    def _learns(self, *inputs: Tensor) -> bool:
-        """Whether a call is part of a training: gradients are recorded, or statistics followed."""
-        records = torch.is_grad_enabled() and any(t.requires_grad for t in (*parameters_of(modules_of(self)), *inputs))
-        return records or any(module.training for module in modules_of(self))
 
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""
