@@ -1,4 +1,4 @@
-"""What all tests of LorentzNet's training do: one step by a kernel, against the layers in double precision."""
+"""What tests of training do: one step by a kernel, against the layers in double precision; LorentzNet's networks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ def build(training=True, **options):
 
 def step(model, jets, mode):
     """Logits, gradients and statistics of one forward and backward pass, on the CPU."""
-    model.zero_grad()
     with kernels.use(mode):
         logits = model(jets)
-    assert kernels.last_choice("lorentznet").kernel == mode
+    assert kernels.last_choice(model.kind).kernel == mode
+    return results(model, logits)
+
+
+def results(model, logits):
+    """Those of a backward pass from logits."""
+    model.zero_grad()
     weights = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).reshape(logits.shape).to(logits.device)
     (torch.log_softmax(logits, 1) * weights).sum().backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}

@@ -6,63 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.edge_layout import Layout
-from coffea_equitag.kernels.cpu.pair_dropout import kept_channels, threshold_of
-from coffea_equitag.kernels.cpu.pelican_training import message_keys
+from coffea_equitag.kernels.cpu.pair_dropout import kept_channels
 from coffea_equitag.kernels.cpu.shapes import SUPPORTED
-from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.kernels.dropout import message_keys, threshold_of
 from kernel_forms import with_avx2
-from networks import enliven
+from pelican_steps import Masked, assert_same_step, build
+from training_steps import results, rms
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
 COUNTS = [7, 1, 0, 4, 2, 12, 9, 3]
 
 
-def build(training=True, **options):
-    """A network in which statistics and the weights of broken symmetries are not the initial ones."""
-    torch.manual_seed(5)
-    model = enliven(Pelican(**({"size": (12, 8, 4), "dropout": 0.0} | options)))
-    for parameter in model.parameters():
-        parameter.data += 0.02 * torch.randn_like(parameter)
-    return model.train(training)
-
-
-def results(model, logits):
-    """Logits, gradients and statistics."""
-    model.zero_grad()
-    weights = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).reshape(logits.shape)
-    (torch.log_softmax(logits, 1) * weights).sum().backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    return logits.detach(), gradients, {name: buffer.clone() for name, buffer in model.named_buffers()}
-
-
 def step(model, jets, mode="cpu"):
-    """Those of one forward and backward pass."""
-    with kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("pelican").kernel == mode
-    return results(model, logits)
-
-
-def assert_same_step(found, expected, tolerance=1e-4):
-    """Within 2e-5 of the logits' rms, and 1e-4 of each gradient's; those that are nothing but noise left out.
-
-    The layers in single precision are off by several times that: statistics of few pairs amplify what rounding leaves.
-    """
-    logits, gradients, statistics = found
-    assert rms(logits - expected[0]) <= 2e-5 * rms(expected[0])
-    largest = max(rms(gradient) for gradient in expected[1].values() if gradient is not None)
-    for name, gradient in expected[1].items():
-        if gradient is None:
-            assert gradients[name] is None or not gradients[name].any(), name
-            continue
-        assert gradients[name].shape == gradient.shape
-        scale = max(rms(gradient), 3e-2 * largest)
-        assert rms(gradients[name] - gradient) <= tolerance * scale, name
-    for name, statistic in expected[2].items():
-        torch.testing.assert_close(statistics[name].double(), statistic.double(), rtol=3e-6, atol=3e-6, msg=name)
+    return training_steps.step(model, jets, mode)
 
 
 def assert_agrees(model, jets_of, step=step):
@@ -74,15 +34,11 @@ def assert_agrees(model, jets_of, step=step):
         jets, network = jets_of(seed), copy.deepcopy(model)
         expected = step(copy.deepcopy(model).double(), jets, "reference")
         try:
-            return assert_same_step(step(network, jets, "cpu"), expected)
+            return assert_same_step(step(network, jets, "cpu"), expected, zeros_for_none=True)
         except AssertionError:
             if seed == 3:
                 raise
     return None
-
-
-def rms(values):
-    return float(values.square().mean().sqrt())
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -122,17 +78,6 @@ def test_products_that_are_not_symmetric(random_jets):
 
     model = build()
     assert_agrees(model, lambda seed: RaggedJets.from_awkward(random_jets([4, 9], seed=seed)), unequal_step)
-
-
-class Masked(torch.nn.Module):
-    """A dropout that was drawn elsewhere."""
-
-    def __init__(self, kept, probability):
-        super().__init__()
-        self.factors = kept / (1 - probability)
-
-    def forward(self, values):
-        return values * self.factors
 
 
 @pytest.mark.parametrize("probability", [0.025, 0.4])

@@ -10,12 +10,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import pelican_steps
+import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.cpu.pair_dropout import kept_channels
 from coffea_equitag.kernels.dropout import message_keys, threshold_of
-from coffea_equitag.models.pelican import Pelican
 from gpu import DEVICE, INTERPRETED, needs_gpu
-from networks import enliven
+from pelican_steps import Masked, assert_same_step
+from training_steps import results, rms
 
 pytestmark = needs_gpu
 on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
@@ -25,49 +27,11 @@ COUNTS = [6, 0, 1, 3] if INTERPRETED else [7, 1, 0, 4, 2, 12, 40, 3]
 
 
 def build(training=True, **options):
-    """A network in which statistics and the weights of broken symmetries are not the initial ones."""
-    torch.manual_seed(5)
-    model = enliven(Pelican(**({"size": (12, 8, 4), "dropout": 0.0} | options)))
-    for parameter in model.parameters():
-        parameter.data += 0.02 * torch.randn_like(parameter)
-    return model.train(training).to(DEVICE)
-
-
-def results(model, logits):
-    """Logits, gradients and statistics, on the CPU."""
-    model.zero_grad()
-    weights = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).reshape(logits.shape).to(logits.device)
-    (torch.log_softmax(logits, 1) * weights).sum().backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    gradients = {name: None if gradient is None else gradient.cpu() for name, gradient in gradients.items()}
-    return logits.detach().cpu(), gradients, {name: buffer.cpu().clone() for name, buffer in model.named_buffers()}
+    return pelican_steps.build(training, **options).to(DEVICE)
 
 
 def step(model, jets, mode="gpu"):
-    """Those of one forward and backward pass."""
-    with kernels.use(mode):
-        logits = model(jets)
-    assert kernels.last_choice("pelican").kernel == mode
-    return results(model, logits)
-
-
-def assert_same_step(found, expected, tolerance=1e-4):
-    """Within 2e-5 of the logits' rms, and 1e-4 of each gradient's; those that are nothing but noise left out.
-
-    The layers in single precision are no better: statistics of few pairs amplify what rounding leaves.
-    """
-    logits, gradients, statistics = found
-    assert rms(logits - expected[0]) <= 2e-5 * rms(expected[0])
-    largest = max(rms(gradient) for gradient in expected[1].values() if gradient is not None)
-    for name, gradient in expected[1].items():
-        if gradient is None:
-            assert gradients[name] is None, name
-            continue
-        assert gradients[name].shape == gradient.shape
-        scale = max(rms(gradient), 3e-2 * largest)
-        assert rms(gradients[name] - gradient) <= tolerance * scale, name
-    for name, statistic in expected[2].items():
-        torch.testing.assert_close(statistics[name].double(), statistic.double(), rtol=3e-6, atol=3e-6, msg=name)
+    return training_steps.step(model, jets, mode)
 
 
 def assert_agrees(model, jets, tolerance=1e-4):
@@ -85,10 +49,6 @@ def assert_agrees_for_a_seed(model, jets_of):
             if seed == 3:
                 raise
     return None
-
-
-def rms(values):
-    return float(values.square().mean().sqrt())
 
 
 @pytest.mark.parametrize(
@@ -135,17 +95,6 @@ def test_precision_of_choice(random_jets, monkeypatch, precision, tolerance):
 def test_products_without_matrix_units(random_jets, monkeypatch):
     monkeypatch.setenv("EQUITAG_GPU_PRECISION", "ieee")
     assert_agrees(build(symmetry="so13"), random_jets([3, 4]))
-
-
-class Masked(torch.nn.Module):
-    """A dropout that was drawn elsewhere."""
-
-    def __init__(self, kept, probability):
-        super().__init__()
-        self.factors = kept / (1 - probability)
-
-    def forward(self, values):
-        return values * self.factors.to(values.device)
 
 
 def test_dropout_is_the_same_on_the_way_back_and_on_the_cpu(random_jets):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..dropout import threshold_of
 from .lanes import INDEX, INT, Lanes, spread
 from .pair_shapes import HALF, Columns
 
@@ -19,7 +18,6 @@ __all__ = [
     "load_kept",
     "only",
     "store_kept",
-    "threshold_of",
     "vector_bytes",
 ]
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ..dropout import threshold_of
 from .aligned import aligned
 from .edge_layout import Layout
 from .folding import double
 from .group_sums import in_order
-from .pair_dropout import bytes_of, threshold_of
+from .pair_dropout import bytes_of
 from .pair_shapes import HALF, columns_for
 from .pelican_back import LayerSlopes, sweep_back
 from .pelican_forth import MARGIN, Jets, LayerWeights, Terms, sweep_forth
