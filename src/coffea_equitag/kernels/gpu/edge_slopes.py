@@ -8,6 +8,7 @@ import triton.language as tl
 from .arithmetic import relu, sigmoid
 from .halves import halves, product_of_halves
 from .matrix_parts import add_layer, add_outer, store_parts
+from .tiles import tile_at
 
 __all__ = ["PROGRAMS", "TILES", "edge_slopes_kernel"]
 
@@ -102,11 +103,8 @@ def edge_slopes_kernel(
     sums_a, sums_b = tl.zeros((SUMS, A), tl.float32), tl.zeros((SUMS, B), tl.float32)
     gate_sum = tl.zeros((M,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        jet = tl.load(tile_jet + tile)
-        start = tl.load(offsets + jet)
-        n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+        jet, start, n, first = tile_at(tile, offsets, tile_jet, tile_first)
         block = tl.load(pairs + jet)
-        first = tl.load(tile_first + tile)
         share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)

@@ -8,7 +8,8 @@ import triton.language as tl
 from .arithmetic import expm1, leaky, psi
 from .halves import split_product
 from .pair_rows import embedded, node_terms
-from .pair_slopes import message_slopes
+from .pair_slopes import message_slopes, store_node_slopes
+from .tiles import tile_at
 
 __all__ = ["encoder_slopes_kernel"]
 
@@ -80,11 +81,8 @@ def encoder_slopes_kernel(
     part = nodes.to(tl.int64) * WIDE
     through_encoder = (k < channels)[None, None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        jet = tl.load(tile_jet + tile)
-        start = tl.load(offsets + jet)
-        n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+        jet, start, n, first = tile_at(tile, offsets, tile_jet, tile_first)
         block = tl.load(pairs + jet)
-        first = tl.load(tile_first + tile)
         i = first + tl.arange(0, RECEIVERS)
         of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
         for sender in range(0, n, BJ):
@@ -111,11 +109,10 @@ def encoder_slopes_kernel(
                 by_node = tl.where(through_encoder, 0.0, by_node)
                 of_u += by_node
                 share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
-                out = sender_slopes + (share + j)[:, None] * WIDE + k[None, :]
-                tl.store(out, tl.sum(by_node, axis=1), mask=(j < n)[:, None])
-                out = terms_slopes + 2 * part + (start + i)[None, :, None] * WIDE + k[None, None, :]
-                itself = inside & (j[:, None] == i[None, :])
-                tl.store(tl.broadcast_to(out, (BJ, RECEIVERS, CHUNK)), by_node, mask=itself[:, :, None])
+                store_node_slopes(
+                    by_node, sender_slopes + share * WIDE, terms_slopes + 2 * part + start * WIDE, i, j, n, inside, k,
+                    WIDE,
+                )  # fmt: skip
             # as with the layers, there is no slope where x is 0
             change = power * power * _of_exponent(a * power)
             row = tl.where(through_encoder & (x != 0), tl.where(x < 0, -row, row), 0.0)

@@ -8,9 +8,9 @@ import triton.language as tl
 from .arithmetic import leaky
 from .halves import split_product
 from .pair_rows import entering, kept, node_terms
-from .tiles import own_tile
+from .tiles import own_tile, tile_at
 
-__all__ = ["PROGRAMS", "TILES", "block_slopes_kernel", "message_slopes", "sender_sums_kernel"]
+__all__ = ["PROGRAMS", "TILES", "block_slopes_kernel", "message_slopes", "sender_sums_kernel", "store_node_slopes"]
 
 #: Programs at most. Each adds up gradients of the weights over tiles of its own, in order; these sums are then added up
 #: in order, so that the number must not depend on the GPU. Two for each multiprocessor of an H200.
@@ -99,11 +99,8 @@ def block_slopes_kernel(
         of_bias = tl.zeros((NARROW,), tl.float32)
         of_scale, of_shift = of_bias, of_bias
         for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-            jet = tl.load(tile_jet + tile)
-            start = tl.load(offsets + jet)
-            n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+            jet, start, n, first = tile_at(tile, offsets, tile_jet, tile_first)
             block = tl.load(pairs + jet)
-            first = tl.load(tile_first + tile)
             share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
             i = first + tl.arange(0, RECEIVERS)
             of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
@@ -127,11 +124,10 @@ def block_slopes_kernel(
                 row = tl.where(x > 0, row, 0.01 * row)
                 by_node = tl.reshape(row, (BJ, RECEIVERS, CHUNK))
                 of_u += by_node
-                out = sender_slopes + (share + j)[:, None] * WIDE + k[None, :]
-                tl.store(out, tl.sum(by_node, axis=1), mask=(j < n)[:, None])
-                out = terms_slopes + 2 * part + (start + i)[None, :, None] * WIDE + k[None, None, :]
-                itself = inside & (j[:, None] == i[None, :])
-                tl.store(tl.broadcast_to(out, (BJ, RECEIVERS, CHUNK)), by_node, mask=itself[:, :, None])
+                store_node_slopes(
+                    by_node, sender_slopes + share * WIDE, terms_slopes + 2 * part + start * WIDE, i, j, n, inside, k,
+                    WIDE,
+                )  # fmt: skip
                 # what enters once more: registers do not hold it that long
                 here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
                 of_plain = split_product(tl.trans(here), row, of_plain, PRECISION)
@@ -161,6 +157,29 @@ def block_slopes_kernel(
         tl.store(own_vectors + 2 * NARROW, of_shift)
         # what other threads of this program have added so far
         tl.debug_barrier()
+
+
+@triton.jit
+def store_node_slopes(
+    slopes: tl.tensor,
+    of_senders: tl.tensor,
+    of_itself: tl.tensor,
+    i: tl.tensor,
+    j: tl.tensor,
+    n: tl.tensor,
+    inside: tl.tensor,
+    k: tl.tensor,
+    WIDE: tl.constexpr,
+) -> None:  # pragma: no cover
+    """Store what a tile of pairs (senders, receivers, k) gives to v_j, its receivers summed, and to d_i of i = j.
+
+    `of_senders` and `of_itself` point to the first node of the jet.
+    """
+    out = of_senders + j.to(tl.int64)[:, None] * WIDE + k[None, :]
+    tl.store(out, tl.sum(slopes, axis=1), mask=(j < n)[:, None])
+    out = of_itself + i.to(tl.int64)[None, :, None] * WIDE + k[None, None, :]
+    itself = inside & (j[:, None] == i[None, :])
+    tl.store(tl.broadcast_to(out, slopes.shape), slopes, mask=itself[:, :, None])
 
 
 @triton.jit

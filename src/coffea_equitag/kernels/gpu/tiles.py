@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...ragged import boundaries
 
-__all__ = ["RECEIVERS", "Tiles", "own_tile"]
+__all__ = ["RECEIVERS", "Tiles", "own_tile", "tile_at"]
 
 #: Rows of a jet's matrix that one program works on.
 RECEIVERS = 16
@@ -78,7 +78,16 @@ def own_tile(
     offsets: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
     """A program's jet, the jet's first node and how many it has, and the tile's first, counted within the jet."""
-    jet = tl.load(tile_jet + tl.program_id(0))
+    jet, start, n, begin = tile_at(tl.program_id(0), offsets, tile_jet, tile_first)
+    return jet, start, n, begin
+
+
+@triton.jit
+def tile_at(
+    tile: tl.tensor, offsets: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+    """The same of any tile."""
+    jet = tl.load(tile_jet + tile)
     start = tl.load(offsets + jet)
     n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    return jet, start, n, tl.load(tile_first + tl.program_id(0))
+    return jet, start, n, tl.load(tile_first + tile)
