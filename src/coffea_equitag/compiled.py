@@ -17,6 +17,8 @@ __all__ = ["fma", "inner", "njit", "over_jets"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 #: Below this much work (pairs) threads cost more than they give.
 _SERIAL_WORK = 20_000
 
@@ -25,13 +27,13 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 def njit(function: _F) -> _F:
     """Compile on first call, cache on disk, release the interpreter's lock; no fast-math."""
-    compiled: _F = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    compiled: _F = numba.njit(**_OPTIONS)(function)
     return compiled
 
 
 def inner(function: _F) -> _F:
     """As `njit`, for what compiled code alone calls: without the entry from Python, the longer part to compile."""
-    registered: _F = register_jitable(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    registered: _F = register_jitable(**_OPTIONS)(function)
     return registered
 
 

@@ -20,12 +20,18 @@ def padded(model: PFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
     Padding is masked in the sum.
     """
     mask = real(jets, width)
-    kinematic = kinematic_form(jets, mask, model.dtype)
-    given = None if model.type_embedding is None else pad(model.features(jets).detach(), mask)
+    if model.type_embedding is None:
+        features = kinematic_form(jets, mask, model.dtype)
+    else:
+        given = pad(model.features(jets).detach(), mask)
+
+        def features() -> Tensor:
+            return given
+
     weights = mask[..., None].to(model.dtype)
 
     def run() -> Tensor:
-        latent = kinematic() if given is None else given
+        latent = features()
         for layer in (model.input_norm, *model.phi):
             latent = masked_norm(layer, latent, mask) if isinstance(layer, nn.BatchNorm1d) else layer(latent)
         logits: Tensor = model.f((latent * weights).sum(1))

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .row_words import I16, I64, VECTOR, ZEROS, chosen, load, over_rows, over_words, spread, store
+from .row_words import I64, VECTOR, ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
 from .tile import _at_least, _dot, _fma, _pointers
 
 __all__ = ["add_gated", "edge_back", "gate_back", "make_run", "spread_bits"]
@@ -63,10 +63,8 @@ def make_run(
                 value = _fma(builder, slope_norm, norm, value)
                 value = _at_least(builder, _fma(builder, slope_product, product, value), ZEROS)
                 store(builder, value, out, builder.add(out_at, place), at)
-                # NaN is not 0 either
-                found = builder.bitcast(builder.fcmp_unordered("!=", value, ZEROS), I16)
                 bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
-                builder.store(found, builder.gep(bits, [bit]), align=2)
+                builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
 
             over_rows(builder, count, stride, one)
             return carried

@@ -10,7 +10,7 @@ from llvmlite import ir
 from .shapes import Shape
 from .tile import _load_block, _spreads, _store_block
 
-__all__ = ["I16", "I64", "VECTOR", "ZEROS", "chosen", "load", "over_rows", "over_words", "spread", "store"]
+__all__ = ["I16", "I64", "VECTOR", "ZEROS", "bits_of", "chosen", "load", "over_rows", "over_words", "spread", "store"]
 
 _LANES = Shape(1, (16,))
 VECTOR, BITS, I16, I64 = (
@@ -73,6 +73,12 @@ def store(builder: Any, value: Any, pointer: Any, start: Any, at: Any) -> None:
 def spread(builder: Any, number: Any) -> Any:
     """The number sixteen times."""
     return _spreads(builder, _LANES, number)[16]
+
+
+def bits_of(builder: Any, value: Any) -> Any:
+    """A word of bits: which of a word's numbers are not 0."""
+    # NaN is not 0 either
+    return builder.bitcast(builder.fcmp_unordered("!=", value, ZEROS), I16)
 
 
 def chosen(builder: Any, bits: Any, start: Any, word: Any) -> Any:

@@ -15,6 +15,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...compiled import njit
+from .row_words import bits_of, load, over_words
 from .shapes import Shape
 from .tile import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
 
@@ -176,20 +177,13 @@ def bits_of_row(typing_context: Any, x: Any, x_at: Any, words: Any, out: Any, ou
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, x_at, words, out, out_at = _pointers(context, builder, signature, arguments)
-        before, loop, after = builder.block, builder.append_basic_block("word"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        word = builder.phi(_I64)
-        following = builder.add(word, _I64(1))
-        word.add_incoming(_I64(0), before)
-        word.add_incoming(following, loop)
-        place = builder.gep(x, [builder.add(x_at, builder.mul(word, _I64(16)))])
-        (value,) = _load_block(builder, _BLOCKS[-1], place)
-        # NaN is not 0 either
-        found = builder.fcmp_unordered("!=", value, ir.Constant(value.type, [0.0] * 16))
-        builder.store(builder.bitcast(found, _I16), builder.gep(out, [builder.add(out_at, word)]), align=2)
-        builder.cbranch(builder.icmp_signed("<", following, words), loop, after)
-        builder.position_at_end(after)
+
+        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            found = bits_of(builder, load(builder, x, x_at, at))
+            builder.store(found, builder.gep(out, [builder.add(out_at, word)]), align=2)
+            return carried
+
+        over_words(builder, words, [], body)
         return context.get_dummy_value()
 
     return signature, generate
