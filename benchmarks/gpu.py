@@ -55,8 +55,8 @@ from coffea_equitag.benchmarking.forms import OURS, REFERENCE, forms_of
 from coffea_equitag.benchmarking.memory import growth
 from coffea_equitag.benchmarking.networks import build, one_pass
 from coffea_equitag.benchmarking.workloads import WORKLOADS, random_jets, representative
-from coffea_equitag.models.base import JetModel
-from coffea_equitag.ragged import RaggedJets
+from coffea_equitag.jet_model import JetModel
+from coffea_equitag.jets.ragged import RaggedJets
 
 Task = Callable[[], Tensor]
 
@@ -137,7 +137,7 @@ def with_kernels(model: JetModel, jets: RaggedJets, precision: str) -> Task:
 
 
 def compare(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
-    from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
+    from coffea_equitag.kernels.common.gpu.arithmetic import PRECISIONS
 
     few = representative(jets, COMPARED)
     expected = exact(model, few, training)
@@ -207,8 +207,11 @@ def deviation(found: Tensor, expected: Tensor) -> float:
 
 
 def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
-    from coffea_equitag.kernels.gpu import edge_slopes, edges, pair_blocks, pair_slopes
-    from coffea_equitag.kernels.gpu.arithmetic import PRECISIONS
+    from coffea_equitag.kernels.common.gpu.arithmetic import PRECISIONS
+    from coffea_equitag.kernels.lorentznet.gpu import backward as edge_slopes
+    from coffea_equitag.kernels.lorentznet.gpu import forward as edges
+    from coffea_equitag.kernels.pelican.gpu import backward as pair_slopes
+    from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks
 
     tiles: dict[str, Any] = {"lorentznet": edges.TILES, "pelican": pair_blocks.TILES}[model.kind]
     shapes: tuple[tuple[int, ...], ...] = SHAPES

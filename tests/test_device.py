@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
-from coffea_equitag.device import device_of
+from coffea_equitag.tagger.device import device_of
 
 
 @pytest.mark.parametrize("number", [0, 2])

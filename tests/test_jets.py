@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import coffea_equitag as eqt
-from coffea_equitag.coordinates import coordinates_of
 from coffea_equitag.jets import flatten
+from coffea_equitag.jets.coordinates import coordinates_of
 
 CONSTITUENT = {"pt": 20.0, "eta": 0.5, "phi": 1.0, "mass": 0.1}
 

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from coffea_equitag.kinematics import four_momenta
+from coffea_equitag.jets.kinematics import four_momenta
 
 component = st.floats(-1e4, 1e4, allow_subnormal=False).filter(lambda v: abs(v) > 1e-3)
 

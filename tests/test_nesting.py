@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from coffea_equitag.nesting import unnest
+from coffea_equitag.jets.nesting import unnest
 
 JET = {"constituents": [1.0]}
 events = st.lists(st.one_of(st.none(), st.lists(st.one_of(st.none(), st.just(JET)), max_size=4)), max_size=6)

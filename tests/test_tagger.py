@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
-from coffea_equitag import RaggedJets, inference
-from coffea_equitag.tagger import load_count
+from coffea_equitag import RaggedJets
+from coffea_equitag.tagger import inference, load_count
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from . import convert, evaluation, invariants, models, readers, simulation, testing, training, zoo
     from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, TaggerError
     from .jets import make_jets, validate
-    from .processor import TaggerProcessor, attach
-    from .ragged import RaggedJets
+    from .jets.ragged import RaggedJets
+    from .processor import TaggerProcessor
+    from .processor.attach import attach
     from .readers import read_jets
     from .scoring import score_file
     from .tagger import Tagger, load
@@ -32,7 +33,7 @@ _PUBLIC = {
     "EquitagError": "errors",
     "JetError": "errors",
     "JetRangeWarning": "errors",
-    "RaggedJets": "ragged",
+    "RaggedJets": "jets.ragged",
     "Tagger": "tagger",
     "TaggerError": "errors",
     "TaggerProcessor": "processor",

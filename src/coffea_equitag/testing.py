@@ -13,10 +13,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from .coordinates import COORDINATE_NAMES
-from .impact_parameter import IMPACT_COLUMNS
 from .jets import flatten
-from .nesting import unnest
+from .jets.coordinates import COORDINATE_NAMES
+from .jets.impact_parameter import IMPACT_COLUMNS
+from .jets.nesting import unnest
 
 __all__ = [
     "assert_batch_independent",

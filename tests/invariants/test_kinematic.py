@@ -7,7 +7,7 @@ import torch
 
 from coffea_equitag import make_jets
 from coffea_equitag.invariants.kinematic import kinematic_features, relative_angles
-from coffea_equitag.ragged import RaggedJets
+from coffea_equitag.jets.ragged import RaggedJets
 
 
 @pytest.mark.parametrize("coordinates", ["polar", "cartesian", "energy"])

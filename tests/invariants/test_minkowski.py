@@ -8,7 +8,7 @@ import vector
 import coffea_equitag as eqt
 from coffea_equitag.invariants import dot, pair_offsets, pairwise_dot, pairwise_products
 from coffea_equitag.jets import flatten
-from coffea_equitag.kinematics import FourMomenta, four_momenta
+from coffea_equitag.jets.kinematics import FourMomenta, four_momenta
 
 mpmath = pytest.importorskip("mpmath")
 mpmath.mp.dps = 60

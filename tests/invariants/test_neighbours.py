@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 import coffea_equitag as eqt
 from coffea_equitag.invariants.neighbours import nearest
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import Pairs
-from coffea_equitag.ragged import boundaries
 
 
 def brute_force(points, counts, k, priority):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag.invariants import pairwise_products
-from coffea_equitag.kinematics import FourMomenta, four_momenta
+from coffea_equitag.jets.kinematics import FourMomenta, four_momenta
 
 mpmath = pytest.importorskip("mpmath")
 mpmath.mp.dps = 60

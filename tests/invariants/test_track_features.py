@@ -7,7 +7,6 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
-from coffea_equitag.impact_parameter import impact_parameters
 from coffea_equitag.invariants.track_features import (
     TRACK_COLUMNS,
     VECTOR_COLUMNS,
@@ -18,6 +17,7 @@ from coffea_equitag.invariants.track_features import (
     track_vectors,
     with_impact_parameter,
 )
+from coffea_equitag.jets.impact_parameter import impact_parameters
 
 TRACK = {"pt": 5.0, "eta": 0.7, "phi": 0.4, "mass": 0.14, "charge": -1, "pdgId": 11, "d0": 0.3, "dz": -0.2}
 

@@ -5,7 +5,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import kernels
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED, shapes_for
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED, shapes_for
 from coffea_equitag.layers.batch_norm import RowBatchNorm
 
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")

@@ -14,26 +14,23 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from coffea_equitag.kernels.gpu import (  # noqa: E402
-    dense,
-    edge_conv,
-    edge_slopes,
-    edge_statistics,
-    edge_statistics_slopes,
-    edge_weights,
-    edges,
-    encoder_slopes,
-    lgn_mixing,
-    lgn_pairs,
-    nearest,
-    pair_blocks,
-    pair_messages,
-    pair_slopes,
-    pool,
-    products,
-    similarity,
-    tensor_layers,
-)
+from coffea_equitag.kernels.common.gpu import dense, pool  # noqa: E402
+from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
+from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
+from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import backward as edge_slopes  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import edge_statistics  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import edge_statistics_gradient as edge_statistics_slopes  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import forward as edges  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import gram_step as similarity  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import weights as edge_weights  # noqa: E402
+from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
+from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import backward as pair_slopes  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import encoder_gradient as encoder_slopes  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import pair_messages  # noqa: E402
+from coffea_equitag.kernels.tensor_pfn.gpu import forward as tensor_layers  # noqa: E402
 
 #: Bytes of shared memory that a block may have on an H100 or H200.
 SHARED = 227 * 1024

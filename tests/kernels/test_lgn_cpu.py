@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.lgn_weights import weights_of
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.lgn.cpu.weights import weights_of
 from coffea_equitag.models.lgn import Lgn
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, run, with_avx2
@@ -117,7 +117,8 @@ def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import torch; from coffea_equitag import models, RaggedJets, kernels;"
-        "from coffea_equitag.kernels.cpu import bilinear_tile as t, lgn_products as p;"
+        "from coffea_equitag.kernels.common.cpu import bilinear_tile as t;"
+        "from coffea_equitag.kernels.lgn.cpu import products as p;"
         "assert (t.REGISTERS, t.REAL_VECTORS, t.COMPLEX_VECTORS, p.NODES) == (16, 2, 1, 4);"
         "torch.manual_seed(0); p3 = torch.randn(30, 3, dtype=torch.float64);"
         "p4 = torch.cat([p3.norm(dim=1, keepdim=True) * 1.01, p3], dim=1); charge = torch.ones(30);"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.models.lgn import Lgn
 from kernel_forms import deviation, run, with_avx2
 

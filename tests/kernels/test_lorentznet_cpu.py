@@ -7,7 +7,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, run, with_avx2
 from networks import enliven
@@ -106,7 +106,7 @@ def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import numpy as np, torch; from coffea_equitag import models, RaggedJets, kernels;"
-        "from coffea_equitag.kernels.cpu import shapes as s;"
+        "from coffea_equitag.kernels.common.cpu import shapes as s;"
         "assert (s.WIDE_ROWS, s.WIDE_BLOCK, s.NARROW_ROWS, s.SUPPORTED) == (4, 24, 5, True);"
         "torch.manual_seed(0); model = models.build('lorentznet', hidden=72, n_layers=2).eval();"
         "p = torch.randn(30, 3, dtype=torch.float64);"

@@ -12,9 +12,9 @@ import torch
 import coffea_equitag as eqt
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.edge_layout import Layout
-from coffea_equitag.kernels.cpu.lorentznet_training import edges
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.jet_groups import Layout
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.lorentznet.cpu.training import edges
 from training_steps import assert_same_step, build
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")

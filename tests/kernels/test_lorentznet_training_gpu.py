@@ -144,7 +144,7 @@ def test_gradients_of_the_inputs(random_jets, training):
 
 def test_the_same_bits_again(random_jets):
     """More tiles than programs on a GPU, so that each of these adds up several."""
-    from coffea_equitag.kernels.gpu.edge_slopes import PROGRAMS
+    from coffea_equitag.kernels.lorentznet.gpu.backward import PROGRAMS
 
     model, jets = build(hidden=16), random_jets([3, 18] * (1 if INTERPRETED else PROGRAMS))
     results = []

@@ -10,8 +10,8 @@ from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
 from coffea_equitag.invariants.neighbours import nearest
-from coffea_equitag.kernels.cpu.nearest import nearest_senders
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.particlenet.cpu.nearest import nearest_senders
 from coffea_equitag.testing import assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, run, with_avx2
 from networks import enliven
@@ -159,7 +159,7 @@ def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import torch; from coffea_equitag import models, kernels;"
-        "from coffea_equitag.kernels.cpu import panels; assert panels.block_of(72) == 16;"
+        "from coffea_equitag.kernels.common.cpu import wide_dense as panels; assert panels.block_of(72) == 16;"
         "torch.manual_seed(0); model = models.build('particlenet', lite=True).eval(); torch.set_grad_enabled(False);"
         "arguments = torch.randn(30, 7), torch.randn(30, 2), torch.tensor([0, 17, 18, 30]);"
         "a = model.network(*arguments); assert kernels.last_choice('particlenet').kernel == 'cpu';"

@@ -60,8 +60,8 @@ def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_neighbours_with_ties(k):
-    from coffea_equitag.kernels.gpu.nearest import nearest as on_device
-    from coffea_equitag.kernels.gpu.tiles import Tiles
+    from coffea_equitag.kernels.common.gpu.tiles import Tiles
+    from coffea_equitag.kernels.particlenet.gpu.nearest import nearest as on_device
 
     rng = np.random.default_rng(1)
     counts = torch.tensor([20, 1, 0, 4, 6])

@@ -10,8 +10,8 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
-from coffea_equitag.kernels.cpu import edge_conv_training
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.particlenet.cpu import training as edge_conv_training
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 

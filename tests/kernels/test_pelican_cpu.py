@@ -6,9 +6,9 @@ import torch
 
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.convert.pelican import infer_options, translate
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.jets.ragged import boundaries
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.models.pelican import Pelican
-from coffea_equitag.ragged import boundaries
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, run, with_avx2
 from networks import enliven
@@ -133,7 +133,7 @@ def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import os; import torch; from coffea_equitag import models, RaggedJets, kernels;"
-        "from coffea_equitag.kernels.cpu import pair_shapes as s;"
+        "from coffea_equitag.kernels.pelican.cpu import pair_shapes as s;"
         "assert (s.HALF, s.columns_for(25)) == (4, ((0,) * 4,) * 2);"
         "torch.manual_seed(0); model = models.build('pelican', size='11k').eval();"
         "p = torch.randn(30, 3, dtype=torch.float64);"

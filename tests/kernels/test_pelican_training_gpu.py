@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves
 import pelican_steps
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.pair_dropout import kept_channels
-from coffea_equitag.kernels.dropout import message_keys, threshold_of
+from coffea_equitag.kernels.pelican.cpu.pair_dropout import kept_channels
+from coffea_equitag.kernels.pelican.dropout import message_keys, threshold_of
 from gpu import DEVICE, INTERPRETED, needs_gpu
 from pelican_steps import Masked, assert_same_step
 from training_steps import results, rms
@@ -70,7 +70,7 @@ def test_agrees_with_the_layers_in_double_precision(random_jets, options, traini
 
 
 def test_more_tiles_than_programs(random_jets, monkeypatch):
-    monkeypatch.setattr("coffea_equitag.kernels.gpu.pelican_layer.PROGRAMS", 1)
+    monkeypatch.setattr("coffea_equitag.kernels.pelican.gpu.layer.PROGRAMS", 1)
     assert_agrees(build(symmetry="so13"), random_jets([18]))
 
 

@@ -7,7 +7,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.testing import assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, run, with_avx2
 from networks import enliven
@@ -117,7 +117,7 @@ def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import torch; from coffea_equitag import models, kernels;"
-        "from coffea_equitag.kernels.cpu import panels; assert panels.block_of(72) == 16;"
+        "from coffea_equitag.kernels.common.cpu import wide_dense as panels; assert panels.block_of(72) == 16;"
         "torch.manual_seed(0); model = models.build('pfn').eval(); torch.set_grad_enabled(False);"
         "arguments = torch.randn(30, 7), torch.tensor([0, 17, 18, 30]);"
         "a = model.network(*arguments); assert kernels.last_choice('pfn').kernel == 'cpu';"

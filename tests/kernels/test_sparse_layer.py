@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coffea_equitag.kernels.cpu import panels
-from coffea_equitag.kernels.cpu.folding import blocks, padded
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.cpu.sparse_layer import bits_for, sparse_layer
+from coffea_equitag.kernels.common.cpu import wide_dense as panels
+from coffea_equitag.kernels.common.cpu.folding import blocks, padded
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.common.cpu.sparse_layer import bits_for, sparse_layer
 from kernel_forms import with_avx2
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -58,7 +58,7 @@ def test_other_registers():
     with_avx2(
         "import sys; sys.path[:0] = ['tests', 'tests/kernels']\n"
         "import test_sparse_layer as test\n"
-        "from coffea_equitag.kernels.cpu import panels\n"
+        "from coffea_equitag.kernels.common.cpu import wide_dense as panels\n"
         "assert panels.block_of(72) == 16\n"
         "test.test_same_to_the_last_bit_as_tiles(256, 128, 0.4, panels.RELU)\n"
     )

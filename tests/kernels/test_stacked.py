@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag.compiled import njit
-from coffea_equitag.kernels.cpu.stacked import member, table_of
+from coffea_equitag.kernels.lgn.cpu.stacked import member, table_of
 
 
 class Inner(NamedTuple):

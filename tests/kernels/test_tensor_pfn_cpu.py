@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.cpu.tensor_pfn_weights import weights_of
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.tensor_pfn.cpu.weights import weights_of
 from coffea_equitag.models.tensor_pfn import TensorPFN, VectorPFN
 from coffea_equitag.testing import assert_permutation_invariant, assert_so3_equivariant
 from kernel_forms import assert_own_jet_alone, deviation, run

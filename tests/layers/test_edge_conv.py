@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from coffea_equitag.invariants.neighbours import nearest
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.edge_conv import EdgeConv
-from coffea_equitag.ragged import boundaries
 
 
 def make(in_features=5, n_pair=0, counts=(4, 1, 0, 6), k=3):

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.aggregates import Aggregation
 from coffea_equitag.layers.equivariant_1to2 import Equivariant1to2
 from coffea_equitag.layers.equivariant_2to2 import Equivariant2to2
 from coffea_equitag.layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from coffea_equitag.layers.squares import Squares
-from coffea_equitag.ragged import boundaries
 
 leaky = torch.nn.functional.leaky_relu
 COUNTS = (1, 3, 3, 5)

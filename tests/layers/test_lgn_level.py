@@ -9,6 +9,7 @@ import torch
 
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.bell_functions import BellFunctions
 from coffea_equitag.layers.lgn_level import LgnLevel, level_sources
 from coffea_equitag.layers.lorentz_tensors import DIMENSION, ETA, IRREPS, LorentzTensors
@@ -16,7 +17,6 @@ from coffea_equitag.layers.pair_sum import pair_sum
 from coffea_equitag.layers.pairs import Pairs
 from coffea_equitag.layers.rest_frame import RestFrame
 from coffea_equitag.layers.tensor_product import TensorProduct
-from coffea_equitag.ragged import boundaries
 from coffea_equitag.testing import boost, rotation, transform
 
 COUNTS = (1, 0, 3, 3, 4)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import LorentzBlock, LorentzState, Pairs, psi
-from coffea_equitag.ragged import boundaries
 
 METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
 

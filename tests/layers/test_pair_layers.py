@@ -8,13 +8,13 @@ import torch
 
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.broken_symmetry import SYMMETRIES, along, with_spurions
 from coffea_equitag.layers.jet_frame import jet_frame
 from coffea_equitag.layers.multiplicity_power import MultiplicityPower
 from coffea_equitag.layers.pair_encoder import PairEncoder
 from coffea_equitag.layers.pair_message import PairMessage
 from coffea_equitag.layers.squares import Squares
-from coffea_equitag.ragged import boundaries
 
 METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
 

@@ -4,8 +4,8 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given
 
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import Pairs
-from coffea_equitag.ragged import boundaries
 
 
 @given(st.lists(st.integers(0, 6), max_size=8))

@@ -7,9 +7,9 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
 from coffea_equitag.invariants.pair_scalars import PAIRWISE
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import LorentzState, Pairs, psi
 from coffea_equitag.layers.pairwise_block import PairwiseBlock
-from coffea_equitag.ragged import boundaries
 from coffea_equitag.testing import assert_lorentz_invariant
 
 METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)

@@ -10,9 +10,9 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.convert.pelican import infer_options, translate
+from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.broken_symmetry import SYMMETRIES
 from coffea_equitag.models.pelican import Pelican
-from coffea_equitag.ragged import boundaries
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,

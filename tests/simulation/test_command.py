@@ -9,7 +9,7 @@ import uproot
 
 pytest.importorskip("pythia8mc")
 
-from coffea_equitag import whole_file
+from coffea_equitag import atomic_file as whole_file
 from coffea_equitag.cli import main
 from coffea_equitag.simulation import simulate
 

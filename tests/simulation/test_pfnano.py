@@ -10,8 +10,8 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag import read_jets
 from coffea_equitag.errors import JetError
-from coffea_equitag.impact_parameter import IMPACT_COLUMNS, impact_parameters
 from coffea_equitag.jets import flatten
+from coffea_equitag.jets.impact_parameter import IMPACT_COLUMNS, impact_parameters
 from coffea_equitag.simulation import (
     RECIPES,
     read_provenance,

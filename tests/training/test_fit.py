@@ -274,7 +274,7 @@ def test_float64_weights_are_refused(tmp_path, toy, build_small):
 def test_lightning_missing(tmp_path, toy, build_small, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "coffea_equitag.training.fitting.find_spec", lambda name: None if name == "lightning" else find(name)
+        "coffea_equitag.training.fit.find_spec", lambda name: None if name == "lightning" else find(name)
     )
     with pytest.raises(TaggerError, match=r"coffea-equitag\[train\]"):
         fit(build_small(), toy(20), out=tmp_path / "run", **QUICK)

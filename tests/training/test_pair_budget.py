@@ -29,7 +29,7 @@ def out_of_memory_above(monkeypatch, pairs, calls=None):
         return original(self, jets, **keywords)
 
     monkeypatch.setattr(models.LorentzNet, "logits", logits)
-    monkeypatch.setattr("coffea_equitag.training.fitting.fitting_budget", lambda *_: 1 << 20)
+    monkeypatch.setattr("coffea_equitag.training.fit.fitting_budget", lambda *_: 1 << 20)
 
 
 def test_budget_follows_from_what_is_kept_and_what_is_free(toy, build_small, monkeypatch):

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from .. import kernels
-from ..models.base import JetModel
-from ..ragged import RaggedJets
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from . import networks
 from .clock import Spread, in_turn, seconds_of
 from .forms import OURS, REFERENCE, forms_of

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from .. import kernels
-from ..models.base import JetModel
-from ..ragged import RaggedJets
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from . import padded
 
 __all__ = ["OURS", "REFERENCE", "forms_of"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import kernels, models
-from ..models.base import JetModel
+from ..jet_model import JetModel
 from ..tagger import load
 from .workloads import Workload, random_jets
 

@@ -12,7 +12,7 @@ import torch
 import vector
 
 from ..invariants.gram import gram
-from ..ragged import RaggedJets
+from ..jets.ragged import RaggedJets
 from .clock import Spread, in_turn
 from .padded.masking import pad, real
 from .workloads import WORKLOADS, random_columns, random_jets

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ..invariants.kinematic import kinematic_features
+from ..jets.ragged import RaggedJets
 from ..models.beams import with_beams
 from ..models.pelican import Pelican
-from ..ragged import RaggedJets
 from . import networks
 from .clock import Spread, in_turn, seconds_of
 from .forms import OURS, forms_of

@@ -14,8 +14,8 @@ import awkward as ak
 from ..demo import PACKAGED_FILE, PACKAGED_TAGGER
 from ..errors import JetRangeWarning
 from ..invariants.gram import gram
+from ..jets.ragged import ragged_and_nesting
 from ..models.beams import with_beams
-from ..ragged import ragged_and_nesting
 from ..scoring import score_file
 from ..scoring.score_columns import default_reader
 from ..tagger import Tagger, load

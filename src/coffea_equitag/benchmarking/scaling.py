@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ..inference import outputs
-from ..models.base import JetModel
+from ..jet_model import JetModel
+from ..tagger.inference import outputs
 from . import networks
 from .clock import Spread, in_turn
 from .memory import Ask

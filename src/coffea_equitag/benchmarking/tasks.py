@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..inference import outputs
-from ..models.base import JetModel
+from ..jet_model import JetModel
+from ..tagger.inference import outputs
 from . import networks
 from .clock import seconds_of
 from .forms import forms_of

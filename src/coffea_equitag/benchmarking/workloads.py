@@ -11,7 +11,7 @@ import torch
 
 from ..invariants.track_features import VECTOR_COLUMNS
 from ..jets import make_jets
-from ..ragged import RaggedJets
+from ..jets.ragged import RaggedJets
 
 __all__ = ["WORKLOADS", "Workload", "random_columns", "random_jets", "representative"]
 

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(f".{name}", __name__).configure(sub)
     arguments = parser.parse_args(argv)
     if arguments.version:
-        from .. import __version__
+        from coffea_equitag import __version__
 
         print(__version__)
         return 0

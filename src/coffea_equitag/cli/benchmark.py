@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     import json
 
+    from ..atomic_file import make_folder, whole_file
     from ..benchmarking import Settings
     from ..benchmarking import run as measured
     from ..benchmarking.report import insert, markdown
-    from ..whole_file import make_folder, whole_file
     from .options import parse_options
 
     quick: dict[str, Any] = {

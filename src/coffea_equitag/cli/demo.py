@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demonstration and say where things lie."""
     from rich.console import Console
 
-    from ..demo.walk import walk
+    from ..demo.run import walk
 
     walk(Path(arguments.output), Console())
     return 0

@@ -23,9 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, measure, plot, and print the table."""
     import awkward as ak
 
+    from ..atomic_file import make_folder
     from ..evaluation import measure, plots
     from ..tagger import load
-    from ..whole_file import make_folder
 
     tagger = load(arguments.tagger, arguments.device)
     if not tagger.classes:

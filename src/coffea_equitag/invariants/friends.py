@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
-from ..ragged import RaggedJets
+from ..jets.ragged import RaggedJets
 from .gram import gram
 from .minkowski import pair_offsets
 

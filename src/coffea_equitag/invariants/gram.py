@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..jets.kinematics import FourMomenta
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
-from ..kinematics import FourMomenta
-from ..ragged import RaggedJets
 from .minkowski import pairwise_products
 
 __all__ = ["gram"]
@@ -26,7 +26,7 @@ def gram(jets: RaggedJets) -> Tensor:
         Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV².
     """
     if choose(_NOTHING, "gram", None, jets.p4, jets.mass, gpu=True).kernel == "gpu":
-        from ..kernels.gpu.products import pair_products
+        from ..kernels.common.gpu.pair_products import pair_products
 
         return pair_products(jets)
     momenta = FourMomenta(

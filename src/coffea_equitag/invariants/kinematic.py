@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..ragged import RaggedJets
+from ..jets.ragged import RaggedJets
 
 __all__ = ["kinematic_features", "relative_angles"]
 

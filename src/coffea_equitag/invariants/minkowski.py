@@ -19,11 +19,11 @@ import numpy as np
 import vector
 
 from ..compiled import fma, njit, over_jets
-from ..coordinates import coordinates_of
 from ..errors import JetError, explain
 from ..jets import flatten
-from ..kinematics import FourMomenta, four_momenta
-from ..nesting import Nesting, descend
+from ..jets.coordinates import coordinates_of
+from ..jets.kinematics import FourMomenta, four_momenta
+from ..jets.nesting import Nesting, descend
 from .pair_rows import LARGEST_DELTA_ETA, fill_cartesian_row, fill_polar_row, mirror
 
 __all__ = ["dot", "pair_offsets", "pairwise_dot", "pairwise_products"]

@@ -9,9 +9,9 @@ import vector
 from torch import Tensor
 
 from ..errors import JetError
-from ..impact_parameter import IMPACT_COLUMNS
 from ..jets import flatten
-from ..ragged import RaggedJets
+from ..jets.impact_parameter import IMPACT_COLUMNS
+from ..jets.ragged import RaggedJets
 from .kinematic import relative_angles
 
 __all__ = [

@@ -150,7 +150,7 @@ def _untimely(
 
 
 def _no_vector_unit() -> str | None:
-    from .cpu.shapes import SUPPORTED  # numba, only when it may be needed
+    from .common.cpu.shapes import SUPPORTED  # numba, only when it may be needed
 
     return None if SUPPORTED else "no vector unit known to the kernels"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ragged import boundaries
+from ..jets.ragged import boundaries
 
 __all__ = ["Pairs"]
 

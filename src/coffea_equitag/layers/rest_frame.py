@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ragged import RaggedJets, boundaries
+from ..jets.ragged import RaggedJets, boundaries
 from .segments import segment_sum
 
 __all__ = ["RestFrame"]

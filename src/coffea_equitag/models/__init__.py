@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import TaggerError, explain
-from .base import JetModel
+from ..jet_model import JetModel
 from .lgn import Lgn
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ..ragged import RaggedJets
+from ..jets.ragged import RaggedJets
 
 __all__ = ["BEAMS", "with_beams"]
 

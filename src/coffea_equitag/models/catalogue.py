@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from .. import kernels
-from ..ragged import RaggedJets
-from . import build, names
+from ..jets.ragged import RaggedJets
+from ..models import build, names
 
 __all__ = ["Entry", "catalogue"]
 

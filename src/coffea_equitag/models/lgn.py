@@ -27,6 +27,8 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
 from ..kernels.module_tree import modules_of, records
 from ..layers.bell_functions import BellFunctions
@@ -37,8 +39,6 @@ from ..layers.pairs import Pairs
 from ..layers.rest_frame import RestFrame
 from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
-from ..ragged import RaggedJets
-from .base import JetModel
 from .beams import BEAMS, with_beams
 
 __all__ = ["Lgn"]
@@ -154,12 +154,12 @@ class Lgn(JetModel):
         scalars = self.scalars(nodes)
         kernel = self._chosen(frame.p4, scalars, gram_Q)
         if kernel == "gpu":
-            from ..kernels.gpu import lgn as on_gpu
+            from ..kernels.lgn.gpu import inference as on_gpu
 
             result = on_gpu.lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
             return torch.empty_like(result).index_copy(0, order, result)
         if kernel == "cpu":
-            from ..kernels.cpu.lgn import squared_differences
+            from ..kernels.lgn.cpu.inference import squared_differences
 
             squares = squared_differences(gram_Q, nodes.offsets, scale**2)
             result = self._fused(scale * frame.p4, scalars, nodes.offsets, squares)
@@ -199,7 +199,7 @@ class Lgn(JetModel):
         """
         kernel = self._chosen(p4_N4, scalars, square_Q)
         if kernel == "gpu":
-            from ..kernels.gpu import lgn as on_gpu
+            from ..kernels.lgn.gpu import inference as on_gpu
 
             return on_gpu.lgn_logits(self, p4_N4, scalars, offsets, square_Q)
         if kernel == "cpu":
@@ -209,9 +209,9 @@ class Lgn(JetModel):
     def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
         """`network` by the CPU's kernels, with gradients if they are recorded."""
         if records(self, scalars):
-            from ..kernels.cpu.lgn_training import lgn_logits
+            from ..kernels.lgn.cpu.training import lgn_logits
         else:
-            from ..kernels.cpu.lgn import lgn_logits
+            from ..kernels.lgn.cpu.inference import lgn_logits
         return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
 
     def _chosen(self, p4_N4: Tensor, scalars: Tensor, products_Q: Tensor) -> str:

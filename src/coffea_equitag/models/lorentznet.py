@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.gram import gram
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
 from ..kernels.module_tree import learns, modules_of
 from ..layers.batch_norm import RowBatchNorm
@@ -29,8 +31,6 @@ from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
 from ..layers.segments import segment_mean, segment_sum
-from ..ragged import RaggedJets
-from .base import JetModel
 from .beams import BEAMS, with_beams
 
 __all__ = ["PARTICLES", "LorentzNet"]
@@ -200,23 +200,23 @@ class LorentzNet(JetModel):
             self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=gpu_trains
         ).kernel
         if kernel == "cpu" and learns(self, *inputs):
-            from ..kernels.cpu.lorentznet_training import lorentz_blocks
+            from ..kernels.lorentznet.cpu.training import lorentz_blocks
 
             h = lorentz_blocks(self.blocks, self.embedding(scalars), gram_Q, scalars, offsets)
             found: Tensor = self.head(segment_mean(h, offsets))
             return found
         if kernel == "cpu":
-            from ..kernels.cpu.lorentznet import lorentznet_logits
+            from ..kernels.lorentznet.cpu.inference import lorentznet_logits
 
             return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
         if kernel == "gpu" and learns(self, *inputs):
-            from ..kernels.gpu.lorentznet_training import lorentz_blocks as lorentz_blocks_on_gpu
+            from ..kernels.lorentznet.gpu.training import lorentz_blocks as lorentz_blocks_on_gpu
 
             h = lorentz_blocks_on_gpu(self.embedding(scalars), self.blocks, gram_Q, scalars, offsets)
             learnt: Tensor = self.head(segment_mean(h, offsets))
             return learnt
         if kernel == "gpu":
-            from ..kernels.gpu.lorentznet import lorentznet_logits as lorentznet_logits_on_gpu
+            from ..kernels.lorentznet.gpu.inference import lorentznet_logits as lorentznet_logits_on_gpu
 
             return lorentznet_logits_on_gpu(self, scalars, offsets, gram_Q)
         pairs = Pairs.of(offsets)

@@ -20,14 +20,14 @@ from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..layers.lorentz_block import LorentzState
 from ..layers.pairs import Pairs
 from ..layers.pairwise_block import PairwiseBlock
 from ..layers.patches import Patch
 from ..layers.psi import psi
 from ..layers.segments import segment_mean
-from ..ragged import RaggedJets
-from .base import JetModel
 
 __all__ = ["LorentzNetBase"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import TaggerError, explain
-from .base import JetModel
+from ..jet_model import JetModel
 
 __all__ = ["check_options"]
 

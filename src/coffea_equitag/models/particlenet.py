@@ -25,14 +25,14 @@ from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
 from ..invariants.pair_scalars import check_pairwise, pair_scalar
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
 from ..kernels.module_tree import modules_of, records
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
 from ..layers.segments import segment_mean
-from ..ragged import RaggedJets
-from .base import JetModel
 
 __all__ = ["ParticleNet"]
 
@@ -161,11 +161,11 @@ class ParticleNet(JetModel):
         gpu = not self.pair_patches and self.options["k"] <= 64
         which = choose(self, self.kind, self._beyond_kernels(), features_N7, trains=trains, gpu=gpu).kernel
         if which == "gpu":
-            from ..kernels.gpu.particlenet import particlenet_logits
+            from ..kernels.particlenet.gpu.inference import particlenet_logits
 
             return particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes)
         if which == "cpu":
-            from ..kernels.cpu import particlenet as kernel
+            from ..kernels.particlenet.cpu import inference as kernel
 
             if self.training or records(self, features_N7, groups_NG):
                 return kernel.particlenet_in_training(self, features_N7, points_N2, offsets, priority, nodes)

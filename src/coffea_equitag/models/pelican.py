@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets, boundaries
 from ..kernels import choose
 from ..kernels.module_tree import learns
 from ..layers.aggregates import Aggregation
@@ -36,8 +38,6 @@ from ..layers.jet_frame import jet_frame
 from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
 from ..layers.squares import Squares
-from ..ragged import RaggedJets, boundaries
-from .base import JetModel
 from .lorentznet import PARTICLES
 from .pelican_inputs import columns_as_scalars, products_with_inputs, products_with_spurions, unit_linear, with_labels
 from .pelican_kernels import beyond_layers
@@ -163,7 +163,7 @@ class Pelican(JetModel):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
         if not learns(self, jets.p4) and choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
-            from ..kernels.cpu.pelican import pelican_logits_of_jets
+            from ..kernels.pelican.cpu.inference import pelican_logits_of_jets
 
             return pelican_logits_of_jets(self, jets)
         # jets of equal n side by side, so that their matrices are worked on together
@@ -220,19 +220,19 @@ class Pelican(JetModel):
             self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=trains
         ).kernel
         if kernel == "cpu" and learns(self, *inputs):
-            from ..kernels.cpu.pelican_training import pelican_training_logits
+            from ..kernels.pelican.cpu.training import pelican_training_logits
 
             return pelican_training_logits(self, products_QR, scalars_NS, offsets)
         if kernel == "cpu":
-            from ..kernels.cpu.pelican import pelican_logits
+            from ..kernels.pelican.cpu.inference import pelican_logits
 
             return pelican_logits(self, products_QR, scalars_NS, offsets)
         if kernel == "gpu" and learns(self, *inputs):
-            from ..kernels.gpu.pelican_training import pelican_training_logits as training_logits
+            from ..kernels.pelican.gpu.training import pelican_training_logits as training_logits
 
             return training_logits(self, products_QR, scalars_NS, offsets)
         if kernel == "gpu":
-            from ..kernels.gpu.pelican import pelican_outputs
+            from ..kernels.pelican.gpu.inference import pelican_outputs
 
             return pelican_outputs(self, products_QR, scalars_NS, offsets)
         squares = Squares.of(offsets)

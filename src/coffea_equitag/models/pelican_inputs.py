@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..invariants.gram import gram
+from ..jets.ragged import RaggedJets
 from ..layers.broken_symmetry import Symmetry, along, with_spurions
 from ..layers.squares import Squares
-from ..ragged import RaggedJets
 from .lorentznet import PARTICLES
 
 __all__ = ["columns_as_scalars", "products_with_inputs", "products_with_spurions", "unit_linear", "with_labels"]

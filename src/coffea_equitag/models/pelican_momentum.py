@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..jets.ragged import RaggedJets
 from ..layers.segments import segment_sum
-from ..ragged import RaggedJets
 
 __all__ = ["momenta", "of_constituents"]
 

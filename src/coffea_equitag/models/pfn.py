@@ -21,13 +21,13 @@ from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
 from ..kernels.module_tree import modules_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.patches import Patch
 from ..layers.segments import segment_sum
-from ..ragged import RaggedJets
-from .base import JetModel
 
 __all__ = ["PFN"]
 
@@ -126,11 +126,11 @@ class PFN(JetModel):
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
         kernel = choose(self, self.kind, self._beyond_kernels(), features_NF, gpu=True).kernel
         if kernel == "gpu":
-            from ..kernels.gpu.pfn import pfn_logits as pfn_logits_on_gpu
+            from ..kernels.pfn.gpu.inference import pfn_logits as pfn_logits_on_gpu
 
             return pfn_logits_on_gpu(self, features_NF, offsets, nodes)
         if kernel == "cpu":
-            from ..kernels.cpu.pfn import pfn_logits
+            from ..kernels.pfn.cpu.inference import pfn_logits
 
             return pfn_logits(self, features_NF, offsets, nodes)
         latent_NL = self.input_norm(features_NF)

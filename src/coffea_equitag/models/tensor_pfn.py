@@ -28,6 +28,8 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from ..kernels import choose
 from ..kernels.module_tree import modules_of
 from ..layers.segments import segment_sum
@@ -36,8 +38,6 @@ from ..layers.so3_affine import SO3Affine, TensorAffine
 from ..layers.tensor_features import TensorFeatures
 from ..layers.tensor_layer import TensorLayer
 from ..layers.vector_relu import log_relu
-from ..ragged import RaggedJets
-from .base import JetModel
 
 __all__ = ["TensorPFN", "VectorPFN"]
 
@@ -170,11 +170,11 @@ class VectorPFN(JetModel):
         unsupported = self._beyond_kernels(vectors, frames_J33)
         kernel = choose(self, self.kind, unsupported, *inputs, trains=True, gpu=True).kernel
         if kernel == "gpu":
-            from ..kernels.gpu import tensor_pfn as on_gpu
+            from ..kernels.tensor_pfn.gpu import inference as on_gpu
 
             out, last_vectors = on_gpu.tensor_pfn_outputs(self, *inputs, offsets)
         elif kernel == "cpu" and not torch.is_grad_enabled():
-            from ..kernels.cpu.tensor_pfn import tensor_pfn_outputs
+            from ..kernels.tensor_pfn.cpu.inference import tensor_pfn_outputs
 
             out, last_vectors = tensor_pfn_outputs(self, *inputs, offsets)
         else:
@@ -190,7 +190,7 @@ class VectorPFN(JetModel):
     ) -> TensorFeatures:
         """Latent features summed over each jet, in float64."""
         if kernel == "cpu":
-            from ..kernels.cpu.tensor_pfn_training import summed_tracks
+            from ..kernels.tensor_pfn.cpu.training import summed_tracks
 
             return summed_tracks(self, scalars, vectors, frames_J33, offsets)
         turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)

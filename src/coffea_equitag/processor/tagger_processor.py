@@ -12,7 +12,7 @@ from coffea.processor import ProcessorABC
 
 from ..errors import JetError, TaggerError, explain
 from ..scoring.score_columns import score_names
-from .attachment import (
+from .attach import (
     Reader,
     Selection,
     Taggers,

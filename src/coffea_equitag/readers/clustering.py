@@ -10,8 +10,8 @@ import fastjet
 import numpy as np
 import vector
 
-from ..coordinates import coordinates_of
 from ..errors import JetError, explain
+from ..jets.coordinates import coordinates_of
 from .flat import is_particle
 
 __all__ = ["ALGORITHMS", "cluster"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import awkward as ak
 
-from .. import jets as canonical
-from ..coordinates import coordinates_of
 from ..errors import JetError, explain
+from ..jets import collection as canonical
+from ..jets.coordinates import coordinates_of
 from .datasets import layouts
 from .parquet import num_rows, read_parquet
 from .ranges import expand, read_range

@@ -13,9 +13,9 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from ..coordinates import coordinates_of
 from ..errors import JetError, explain
 from ..jets import make_jets
+from ..jets.coordinates import coordinates_of
 
 __all__ = ["PREFIX", "from_flat", "is_flat", "is_particle"]
 

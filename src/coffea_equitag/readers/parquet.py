@@ -11,8 +11,8 @@ import pyarrow.parquet
 import vector
 from awkward.contents import Content, RecordArray
 
-from ..coordinates import coordinates_of, surplus
 from ..errors import JetError, explain
+from ..jets.coordinates import coordinates_of, surplus
 from .flat import from_flat, is_flat
 from .wide import from_wide, is_wide
 

@@ -15,9 +15,9 @@ import numpy as np
 import uproot
 from coffea.nanoevents import NanoEventsFactory
 
+from ..atomic_file import whole_file
 from ..errors import JetError, explain
 from ..schema import QuietPFNano
-from ..whole_file import whole_file
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
 from .score_columns import JetScorer, TaggerLike, default_reader, name_of, resolve, score_columns, score_names

@@ -13,8 +13,8 @@ import awkward as ak
 import numpy as np
 import uproot
 
+from ..atomic_file import whole_file
 from ..errors import JetError, explain
-from ..whole_file import whole_file
 from .provenance import KEY
 from .writing import Writer, explained
 

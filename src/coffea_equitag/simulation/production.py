@@ -10,8 +10,8 @@ from typing import Any
 import awkward as ak
 import vector
 
+from ..atomic_file import check_writable
 from ..errors import JetError, explain
-from ..whole_file import check_writable
 from .events import labelled_events
 from .pfnano import collection_name, pfnano_file
 from .provenance import total_yields, with_provenance

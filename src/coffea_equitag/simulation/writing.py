@@ -16,8 +16,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet
 
+from ..atomic_file import whole_file
 from ..errors import JetError, explain
-from ..whole_file import whole_file
 from .provenance import KEY
 
 __all__ = ["Writer", "encoded", "explained", "parquet_file", "write_parquet", "write_whole"]

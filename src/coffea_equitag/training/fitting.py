@@ -11,10 +11,10 @@ import awkward as ak
 import numpy as np
 import torch
 
-from ..device import device_of
 from ..errors import TaggerError, explain
-from ..models.base import JetModel
+from ..jet_model import JetModel
 from ..tagger import Tagger, load
+from ..tagger.device import device_of
 from .batches import Batches
 from .folder import RunFolder
 from .pair_budget import fitting_budget

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
 from ..evaluation.metrics import measure
-from ..models.base import JetModel
-from ..ragged import RaggedJets
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
 from .batches import Batches
 from .recipes import Recipe
 from .sample import Sample

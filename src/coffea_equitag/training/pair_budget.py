@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.base import JetModel
+from ..jet_model import JetModel
 from .sample import Sample
 
 __all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]

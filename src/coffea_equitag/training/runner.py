@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ..inference import default_budget, pieces
-from ..models.base import JetModel
+from ..jet_model import JetModel
+from ..tagger.inference import default_budget, pieces
 from .batches import Batches
 from .folder import RunFolder
 from .recipes import Recipe
@@ -52,7 +52,7 @@ def run(
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import Trainer
 
-    from .keeper import Keeper, Narrator
+    from .callbacks import Keeper, Narrator
     from .module import Progress, Training
 
     done = Progress(**state["progress"]) if state is not None else Progress(pair_budget=pair_budget)

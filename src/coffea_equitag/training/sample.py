@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..errors import JetError, explain
-from ..jets import check_structure
-from ..nesting import unnest
-from ..ragged import RaggedJets
+from ..jets.collection import check_structure
+from ..jets.nesting import unnest
+from ..jets.ragged import RaggedJets
 
 __all__ = ["Sample"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import TaggerError, explain
-from ..models.base import JetModel
+from ..jet_model import JetModel
 from .recipes import Recipe, recipe_of
 from .sample import Sample
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from coffea_equitag.impact_parameter import impact_parameters
+from coffea_equitag.jets.impact_parameter import impact_parameters
 from coffea_equitag.simulation.detector.propagation import closest_approach
 
 N = 200

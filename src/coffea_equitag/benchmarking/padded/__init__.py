@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...models.base import JetModel
-from ...ragged import RaggedJets
+from ...jet_model import JetModel
+from ...jets.ragged import RaggedJets
 
 __all__ = ["edge_list", "has_edge_list", "has_padded", "padded"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...ragged import RaggedJets
+from ...jets.ragged import RaggedJets
 from .masking import pad
 
 __all__ = ["kinematic_form"]

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...jets.ragged import RaggedJets
 from ...layers.lorentz_tensors import DIMENSION, LorentzTensors
 from ...layers.tensor_product import TensorProduct
 from ...models.beams import with_beams
 from ...models.lgn import Lgn
-from ...ragged import RaggedJets
 from .masking import pad, real
 
 __all__ = ["padded"]

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...jets.ragged import RaggedJets
 from ...layers.psi import psi
 from ...models.beams import with_beams
 from ...models.lorentznet import LorentzNet
-from ...ragged import RaggedJets
 from .masking import masked_norm, pad, real
 
 __all__ = ["edge_list", "padded"]

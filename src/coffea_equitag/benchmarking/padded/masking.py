@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...ragged import RaggedJets
+from ...jets.ragged import RaggedJets
 
 __all__ = ["masked_norm", "pad", "real"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...jets.ragged import RaggedJets
 from ...layers.edge_conv import EdgeConv
 from ...models.particlenet import ParticleNet
-from ...ragged import RaggedJets
 from .kinematic import kinematic_form
 from .masking import masked_norm, real
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...jets.ragged import RaggedJets
 from ...layers.channel_mixing import ChannelMixing
 from ...models.pelican import Pelican
-from ...ragged import RaggedJets
 from .masking import masked_norm, pad, real
 
 __all__ = ["padded"]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from ...jets.ragged import RaggedJets
 from ...models.pfn import PFN
-from ...ragged import RaggedJets
 from .kinematic import kinematic_form
 from .masking import masked_norm, pad, real
 

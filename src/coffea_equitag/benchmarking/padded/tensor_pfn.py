@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ...invariants.track_features import track_vectors
+from ...jets.ragged import RaggedJets
 from ...layers.segments import segment_sum
 from ...layers.so2_linear import axis_frames
 from ...layers.tensor_features import TensorFeatures
 from ...models.tensor_pfn import VectorPFN
-from ...ragged import RaggedJets
 from .masking import pad, real
 
 __all__ = ["padded"]

@@ -18,8 +18,8 @@ from typing import IO, Any
 import awkward as ak
 import numpy as np
 
-from ... import jets as canonical
 from ...errors import JetError, explain
+from ...jets import collection as canonical
 from ...jets import make_jets
 from ..ranges import Paths, expand, read_range
 from .published import Published, RemoteFile, zenodo

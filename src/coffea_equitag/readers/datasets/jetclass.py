@@ -11,8 +11,8 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from ... import jets as canonical
 from ...errors import JetError, explain
+from ...jets import collection as canonical
 from .. import parquet
 from ..ranges import Paths, expand, read_range
 from ..root import num_entries, read_root

@@ -14,8 +14,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from ... import jets as canonical
 from ...errors import JetError, explain
+from ...jets import collection as canonical
 from .. import parquet
 from ..ranges import Paths, expand, read_range
 from ..wide import from_wide

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import vector
 
-from ...impact_parameter import impact_parameters
+from ...jets.impact_parameter import impact_parameters
 from .calorimeter import Towers, hit_towers, measure, subtract_tracks, tower_keys
 from .card import DetectorCard
 from .propagation import closest_approach, propagate

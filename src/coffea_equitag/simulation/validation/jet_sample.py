@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import JetError, explain
 from ...jets import flatten
-from ...nesting import unnest
+from ...jets.nesting import unnest
 from ...readers import read_jets
 
 __all__ = ["JetSample", "jet_files", "read_sample"]

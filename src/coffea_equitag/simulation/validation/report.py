@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow.parquet
 
+from ...atomic_file import whole_file
 from ...errors import JetError, explain
-from ...whole_file import whole_file
 from ..provenance import KEY
 from .comparison import Comparison, Progress, compare_samples
 from .jet_sample import jet_files, read_sample

@@ -20,7 +20,7 @@ from ...errors import JetError, explain
 from .jet_sample import JetSample
 
 if TYPE_CHECKING:
-    from ...models.base import JetModel
+    from ...jet_model import JetModel
 
 __all__ = ["Separation", "separate"]
 
@@ -145,8 +145,8 @@ def _train(
     import torch
 
     from ... import models
-    from ...inference import outputs
-    from ...ragged import RaggedJets
+    from ...jets.ragged import RaggedJets
+    from ...tagger.inference import outputs
     from ...training import fit
 
     with torch.random.fork_rng():

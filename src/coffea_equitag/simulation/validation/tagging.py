@@ -12,7 +12,7 @@ import vector
 
 from ...errors import JetError, explain
 from ...jets import flatten
-from ...nesting import unnest
+from ...jets.nesting import unnest
 
 if TYPE_CHECKING:
     from ...tagger import Tagger

@@ -1,0 +1,164 @@
+"""The whole way, once: a ROOT file, a coffea processor, scores, histograms, plots."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import coffea.util
+import uproot
+from coffea import processor
+from coffea.nanoevents import NanoEventsFactory
+from rich.console import Console
+from rich.table import Table
+
+from ..atomic_file import make_folder
+from ..demo import PACKAGED_FILE, PACKAGED_TAGGER
+from ..errors import JetRangeWarning
+from ..evaluation import Metrics, measure, plots
+from ..processor import TaggerProcessor
+from ..schema import QuietPFNano
+from ..scoring import score_file
+from ..tagger import load
+
+__all__ = ["DemoReport", "walk"]
+
+#: The jets the tagger was trained on.
+PT_RANGE, ETA_LIMIT = (550.0, 650.0), 2.0
+
+WORKING_POINTS = {"loose": 0.5, "tight": 0.9}
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demonstration made.
+
+    Attributes
+    ----------
+    files : dict of str to Path
+        Scored ROOT file, histograms and plots.
+    metrics : Metrics
+        Of the tagger on the selected jets whose truth is known.
+    output : dict
+        The processor's accumulator.
+    seconds : float
+        Wall-clock time.
+    """
+
+    files: dict[str, Path]
+    metrics: Metrics
+    output: dict[str, Any]
+    seconds: float
+
+
+def in_range(jets: ak.Array) -> ak.Array:
+    """Jets as the packaged tagger knows them: 550 < pT < 650 GeV, |η| < 2."""
+    return (jets.pt > PT_RANGE[0]) & (jets.pt < PT_RANGE[1]) & (abs(jets.eta) < ETA_LIMIT)
+
+
+def walk(folder: Path, console: Console | None = None) -> DemoReport:
+    """Run the demonstration.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its files go; files of an earlier run are replaced.
+    console : rich Console, optional
+        Where to tell of it.
+    """
+    start = time.perf_counter()
+    console = console or Console(quiet=True)
+    folder = make_folder(folder)
+    files = {
+        "scored ROOT file": folder / "scored.root",
+        "histograms (coffea)": folder / "histograms.coffea",
+        "histograms (ROOT)": folder / "histograms.root",
+        "plot of scores": folder / "scores.png",
+        "plot of ROC": folder / "roc.png",
+    }
+    console.print(f"[bold]1.[/] running a coffea processor with {PACKAGED_TAGGER} over {PACKAGED_FILE.name}")
+    output = run_processor()
+    coffea.util.save(output, files["histograms (coffea)"])
+    with uproot.recreate(files["histograms (ROOT)"]) as out:
+        for name, histogram in flat_histograms(output).items():
+            out[name] = histogram
+
+    console.print("[bold]2.[/] writing the scores beside the original branches")
+    with warnings.catch_warnings():
+        # every jet of the file gets a score here; those outside the tagger's range are left out of the plots
+        warnings.simplefilter("ignore", JetRangeWarning)
+        scoring = score_file(
+            PACKAGED_TAGGER, PACKAGED_FILE, files["scored ROOT file"], jets="FatJet", name="top", overwrite=True
+        )
+
+    console.print("[bold]3.[/] reading them back and plotting")
+    scores, labels = truth_and_scores(files["scored ROOT file"])
+    metrics = measure(scores, labels)
+    plots.score_by_class(scores, labels, classes=("QCD", "top"), title=PACKAGED_TAGGER).savefig(
+        files["plot of scores"], dpi=100
+    )
+    plots.roc_curve(scores, labels, name=PACKAGED_TAGGER).savefig(files["plot of ROC"], dpi=100)
+
+    report = DemoReport(files, metrics, output, time.perf_counter() - start)
+    tell(report, console, scoring.events, scoring.jets)
+    return report
+
+
+def truth_and_scores(path: Path) -> tuple[Any, Any]:
+    """Scores and labels of the jets in range that hold a whole top or none, from the scored file."""
+    events = NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=QuietPFNano).events()
+    jets = ak.flatten(events.FatJet)
+    jets = jets[in_range(jets) & ((jets.isTop == 1) | (jets.isQCD == 1))]
+    return ak.to_numpy(jets.top), ak.to_numpy(jets.isTop)
+
+
+def run_processor() -> dict[str, Any]:
+    """The packaged file through `TaggerProcessor`, beside ordinary cuts."""
+    tagging = TaggerProcessor(
+        {"FatJet": PACKAGED_TAGGER},
+        event_selections={"a jet above 500 GeV": lambda events: ak.any(events.FatJet.pt > 500, axis=1)},
+        jet_selections={"FatJet": {"550 < pT < 650 GeV, |eta| < 2": in_range}},
+        working_points={"FatJet": WORKING_POINTS},
+    )
+    run = processor.Runner(processor.IterativeExecutor(status=False), schema=QuietPFNano)
+    output: dict[str, Any] = run({"packaged": {"files": {str(PACKAGED_FILE): "Events"}}}, tagging)
+    return output
+
+
+def flat_histograms(output: dict[str, Any]) -> dict[str, Any]:
+    """The processor's histograms without categories, as ROOT keeps them: ``FatJet_mass_tight_pass``, ..."""
+    found = {}
+    for group in ("scores", "jets"):
+        for collection, histograms in output[group].items():
+            for name, histogram in histograms.items():
+                for point in histogram.axes["working_point"]:
+                    for decision in ("pass", "fail"):
+                        flat = histogram[{"dataset": sum, "working_point": point, "decision": decision}]
+                        found[f"{collection}_{name}_{point}_{decision}"] = flat
+    return found
+
+
+def tell(report: DemoReport, console: Console, num_events: int, num_jets: int) -> None:
+    """Print the cutflow, what the tagger is worth on these jets, and where things lie."""
+    tagger = load(PACKAGED_TAGGER, shared=True)
+    cuts = Table(title="Cutflow", show_header=False)
+    for cut, count in report.output["cutflow"]["packaged"].items():
+        cuts.add_row(f"events: {cut}", str(count["events"]))
+    for cut, count in report.output["jet_cutflow"]["FatJet"]["packaged"].items():
+        cuts.add_row(f"fat jets: {cut}", str(count))
+    scores = report.output["scores"]["FatJet"]["score"]
+    for point, threshold in WORKING_POINTS.items():
+        passed = scores[{"dataset": sum, "working_point": point, "decision": "pass"}].sum().value
+        cuts.add_row(f"fat jets: score of {threshold} or more ({point})", f"{passed:.0f}")
+    console.print(cuts)
+    console.print(str(report.metrics))
+    training = tagger.card.training
+    if training is not None:
+        console.print(f"{tagger.name}: {training.num_jets} training jets; {training.data}")
+    for what, path in report.files.items():
+        console.print(f"{what:22} {path}")
+    console.print(f"{num_events} events, {num_jets} jets, in {report.seconds:.1f} s")

@@ -1,0 +1,298 @@
+"""What a jet is: the canonical awkward collection, its coordinates and its validation.
+
+A jet collection is an ``ak.Array`` of records, nested as the caller likes (``[jet]`` or ``[event][jet]``),
+each holding ``constituents``: four-momenta in GeV in one of the coordinate sets of `coordinates.COORDINATES`, with any
+further columns (``charge``, ``pdgId``, ``d0``, ``dz`` in mm, ...) beside them. The jet's own four-momentum
+(``pt, eta, phi, mass`` or Cartesian) is optional; without it the sum of the constituents is used.
+
+Rules for numbers, applied wherever jets enter a network:
+
+* NaN or infinite momenta and masses are refused;
+* a negative mass is taken as 0 (CMS stores a few of about -1e-3 GeV, a rounding of its storage);
+* a given mass is used as it is; one derived from E and p that lies below the rounding of its inputs is 0;
+* E < |p| within a relative 1e-3 is rounding and gives mass 0, beyond it is refused;
+* a missing constituent, or one with all components 0 (padding), is dropped;
+* a missing jet stays missing: it has no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import vector
+
+from ..errors import JetError, explain
+from .coordinates import check_coordinates, coordinates_of, listed, no_coordinates
+from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
+from .kinematics import FourMomenta, four_momenta
+from .nesting import Nesting, columns_of, unnest
+
+__all__ = ["FlatJets", "flatten", "make_jets", "validate"]
+
+#: No collider makes jets of this pT (GeV); MeV taken for GeV does.
+PT_LIMIT = 1e5
+
+
+def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
+    """Build a canonical jet collection.
+
+    Parameters
+    ----------
+    constituents : ak.Array
+        ``[...][jet][constituent]`` records with one coordinate set of
+        `coordinates.COORDINATES` (GeV) and any extra columns.
+    **fields : array-like
+        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...; a single number is every jet's.
+
+    Returns
+    -------
+    ak.Array
+        ``[...][jet]`` records with ``constituents`` (vector ``Momentum4D``) and the given fields.
+
+    Raises
+    ------
+    JetError
+        If constituents hold no complete coordinate set or several, are not nested by jet, or a field is not theirs.
+    """
+    constituents = constituents if isinstance(constituents, ak.Array) else ak.Array(constituents)
+    check_coordinates("constituents", constituents.fields)
+    if has_momentum := coordinates_of(fields) is not None:
+        check_coordinates("jets", fields)
+    if constituents.ndim < 2:
+        raise JetError(
+            explain(
+                f"constituents nested {constituents.ndim} deep: {constituents.type}",
+                "[jet][constituent] or [event][jet][constituent]",
+                "use ak.unflatten(constituents, counts) to gather them by jet",
+            )
+        )
+    behavior = vector.backends.awkward.behavior
+    named = ak.with_name(constituents, "Momentum4D", behavior=behavior)
+    for name, values in fields.items():
+        # awkward would repeat a single jet, or a single value, as often as the other has entries
+        if not np.isscalar(values) and len(values) != len(constituents):
+            raise _not_beside(name, f"{len(values)} entries", constituents)
+    try:
+        jets = ak.zip(
+            {**fields, "constituents": named},
+            depth_limit=constituents.ndim - 1,
+            with_name="Momentum4D" if has_momentum else None,
+            behavior=behavior,
+        )
+    except ValueError as error:
+        raise _not_beside(", ".join(fields), "another nesting", constituents) from error
+    return ak.Array(jets, behavior=behavior)
+
+
+def _not_beside(name: str, given: str, constituents: ak.Array) -> JetError:
+    return JetError(
+        explain(
+            f"field {name} of {given} for constituents of type {constituents.type}",
+            "one value a jet, nested as the jets are",
+            "take both from the same selection",
+        )
+    )
+
+
+@dataclass(frozen=True)
+class FlatJets:
+    """Jets laid flat: one row a constituent, with offsets, ready for buffers and tensors.
+
+    Attributes
+    ----------
+    momenta : FourMomenta
+        Constituents' four-momenta, N rows, checked and cleaned.
+    offsets : ndarray of int64, shape (J + 1,)
+        Where each jet's constituents begin and end.
+    jet_p4 : ndarray of float64, shape (J, 4)
+        (E, px, py, pz) of the jets, GeV.
+    columns : dict of str to ndarray
+        Further constituent columns that were asked for, N rows each.
+    nesting : Nesting
+        The caller's outer structure, to put one value a jet back into it.
+    """
+
+    momenta: FourMomenta
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    jet_p4: np.ndarray[Any, np.dtype[np.float64]]
+    columns: Mapping[str, np.ndarray[Any, Any]]
+    nesting: Nesting
+
+
+def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
+    """Check jets and lay them flat, without copies where their layout allows.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Canonical jets, any outer nesting, virtual or eager, sliced or not.
+    fields : iterable of str
+        Further constituent columns to bring along; a name a record lacks is an error. "ip.x", "ip.y" and "ip.z" are
+        the impact parameter (mm), built from d0, dz and charge where there is no ``ip``, 0 where charge is.
+
+    Raises
+    ------
+    JetError
+        If the jets do not have the canonical form or hold numbers that the rules of this module refuse.
+    """
+    fields = tuple(fields)
+    check_structure(jets, fields)
+    nesting, records = unnest(jets)
+    lists = _constituent_lists(records)
+    names = coordinates_of(lists.fields)
+    assert names is not None  # check_structure saw to it
+    read = columns_to_read(fields, lambda name: _has(lists, name))
+    offsets, columns = columns_of(lists, [*names.values(), *read])
+
+    def locate(row: int) -> str:
+        jet = int(np.searchsorted(offsets, row, side="right")) - 1
+        return f"jet {jet}, constituent {row - int(offsets[jet])}"
+
+    coordinates = {name: columns[field] for name, field in names.items()}
+    padding = _all_zero(coordinates)
+    if padding is not None:
+        counts = np.diff(np.concatenate([[0], np.cumsum(~padding)])[offsets])
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        coordinates = {name: values[~padding] for name, values in coordinates.items()}
+        columns = {name: values[~padding] for name, values in columns.items()}
+    momenta = four_momenta(coordinates, locate, "constituent")
+    if any(name in IMPACT_COLUMNS for name in fields):
+        columns = columns | impact_columns(columns, momenta.p4, locate)
+    return FlatJets(
+        momenta=momenta,
+        offsets=offsets,
+        jet_p4=_jet_momenta(records, momenta, offsets),
+        columns={name: columns[name] for name in fields},
+        nesting=nesting,
+    )
+
+
+def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
+    """Check that jets are canonical, physical and in GeV; return them unchanged.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        Jets, any outer nesting.
+    require : iterable of str
+        Constituent columns that must be there (``"pdgId"``, ``"charge"``, ...).
+
+    Raises
+    ------
+    JetError
+        Naming the field, the first offending jet and the remedy.
+    """
+    flat = flatten(jets, tuple(require))
+    pt = np.hypot(flat.jet_p4[:, 1], flat.jet_p4[:, 2])
+    if (pt > PT_LIMIT).any():
+        jet = int(np.argmax(pt > PT_LIMIT))
+        raise JetError(
+            explain(
+                f"jet {jet} has pT = {pt[jet]:.6g} GeV, more than any collider gives",
+                f"momenta in GeV, jets below pT = {PT_LIMIT:g} GeV",
+                "if the file is in MeV, read it with units='MeV' or divide momenta and masses by 1000",
+            )
+        )
+    return jets
+
+
+def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
+    """Refuse what is not a jet collection, by its type alone (virtual arrays stay virtual)."""
+    if isinstance(jets, ak.Record):
+        raise JetError(
+            explain("one jet (ak.Record)", "an array of jets", "slice instead of indexing: jets[:1], not jets[0]")
+        )
+    if not isinstance(jets, ak.Array):
+        raise JetError(
+            explain(
+                f"an object of type {type(jets).__name__}",
+                "an awkward array of jets (ak.Array)",
+                "build it with coffea_equitag.make_jets or one of coffea_equitag.readers",
+            )
+        )
+    if "constituents" not in jets.fields:
+        raise JetError(
+            explain(
+                f"records without 'constituents'; they have {listed(jets.fields)}",
+                "jets whose records hold 'constituents'",
+                "for NanoEvents use coffea_equitag.readers.nanoaod(events, 'FatJet'); "
+                "otherwise coffea_equitag.make_jets(constituents, ...)",
+            )
+        )
+    constituents = jets["constituents"]
+    if coordinates_of(constituents.fields) is None:
+        raise JetError(no_coordinates("constituents", constituents.fields))
+    if constituents.ndim != jets.ndim + 1:
+        raise JetError(
+            explain(
+                f"constituents nested {constituents.ndim} deep in jets nested {jets.ndim} deep",
+                "one list of constituents a jet",
+                "build the jets with coffea_equitag.make_jets",
+            )
+        )
+    for name in columns_to_read(require, lambda name: _has(constituents, name)):
+        if not _has(constituents, name):
+            raise JetError(
+                explain(
+                    f"constituents without '{name}'; they have {listed(constituents.fields)}",
+                    f"a column '{name}' for each constituent",
+                    "add it where the jets are read, or choose a tagger that does without it",
+                )
+            )
+
+
+def _has(constituents: ak.Array, name: str) -> bool:
+    """Whether constituents have a column, "ip.x" being x of the record ip."""
+    if name in constituents.fields or "." not in name:
+        return name in constituents.fields
+    record, _, component = name.partition(".")
+    return record in constituents.fields and _has(constituents[record], component)
+
+
+def _constituent_lists(records: ak.Array) -> ak.Array:
+    """The lists of constituents, one a jet, without missing entries."""
+    lists = records["constituents"]
+    layout = lists.layout
+    if layout.is_option:
+        missing = ak.to_numpy(ak.is_none(lists))
+        if missing.any():
+            raise JetError(
+                explain(
+                    f"jet {int(np.argmax(missing))} (of those not missing) has a missing list of constituents",
+                    "a list, empty or not, for each jet",
+                    "set it to [] with ak.fill_none(jets.constituents, [], axis=-2), or mask the whole jet",
+                )
+            )
+        layout = layout.project()
+    if layout.is_indexed:
+        layout = layout.project()
+    lists = ak.Array(layout, behavior=lists.behavior)
+    return ak.drop_none(lists, axis=1) if layout.content.is_option else lists
+
+
+def _jet_momenta(
+    records: ak.Array, momenta: FourMomenta, offsets: np.ndarray[Any, np.dtype[np.int64]]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The jets' own four-momenta, or the sums of their constituents'."""
+    names = coordinates_of(records.fields)
+    if names is None:
+        sums = np.zeros((len(offsets) - 1, 4))
+        filled = offsets[1:] > offsets[:-1]
+        # reduceat sums each jet by itself: a jet's sum never depends on the jets before it
+        if filled.any():
+            sums[filled] = np.add.reduceat(momenta.p4, offsets[:-1][filled], axis=0)
+        return sums
+    _, columns = columns_of(records[np.newaxis], list(names.values()))
+    coordinates = {name: columns[field] for name, field in names.items()}
+    return four_momenta(coordinates, lambda row: f"jet {row}", "jet").p4
+
+
+def _all_zero(coordinates: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Rows without any momentum (padding), or None where there are none."""
+    momentum = [values for name, values in coordinates.items() if name not in ("eta", "phi", "mass")]
+    zero = np.logical_and.reduce([values == 0 for values in momentum])
+    return zero if zero.any() else None

@@ -1,0 +1,100 @@
+"""The three-dimensional impact parameter of tracks, as given or built from d0 and dz.
+
+The point of closest approach to the beam line is v = (d0 sin φ, −d0 cos φ, dz), with the sign of Delphes' D0 (readers
+turn CMS's round); the part of it across the track, a = v − (v·p̂)p̂, is the vector from the origin to the track's
+nearest point in space (Shimmin, Li, Smith, arXiv:2303.11288). It rotates as the track does, which (d0, dz) do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import JetError, explain
+
+__all__ = ["IMPACT_COLUMNS", "columns_to_read", "impact_columns", "impact_parameters"]
+
+_Array = np.ndarray[Any, Any]
+
+#: Components of the vector ``ip`` of a constituent, mm.
+IMPACT_COLUMNS = ("ip.x", "ip.y", "ip.z")
+
+#: What they are built from where a constituent has no ``ip``.
+_TRACK_COLUMNS = ("charge", "d0", "dz")
+
+
+def impact_parameters(
+    momenta: _Array, d0: _Array, dz: _Array, charge: _Array | None = None
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Vectors from the origin to the nearest point of each track.
+
+    Parameters
+    ----------
+    momenta : ndarray, shape (N, 3)
+        Momenta at the point of closest approach, any unit.
+    d0, dz : ndarray, shape (N,)
+        Transverse (sign of Delphes' D0) and longitudinal impact parameter.
+    charge : ndarray, shape (N,), optional
+        Neutral particles have no track: their vectors are 0, whatever stands in d0 and dz.
+
+    Returns
+    -------
+    ndarray of float64, shape (N, 3)
+        In the unit of d0 and dz.
+    """
+    p = np.asarray(momenta, dtype=np.float64)
+    pt = np.hypot(p[:, 0], p[:, 1])
+    size2 = pt * pt + p[:, 2] ** 2
+    track = (pt > 0) if charge is None else (pt > 0) & (np.asarray(charge) != 0)
+    pt, size2 = np.where(track, pt, 1.0), np.where(track, size2, 1.0)
+    d0, dz = np.where(track, d0, 0.0).astype(np.float64), np.where(track, dz, 0.0).astype(np.float64)
+    # v·p has only its longitudinal term: the transverse part of v is across the track by construction
+    along = dz * p[:, 2] / size2
+    v = np.stack([d0 * p[:, 1] / pt, -d0 * p[:, 0] / pt, dz], axis=1)
+    return np.where(track[:, None], v - along[:, None] * p, 0.0)
+
+
+def columns_to_read(wanted: Iterable[str], has: Callable[[str], bool]) -> tuple[str, ...]:
+    """Columns to read of constituents so that the wanted ones can be given; `has` tells which there are."""
+    names = list(dict.fromkeys(wanted))
+    asked = [name for name in names if name in IMPACT_COLUMNS]
+    if not asked:
+        return tuple(names)
+    if all(has(name) for name in asked):
+        extra: Collection[str] = [name for name in ("charge",) if has(name)]
+    else:
+        names = [name for name in names if name not in IMPACT_COLUMNS]
+        extra = _TRACK_COLUMNS
+    return tuple(dict.fromkeys([*names, *extra]))
+
+
+def impact_columns(columns: Mapping[str, _Array], p4: _Array, locate: Callable[[int], str]) -> dict[str, _Array]:
+    """The columns ``ip.x, ip.y, ip.z`` (mm): as given, else from d0, dz and the charge; 0 for neutral constituents.
+
+    Raises
+    ------
+    JetError
+        If the impact parameter of a charged constituent is NaN or infinite.
+    """
+    given = [name for name in IMPACT_COLUMNS if name in columns]
+    charged = np.asarray(columns["charge"]) != 0 if "charge" in columns else np.ones(len(p4), dtype=np.bool_)
+    if given:
+        found = {name: np.where(charged, columns[name], 0.0) for name in given}
+    else:
+        vectors = impact_parameters(p4[:, 1:], columns["d0"], columns["dz"], columns["charge"])
+        found = {name: vectors[:, k] for k, name in enumerate(IMPACT_COLUMNS)}
+    for name, values in found.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row = int(np.argmax(bad))
+            source = name if given else f"'ip' of d0 = {columns['d0'][row]}, dz = {columns['dz'][row]}"
+            raise JetError(
+                explain(
+                    f"{locate(row)}: {source} is not finite ({int(bad.sum())} such of {len(bad)} constituents)",
+                    "finite impact parameters of charged constituents",
+                    "drop such constituents, or fill d0 and dz (or ip) with 0 where no track was fitted",
+                )
+            )
+    return found

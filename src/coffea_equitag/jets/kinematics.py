@@ -1,0 +1,130 @@
+"""Coordinates to four-momenta, and masses that are not rounding noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..compiled import fma, njit
+from ..errors import JetError, explain
+
+__all__ = ["FourMomenta", "four_momenta"]
+
+_Array = np.ndarray[Any, np.dtype[np.float64]]
+
+#: E < |p| by more than this fraction is no rounding.
+ENERGY_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class FourMomenta:
+    """Four-momenta as the invariants need them.
+
+    Attributes
+    ----------
+    p4 : ndarray of float64, shape (N, 4)
+        (E, px, py, pz), GeV.
+    mass : ndarray of float64, shape (N,)
+        As given, or derived with noise below the inputs' rounding set to 0; never negative.
+    polar : ndarray of float64, shape (N, 3), or None
+        (pT, η, φ) where they were the coordinates given: nearly collinear pairs keep their angle in them.
+    """
+
+    p4: _Array
+    mass: _Array
+    polar: _Array | None
+
+
+def four_momenta(
+    coordinates: Mapping[str, np.ndarray[Any, Any]], locate: Callable[[int], str], what: str
+) -> FourMomenta:
+    """Four-momenta from one coordinate set, refusing what is not a momentum.
+
+    Parameters
+    ----------
+    coordinates : mapping of str to ndarray
+        ``pt, eta, phi, mass`` or ``px, py, pz, mass`` or ``px, py, pz, E``; GeV.
+    locate : callable
+        Row -> words that tell the user which jet and constituent it is.
+    what : str
+        What a row is, for messages.
+
+    Raises
+    ------
+    JetError
+        For NaN or infinite values, pT < 0, and E < |p| beyond rounding.
+    """
+    for name, values in coordinates.items():
+        _refuse(~np.isfinite(values), values, name, locate, what)
+    given = {name: np.asarray(values, dtype=np.float64) for name, values in coordinates.items()}
+    if "pt" in given:
+        pt, eta, phi = given["pt"], given["eta"], given["phi"]
+        _refuse(pt < 0, pt, "pt", locate, what)
+        x, y, z = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+        _refuse(~np.isfinite(z), eta, "eta", locate, what)
+        polar = np.stack([pt, eta, phi], axis=1)
+    else:
+        x, y, z = given["px"], given["py"], given["pz"]
+        polar = None
+    if "mass" in given:
+        mass = np.maximum(given["mass"], 0.0)
+        energy = np.sqrt(x * x + y * y + z * z + mass * mass)
+    else:
+        energy = given["E"]
+        mass2 = np.empty_like(energy)
+        _squared_masses(energy, x, y, z, mass2)
+        below = mass2 < -2 * ENERGY_TOLERANCE * energy * energy
+        if (below | (energy < 0)).any():
+            row = int(np.argmax(below | (energy < 0)))
+            momentum = np.sqrt(x[row] ** 2 + y[row] ** 2 + z[row] ** 2)
+            raise JetError(
+                explain(
+                    f"{locate(row)}: E = {energy[row]:.6g} GeV is less than |p| = {momentum:.6g} GeV",
+                    "E ≥ |p|, up to rounding",
+                    f"check the units and the order of the {what} columns (px, py, pz, E)",
+                )
+            )
+        rounding = max(np.finfo(v.dtype).eps if v.dtype.kind == "f" else 0.0 for v in coordinates.values())
+        mass2[mass2 < 4 * rounding * energy * energy] = 0.0
+        mass = np.sqrt(mass2)
+    return FourMomenta(np.stack([energy, x, y, z], axis=1), mass, polar)
+
+
+@njit
+def _squared_masses(e: _Array, x: _Array, y: _Array, z: _Array, out: _Array) -> None:  # pragma: no cover
+    # E² − p² with every product split by fma into value and error: exact for the inputs as given
+    for k in range(len(e)):
+        high = e[k] * e[k]
+        low = fma(e[k], e[k], -high)
+        for v in (x[k], y[k], z[k]):
+            square = v * v
+            error = fma(v, v, -square)
+            total = high - square
+            back = total - high
+            low += (high - (total - back)) + (-square - back) - error
+            high = total
+        out[k] = high + low
+
+
+def _refuse(
+    bad: np.ndarray[Any, Any],
+    values: np.ndarray[Any, Any],
+    name: str,
+    locate: Callable[[int], str],
+    what: str,
+) -> None:
+    if not bad.any():
+        return
+    row = int(np.argmax(bad))
+    raise JetError(
+        explain(
+            f"{locate(row)}: {name} = {values[row]} ({int(bad.sum())} such of {len(bad)} {what}s)",
+            "finite numbers, pT ≥ 0",
+            f"drop such {what}s, e.g. jets[ak.all(np.isfinite(jets.constituents.{name}), axis=-1)]"
+            if what == "constituent"
+            else f"drop such {what}s",
+        )
+    )

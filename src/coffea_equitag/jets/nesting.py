@@ -1,0 +1,167 @@
+"""Awkward layouts taken apart and put together: the outer structure of a jet collection, and flat columns.
+
+Nothing is copied where the layout is a plain list of records; indexed, sliced, virtual and option-type
+layouts are projected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from awkward.contents import (
+    Content,
+    IndexedArray,
+    IndexedOptionArray,
+    ListArray,
+    ListOffsetArray,
+    NumpyArray,
+    RecordArray,
+    RegularArray,
+)
+from awkward.index import Index64
+
+from ..errors import JetError, explain
+
+__all__ = ["Nesting", "columns_of", "descend", "unnest"]
+
+_Rebuild = Callable[[Content], Content]
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """The outer structure of a jet collection, without the jets.
+
+    Attributes
+    ----------
+    num_jets : int
+        Jets that are there (missing ones not counted).
+    """
+
+    num_jets: int
+    _rebuild: _Rebuild
+
+    def restore(self, values: Any) -> ak.Array:
+        """Put one value (or record) a jet back into the caller's structure; missing jets become None.
+
+        Parameters
+        ----------
+        values : ndarray or ak.Array
+            `num_jets` entries.
+        """
+        content = ak.to_layout(values)
+        if content.length != self.num_jets:
+            raise ValueError(f"{content.length} values for {self.num_jets} jets")
+        return ak.Array(self._rebuild(content), behavior=getattr(values, "behavior", None))
+
+
+def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
+    """Separate the outer structure from the jets.
+
+    Returns
+    -------
+    nesting : Nesting
+        Puts values back.
+    records : ak.Array
+        The jets that are there, in order, one level deep.
+    """
+    layout, rebuild = descend(ak.to_layout(jets))
+    records = ak.Array(layout, behavior=jets.behavior)
+    return Nesting(layout.length, rebuild), records
+
+
+def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Rebuild]:
+    """Walk down a layout to its records (or numbers): what lies there, and how to build it up again."""
+    if isinstance(layout, NumpyArray if to_numbers else RecordArray):
+        return layout, lambda content: content
+    if isinstance(layout, IndexedArray):
+        return descend(layout.project(), to_numbers=to_numbers)
+    if layout.is_option:
+        option = layout.to_IndexedOptionArray64()
+        present = np.asarray(option.index) >= 0
+        content, inner = descend(option.project(), to_numbers=to_numbers)
+        index = np.where(present, np.cumsum(present) - 1, -1).astype(np.int64)
+        return content, lambda values: IndexedOptionArray.simplified(Index64(index), inner(values))
+    if isinstance(layout, RegularArray):
+        content, inner = descend(layout.content[: layout.length * layout.size], to_numbers=to_numbers)
+        size, length = layout.size, layout.length
+        return content, lambda values: RegularArray(inner(values), size, length)
+    if isinstance(layout, ListOffsetArray | ListArray):
+        packed = layout.to_ListOffsetArray64(True)
+        offsets = packed.offsets
+        content, inner = descend(packed.content[: offsets[-1]], to_numbers=to_numbers)
+        return content, lambda values: ListOffsetArray(offsets, inner(values))
+    if isinstance(layout, NumpyArray) and layout.length == 0:
+        return layout, lambda content: content
+    raise JetError(
+        explain(
+            f"jets of type {layout.form.type}",
+            "nested lists of jet records, missing ones allowed",
+            "build them with coffea_equitag.make_jets",
+        )
+    )
+
+
+def columns_of(
+    lists: ak.Array, fields: Iterable[str]
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, np.ndarray[Any, Any]]]:
+    """Flat columns of a one-deep list of records.
+
+    Parameters
+    ----------
+    lists : ak.Array
+        ``[list][record]``.
+    fields : iterable of str
+        Columns wanted, "ip.x" for one of a record inside the record; only these are read of a virtual array.
+
+    Returns
+    -------
+    offsets : ndarray of int64
+        List boundaries, starting at 0.
+    columns : dict of str to ndarray
+        One flat array a field.
+    """
+    offsets: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    columns: dict[str, np.ndarray[Any, Any]] = {}
+    for field in dict.fromkeys(fields):
+        column = ak.materialize(lists[field] if field in lists.fields else lists[tuple(field.split("."))])
+        layout = ak.to_layout(column)
+        if isinstance(layout, RegularArray):
+            layout = layout.to_ListOffsetArray64(True)
+        if layout.is_indexed:
+            layout = layout.project()
+        packed = layout.to_ListOffsetArray64(True)
+        bounds = np.asarray(packed.offsets)
+        if offsets is None:
+            offsets = bounds.astype(np.int64, copy=False)
+        columns[field] = _plain(packed.content[: bounds[-1]], field, bounds)
+    assert offsets is not None
+    return offsets, columns
+
+
+def _plain(content: Content, field: str, bounds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if content.is_option:
+        missing = ak.Array(content).layout.to_IndexedOptionArray64().index.data < 0
+        if np.any(missing):
+            row = int(np.argmax(missing))
+            jet = int(np.searchsorted(bounds, row, side="right")) - 1
+            raise JetError(
+                explain(
+                    f"jet {jet}, constituent {row - int(bounds[jet])}: a missing value in column '{field}'",
+                    "a number for each constituent",
+                    f"drop such constituents with ak.drop_none, or fill '{field}' with ak.fill_none",
+                )
+            )
+        content = content.project()
+    if content.is_indexed:
+        content = content.project()
+    if content.is_unknown:
+        return np.zeros(0)
+    if not isinstance(content, NumpyArray):
+        raise JetError(
+            explain(f"column '{field}' of type {content.form.type}", "one number for each constituent", "drop it")
+        )
+    return np.asarray(content.data)

@@ -1,0 +1,229 @@
+"""Ragged batches of jets: values and offsets, never padded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from .collection import flatten
+from .nesting import Nesting
+
+__all__ = ["RaggedJets", "ragged_and_nesting"]
+
+
+@dataclass(frozen=True)
+class RaggedJets:
+    """A batch of jets as flat tensors: the one thing that networks see.
+
+    J jets with N constituents in all; jet j owns rows ``offsets[j]:offsets[j + 1]``.
+
+    Attributes
+    ----------
+    p4 : Tensor of float64, shape (N, 4)
+        Constituents' (E, px, py, pz) in GeV.
+    mass : Tensor of float64, shape (N,)
+        Constituents' masses in GeV, as given or derived without rounding noise.
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    jet_p4 : Tensor of float64, shape (J, 4)
+        The jets' own four-momenta in GeV.
+    polar : Tensor of float64, shape (N, 3), or None
+        (pT, η, φ) where these were given: they keep the angle of nearly collinear pairs. NaN rows have none.
+    columns : mapping of str to Tensor
+        Further constituent columns, shape (N,) each: ``pdgId``, ``charge``, ...
+    """
+
+    p4: Tensor
+    mass: Tensor
+    offsets: Tensor
+    jet_p4: Tensor
+    polar: Tensor | None = None
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def from_awkward(cls, jets: ak.Array, fields: Iterable[str] = ()) -> RaggedJets:
+        """Lay awkward jets flat, any layout and nesting; missing jets are left out.
+
+        Parameters
+        ----------
+        jets : ak.Array
+            Canonical jets (see `coffea_equitag.jets`).
+        fields : iterable of str
+            Further constituent columns wanted.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical or hold refused numbers.
+        """
+        return ragged_and_nesting(jets, fields)[0]
+
+    @classmethod
+    def from_momenta(
+        cls,
+        p4: Tensor,
+        offsets: Tensor,
+        *,
+        mass: Tensor | None = None,
+        columns: Mapping[str, Tensor] | None = None,
+    ) -> RaggedJets:
+        """Build a batch from Cartesian four-momenta.
+
+        Parameters
+        ----------
+        p4 : Tensor, shape (N, 4)
+            (E, px, py, pz), GeV.
+        offsets : Tensor of int64, shape (J + 1,)
+            Jet boundaries.
+        mass : Tensor, shape (N,), optional
+            Masses; derived from `p4` by the rules of `coffea_equitag.jets` when not given.
+        """
+        counts = (offsets[1:] - offsets[:-1]).cpu().numpy()
+        names = ["px", "py", "pz", "E" if mass is None else "mass"]
+        values = [p4[:, 1], p4[:, 2], p4[:, 3], p4[:, 0] if mass is None else mass]
+        flat = {name: value.detach().cpu().numpy() for name, value in zip(names, values, strict=True)}
+        flat |= {name: value.cpu().numpy() for name, value in (columns or {}).items()}
+        jets = ak.Array({"constituents": ak.unflatten(ak.zip(flat), counts)})
+        return cls.from_awkward(jets, tuple(columns or ()))
+
+    @property
+    def num_jets(self) -> int:
+        """J."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Tensor:
+        """Constituents a jet, shape (J,)."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.p4.device
+
+    def to(self, device: torch.device | str) -> RaggedJets:
+        """Copy to a device (the same object if it is there already)."""
+        device = torch.device(device)
+        if device == self.device:
+            return self
+        return RaggedJets(
+            p4=self.p4.to(device),
+            mass=self.mass.to(device),
+            offsets=self.offsets.to(device),
+            jet_p4=self.jet_p4.to(device),
+            polar=None if self.polar is None else self.polar.to(device),
+            columns={name: column.to(device) for name, column in self.columns.items()},
+        )
+
+    def slice(self, first: int, last: int) -> RaggedJets:
+        """Jets ``first:last``, as views."""
+        a, b = int(self.offsets[first]), int(self.offsets[last])
+        return RaggedJets(
+            p4=self.p4[a:b],
+            mass=self.mass[a:b],
+            offsets=self.offsets[first : last + 1] - a,
+            jet_p4=self.jet_p4[first:last],
+            polar=None if self.polar is None else self.polar[a:b],
+            columns={name: column[a:b] for name, column in self.columns.items()},
+        )
+
+    def select(self, jets: Tensor) -> RaggedJets:
+        """The jets of the given indices, in that order (a copy)."""
+        counts = self.counts[jets]
+        offsets = boundaries(counts)
+        shift = torch.repeat_interleave(self.offsets[:-1][jets] - offsets[:-1], counts)
+        rows = torch.arange(int(offsets[-1]), device=self.device) + shift
+        return RaggedJets(
+            p4=self.p4[rows],
+            mass=self.mass[rows],
+            offsets=offsets,
+            jet_p4=self.jet_p4[jets],
+            polar=None if self.polar is None else self.polar[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+        )
+
+    def prepend(self, p4: Tensor, mass: Tensor) -> RaggedJets:
+        """Put the same k reference vectors (beams, spurions) before each jet's constituents.
+
+        Parameters
+        ----------
+        p4 : Tensor, shape (k, 4)
+            (E, px, py, pz).
+        mass : Tensor, shape (k,)
+            Their masses.
+
+        Returns
+        -------
+        RaggedJets
+            With n + k rows a jet, the k first. Their other columns are 0; a new column ``reference`` (bool)
+            tells them from constituents.
+        """
+        k, jets = len(mass), self.num_jets
+        offsets = self.offsets + k * torch.arange(jets + 1, device=self.device)
+        own = torch.ones(len(self.p4) + k * jets, dtype=torch.bool, device=self.device)
+        own[(offsets[:-1, None] + torch.arange(k, device=self.device)).flatten()] = False
+
+        def merge(front: Tensor, rows: Tensor) -> Tensor:
+            merged = rows.new_empty((len(own), *rows.shape[1:]))
+            merged[own] = rows
+            merged[~own] = front.to(rows).repeat(jets, *[1] * (rows.ndim - 1))
+            return merged
+
+        return RaggedJets(
+            p4=merge(p4, self.p4),
+            mass=merge(mass, self.mass),
+            offsets=offsets,
+            jet_p4=self.jet_p4,
+            polar=None if self.polar is None else merge(self.polar.new_full((k, 3), torch.nan), self.polar),
+            columns={name: merge(column.new_zeros(k), column) for name, column in self.columns.items()}
+            | {"reference": ~own},
+        )
+
+    def split(self, budget: int, extra: int = 0, *, pairs: bool = True) -> Iterator[RaggedJets]:
+        """Cut into consecutive batches of at most `budget` pairs Σ(n + extra)², or without `pairs` nodes Σ(n + extra).
+
+        A single jet above the budget comes alone. Memory is bounded by the budget and the largest jet.
+        """
+        counts = self.counts.cpu().numpy() + extra
+        work = np.cumsum(counts**2 if pairs else counts)
+        first = 0
+        while first < self.num_jets:
+            done = work[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(work, done + budget, side="right")))
+            yield self.slice(first, last)
+            first = last
+
+
+def boundaries(counts: Tensor) -> Tensor:
+    """Offsets (J + 1,) of lists of the given lengths (J,)."""
+    return torch.nn.functional.pad(torch.cumsum(counts, 0), (1, 0))
+
+
+def ragged_and_nesting(jets: ak.Array, fields: Iterable[str] = ()) -> tuple[RaggedJets, Nesting]:
+    """Lay awkward jets flat, and keep what puts one value a jet back into their structure."""
+    flat = flatten(jets, fields)
+    momenta = flat.momenta
+    ragged = RaggedJets(
+        p4=_tensor(momenta.p4),
+        mass=_tensor(momenta.mass),
+        offsets=_tensor(flat.offsets),
+        jet_p4=_tensor(flat.jet_p4),
+        polar=None if momenta.polar is None else _tensor(momenta.polar),
+        columns={name: _tensor(column) for name, column in flat.columns.items()},
+    )
+    return ragged, flat.nesting
+
+
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    # Awkward's buffers may be read-only, which torch warns of, and of the other byte order in ROOT files.
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    if not values.flags.writeable or any(stride < 0 for stride in values.strides):
+        values = values.copy()
+    return torch.from_numpy(values)

@@ -1,0 +1,228 @@
+"""Products with rows that are mostly zeros after a ReLU: only what is not 0 is multiplied.
+
+A row comes with a bit for each of its numbers. For each bit that is set, a row of weights is added to sums that stay
+in registers as vectors over the columns, in the order of the bits. Leaving out zeros changes no sum, so results are
+those of the dense product to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ....compiled import njit
+from .dense import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
+from .masked_rows import bits_of, load, over_words
+from .shapes import Shape
+
+__all__ = [
+    "bits_of_row",
+    "columns_of_bits",
+    "hidden_16",
+    "hidden_64",
+    "hidden_72",
+    "linear_16",
+    "linear_64",
+    "linear_72",
+    "ones",
+    "relu_64",
+    "slopes_16",
+    "slopes_64",
+    "slopes_72",
+]
+
+_U2 = np.ndarray[Any, np.dtype[np.uint16]]
+_I16, _I64 = ir.IntType(16), ir.IntType(64)
+
+#: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
+_BLOCKS = Shape(1, (16, 16, 16, 16, 8)), Shape(1, (16,) * 4), Shape(1, (16,))
+
+
+def _gather_of(shape: Shape, kind: str) -> Any:
+    @intrinsic
+    def gather(
+        typing_context: Any,
+        bits: Any,
+        bits_at: Any,
+        words: Any,
+        x: Any,
+        x_at: Any,
+        x_step: Any,
+        weight: Any,
+        weight_at: Any,
+        weight_stride: Any,
+        start: Any,
+        start_at: Any,
+        out: Any,
+        out_at: Any,
+        seen: Any,
+        seen_at: Any,
+        kept: Any,
+        kept_at: Any,
+    ) -> Any:
+        """One row of a block of columns, from the bits in `words` times 16 bits; k counts them.
+
+        linear: out = start + Σ_k x_k weight_k.
+        relu: the same, cut off below 0; bits of what is not 0 to `kept`.
+        hidden: that too; returns out·seen.
+        slopes: out = start + x_0 Σ_k weight_k; returns out·seen.
+        """
+        signature = types.float32(
+            bits, types.intp, types.intp, x, types.intp, types.intp, weight, types.intp, types.intp,
+            start, types.intp, out, types.intp, seen, types.intp, kept, types.intp,
+        )  # fmt: skip
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (bits, bits_at, words, x, x_at, x_step, w, w_at, w_stride, start, start_at, out, out_at, seen, seen_at,
+             kept, kept_at) = _pointers(context, builder, signature, arguments)  # fmt: skip
+            scaled = kind == "slopes"
+            numbers = builder.gep(x, [x_at])
+            rows = builder.gep(w, [w_at])
+            bits = builder.gep(builder.bitcast(bits, _I16.as_pointer()), [bits_at])
+            begin = _load_block(builder, shape, builder.gep(start, [start_at]))
+            first = [ir.Constant(value.type, [0.0] * value.type.count) for value in begin] if scaled else begin
+
+            def add(k: Any, sums: list[Any]) -> list[Any]:
+                loaded = _load_block(builder, shape, builder.gep(rows, [builder.mul(k, w_stride)]))
+                if scaled:
+                    return [builder.fadd(total, row) for total, row in zip(sums, loaded, strict=True)]
+                number = builder.load(builder.gep(numbers, [builder.mul(k, x_step)]), align=4)
+                spread = _spreads(builder, shape, number)
+                return [
+                    _fma(builder, spread[row.type.count], row, total) for total, row in zip(sums, loaded, strict=True)
+                ]
+
+            sums = _over_bits(builder, bits, words, first, add)
+            if scaled:
+                number = _spreads(builder, shape, builder.load(numbers, align=4))
+                sums = [
+                    _fma(builder, number[total.type.count], total, value)
+                    for total, value in zip(sums, begin, strict=True)
+                ]
+            if kind in ("hidden", "relu"):
+                zeros = [ir.Constant(total.type, [0.0] * total.type.count) for total in sums]
+                sums = [_at_least(builder, total, zero) for total, zero in zip(sums, zeros, strict=True)]
+                for v, (total, zero) in enumerate(zip(sums, zeros, strict=True)):
+                    # NaN is not 0 either
+                    found = builder.bitcast(builder.fcmp_unordered("!=", total, zero), ir.IntType(total.type.count))
+                    found = builder.zext(found, _I16) if total.type.count < 16 else found
+                    builder.store(found, builder.gep(kept, [builder.add(kept_at, kept_at.type(v))]), align=2)
+            _store_block(builder, shape, builder.gep(out, [out_at]), sums)
+            if kind in ("linear", "relu"):
+                return ir.FloatType()(0.0)
+            return _dot(builder, sums, _load_block(builder, shape, builder.gep(seen, [seen_at])))
+
+        return signature, generate
+
+    return gather
+
+
+def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) -> list[Any]:
+    """Let ``add(k, sums)`` follow on itself for each bit k that is set, in their order."""
+    before = builder.block
+    next_word, load, next_bit, one, done, after = (
+        builder.append_basic_block(name) for name in ("word", "load", "bit", "one", "done", "after")
+    )
+    builder.branch(next_word)
+    builder.position_at_end(next_word)
+    word = builder.phi(_I64)
+    word.add_incoming(_I64(0), before)
+    sums = [builder.phi(value.type) for value in first]
+    for phi, value in zip(sums, first, strict=True):
+        phi.add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", word, words), load, after)
+
+    builder.position_at_end(load)
+    # four words of 16 bits, or what is left of them
+    left = builder.sub(words, word)
+    left = builder.select(builder.icmp_signed("<", left, _I64(4)), left, _I64(4))
+    beyond = builder.sub(_I64(64), builder.mul(left, _I64(16)))
+    place = builder.bitcast(builder.gep(bits, [word]), _I64.as_pointer())
+    loaded = builder.lshr(builder.shl(builder.load(place, align=2), beyond), beyond)
+    base = builder.mul(word, _I64(16))
+    builder.branch(next_bit)
+
+    builder.position_at_end(next_bit)
+    rest = builder.phi(_I64)
+    rest.add_incoming(loaded, load)
+    running = [builder.phi(value.type) for value in first]
+    for phi, value in zip(running, sums, strict=True):
+        phi.add_incoming(value, load)
+    builder.cbranch(builder.icmp_signed("!=", rest, _I64(0)), one, done)
+
+    builder.position_at_end(one)
+    k = builder.add(base, builder.cttz(rest, ir.IntType(1)(1)))
+    rest.add_incoming(builder.and_(rest, builder.sub(rest, _I64(1))), one)
+    for phi, value in zip(running, add(k, running), strict=True):
+        phi.add_incoming(value, one)
+    builder.branch(next_bit)
+
+    builder.position_at_end(done)
+    word.add_incoming(builder.add(word, _I64(4)), done)
+    for phi, value in zip(sums, running, strict=True):
+        phi.add_incoming(value, done)
+    builder.branch(next_word)
+    builder.position_at_end(after)
+    return list(sums)
+
+
+@intrinsic
+def bits_of_row(typing_context: Any, x: Any, x_at: Any, words: Any, out: Any, out_at: Any) -> Any:
+    """A bit for each number of a row, set where it is not 0: `words` words of 16, one or more."""
+    signature = types.void(x, types.intp, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, x_at, words, out, out_at = _pointers(context, builder, signature, arguments)
+
+        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            found = bits_of(builder, load(builder, x, x_at, at))
+            builder.store(found, builder.gep(out, [builder.add(out_at, word)]), align=2)
+            return carried
+
+        over_words(builder, words, [], body)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, out_at: Any) -> Any:
+    """From 16 bits each of 64 rows to 64 bits each of 16 columns."""
+    signature = types.void(planes, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        planes, planes_at, out, out_at = _pointers(context, builder, signature, arguments)
+        kind = ir.VectorType(_I16, 64)
+        rows = builder.load(builder.bitcast(builder.gep(planes, [planes_at]), kind.as_pointer()), align=2)
+        for bit in range(16):
+            one = ir.Constant(kind, [1 << bit if bit < 15 else -(1 << 15)] * 64)
+            found = builder.icmp_unsigned("!=", builder.and_(rows, one), ir.Constant(kind, [0] * 64))
+            place = builder.gep(out, [builder.add(out_at, out_at.type(bit))])
+            builder.store(builder.bitcast(found, _I64), place, align=8)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+linear_72, linear_64, linear_16 = (_gather_of(shape, "linear") for shape in _BLOCKS)
+hidden_72, hidden_64, hidden_16 = (_gather_of(shape, "hidden") for shape in _BLOCKS)
+relu_64 = _gather_of(_BLOCKS[1], "relu")
+slopes_72, slopes_64, slopes_16 = (_gather_of(shape, "slopes") for shape in _BLOCKS)
+
+
+@njit
+def ones(bits: _U2, words: int) -> int:  # pragma: no cover
+    """Bits that are set in the first words."""
+    total = 0
+    for word in range(words):
+        # pairs, quadruples, bytes: a popcount that becomes vectors
+        x = np.uint32(bits[word])
+        x = x - ((x >> np.uint32(1)) & np.uint32(0x5555))
+        x = (x & np.uint32(0x3333)) + ((x >> np.uint32(2)) & np.uint32(0x3333))
+        x = (x + (x >> np.uint32(4))) & np.uint32(0x0F0F)
+        total += int((x + (x >> np.uint32(8))) & np.uint32(0x1F))
+    return total

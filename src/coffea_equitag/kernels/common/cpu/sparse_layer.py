@@ -1,0 +1,61 @@
+"""A dense layer after a ReLU: tile by tile, or, where the ReLU has made many numbers 0, by those that are left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....compiled import njit
+from .sparse import bits_of_row, linear_64, ones, relu_64
+from .wide_dense import RELU, SPARSE_BLOCK, layer
+
+__all__ = ["bits_for", "sparse_layer"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_U2 = np.ndarray[Any, np.dtype[np.uint16]]
+
+#: Share of numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
+_DENSE, _MANY = 0.8, 48
+#: Numbers of a word of bits; words whose rows of weights are used together, few enough for the first cache.
+_WORD, _TOGETHER = 16, 4
+
+
+@njit
+def bits_for(rows: int, width: int) -> _U2:  # pragma: no cover
+    """Room for the bits of so many rows."""
+    return np.zeros(rows * (width // _WORD) + _TOGETHER, np.uint16)
+
+
+@njit
+def sparse_layer(
+    x: _F4, depth: int, weight: _F4, bias: _F4, floor: np.float32, out: _F4, rows: int, bits: _U2
+) -> None:  # pragma: no cover
+    """max(x W + bias, floor) as of `panels.layer`, to the last bit; floors are RELU and LINEAR.
+
+    What stands behind `depth` numbers of a row of x is 0 or read with tiles alone. Whole tiles may be written.
+    """
+    words, stride = x.shape[1] // _WORD, x.shape[1]
+    if weight.shape[2] != SPARSE_BLOCK or depth < _MANY or words * _WORD != stride:
+        layer(x, 0, depth, weight, bias, floor, out, 0, rows)
+        return
+    for row in range(rows):
+        bits_of_row(x, row * stride, words, bits, row * words)
+    if ones(bits, rows * words) > _DENSE * rows * depth:
+        layer(x, 0, depth, weight, bias, floor, out, 0, rows)
+        return
+    flat, unused = out.reshape(-1), len(bits) - _TOGETHER
+    for block in range(weight.shape[0]):
+        column = block * SPARSE_BLOCK
+        for first in range(0, words, _TOGETHER):
+            start, some = bias if first == 0 else flat, min(words - first, _TOGETHER)
+            weight_at, cuts = (block * depth + first * _WORD) * SPARSE_BLOCK, first + some == words and floor == RELU
+            for row in range(rows):
+                bits_at, at, to = row * words + first, row * stride + first * _WORD, row * out.shape[1] + column
+                begin = column if first == 0 else to
+                if cuts:
+                    relu_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
+                            bias, 0, bits, unused)  # fmt: skip
+                else:
+                    linear_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
+                              bias, 0, bits, unused)  # fmt: skip

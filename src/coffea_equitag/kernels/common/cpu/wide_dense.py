@@ -1,0 +1,268 @@
+"""Dense layers of wide channels (32, 64, 128, ...) as register tiles, and the rows that go in and out of them.
+
+As `tile`, which was cut for LorentzNet's 72 channels: sums stay in registers, every row is summed over k in the same
+order wherever it stands. Weights are (blocks, depth, block): for each block of columns, one row a summed index k.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ....compiled import njit
+from .dense import _at_least, _fma, _load_block, _pointers, _spreads, _store_block
+from .shapes import WIDE, Shape
+
+__all__ = [
+    "LINEAR",
+    "MARGIN",
+    "RELU",
+    "SPARSE_BLOCK",
+    "add_products",
+    "add_rows",
+    "block_of",
+    "layer",
+    "mean_row",
+    "sum_row",
+]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+
+RELU, LINEAR = np.float32(0.0), np.float32(-np.inf)
+
+# AVX-512, AVX2 or NEON, as `shapes` found them: 24, 12 or 24 vectors of sums
+if WIDE.widths[0] == 16:
+    _BROAD, _SLIM = Shape(6, (16,) * 4), Shape(12, (16,) * 2)
+elif WIDE.widths[0] == 8:
+    _BROAD = _SLIM = Shape(6, (8,) * 2)
+else:
+    _BROAD = _SLIM = Shape(6, (4,) * 4)
+
+_BROAD_ROWS, _BROAD_BLOCK, _SLIM_ROWS, _SLIM_BLOCK = _BROAD.rows, _BROAD.block, _SLIM.rows, _SLIM.block
+#: Rows that tiles may read and write beyond a matrix's own.
+MARGIN = max(_BROAD_ROWS, _SLIM_ROWS)
+#: Columns of the blocks that `sparse_layer` works on, whole tiles on every CPU.
+SPARSE_BLOCK = 64
+
+
+def block_of(channels: int) -> int:
+    """Columns of a matrix's blocks: those of `sparse_layer`, or of the tile that wastes fewest lanes."""
+    if channels % SPARSE_BLOCK == 0:
+        return SPARSE_BLOCK
+    return min(_BROAD_BLOCK, _SLIM_BLOCK, key=lambda block: -(-channels // block) * block)
+
+
+def _tile_of(shape: Shape) -> Any:
+    @intrinsic
+    def tile(
+        typing_context: Any,
+        x: Any,
+        x_at: Any,
+        row_stride: Any,
+        k_stride: Any,
+        weight: Any,
+        weight_at: Any,
+        weight_stride: Any,
+        depth: Any,
+        start: Any,
+        start_at: Any,
+        start_stride: Any,
+        floor: Any,
+        out: Any,
+        out_at: Any,
+        out_stride: Any,
+    ) -> Any:
+        """One tile: out[r, :] = max(start[r, :] + Σ_k x[r, k] weight[k, :], floor), NaN staying NaN.
+
+        All arrays are contiguous float32; an ``_at`` is where the tile's part of the array before it begins.
+        """
+        at = types.intp
+        signature = types.void(
+            x, at, at, at, weight, at, at, at, start, at, at, types.float32, out, at, at
+        )  # fmt: skip
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (x, x_at, row_stride, k_stride, w, w_at, w_stride, depth, start, start_at, start_stride, floor, out,
+             out_at, out_stride) = _pointers(context, builder, signature, arguments)  # fmt: skip
+            index = depth.type
+
+            def row_of(pointer: Any, first: Any, stride: Any, r: int) -> Any:
+                return builder.gep(pointer, [builder.add(first, builder.mul(stride, index(r)))])
+
+            rows = [row_of(x, x_at, row_stride, r) for r in range(shape.rows)]
+            sums = [_load_block(builder, shape, row_of(start, start_at, start_stride, r)) for r in range(shape.rows)]
+
+            before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+            builder.cbranch(builder.icmp_signed(">", depth, index(0)), loop, after)
+            builder.position_at_end(loop)
+            k = builder.phi(index, "k")
+            k.add_incoming(index(0), before)
+            carried = [[builder.phi(value.type) for value in row] for row in sums]
+            w_row = _load_block(builder, shape, builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))]))
+            following = []
+            step = builder.mul(k, k_stride)
+            for pointer, row in zip(rows, carried, strict=True):
+                spread = _spreads(builder, shape, builder.load(builder.gep(pointer, [step]), align=4))
+                following.append(
+                    [_fma(builder, spread[w.type.count], w, value) for w, value in zip(w_row, row, strict=True)]
+                )
+            next_k = builder.add(k, index(1))
+            k.add_incoming(next_k, loop)
+            for row, first, next_row in zip(carried, sums, following, strict=True):
+                for phi, value, next_value in zip(row, first, next_row, strict=True):
+                    phi.add_incoming(value, before)
+                    phi.add_incoming(next_value, loop)
+            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
+
+            builder.position_at_end(after)
+            # phi nodes stand first in a block
+            ended = [[builder.phi(value.type) for value in row] for row in sums]
+            for row, first, last in zip(ended, sums, following, strict=True):
+                for phi, value, next_value in zip(row, first, last, strict=True):
+                    phi.add_incoming(value, before)
+                    phi.add_incoming(next_value, loop)
+            floors = _spreads(builder, shape, floor)
+            for r, row in enumerate(ended):
+                values = [_at_least(builder, value, floors[value.type.count]) for value in row]
+                _store_block(builder, shape, row_of(out, out_at, out_stride, r), values)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+_broad_tile, _slim_tile = _tile_of(_BROAD), _tile_of(_SLIM)
+
+
+@njit
+def layer(
+    x: _F4, x_first: int, depth: int, weight: _F4, bias: _F4, floor: np.float32, out: _F4, out_first: int, rows: int
+) -> None:  # pragma: no cover
+    """max(x W + bias, floor) of rows from `x_first` on into `out` from `out_first` on; whole tiles are computed."""
+    x_stride, out_stride, blocks, block = x.shape[1], out.shape[1], weight.shape[0], weight.shape[2]
+    if block % _BROAD_BLOCK == 0:
+        for row in range(0, rows, _BROAD_ROWS):
+            for b in range(blocks):
+                for column in range(b * block, (b + 1) * block, _BROAD_BLOCK):
+                    _broad_tile(
+                        x, (x_first + row) * x_stride, x_stride, 1, weight, b * depth * block + column - b * block,
+                        block, depth, bias, column, 0, floor, out, (out_first + row) * out_stride + column, out_stride,
+                    )  # fmt: skip
+    else:
+        for row in range(0, rows, _SLIM_ROWS):
+            for b in range(blocks):
+                _slim_tile(
+                    x, (x_first + row) * x_stride, x_stride, 1, weight, b * depth * block, block, depth,
+                    bias, b * block, 0, floor, out, (out_first + row) * out_stride + b * block, out_stride,
+                )  # fmt: skip
+
+
+@njit
+def add_products(left: _F4, right: _F4, first: int, rows: int, out: _F4) -> None:  # pragma: no cover
+    """Add leftᵀ right over `rows` rows to `out`; widths are whole blocks, all three have a margin of rows."""
+    height, width = left.shape[1], right.shape[1]
+    if width % _BROAD_BLOCK == 0:
+        for o in range(0, height, _BROAD_ROWS):
+            for c in range(0, width, _BROAD_BLOCK):
+                _broad_tile(
+                    left, first * height + o, 1, height, right, first * width + c, width, rows,
+                    out, o * width + c, width, LINEAR, out, o * width + c, width,
+                )  # fmt: skip
+    else:
+        for o in range(0, height, _SLIM_ROWS):
+            for c in range(0, width, _SLIM_BLOCK):
+                _slim_tile(
+                    left, first * height + o, 1, height, right, first * width + c, width, rows,
+                    out, o * width + c, width, LINEAR, out, o * width + c, width,
+                )  # fmt: skip
+
+
+_LANES = Shape(1, (_BROAD.widths[0],))
+_LANE = _LANES.block
+
+
+@intrinsic
+def _sum_lanes(typing_context: Any, a: Any, a_at: Any, b: Any, b_at: Any, out: Any, out_at: Any) -> Any:
+    """max(a + b, 0) of one vector of columns."""
+    signature = types.void(a, types.intp, b, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, a_at, b, b_at, out, out_at = _pointers(context, builder, signature, arguments)
+        (left,) = _load_block(builder, _LANES, builder.gep(a, [a_at]))
+        (right,) = _load_block(builder, _LANES, builder.gep(b, [b_at]))
+        value = builder.fadd(left, right)
+        value = _at_least(builder, value, ir.Constant(value.type, [0.0] * _LANE))
+        _store_block(builder, _LANES, builder.gep(out, [out_at]), [value])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _over_rows(mean: bool) -> Any:
+    @intrinsic
+    def lanes(
+        typing_context: Any, x: Any, x_at: Any, stride: Any, rows: Any, base: Any, base_at: Any, out: Any, out_at: Any
+    ) -> Any:
+        """Rows ≥ 1 of x in their order: base + sum, or max(base + mean, 0), of one vector of columns."""
+        at = types.intp
+        signature = types.void(x, at, at, at, base, at, out, at)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x, x_at, stride, rows, base, base_at, out, out_at = _pointers(context, builder, signature, arguments)
+            index = rows.type
+            (start,) = _load_block(builder, _LANES, builder.gep(base, [base_at]))
+            begin = ir.Constant(start.type, [0.0] * _LANE) if mean else start
+            before, loop, after = builder.block, builder.append_basic_block("row"), builder.append_basic_block("done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            row, carried = builder.phi(index), builder.phi(start.type)
+            (value,) = _load_block(builder, _LANES, builder.gep(x, [builder.add(x_at, builder.mul(row, stride))]))
+            total, next_row = builder.fadd(carried, value), builder.add(row, index(1))
+            row.add_incoming(index(0), before)
+            row.add_incoming(next_row, loop)
+            carried.add_incoming(begin, before)
+            carried.add_incoming(total, loop)
+            builder.cbranch(builder.icmp_signed("<", next_row, rows), loop, after)
+            builder.position_at_end(after)
+            if mean:
+                number = builder.sitofp(rows, ir.FloatType())
+                total = builder.fadd(start, builder.fdiv(total, _spreads(builder, _LANES, number)[_LANE]))
+                total = _at_least(builder, total, ir.Constant(start.type, [0.0] * _LANE))
+            _store_block(builder, _LANES, builder.gep(out, [out_at]), [total])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return lanes
+
+
+_mean_lanes, _total_lanes = _over_rows(True), _over_rows(False)
+
+
+@njit
+def sum_row(a: _F4, a_at: int, b: _F4, b_at: int, out: _F4, row: int) -> None:  # pragma: no cover
+    """out[row] = ReLU(a + b), whole vectors; `a` and `b` begin at the given places."""
+    width = out.shape[1]
+    for c in range(0, width, _LANE):
+        _sum_lanes(a, a_at + c, b, b_at + c, out, row * width + c)
+
+
+@njit
+def mean_row(x: _F4, first: int, rows: int, base: _F4, base_at: int, out: _F4, out_at: int) -> None:  # pragma: no cover
+    """ReLU(base + mean of `rows` ≥ 1 rows of x), whole vectors."""
+    width = x.shape[1]
+    for c in range(0, width, _LANE):
+        _mean_lanes(x, first * width + c, width, rows, base, base_at + c, out, out_at + c)
+
+
+@njit
+def add_rows(x: _F4, first: int, rows: int, out: _F4, out_row: int) -> None:  # pragma: no cover
+    """Add `rows` ≥ 1 rows of x to one of `out`, one after the other, whole vectors."""
+    width = out.shape[1]
+    for c in range(0, width, _LANE):
+        _total_lanes(x, first * x.shape[1] + c, x.shape[1], rows, out, out_row * width + c, out, out_row * width + c)

@@ -1,0 +1,1 @@
+"""LGN's kernels."""

@@ -1,0 +1,100 @@
+"""LGN's evaluation, fused: a jet goes through all levels, its pairs' bells in chunks, its nodes in vectors' lanes.
+
+In float64 but for the bells, as the reference. Every sum runs over a jet's own nodes in a fixed order, so a jet's
+logits are the same to the last bit whatever jets stand beside it and however many threads there are.
+
+Features lie as [channel][component of 20][Re, Im][node], nodes padded to whole blocks of lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ....compiled import njit, over_jets
+from ....invariants.minkowski import pair_offsets
+from ....jet_model import JetModel
+from .forward import forward
+from .stacked import table_of
+from .weights import weights_of
+from .workspace import make_workspace
+
+__all__ = ["lgn_logits", "squared_differences"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+    """Logits of a float32 `Lgn` of classes; arguments as of its ``network``.
+
+    Returns
+    -------
+    Tensor of float32, shape (J, n_classes)
+    """
+    weights = weights_of(model)
+    inputs = np.ascontiguousarray(scalars.detach().to(torch.float32).numpy())
+    p4 = np.ascontiguousarray(p4_N4.detach().numpy(), np.float64)
+    bounds = np.ascontiguousarray(offsets.numpy())
+    squares = np.ascontiguousarray(square_Q.detach().numpy(), np.float64)
+    places = pair_offsets(bounds)
+    entering = np.repeat(weights.input[None, :, -1], len(inputs), axis=0)
+    for column in range(inputs.shape[1]):
+        entering += inputs[:, column, None] * weights.input[:, column]
+    sums = np.empty((len(bounds) - 1, weights.head.shape[1]))
+    logits = np.empty((len(sums), model.n_classes), np.float32)
+    # nothing is kept
+    kept, kept_from, rows = np.empty(0, np.float32), np.zeros_like(bounds), np.zeros(len(weights.levels) + 1, np.int64)
+
+    levels = table_of(weights.levels)
+
+    def run(first: int, last: int) -> None:
+        largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
+        work = make_workspace(max(largest, 1), weights.levels)
+        forward(weights.levels[0], levels, work, p4, entering, bounds, places, squares, kept, kept_from, rows, sums,
+                first, last)  # fmt: skip
+
+    over_jets(run, places, torch.get_num_threads())
+    _classify(weights.head, weights.head_bias, sums, logits)
+    return torch.from_numpy(logits)
+
+
+def squared_differences(gram_Q: Tensor, offsets: Tensor, factor: float) -> Tensor:
+    """Factor times (p_i − p_j)² = m_i² + m_j² − 2 p_i·p_j, in the layout of p_i·p_j: jet after jet, n × n."""
+    bounds = np.ascontiguousarray(offsets.numpy())
+    products = np.ascontiguousarray(gram_Q.detach().numpy(), np.float64)
+    squares, places = np.empty_like(products), pair_offsets(bounds)
+
+    def run(first: int, last: int) -> None:
+        _differences(products, bounds, places, factor, squares, first, last)
+
+    over_jets(run, places, torch.get_num_threads())
+    return torch.from_numpy(squares)
+
+
+@njit
+def _differences(
+    gram: _F8, offsets: _I8, places: _I8, factor: float, squares: _F8, first: int, last: int
+) -> None:  # pragma: no cover
+    for jet in range(first, last):
+        n, at = offsets[jet + 1] - offsets[jet], places[jet]
+        for i in range(n):
+            own = gram[at + i * n + i]
+            for j in range(n):
+                squares[at + i * n + j] = factor * (own + gram[at + j * n + j] - 2 * gram[at + i * n + j])
+            squares[at + i * n + i] = 0
+
+
+@njit
+def _classify(weight: _F8, bias: _F8, sums: _F8, logits: _F4) -> None:  # pragma: no cover
+    """The head, each jet's sum in one order: a matrix product's may depend on the number of jets."""
+    for jet in range(len(sums)):
+        for k in range(len(weight)):
+            total = bias[k]
+            for s in range(sums.shape[1]):
+                total += weight[k, s] * sums[jet, s]
+            logits[jet, k] = total

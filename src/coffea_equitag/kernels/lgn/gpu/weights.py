@@ -1,0 +1,179 @@
+"""LGN's parameters for its GPU kernels, from those of the CPU's, in which nothing is computed twice."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...common.cpu.bilinear_tile import COMPLEX_ROWS
+from ..cpu.products import ProductTable
+from ..cpu.weights import LevelWeights, weights_of
+
+__all__ = ["Level", "LgnTables", "Terms", "fold"]
+
+_Floats = np.ndarray[Any, Any]
+
+
+class Terms(NamedTuple):
+    """Components as sums of products, see `products_kernel`."""
+
+    first: Tensor
+    left: Tensor
+    right: Tensor
+    factor: Tensor
+
+
+class Level(NamedTuple):
+    """One level.
+
+    Among the planes of a channel stand: its `components`, their `moments` with p, the components summed over pairs
+    with f⁰ and with f¹, the moments summed with f¹.
+    """
+
+    channels: int
+    channels_out: int
+    components: int
+    components_out: int
+    moments: int
+    bells: Tensor
+    constants: Tensor
+    moment_terms: Terms
+    rows: Tensor
+    terms: Terms
+    weight: Tensor
+    norms: Terms
+    perceptron: tuple[tuple[Tensor, Tensor], ...]
+
+    @property
+    def planes(self) -> int:
+        """Planes of a channel."""
+        return 3 * self.components + 2 * self.moments
+
+
+class LgnTables(NamedTuple):
+    """All of an LGN in float64, layers as matrices (inputs, outputs) and biases."""
+
+    input: tuple[Tensor, Tensor]
+    levels: tuple[Level, ...]
+    head: tuple[Tensor, Tensor]
+
+
+def fold(model: nn.Module) -> LgnTables:
+    """Tables on the network's device."""
+    device = next(model.parameters()).device
+    weights = weights_of(copy.deepcopy(model).cpu())
+
+    def layer(matrix: _Floats) -> tuple[Tensor, Tensor]:
+        values = torch.tensor(matrix, dtype=torch.float64, device=device)
+        return values[:, :-1].T.contiguous(), values[:, -1].contiguous()
+
+    head = np.hstack([weights.head, weights.head_bias[:, None]])
+    return LgnTables(
+        layer(weights.input),
+        tuple(_level(level, layer, device) for level in weights.levels),
+        layer(head),
+    )
+
+
+def _level(weights: LevelWeights, layer: Any, device: torch.device) -> Level:
+    channels, channels_out, components, components_out, _ = (int(number) for number in weights.channels)
+    count = weights.bells.shape[2] - 1
+    # (part, power, channel, bell) -> (channel, bell, power, part)
+    parts = weights.bells[:, : 2 * channels].reshape(2, 2, channels, count + 1)
+    bells = parts.transpose(2, 3, 1, 0).reshape(channels, count + 1, 4)
+    falloff = np.broadcast_to(weights.falloff[None, :, None], (channels, count, 1))
+    own = weights.diagonal.reshape(2, 2, channels).transpose(2, 1, 0).reshape(channels, 4)
+
+    def floats(values: _Floats, kind: torch.dtype = torch.float32) -> Tensor:
+        return torch.tensor(np.ascontiguousarray(values), dtype=kind, device=device)
+
+    rows, table, weight = _mixing(weights)
+    return Level(
+        channels,
+        channels_out,
+        components,
+        components_out,
+        len(weights.moments.component),
+        floats(np.concatenate([falloff, bells[:, :count]], axis=2)),
+        floats(np.stack([bells[:, count], own], axis=1)),
+        _terms(weights.moments, device),
+        torch.tensor(rows, dtype=torch.int32, device=device),
+        _terms(table, device),
+        floats(weight, torch.float64),
+        _terms(weights.norms, device),
+        tuple(
+            layer(weights.perceptron[start : start + outputs * depth].reshape(outputs, depth))
+            for start, outputs, depth in weights.layers
+        ),
+    )
+
+
+def _terms(table: Any, device: torch.device) -> Terms:
+    first, left, right = (torch.tensor(values, dtype=torch.int32, device=device) for values in table[:3])
+    return Terms(first, left, right, torch.tensor(table.factor, dtype=torch.float64, device=device))
+
+
+class _Table(NamedTuple):
+    first: _Floats
+    left: _Floats
+    right: _Floats
+    factor: _Floats
+
+
+def _mixing(weights: LevelWeights) -> tuple[_Floats, _Table, _Floats]:
+    """Rows of each component that comes out, their terms, and their weights (rows, C, 2, OUT)."""
+    channels, channels_out, components, components_out, _ = (int(number) for number in weights.channels)
+    padded = -(-channels_out // COMPLEX_ROWS) * COMPLEX_ROWS
+    moments = len(weights.moments.component)
+    summed = components + moments
+    weighted, moved = summed + components, summed + 2 * components
+    # what momenta are followed by in the second factor: 1
+    one = 4
+    bounds: list[tuple[int, int, int]] = []
+    terms: list[_Floats] = []
+    matrices: list[_Floats] = []
+    for component in range(components_out):
+        real: list[tuple[_Floats, _Floats]] = []
+        squares: list[tuple[_Floats, _Floats]] = []
+
+        def linear(plane: int, matrix: _Floats, rows: list[tuple[_Floats, _Floats]] = real) -> None:
+            rows.append((np.array([[plane, one, 1.0]]), matrix))
+
+        for _, source, first, depth, start in weights.places[weights.places[:, 0] == component]:
+            values = weights.mixing[start : start + 2 * padded * depth].reshape(2, padded, -1, channels)
+            for block, matrix in enumerate(values[:, :channels_out].transpose(2, 3, 0, 1), start=first):
+                if block < 2:
+                    linear(source if block else summed + source, matrix)
+                elif (row := _row(weights.moments, source, block)) is not None:
+                    linear(moved + row, -matrix)
+                    real.append((_terms_of(weights.moments, row, weighted), matrix))
+                elif (row := _row(weights.squares, source, block)) is not None:
+                    squares.append((_terms_of(weights.squares, row, 0), matrix))
+        bounds.append((len(terms), len(terms) + len(real), len(terms) + len(real) + len(squares)))
+        for term, matrix in real + squares:
+            terms.append(term)
+            matrices.append(matrix)
+    listed = np.concatenate(terms)
+    ends = np.cumsum([0, *map(len, terms)])
+    stacked = np.stack(matrices)
+    out = 1 << (channels_out - 1).bit_length()
+    return (
+        np.array(bounds),
+        _Table(ends, listed[:, 0], listed[:, 1], listed[:, 2]),
+        np.pad(stacked, ((0, 0), (0, 0), (0, 0), (0, out - channels_out))),
+    )
+
+
+def _row(table: ProductTable, component: int, block: int) -> int | None:
+    found = np.nonzero((table.component == component) & (table.block == block))[0]
+    return int(found[0]) if len(found) else None
+
+
+def _terms_of(table: ProductTable, row: int, shift: int) -> _Floats:
+    """A row's terms (left, right, factor), the left ones counted from `shift`."""
+    of_row = slice(table.first[row], table.first[row + 1])
+    return np.stack([table.left[of_row] + shift, table.right[of_row], table.factor[of_row]], axis=1)

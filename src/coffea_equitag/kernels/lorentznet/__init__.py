@@ -1,0 +1,1 @@
+"""LorentzNet's kernels."""

@@ -1,0 +1,53 @@
+"""The official LorentzNet's clamp of each component of a step: it needs the vectors beside their Gram matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....compiled import inner
+
+__all__ = ["clamped_step", "cut_off"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@inner
+def clamped_step(steps: _F4, c_weight: float, clamp: float, x: _F8, excess: _F8) -> bool:  # pragma: no cover
+    """Move x without the clamp, write what the clamp cuts off into `excess`; whether that is anything."""
+    n = len(x)
+    scale = c_weight / max(n - 1, 1)
+    cuts = False
+    before = x.copy()
+    for i in range(n):
+        for d in range(4):
+            total, cut = 0.0, 0.0
+            for j in range(n):
+                if j == i:
+                    continue
+                raw = (before[i, d] - before[j, d]) * steps[i * n + j]
+                total += raw
+                if raw > clamp:
+                    cut += clamp - raw
+                elif raw < -clamp:
+                    cut += -clamp - raw
+            x[i, d] = before[i, d] + scale * total
+            excess[i, d] = scale * cut
+            cuts = cuts or cut != 0
+    return cuts
+
+
+@inner
+def cut_off(gram: _F8, x: _F8, excess: _F8) -> None:  # pragma: no cover
+    """What the clamp cuts off, d_i, enters as (x + d)·(x + d)."""
+    n = len(x)
+    for i in range(n):
+        for j in range(n):
+            for d in range(4):
+                sign = 1.0 if d == 0 else -1.0
+                gram[i, j] += sign * (x[i, d] * excess[j, d] + excess[i, d] * (x[j, d] + excess[j, d]))
+    for i in range(n):
+        for d in range(4):
+            x[i, d] += excess[i, d]

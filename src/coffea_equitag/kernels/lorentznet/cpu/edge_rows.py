@@ -1,0 +1,235 @@
+"""Steps of a pair's row, forth and back through ReLU and gate, as vector code: 16 numbers at a time.
+
+Rows are whole vectors long; ``words`` says how many, and as many words of 16 bits tell which of a row's numbers are
+not 0. CPUs with shorter vectors take several of theirs for one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ...common.cpu.dense import _at_least, _dot, _fma, _pointers
+from ...common.cpu.masked_rows import I64, VECTOR, ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
+
+__all__ = ["add_gated", "edge_back", "gate_back", "make_run", "spread_bits"]
+
+
+@intrinsic
+def make_run(
+    typing_context: Any,
+    receiver: Any,
+    receiver_at: Any,
+    senders: Any,
+    senders_at: Any,
+    stride: Any,
+    slopes: Any,
+    norms: Any,
+    products: Any,
+    pairs_at: Any,
+    count: Any,
+    words: Any,
+    out: Any,
+    out_at: Any,
+    bits: Any,
+    bits_at: Any,
+) -> Any:
+    """ReLU(U_i + V_j + a·norm + b·product), and its bits, of one i and consecutive j, one or more.
+
+    Arrays of rows are a stride wide; `slopes` holds a, and b a stride after.
+    """
+    signature = types.void(
+        receiver, types.intp, senders, types.intp, types.intp, slopes, norms, products, types.intp, types.intp,
+        types.intp, out, types.intp, bits, types.intp,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (u, u_at, v, v_at, stride, a, norms, products, pairs_at, count, words, out, out_at, bits, bits_at) = _pointers(
+            context, builder, signature, arguments
+        )
+
+        def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            own, slope_norm = load(builder, u, u_at, at), load(builder, a, I64(0), at)
+            slope_product = load(builder, a, stride, at)
+
+            def one(row: Any, place: Any) -> None:
+                pair = builder.add(pairs_at, row)
+                norm = spread(builder, builder.load(builder.gep(norms, [pair]), align=4))
+                product = spread(builder, builder.load(builder.gep(products, [pair]), align=4))
+                value = builder.fadd(own, load(builder, v, builder.add(v_at, place), at))
+                value = _fma(builder, slope_norm, norm, value)
+                value = _at_least(builder, _fma(builder, slope_product, product, value), ZEROS)
+                store(builder, value, out, builder.add(out_at, place), at)
+                bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
+                builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
+
+            over_rows(builder, count, stride, one)
+            return carried
+
+        over_words(builder, words, [], column)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def add_gated(
+    typing_context: Any,
+    rows: Any,
+    rows_at: Any,
+    stride: Any,
+    gates: Any,
+    gates_at: Any,
+    count: Any,
+    words: Any,
+    total: Any,
+    total_at: Any,
+) -> Any:
+    """Scale some rows, one or more, by their gates, and add them to one total, which stays in registers meanwhile."""
+    signature = types.void(rows, types.intp, types.intp, gates, types.intp, types.intp, types.intp, total, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, rows_at, stride, gates, gates_at, count, words, total, total_at = _pointers(
+            context, builder, signature, arguments
+        )
+
+        def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            before, loop = builder.block, builder.append_basic_block("rows")
+            after = builder.append_basic_block("column")
+            begin = load(builder, total, total_at, at)
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            row, place, sum_ = builder.phi(I64), builder.phi(I64), builder.phi(begin.type)
+            gate = spread(builder, builder.load(builder.gep(gates, [builder.add(gates_at, row)]), align=4))
+            value = builder.fmul(load(builder, rows, place, at), gate)
+            store(builder, value, rows, place, at)
+            added, following = builder.fadd(sum_, value), builder.add(row, I64(1))
+            for phi, first, following_value in (
+                (row, I64(0), following),
+                (place, rows_at, builder.add(place, stride)),
+                (sum_, begin, added),
+            ):
+                phi.add_incoming(first, before)
+                phi.add_incoming(following_value, loop)
+            builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
+            builder.position_at_end(after)
+            store(builder, added, total, total_at, at)
+            return carried
+
+        over_words(builder, words, [], column)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def spread_bits(typing_context: Any, bits: Any, bits_at: Any, number: Any, words: Any, out: Any, out_at: Any) -> Any:
+    """The number where a bit is set, 0 elsewhere."""
+    signature = types.void(bits, types.intp, types.float32, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, bits_at, number, words, out, out_at = _pointers(context, builder, signature, arguments)
+        number = spread(builder, number)
+
+        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            value = builder.select(chosen(builder, bits, bits_at, word), number, ZEROS)
+            store(builder, value, out, out_at, at)
+            return carried
+
+        over_words(builder, words, [], body)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def gate_back(
+    typing_context: Any,
+    slope: Any,
+    slope_at: Any,
+    row: Any,
+    row_at: Any,
+    bits: Any,
+    bits_at: Any,
+    gate: Any,
+    logit_slope: Any,
+    gate_weight: Any,
+    words: Any,
+) -> Any:
+    """Back through m = y σ(g·y) and the ReLU that made y.
+
+    slope (of m) ← (σ slope + `logit_slope` g) where y is not 0; y ← m.
+    """
+    signature = types.void(
+        slope, types.intp, row, types.intp, bits, types.intp, types.float32, types.float32, gate_weight, types.intp
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        slope, slope_at, row, row_at, bits, bits_at, gate, logit, weight, words = _pointers(
+            context, builder, signature, arguments
+        )
+        gate, logit = spread(builder, gate), spread(builder, logit)
+
+        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            value = builder.fmul(logit, load(builder, weight, I64(0), at))
+            value = _fma(builder, load(builder, slope, slope_at, at), gate, value)
+            value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
+            store(builder, value, slope, slope_at, at)
+            store(builder, builder.fmul(load(builder, row, row_at, at), gate), row, row_at, at)
+            return carried
+
+        over_words(builder, words, [], body)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def edge_back(
+    typing_context: Any,
+    slope: Any,
+    slope_at: Any,
+    bits: Any,
+    bits_at: Any,
+    sender: Any,
+    sender_at: Any,
+    slopes: Any,
+    slopes_stride: Any,
+    words: Any,
+    out: Any,
+    out_at: Any,
+) -> Any:
+    """Back through the ReLU of `make_row`.
+
+    slope ← slope where the row was not 0; it is added to the sender's; its products with a and b are two numbers out.
+    """
+    signature = types.void(
+        slope, types.intp, bits, types.intp, sender, types.intp, slopes, types.intp, types.intp, out, types.intp
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        slope, slope_at, bits, bits_at, sender, sender_at, a, a_stride, words, out, out_at = _pointers(
+            context, builder, signature, arguments
+        )
+
+        def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
+            value = load(builder, slope, slope_at, at)
+            value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
+            store(builder, value, slope, slope_at, at)
+            store(builder, builder.fadd(load(builder, sender, sender_at, at), value), sender, sender_at, at)
+            norm, product = carried
+            return [
+                _fma(builder, value, load(builder, a, I64(0), at), norm),
+                _fma(builder, value, load(builder, a, a_stride, at), product),
+            ]
+
+        ones = ir.Constant(VECTOR, [1.0] * 16)
+        for place, total in enumerate(over_words(builder, words, [ZEROS, ZEROS], body)):
+            at = builder.gep(out, [builder.add(out_at, I64(place))])
+            builder.store(_dot(builder, [total], [ones]), at, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate

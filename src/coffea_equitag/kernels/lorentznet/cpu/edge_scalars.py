@@ -1,0 +1,30 @@
+"""What LorentzNet's edges see of two vectors: ψ of their distance and of their product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....compiled import njit
+from ...common.cpu.elementary import psi
+
+__all__ = ["edge_scalars"]
+
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@njit
+def edge_scalars(gram: _F8, psi_norm: _F4, psi_product: _F4) -> None:  # pragma: no cover
+    """ψ(‖x_i − x_j‖²) and ψ(x_i·x_j) of all pairs of one jet, from its Gram matrix."""
+    n = len(gram)
+    diagonal = np.empty(n)
+    for i in range(n):
+        diagonal[i] = gram[i, i]
+    for i in range(n):
+        square = diagonal[i]
+        for j in range(n):
+            psi_norm[i, j] = psi(square + diagonal[j] - 2 * gram[i, j])
+        for j in range(n):
+            psi_product[i, j] = psi(gram[i, j])

@@ -1,0 +1,213 @@
+"""Batch normalisation of LorentzNet's edges without a pass over their channels.
+
+The rows are z_ij = U_i + V_j + a·ν_ij + b·π_ij, i ≠ j, so that their mean and variance follow from sums over nodes and
+from row sums of the scalars ν = ψ(‖x_i − x_j‖²) and π = ψ(x_i·x_j); in double precision, in a fixed order.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from ...common.gpu.arithmetic import psi
+
+__all__ = ["jet_sums_kernel", "normalise_kernel", "scalar_sums_kernel", "scalars_kernel"]
+
+
+@triton.jit
+def scalar_sums_kernel(
+    gram: tl.tensor,
+    offsets: tl.tensor,
+    pairs: tl.tensor,
+    tile_jet: tl.tensor,
+    tile_first: tl.tensor,
+    rows: tl.tensor,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+) -> None:  # pragma: no cover
+    """Σ_j of ν, π, ν², νπ and π² for some nodes of one jet: (N, 5), float64."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    start = tl.load(offsets + jet)
+    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
+    block = tl.load(pairs + jet)
+    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    first, second = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
+    square, mixed, other = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
+    for column in range(0, n, COLUMNS):
+        norm, dot, _, _ = pair_scalars(gram + block, i, column + tl.arange(0, COLUMNS), n)
+        first += tl.sum(norm, axis=1)
+        second += tl.sum(dot, axis=1)
+        square += tl.sum(norm * norm, axis=1)
+        mixed += tl.sum(norm * dot, axis=1)
+        other += tl.sum(dot * dot, axis=1)
+    out = rows + (start + i) * 5
+    tl.store(out, first, mask=i < n)
+    tl.store(out + 1, second, mask=i < n)
+    tl.store(out + 2, square, mask=i < n)
+    tl.store(out + 3, mixed, mask=i < n)
+    tl.store(out + 4, other, mask=i < n)
+
+
+@triton.jit
+def scalars_kernel(
+    gram: tl.tensor,
+    offsets: tl.tensor,
+    pairs: tl.tensor,
+    tile_jet: tl.tensor,
+    tile_first: tl.tensor,
+    out: tl.tensor,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+) -> None:  # pragma: no cover
+    """ν and π of the pairs of some nodes of one jet: (Q, 2), float32, 0 for i = j."""
+    jet = tl.load(tile_jet + tl.program_id(0))
+    n = (tl.load(offsets + jet + 1) - tl.load(offsets + jet)).to(tl.int32)
+    block = tl.load(pairs + jet)
+    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    for column in range(0, n, COLUMNS):
+        j = column + tl.arange(0, COLUMNS)
+        norm, dot, _, _ = pair_scalars(gram + block, i, j, n)
+        place = out + 2 * (block + i.to(tl.int64)[:, None] * n + j[None, :])
+        inside = (i < n)[:, None] & (j < n)[None, :]
+        tl.store(place, norm.to(tl.float32), mask=inside)
+        tl.store(place + 1, dot.to(tl.float32), mask=inside)
+
+
+@triton.jit
+def pair_scalars(
+    gram: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor
+) -> tuple[tl.tensor, ...]:  # pragma: no cover
+    """ν and π as the edges see them, 0 for i = j and beyond the jet; and the two before ψ; all float64."""
+    pair = (i < n)[:, None] & (j < n)[None, :] & (i[:, None] != j[None, :])
+    square_i = tl.load(gram + i.to(tl.int64) * (n + 1), mask=i < n, other=0.0)
+    square_j = tl.load(gram + j.to(tl.int64) * (n + 1), mask=j < n, other=0.0)
+    dot = tl.load(gram + i.to(tl.int64)[:, None] * n + j[None, :], mask=pair, other=0.0)
+    norm = tl.where(pair, square_i[:, None] + square_j[None, :] - 2.0 * dot, 0.0)
+    return psi(norm.to(tl.float32)).to(tl.float64), psi(dot.to(tl.float32)).to(tl.float64), norm, dot
+
+
+@triton.jit
+def jet_sums_kernel(
+    first_layer: tl.tensor,
+    rows: tl.tensor,
+    offsets: tl.tensor,
+    out: tl.tensor,
+    hidden: tl.tensor,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+) -> None:  # pragma: no cover
+    """Over the pairs of one jet: Σ U_i, Σ V_j, Σ (U_i + V_j)², Σ (U_i + V_j) ν_ij and Σ (U_i + V_j) π_ij.
+
+    Parameters
+    ----------
+    first_layer : (N, 2 hidden), float32
+        U and V side by side.
+    rows : (N, 5), float64
+        Of `scalar_sums_kernel`.
+    out : (J, 5, hidden), float64
+        Out: the sums.
+    """
+    jet = tl.program_id(0).to(tl.int64)
+    c = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
+    first, last = tl.load(offsets + jet), tl.load(offsets + jet + 1)
+    others = (last - first - 1).to(tl.float64)
+    sum_u, sum_v = tl.zeros((WIDTH,), tl.float64), tl.zeros((WIDTH,), tl.float64)
+    squares, same = tl.zeros((WIDTH,), tl.float64), tl.zeros((WIDTH,), tl.float64)
+    with_norm, with_dot = tl.zeros((WIDTH,), tl.float64), tl.zeros((WIDTH,), tl.float64)
+    for start in range(first, last, ROWS):
+        i = start + tl.arange(0, ROWS)
+        inside = (i < last)[:, None] & (c < hidden)[None, :]
+        place = first_layer + i[:, None] * (2 * hidden) + c[None, :]
+        u = tl.load(place, mask=inside, other=0.0).to(tl.float64)
+        v = tl.load(place + hidden, mask=inside, other=0.0).to(tl.float64)
+        norm = tl.load(rows + 5 * i, mask=i < last, other=0.0)[:, None]
+        dot = tl.load(rows + 5 * i + 1, mask=i < last, other=0.0)[:, None]
+        sum_u += tl.sum(u, axis=0)
+        sum_v += tl.sum(v, axis=0)
+        squares += tl.sum(u * u + v * v, axis=0)
+        same += tl.sum(u * v, axis=0)
+        with_norm += tl.sum((u + v) * norm, axis=0)
+        with_dot += tl.sum((u + v) * dot, axis=0)
+    place = out + jet * 5 * hidden + c
+    tl.store(place, others * sum_u, mask=c < hidden)
+    tl.store(place + hidden, others * sum_v, mask=c < hidden)
+    tl.store(place + 2 * hidden, others * squares + 2.0 * (sum_u * sum_v - same), mask=c < hidden)
+    tl.store(place + 3 * hidden, with_norm, mask=c < hidden)
+    tl.store(place + 4 * hidden, with_dot, mask=c < hidden)
+
+
+@triton.jit(do_not_specialize=["nodes", "num_pairs"])
+def normalise_kernel(
+    first_layer: tl.tensor,
+    nodes: tl.tensor,
+    hidden: tl.tensor,
+    sums: tl.tensor,
+    scalars: tl.tensor,
+    num_pairs: tl.tensor,
+    seen: tl.tensor,
+    seen_stride: tl.tensor,
+    norm_weight: tl.tensor,
+    norm_bias: tl.tensor,
+    running_mean: tl.tensor,
+    running_var: tl.tensor,
+    eps: tl.tensor,
+    out: tl.tensor,
+    slopes: tl.tensor,
+    statistics: tl.tensor,
+    OF_BATCH: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+) -> None:  # pragma: no cover
+    """The normalised first layer of some nodes, filled up with zeros to CHANNELS; and the statistics.
+
+    Parameters
+    ----------
+    first_layer : (N, 2 hidden), float32
+        U and V.
+    sums : (5, hidden); scalars : (5,); float64
+        Of `jet_sums_kernel` and `scalar_sums_kernel`, over the batch; unused without OF_BATCH.
+    seen : (hidden, 2) within rows of `seen_stride`
+        a and b.
+    norm_weight, norm_bias, running_mean, running_var, eps
+        The BatchNorm; its running statistics are used without OF_BATCH.
+    out : (N, 2 CHANNELS), float32
+        Out: scale (U − mean) + bias, and scale V.
+    slopes : (2, CHANNELS), float32
+        Out: scale a and scale b.
+    statistics : (2, hidden), float64
+        Out: mean and variance.
+    """
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    c = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
+    known = c < hidden
+    a = tl.load(seen + c.to(tl.int64) * seen_stride, mask=known, other=0.0).to(tl.float64)
+    b = tl.load(seen + c.to(tl.int64) * seen_stride + 1, mask=known, other=0.0).to(tl.float64)
+    if OF_BATCH:
+        count = num_pairs.to(tl.float64)
+        with_norm = tl.load(sums + 3 * hidden + c, mask=known, other=0.0)
+        with_dot = tl.load(sums + 4 * hidden + c, mask=known, other=0.0)
+        mean = tl.load(sums + c, mask=known, other=0.0) + tl.load(sums + hidden + c, mask=known, other=0.0)
+        mean = (mean + a * tl.load(scalars) + b * tl.load(scalars + 1)) / count
+        square = tl.load(sums + 2 * hidden + c, mask=known, other=0.0) + 2.0 * (a * with_norm + b * with_dot)
+        square += a * a * tl.load(scalars + 2) + 2.0 * a * b * tl.load(scalars + 3) + b * b * tl.load(scalars + 4)
+        var = square / count - mean * mean
+        var = tl.where(var < 0, 0.0, var)
+    else:
+        mean = tl.load(running_mean + c, mask=known, other=0.0).to(tl.float64)
+        var = tl.load(running_var + c, mask=known, other=1.0).to(tl.float64)
+    scale = tl.load(norm_weight + c, mask=known, other=0.0).to(tl.float64) / tl.sqrt(var + tl.load(eps))
+    bias = tl.load(norm_bias + c, mask=known, other=0.0).to(tl.float64)
+    inside = (i < nodes)[:, None] & known[None, :]
+    place = first_layer + i[:, None] * (2 * hidden) + c[None, :]
+    u = tl.load(place, mask=inside, other=0.0).to(tl.float64)
+    v = tl.load(place + hidden, mask=inside, other=0.0).to(tl.float64)
+    place = out + i[:, None] * (2 * CHANNELS) + c[None, :]
+    filled = (i < nodes)[:, None] & (c < CHANNELS)[None, :]
+    tl.store(place, ((u - mean[None, :]) * scale[None, :] + bias[None, :]).to(tl.float32), mask=filled)
+    tl.store(place + CHANNELS, (v * scale[None, :]).to(tl.float32), mask=filled)
+    if tl.program_id(0) == 0:
+        tl.store(slopes + c, (scale * a).to(tl.float32), mask=c < CHANNELS)
+        tl.store(slopes + CHANNELS + c, (scale * b).to(tl.float32), mask=c < CHANNELS)
+        tl.store(statistics + c, mean, mask=known)
+        tl.store(statistics + hidden + c, var, mask=known)

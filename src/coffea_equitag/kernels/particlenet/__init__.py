@@ -1,0 +1,1 @@
+"""ParticleNet's kernels."""

@@ -1,0 +1,194 @@
+"""The k nearest neighbours of `invariants.neighbours`, faster: the same ones, in the order of their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ....compiled import inner, njit
+from ...common.cpu.dense import _pointers
+
+__all__ = ["nearest_senders"]
+
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+#: A tile of distances: rows, and float64 lanes.
+_ROWS, _LANES = 4, 8
+_Points = np.ndarray[Any, np.dtype[np.float32 | np.float64]]
+
+
+@intrinsic
+def _distance_tile(
+    typing_context: Any,
+    columns: Any,
+    width: Any,
+    dimension: Any,
+    i: Any,
+    j: Any,
+    out: Any,
+    out_at: Any,
+    stride: Any,
+) -> Any:
+    """A few rows of one vector of squared distances, summed one coordinate after the other."""
+    at = types.intp
+    signature = types.void(columns, at, at, at, at, out, at, at)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        columns, width, dimension, i, j, out, out_at, stride = _pointers(context, builder, signature, arguments)
+        index, vector, lane = width.type, ir.VectorType(ir.DoubleType(), _LANES), ir.IntType(32)
+        begin = ir.Constant(vector, [0.0] * _LANES)
+
+        before, loop, after = builder.block, builder.append_basic_block("d"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        d, sums = builder.phi(index), [builder.phi(vector) for _ in range(_ROWS)]
+        row = builder.gep(columns, [builder.mul(d, width)])
+        others = builder.load(builder.bitcast(builder.gep(row, [j]), vector.as_pointer()), align=8)
+        following = []
+        for r, value in enumerate(sums):
+            number = builder.load(builder.gep(row, [builder.add(i, index(r))]), align=8)
+            own = builder.insert_element(ir.Constant(vector, ir.Undefined), number, lane(0))
+            zeros = ir.Constant(ir.VectorType(lane, _LANES), [0] * _LANES)
+            step = builder.fsub(others, builder.shuffle_vector(own, ir.Constant(vector, ir.Undefined), zeros))
+            following.append(builder.fadd(value, builder.fmul(step, step)))
+        next_d = builder.add(d, index(1))
+        d.add_incoming(index(0), before)
+        d.add_incoming(next_d, loop)
+        for value, next_value in zip(sums, following, strict=True):
+            value.add_incoming(begin, before)
+            value.add_incoming(next_value, loop)
+        builder.cbranch(builder.icmp_signed("<", next_d, dimension), loop, after)
+        builder.position_at_end(after)
+        for r, value in enumerate(following):
+            place = builder.gep(out, [builder.add(out_at, builder.mul(stride, index(r)))])
+            builder.store(value, builder.bitcast(place, vector.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@njit
+def nearest_senders(
+    points: _Points, dimension: int, priority: _F8, offsets: _I8, edges: _I8, sender: _I8, first: int, last: int
+) -> None:  # pragma: no cover
+    """Write the senders of all edges of jets ``first:last``.
+
+    `points` may have more columns than its first `dimension`, which count; receiver i's edges are
+    ``edges[i]:edges[i + 1]``. Distances are summed in float64 as the reference sums them, so that no neighbour is
+    another one.
+    """
+    largest = 1
+    for jet in range(first, last):
+        largest = max(largest, offsets[jet + 1] - offsets[jet])
+    columns = np.zeros((dimension, largest + -largest % _LANES))
+    square = np.empty((largest + _ROWS, columns.shape[1]))
+    others, spare = np.empty(largest + 1), np.empty(largest + 1)
+    for jet in range(first, last):
+        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        if n < 2:
+            continue
+        wanted = edges[start + 1] - edges[start]
+        if wanted == n - 1:
+            for i in range(n):
+                at = edges[start + i]
+                for j in range(n):
+                    if j != i:
+                        sender[at] = start + j
+                        at += 1
+            continue
+        for j in range(n):
+            for d in range(dimension):
+                columns[d, j] = points[start + j, d]
+        _distances(columns, dimension, n, square)
+        for i in range(n):
+            row, found = square[i, :n], 0
+            for j in range(n):
+                others[found] = row[j]
+                found += 1 if j != i else 0
+            limit, nearer = _smallest(others, spare, n - 1, wanted)
+            equal = 0
+            for j in range(n):
+                equal += 1 if row[j] == limit and j != i else 0
+            at = edges[start + i]
+            if nearer + equal == wanted:
+                for j in range(n):
+                    if row[j] <= limit and j != i:
+                        sender[at] = start + j
+                        at += 1
+            else:
+                _choose_equal(row, limit, i, wanted - nearer, priority, start, sender, at)
+
+
+@inner
+def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # pragma: no cover
+    """Squared distances, from coordinates (D, ≥ n) in whole tiles' columns; NaN counts as infinite."""
+    width, stride = columns.shape[1], distance.shape[1]
+    for i in range(0, n, _ROWS):
+        # what lies below the diagonal is copied
+        for j in range(i - i % _LANES, n, _LANES):
+            _distance_tile(columns, width, dimension, i, j, distance, i * stride + j, stride)
+    for i in range(n):
+        row = distance[i]
+        for j in range(i):
+            row[j] = distance[j, i]
+        for j in range(i, n):
+            value = row[j]
+            row[j] = value if value < np.inf else np.inf
+
+
+@inner
+def _smallest(values: _F8, spare: _F8, n: int, k: int) -> tuple[float, int]:  # pragma: no cover
+    """The k-th smallest of n numbers (k from 1), and how many are below it; `values` is overwritten."""
+    below = 0
+    while True:
+        a, b, c = values[0], values[n // 2], values[n - 1]
+        pivot = max(min(a, b), min(max(a, b), c))
+        left, right, same = 0, n, 0
+        for j in range(n):
+            value = values[j]
+            # one of the two places is overwritten by a later number
+            spare[left] = value
+            less = 1 if value < pivot else 0
+            more = 1 if value > pivot else 0
+            left += less
+            same += 1 - less - more
+        if k <= left:
+            n = left
+            values, spare = spare, values
+        elif k <= left + same:
+            return pivot, below + left
+        else:
+            right = 0
+            for j in range(n):
+                value = values[j]
+                values[right] = value
+                right += 1 if value > pivot else 0
+            below += left + same
+            k -= left + same
+            n = right
+
+
+@inner
+def _choose_equal(
+    row: _F8, limit: float, i: int, vacant: int, priority: _F8, start: int, sender: _I8, at: int
+) -> None:  # pragma: no cover
+    """Of the equally near, those of highest priority, then those of the first rows."""
+    n = len(row)
+    for j in range(n):
+        if j == i or not row[j] <= limit:
+            continue
+        if row[j] == limit:
+            before = 0
+            for other in range(n):
+                if other != i and other != j and row[other] == limit:
+                    higher = priority[start + other] > priority[start + j]
+                    if higher or (other < j and not priority[start + j] > priority[start + other]):
+                        before += 1
+            if before >= vacant:
+                continue
+        sender[at] = start + j
+        at += 1

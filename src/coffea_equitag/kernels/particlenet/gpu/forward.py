@@ -1,0 +1,80 @@
+"""ParticleNet's edge convolution: the edges of a few constituents pass through all layers in registers."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from ...common.gpu.arithmetic import product, relu
+from ...common.gpu.tiles import own_tile
+
+__all__ = ["EDGES", "edge_conv_kernel"]
+
+#: Precision -> edges worked on at once.
+EDGES = {"ieee": 16, "tf32x3": 64, "tf32": 64, "bf16": 64}
+
+
+@triton.jit
+def edge_conv_kernel(
+    first_layer: tl.tensor,
+    senders: tl.tensor,
+    shortcut: tl.tensor,
+    shortcut_stride: tl.tensor,
+    second: tl.tensor,
+    second_bias: tl.tensor,
+    third: tl.tensor,
+    third_bias: tl.tensor,
+    offsets: tl.tensor,
+    tile_jet: tl.tensor,
+    tile_first: tl.tensor,
+    out: tl.tensor,
+    NEIGHBOURS: tl.constexpr,
+    PRECISION: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    CHUNK: tl.constexpr,
+    RECEIVERS: tl.constexpr,
+    BI: tl.constexpr,
+    BK: tl.constexpr,
+) -> None:  # pragma: no cover
+    """One convolution of some constituents of one jet; BatchNorm is in all weights.
+
+    Parameters
+    ----------
+    first_layer : (N, 2 CHANNELS)
+        Each constituent's part of the first layer as receiver and as sender.
+    senders : (N, NEIGHBOURS), int32
+        Neighbours, counted within the jet, −1 for none.
+    shortcut : (N, CHANNELS) within rows of `shortcut_stride`
+        What the mean over the edges is added to.
+    second, third : (CHANNELS, CHANNELS)
+        The other layers, inputs first.
+    out : (N, CHANNELS)
+        ReLU of the sum.
+    """
+    _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    edge, c = tl.arange(0, BK), tl.arange(0, CHANNELS)
+    for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
+        i = group + tl.arange(0, BI)
+        known = (i < n)[:, None] & (edge < NEIGHBOURS)[None, :]
+        sender = tl.load(senders + (start + i)[:, None] * NEIGHBOURS + edge[None, :], mask=known, other=-1)
+        real = sender >= 0
+        own = first_layer + (start + i) * (2 * CHANNELS)
+        other = first_layer + (start + sender) * (2 * CHANNELS) + CHANNELS
+        total = tl.zeros((BI * BK, CHANNELS), tl.float32)
+        for middle in range(0, CHANNELS, CHUNK):
+            m = middle + tl.arange(0, CHUNK)
+            seen = tl.zeros((BI * BK, CHUNK), tl.float32)
+            for begin_k in range(0, CHANNELS, CHUNK):
+                k = begin_k + tl.arange(0, CHUNK)
+                here = tl.load(own[:, None] + k[None, :], mask=(i < n)[:, None], other=0.0)[:, None, :]
+                there = tl.load(other[:, :, None] + k[None, None, :], mask=real[:, :, None], other=0.0)
+                x = tl.reshape(relu(here + there), (BI * BK, CHUNK))
+                seen = product(x, tl.load(second + k[:, None] * CHANNELS + m[None, :]), seen, PRECISION)
+            seen = relu(seen + tl.load(second_bias + m)[None, :])
+            total = product(seen, tl.load(third + m[:, None] * CHANNELS + c[None, :]), total, PRECISION)
+        total = tl.reshape(relu(total + tl.load(third_bias + c)[None, :]), (BI, BK, CHANNELS))
+        count = tl.maximum(tl.sum(real.to(tl.int32), axis=1), 1).to(tl.float32)
+        mean = tl.sum(tl.where(real[:, :, None], total, 0.0), axis=1) / count[:, None]
+        row = (start + i)[:, None]
+        mean += tl.load(shortcut + row * shortcut_stride + c[None, :], mask=(i < n)[:, None], other=0.0)
+        tl.store(out + row * CHANNELS + c[None, :], relu(mean), mask=(i < n)[:, None])

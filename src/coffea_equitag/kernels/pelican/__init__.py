@@ -1,0 +1,1 @@
+"""PELICAN's kernels."""

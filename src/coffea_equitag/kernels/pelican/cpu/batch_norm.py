@@ -1,0 +1,79 @@
+"""The BatchNorm of PELICAN's messages from their moments, with gradients and running statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ....layers.batch_norm import RowBatchNorm
+from ...common.cpu.folding import double
+from ...running_statistics import follow
+
+__all__ = ["scale_and_shift"]
+
+
+def scale_and_shift(norm: RowBatchNorm, moments: Tensor, pairs: int, drop: float) -> Tensor:
+    """What BatchNorm, and dropout for those it keeps, make of messages: shape (2, D), float64.
+
+    Parameters
+    ----------
+    norm : RowBatchNorm
+        With weights and running statistics, which follow if it is in training mode and there are two pairs or more.
+    moments : Tensor of float64, shape (2, ≥ D)
+        Sums of messages and of their squares.
+    pairs : int
+        How many were summed.
+    drop : float
+        Dropout's probability.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    kept, depth = 1 / (1 - drop) if drop < 1 else 0.0, norm.num_features
+    if norm.training and pairs >= 2:
+        mean, square = moments.detach()[:, :depth] / pairs
+        follow(norm, mean, (square - mean**2).clamp(min=0) * (pairs / (pairs - 1)))
+        found: Tensor = _of_batch(moments, norm.weight, norm.bias, pairs, norm.eps, kept)
+        return found
+    inverse = (norm.running_var.double() + norm.eps).rsqrt()
+    scale = norm.weight * inverse
+    return torch.stack([scale, norm.bias - norm.running_mean.double() * scale]) * kept
+
+
+class _OfBatch(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, moments: Tensor, weight: Tensor, bias: Tensor, pairs: int, eps: float, kept: float) -> Tensor:
+        ctx.save_for_backward(moments, weight)
+        ctx.numbers = pairs, eps, kept
+        gain = double(weight)
+        mean, var = _statistics(moments, pairs, len(gain))
+        scale = gain / np.sqrt(np.maximum(var, 0) + eps)
+        return torch.from_numpy(np.stack([scale, double(bias) - mean * scale]) * kept)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+        (moments, weight), (pairs, eps, kept) = ctx.saved_tensors, ctx.numbers
+        gain = double(weight)
+        mean, var = _statistics(moments, pairs, len(gain))
+        inverse = 1 / np.sqrt(np.maximum(var, 0) + eps)
+        of_scale, of_shift = slopes.numpy() * kept
+        of_inverse = of_scale - mean * of_shift
+        of_var = np.where(var >= 0, -0.5 * gain * of_inverse * inverse**3, 0)
+        of_moments = np.zeros(moments.shape)
+        of_moments[0, : len(gain)] = (-gain * inverse * of_shift - 2 * mean * of_var) / pairs
+        of_moments[1, : len(gain)] = of_var / pairs
+        found = torch.from_numpy(inverse * of_inverse), torch.from_numpy(of_shift)
+        return torch.from_numpy(of_moments), *(slope.to(weight) for slope in found), None, None, None
+
+
+_of_batch: Callable[..., Tensor] = _OfBatch.apply
+
+
+def _statistics(moments: Tensor, pairs: int, depth: int) -> Any:
+    mean, square = double(moments)[:, :depth] / pairs
+    return mean, square - mean**2

@@ -1,0 +1,276 @@
+"""PELICAN's work on pairs as register tiles, made for the channels that the argument `columns` tells by its type.
+
+Rows are pairs or nodes; every row is summed over k in the same order whatever stands beside it, so its result does not
+depend on its place in a tile. Arrays are contiguous; an ``_at`` is where a tile's part of the array before it begins,
+and a ``_stride`` is from row to row. Tiles compute, and write, all their rows, `mixed_rows` many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numba.core import types
+from numba.extending import intrinsic
+
+from ...common.cpu.vector_rows import DOUBLE, INDEX, Lanes, loop, pointers
+from .pair_shapes import rows_of, total_of, widths_of
+
+__all__ = [
+    "add_rows",
+    "block_of",
+    "message_tile",
+    "mixed_rows",
+    "mixed_tile",
+    "node_tile",
+    "scaled_row",
+    "sum_pair",
+    "sum_self",
+]
+
+
+@intrinsic
+def block_of(typing_context: Any, columns: Any) -> Any:
+    """Columns of one block."""
+    return types.intp(columns), lambda context, builder, signature, arguments: INDEX(sum(widths_of(columns)))
+
+
+@intrinsic
+def mixed_rows(typing_context: Any, columns: Any) -> Any:
+    """Rows of `mixed_tile` and `message_tile`."""
+    return types.intp(columns), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(columns)))
+
+
+def summed(
+    lanes: Lanes, sums: Sequence[list[Any]], x: Any, places: Sequence[Any], x_step: Any, weight: Any, weight_at: Any,
+    weight_step: Any, depth: Any,
+) -> list[list[Any]]:  # fmt: skip
+    """sums[r] += Σ_k x[places[r] + k·x_step] · weight[weight_at + k·weight_step : ...], as vectors over the columns."""
+    builder, vectors = lanes.builder, len(lanes.widths)
+
+    def body(k: Any, flat: list[Any]) -> list[Any]:
+        row = lanes.load(weight, builder.add(weight_at, builder.mul(k, weight_step)))
+        along = builder.mul(k, x_step)
+        out = []
+        for r, place in enumerate(places):
+            number = builder.load(builder.gep(x, [builder.add(place, along)]))
+            out += lanes.fma(lanes.spread(number), row, flat[r * vectors : (r + 1) * vectors])
+        return out
+
+    flat = loop(builder, depth, [value for row in sums for value in row], body)
+    return [flat[r * vectors : (r + 1) * vectors] for r in range(len(sums))]
+
+
+def places_of(builder: Any, at: Any, stride: Any, rows: int) -> list[Any]:
+    return [builder.add(at, builder.mul(stride, INDEX(r))) for r in range(rows)]
+
+
+@intrinsic
+def mixed_tile(
+    typing_context: Any, wide: Any, narrow: Any, above: Any, below: Any, at: Any, pairs: Any, even_at: Any, odd_at: Any,
+    depth: Any, weight_even: Any, weight_odd: Any, weight_at: Any, spare: Any,
+) -> Any:  # fmt: skip
+    """Mix messages of pairs and their mirror images: above = leaky(above + E + O), below = leaky(below + E − O).
+
+    E and O are the even and the odd part, S W_even and A W_odd, of S_ij = X_ij + X_ji and A_ij = X_ij − X_ji: half the
+    work of X_ij W₁ + X_ji W₂ for both. `spare` holds the even part of one tile.
+    """
+    signature = types.void(
+        wide, narrow, above, below, types.intp, pairs, types.intp, types.intp, types.intp, weight_even, weight_odd,
+        types.intp, spare,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, above, below, at, pairs, even_at, odd_at, depth, weight_even, weight_odd, weight_at, spare = pointers(
+            context, builder, signature, arguments
+        )
+        lanes = Lanes(builder, widths_of(wide))
+        rows = rows_of(lanes.widths)
+        stride, block = INDEX(total_of(narrow)), INDEX(lanes.block)
+        parts: list[list[list[Any]]] = []
+        for source, weight in ((even_at, weight_even), (odd_at, weight_odd)):
+            sums = summed(
+                lanes, [lanes.zeros() for _ in range(rows)], pairs, places_of(builder, source, stride, rows), INDEX(1),
+                weight, weight_at, block, depth,
+            )  # fmt: skip
+            if not parts:
+                for r, row in enumerate(sums):
+                    lanes.store(row, spare, INDEX(r * lanes.block))
+            parts.append(sums)
+        for r, (place, odd) in enumerate(
+            zip(places_of(builder, at, INDEX(total_of(wide)), rows), parts[1], strict=True)
+        ):
+            even = lanes.load(spare, INDEX(r * lanes.block))
+            lanes.store(lanes.leaky(lanes.add(lanes.add(lanes.load(above, place), even), odd)), above, place)
+            lanes.store(lanes.leaky(lanes.subtract(lanes.add(lanes.load(below, place), even), odd)), below, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def message_tile(
+    typing_context: Any, wide: Any, narrow: Any, x: Any, x_at: Any, depth: Any, weight: Any, weight_at: Any, bias: Any,
+    bias_at: Any, out: Any, out_at: Any,
+) -> Any:  # fmt: skip
+    """One tile of a message: out[r] = leaky(x[r] W + bias)."""
+    signature = types.void(
+        wide, narrow, x, types.intp, types.intp, weight, types.intp, bias, types.intp, out, types.intp
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, x, x_at, depth, weight, weight_at, bias, bias_at, out, out_at = pointers(
+            context, builder, signature, arguments
+        )
+        lanes = Lanes(builder, widths_of(narrow))
+        rows = rows_of(lanes.widths)
+        begin = lanes.load(bias, bias_at)
+        sums = summed(
+            lanes, [list(begin) for _ in range(rows)], x, places_of(builder, x_at, INDEX(total_of(wide)), rows),
+            INDEX(1), weight, weight_at, INDEX(lanes.block), depth,
+        )  # fmt: skip
+        for row, place in zip(sums, places_of(builder, out_at, INDEX(total_of(narrow)), rows), strict=True):
+            lanes.store(lanes.leaky(row), out, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def node_tile(
+    typing_context: Any, columns: Any, x: Any, x_at: Any, x_stride: Any, depth: Any, weight: Any, weight_at: Any,
+    start: Any, start_at: Any, out: Any, out_at: Any, out_stride: Any,
+) -> Any:  # fmt: skip
+    """One tile of nodes: out[r] = x[r] W + start."""
+    signature = types.void(
+        columns, x, types.intp, types.intp, types.intp, weight, types.intp, start, types.intp, out, types.intp,
+        types.intp,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, x, x_at, x_stride, depth, weight, weight_at, start, start_at, out, out_at, out_stride = pointers(
+            context, builder, signature, arguments
+        )
+        lanes = Lanes(builder, widths_of(columns))
+        rows = rows_of(lanes.widths)
+        begin = lanes.load(start, start_at)
+        sums = summed(
+            lanes, [list(begin) for _ in range(rows)], x, places_of(builder, x_at, x_stride, rows), INDEX(1), weight,
+            weight_at, INDEX(lanes.block), depth,
+        )  # fmt: skip
+        for row, place in zip(sums, places_of(builder, out_at, out_stride, rows), strict=True):
+            lanes.store(row, out, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def add_rows(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, v: Any, v_at: Any) -> Any:
+    """One block of one row: out = u + v."""
+    signature = types.void(columns, out, types.intp, u, types.intp, v, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, out, out_at, u, u_at, v, v_at = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, widths_of(columns))
+        lanes.store(lanes.add(lanes.load(u, u_at), lanes.load(v, v_at)), out, out_at)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def scaled_row(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, factor: Any) -> Any:
+    """One block of one row: out = factor · u."""
+    signature = types.void(columns, out, types.intp, u, types.intp, types.float32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, out, out_at, u, u_at, factor = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, widths_of(columns))
+        row = zip(lanes.spread(factor), lanes.load(u, u_at), strict=True)
+        lanes.store([builder.fmul(a, x) for a, x in row], out, out_at)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def sum_pair(
+    typing_context: Any, columns: Any, up: Any, down: Any, at: Any, first: Any, count: Any, stride: Any, weights: Any,
+    row: Any, column: Any, i: Any, j: Any, out: Any, even_to: Any, odd_to: Any,
+) -> Any:  # fmt: skip
+    """Sums over pairs (i, j), (i, j + 1), ... and their mirror images, one block of columns; S and A go to `out`.
+
+    With X_ij in row `first` of `up` and X_ji in that of `down`, and so on: row_i += w_j X_ij, column_j += w_i X_ij,
+    row_j += w_i X_ji, column_i += w_j X_ji, sums in float64. S = X_ij + X_ji goes
+    to row `even_to` of `out`, A = X_ij − X_ji to `odd_to`. `at` is the block's first column.
+    """
+    signature = types.void(
+        columns, up, down, types.intp, types.intp, types.intp, types.intp, weights, row, column, types.intp,
+        types.intp, out, types.intp, types.intp,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, up, down, at, first, count, stride, weights, row, column, i, j, out, even_to, odd_to = pointers(
+            context, builder, signature, arguments
+        )
+        widths = widths_of(columns)
+        lanes, wide = Lanes(builder, widths), Lanes(builder, widths, DOUBLE)
+        vectors = len(widths)
+
+        def place(index: Any) -> Any:
+            return builder.add(builder.mul(index, stride), at)
+
+        of_i = wide.spread(builder.load(builder.gep(weights, [i])))
+        own = wide.load(row, place(i)) + wide.load(column, place(i))
+
+        def body(k: Any, own: list[Any]) -> list[Any]:
+            other = builder.add(j, k)
+            of_j = wide.spread(builder.load(builder.gep(weights, [other])))
+            source = place(builder.add(first, k))
+            above, below = lanes.load(up, source), lanes.load(down, source)
+            lanes.store(lanes.add(above, below), out, place(builder.add(even_to, k)))
+            lanes.store(lanes.subtract(above, below), out, place(builder.add(odd_to, k)))
+            above, below = lanes.widened(above), lanes.widened(below)
+            target = place(other)
+            wide.store(wide.fma(of_i, above, wide.load(column, target)), column, target)
+            wide.store(wide.fma(of_i, below, wide.load(row, target)), row, target)
+            return wide.fma(of_j, above, own[:vectors]) + wide.fma(of_j, below, own[vectors:])
+
+        own = loop(builder, count, own, body)
+        wide.store(own[:vectors], row, place(i))
+        wide.store(own[vectors:], column, place(i))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def sum_self(
+    typing_context: Any, columns: Any, x: Any, at: Any, source: Any, stride: Any, weights: Any, row: Any, column: Any,
+    i: Any, out: Any, even_to: Any, odd_to: Any,
+) -> Any:  # fmt: skip
+    """The same for X_ii in row `source` of x, one block of columns."""
+    signature = types.void(
+        columns, x, types.intp, types.intp, types.intp, weights, row, column, types.intp, out, types.intp, types.intp
+    )
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, x, at, source, stride, weights, row, column, i, out, even_to, odd_to = pointers(
+            context, builder, signature, arguments
+        )
+        widths = widths_of(columns)
+        lanes, wide = Lanes(builder, widths), Lanes(builder, widths, DOUBLE)
+
+        def place(index: Any) -> Any:
+            return builder.add(builder.mul(index, stride), at)
+
+        weight = wide.spread(builder.load(builder.gep(weights, [i])))
+        values = lanes.load(x, place(source))
+        lanes.store(lanes.add(values, values), out, place(even_to))
+        lanes.store(lanes.subtract(values, values), out, place(odd_to))
+        for sums in (row, column):
+            wide.store(wide.fma(weight, lanes.widened(values), wide.load(sums, place(i))), sums, place(i))
+        return context.get_dummy_value()
+
+    return signature, generate

@@ -1,0 +1,119 @@
+"""PELICAN with gradients on the CPU: between layers only messages are kept, all that is wide is made again.
+
+Pairs are the affair of `pelican_layer`. What acts on nodes and jets, from sums of messages to the terms of the next
+layer, BatchNorm's statistics, the last layers and all coefficients, is left to torch and its autograd.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ....layers.aggregates import Aggregation
+from ....layers.equivariant_1to2 import Equivariant1to2
+from ....layers.equivariant_2to2 import Equivariant2to2
+from ....layers.equivariant_readout import Equivariant2to0
+from ....layers.pair_message import PairMessage
+from ....layers.segments import segment_sum
+from ...common.cpu.jet_groups import Layout
+from ..dropout import drop_of, message_keys
+from .batch_norm import scale_and_shift
+from .layer import Batch, encoded_messages, next_messages, total_columns
+from .node_terms import terms_of
+
+if TYPE_CHECKING:
+    from ....models.pelican import Pelican
+
+__all__ = ["message_keys", "pelican_training_logits"]
+
+
+def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+    """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
+
+    Gradients go to the parameters and to the scalars.
+
+    Returns
+    -------
+    Tensor of float32, shape (J, n_classes)
+    """
+    products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
+    batch = Batch(Layout.of(offsets), products, len(model.encoder.alpha))
+    nodes, layers = _Nodes(offsets), _messages(model)
+    keys = message_keys(model)
+    power = 1e-6 + model.encoder.alpha**2
+    embedding = model.embedding.weight, cast(Tensor, model.embedding.bias), power
+    terms = nodes.scalar_terms(model.scalars_to_pairs, scalars_NS, len(power))
+    last = layers[0]
+    messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], drop_of(last.dropout))
+    for layer, block, key in zip(layers[1:], model.blocks, keys[1:], strict=True):
+        assert isinstance(block, Equivariant2to2)
+        norm = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
+        coefficients = block.mixing()
+        terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, norm)
+        drop = drop_of(layer.dropout)
+        messages = next_messages(batch, messages, norm, terms, coefficients[:2], layer.linear, key, drop)
+        last = layer
+    scale, shift = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
+    depth = len(scale)
+    messages_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
+    out: Tensor = model.head(nodes.readout(cast(Equivariant2to0, model.readout), messages_N3D))
+    return out
+
+
+def _messages(model: Pelican) -> list[PairMessage]:
+    return [cast(PairMessage, message) for message in model.messages]
+
+
+class _Nodes:
+    """What is done with nodes and jets.
+
+    Parameters
+    ----------
+    offsets : Tensor of int64, shape (J + 1,)
+        Jet boundaries.
+    """
+
+    def __init__(self, offsets: Tensor) -> None:
+        self.offsets, self.counts = offsets, offsets.diff()
+        self.jet = torch.repeat_interleave(torch.arange(len(self.counts)), self.counts)
+
+    def scalar_terms(self, layer: Equivariant1to2 | None, scalars_NS: Tensor | None, encoded: int) -> Tensor:
+        """u, v and d of the 1→2 layer, (3, N, W) in float32, 0 in the encoder's channels and in padding."""
+        if layer is None or scalars_NS is None:
+            return torch.zeros(3, len(self.jet), total_columns(encoded))
+        scalars = scalars_NS.double()
+        whole = self._over_jets(layer.aggregation, scalars[:, None]).expand(-1, 2, -1)
+        own = scalars[:, None].expand(-1, 3, -1)
+        if layer.power is not None:
+            factors = layer.power(self.counts).transpose(1, 2)
+            own, whole = own * factors[:, [2, 1, 0]][self.jet], whole * factors[:, [4, 3]]
+        matrix = layer.mixing().double()
+        u, v, d = own.transpose(0, 1) @ matrix[[2, 1, 0]]
+        of_all, of_diagonal = (whole.transpose(0, 1) @ matrix[[4, 3]])[:, self.jet]
+        terms = torch.stack([u + of_all + layer.bias, v, (d + of_diagonal) * layer.diagonal])
+        channels = encoded + terms.shape[2]
+        return nn.functional.pad(terms.float(), (encoded, total_columns(channels) - channels))
+
+    def readout(self, layer: Equivariant2to0, nodes_N3D: Tensor) -> Tensor:
+        """The 2→0 layer, (J, S)."""
+        how = layer.aggregation
+        rows = nodes_N3D[:, 2:] / self._norm(how, by_node=True)
+        operations = self._over_jets(how, torch.cat([rows, nodes_N3D[:, :1]], dim=1)).transpose(1, 2)
+        if layer.power is not None:
+            operations = operations * layer.power(self.counts)
+        mixed = torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), layer.mixing().double())
+        return (mixed + layer.bias).float()
+
+    def _norm(self, how: Aggregation, *, by_node: bool = False) -> Tensor | float:
+        norm = how.norm(self.counts)
+        if isinstance(norm, float):
+            return norm
+        return norm[self.jet, :, None] if by_node else norm[:, :, None]
+
+    def _over_jets(self, how: Aggregation, nodes_NKD: Tensor) -> Tensor:
+        """Aggregates over each jet, (J, K, D)."""
+        flat = segment_sum(nodes_NKD.flatten(1), self.offsets)
+        return flat.view(-1, *nodes_NKD.shape[1:]) / self._norm(how)

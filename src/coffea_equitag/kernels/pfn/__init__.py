@@ -1,0 +1,1 @@
+"""PFN's kernels."""

@@ -1,0 +1,1 @@
+"""Vector PFN and Tensor PFN's kernels."""

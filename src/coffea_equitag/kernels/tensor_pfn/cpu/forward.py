@@ -1,0 +1,178 @@
+"""A layer of Vector or Tensor PFN on rows of features, in float32 or float64.
+
+Features lie as [plane][row][feature], planes as in `bilinear`; after them stands the feature of the biases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....compiled import inner
+from ...common.cpu.bilinear_registers import lanes_of
+from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from ...common.cpu.elementary import psi
+from .bilinear import VECTOR_PLANES, multiply_tensors, multiply_vectors
+from .weights import Matrices
+
+__all__ = ["CHUNK", "COMPLEX", "MARGIN", "PLANES", "activate", "enter", "linear", "set_unit", "sum_tracks"]
+
+_Floats = np.ndarray[Any, Any]
+_F4 = np.ndarray[Any, np.dtype[np.float32]]
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+#: Rows worked on at once: whole tiles.
+CHUNK = 5 * ROWS
+#: Numbers after the features of a row: the features of biases, and what keeps rows from falling on the same cache sets.
+MARGIN = 16
+#: The planes a layer's matrices act on, and whether that is two of them, as one complex number.
+PLANES, COMPLEX = np.array([0, 1, 3, 4, 5, 7, 9, 11]), np.array([0, 1, 0, 0, 1, 1, 1, 1], np.bool_)
+_LANES4, _LANES8 = lanes_of(4), lanes_of(8)
+
+
+@inner
+def set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
+    """The feature of the biases, scalar 1 and unit matrix, in all rows."""
+    for row in range(x.shape[1]):
+        x[0, row, scalar] = 1
+        if len(x) > VECTOR_PLANES:
+            x[4, row, tensor], x[9, row, tensor] = 1, 2
+
+
+@inner
+def enter(
+    x: _F4, row: int, scalars: _F4, vectors: _F8, frames: _F8, constituent: int, jet: int
+) -> None:  # pragma: no cover
+    """A constituent's row: its vectors turned into the jet's frame, their outer products."""
+    count = vectors.shape[2]
+    for s in range(scalars.shape[1]):
+        x[0, row, s] = scalars[constituent, s]
+    for axis in range(3):
+        for v in range(count):
+            total = frames[jet, axis, 0] * vectors[constituent, 0, v]
+            for k in range(1, 3):
+                total += frames[jet, axis, k] * vectors[constituent, k, v]
+            x[1 + axis, row, v] = total
+    if len(x) > VECTOR_PLANES:
+        for a in range(count):
+            for b in range(count):
+                at = a * count + b
+                ax, ay, az = x[1, row, a], x[2, row, a], x[3, row, a]
+                bx, by, bz = x[1, row, b], x[2, row, b], x[3, row, b]
+                x[4, row, at], x[5, row, at], x[6, row, at] = az * bz, az * bx, az * by
+                x[7, row, at], x[8, row, at] = ax * bz, ay * bz
+                x[9, row, at], x[10, row, at] = ax * bx + ay * by, ay * bx - ax * by
+                x[11, row, at], x[12, row, at] = ax * bx - ay * by, ax * by + ay * bx
+
+
+@inner
+def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> None:  # pragma: no cover
+    """All matrices of a layer on rows of features; whole tiles are computed."""
+    x_stride, y_stride, lanes = x.shape[2], y.shape[2], _LANES4 if y.itemsize == 4 else _LANES8
+    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
+    columns = (y_stride - MARGIN) // lanes * lanes
+    for matrix in range(weights.places.shape[1]):
+        plane = PLANES[matrix]
+        at, depth = weights.places[layer, matrix]
+        x_at, y_at = plane * x_plane, plane * y_plane
+        if COMPLEX[matrix]:
+            block = COMPLEX_VECTORS * lanes
+            for column in range(0, columns, block):
+                for row in range(0, rows, COMPLEX_ROWS):
+                    complex_tile(
+                        x, x_at + row * x_stride, x_stride, 1, x_plane, depth,
+                        weights.values, at + 2 * column * depth, 2 * block, block,
+                        y, y_at + row * y_stride + column, y_stride, y_plane, False,
+                    )  # fmt: skip
+        else:
+            block = REAL_VECTORS * lanes
+            for column in range(0, columns, block):
+                for row in range(0, rows, ROWS):
+                    real_tile(
+                        x, x_at + row * x_stride, x_stride, 1, depth,
+                        weights.values, at + column * depth, block,
+                        y, y_at + row * y_stride + column, y_stride, False,
+                    )  # fmt: skip
+
+
+@inner
+def activate(
+    y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool
+) -> None:  # pragma: no cover
+    """Products of the halves of y, cut to size, into x."""
+    x_stride, y_stride = x.shape[2], y.shape[2]
+    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
+    lanes = _LANES4 if y.itemsize == 4 else _LANES8
+    for row in range(rows):
+        for f in range(0, padded, lanes):
+            if len(y) > VECTOR_PLANES:
+                multiply_tensors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
+            else:
+                multiply_vectors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
+        _cut_scalars(x, row, thirds * padded, logarithmic)
+
+
+@inner
+def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  # pragma: no cover
+    if not logarithmic:
+        for f in range(width):
+            value = x[0, row, f]
+            x[0, row, f] = 0 if value < 0 else value
+    elif x.itemsize == 4:
+        for f in range(width):
+            value = x[0, row, f]
+            value = np.float32(0.0) if value < 0 else value
+            above = np.float32(1.0) if value < 1 else value
+            value = np.float32(1.0) if value > 1 else value
+            x[0, row, f] = value + psi(np.float64(above) - 1.0)
+    else:
+        for f in range(width):
+            value = x[0, row, f]
+            if value > 1:
+                x[0, row, f] = 1 + np.log(value)
+            elif value < 0:
+                x[0, row, f] = 0
+
+
+@inner
+def sum_tracks(
+    phi: Matrices,
+    scalars: _F4,
+    vectors: _F8,
+    frames: _F8,
+    offsets: _I8,
+    logarithmic: bool,
+    padded: int,
+    thirds: int,
+    jet: int,
+    jets: int,
+    entering: _F4,
+    x: _F4,
+    y: _F4,
+    owners: _I8,
+    sums: _F8,
+) -> None:  # pragma: no cover
+    """Sums over the constituents of some jets of what the hidden layers make of them; the rest is space to work in."""
+    width = thirds * padded
+    for plane in range(len(sums)):
+        for row in range(jets):
+            for f in range(width):
+                sums[plane, row, f] = 0
+    owner = jet
+    for start in range(offsets[jet], offsets[jet + jets], CHUNK):
+        count = min(CHUNK, offsets[jet + jets] - start)
+        for row in range(count):
+            while offsets[owner + 1] <= start + row:
+                owner += 1
+            owners[row] = owner - jet
+            enter(entering, row, scalars, vectors, frames, start + row, owner)
+        for layer in range(len(phi.places)):
+            linear(entering if layer == 0 else x, phi, layer, y, count)
+            activate(y, x, padded, thirds, count, logarithmic)
+        for plane in range(len(sums)):
+            for row in range(count):
+                total, values = sums[plane, owners[row]], x[plane, row]
+                for f in range(width):
+                    total[f] += values[f]

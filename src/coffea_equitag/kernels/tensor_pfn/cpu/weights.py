@@ -1,0 +1,143 @@
+"""Parameters of Vector and Tensor PFN as their CPU kernel wants them: linear maps that follow each other made one.
+
+Every bias is the weight of one more feature, of scalar 1, vector 0 and tensor 1·I; the affine map before the sum over
+tracks is done after it, where its bias is weighted with their number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from ....layers.tensor_layer import TensorLayer
+from ...common.cpu.aligned import aligned
+from ...common.cpu.bilinear_registers import lanes_of
+from ...common.cpu.bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
+from ...common.cpu.folding import folded
+from ..maps import affine_maps, features_of, layer_maps, phi_of
+
+__all__ = [
+    "Matrices",
+    "TensorPFNWeights",
+    "packed",
+    "packed_maps",
+    "padded_features",
+    "transposed_maps",
+    "weights_of",
+]
+
+_Floats = np.ndarray[Any, Any]
+_I8 = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Matrices(NamedTuple):
+    """Matrices one after another, as tiles want them: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
+
+    values: _Floats
+    places: _I8  # (layers, matrices, 2): where one begins, and its K
+
+
+class TensorPFNWeights(NamedTuple):
+    """Layers before the sum in float32, layers and perceptron after it in float64.
+
+    Matrices of a layer, affine and axial map in one, in the order of the planes they act on: scalars; x + iy and z of
+    vectors; of tensors zz, zx + i zy, xz + i yz, xx + yy + i (yx − xy), xx − yy + i (xy + yx).
+    """
+
+    phi: Matrices
+    f: Matrices
+    mlp: Matrices  # one matrix a layer, the bias last
+
+
+def padded_features(features: int) -> int:
+    """F padded so that 2F are whole blocks of every tile."""
+    half = lanes_of(4) * REAL_VECTORS // 2
+    return -(-features // half) * half
+
+
+def weights_of(model: nn.Module) -> TensorPFNWeights:
+    """Fold a network's parameters; kept until one of them changes."""
+    return folded(model, _fold)
+
+
+def _fold(model: nn.Module) -> TensorPFNWeights:
+    hidden, latent = phi_of(model)
+    after = [layer for layer in model.get_submodule("f").children() if isinstance(layer, TensorLayer)]
+    perceptron = [layer for layer in model.get_submodule("mlp").children() if isinstance(layer, nn.Linear)]
+    features = features_of(hidden[0])
+    thirds = len(affine_maps(latent))
+    phi = [packed_maps(layer_maps(layer), features, thirds * (index > 0), np.float32)
+           for index, layer in enumerate(hidden)]  # fmt: skip
+    f = [packed_maps(layer_maps(layer, None if index else latent), features, thirds, np.float64)
+         for index, layer in enumerate(after)]  # fmt: skip
+    mlp = []
+    for index, layer in enumerate(perceptron):
+        weight, bias = (value.detach().double().numpy() for value in (layer.weight, layer.bias))
+        weight = weight if index else _spread(weight, features, thirds * thirds)
+        mlp.append([_real(np.hstack([weight, bias[:, None]]), np.float64)])
+    return TensorPFNWeights(packed(phi, np.float32), packed(f, np.float64), packed(mlp, np.float64))
+
+
+def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[_Floats]:
+    """A layer's maps as tiles want them, their inputs being `thirds` times F products and what follows."""
+    out = []
+    for tensor in maps:
+        parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
+        wide = [_spread(_halves(part, features), features, thirds) for part in parts]
+        out.append(_real(wide[0], dtype) if tensor.ndim == 2 else _complex(wide[0], wide[1], dtype))
+    return out
+
+
+def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int) -> list[_Floats]:
+    """Maps that take gradients back, to `inputs` features, in float32; columns are whole blocks of all tiles."""
+    out = []
+    block = lanes_of(4) * REAL_VECTORS
+    for tensor in maps:
+        parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
+        back = [_spread(_halves(part, features), features, thirds)[:, :inputs].T for part in parts]
+        back = [np.pad(part, ((0, -inputs % block), (0, 0))) for part in back]
+        out.append(_real(back[0], np.float32) if tensor.ndim == 2 else _complex(back[0], -back[1], np.float32))
+    return out
+
+
+def packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matrices:
+    """Put all matrices of some layers into one array."""
+    sizes = np.array([[matrix.size for matrix in matrices] for matrices in layers])
+    starts = np.concatenate([[0], np.cumsum(sizes.ravel())[:-1]]).reshape(sizes.shape)
+    depths = np.array([[matrix.shape[1] for matrix in matrices] for matrices in layers])
+    values = np.concatenate([matrix.ravel() for matrices in layers for matrix in matrices])
+    return Matrices(aligned(values, dtype), np.stack([starts, depths], axis=2))
+
+
+def _halves(matrix: _Floats, features: int) -> _Floats:
+    """Rows of 2F outputs as two padded halves."""
+    padded = padded_features(features)
+    halves = matrix.reshape(2, features, -1)
+    return np.pad(halves, ((0, 0), (0, padded - features), (0, 0))).reshape(2 * padded, -1)
+
+
+def _spread(matrix: _Floats, features: int, thirds: int) -> _Floats:
+    """Columns of products with F features each padded; what follows stays."""
+    padded = padded_features(features)
+    products, rest = matrix[:, : thirds * features], matrix[:, thirds * features :]
+    wide = np.pad(products.reshape(len(matrix), thirds, features), ((0, 0), (0, 0), (0, padded - features)))
+    return np.hstack([wide.reshape(len(matrix), thirds * padded), rest])
+
+
+def _real(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
+    return _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * REAL_VECTORS)
+
+
+def _complex(real: _Floats, imaginary: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
+    block = lanes_of(np.dtype(dtype).itemsize) * COMPLEX_VECTORS
+    return np.stack([_blocks(real, block), _blocks(imaginary, block)], axis=2)
+
+
+def _blocks(matrix: _Floats, block: int) -> _Floats:
+    """A matrix (out, K) as (blocks, K, block)."""
+    out, depth = matrix.shape
+    count = -(-out // block)
+    rows = np.pad(matrix.T, ((0, 0), (0, count * block - out)))
+    return rows.reshape(depth, count, block).transpose(1, 0, 2)

@@ -1,0 +1,114 @@
+"""A network over any number of jets: in pieces of bounded memory, on every thread; scores depend on neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
+
+__all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "default_budget", "outputs", "pieces"]
+
+#: Pairs handled at once: few enough for the caches of a core, enough for a GPU.
+PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
+
+#: Constituents handled at once by networks that do not see pairs.
+CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
+
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
+_F8 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> _F8:
+    """Run a network without gradients, in evaluation mode.
+
+    On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the outputs do
+    not depend on their number. Where a GPU's memory does not suffice for a piece, the budget is halved.
+
+    Parameters
+    ----------
+    model : JetModel
+        The network; left in the mode it was in.
+    jets : RaggedJets
+        The jets, on any device.
+    pair_budget : int, optional
+        Pairs Σ(n + references)² a piece, default `PAIR_BUDGET`; for networks that do not see pairs the constituents
+        Σn, default `CONSTITUENT_BUDGET`.
+
+    Returns
+    -------
+    ndarray of float64, shape (J, K)
+        Logits, or components of vectors, one row a jet.
+    """
+    device = model.device
+    # asked of every layer, but set only where need be: setting costs as much as scoring a few jets
+    trained = [module for module in model.modules() if module.training]
+    for module in trained:
+        module.training = False
+
+    def rows(piece: RaggedJets) -> _F8:
+        with torch.inference_mode():
+            found: _F8 = model(piece.to(device)).double().cpu().numpy()
+        return found
+
+    budget = pair_budget or default_budget(model)
+    try:
+        if device.type == "cpu":
+            found = _one_thread_each(rows, list(pieces(model, jets, budget)))
+        else:
+            found = _halving(rows, model, jets, budget)
+    finally:
+        for module in trained:
+            module.training = True
+    width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
+    return np.concatenate([np.empty((0, width)), *found])
+
+
+def default_budget(model: JetModel) -> int:
+    """`PAIR_BUDGET` or `CONSTITUENT_BUDGET` of the network's device."""
+    defaults = PAIR_BUDGET if model.sees_pairs else CONSTITUENT_BUDGET
+    return defaults.get(model.device.type, defaults["cpu"])
+
+
+def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJets]:
+    """Cut jets by what the network's cost grows with."""
+    return jets.split(budget, model.extra_nodes, pairs=model.sees_pairs)
+
+
+def _halving(function: Callable[[RaggedJets], _F8], model: JetModel, jets: RaggedJets, budget: int) -> list[_F8]:
+    """Map over pieces of the budget, of half of it from where memory does not suffice."""
+    found: list[_F8] = []
+    done = 0
+    while done < jets.num_jets:
+        for piece in pieces(model, jets.slice(done, jets.num_jets), budget):
+            try:
+                found.append(function(piece))
+            except torch.cuda.OutOfMemoryError:
+                if piece.num_jets == 1:
+                    raise
+                nodes = piece.counts + model.extra_nodes
+                budget = int((nodes.square() if model.sees_pairs else nodes).sum()) // 2
+                break
+            done += piece.num_jets
+        # outside the handler, so that the failed attempt's memory is free again
+        torch.cuda.empty_cache()
+    return found
+
+
+def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
+    """Map over pieces in torch.get_num_threads() threads, each of which computes alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what a new thread starts with
+    try:
+        if threads == 1 or len(pieces) <= 1:
+            return [function(piece) for piece in pieces]
+        with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="equitag") as pool:
+            return list(pool.map(function, pieces))
+    finally:
+        torch.set_num_threads(threads)

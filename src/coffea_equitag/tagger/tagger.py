@@ -1,0 +1,278 @@
+"""A trained model and its input contract: load, save, call."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pydantic
+import torch
+import vector
+
+from ..errors import JetRangeWarning, TaggerError, explain
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets, ragged_and_nesting
+from . import storage as tagger_folder
+from .card import Card, faults
+from .device import device_of
+from .inference import outputs
+from .storage import content_hash
+
+__all__ = ["Tagger", "load", "load_count"]
+
+#: Share of jets outside the training range that is worth a warning.
+_STRAYS = 0.05
+
+_shared: dict[tuple[str, str], Tagger] = {}
+_loads = 0
+
+
+class Tagger:
+    """A trained network with its card.
+
+    Parameters
+    ----------
+    model : JetModel
+        The network; put into evaluation mode.
+    card : Card
+        Its description.
+    path : Path, optional
+        Where it lies on disk; needed to send it to other processes.
+
+    Attributes
+    ----------
+    model : JetModel
+        ``tagger.model(jets)`` gives raw logits; ``tagger.model.double()`` computes in float64.
+    """
+
+    def __init__(self, model: JetModel, card: Card, path: Path | None = None) -> None:
+        if model.output == "classes" and len(card.classes) != model.n_classes:
+            raise TaggerError(
+                explain(
+                    f"{len(card.classes)} classes {card.classes} for a network of {model.n_classes} logits",
+                    "one class a logit",
+                    "give as many names as n_classes",
+                )
+            )
+        self.model = model.eval()
+        self.card = card
+        self.path = path
+        self._warned = False
+
+    @classmethod
+    def from_model(
+        cls, model: JetModel, *, name: str, classes: Sequence[str], signal: str | None = None, **card: Any
+    ) -> Tagger:
+        """Wrap a network; the signal is the last class unless named. Further keywords go to the card.
+
+        Raises
+        ------
+        TaggerError
+            If the classes do not fit the network, or the card is not valid.
+        """
+        classes = tuple(classes)
+        contract = card.pop("contract", {"constituent_fields": model.fields})
+        try:
+            description = Card(
+                name=name,
+                architecture=model.kind,
+                options=model.options,
+                classes=classes,
+                signal=classes[-1] if signal is None and classes else signal,
+                contract=contract,
+                citation=card.pop("citation", model.paper),
+                **card,
+            )
+        except pydantic.ValidationError as error:
+            raise TaggerError(explain(f"a card with {faults(error)}", "a valid card", "mend what it names")) from error
+        return cls(model, description)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the logits."""
+        return self.card.classes
+
+    @property
+    def name(self) -> str:
+        """The card's name."""
+        return self.card.name
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the weights and of what fixes the scores; equal hashes give equal scores."""
+        return self.card.content_hash or content_hash(self.model, self.card)
+
+    def __repr__(self) -> str:
+        return f"Tagger({self.name!r}, {self.card.architecture}, classes={self.classes}, {self.content_hash[:12]})"
+
+    def to(self, device: torch.device | str) -> Tagger:
+        """Move the network to a device."""
+        self.model.to(device)
+        return self
+
+    def __call__(self, jets: ak.Array, *, pair_budget: int | None = None) -> ak.Array:
+        """Score jets.
+
+        Parameters
+        ----------
+        jets : ak.Array
+            Canonical jets, any outer nesting; GeV.
+        pair_budget : int, optional
+            Constituent pairs handled at once, which bounds the memory; scores do not depend on it.
+
+        Returns
+        -------
+        ak.Array of float32
+            In the jets' outer structure, None where a jet is missing: the signal's probability for two classes,
+            a record with one probability a class for more. A network that gives vectors gives them here: vector's
+            ``Momentum4D`` (GeV) or ``Vector3D`` records of float64.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical or lack a column of the input contract.
+        """
+        ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
+        self._check_range(ragged)
+        if self.model.output != "classes":
+            return nesting.restore(_vectors(self.outputs(ragged, pair_budget=pair_budget)))
+        probabilities = self.probabilities(ragged, pair_budget=pair_budget)
+        if self.card.signal is not None and len(self.classes) == 2:
+            return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
+        return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
+
+    def probabilities(
+        self, jets: RaggedJets, *, pair_budget: int | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
+        logits = torch.from_numpy(self.outputs(jets, pair_budget=pair_budget))
+        found: np.ndarray[Any, np.dtype[np.float32]] = torch.softmax(logits, dim=1).float().numpy()
+        return found
+
+    def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Logits, or components of vectors, one row a jet (see `coffea_equitag.tagger.inference`)."""
+        return outputs(self.model, jets, pair_budget)
+
+    def _check_range(self, jets: RaggedJets) -> None:
+        bounds = self.card.contract.pt_range
+        if bounds is None or self._warned or jets.num_jets == 0:
+            return
+        pt = torch.hypot(jets.jet_p4[:, 1], jets.jet_p4[:, 2]).numpy()
+        outside = (pt < bounds[0]) | (pt > bounds[1])
+        if outside.mean() <= _STRAYS:
+            return
+        self._warned = True
+        median = float(np.median(pt))
+        message = explain(
+            f"{outside.sum()} of {len(pt)} jets given to {self.name} have pT outside the range it was trained on "
+            f"(median {median:.4g} GeV)",
+            f"jets of pT {bounds[0]:g} to {bounds[1]:g} GeV",
+            "select jets in that range, or check the tagger there yourself before you trust its scores",
+        )
+        if bounds[0] <= median / 1000 <= bounds[1]:
+            message += "; these look like MeV: divide momenta and masses by 1000"
+        warnings.warn(message, JetRangeWarning, stacklevel=3)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write ``model.safetensors`` and ``card.json`` into a folder.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder; it appears only when complete.
+        overwrite : bool
+            Replace a tagger that is there.
+
+        Raises
+        ------
+        TaggerError
+            If something is there already.
+        """
+        self.card = tagger_folder.write(Path(path), self.model, self.card, overwrite)
+        self.path = Path(path).resolve()
+        return Path(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is None:
+            raise TaggerError(
+                explain(
+                    f"tagger {self.name!r} is only in memory, and cannot be sent to another process",
+                    "a tagger on disk: other processes load it by its path and hash",
+                    "save it first: tagger.save('my-tagger/')",
+                )
+            )
+        if content_hash(self.model, self.card) != self.card.content_hash:
+            raise TaggerError(
+                explain(
+                    f"tagger {self.name!r} has changed since it was saved to {self.path}",
+                    "the tagger on disk: other processes load it from there",
+                    "save it again, in float32 or float64 as it is to be used",
+                )
+            )
+        return _restore, (str(self.path), self.content_hash, self.model.device.type)
+
+
+def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
+    """Load a tagger from a folder or, by its name, from the zoo. Nothing is unpickled.
+
+    Parameters
+    ----------
+    source : path-like or str
+        Folder written by `Tagger.save` (or a training run that holds one), or a name of `coffea_equitag.zoo`.
+    device : str, optional
+        Default: the GPU where there is one.
+    shared : bool
+        Give every caller in this process the same tagger (by content and device), loaded once.
+
+    Raises
+    ------
+    TaggerError, CheckpointError
+        If there is no tagger or no device there, its card is invalid, or the weights do not fit the card.
+    """
+    global _loads
+    path = tagger_folder.find(source)
+    device = str(device_of(device))
+    card = tagger_folder.read_card(path)
+    key = (card.content_hash or "", device)
+    if shared and key in _shared:
+        return _shared[key]
+    model = tagger_folder.read_model(path, card)
+    _loads += 1
+    tagger = Tagger(model.to(device), card, path.resolve())
+    if shared:
+        _shared[key] = tagger
+    return tagger
+
+
+def load_count() -> int:
+    """How many times this process has read weights from disk."""
+    return _loads
+
+
+def _vectors(components: np.ndarray[Any, np.dtype[np.float64]]) -> ak.Array:
+    """Rows (E, px, py, pz) or (x, y, z) as records that vector knows."""
+    names, kind = (("E", "px", "py", "pz"), "Momentum4D") if components.shape[1] == 4 else (("x", "y", "z"), "Vector3D")
+    columns = {name: components[:, k].copy() for k, name in enumerate(names)}
+    return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
+
+
+def _restore(path: str, expected: str, device: str) -> Tagger:
+    """Unpickle a tagger: load it by path, once a process and device, and check that it is the same."""
+    device = device if device != "cuda" or torch.cuda.is_available() else "cpu"
+    if (expected, device) in _shared:
+        return _shared[expected, device]
+    tagger = load(path, device, shared=True)
+    if tagger.content_hash != expected:
+        raise TaggerError(
+            explain(
+                f"the tagger in {path} has hash {tagger.content_hash[:12]}",
+                f"{expected[:12]}, the one that was sent",
+                "it was replaced meanwhile: run the analysis again, or save each version in its own folder",
+            )
+        )
+    return tagger
