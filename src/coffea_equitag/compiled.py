@@ -13,6 +13,8 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic, register_jitable
 
+from .array_types import I8
+
 __all__ = ["fma", "inner", "njit", "over_jets"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -48,9 +50,7 @@ def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     return signature, generate
 
 
-def over_jets(
-    function: Callable[[int, int], Any], work: np.ndarray[Any, np.dtype[np.int64]], threads: int | None = None
-) -> None:
+def over_jets(function: Callable[[int, int], Any], work: I8, threads: int | None = None) -> None:
     """Call ``function(first, last)`` over ranges of jets of about equal work, on several threads.
 
     Plain threads and not numba's parallel loops: their OpenMP layer ends a process that forks afterwards,

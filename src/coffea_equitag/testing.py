@@ -13,6 +13,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from .array_types import Floats
 from .jets import flatten
 from .jets.coordinates import COORDINATE_NAMES
 from .jets.impact_parameter import IMPACT_COLUMNS
@@ -29,10 +30,8 @@ __all__ = [
     "transform",
 ]
 
-_Real = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
-
-def boost(gamma: float, axis: Sequence[float] | _Real) -> _Real:
+def boost(gamma: float, axis: Sequence[float] | Floats) -> Floats:
     """Matrix (4, 4) of a boost by γ along an axis, on (E, px, py, pz), in extended precision."""
     g = np.longdouble(gamma)
     n = _unit(axis)
@@ -44,7 +43,7 @@ def boost(gamma: float, axis: Sequence[float] | _Real) -> _Real:
     return matrix
 
 
-def rotation(angle: float, axis: Sequence[float] | _Real) -> _Real:
+def rotation(angle: float, axis: Sequence[float] | Floats) -> Floats:
     """Matrix (4, 4) of a rotation by an angle about an axis, on (E, px, py, pz), in extended precision."""
     n, a = _unit(axis), np.longdouble(angle)
     cross = np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]], dtype=np.longdouble)
@@ -53,7 +52,7 @@ def rotation(angle: float, axis: Sequence[float] | _Real) -> _Real:
     return matrix
 
 
-def transform(jets: ak.Array, matrix: _Real) -> ak.Array:
+def transform(jets: ak.Array, matrix: Floats) -> ak.Array:
     """Apply a Lorentz transformation to jets.
 
     Parameters
@@ -100,7 +99,7 @@ def assert_lorentz_invariant(
     *,
     gammas: Sequence[float] = (1.0, 2.0, 10.0, 100.0, 1e3, 1e4),
     tolerance: float = 1e-6,
-    references: _Real | None = None,
+    references: Floats | None = None,
     seed: int = 0,
 ) -> float:
     """Assert that outputs stay the same when all is boosted and rotated.
@@ -138,7 +137,7 @@ def assert_lorentz_invariant(
 def assert_so2_invariant(
     function: Callable[..., Any],
     jets: ak.Array,
-    axis: Sequence[float] | _Real,
+    axis: Sequence[float] | Floats,
     *,
     tolerance: float = 1e-6,
     seed: int = 0,
@@ -152,7 +151,7 @@ def assert_so3_equivariant(
     function: Callable[..., Any],
     jets: ak.Array,
     *,
-    representation: Callable[[_Real], _Real] | None = None,
+    representation: Callable[[Floats], Floats] | None = None,
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> float:
@@ -222,10 +221,10 @@ def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, to
 def _assert_same(
     function: Callable[..., Any],
     jets: ak.Array,
-    matrices: Sequence[_Real],
+    matrices: Sequence[Floats],
     tolerance: float,
     what: str,
-    references: _Real | None = None,
+    references: Floats | None = None,
 ) -> float:
     given = None if references is None else np.asarray(references, dtype=np.longdouble)
     start = transform(jets, np.eye(4, dtype=np.longdouble))
@@ -244,7 +243,7 @@ def _judge(worst: float, tolerance: float, what: str) -> float:
     return worst
 
 
-def _deviation(found: _Real, expected: _Real) -> float:
+def _deviation(found: Floats, expected: Floats) -> float:
     if found.shape != expected.shape:
         raise AssertionError(f"outputs of shape {found.shape} where {expected.shape} was given before")
     if not expected.size:
@@ -256,7 +255,7 @@ def _deviation(found: _Real, expected: _Real) -> float:
     return float(worst) / scale
 
 
-def _numbers(output: Any) -> _Real:
+def _numbers(output: Any) -> Floats:
     if hasattr(output, "detach"):
         output = output.detach().cpu().numpy()
     elif isinstance(output, ak.Array):
@@ -264,6 +263,6 @@ def _numbers(output: Any) -> _Real:
     return np.asarray(output, dtype=np.float64)
 
 
-def _unit(axis: Sequence[float] | _Real) -> _Real:
+def _unit(axis: Sequence[float] | Floats) -> Floats:
     n = np.asarray(axis, dtype=np.longdouble)
     return np.asarray(n / np.sqrt((n * n).sum()))

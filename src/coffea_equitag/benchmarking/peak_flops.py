@@ -71,6 +71,6 @@ def _multiply_add(typing_context: Any, times: Any, number: Any) -> Any:
 
 
 @njit
-def _repeat(times: int, number: np.float32) -> tuple[float, float]:  # pragma: no cover
+def _repeat(times: int, number: np.float32) -> tuple[float, float]:
     """Multiply and add so many times; a sum, and the operations of one time."""
     return _multiply_add(times, number)  # type: ignore[no-any-return]

@@ -9,13 +9,14 @@ import awkward as ak
 import numpy as np
 import torch
 
+from ..array_types import I8, AnyArray
 from ..invariants.track_features import VECTOR_COLUMNS
 from ..jets import make_jets
 from ..jets.ragged import RaggedJets
 
 __all__ = ["WORKLOADS", "Workload", "random_columns", "random_jets", "representative"]
 
-_Columns = dict[str, np.ndarray[Any, Any]]
+_Columns = dict[str, AnyArray]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Workload:
     spread: float
     largest: int = 200
 
-    def counts(self, number: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def counts(self, number: int, seed: int = 0) -> I8:
         """Constituents of so many jets."""
         drawn = np.random.default_rng(seed).normal(self.mean, self.spread, number)
         return drawn.round().astype(np.int64).clip(min(2, self.largest), self.largest)
@@ -75,7 +76,7 @@ def random_jets(workload: Workload, number: int, fields: tuple[str, ...] = (), s
     return RaggedJets.from_awkward(make_jets(ak.unflatten(ak.zip(record, depth_limit=1), counts)), fields)
 
 
-def random_columns(counts: np.ndarray[Any, np.dtype[np.int64]], seed: int = 0) -> _Columns:
+def random_columns(counts: I8, seed: int = 0) -> _Columns:
     """Flat columns of constituents: pions and photons, GeV and mm."""
     rng, total, jets = np.random.default_rng([seed, 1]), int(counts.sum()), len(counts)
     charged = rng.random(total) < 0.6

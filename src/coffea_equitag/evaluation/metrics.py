@@ -11,12 +11,10 @@ import awkward as ak
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
+from ..array_types import F8, I8, Bools
 from ..errors import JetError, explain
 
 __all__ = ["Metrics", "Rejection", "labelled_scores", "measure", "roc"]
-
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def measure(
     )
 
 
-def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[_F8, _F8, _F8]:
+def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[F8, F8, F8]:
     """The ROC curve: background efficiency, signal efficiency and cut, one entry a different score.
 
     Parameters and errors as `measure`; the first cut is infinite and keeps nothing.
@@ -159,9 +157,9 @@ def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[_
 class LabelledScores:
     """Flat scores of the signal with their labels, jets without a score left out."""
 
-    scores: _F8
-    labels: _I8
-    likeliest: _I8
+    scores: F8
+    labels: I8
+    likeliest: I8
     signal: int
     num_missing: int
 
@@ -242,7 +240,7 @@ def _flat(values: ak.Array) -> tuple[ak.Array, list[Any]]:
     return values, [*shape, len(values)]
 
 
-def _numbers(labels: ak.Array) -> _F8:
+def _numbers(labels: ak.Array) -> F8:
     try:
         return np.asarray(ak.to_numpy(labels), np.float64)
     except (TypeError, ValueError) as error:
@@ -255,16 +253,16 @@ def _numbers(labels: ak.Array) -> _F8:
         ) from error
 
 
-def _missing(values: ak.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _missing(values: ak.Array) -> Bools:
     return np.asarray(ak.to_numpy(ak.is_none(values)), dtype=bool)
 
 
-def _curve(scores: _F8, is_signal: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[_F8, _F8, _F8]:
+def _curve(scores: F8, is_signal: Bools) -> tuple[F8, F8, F8]:
     fpr, tpr, cuts = sklearn_metrics.roc_curve(is_signal, scores, drop_intermediate=False)
     return fpr, tpr, cuts
 
 
-def _rejection(efficiency: float, fpr: _F8, tpr: _F8, cuts: _F8, num_background: int) -> Rejection:
+def _rejection(efficiency: float, fpr: F8, tpr: F8, cuts: F8, num_background: int) -> Rejection:
     at = min(int(np.searchsorted(tpr, efficiency - 1e-12)), len(tpr) - 1)
     background = float(fpr[at])
     if background == 0:

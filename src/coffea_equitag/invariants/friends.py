@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..array_types import F8, I8
 from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
 from ..jets.ragged import RaggedJets
@@ -19,9 +19,6 @@ __all__ = ["NODEWISE", "check_nodewise", "friend_groups", "friend_scalars"]
 
 #: What a friend group may be described by: its invariant mass, or (as a control that breaks the symmetry) its energy.
 NODEWISE = ("mass", "energy")
-
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def check_nodewise(kind: str | None, sizes: Sequence[int]) -> None:
@@ -112,16 +109,16 @@ def friend_groups(
 
 @njit
 def _fill_groups(
-    products: _F8,
-    energy: _F8,
-    offsets: _I8,
-    squares: _I8,
-    sizes: _I8,
-    group_mass2: _F8,
-    group_energy: _F8,
+    products: F8,
+    energy: F8,
+    offsets: I8,
+    squares: I8,
+    sizes: I8,
+    group_mass2: F8,
+    group_energy: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         block = products[squares[jet] : squares[jet + 1]].reshape(n, n)

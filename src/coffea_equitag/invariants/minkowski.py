@@ -18,6 +18,7 @@ import awkward as ak
 import numpy as np
 import vector
 
+from ..array_types import F8, I8
 from ..compiled import fma, njit, over_jets
 from ..errors import JetError, explain
 from ..jets import flatten
@@ -28,17 +29,14 @@ from .pair_rows import LARGEST_DELTA_ETA, fill_cartesian_row, fill_polar_row, mi
 
 __all__ = ["dot", "pair_offsets", "pairwise_dot", "pairwise_products"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
-
-def pair_offsets(offsets: _I8) -> _I8:
+def pair_offsets(offsets: I8) -> I8:
     """Where each jet's n² ordered pairs begin: shape (J + 1,)."""
     counts = np.diff(offsets)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts * counts)])
 
 
-def pairwise_products(momenta: FourMomenta, offsets: _I8, threads: int | None = None) -> _F8:
+def pairwise_products(momenta: FourMomenta, offsets: I8, threads: int | None = None) -> F8:
     """All p_i·p_j within each jet, the diagonal being m_i².
 
     Parameters
@@ -151,7 +149,7 @@ def _columns(momenta: Any) -> dict[str, Any]:
     )
 
 
-def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
+def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> F8:
     left = four_momenta(first, lambda row: f"row {row} of the first collection", "four-momentum")
     right = four_momenta(second, lambda row: f"row {row} of the second collection", "four-momentum")
     out = np.empty(len(left.mass))
@@ -163,7 +161,7 @@ def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> _F8:
 
 
 @njit
-def _difference_of_products(a: float, b: float, c: float, d: float) -> float:  # pragma: no cover
+def _difference_of_products(a: float, b: float, c: float, d: float) -> float:
     """a·b − c·d to an ulp and a half (Kahan)."""
     cd = c * d
     difference: float = fma(a, b, -cd) + fma(-c, d, cd)
@@ -171,9 +169,7 @@ def _difference_of_products(a: float, b: float, c: float, d: float) -> float:  #
 
 
 @njit
-def _angular_cartesian(
-    ax: float, ay: float, az: float, a: float, bx: float, by: float, bz: float, b: float
-) -> float:  # pragma: no cover
+def _angular_cartesian(ax: float, ay: float, az: float, a: float, bx: float, by: float, bz: float, b: float) -> float:
     """P_i P_j (1 − cos θ) from Cartesian components."""
     cosine = ax * bx + ay * by + az * bz
     if cosine <= 0.0:
@@ -185,9 +181,7 @@ def _angular_cartesian(
 
 
 @njit
-def _angular_polar(
-    pt_a: float, eta_a: float, phi_a: float, pt_b: float, eta_b: float, phi_b: float
-) -> float:  # pragma: no cover
+def _angular_polar(pt_a: float, eta_a: float, phi_a: float, pt_b: float, eta_b: float, phi_b: float) -> float:
     """P_i P_j (1 − cos θ) from (pT, η, φ)."""
     s = np.sinh(0.5 * (eta_a - eta_b))
     t = np.sin(0.5 * (phi_a - phi_b))
@@ -204,7 +198,7 @@ def _product(
     mass_b: float,
     size_b: float,
     angular: float,
-) -> float:  # pragma: no cover
+) -> float:
     below = energy_a * energy_b + size_a * size_b
     if below == 0.0:
         return 0.0
@@ -214,8 +208,8 @@ def _product(
 
 @njit
 def _fill_products(
-    p4: _F8, mass: _F8, size: _F8, polar: _F8, offsets: _I8, pairs: _I8, out: _F8, first: int, last: int
-) -> None:  # pragma: no cover
+    p4: F8, mass: F8, size: F8, polar: F8, offsets: I8, pairs: I8, out: F8, first: int, last: int
+) -> None:
     """Jets first:last; p4 (4, N) and polar (3, N), or (3, 0), by component."""
     has_polar = polar.shape[1] > 0
     for jet in range(first, last):
@@ -250,9 +244,7 @@ def _fill_products(
 
 
 @njit
-def _fill_elementwise(
-    p4_a: _F8, mass_a: _F8, polar_a: _F8, p4_b: _F8, mass_b: _F8, polar_b: _F8, out: _F8
-) -> None:  # pragma: no cover
+def _fill_elementwise(p4_a: F8, mass_a: F8, polar_a: F8, p4_b: F8, mass_b: F8, polar_b: F8, out: F8) -> None:
     has_polar = len(polar_a) > 0
     for k in range(len(out)):
         size_a = np.sqrt(p4_a[k, 1] ** 2 + p4_a[k, 2] ** 2 + p4_a[k, 3] ** 2)

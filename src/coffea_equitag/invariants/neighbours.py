@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..array_types import F8, I8
 from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
 from .minkowski import pair_offsets
 
 __all__ = ["Neighbours", "nearest"]
-
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -93,22 +90,22 @@ def nearest(
     return Neighbours(receiver, *rest)
 
 
-def _array(values: Tensor) -> _F8:
+def _array(values: Tensor) -> F8:
     return np.ascontiguousarray(values.detach().cpu().double().numpy())
 
 
 @njit
 def _fill_nearest(
-    points: _F8,
-    priority: _F8,
-    offsets: _I8,
-    squares: _I8,
-    edges: _I8,
-    sender: _I8,
-    place: _I8,
+    points: F8,
+    priority: F8,
+    offsets: I8,
+    squares: I8,
+    edges: I8,
+    sender: I8,
+    place: I8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         # coordinate by coordinate, so that the innermost loop runs over constituents without a reduction

@@ -6,15 +6,13 @@ terms here: to the last figure for |Δη| ≤ 2 and all Δφ.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..array_types import F8
 from ..compiled import fma, njit
 
 __all__ = ["LARGEST_DELTA_ETA", "fill_cartesian_row", "fill_polar_row", "mirror"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Up to here the sum for sinh(Δη/2) is exact to rounding.
 LARGEST_DELTA_ETA = 2.0
@@ -31,9 +29,7 @@ _C10 = 1.0 / 51090942171709440000
 
 # compiled by themselves: within a caller LLVM makes no vector loops of them
 @njit
-def fill_polar_row(
-    pt: _F8, eta: _F8, phi: _F8, energy: _F8, mass: _F8, size: _F8, i: int, row: _F8
-) -> None:  # pragma: no cover
+def fill_polar_row(pt: F8, eta: F8, phi: F8, energy: F8, mass: F8, size: F8, i: int, row: F8) -> None:
     """p_i·p_j for j < i, from (pT, η, φ, m); the arrays are those of the jet, `size` is |p|."""
     pt_i, eta_i, phi_i, energy_i, mass_i, size_i = 2.0 * pt[i], eta[i], phi[i], energy[i], mass[i], size[i]
     for j in range(i):
@@ -56,8 +52,8 @@ def fill_polar_row(
 
 @njit
 def fill_cartesian_row(
-    x: _F8, y: _F8, z: _F8, energy: _F8, mass: _F8, size: _F8, i: int, first: int, last: int, row: _F8
-) -> None:  # pragma: no cover
+    x: F8, y: F8, z: F8, energy: F8, mass: F8, size: F8, i: int, first: int, last: int, row: F8
+) -> None:
     """p_i·p_j for first ≤ j < last, from (px, py, pz, m)."""
     x_i, y_i, z_i, energy_i, mass_i, size_i = x[i], y[i], z[i], energy[i], mass[i], size[i]
     for j in range(first, last):
@@ -78,7 +74,7 @@ def fill_cartesian_row(
 
 
 @njit
-def mirror(block: _F8) -> None:  # pragma: no cover
+def mirror(block: F8) -> None:
     """The part above the diagonal from that below."""
     for i in range(len(block)):
         for j in range(i):

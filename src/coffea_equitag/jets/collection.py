@@ -25,6 +25,7 @@ import awkward as ak
 import numpy as np
 import vector
 
+from ..array_types import F8, I8, AnyArray, Bools
 from ..errors import JetError, explain
 from .coordinates import check_coordinates, coordinates_of, listed, no_coordinates
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
@@ -117,9 +118,9 @@ class FlatJets:
     """
 
     momenta: FourMomenta
-    offsets: np.ndarray[Any, np.dtype[np.int64]]
-    jet_p4: np.ndarray[Any, np.dtype[np.float64]]
-    columns: Mapping[str, np.ndarray[Any, Any]]
+    offsets: I8
+    jet_p4: F8
+    columns: Mapping[str, AnyArray]
     nesting: Nesting
 
 
@@ -274,9 +275,7 @@ def _constituent_lists(records: ak.Array) -> ak.Array:
     return ak.drop_none(lists, axis=1) if layout.content.is_option else lists
 
 
-def _jet_momenta(
-    records: ak.Array, momenta: FourMomenta, offsets: np.ndarray[Any, np.dtype[np.int64]]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:
     """The jets' own four-momenta, or the sums of their constituents'."""
     names = coordinates_of(records.fields)
     if names is None:
@@ -291,7 +290,7 @@ def _jet_momenta(
     return four_momenta(coordinates, lambda row: f"jet {row}", "jet").p4
 
 
-def _all_zero(coordinates: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+def _all_zero(coordinates: Mapping[str, AnyArray]) -> Bools | None:
     """Rows without any momentum (padding), or None where there are none."""
     momentum = [values for name, values in coordinates.items() if name not in ("eta", "phi", "mass")]
     zero = np.logical_and.reduce([values == 0 for values in momentum])

@@ -8,15 +8,14 @@ nearest point in space (Shimmin, Li, Smith, arXiv:2303.11288). It rotates as the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
+from ..array_types import F8, AnyArray
 from ..errors import JetError, explain
 
 __all__ = ["IMPACT_COLUMNS", "columns_to_read", "impact_columns", "impact_parameters"]
 
-_Array = np.ndarray[Any, Any]
 
 #: Components of the vector ``ip`` of a constituent, mm.
 IMPACT_COLUMNS = ("ip.x", "ip.y", "ip.z")
@@ -25,9 +24,7 @@ IMPACT_COLUMNS = ("ip.x", "ip.y", "ip.z")
 _TRACK_COLUMNS = ("charge", "d0", "dz")
 
 
-def impact_parameters(
-    momenta: _Array, d0: _Array, dz: _Array, charge: _Array | None = None
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: AnyArray | None = None) -> F8:
     """Vectors from the origin to the nearest point of each track.
 
     Parameters
@@ -70,7 +67,7 @@ def columns_to_read(wanted: Iterable[str], has: Callable[[str], bool]) -> tuple[
     return tuple(dict.fromkeys([*names, *extra]))
 
 
-def impact_columns(columns: Mapping[str, _Array], p4: _Array, locate: Callable[[int], str]) -> dict[str, _Array]:
+def impact_columns(columns: Mapping[str, AnyArray], p4: AnyArray, locate: Callable[[int], str]) -> dict[str, AnyArray]:
     """The columns ``ip.x, ip.y, ip.z`` (mm): as given, else from d0, dz and the charge; 0 for neutral constituents.
 
     Raises

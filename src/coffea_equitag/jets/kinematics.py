@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..array_types import F8, AnyArray
 from ..compiled import fma, njit
 from ..errors import JetError, explain
 
 __all__ = ["FourMomenta", "four_momenta"]
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 #: E < |p| by more than this fraction is no rounding.
 ENERGY_TOLERANCE = 1e-3
@@ -33,14 +32,12 @@ class FourMomenta:
         (pT, η, φ) where they were the coordinates given: nearly collinear pairs keep their angle in them.
     """
 
-    p4: _Array
-    mass: _Array
-    polar: _Array | None
+    p4: F8
+    mass: F8
+    polar: F8 | None
 
 
-def four_momenta(
-    coordinates: Mapping[str, np.ndarray[Any, Any]], locate: Callable[[int], str], what: str
-) -> FourMomenta:
+def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], str], what: str) -> FourMomenta:
     """Four-momenta from one coordinate set, refusing what is not a momentum.
 
     Parameters
@@ -94,7 +91,7 @@ def four_momenta(
 
 
 @njit
-def _squared_masses(e: _Array, x: _Array, y: _Array, z: _Array, out: _Array) -> None:  # pragma: no cover
+def _squared_masses(e: F8, x: F8, y: F8, z: F8, out: F8) -> None:
     # E² − p² with every product split by fma into value and error: exact for the inputs as given
     for k in range(len(e)):
         high = e[k] * e[k]
@@ -110,8 +107,8 @@ def _squared_masses(e: _Array, x: _Array, y: _Array, z: _Array, out: _Array) -> 
 
 
 def _refuse(
-    bad: np.ndarray[Any, Any],
-    values: np.ndarray[Any, Any],
+    bad: AnyArray,
+    values: AnyArray,
     name: str,
     locate: Callable[[int], str],
     what: str,

@@ -24,6 +24,7 @@ from awkward.contents import (
 )
 from awkward.index import Index64
 
+from ..array_types import I8, AnyArray
 from ..errors import JetError, explain
 
 __all__ = ["Nesting", "columns_of", "descend", "unnest"]
@@ -105,9 +106,7 @@ def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Reb
     )
 
 
-def columns_of(
-    lists: ak.Array, fields: Iterable[str]
-) -> tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, np.ndarray[Any, Any]]]:
+def columns_of(lists: ak.Array, fields: Iterable[str]) -> tuple[I8, dict[str, AnyArray]]:
     """Flat columns of a one-deep list of records.
 
     Parameters
@@ -124,8 +123,8 @@ def columns_of(
     columns : dict of str to ndarray
         One flat array a field.
     """
-    offsets: np.ndarray[Any, np.dtype[np.int64]] | None = None
-    columns: dict[str, np.ndarray[Any, Any]] = {}
+    offsets: I8 | None = None
+    columns: dict[str, AnyArray] = {}
     for field in dict.fromkeys(fields):
         column = ak.materialize(lists[field] if field in lists.fields else lists[tuple(field.split("."))])
         layout = ak.to_layout(column)
@@ -142,7 +141,7 @@ def columns_of(
     return offsets, columns
 
 
-def _plain(content: Content, field: str, bounds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _plain(content: Content, field: str, bounds: AnyArray) -> AnyArray:
     if content.is_option:
         missing = ak.Array(content).layout.to_IndexedOptionArray64().index.data < 0
         if np.any(missing):

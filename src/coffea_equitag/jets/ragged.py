@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import awkward as ak
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..array_types import AnyArray
 from .collection import flatten
 from .nesting import Nesting
 
@@ -220,7 +220,7 @@ def ragged_and_nesting(jets: ak.Array, fields: Iterable[str] = ()) -> tuple[Ragg
     return ragged, flat.nesting
 
 
-def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+def _tensor(values: AnyArray) -> Tensor:
     # Awkward's buffers may be read-only, which torch warns of, and of the other byte order in ROOT files.
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))

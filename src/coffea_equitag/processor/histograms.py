@@ -9,6 +9,7 @@ import awkward as ak
 import hist
 import numpy as np
 
+from ..array_types import AnyArray
 from ..errors import JetError, explain
 from .working_points import INCLUSIVE, WorkingPoint
 
@@ -42,9 +43,9 @@ def jet_histogram(axis: Any) -> hist.Hist:
 def fill(
     histogram: hist.Hist,
     dataset: str,
-    values: np.ndarray[Any, Any],
-    weights: np.ndarray[Any, Any],
-    scores: Mapping[str, np.ndarray[Any, Any]],
+    values: AnyArray,
+    weights: AnyArray,
+    scores: Mapping[str, AnyArray],
     points: Sequence[WorkingPoint],
 ) -> None:
     """Fill one value a jet, once a working point; jets without a value or a score are left out."""
@@ -87,6 +88,6 @@ def variable_axis(variable: Variable) -> Any:
     return variable[0] if isinstance(variable, tuple) else variable
 
 
-def flat(values: ak.Array) -> np.ndarray[Any, Any]:
+def flat(values: ak.Array) -> AnyArray:
     """``[event][jet]`` → one entry a jet; NaN where one is missing."""
     return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(values, axis=1), np.nan)))

@@ -10,6 +10,7 @@ import fastjet
 import numpy as np
 import vector
 
+from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
 from .flat import is_particle
@@ -106,7 +107,7 @@ def _cluster_chunk(p4: ak.Array, definition: Any, min_pt: float) -> tuple[ak.Arr
     return ak.unflatten(jets, counts), ak.unflatten(ak.values_astype(index, np.int64), counts)
 
 
-def _chunks(num_particles: np.ndarray[Any, Any]) -> list[tuple[int, int]]:
+def _chunks(num_particles: AnyArray) -> list[tuple[int, int]]:
     """Ranges of events with about `CHUNK_PARTICLES` particles each; one (empty) range without events."""
     which = np.cumsum(num_particles) // CHUNK_PARTICLES
     edges = np.concatenate([[0], np.flatnonzero(np.diff(which)) + 1, [len(num_particles)]])

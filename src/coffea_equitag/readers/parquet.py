@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.parquet
 import vector
 from awkward.contents import Content, RecordArray
 
+from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of, surplus
 from .flat import from_flat, is_flat
@@ -74,7 +74,7 @@ def _rows(path: Path, start: int, stop: int) -> ak.Array:
     return ak.from_parquet(path, row_groups=groups)[start - first : stop - first]
 
 
-def _matrix(array: ak.Array, names: list[str], path: Path) -> np.ndarray[Any, Any]:
+def _matrix(array: ak.Array, names: list[str], path: Path) -> AnyArray:
     """Columns of numbers side by side."""
     columns = [ak.to_numpy(array[name]) for name in names]
     missing = [name for name, column in zip(names, columns, strict=True) if np.ma.getmaskarray(column).any()]

@@ -14,6 +14,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets import make_jets
 
@@ -23,15 +24,13 @@ _COMPONENTS = {"px": "PX", "py": "PY", "pz": "PZ", "E": "E"}
 _LABEL = "is_signal_new"
 _TRUTH = {"truth_px": "truthPX", "truth_py": "truthPY", "truth_pz": "truthPZ", "truth_E": "truthE"}
 
-Array = np.ndarray[Any, Any]
-
 
 def is_wide(columns: Iterable[str]) -> bool:
     """Whether columns belong to the wide layout."""
     return {"E_0", "PX_0"} <= set(columns)
 
 
-def from_wide(columns: Iterable[str], values: Callable[[list[str]], Array], source: str) -> ak.Array:
+def from_wide(columns: Iterable[str], values: Callable[[list[str]], AnyArray], source: str) -> ak.Array:
     """Jets from wide columns.
 
     Parameters
@@ -72,7 +71,7 @@ def from_wide(columns: Iterable[str], values: Callable[[list[str]], Array], sour
         ak.zip({short: column[filled] for short, column in components.items()}),
         np.count_nonzero(filled, axis=1).astype(np.int64),
     )
-    fields: dict[str, Array] = {"label": values([_LABEL])[:, 0].astype(np.int8)}
+    fields: dict[str, AnyArray] = {"label": values([_LABEL])[:, 0].astype(np.int8)}
     if "ttv" in present:
         fields["ttv"] = values(["ttv"])[:, 0].astype(np.int8)
     if present.issuperset(_TRUTH.values()):

@@ -15,6 +15,7 @@ import numpy as np
 import uproot
 from coffea.nanoevents import NanoEventsFactory
 
+from ..array_types import AnyArray
 from ..atomic_file import whole_file
 from ..errors import JetError, explain
 from ..schema import QuietPFNano
@@ -194,7 +195,7 @@ class _Scorer:
         return {f"{self.jets}_{name}": column for name, column in score_columns(scores, self.names).items()}
 
 
-def _check_aligned(scores: dict[str, ak.Array], counts: np.ndarray[Any, Any], jets: str, start: int) -> None:
+def _check_aligned(scores: dict[str, ak.Array], counts: AnyArray, jets: str, start: int) -> None:
     for name, column in scores.items():
         if len(column) != len(counts) or not np.array_equal(ak.to_numpy(ak.num(column, axis=1)), counts):
             raise JetError(

@@ -9,6 +9,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ..array_types import AnyArray
+
 __all__ = ["content_hash"]
 
 
@@ -41,7 +43,7 @@ def content_hash(parts: Iterable[ak.Array]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def _columns(array: ak.Array, name: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def _columns(array: ak.Array, name: str) -> Iterator[tuple[str, AnyArray]]:
     """Columns of numbers, outermost first; a list gives its lengths, and goes on with what is in it."""
     if array.ndim > 1:
         yield f"{name}#", ak.to_numpy(ak.num(array)).astype(np.int64)

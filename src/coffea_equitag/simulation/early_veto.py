@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..array_types import F8
 from .recipes import Process, Recipe
 
 __all__ = ["SCALE", "early_veto", "hopeless", "scattered"]
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Transverse momentum of the parton evolution at which an event is looked at, GeV.
 SCALE = 20.0
@@ -39,7 +39,7 @@ _TOO_FORWARD, _TOO_FAR = 0.3, 0.15
 _RESONANCES = {"top": 6, "W": 24}
 
 
-def hopeless(recipe: Recipe, pt: _Array, eta: _Array, phi: _Array) -> bool:
+def hopeless(recipe: Recipe, pt: F8, eta: F8, phi: F8) -> bool:
     """Tell whether the leading jet that grows from hard partons will hardly lie in a recipe's range.
 
     Parameters
@@ -125,7 +125,7 @@ def early_veto(module: Any, recipe: Recipe, process: Process, *, whole: bool = F
     return EarlyVeto()
 
 
-def _distances(eta: _Array, phi: _Array) -> _Array:
+def _distances(eta: F8, phi: F8) -> F8:
     turn = np.abs(phi[:, None] - phi)
-    distances: _Array = np.hypot(eta[:, None] - eta, np.minimum(turn, 2 * np.pi - turn))
+    distances: F8 = np.hypot(eta[:, None] - eta, np.minimum(turn, 2 * np.pi - turn))
     return distances

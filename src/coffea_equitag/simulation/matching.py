@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import awkward as ak
 import numpy as np
 
+from ..array_types import AnyArray, Bools
 from .particles import delta_r, event_numbers, flat, momenta
 
 __all__ = ["BOTTOM", "CHARM", "LIGHT", "flavour", "hard_partons", "holds_top", "holds_w", "top_decays", "w_decays"]
@@ -136,7 +135,7 @@ def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
     return ak.fill_none(ak.max(ak.where(near, ak.where(inside.bottom, BOTTOM, CHARM), LIGHT), axis=2), LIGHT)
 
 
-def _has_quark(code: np.ndarray[Any, Any], quark: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _has_quark(code: AnyArray, quark: int) -> Bools:
     # the quarks of a hadron stand in the hundreds and thousands of its code, the heaviest first
-    has: np.ndarray[Any, np.dtype[np.bool_]] = ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)
+    has: Bools = ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)
     return has

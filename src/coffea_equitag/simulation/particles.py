@@ -8,6 +8,8 @@ import awkward as ak
 import numpy as np
 import vector
 
+from ..array_types import I8, AnyArray
+
 __all__ = ["delta_r", "event_numbers", "flat", "momenta", "visible"]
 
 #: PDG codes of neutrinos.
@@ -51,13 +53,13 @@ def visible(particles: ak.Array, max_eta: float = MAX_ETA, vertices: bool = Fals
     return ak.unflatten(stable, counts)
 
 
-def flat(values: ak.Array) -> np.ndarray[Any, Any]:
+def flat(values: ak.Array) -> AnyArray:
     """All numbers of ``[event][particle]``, one event after the other."""
-    numbers: np.ndarray[Any, Any] = ak.to_numpy(ak.flatten(values))
+    numbers: AnyArray = ak.to_numpy(ak.flatten(values))
     return numbers
 
 
-def event_numbers(particles: ak.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+def event_numbers(particles: ak.Array) -> I8:
     """Place of its event, for each particle of `flat`."""
     return np.repeat(np.arange(len(particles)), ak.to_numpy(ak.num(particles)))
 

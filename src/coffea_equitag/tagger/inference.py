@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from ..array_types import F8
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 
@@ -22,10 +23,9 @@ CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> _F8:
+def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> F8:
     """Run a network without gradients, in evaluation mode.
 
     On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the outputs do
@@ -52,9 +52,9 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
     for module in trained:
         module.training = False
 
-    def rows(piece: RaggedJets) -> _F8:
+    def rows(piece: RaggedJets) -> F8:
         with torch.inference_mode():
-            found: _F8 = model(piece.to(device)).double().cpu().numpy()
+            found: F8 = model(piece.to(device)).double().cpu().numpy()
         return found
 
     budget = pair_budget or default_budget(model)
@@ -81,9 +81,9 @@ def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJet
     return jets.split(budget, model.extra_nodes, pairs=model.sees_pairs)
 
 
-def _halving(function: Callable[[RaggedJets], _F8], model: JetModel, jets: RaggedJets, budget: int) -> list[_F8]:
+def _halving(function: Callable[[RaggedJets], F8], model: JetModel, jets: RaggedJets, budget: int) -> list[F8]:
     """Map over pieces of the budget, of half of it from where memory does not suffice."""
-    found: list[_F8] = []
+    found: list[F8] = []
     done = 0
     while done < jets.num_jets:
         for piece in pieces(model, jets.slice(done, jets.num_jets), budget):

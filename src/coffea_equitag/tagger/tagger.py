@@ -14,6 +14,7 @@ import pydantic
 import torch
 import vector
 
+from ..array_types import F4, F8
 from ..errors import JetRangeWarning, TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, ragged_and_nesting
@@ -146,15 +147,13 @@ class Tagger:
             return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
 
-    def probabilities(
-        self, jets: RaggedJets, *, pair_budget: int | None = None
-    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def probabilities(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F4:
         """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
         logits = torch.from_numpy(self.outputs(jets, pair_budget=pair_budget))
-        found: np.ndarray[Any, np.dtype[np.float32]] = torch.softmax(logits, dim=1).float().numpy()
+        found: F4 = torch.softmax(logits, dim=1).float().numpy()
         return found
 
-    def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F8:
         """Logits, or components of vectors, one row a jet (see `coffea_equitag.tagger.inference`)."""
         return outputs(self.model, jets, pair_budget)
 
@@ -254,7 +253,7 @@ def load_count() -> int:
     return _loads
 
 
-def _vectors(components: np.ndarray[Any, np.dtype[np.float64]]) -> ak.Array:
+def _vectors(components: F8) -> ak.Array:
     """Rows (E, px, py, pz) or (x, y, z) as records that vector knows."""
     names, kind = (("E", "px", "py", "pz"), "Momentum4D") if components.shape[1] == 4 else (("x", "y", "z"), "Vector3D")
     columns = {name: components[:, k].copy() for k, name in enumerate(names)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-__all__ = ["Batches"]
+from ..array_types import I8, AnyArray
 
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
+__all__ = ["Batches"]
 
 
 class Batches:
@@ -27,22 +25,22 @@ class Batches:
         size; 0 leaves them in random order.
     """
 
-    def __init__(self, counts: np.ndarray[Any, Any], batch_size: int, *, seed: int = 0, pool: int = 0) -> None:
+    def __init__(self, counts: AnyArray, batch_size: int, *, seed: int = 0, pool: int = 0) -> None:
         self.counts = np.asarray(counts, dtype=np.int64)
         self.batch_size, self.seed, self.pool = batch_size, seed, pool
 
-    def epoch(self, number: int) -> list[_I8]:
+    def epoch(self, number: int) -> list[I8]:
         """The batches of one epoch, in their order."""
         generator = np.random.default_rng([self.seed, number])
         order = generator.permutation(len(self.counts))
         if self.pool == 0:
             return self._cut(order)
         size = self.pool * self.batch_size
-        batches: list[_I8] = []
+        batches: list[I8] = []
         for first in range(0, len(order), size):
             jets = order[first : first + size]
             batches += self._cut(jets[np.argsort(self.counts[jets], kind="stable")])
         return [batches[k] for k in generator.permutation(len(batches))]
 
-    def _cut(self, jets: _I8) -> list[_I8]:
+    def _cut(self, jets: I8) -> list[I8]:
         return [jets[first : first + self.batch_size] for first in range(0, len(jets), self.batch_size)]

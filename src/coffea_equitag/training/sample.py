@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..array_types import I8, AnyArray
 from ..errors import JetError, explain
 from ..jets.collection import check_structure
 from ..jets.nesting import unnest
@@ -73,7 +74,7 @@ class Sample:
         values = _whole(records[name], n_classes)
         return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values))
 
-    def select(self, jets: np.ndarray[Any, Any]) -> Sample:
+    def select(self, jets: AnyArray) -> Sample:
         """The jets of the given indices, in that order."""
         index = torch.from_numpy(np.asarray(jets, dtype=np.int64))
         return Sample(self.jets.select(index), self.labels[index])
@@ -159,7 +160,7 @@ def _attached(jets: ak.Array, labels: Any) -> ak.Array:
     )
 
 
-def _whole(labels: ak.Array, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _whole(labels: ak.Array, n_classes: int) -> I8:
     missing = ak.to_numpy(ak.is_none(labels))
     if missing.any():
         raise _refused(missing, labels, "is missing", n_classes)
@@ -176,7 +177,7 @@ def _whole(labels: ak.Array, n_classes: int) -> np.ndarray[Any, np.dtype[np.int6
     return numbers.astype(np.int64)
 
 
-def _refused(bad: np.ndarray[Any, Any], labels: ak.Array, what: str, n_classes: int) -> JetError:
+def _refused(bad: AnyArray, labels: ak.Array, what: str, n_classes: int) -> JetError:
     return JetError(
         explain(
             f"the label of jet {int(np.argmax(bad))} {what} ({int(bad.sum())} such of {len(labels)})",

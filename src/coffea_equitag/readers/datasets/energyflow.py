@@ -18,6 +18,7 @@ from typing import IO, Any
 import awkward as ak
 import numpy as np
 
+from ...array_types import AnyArray
 from ...errors import JetError, explain
 from ...jets import collection as canonical
 from ...jets import make_jets
@@ -26,7 +27,6 @@ from .published import Published, RemoteFile, zenodo
 
 __all__ = ["PUBLISHED", "num_rows", "read", "read_energyflow"]
 
-Array = np.ndarray[Any, Any]
 
 #: Jets read at a time: 90 MB of the published files.
 _BLOCK = 20_000
@@ -118,7 +118,7 @@ def read(path: Path, start: int, stop: int, masses: str = "pdg") -> ak.Array:
     return ak.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _jets(particles: Array, labels: Array, masses: str, source: str) -> ak.Array:
+def _jets(particles: AnyArray, labels: AnyArray, masses: str, source: str) -> ak.Array:
     if (particles[:, :, 0] < 0).any():
         raise JetError(explain(f"{source}: a negative pT", "pT > 0, or 0 for padding", "fetch the file anew"))
     filled = particles[:, :, 0] != 0
@@ -158,7 +158,7 @@ class _Member:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def rows(self, start: int, stop: int) -> Array:
+    def rows(self, start: int, stop: int) -> AnyArray:
         size = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
         self.stream.seek(self.offset + start * size)
         data = self.stream.read((stop - start) * size)

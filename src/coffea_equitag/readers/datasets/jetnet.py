@@ -14,6 +14,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ...array_types import AnyArray
 from ...errors import JetError, explain
 from ...jets import collection as canonical
 from ...jets import make_jets
@@ -118,7 +119,7 @@ def _features(file: Any, path: Path) -> tuple[Any, Any]:
     return particles, jets
 
 
-def _jets(particles: np.ndarray[Any, Any], jets: np.ndarray[Any, Any], jet_type: str | None) -> ak.Array:
+def _jets(particles: AnyArray, jets: AnyArray, jet_type: str | None) -> ak.Array:
     filled = particles[:, :, 3] > 0
     pt, eta, mass, number = jets.T
     columns = {

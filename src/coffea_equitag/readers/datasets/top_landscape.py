@@ -14,6 +14,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ...array_types import AnyArray
 from ...errors import JetError, explain
 from ...jets import collection as canonical
 from .. import parquet
@@ -135,8 +136,8 @@ def _names(pickled: Any, path: Path) -> list[str]:
     return names
 
 
-def _jets(rows: np.ndarray[Any, Any], names: dict[str, tuple[str, int | None]], path: Path) -> ak.Array:
-    def values(wanted: list[str]) -> np.ndarray[Any, Any]:
+def _jets(rows: AnyArray, names: dict[str, tuple[str, int | None]], path: Path) -> ak.Array:
+    def values(wanted: list[str]) -> AnyArray:
         columns = [names[name] for name in wanted]
         return np.stack([rows[f] if place is None else rows[f][:, place] for f, place in columns], axis=1)
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ...array_types import F8, I8
 from .card import Calorimeter
 from .randomness import EventRandom
 from .tracking import log_normal
 
 __all__ = ["EnergyFlow", "Towers", "energy_resolution", "hit_towers", "measure", "subtract_tracks", "tower_keys"]
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
-_Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 #: More towers around the beam than any calorimeter has.
 _PHI_STRIDE = 1024
@@ -33,13 +32,13 @@ class Towers:
         A direction drawn evenly from within each tower.
     """
 
-    event: _Integers
-    abs_eta: _Array
-    eta: _Array
-    phi: _Array
+    event: I8
+    abs_eta: F8
+    eta: F8
+    phi: F8
 
 
-def tower_keys(calorimeter: Calorimeter, event: _Integers, eta: _Array, phi: _Array) -> _Integers:
+def tower_keys(calorimeter: Calorimeter, event: I8, eta: F8, phi: F8) -> I8:
     """Number of the tower of each hit, rising with the event; -1 outside the calorimeter."""
     edges = calorimeter.edges
     ring = np.searchsorted(edges, np.abs(eta), side="right") - 1
@@ -48,12 +47,12 @@ def tower_keys(calorimeter: Calorimeter, event: _Integers, eta: _Array, phi: _Ar
     towers = calorimeter.phi_towers[ring]
     sector = np.minimum(((phi + np.pi) / (2 * np.pi) * towers).astype(np.int64), towers - 1)
     side = (eta < 0).astype(np.int64)
-    keys: _Integers = np.where(within, ((2 * event + side) * len(edges) + ring) * _PHI_STRIDE + sector, -1)
+    keys: I8 = np.where(within, ((2 * event + side) * len(edges) + ring) * _PHI_STRIDE + sector, -1)
     return keys
 
 
 def hit_towers(
-    calorimeter: Calorimeter, keys: _Integers, events: int, random: EventRandom
+    calorimeter: Calorimeter, keys: I8, events: int, random: EventRandom
 ) -> tuple[Towers, np.ndarray[Any, np.dtype[np.intp]]]:
     """Find the towers that were hit and draw a direction in each.
 
@@ -78,7 +77,7 @@ def hit_towers(
     return Towers(event=event, abs_eta=(low + high) / 2, eta=eta, phi=phi), index
 
 
-def energy_resolution(calorimeter: Calorimeter, energy: _Array, abs_eta: _Array) -> _Array:
+def energy_resolution(calorimeter: Calorimeter, energy: F8, abs_eta: F8) -> F8:
     """σ(E) in GeV; 0 outside the regions of the card."""
     sigma = np.zeros_like(energy)
     for region in calorimeter.resolution:
@@ -89,13 +88,13 @@ def energy_resolution(calorimeter: Calorimeter, energy: _Array, abs_eta: _Array)
     return sigma
 
 
-def _cut(calorimeter: Calorimeter, energy: _Array, abs_eta: _Array) -> _Array:
+def _cut(calorimeter: Calorimeter, energy: F8, abs_eta: F8) -> F8:
     sigma = energy_resolution(calorimeter, energy, abs_eta)
     seen = (energy >= calorimeter.min_energy) & (energy >= calorimeter.min_significance * sigma)
     return np.where(seen, energy, 0.0)
 
 
-def measure(calorimeter: Calorimeter, towers: Towers, energy: _Array, normal: _Array) -> _Array:
+def measure(calorimeter: Calorimeter, towers: Towers, energy: F8, normal: F8) -> F8:
     """Energies that towers show for the true ones, with resolution and thresholds; GeV."""
     sigma = energy_resolution(calorimeter, energy, towers.abs_eta)
     return _cut(calorimeter, log_normal(energy, sigma, normal), towers.abs_eta)
@@ -113,17 +112,17 @@ class EnergyFlow:
         Factor for the momentum of each track.
     """
 
-    neutral: _Array
-    scale: _Array
+    neutral: F8
+    scale: F8
 
 
 def subtract_tracks(
     calorimeter: Calorimeter,
     towers: Towers,
-    measured: _Array,
+    measured: F8,
     index: np.ndarray[Any, np.dtype[np.intp]],
-    track_energy: _Array,
-    track_resolution: _Array,
+    track_energy: F8,
+    track_resolution: F8,
 ) -> EnergyFlow:
     """Take the tracks' energy off their towers.
 

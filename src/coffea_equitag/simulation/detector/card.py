@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ...array_types import F8, I8, Bools
 
 __all__ = [
     "Calorimeter",
@@ -18,8 +19,6 @@ __all__ = [
     "TowerBand",
     "TrackType",
 ]
-
-_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class _Strict(BaseModel):
@@ -35,7 +34,7 @@ class _Region(_Strict):
             raise ValueError(f"|eta| range {self.eta} is not 0 ≤ low < high")
         return self
 
-    def holds(self, abs_eta: _Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def holds(self, abs_eta: F8) -> Bools:
         """Tell which |eta| lie in this region; its lower edge only if that is 0."""
         low, high = self.eta
         return ((abs_eta > low) | (low == 0)) & (abs_eta <= high)
@@ -115,13 +114,13 @@ class Calorimeter(_Strict):
         return self
 
     @property
-    def edges(self) -> _Array:
+    def edges(self) -> F8:
         """All edges in |eta|."""
         first = self.bands[0].eta_edges[:1]
         return np.array([*first, *(edge for band in self.bands for edge in band.eta_edges[1:])], np.float64)
 
     @property
-    def phi_towers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def phi_towers(self) -> I8:
         """Towers in phi for every interval between `edges`."""
         return np.concatenate([np.full(len(b.eta_edges) - 1, b.phi_towers) for b in self.bands]).astype(np.int64)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ...array_types import F8, Bools
+
 __all__ = ["ClosestApproach", "closest_approach", "curvature", "propagate"]
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Curvature of a unit charge: 1/mm for 1 GeV in 1 T.
 _BEND = 0.299792458e-3
@@ -17,14 +17,14 @@ _BEND = 0.299792458e-3
 _TURN = 2 * np.pi
 
 
-def curvature(charge: _Array, pt: _Array, field: float) -> _Array:
+def curvature(charge: F8, pt: F8, field: float) -> F8:
     """Change of phi per transverse path, 1/mm; ``pt`` in GeV, ``field`` along +z in T."""
     return -_BEND * field * charge / pt
 
 
 def propagate(
-    position: _Array, momentum: _Array, charge: _Array, field: float, radius: float, half_length: float
-) -> tuple[_Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    position: F8, momentum: F8, charge: F8, field: float, radius: float, half_length: float
+) -> tuple[F8, Bools]:
     """Follow particles to the surface of a cylinder, on helices if they are charged.
 
     Parameters
@@ -97,12 +97,12 @@ class ClosestApproach:
         Transverse (sign of Delphes' D0: x sin φ - y cos φ) and longitudinal impact parameter, mm.
     """
 
-    phi: _Array
-    d0: _Array
-    dz: _Array
+    phi: F8
+    d0: F8
+    dz: F8
 
 
-def closest_approach(position: _Array, momentum: _Array, charge: _Array, field: float) -> ClosestApproach:
+def closest_approach(position: F8, momentum: F8, charge: F8, field: float) -> ClosestApproach:
     """Follow particles back (or on) to where their helices come nearest to the beam line; as `propagate`."""
     x, y, z = position.T
     px, py, pz = momentum.T

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-__all__ = ["EventRandom"]
+from ...array_types import F8, AnyArray
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
+__all__ = ["EventRandom"]
 
 
 class EventRandom:
@@ -27,13 +25,13 @@ class EventRandom:
     def __init__(self, seed: int, first: int, events: int) -> None:
         self._streams = [np.random.default_rng((seed, first + k)) for k in range(events)]
 
-    def uniform(self, counts: np.ndarray[Any, Any]) -> _Array:
+    def uniform(self, counts: AnyArray) -> F8:
         """Give ``counts[k]`` numbers in [0, 1) of each event k, one event after the other."""
         return np.concatenate(
             [np.empty(0), *(s.random(n) for s, n in zip(self._streams, counts.tolist(), strict=True))]
         )
 
-    def normal(self, counts: np.ndarray[Any, Any]) -> _Array:
+    def normal(self, counts: AnyArray) -> F8:
         """Give ``counts[k]`` standard normal numbers of each event k, one event after the other."""
         return np.concatenate(
             [np.empty(0), *(s.standard_normal(n) for s, n in zip(self._streams, counts.tolist(), strict=True))]

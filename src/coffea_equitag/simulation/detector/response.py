@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 import vector
 
+from ...array_types import F8, AnyArray
 from ...jets.impact_parameter import impact_parameters
 from .calorimeter import Towers, hit_towers, measure, subtract_tracks, tower_keys
 from .card import DetectorCard
@@ -17,7 +18,7 @@ from .tracking import efficiency, impact_resolution, log_normal, momentum_resolu
 
 __all__ = ["Detector"]
 
-_Columns = dict[str, np.ndarray[Any, Any]]
+_Columns = dict[str, AnyArray]
 
 #: PDG codes of what a calorimeter sees where no track is: a photon (ECAL), a K_L (HCAL), as in CMS's particle flow.
 PHOTON, NEUTRAL_HADRON = 22, 130
@@ -103,12 +104,12 @@ class Detector:
         flat["phi_out"] = np.arctan2(points[:, 1], points[:, 0])
         return {name: column[inside] for name, column in flat.items()}
 
-    def _energy_fractions(self, pdg_id: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _energy_fractions(self, pdg_id: AnyArray) -> F8:
         code = np.abs(pdg_id)
         place = np.minimum(np.searchsorted(self._codes, code), len(self._codes) - 1)
         known = self._codes[place] == code
         # codes are sorted: place 0 is code 0, all others
-        fractions: np.ndarray[Any, np.dtype[np.float64]] = self._fractions[np.where(known, place, 0)]
+        fractions: F8 = self._fractions[np.where(known, place, 0)]
         return fractions
 
     def _tracks(self, flat: _Columns, events: int, random: EventRandom) -> _Columns:
@@ -142,7 +143,7 @@ class Detector:
             }
         return {name: column[found] for name, column in charged.items()}
 
-    def _kept_tracks(self, tracks: _Columns, scale: np.ndarray[Any, Any]) -> _Columns:
+    def _kept_tracks(self, tracks: _Columns, scale: AnyArray) -> _Columns:
         code = np.abs(tracks["pdgId"])
         lepton = (code == 11) | (code == 13)
         kind = np.where(lepton, tracks["pdgId"], 211 * np.sign(tracks["charge"]))
@@ -152,7 +153,7 @@ class Detector:
         return {name: column[scale > 0] for name, column in columns.items()}
 
 
-def _neutral(towers: Towers, energy: np.ndarray[Any, Any], code: int) -> _Columns:
+def _neutral(towers: Towers, energy: AnyArray, code: int) -> _Columns:
     seen = energy > 0
     count = int(seen.sum())
     return {

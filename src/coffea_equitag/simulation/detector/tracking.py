@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ...array_types import F8, AnyArray, Bools
 from .card import DetectorCard, ImpactResolution, TrackType
 
 __all__ = ["efficiency", "impact_resolution", "log_normal", "momentum_resolution", "track_types"]
 
-_Array = np.ndarray[Any, np.dtype[np.float64]]
-_Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
-
-def track_types(card: DetectorCard, abs_id: np.ndarray[Any, Any]) -> list[tuple[TrackType, _Bools]]:
+def track_types(card: DetectorCard, abs_id: AnyArray) -> list[tuple[TrackType, Bools]]:
     """Each kind of track of a card, with which particles (absolute PDG codes) are of it."""
     electron, muon = abs_id == 11, abs_id == 13
     return [(card.electrons, electron), (card.muons, muon), (card.hadrons, ~(electron | muon))]
 
 
-def efficiency(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
+def efficiency(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
     """Probability that tracks are found; 0 outside the regions of the card."""
     found = np.zeros_like(pt)
     for region in kind.efficiency:
@@ -29,7 +25,7 @@ def efficiency(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
     return found
 
 
-def momentum_resolution(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
+def momentum_resolution(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
     """σ(pT)/pT; 0 outside the regions of the card."""
     sigma = np.zeros_like(pt)
     for region in kind.resolution:
@@ -38,7 +34,7 @@ def momentum_resolution(kind: TrackType, pt: _Array, abs_eta: _Array) -> _Array:
     return sigma
 
 
-def impact_resolution(regions: tuple[ImpactResolution, ...], pt: _Array, abs_eta: _Array) -> tuple[_Array, _Array]:
+def impact_resolution(regions: tuple[ImpactResolution, ...], pt: F8, abs_eta: F8) -> tuple[F8, F8]:
     """σ of d0 and dz, mm; beyond the last |eta| that of the last region."""
     d0, dz = np.empty_like(pt), np.empty_like(pt)
     left = np.ones(len(pt), np.bool_)
@@ -51,7 +47,7 @@ def impact_resolution(regions: tuple[ImpactResolution, ...], pt: _Array, abs_eta
     return d0, dz
 
 
-def log_normal(mean: _Array, sigma: _Array, normal: _Array) -> _Array:
+def log_normal(mean: F8, sigma: F8, normal: F8) -> F8:
     """Log-normal numbers of this mean and width, made of standard normal ones; 0 where the mean is."""
     positive = mean > 0
     ratio = np.where(positive, sigma, 0.0) / np.where(positive, mean, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...array_types import F8
 from ...errors import JetError, explain
 from .jet_sample import JetSample
 from .observables import values_of
@@ -19,7 +20,6 @@ from .tagging import TaggerResult
 
 __all__ = ["ALL", "ClassComparison", "Comparison", "compare_samples"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: What both classes together are called.
 ALL = "all"
@@ -38,8 +38,8 @@ Progress = Callable[[str, int, int], None]
 class ClassComparison:
     """What is found for the jets of one class."""
 
-    simulated: Mapping[str, _F8]
-    real: Mapping[str, _F8]
+    simulated: Mapping[str, F8]
+    real: Mapping[str, F8]
     observables: Mapping[str, TwoSamples]
     spectra: Mapping[str, Spectrum]
     peaks: Mapping[str, tuple[Peak, Peak]]

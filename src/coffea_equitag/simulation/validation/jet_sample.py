@@ -12,15 +12,13 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from ...array_types import F8, I8
 from ...errors import JetError, explain
 from ...jets import flatten
 from ...jets.nesting import unnest
 from ...readers import read_jets
 
 __all__ = ["JetSample", "jet_files", "read_sample"]
-
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class JetSample:
         Classes.
     """
 
-    pt: _F8
-    eta: _F8
-    phi: _F8
-    offsets: _I8
-    labels: _I8
+    pt: F8
+    eta: F8
+    phi: F8
+    offsets: I8
+    labels: I8
 
     @classmethod
     def of(cls, jets: ak.Array, labels: str = "label", max_constituents: int = 128) -> JetSample:
@@ -82,12 +80,12 @@ class JetSample:
         return len(self.labels)
 
     @cached_property
-    def counts(self) -> _I8:
+    def counts(self) -> I8:
         """Constituents a jet, shape (J,)."""
         return np.diff(self.offsets)
 
     @cached_property
-    def p4(self) -> _F8:
+    def p4(self) -> F8:
         """(E, px, py, pz) of the constituents, E = |p|, shape (N, 4), GeV."""
         p = self.pt
         return np.stack(
@@ -95,12 +93,12 @@ class JetSample:
         )
 
     @cached_property
-    def jet_p4(self) -> _F8:
+    def jet_p4(self) -> F8:
         """Sums of the constituents, shape (J, 4), GeV."""
         return np.stack([self.sums(component) for component in self.p4.T], axis=1)
 
     @cached_property
-    def relative(self) -> tuple[_F8, _F8]:
+    def relative(self) -> tuple[F8, F8]:
         """Distances Δy and Δφ of each constituent from its jet's axis, shapes (N,).
 
         y is the rapidity: it is additive under boosts along the beam, and η of what is massless.
@@ -111,7 +109,7 @@ class JetSample:
         d_phi = np.remainder(self.phi - np.arctan2(py, px) + np.pi, 2 * np.pi) - np.pi
         return d_eta, d_phi
 
-    def sums(self, values: _F8) -> _F8:
+    def sums(self, values: F8) -> F8:
         """Sum of one value a constituent over each jet, 0 for an empty one, shape (J,)."""
         total = np.zeros(len(self))
         filled = self.counts > 0
@@ -168,7 +166,7 @@ def read_sample(paths: Any, labels: str, max_constituents: int) -> tuple[ak.Arra
     return jets, JetSample.of(jets, labels, max_constituents)
 
 
-def _classes(jets: ak.Array, name: str) -> _I8:
+def _classes(jets: ak.Array, name: str) -> I8:
     if name not in jets.fields:
         raise JetError(
             explain(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ...array_types import F8, Bools
 from .jet_sample import JetSample
 from .subjets import n_subjettiness, three_subjet_masses
 
 __all__ = ["OBSERVABLES", "SOFT", "Observable", "values_of"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Constituents below this pT (GeV) are called soft.
 SOFT = 1.0
@@ -62,7 +61,7 @@ OBSERVABLES = {
 }
 
 
-def values_of(sample: JetSample) -> dict[str, _F8]:
+def values_of(sample: JetSample) -> dict[str, F8]:
     """Every observable of every jet, shape (J,); NaN where a jet has none (an empty jet has no smallest pT)."""
     d_eta, d_phi = sample.relative
     energy, px, py, pz = sample.jet_p4.T
@@ -86,7 +85,7 @@ def values_of(sample: JetSample) -> dict[str, _F8]:
     }
 
 
-def _at(sample: JetSample, filled: np.ndarray[Any, np.dtype[np.bool_]], place: int) -> _F8:
+def _at(sample: JetSample, filled: Bools, place: int) -> F8:
     """The pT of the first (0) or last (-1) constituent of each jet; they are sorted by falling pT."""
     values = np.full(len(sample), np.nan)
     rows = sample.offsets[:-1] if place == 0 else sample.offsets[1:] - 1
@@ -94,5 +93,5 @@ def _at(sample: JetSample, filled: np.ndarray[Any, np.dtype[np.bool_]], place: i
     return values
 
 
-def _ratio(above: _F8, below: _F8) -> _F8:
+def _ratio(above: F8, below: F8) -> F8:
     return np.asarray(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0))

@@ -12,6 +12,7 @@ import mplhep
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...array_types import F8
 from .comparison import Comparison
 from .observables import OBSERVABLES, Observable
 from .separation import Separation
@@ -19,7 +20,6 @@ from .spectra import SPECTRA
 
 __all__ = ["figures"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 _SIMULATED = "tab:blue"
 
@@ -95,7 +95,7 @@ def _scores(separated: dict[str, Separation]) -> Figure:
 
 
 def _draw(
-    upper: Any, lower: Any, edges: _F8, simulated: tuple[_F8, _F8], real: tuple[_F8, _F8], names: tuple[str, str]
+    upper: Any, lower: Any, edges: F8, simulated: tuple[F8, F8], real: tuple[F8, F8], names: tuple[str, str]
 ) -> None:
     mplhep.histplot(simulated[0], edges, yerr=simulated[1], ax=upper, label=names[0], color=_SIMULATED)
     mplhep.histplot(
@@ -119,7 +119,7 @@ def _room(axes: Any) -> None:
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
 
 
-def _edges(values: _F8, whole: bool) -> _F8:
+def _edges(values: F8, whole: bool) -> F8:
     low, high = np.percentile(values, [0.5, 99.5])
     if whole:
         low, high = np.floor(low), np.ceil(high)
@@ -130,7 +130,7 @@ def _edges(values: _F8, whole: bool) -> _F8:
     return np.linspace(low, high, 26)
 
 
-def _density(values: _F8, edges: _F8) -> tuple[_F8, _F8]:
+def _density(values: F8, edges: F8) -> tuple[F8, F8]:
     """Density of area 1 and its errors; what lies beyond the bins is in the first and the last."""
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], -np.inf))
     counts = np.histogram(inside, edges)[0]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import awkward as ak
 import numpy as np
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from ...array_types import F8, I8, Bools
 from ...errors import JetError, explain
 from .jet_sample import JetSample
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Separation", "separate"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Told after each training: how many of how many are done.
 Progress = Callable[[int, int], None]
@@ -51,8 +50,8 @@ class Separation:
     auc: float
     error: float
     number: int
-    scores: _F8
-    simulated: np.ndarray[Any, np.dtype[np.bool_]]
+    scores: F8
+    simulated: Bools
 
 
 def separate(
@@ -122,10 +121,10 @@ def separate(
 
 def _balanced(
     simulated: JetSample, real: JetSample, folds: int, rng: np.random.Generator
-) -> tuple[tuple[_I8, _I8] | None, _I8]:
+) -> tuple[tuple[I8, I8] | None, I8]:
     """As many jets of each class from both samples, and the fold of each (simulated jets first)."""
-    chosen: tuple[list[_I8], list[_I8]] = ([], [])
-    dealt: list[_I8] = []
+    chosen: tuple[list[I8], list[I8]] = ([], [])
+    dealt: list[I8] = []
     for label in np.union1d(simulated.labels, real.labels):
         members = [np.flatnonzero(sample.labels == label) for sample in (simulated, real)]
         number = min(map(len, members))
@@ -138,9 +137,7 @@ def _balanced(
     return (np.concatenate(chosen[0]), np.concatenate(chosen[1])), np.concatenate([fold_of, fold_of])
 
 
-def _train(
-    jets: ak.Array, is_simulated: np.ndarray[Any, np.dtype[np.bool_]], epochs: int, seed: int
-) -> Callable[[ak.Array], _F8]:
+def _train(jets: ak.Array, is_simulated: Bools, epochs: int, seed: int) -> Callable[[ak.Array], F8]:
     # torch takes its time to import: only now
     import torch
 
@@ -167,7 +164,7 @@ def _train(
             classes=("real", "simulated"),
         )
 
-    def scores(held: ak.Array) -> _F8:
+    def scores(held: ak.Array) -> F8:
         # not tagger(held), which warns of jets beyond the range of pT that the few others span
         logits = outputs(tagger.model, RaggedJets.from_awkward(held))
         return np.asarray(expit(logits[:, 1] - logits[:, 0]))
@@ -175,13 +172,11 @@ def _train(
     return scores
 
 
-def _mean_auc(groups: Sequence[tuple[_F8, np.ndarray[Any, np.dtype[np.bool_]]]]) -> float:
+def _mean_auc(groups: Sequence[tuple[F8, Bools]]) -> float:
     return float(np.mean([roc_auc_score(simulated, scores) for scores, simulated in groups]))
 
 
-def _resampled(
-    scores: _F8, simulated: np.ndarray[Any, np.dtype[np.bool_]], rng: np.random.Generator
-) -> tuple[_F8, np.ndarray[Any, np.dtype[np.bool_]]]:
+def _resampled(scores: F8, simulated: Bools, rng: np.random.Generator) -> tuple[F8, Bools]:
     """As many jets of each kind, drawn with replacement."""
     rows = np.concatenate(
         [rng.choice(np.flatnonzero(simulated == kind), int((simulated == kind).sum())) for kind in (True, False)]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ...array_types import F8
 from .jet_sample import JetSample
 
 __all__ = ["SPECTRA", "Spectrum", "SpectrumKind", "spectrum_of"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Constituents that a bin needs in each sample to enter χ².
 _FILLED = 10
@@ -37,16 +36,16 @@ class SpectrumKind:
     axis: str
     ordinate: str
     words: str
-    values: Callable[[JetSample], _F8]
-    weights: Callable[[JetSample], _F8]
+    values: Callable[[JetSample], F8]
+    weights: Callable[[JetSample], F8]
     logarithmic: bool = False
 
 
-def _distance(sample: JetSample) -> _F8:
+def _distance(sample: JetSample) -> F8:
     return np.hypot(*sample.relative)
 
 
-def _share(sample: JetSample) -> _F8:
+def _share(sample: JetSample) -> F8:
     total = np.repeat(sample.sums(sample.pt), sample.counts)
     return np.asarray(sample.pt / total)
 
@@ -93,11 +92,11 @@ class Spectrum:
         statistic), the bins that enter it, and the p-value of χ². NaN with fewer jets than three a bin.
     """
 
-    edges: _F8
-    simulated: _F8
-    simulated_error: _F8
-    real: _F8
-    real_error: _F8
+    edges: F8
+    simulated: F8
+    simulated_error: F8
+    real: F8
+    real_error: F8
     chi2: float
     num_bins: int
     p: float
@@ -136,7 +135,7 @@ def spectrum_of(kind: SpectrumKind, simulated: JetSample, real: JetSample, bins:
     )
 
 
-def _contents(sample: JetSample, values: _F8, weights: _F8, edges: _F8) -> _F8:
+def _contents(sample: JetSample, values: F8, weights: F8, edges: F8) -> F8:
     """Content of each bin of each jet, shape (J, B)."""
     bins = len(edges) - 1
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
@@ -145,13 +144,13 @@ def _contents(sample: JetSample, values: _F8, weights: _F8, edges: _F8) -> _F8:
     return np.asarray(contents.reshape(len(sample), bins), dtype=np.float64)
 
 
-def _standard_errors(contents: _F8) -> _F8:
+def _standard_errors(contents: F8) -> F8:
     if len(contents) < 2:
         return np.full(contents.shape[1], np.nan)
     return np.asarray(contents.std(axis=0, ddof=1) / math.sqrt(len(contents)))
 
 
-def _chi2(contents: list[_F8]) -> tuple[float, int]:
+def _chi2(contents: list[F8]) -> tuple[float, int]:
     bins = contents[0].shape[1]
     if bins == 0 or min(map(len, contents)) < 3 * bins:
         return math.nan, 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ...array_types import F8
+
 __all__ = ["Peak", "TwoSamples", "compare", "peak"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Up to this many jets in each sample the Kolmogorov-Smirnov p-value is exact.
 _EXACT = 1000
@@ -64,7 +64,7 @@ class Peak:
     number: int
 
 
-def compare(simulated: _F8, real: _F8) -> TwoSamples:
+def compare(simulated: F8, real: F8) -> TwoSamples:
     """Compare the values that are not NaN of two samples."""
     simulated, real = simulated[~np.isnan(simulated)], real[~np.isnan(real)]
     means, errors = zip(*(_mean(values) for values in (simulated, real)), strict=True)
@@ -94,7 +94,7 @@ def compare(simulated: _F8, real: _F8) -> TwoSamples:
     )
 
 
-def peak(values: _F8, low: float, high: float) -> Peak:
+def peak(values: F8, low: float, high: float) -> Peak:
     """The peak within a window; ``share`` is the share of all values that lies in it."""
     values = values[~np.isnan(values)]
     inside = values[(values > low) & (values < high)]
@@ -104,18 +104,18 @@ def peak(values: _F8, low: float, high: float) -> Peak:
     return Peak(_median(inside), error, _spread(inside), share, len(inside))
 
 
-def _mean(values: _F8) -> tuple[float, float]:
+def _mean(values: F8) -> tuple[float, float]:
     if len(values) == 0:
         return math.nan, math.nan
     error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return float(values.mean()), error
 
 
-def _median(values: _F8) -> float:
+def _median(values: F8) -> float:
     return float(np.median(values)) if len(values) else math.nan
 
 
-def _spread(values: _F8) -> float:
+def _spread(values: F8) -> float:
     if len(values) < 2:
         return math.nan
     low, high = np.percentile(values, [16, 84])

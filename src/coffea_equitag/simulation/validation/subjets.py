@@ -8,20 +8,16 @@ N-subjettiness nor exclusive jets of jets with fewer constituents than subjets.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ...array_types import F8, I8
 from ...compiled import njit
 from .jet_sample import JetSample
 
 __all__ = ["n_subjettiness", "three_subjet_masses"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
-
-def n_subjettiness(sample: JetSample) -> _F8:
+def n_subjettiness(sample: JetSample) -> F8:
     """τ_1, τ_2 and τ_3 with β = 1 about winner-take-all kT axes, not minimised further; shape (J, 3), GeV.
 
     τ_N = Σ_k pT_k min_A ΔR_kA, without the factor 1/Σ pT_k R that cancels in ratios; 0 where a jet has N constituents
@@ -32,7 +28,7 @@ def n_subjettiness(sample: JetSample) -> _F8:
     return tau
 
 
-def three_subjet_masses(sample: JetSample) -> _F8:
+def three_subjet_masses(sample: JetSample) -> F8:
     """Masses of the pairs of three exclusive kT subjets (E scheme), rising; shape (J, 3), GeV.
 
     NaN for jets of fewer than three constituents.
@@ -43,7 +39,7 @@ def three_subjet_masses(sample: JetSample) -> _F8:
 
 
 @njit
-def _distance2(eta_1: float, phi_1: float, eta_2: float, phi_2: float) -> float:  # pragma: no cover
+def _distance2(eta_1: float, phi_1: float, eta_2: float, phi_2: float) -> float:
     d_phi = abs(phi_1 - phi_2) % (2 * np.pi)
     if d_phi > np.pi:
         d_phi = 2 * np.pi - d_phi
@@ -51,9 +47,7 @@ def _distance2(eta_1: float, phi_1: float, eta_2: float, phi_2: float) -> float:
 
 
 @njit
-def _merge_closest(
-    pt: _F8, y: _F8, phi: _F8, p4: _F8, d: _F8, alive: _I8, n: int, winner_takes_all: bool
-) -> None:  # pragma: no cover
+def _merge_closest(pt: F8, y: F8, phi: F8, p4: F8, d: F8, alive: I8, n: int, winner_takes_all: bool) -> None:
     # alive[:n] are the rows still there; the second of the pair is merged into the first
     first, second, least = 0, 1, np.inf
     for a in range(n):
@@ -82,7 +76,7 @@ def _merge_closest(
 
 
 @njit
-def _distances(pt: _F8, y: _F8, phi: _F8) -> _F8:  # pragma: no cover
+def _distances(pt: F8, y: F8, phi: F8) -> F8:
     n = len(pt)
     d = np.empty((n, n))
     for i in range(n):
@@ -92,7 +86,7 @@ def _distances(pt: _F8, y: _F8, phi: _F8) -> _F8:  # pragma: no cover
 
 
 @njit
-def _tau(pt: _F8, eta: _F8, phi: _F8, p4: _F8, offsets: _I8, tau: _F8) -> None:  # pragma: no cover
+def _tau(pt: F8, eta: F8, phi: F8, p4: F8, offsets: I8, tau: F8) -> None:
     for jet in range(len(offsets) - 1):
         a, b = offsets[jet], offsets[jet + 1]
         weight, y, f, momenta = pt[a:b].copy(), eta[a:b].copy(), phi[a:b].copy(), p4[a:b].copy()
@@ -112,7 +106,7 @@ def _tau(pt: _F8, eta: _F8, phi: _F8, p4: _F8, offsets: _I8, tau: _F8) -> None: 
 
 
 @njit
-def _pair_masses(pt: _F8, eta: _F8, phi: _F8, p4: _F8, offsets: _I8, masses: _F8) -> None:  # pragma: no cover
+def _pair_masses(pt: F8, eta: F8, phi: F8, p4: F8, offsets: I8, masses: F8) -> None:
     for jet in range(len(offsets) - 1):
         a, b = offsets[jet], offsets[jet + 1]
         if b - a < 3:

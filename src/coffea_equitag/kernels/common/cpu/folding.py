@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....array_types import F4, F8
 from ...module_tree import buffers_of, modules_of, parameters_of
 from .aligned import aligned
 from .wide_dense import block_of
 
 __all__ = ["batch_norm_of", "blocks", "double", "folded", "padded"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 _Folded = TypeVar("_Folded")
 
 #: Network -> (its parameters and statistics, what they were folded to).
@@ -39,7 +38,7 @@ def folded(model: nn.Module, fold: Callable[[Any], _Folded]) -> _Folded:
     return found
 
 
-def batch_norm_of(norm: nn.Module) -> tuple[_F8, _F8]:
+def batch_norm_of(norm: nn.Module) -> tuple[F8, F8]:
     """Scale and shift that a BatchNorm's running statistics make; 1 and 0 of an identity."""
     if not isinstance(norm, nn.BatchNorm1d):
         return np.ones(1), np.zeros(1)
@@ -50,19 +49,19 @@ def batch_norm_of(norm: nn.Module) -> tuple[_F8, _F8]:
     return scale, bias - mean * scale
 
 
-def blocks(matrix: _F8) -> _F4:
+def blocks(matrix: F8) -> F4:
     """A layer's matrix (out, in), padded to whole blocks of columns: (blocks, in, block)."""
     block, depth = block_of(len(matrix)), matrix.shape[1]
     columns = np.pad(matrix.T, ((0, 0), (0, -len(matrix) % block)))
     return aligned(columns.reshape(depth, columns.shape[1] // block, block).transpose(1, 0, 2))
 
 
-def padded(bias: _F8) -> _F4:
+def padded(bias: F8) -> F4:
     """A layer's bias, padded as its matrix."""
     return aligned(np.pad(bias, (0, -len(bias) % block_of(len(bias)))))
 
 
-def double(tensor: Tensor) -> _F8:
+def double(tensor: Tensor) -> F8:
     """Its numbers in float64."""
-    found: _F8 = tensor.detach().double().numpy()
+    found: F8 = tensor.detach().double().numpy()
     return found

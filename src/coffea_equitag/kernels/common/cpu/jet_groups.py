@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import I8
 from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 
 __all__ = ["Layout"]
 
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Pairs of a group at least, and groups at most: each has gradients of the weights of its own.
 _GROUP, _GROUPS = 8192, 64
@@ -35,9 +35,9 @@ class Layout:
         The first jet of each group.
     """
 
-    offsets: _I8
-    squares: _I8
-    groups: _I8
+    offsets: I8
+    squares: I8
+    groups: I8
 
     @classmethod
     def of(cls, offsets: Tensor) -> Layout:

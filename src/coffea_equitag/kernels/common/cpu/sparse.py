@@ -14,6 +14,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ....array_types import U2
 from ....compiled import njit
 from .dense import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
 from .masked_rows import bits_of, load, over_words
@@ -35,7 +36,6 @@ __all__ = [
     "slopes_72",
 ]
 
-_U2 = np.ndarray[Any, np.dtype[np.uint16]]
 _I16, _I64 = ir.IntType(16), ir.IntType(64)
 
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
@@ -215,7 +215,7 @@ slopes_72, slopes_64, slopes_16 = (_gather_of(shape, "slopes") for shape in _BLO
 
 
 @njit
-def ones(bits: _U2, words: int) -> int:  # pragma: no cover
+def ones(bits: U2, words: int) -> int:
     """Bits that are set in the first words."""
     total = 0
     for word in range(words):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, U2
 from ....compiled import njit
 from .sparse import bits_of_row, linear_64, ones, relu_64
 from .wide_dense import RELU, SPARSE_BLOCK, layer
 
 __all__ = ["bits_for", "sparse_layer"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_U2 = np.ndarray[Any, np.dtype[np.uint16]]
 
 #: Share of numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
 _DENSE, _MANY = 0.8, 48
@@ -22,15 +19,13 @@ _WORD, _TOGETHER = 16, 4
 
 
 @njit
-def bits_for(rows: int, width: int) -> _U2:  # pragma: no cover
+def bits_for(rows: int, width: int) -> U2:
     """Room for the bits of so many rows."""
     return np.zeros(rows * (width // _WORD) + _TOGETHER, np.uint16)
 
 
 @njit
-def sparse_layer(
-    x: _F4, depth: int, weight: _F4, bias: _F4, floor: np.float32, out: _F4, rows: int, bits: _U2
-) -> None:  # pragma: no cover
+def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, rows: int, bits: U2) -> None:
     """max(x W + bias, floor) as of `panels.layer`, to the last bit; floors are RELU and LINEAR.
 
     What stands behind `depth` numbers of a row of x is 0 or read with tiles alone. Whole tiles may be written.

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ....array_types import F4
 from ....compiled import njit
 from .dense import _at_least, _fma, _load_block, _pointers, _spreads, _store_block
 from .shapes import WIDE, Shape
@@ -30,7 +31,6 @@ __all__ = [
     "sum_row",
 ]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
 
 RELU, LINEAR = np.float32(0.0), np.float32(-np.inf)
 
@@ -141,8 +141,8 @@ _broad_tile, _slim_tile = _tile_of(_BROAD), _tile_of(_SLIM)
 
 @njit
 def layer(
-    x: _F4, x_first: int, depth: int, weight: _F4, bias: _F4, floor: np.float32, out: _F4, out_first: int, rows: int
-) -> None:  # pragma: no cover
+    x: F4, x_first: int, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, out_first: int, rows: int
+) -> None:
     """max(x W + bias, floor) of rows from `x_first` on into `out` from `out_first` on; whole tiles are computed."""
     x_stride, out_stride, blocks, block = x.shape[1], out.shape[1], weight.shape[0], weight.shape[2]
     if block % _BROAD_BLOCK == 0:
@@ -163,7 +163,7 @@ def layer(
 
 
 @njit
-def add_products(left: _F4, right: _F4, first: int, rows: int, out: _F4) -> None:  # pragma: no cover
+def add_products(left: F4, right: F4, first: int, rows: int, out: F4) -> None:
     """Add leftᵀ right over `rows` rows to `out`; widths are whole blocks, all three have a margin of rows."""
     height, width = left.shape[1], right.shape[1]
     if width % _BROAD_BLOCK == 0:
@@ -245,7 +245,7 @@ _mean_lanes, _total_lanes = _over_rows(True), _over_rows(False)
 
 
 @njit
-def sum_row(a: _F4, a_at: int, b: _F4, b_at: int, out: _F4, row: int) -> None:  # pragma: no cover
+def sum_row(a: F4, a_at: int, b: F4, b_at: int, out: F4, row: int) -> None:
     """out[row] = ReLU(a + b), whole vectors; `a` and `b` begin at the given places."""
     width = out.shape[1]
     for c in range(0, width, _LANE):
@@ -253,7 +253,7 @@ def sum_row(a: _F4, a_at: int, b: _F4, b_at: int, out: _F4, row: int) -> None:  
 
 
 @njit
-def mean_row(x: _F4, first: int, rows: int, base: _F4, base_at: int, out: _F4, out_at: int) -> None:  # pragma: no cover
+def mean_row(x: F4, first: int, rows: int, base: F4, base_at: int, out: F4, out_at: int) -> None:
     """ReLU(base + mean of `rows` ≥ 1 rows of x), whole vectors."""
     width = x.shape[1]
     for c in range(0, width, _LANE):
@@ -261,7 +261,7 @@ def mean_row(x: _F4, first: int, rows: int, base: _F4, base_at: int, out: _F4, o
 
 
 @njit
-def add_rows(x: _F4, first: int, rows: int, out: _F4, out_row: int) -> None:  # pragma: no cover
+def add_rows(x: F4, first: int, rows: int, out: F4, out_row: int) -> None:
     """Add `rows` ≥ 1 rows of x to one of `out`, one after the other, whole vectors."""
     width = out.shape[1]
     for c in range(0, width, _LANE):

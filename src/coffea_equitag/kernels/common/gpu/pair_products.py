@@ -29,7 +29,7 @@ def products_kernel(
     POLAR: tl.constexpr,
     RECEIVERS: tl.constexpr,
     SENDERS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Some rows of one jet's matrix."""
     jet = tl.load(tile_jet + tl.program_id(0))
     start = tl.load(offsets + jet)
@@ -71,9 +71,7 @@ def products_kernel(
 
 
 @triton.jit
-def _momentum(
-    p4: tl.tensor, mass: tl.tensor, row: tl.tensor, real: tl.tensor
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
+def _momentum(p4: tl.tensor, mass: tl.tensor, row: tl.tensor, real: tl.tensor) -> tuple[tl.tensor, ...]:
     """(E, px, py, pz, |p|, m) of some constituents."""
     energy = tl.load(p4 + 4 * row, mask=real, other=0.0)
     x = tl.load(p4 + 4 * row + 1, mask=real, other=0.0)
@@ -83,7 +81,7 @@ def _momentum(
 
 
 @triton.jit
-def _direction(polar: tl.tensor, row: tl.tensor, real: tl.tensor) -> tuple[tl.tensor, ...]:  # pragma: no cover
+def _direction(polar: tl.tensor, row: tl.tensor, real: tl.tensor) -> tuple[tl.tensor, ...]:
     """(pT, η, φ); NaN where not given."""
     pt = tl.load(polar + 3 * row, mask=real, other=0.0)
     eta = tl.load(polar + 3 * row + 1, mask=real, other=0.0)
@@ -91,7 +89,7 @@ def _direction(polar: tl.tensor, row: tl.tensor, real: tl.tensor) -> tuple[tl.te
 
 
 @triton.jit
-def _difference_of_products(a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _difference_of_products(a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tensor) -> tl.tensor:
     """a·b − c·d to an ulp and a half (Kahan)."""
     a, b = tl.broadcast(a, b)
     c, d = tl.broadcast(c, d)
@@ -100,7 +98,7 @@ def _difference_of_products(a: tl.tensor, b: tl.tensor, c: tl.tensor, d: tl.tens
 
 
 @triton.jit
-def _sinh(x: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _sinh(x: tl.tensor) -> tl.tensor:
     """The sinh of float64: a series where the exponentials would cancel."""
     square = x * x
     series = 1.0 + square / 342.0

@@ -11,9 +11,7 @@ __all__ = ["halves", "product_of_halves", "split_product"]
 
 
 @triton.jit
-def split_product(
-    x: tl.tensor, weight: tl.tensor, total: tl.tensor, PRECISION: tl.constexpr
-) -> tl.tensor:  # pragma: no cover
+def split_product(x: tl.tensor, weight: tl.tensor, total: tl.tensor, PRECISION: tl.constexpr) -> tl.tensor:
     """The sum total + x · weight."""
     return product_of_halves(*halves(x, PRECISION), *halves(weight, PRECISION), total, PRECISION)
 
@@ -26,7 +24,7 @@ def product_of_halves(
     low_y: tl.tensor,
     total: tl.tensor,
     PRECISION: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """The sum total + x · y of what `halves` gives."""
     if PRECISION == "tf32x3":
         total = product(low_x, high_y, total, "tf32")
@@ -37,7 +35,7 @@ def product_of_halves(
 
 
 @triton.jit
-def halves(x: tl.tensor, PRECISION: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+def halves(x: tl.tensor, PRECISION: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:
     """The nearest number that TF32 has, and what is left; or x itself where nothing is to be split."""
     if PRECISION == "tf32x3":
         bits = x.to(tl.int32, bitcast=True) + 0x1000

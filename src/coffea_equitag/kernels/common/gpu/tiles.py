@@ -76,7 +76,7 @@ class Tiles:
 @triton.jit
 def own_tile(
     offsets: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
-) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
     """A program's jet, the jet's first node and how many it has, and the tile's first, counted within the jet."""
     jet, start, n, begin = tile_at(tl.program_id(0), offsets, tile_jet, tile_first)
     return jet, start, n, begin
@@ -85,7 +85,7 @@ def own_tile(
 @triton.jit
 def tile_at(
     tile: tl.tensor, offsets: tl.tensor, tile_jet: tl.tensor, tile_first: tl.tensor
-) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
     """The same of any tile."""
     jet = tl.load(tile_jet + tile)
     start = tl.load(offsets + jet)

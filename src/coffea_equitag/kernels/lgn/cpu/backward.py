@@ -7,10 +7,9 @@ end in those of a level's weights, in float32.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from .forward import sums_kept
 from .gradient_tables import LANES, LevelGradients
@@ -44,38 +43,34 @@ from .workspace import CHANNEL, WIDE, Workspace, stride_of
 
 __all__ = ["backward"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 @njit
 def backward(
     level_0: LevelWeights,
-    levels: _I8,
+    levels: I8,
     made_0: LevelGradients,
-    made: _I8,
+    made: I8,
     work: Workspace,
-    features: tuple[_F8, ...],
+    features: tuple[F8, ...],
     space: GradientSpace,
     pairs: PairSpace,
-    p4: _F8,
-    entering: _F8,
-    offsets: _I8,
-    places: _I8,
-    squares: _F8,
-    kept: _F4,
-    kept_from: _I8,
-    rows: _I8,
-    arriving: _F8,
-    bounds: _I8,
+    p4: F8,
+    entering: F8,
+    offsets: I8,
+    places: I8,
+    squares: F8,
+    kept: F4,
+    kept_from: I8,
+    rows: I8,
+    arriving: F8,
+    bounds: I8,
     layers: int,
     layer_rows: int,
-    of_entering: _F8,
-    of_weights: _F8,
+    of_entering: F8,
+    of_weights: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Gradients from those of the sums (J, K), for groups `first` to `last` of jets.
 
     `levels` and `made` are each the `table_of` all. Perceptrons have space for so many layers, and rows of nodes a
@@ -155,11 +150,11 @@ def _to_pairs(
     n: int,
     stride: int,
     wide: int,
-    x: _F8,
-    moments: _F8,
+    x: F8,
+    moments: F8,
     space: GradientSpace,
     pairs: PairSpace,
-) -> None:  # pragma: no cover
+) -> None:
     """What bells' gradients are made of, in their precision; padding has none."""
     channels, components, products = weights.channels[0], weights.channels[2], len(weights.moments.component)
     # one place that copies, for code that is compiled once

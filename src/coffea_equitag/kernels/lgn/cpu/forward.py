@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from .nodes_forward import (
     enter,
@@ -27,28 +24,24 @@ from .workspace import WIDE, Workspace, stride_of
 
 __all__ = ["forward", "sums_kept"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 @njit
 def forward(
     level_0: LevelWeights,
-    levels: _I8,
+    levels: I8,
     work: Workspace,
-    p4: _F8,
-    entering: _F8,
-    offsets: _I8,
-    places: _I8,
-    squares: _F8,
-    kept: _F4,
-    kept_from: _I8,
-    rows: _I8,
-    sums: _F8,
+    p4: F8,
+    entering: F8,
+    offsets: I8,
+    places: I8,
+    squares: F8,
+    kept: F4,
+    kept_from: I8,
+    rows: I8,
+    sums: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Sums over jets `first` to `last` (J, K); what backward needs goes to `kept`, if that is not empty.
 
     `levels` is the `table_of` all.
@@ -85,7 +78,7 @@ def forward(
 
 
 @inner
-def sums_kept(weights: LevelWeights) -> int:  # pragma: no cover
+def sums_kept(weights: LevelWeights) -> int:
     """Numbers that sums over pairs are for each node."""
     channels, components = weights.channels[0], weights.channels[2]
     found: int = 2 * channels * (components + len(weights.moments.component))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .gradient_tiles import OUTER_COLUMNS, OUTER_ROWS, PAIR_COLUMNS, PAIR_ROWS
@@ -20,9 +21,6 @@ from .weights import LevelTables, LevelWeights, first_block, level_tables, padde
 
 __all__ = ["LANES", "LevelGradients", "TurnedTable", "gradients_of", "level_gradients", "padded", "size_of_sums"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Each sum is kept as so many.
 LANES = lanes_of(8)
@@ -31,27 +29,27 @@ LANES = lanes_of(8)
 class TurnedTable(NamedTuple):
     """For each component of a factor, the products it is part of: the row, the other factor, the coefficient."""
 
-    first: _I8  # (components + 1,): the terms of each
-    row: _I8
-    place: _I8  # the row's component out and block, among what the mixing sees
-    other: _I8
-    factor: _F8
+    first: I8  # (components + 1,): the terms of each
+    row: I8
+    place: I8  # the row's component out and block, among what the mixing sees
+    other: I8
+    factor: F8
 
 
 class LevelGradients(NamedTuple):
     """What one level's backward pass needs beside its weights."""
 
-    turned: _F8  # the mixing, transposed: matrices (2, K, C') one after another
-    places: _I8  # (terms, 5): component out, component in, first block, K, where the matrix begins; by component in
-    matrices: _I8  # (matrices, 5): first term, last term, first block, K, where the sums begin
-    terms: _I8  # (terms, 2): component out, component in; matrix after matrix
+    turned: F8  # the mixing, transposed: matrices (2, K, C') one after another
+    places: I8  # (terms, 5): component out, component in, first block, K, where the matrix begins; by component in
+    matrices: I8  # (matrices, 5): first term, last term, first block, K, where the sums begin
+    terms: I8  # (terms, 2): component out, component in; matrix after matrix
     moments: TurnedTable
     squares: TurnedTable
     norms: TurnedTable
-    perceptron: _F8  # matrices without biases, transposed
-    layers: _I8  # (layers, 3): where one begins, where its sums begin, and their columns
-    bells: _I8  # where the sums of bells begin, their columns, and where those of i = j begin
-    bell_rows: _F4  # as `LevelWeights.bells`
+    perceptron: F8  # matrices without biases, transposed
+    layers: I8  # (layers, 3): where one begins, where its sums begin, and their columns
+    bells: I8  # where the sums of bells begin, their columns, and where those of i = j begin
+    bell_rows: F4  # as `LevelWeights.bells`
 
 
 def level_gradients(tables: LevelTables, weights: LevelWeights, start: int) -> tuple[LevelGradients, int]:
@@ -69,7 +67,7 @@ def level_gradients(tables: LevelTables, weights: LevelWeights, start: int) -> t
 @cache
 def _layout(
     level: tuple[Any, ...], layers: tuple[tuple[int, int, int], ...], bells: int, start: int
-) -> tuple[LevelGradients, _I8, _I8, int]:
+) -> tuple[LevelGradients, I8, I8, int]:
     """All but matrices, which number stands where in those (counted from 1, 0 for none), and where sums end."""
     tables = level_tables(*level)
     channels, channels_out = (int(count) for count in tables.channels[:2])
@@ -114,12 +112,12 @@ def _layout(
 
 
 def gradients_of(
-    tables: LevelTables, weights: LevelWeights, made: LevelGradients, sums: _F8, state: Mapping[str, _F8]
-) -> dict[str, _F8]:
+    tables: LevelTables, weights: LevelWeights, made: LevelGradients, sums: F8, state: Mapping[str, F8]
+) -> dict[str, F8]:
     """Gradients of a level's parameters, from sums without lanes."""
     channels, channels_out = (int(count) for count in tables.channels[:2])
     found = _bell_gradients(channels, made, sums, state)
-    mixing: dict[str, _F8] = {}
+    mixing: dict[str, F8] = {}
     for first, _, _, depth, at in made.matrices.tolist():
         key, sign = tables.terms[first][:2]
         shape = padded(channels_out, PAIR_ROWS), padded(depth, PAIR_COLUMNS), 2
@@ -152,7 +150,7 @@ def size_of_sums(end: int) -> int:
     return end + OUTER_ROWS * OUTER_COLUMNS * LANES
 
 
-def _bell_gradients(channels: int, made: LevelGradients, sums: _F8, state: Mapping[str, _F8]) -> dict[str, _F8]:
+def _bell_gradients(channels: int, made: LevelGradients, sums: F8, state: Mapping[str, F8]) -> dict[str, F8]:
     """The sums are of f's gradient with each falloff, with 1, and with each falloff's derivative by c²."""
     a, b, c = (state[f"bells.{name}"] for name in "abc")
     count = len(a)

@@ -8,12 +8,11 @@ Features lie as [channel][component of 20][Re, Im][node], nodes padded to whole 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import F4, F8, I8
 from ....compiled import njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
@@ -23,10 +22,6 @@ from .weights import weights_of
 from .workspace import make_workspace
 
 __all__ = ["lgn_logits", "squared_differences"]
-
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
@@ -77,9 +72,7 @@ def squared_differences(gram_Q: Tensor, offsets: Tensor, factor: float) -> Tenso
 
 
 @njit
-def _differences(
-    gram: _F8, offsets: _I8, places: _I8, factor: float, squares: _F8, first: int, last: int
-) -> None:  # pragma: no cover
+def _differences(gram: F8, offsets: I8, places: I8, factor: float, squares: F8, first: int, last: int) -> None:
     for jet in range(first, last):
         n, at = offsets[jet + 1] - offsets[jet], places[jet]
         for i in range(n):
@@ -90,7 +83,7 @@ def _differences(
 
 
 @njit
-def _classify(weight: _F8, bias: _F8, sums: _F8, logits: _F4) -> None:  # pragma: no cover
+def _classify(weight: F8, bias: F8, sums: F8, logits: F4) -> None:
     """The head, each jet's sum in one order: a matrix product's may depend on the number of jets."""
     for jet in range(len(sums)):
         for k in range(len(weight)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F8
 from ....compiled import inner
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .gradient_tables import LANES, LevelGradients
@@ -33,23 +34,21 @@ __all__ = [
     "sources_backward",
 ]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 class GradientSpace(NamedTuple):
     """Flat arrays for the largest jet, laid out as those of `Workspace`, of gradients."""
 
-    features: _F8
-    others: _F8
-    mixed: _F8
-    plain: _F8
-    weighted: _F8
-    moved: _F8
-    back: _F8  # of the features, from sums over pairs
-    moments: _F8
-    slope: _F8  # [channel][node]
-    arriving: _F8
-    norms: _F8  # [norm][Re, Im][node], of one block of nodes
+    features: F8
+    others: F8
+    mixed: F8
+    plain: F8
+    weighted: F8
+    moved: F8
+    back: F8  # of the features, from sums over pairs
+    moments: F8
+    slope: F8  # [channel][node]
+    arriving: F8
+    norms: F8  # [norm][Re, Im][node], of one block of nodes
 
 
 def make_gradient_space(levels: tuple[LevelWeights, ...], work: Workspace) -> GradientSpace:
@@ -76,13 +75,13 @@ def perceptron_backward(
     made: LevelGradients,
     n: int,
     stride: int,
-    slope: _F8,
-    seen: _F8,
+    slope: F8,
+    seen: F8,
     seen_at: int,
     step: int,
     space: GradientSpace,
-    sums: _F8,
-) -> None:  # pragma: no cover
+    sums: F8,
+) -> None:
     """Through the perceptron on the scalars, in place; what its layers saw begins `seen_at`, `step` numbers apart."""
     width, vectors = 2 * weights.channels[1], (n + LANES - 1) // LANES
     out, back = space.slope, space.arriving
@@ -122,12 +121,12 @@ def mixing_backward(
     weights: LevelWeights,
     made: LevelGradients,
     stride: int,
-    slope: _F8,
+    slope: F8,
     first: int,
-    mixed: _F8,
-    of_mixed: _F8,
-    sums: _F8,
-) -> None:  # pragma: no cover
+    mixed: F8,
+    of_mixed: F8,
+    sums: F8,
+) -> None:
     """Gradients of what the mixing of a block of nodes sees; those of its weights are added to the sums."""
     channels, channels_out, blocks = weights.channels[0], weights.channels[1], weights.channels[4]
     unit = blocks * channels * 2 * NODES
@@ -159,12 +158,12 @@ def sources_backward(
     weights: LevelWeights,
     made: LevelGradients,
     stride: int,
-    x: _F8,
-    slope_in: _F8,
+    x: F8,
+    slope_in: F8,
     first: int,
-    momenta: _F8,
+    momenta: F8,
     space: GradientSpace,
-) -> None:  # pragma: no cover
+) -> None:
     """From gradients of what the mixing of a block of nodes sees to those of sums over pairs and of features."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
     products, unit = len(weights.moments.component), channels * 2 * NODES
@@ -195,8 +194,8 @@ def sources_backward(
 
 @inner
 def features_backward(
-    weights: LevelWeights, made: LevelGradients, n: int, stride: int, momenta: _F8, slope_in: _F8, space: GradientSpace
-) -> None:  # pragma: no cover
+    weights: LevelWeights, made: LevelGradients, n: int, stride: int, momenta: F8, slope_in: F8, space: GradientSpace
+) -> None:
     """Add to gradients of features what sums over pairs bring."""
     channels, components, table = weights.channels[0], weights.channels[2], made.moments
     products = len(weights.moments.component)
@@ -222,14 +221,14 @@ def features_backward(
 def norms_backward(
     weights: LevelWeights,
     made: LevelGradients,
-    arriving: _F8,
+    arriving: F8,
     at: int,
     n: int,
     stride: int,
-    x: _F8,
-    slope: _F8,
+    x: F8,
+    slope: F8,
     space: GradientSpace,
-) -> None:  # pragma: no cover
+) -> None:
     """Add to `slope` what the norms of features x, summed over the jet, bring; gradients of sums begin `at`."""
     table, channels, components = made.norms, weights.channels[1], weights.channels[3]
     rows = len(weights.norms.component)
@@ -253,9 +252,7 @@ def norms_backward(
 
 
 @inner
-def scalars_backward(
-    arriving: _F8, at: int, channels: int, n: int, stride: int, slope: _F8
-) -> None:  # pragma: no cover
+def scalars_backward(arriving: F8, at: int, channels: int, n: int, stride: int, slope: F8) -> None:
     """Add what the scalars, summed over the jet, bring; gradients of sums begin `at`."""
     for row in range(2 * channels):
         value = arriving[at + row] if row % 2 == 0 else -arriving[at + row]

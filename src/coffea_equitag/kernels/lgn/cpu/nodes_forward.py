@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
+from ....array_types import F4, F8
 from ....compiled import inner
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .products import NODES, copy_block, sum_of_products
@@ -27,14 +24,9 @@ __all__ = [
     "whole_blocks",
 ]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @inner
-def enter(
-    p4: _F8, entering: _F8, start: int, n: int, stride: int, momenta: _F8, features: _F8
-) -> None:  # pragma: no cover
+def enter(p4: F8, entering: F8, start: int, n: int, stride: int, momenta: F8, features: F8) -> None:
     """Momenta, and the scalars that the network begins with."""
     for axis in range(4):
         for i in range(stride):
@@ -47,7 +39,7 @@ def enter(
 
 
 @inner
-def gather(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspace) -> None:  # pragma: no cover
+def gather(weights: LevelWeights, x: F8, stride: int, first: int, work: Workspace) -> None:
     """What the mixing of a block of nodes sees, squares excepted."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
     products = len(weights.moments.component)
@@ -70,7 +62,7 @@ def gather(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspa
 
 
 @inner
-def square(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspace) -> None:  # pragma: no cover
+def square(weights: LevelWeights, x: F8, stride: int, first: int, work: Workspace) -> None:
     """Squares of a block of nodes, among what the mixing sees."""
     blocks, channels = weights.channels[4], weights.channels[0]
     table, step = weights.squares, blocks * channels * 2 * NODES
@@ -86,7 +78,7 @@ def square(weights: LevelWeights, x: _F8, stride: int, first: int, work: Workspa
 
 
 @inner
-def mix(weights: LevelWeights, mixed: _F8, out: _F8, stride: int, first: int) -> None:  # pragma: no cover
+def mix(weights: LevelWeights, mixed: F8, out: F8, stride: int, first: int) -> None:
     """The mixing of a block of nodes."""
     channels, blocks = weights.channels[0], weights.channels[4]
     rows = (weights.channels[1] + COMPLEX_ROWS - 1) // COMPLEX_ROWS * COMPLEX_ROWS
@@ -103,9 +95,7 @@ def mix(weights: LevelWeights, mixed: _F8, out: _F8, stride: int, first: int) ->
 
 
 @inner
-def perceive(
-    weights: LevelWeights, out: _F8, n: int, stride: int, work: Workspace, at: int, step: int
-) -> None:  # pragma: no cover
+def perceive(weights: LevelWeights, out: F8, n: int, stride: int, work: Workspace, at: int, step: int) -> None:
     """The perceptron on the scalars; what layers see is written `at` a place, `step` numbers apart."""
     seen, made = work.hidden, work.activated
     width = 2 * weights.channels[1]
@@ -133,7 +123,7 @@ def perceive(
 
 
 @inner
-def sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at: int) -> int:  # pragma: no cover
+def sum_scalars(features: F8, channels: int, n: int, stride: int, sums: F8, at: int) -> int:
     """Scalars summed over the jet, from ``sums[at]``; where they end."""
     for row in range(2 * channels):
         begin = (row // 2 * 40 + row % 2) * stride
@@ -145,9 +135,7 @@ def sum_scalars(features: _F8, channels: int, n: int, stride: int, sums: _F8, at
 
 
 @inner
-def sum_norms(
-    weights: LevelWeights, features: _F8, n: int, stride: int, block: _F8, sums: _F8, at: int
-) -> int:  # pragma: no cover
+def sum_norms(weights: LevelWeights, features: F8, n: int, stride: int, block: F8, sums: F8, at: int) -> int:
     """Squares of the other tensors summed over the jet, from ``sums[at]``; where they end."""
     table, channels = weights.norms, weights.channels[1]
     for row in range(len(table.component)):
@@ -168,7 +156,7 @@ def sum_norms(
 
 
 @inner
-def keep_sums(weights: LevelWeights, mixed: _F8, n: int, first: int, kept: _F4, at: int) -> None:  # pragma: no cover
+def keep_sums(weights: LevelWeights, mixed: F8, n: int, first: int, kept: F4, at: int) -> None:
     """Sums over pairs, as [channel][component, then moment][Re, Im][node], nodes in whole blocks."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
     table, padded = weights.moments, whole_blocks(n)
@@ -183,9 +171,7 @@ def keep_sums(weights: LevelWeights, mixed: _F8, n: int, first: int, kept: _F4, 
 
 
 @inner
-def recall(
-    weights: LevelWeights, kept: _F4, at: int, n: int, stride: int, x: _F8, first: int, work: Workspace
-) -> None:  # pragma: no cover
+def recall(weights: LevelWeights, kept: F4, at: int, n: int, stride: int, x: F8, first: int, work: Workspace) -> None:
     """As `gather`, with sums over pairs that were kept."""
     channels, components, blocks = weights.channels[0], weights.channels[2], weights.channels[4]
     table, padded = weights.moments, whole_blocks(n)
@@ -205,9 +191,7 @@ def recall(
 
 
 @inner
-def keep_features(
-    channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
-) -> None:  # pragma: no cover
+def keep_features(channels: int, components: int, features: F8, n: int, stride: int, kept: F4, at: int) -> None:
     """Features, as [channel][component][Re, Im][node], nodes in whole blocks."""
     padded = whole_blocks(n)
     for c in range(channels):
@@ -218,9 +202,7 @@ def keep_features(
 
 
 @inner
-def recall_features(
-    channels: int, components: int, features: _F8, n: int, stride: int, kept: _F4, at: int
-) -> None:  # pragma: no cover
+def recall_features(channels: int, components: int, features: F8, n: int, stride: int, kept: F4, at: int) -> None:
     """What `keep_features` wrote."""
     padded = whole_blocks(n)
     for c in range(channels):
@@ -231,6 +213,6 @@ def recall_features(
 
 
 @inner
-def whole_blocks(n: int) -> int:  # pragma: no cover
+def whole_blocks(n: int) -> int:
     """Nodes, padded to whole blocks."""
     return (n + NODES - 1) // NODES * NODES

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8
 from ....compiled import inner
 from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
@@ -29,8 +30,6 @@ __all__ = [
     "wide_stride_of",
 ]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Senders worked on at once, whole tiles; the numbers from one falloff's to the next's; lanes of a vector.
 CHUNK = 5 * COMPLEX_ROWS
@@ -41,16 +40,16 @@ _SINGLES = lanes_of(4)
 class PairSpace(NamedTuple):
     """Flat arrays for the largest jet, laid out as those of `Workspace`, in float32."""
 
-    x: _F4
-    moments: _F4
-    plain: _F4  # gradients
-    weighted: _F4
-    moved: _F4
-    bells: _F4  # [power, channel][sender][Re, Im][receiver], of a chunk
-    slope: _F4  # their gradients: [sender][power, channel][Re, Im][receiver], of a chunk
-    falloff: _F4  # [falloffs, 1, derivatives][sender][receiver], of a chunk
-    sizes: _F4  # [sender][receiver]
-    sums: _F4  # of a level's bells, lane by lane
+    x: F4
+    moments: F4
+    plain: F4  # gradients
+    weighted: F4
+    moved: F4
+    bells: F4  # [power, channel][sender][Re, Im][receiver], of a chunk
+    slope: F4  # their gradients: [sender][power, channel][Re, Im][receiver], of a chunk
+    falloff: F4  # [falloffs, 1, derivatives][sender][receiver], of a chunk
+    sizes: F4  # [sender][receiver]
+    sums: F4  # of a level's bells, lane by lane
 
 
 def make_pair_space(largest: int, levels: tuple[LevelWeights, ...]) -> PairSpace:
@@ -72,7 +71,7 @@ def make_pair_space(largest: int, levels: tuple[LevelWeights, ...]) -> PairSpace
 
 
 @inner
-def wide_stride_of(n: int) -> int:  # pragma: no cover
+def wide_stride_of(n: int) -> int:
     """Nodes padded to whole blocks of receivers, and by a cache line."""
     return (n + WIDE - 1) // WIDE * WIDE + 16
 
@@ -80,7 +79,7 @@ def wide_stride_of(n: int) -> int:  # pragma: no cover
 @inner
 def copy_rows(
     source: Any, source_at: int, source_stride: int, out: Any, out_at: int, stride: int, rows: int, n: int
-) -> None:  # pragma: no cover
+) -> None:
     """Numbers of nodes from one array to another of its own precision."""
     for row in range(rows):
         for i in range(0, n, NODES):
@@ -88,9 +87,7 @@ def copy_rows(
 
 
 @inner
-def falloffs_of(
-    falloff: _F8, squares: _F8, squares_at: int, n: int, sender: int, first: int, space: PairSpace
-) -> None:  # pragma: no cover
+def falloffs_of(falloff: F8, squares: F8, squares_at: int, n: int, sender: int, first: int, space: PairSpace) -> None:
     """What bells are made of, for a chunk of senders and a block of receivers: 1 / (1 + c² |p²|), 1, d/dc²."""
     count, senders, receivers = len(falloff), min(CHUNK, n - sender), min(WIDE, n - first)
     out, sizes = space.falloff, space.sizes
@@ -110,9 +107,7 @@ def falloffs_of(
 
 
 @inner
-def bells_of(
-    weights: LevelWeights, made: LevelGradients, n: int, sender: int, space: PairSpace, bells: _F8
-) -> None:  # pragma: no cover
+def bells_of(weights: LevelWeights, made: LevelGradients, n: int, sender: int, space: PairSpace, bells: F8) -> None:
     """Bells of a chunk of senders and a block of receivers, among those of all senders."""
     rows, depth, step = made.bell_rows.shape[1], made.bell_rows.shape[2], 2 * BELL_STRIDE
     for j in range(min(CHUNK, n - sender)):
@@ -130,7 +125,7 @@ def bells_of(
 
 
 @inner
-def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F8) -> None:  # pragma: no cover
+def set_own_bells(weights: LevelWeights, n: int, first: int, bells: F8) -> None:
     """What the receivers of a block see of themselves."""
     for i in range(min(WIDE, n - first)):
         for row in range(2 * weights.channels[0]):
@@ -139,9 +134,7 @@ def set_own_bells(weights: LevelWeights, n: int, first: int, bells: _F8) -> None
 
 
 @inner
-def bells_backward(
-    weights: LevelWeights, n: int, stride: int, sender: int, first: int, space: PairSpace
-) -> None:  # pragma: no cover
+def bells_backward(weights: LevelWeights, n: int, stride: int, sender: int, first: int, space: PairSpace) -> None:
     """Gradients of the bells of a chunk of senders and a block of receivers."""
     channels, components = weights.channels[0], weights.channels[2]
     products = len(weights.moments.component)
@@ -162,8 +155,8 @@ def bells_backward(
 
 @inner
 def weights_backward(
-    weights: LevelWeights, made: LevelGradients, n: int, sender: int, first: int, space: PairSpace, sums: _F8
-) -> None:  # pragma: no cover
+    weights: LevelWeights, made: LevelGradients, n: int, sender: int, first: int, space: PairSpace, sums: F8
+) -> None:
     """Add the products of bells' gradients with what bells are made of to sums; i = j has sums of its own."""
     rows, count, senders = 4 * weights.channels[0], len(weights.falloff), min(CHUNK, n - sender)
     _, columns, diagonal = made.bells
@@ -185,7 +178,7 @@ def weights_backward(
 
 
 @inner
-def add_sums(made: LevelGradients, rows: int, space: PairSpace, sums: _F8) -> None:  # pragma: no cover
+def add_sums(made: LevelGradients, rows: int, space: PairSpace, sums: F8) -> None:
     """Add a jet's sums to those of its group, and begin anew."""
     begin, columns, _ = made.bells
     for k in range(rows * columns):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F8
 from ....compiled import inner
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .products import NODES, sum_of_products
@@ -14,11 +13,9 @@ from .workspace import BELL_STRIDE, CHANNEL, SENDERS, WIDE, Workspace
 
 __all__ = ["moments_of", "pair_sums", "ring"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @inner
-def moments_of(weights: LevelWeights, x: _F8, n: int, stride: int, work: Workspace) -> None:  # pragma: no cover
+def moments_of(weights: LevelWeights, x: F8, n: int, stride: int, work: Workspace) -> None:
     """Features times momentum."""
     table, channels = weights.moments, weights.channels[0]
     products = len(table.component)
@@ -33,9 +30,7 @@ def moments_of(weights: LevelWeights, x: _F8, n: int, stride: int, work: Workspa
 
 
 @inner
-def ring(
-    weights: LevelWeights, squares: _F8, squares_at: int, n: int, first: int, work: Workspace
-) -> None:  # pragma: no cover
+def ring(weights: LevelWeights, squares: F8, squares_at: int, n: int, first: int, work: Workspace) -> None:
     """The bells of all senders and some receivers."""
     count, depth = weights.bells.shape[2] - 1, weights.bells.shape[2]
     rows, used = weights.bells.shape[1], 2 * weights.channels[0]
@@ -77,15 +72,15 @@ def pair_sums(
     n: int,
     stride: int,
     first: int,
-    bells: _F8,
-    x: _F8,
-    x_weighted: _F8,
-    moments: _F8,
-    plain: _F8,
-    weighted: _F8,
-    moved: _F8,
+    bells: F8,
+    x: F8,
+    x_weighted: F8,
+    moments: F8,
+    plain: F8,
+    weighted: F8,
+    moved: F8,
     adds: bool,
-) -> None:  # pragma: no cover
+) -> None:
     """Σ_j f⁰ x_j to `plain`, Σ_j f¹ x_j to `weighted` (if `adds`, added) and Σ_j f¹ m_j to `moved`; some receivers."""
     channels, components = weights.channels[0], weights.channels[2]
     products = len(weights.moments.component)

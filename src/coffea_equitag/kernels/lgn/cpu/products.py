@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ....array_types import F8, I8
 from ....layers.lorentz_tensors import DIMENSION, IRREPS, LorentzTensors
 from ....layers.tensor_product import TensorProduct
 from ...common.cpu.bilinear_registers import Register, lanes_of, pointers
@@ -17,8 +18,6 @@ from ...common.cpu.bilinear_tile import SMALL_VECTORS
 
 __all__ = ["NODES", "PLACE", "ProductTable", "components", "copy_block", "product_table", "sum_of_products"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Nodes worked on at once.
 NODES = lanes_of(8) * SMALL_VECTORS
@@ -33,15 +32,15 @@ class ProductTable(NamedTuple):
     `component` tells which of the 20 of a tensor one is, `block` which of the products that give the tensor.
     """
 
-    first: _I8  # (R + 1,): the terms of each
-    left: _I8  # (E,)
-    right: _I8
-    factor: _F8
-    component: _I8  # (R,)
-    block: _I8
+    first: I8  # (R + 1,): the terms of each
+    left: I8  # (E,)
+    right: I8
+    factor: F8
+    component: I8  # (R,)
+    block: I8
 
 
-def components(product: TensorProduct, left: tuple[str, ...], right: tuple[str, ...]) -> dict[str, _F8]:
+def components(product: TensorProduct, left: tuple[str, ...], right: tuple[str, ...]) -> dict[str, F8]:
     """Coefficients of all products: for each tensor that comes out (blocks, d, components left, components right)."""
     rows, columns = (sum(DIMENSION[name] for name in names) for names in (left, right))
     units = torch.arange(rows * columns)
@@ -58,7 +57,7 @@ def _units(index: torch.Tensor, names: tuple[str, ...]) -> LorentzTensors:
     )
 
 
-def product_table(coefficients: dict[str, _F8], blocks: dict[str, int]) -> ProductTable:
+def product_table(coefficients: dict[str, F8], blocks: dict[str, int]) -> ProductTable:
     """List what is not zero; tensors in their usual order, their blocks (counted from `blocks`), their components."""
     first, left, right, factor, component, block = [0], [], [], [], [], []
     for name in IRREPS:

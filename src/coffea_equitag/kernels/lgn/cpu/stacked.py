@@ -15,13 +15,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from ....array_types import I8, AnyArray
+
 __all__ = ["member", "table_of"]
 
 #: Of each array: its address and up to three lengths.
 _WORDS = 4
 
 
-def table_of(members: Sequence[tuple[Any, ...]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def table_of(members: Sequence[tuple[Any, ...]]) -> I8:
     """Addresses and shapes (members, arrays, 4) of contiguous arrays in tuples, whose types are the same in each.
 
     The arrays have to live as long as the table is in use.
@@ -37,7 +39,7 @@ def table_of(members: Sequence[tuple[Any, ...]]) -> np.ndarray[Any, np.dtype[np.
     return table
 
 
-def _arrays(member: tuple[Any, ...]) -> Iterator[np.ndarray[Any, Any]]:
+def _arrays(member: tuple[Any, ...]) -> Iterator[AnyArray]:
     for value in member:
         if isinstance(value, tuple):
             yield from _arrays(value)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ....array_types import AnyArray
 from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
@@ -32,7 +33,6 @@ from .workspace import make_workspace, stride_of
 
 __all__ = ["lgn_logits"]
 
-_Floats = np.ndarray[Any, Any]
 
 #: Groups of jets whose gradients are kept apart, at most.
 _GROUPS = 16
@@ -44,13 +44,13 @@ class _Given:
 
     tables: tuple[LevelTables, ...]
     names: tuple[tuple[str, ...], ...]
-    p4: _Floats
-    offsets: _Floats
-    places: _Floats
-    squares: _Floats
+    p4: AnyArray
+    offsets: AnyArray
+    places: AnyArray
+    squares: AnyArray
 
     @property
-    def rows(self) -> _Floats:
+    def rows(self) -> AnyArray:
         """Numbers that levels before each keep for a node: sums over pairs, and features before the perceptron."""
         kept = [
             2 * int(t.channels[0] * (t.channels[2] + len(t.moments.component)) + t.channels[1] * t.channels[3])
@@ -59,7 +59,7 @@ class _Given:
         return np.cumsum([0, *kept])
 
     @property
-    def kept_from(self) -> _Floats:
+    def kept_from(self) -> AnyArray:
         """Nodes before each jet, and all, each jet's in whole blocks."""
         return np.cumsum([0, *padded(np.diff(self.offsets), NODES)])
 
@@ -70,7 +70,7 @@ class _Given:
             self.tables[0].channels[0] + sum(t.channels[1] * (1 + len(t.norms.component)) for t in self.tables)
         )
 
-    def states(self, parameters: tuple[Tensor, ...]) -> list[dict[str, _Floats]]:
+    def states(self, parameters: tuple[Tensor, ...]) -> list[dict[str, AnyArray]]:
         """Parameters of each level by name, in float64."""
         values = iter(parameters)
         return [{name: double(next(values)) for name in names} for names in self.names]
@@ -184,5 +184,5 @@ class _Linear(torch.autograd.Function):
         return tuple(torch.from_numpy(value).to(like) for value, like in zip(found, (x, weight, bias), strict=True))
 
 
-def _largest(offsets: _Floats) -> int:
+def _largest(offsets: AnyArray) -> int:
     return max(int(np.diff(offsets).max(initial=1)), 1)

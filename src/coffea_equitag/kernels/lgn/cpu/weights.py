@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ....array_types import F8, I8, AnyArray
 from ....layers.lgn_level import LgnLevel
 from ....layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ....layers.tensor_product import TensorProduct
@@ -30,9 +31,6 @@ __all__ = [
     "weights_of",
 ]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class LevelWeights(NamedTuple):
     """One level, all in float64; C channels come in, C' go out, rows of matrices padded to whole tiles.
@@ -41,26 +39,26 @@ class LevelWeights(NamedTuple):
     then their squares.
     """
 
-    channels: _I8  # C, C', components that come in, that go out, and blocks
-    falloff: _F8  # (bells,): c²
-    bells: _F8  # (rows of 2 C real parts, then as many imaginary ones, bells + 1), constant last
-    diagonal: _F8  # (2, 2 C): what i = j sees, real and imaginary; power, then channel
+    channels: I8  # C, C', components that come in, that go out, and blocks
+    falloff: F8  # (bells,): c²
+    bells: F8  # (rows of 2 C real parts, then as many imaginary ones, bells + 1), constant last
+    diagonal: F8  # (2, 2 C): what i = j sees, real and imaginary; power, then channel
     moments: ProductTable  # features times momentum; blocks from 2
     squares: ProductTable  # blocks after those
     norms: ProductTable  # scalars of what comes out, for the readout
-    mixing: _F8  # matrices one after another
-    places: _I8  # (terms, 5): component out, component in, first block, K, where the matrix (2, rows, K) begins
-    perceptron: _F8  # matrices (rows, K), the bias last
-    layers: _I8  # (layers, 3): where one begins, outputs, K
+    mixing: F8  # matrices one after another
+    places: I8  # (terms, 5): component out, component in, first block, K, where the matrix (2, rows, K) begins
+    perceptron: F8  # matrices (rows, K), the bias last
+    layers: I8  # (layers, 3): where one begins, outputs, K
 
 
 class LgnWeights(NamedTuple):
     """All of an LGN; the head's columns are channels of level after level, scalars first, (Re, Im) each."""
 
-    input: _F8  # (2 C, scalars + 1), the bias last
+    input: F8  # (2 C, scalars + 1), the bias last
     levels: tuple[LevelWeights, ...]
-    head: _F8
-    head_bias: _F8
+    head: F8
+    head_bias: F8
 
 
 class LevelTables(NamedTuple):
@@ -68,14 +66,14 @@ class LevelTables(NamedTuple):
 
     given: tuple[str, ...]  # tensors that come in
     out: tuple[str, ...]  # that go out
-    channels: _I8  # as in `LevelWeights`
+    channels: I8  # as in `LevelWeights`
     moments: ProductTable
     squares: ProductTable
     norms: ProductTable
-    folding: dict[str, _F8]  # for each matrix of the mixing (blocks here, blocks there)
+    folding: dict[str, F8]  # for each matrix of the mixing (blocks here, blocks there)
     terms: tuple[tuple[str, int, int, int], ...]  # matrix, sign, component out, component in; matrix after matrix
-    places: _I8  # as in `LevelWeights`
-    packing: _I8  # which number of the folded matrices, counted from 1, stands where; negative ones subtracted
+    places: I8  # as in `LevelWeights`
+    packing: I8  # which number of the folded matrices, counted from 1, stands where; negative ones subtracted
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -94,7 +92,7 @@ def tables_of(model: nn.Module) -> tuple[LevelTables, ...]:
     return tuple(_tables_of(level, norm) for level, norm in levels)
 
 
-def level_weights(tables: LevelTables, state: Mapping[str, _F8]) -> LevelWeights:
+def level_weights(tables: LevelTables, state: Mapping[str, F8]) -> LevelWeights:
     """Fold one level's parameters."""
     channels_in, channels_out = (int(count) for count in tables.channels[:2])
     mixing = [
@@ -150,8 +148,8 @@ def level_tables(
         squares = components(TensorProduct(given, given, names), given, given)
         tensors = tuple(name for name in out if name != "s")
         norms = components(TensorProduct(tensors, tensors, ("s",)), tensors, tensors)["s"] if tensors else None
-    folding: dict[str, _F8] = {}
-    folded_squares: dict[str, _F8] = {}
+    folding: dict[str, F8] = {}
+    folded_squares: dict[str, F8] = {}
     for name in out:
         blocks, which = _fold(squares[name]) if name in squares else (np.zeros((0, 1, 1, 1)), np.zeros((0, 0)))
         folded_squares[name] = blocks
@@ -171,16 +169,16 @@ def _size(names: tuple[str, ...]) -> int:
     return sum(DIMENSION[name] for name in names)
 
 
-def _reordered(moments: int, own: bool) -> _F8:
+def _reordered(moments: int, own: bool) -> F8:
     """The features themselves before their moments; a permutation of blocks."""
     order = [0, moments + 1, *range(1, moments + 1)] if own else list(range(moments))
-    found: _F8 = np.eye(len(order))[order]
+    found: F8 = np.eye(len(order))[order]
     return found
 
 
-def _fold(blocks: _F8) -> tuple[_F8, _F8]:
+def _fold(blocks: F8) -> tuple[F8, F8]:
     """Squares that differ, and what each block is of them: x ⊗ x has no antisymmetric part, and much of it twice."""
-    kept: list[_F8] = []
+    kept: list[F8] = []
     shares: list[tuple[int, int, float]] = []
     for index, block in enumerate(blocks):
         square = np.triu(block + block.swapaxes(1, 2)) - np.eye(block.shape[1]) * block
@@ -216,13 +214,13 @@ def first_block(given: tuple[str, ...], key: str) -> int:
     return 0 if ("F" if key == "dual" else key) in given else 2
 
 
-def taken(values: _F8, index: _I8) -> _F8:
+def taken(values: F8, index: I8) -> F8:
     """Numbers by an index that counts from 1, with its sign; 0 where it is 0."""
-    found: _F8 = np.concatenate([np.zeros(1), values])[np.abs(index)] * np.sign(index)
+    found: F8 = np.concatenate([np.zeros(1), values])[np.abs(index)] * np.sign(index)
     return found
 
 
-def padded_rows(matrix: np.ndarray[Any, Any], unit: int) -> np.ndarray[Any, Any]:
+def padded_rows(matrix: AnyArray, unit: int) -> AnyArray:
     """With rows, the last axis but one, up to a multiple of a unit."""
     *outer, rows, columns = matrix.shape
     out = np.zeros((*outer, -(-rows // unit) * unit, columns), matrix.dtype)
@@ -231,19 +229,19 @@ def padded_rows(matrix: np.ndarray[Any, Any], unit: int) -> np.ndarray[Any, Any]
 
 
 def _packing(
-    folding: dict[str, _F8],
+    folding: dict[str, F8],
     terms: tuple[tuple[str, int, int, int], ...],
     given: tuple[str, ...],
     channels_in: int,
     channels_out: int,
-) -> tuple[_I8, _I8]:
+) -> tuple[I8, I8]:
     """Which component goes where through which matrix, and each matrix as the tiles want it."""
     numbers, count = {}, 0
     for key, matrix in folding.items():
         depth = len(matrix) * channels_in
         numbers[key] = (count + 1 + np.arange(2 * channels_out * depth)).reshape(2, channels_out, depth)
         count += 2 * channels_out * depth
-    packed: list[_I8] = []
+    packed: list[I8] = []
     starts: dict[tuple[str, int], int] = {}
     places: list[tuple[int, ...]] = []
     end = 0
@@ -258,7 +256,7 @@ def _packing(
     return np.array(places), np.concatenate(packed)
 
 
-def _bells(state: Mapping[str, _F8], channels: int) -> tuple[_F8, _F8]:
+def _bells(state: Mapping[str, F8], channels: int) -> tuple[F8, F8]:
     a, b = state["bells.a"], state["bells.b"]
     weight, bias = (
         np.concatenate([state[f"bells.linear.{power}.{part}"].reshape(channels, 2, *shape) for power in ("s", "v")])
@@ -269,7 +267,7 @@ def _bells(state: Mapping[str, _F8], channels: int) -> tuple[_F8, _F8]:
     return padded_rows(rows, SMALL_ROWS), np.ascontiguousarray(bias.T)
 
 
-def _norms(blocks: _F8 | None) -> ProductTable:
+def _norms(blocks: F8 | None) -> ProductTable:
     if blocks is None:
         blocks = np.zeros((0, 1, 1, 1))
     squares = np.triu(blocks + blocks.swapaxes(2, 3)) - np.eye(blocks.shape[-1]) * blocks
@@ -278,8 +276,8 @@ def _norms(blocks: _F8 | None) -> ProductTable:
     return table._replace(left=table.left + 1, right=table.right + 1)
 
 
-def _perceptron(state: Mapping[str, _F8]) -> tuple[_F8, _I8]:
-    values: list[_F8] = []
+def _perceptron(state: Mapping[str, F8]) -> tuple[F8, I8]:
+    values: list[F8] = []
     layers: list[tuple[int, int, int]] = []
     for name in sorted((name for name in state if name.startswith("mlp.") and name.endswith("weight")),
                        key=lambda name: int(name.split(".")[1])):  # fmt: skip

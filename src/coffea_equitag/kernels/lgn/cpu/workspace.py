@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8
 from ....compiled import inner
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .products import NODES
@@ -13,8 +14,6 @@ from .weights import LevelWeights
 
 __all__ = ["BELL_STRIDE", "CHANNEL", "SENDERS", "WIDE", "Workspace", "make_workspace", "stride_of"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Receivers whose bells are worked out at once, and the numbers from one sender's to the next's.
 WIDE = 2 * NODES
@@ -28,20 +27,20 @@ CHANNEL = 40
 class Workspace(NamedTuple):
     """Flat arrays for the largest jet; all [channel][component][Re, Im][node] but where said."""
 
-    momenta: _F8  # no channels
-    features: _F8
-    others: _F8  # what a level makes of `features`, and the next of these
-    moments: _F8  # features times momentum
-    plain: _F8  # Σ_j f⁰ F_j
-    weighted: _F8  # Σ_j f¹ F_j
-    moved: _F8  # Σ_j f¹ F_j ⊗ p_j
-    falloff: _F8  # [bell][sender][receiver]: 1 / (1 + c² |p²|)
-    sizes: _F4  # [sender][receiver]: |p²|
-    bells: _F8  # [power][channel][sender][Re, Im][receiver]
-    mixed: _F8  # [component][block][channel][Re, Im][node], of one block of nodes
-    hidden: _F8  # [channel][node]
-    activated: _F8
-    block: _F8  # one complex number a node of a block
+    momenta: F8  # no channels
+    features: F8
+    others: F8  # what a level makes of `features`, and the next of these
+    moments: F8  # features times momentum
+    plain: F8  # Σ_j f⁰ F_j
+    weighted: F8  # Σ_j f¹ F_j
+    moved: F8  # Σ_j f¹ F_j ⊗ p_j
+    falloff: F8  # [bell][sender][receiver]: 1 / (1 + c² |p²|)
+    sizes: F4  # [sender][receiver]: |p²|
+    bells: F8  # [power][channel][sender][Re, Im][receiver]
+    mixed: F8  # [component][block][channel][Re, Im][node], of one block of nodes
+    hidden: F8  # [channel][node]
+    activated: F8
+    block: F8  # one complex number a node of a block
 
 
 def make_workspace(largest: int, levels: tuple[LevelWeights, ...]) -> Workspace:
@@ -73,6 +72,6 @@ def make_workspace(largest: int, levels: tuple[LevelWeights, ...]) -> Workspace:
 
 
 @inner
-def stride_of(n: int) -> int:  # pragma: no cover
+def stride_of(n: int) -> int:
     """Nodes padded to whole blocks, and by a cache line so that rows fall on different cache sets."""
     return (n + NODES - 1) // NODES * NODES + 8

@@ -38,7 +38,7 @@ def pair_sums_kernel(
     ALL: tl.constexpr,
     RECEIVERS: tl.constexpr,
     SENDERS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Σ_j f⁰ F_j, Σ_j f¹ F_j and Σ_j f¹ F_j ⊗ p_j of one channel, for some receivers of one jet.
 
     Parameters
@@ -113,7 +113,7 @@ def pair_sums_kernel(
 
 
 @triton.jit
-def _weight(f: tl.tensor, own: tl.tensor, same: tl.tensor, inside: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _weight(f: tl.tensor, own: tl.tensor, same: tl.tensor, inside: tl.tensor) -> tl.tensor:
     """A bell function of the pairs: a constant where i = j, 0 where there is no pair."""
     return tl.where(inside, tl.where(same, tl.load(own), f), 0.0)
 
@@ -121,7 +121,7 @@ def _weight(f: tl.tensor, own: tl.tensor, same: tl.tensor, inside: tl.tensor) ->
 @triton.jit
 def _senders(
     x: tl.tensor, j: tl.tensor, d: tl.tensor, n: tl.tensor, components: tl.tensor, nodes: tl.tensor
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor]:
     """Some components of some nodes, (Re, Im); 0 beyond them."""
     place = x + j[:, None] + 2 * d[None, :].to(tl.int64) * nodes
     known = (j < n)[:, None] & (d < components)[None, :]

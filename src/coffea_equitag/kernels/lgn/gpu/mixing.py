@@ -29,7 +29,7 @@ def products_kernel(
     channel: tl.tensor,
     SQUARES: tl.constexpr,
     NODES: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """One component of a product, for some nodes and one channel.
 
     Parameters
@@ -69,7 +69,7 @@ def mixing_kernel(
     channels_out: tl.tensor,
     OUT: tl.constexpr,
     NODES: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """One component of all channels that come out, for some nodes: no product is in memory.
 
     Parameters
@@ -107,15 +107,13 @@ def mixing_kernel(
 
 
 @triton.jit
-def _channel(c: tl.tensor, channel: tl.tensor, nodes: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _channel(c: tl.tensor, channel: tl.tensor, nodes: tl.tensor) -> tl.tensor:
     """Where a channel begins."""
     return 2 * (c * channel).to(tl.int64) * nodes
 
 
 @triton.jit
-def _weights(
-    weight: tl.tensor, place: tl.tensor, o: tl.tensor, OUT: tl.constexpr
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+def _weights(weight: tl.tensor, place: tl.tensor, o: tl.tensor, OUT: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:
     """(Re, Im) of a column of the mixing, (OUT, 1)."""
     column = weight + 2 * OUT * place + o[:, None]
     return tl.load(column), tl.load(column + OUT)
@@ -133,7 +131,7 @@ def _product(
     i: tl.tensor,
     nodes: tl.tensor,
     SQUARES: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor]:
     """(Re, Im) of a row of the table, for the nodes i."""
     real = i < nodes
     re, im = tl.zeros(i.shape, tl.float64), tl.zeros(i.shape, tl.float64)

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....array_types import AnyArray
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS
 from ..cpu.products import ProductTable
 from ..cpu.weights import LevelWeights, weights_of
 
 __all__ = ["Level", "LgnTables", "Terms", "fold"]
-
-_Floats = np.ndarray[Any, Any]
 
 
 class Terms(NamedTuple):
@@ -67,7 +66,7 @@ def fold(model: nn.Module) -> LgnTables:
     device = next(model.parameters()).device
     weights = weights_of(copy.deepcopy(model).cpu())
 
-    def layer(matrix: _Floats) -> tuple[Tensor, Tensor]:
+    def layer(matrix: AnyArray) -> tuple[Tensor, Tensor]:
         values = torch.tensor(matrix, dtype=torch.float64, device=device)
         return values[:, :-1].T.contiguous(), values[:, -1].contiguous()
 
@@ -88,7 +87,7 @@ def _level(weights: LevelWeights, layer: Any, device: torch.device) -> Level:
     falloff = np.broadcast_to(weights.falloff[None, :, None], (channels, count, 1))
     own = weights.diagonal.reshape(2, 2, channels).transpose(2, 1, 0).reshape(channels, 4)
 
-    def floats(values: _Floats, kind: torch.dtype = torch.float32) -> Tensor:
+    def floats(values: AnyArray, kind: torch.dtype = torch.float32) -> Tensor:
         return torch.tensor(np.ascontiguousarray(values), dtype=kind, device=device)
 
     rows, table, weight = _mixing(weights)
@@ -118,13 +117,13 @@ def _terms(table: Any, device: torch.device) -> Terms:
 
 
 class _Table(NamedTuple):
-    first: _Floats
-    left: _Floats
-    right: _Floats
-    factor: _Floats
+    first: AnyArray
+    left: AnyArray
+    right: AnyArray
+    factor: AnyArray
 
 
-def _mixing(weights: LevelWeights) -> tuple[_Floats, _Table, _Floats]:
+def _mixing(weights: LevelWeights) -> tuple[AnyArray, _Table, AnyArray]:
     """Rows of each component that comes out, their terms, and their weights (rows, C, 2, OUT)."""
     channels, channels_out, components, components_out, _ = (int(number) for number in weights.channels)
     padded = -(-channels_out // COMPLEX_ROWS) * COMPLEX_ROWS
@@ -134,13 +133,13 @@ def _mixing(weights: LevelWeights) -> tuple[_Floats, _Table, _Floats]:
     # what momenta are followed by in the second factor: 1
     one = 4
     bounds: list[tuple[int, int, int]] = []
-    terms: list[_Floats] = []
-    matrices: list[_Floats] = []
+    terms: list[AnyArray] = []
+    matrices: list[AnyArray] = []
     for component in range(components_out):
-        real: list[tuple[_Floats, _Floats]] = []
-        squares: list[tuple[_Floats, _Floats]] = []
+        real: list[tuple[AnyArray, AnyArray]] = []
+        squares: list[tuple[AnyArray, AnyArray]] = []
 
-        def linear(plane: int, matrix: _Floats, rows: list[tuple[_Floats, _Floats]] = real) -> None:
+        def linear(plane: int, matrix: AnyArray, rows: list[tuple[AnyArray, AnyArray]] = real) -> None:
             rows.append((np.array([[plane, one, 1.0]]), matrix))
 
         for _, source, first, depth, start in weights.places[weights.places[:, 0] == component]:
@@ -173,7 +172,7 @@ def _row(table: ProductTable, component: int, block: int) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def _terms_of(table: ProductTable, row: int, shift: int) -> _Floats:
+def _terms_of(table: ProductTable, row: int, shift: int) -> AnyArray:
     """A row's terms (left, right, factor), the left ones counted from `shift`."""
     of_row = slice(table.first[row], table.first[row + 1])
     return np.stack([table.left[of_row] + shift, table.right[of_row], table.factor[of_row]], axis=1)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ....array_types import F4, F8
 from ...common.cpu.jet_groups import Layout
 from ...running_statistics import follow
 from .edge_statistics import ScalarSums, centred_sums, node_sums, scalar_sums
 
 __all__ = ["Statistics"]
-
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,13 @@ class Statistics:
         Whether the statistics are the batch's, and gradients go through them.
     """
 
-    mean: _F8
-    var: _F8
+    mean: F8
+    var: F8
     eps: float
-    means: _F8
-    scalar_means: _F8
-    rows: _F8
-    scalar_slopes: _F8
+    means: F8
+    scalar_means: F8
+    rows: F8
+    scalar_slopes: F8
     of_batch: bool
 
     @classmethod
@@ -60,7 +57,7 @@ class Statistics:
         return cls(mean, var, norm.eps, zeros, np.zeros(2), np.zeros((nodes, 2)), zeros, False)
 
     @classmethod
-    def of_pairs(cls, norm: nn.BatchNorm1d, u: _F4, v: _F4, slopes: _F8, gram: _F8, layout: Layout) -> Statistics:
+    def of_pairs(cls, norm: nn.BatchNorm1d, u: F4, v: F4, slopes: F8, gram: F8, layout: Layout) -> Statistics:
         """Those of at least two pairs; `slopes` (2, C) are a and b, `gram` (Q,) the Gram matrices."""
         pairs, channels = layout.num_pairs, u.shape[1]
         sums = ScalarSums(np.empty((len(u), 2)), np.empty((len(layout.offsets) - 1, 3)))
@@ -95,6 +92,6 @@ class Statistics:
         follow(norm, torch.from_numpy(self.mean), torch.from_numpy(self.var * (pairs / (pairs - 1))))
 
     @property
-    def inverse(self) -> _F8:
+    def inverse(self) -> F8:
         """1 / σ."""
         return 1 / np.sqrt(self.var + self.eps)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
+from ....array_types import F4, F8
 from ....compiled import inner
 
 __all__ = ["clamped_step", "cut_off"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @inner
-def clamped_step(steps: _F4, c_weight: float, clamp: float, x: _F8, excess: _F8) -> bool:  # pragma: no cover
+def clamped_step(steps: F4, c_weight: float, clamp: float, x: F8, excess: F8) -> bool:
     """Move x without the clamp, write what the clamp cuts off into `excess`; whether that is anything."""
     n = len(x)
     scale = c_weight / max(n - 1, 1)
@@ -40,7 +34,7 @@ def clamped_step(steps: _F4, c_weight: float, clamp: float, x: _F8, excess: _F8)
 
 
 @inner
-def cut_off(gram: _F8, x: _F8, excess: _F8) -> None:  # pragma: no cover
+def cut_off(gram: F8, x: F8, excess: F8) -> None:
     """What the clamp cuts off, d_i, enters as (x + d)·(x + d)."""
     n = len(x)
     for i in range(n):

@@ -6,10 +6,9 @@ its numbers are not 0. Arrays of rows and weights are C wide.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, I8, U2, U8
 from ....compiled import inner
 from ...common.cpu.sparse import (
     columns_of_bits,
@@ -42,17 +41,13 @@ __all__ = [
     "turn_bits",
 ]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-_U2 = np.ndarray[Any, np.dtype[np.uint16]]
-_U8 = np.ndarray[Any, np.dtype[np.uint64]]
 
 #: Pairs worked on at once, a bit each in a number of 64: few enough for the first caches.
 CHUNK = 64
 
 
 @inner
-def list_pairs(i: int, j: int, n: int, count: int, receiver: _I8, sender: _I8) -> tuple[int, int]:  # pragma: no cover
+def list_pairs(i: int, j: int, n: int, count: int, receiver: I8, sender: I8) -> tuple[int, int]:
     """The next `count` pairs of a jet from (i, j) on; the pair after them."""
     for row in range(count):
         receiver[row], sender[row] = i, j
@@ -66,17 +61,17 @@ def list_pairs(i: int, j: int, n: int, count: int, receiver: _I8, sender: _I8) -
 
 @inner
 def make_rows(
-    from_i: _F4,
-    from_j: _F4,
-    slopes: _F4,
-    psi_norm: _F4,
-    psi_product: _F4,
-    receiver: _I8,
-    sender: _I8,
+    from_i: F4,
+    from_j: F4,
+    slopes: F4,
+    psi_norm: F4,
+    psi_product: F4,
+    receiver: I8,
+    sender: I8,
     count: int,
-    rows: _F4,
-    bits: _U2,
-) -> None:  # pragma: no cover
+    rows: F4,
+    bits: U2,
+) -> None:
     """ReLU(U_i + V_j + a·norm + b·product) and its bits, run by run of pairs with one receiver."""
     channels = rows.shape[1]
     words = channels // 16
@@ -90,9 +85,7 @@ def make_rows(
 
 
 @inner
-def pair_scalars(
-    psi_norm: _F4, psi_product: _F4, receiver: _I8, sender: _I8, count: int, scalars: _F4
-) -> None:  # pragma: no cover
+def pair_scalars(psi_norm: F4, psi_product: F4, receiver: I8, sender: I8, count: int, scalars: F4) -> None:
     """The two scalars of each pair."""
     for row in range(count):
         i, j = receiver[row], sender[row]
@@ -101,18 +94,18 @@ def pair_scalars(
 
 @inner
 def hidden_rows(
-    x: _F4,
-    bits: _U2,
-    weight: _F4,
-    bias: _F4,
+    x: F4,
+    bits: U2,
+    weight: F4,
+    bias: F4,
     count: int,
     hidden: int,
-    out: _F4,
-    kept: _U2,
+    out: F4,
+    kept: U2,
     kept_at: int,
-    seen: _F4,
-    products: _F4,
-) -> None:  # pragma: no cover
+    seen: F4,
+    products: F4,
+) -> None:
     """ReLU of a layer of the rows x, its bits, and its products with `seen`, added up."""
     channels = x.shape[1]
     words = channels // 16
@@ -136,7 +129,7 @@ def hidden_rows(
 
 
 @inner
-def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -> None:  # pragma: no cover
+def add_messages(rows: F4, gate: F4, receiver: I8, count: int, totals: F4) -> None:
     """Scale the rows by their gates, and add them to their receivers'; a receiver's rows stand together."""
     channels = rows.shape[1]
     row = 0
@@ -150,19 +143,19 @@ def add_messages(rows: _F4, gate: _F4, receiver: _I8, count: int, totals: _F4) -
 
 @inner
 def message_slopes(
-    bits: _U2,
+    bits: U2,
     bits_at: int,
     words: int,
-    numbers: _F4,
-    weight: _F4,
-    totals: _F4,
-    receiver: _I8,
+    numbers: F4,
+    weight: F4,
+    totals: F4,
+    receiver: I8,
     count: int,
     hidden: int,
-    out: _F4,
-    rows: _F4,
-    products: _F4,
-) -> None:  # pragma: no cover
+    out: F4,
+    rows: F4,
+    products: F4,
+) -> None:
     """The receivers' `totals` and, times the pairs' numbers, sums of weights over bits; products with the rows."""
     channels = rows.shape[1]
     for row in range(count):
@@ -185,7 +178,7 @@ def message_slopes(
 
 
 @inner
-def spread_rows(bits: _U2, bits_at: int, numbers: _F4, count: int, rows: _F4) -> None:  # pragma: no cover
+def spread_rows(bits: U2, bits_at: int, numbers: F4, count: int, rows: F4) -> None:
     """Rows of a number each, where their bits are set."""
     channels = rows.shape[1]
     words = channels // 16
@@ -194,9 +187,7 @@ def spread_rows(bits: _U2, bits_at: int, numbers: _F4, count: int, rows: _F4) ->
 
 
 @inner
-def back_through_gates(
-    slopes: _F4, rows: _F4, bits: _U2, gate: _F4, logit_slopes: _F4, gate_weight: _F4, count: int
-) -> None:  # pragma: no cover
+def back_through_gates(slopes: F4, rows: F4, bits: U2, gate: F4, logit_slopes: F4, gate_weight: F4, count: int) -> None:
     """Slopes of messages to slopes of what the second edge layer gave before its ReLU; rows to messages."""
     channels = rows.shape[1]
     words = channels // 16
@@ -206,9 +197,7 @@ def back_through_gates(
 
 
 @inner
-def linear_rows(
-    x: _F4, bits: _U2, weight: _F4, zeros: _F4, count: int, hidden: int, out: _F4
-) -> None:  # pragma: no cover
+def linear_rows(x: F4, bits: U2, weight: F4, zeros: F4, count: int, hidden: int, out: F4) -> None:
     """A layer of the rows x without a bias."""
     channels = x.shape[1]
     words = channels // 16
@@ -218,8 +207,8 @@ def linear_rows(
 
 @inner
 def back_through_edges(
-    slopes: _F4, bits: _U2, weights: _F4, sender: _I8, count: int, senders: _F4, scalars_slopes: _F4
-) -> None:  # pragma: no cover
+    slopes: F4, bits: U2, weights: F4, sender: I8, count: int, senders: F4, scalars_slopes: F4
+) -> None:
     """Slopes of the first layer's outputs to slopes of its sums: into the senders' and the pairs' two scalars."""
     channels = slopes.shape[1]
     words = channels // 16
@@ -229,7 +218,7 @@ def back_through_edges(
 
 
 @inner
-def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> None:  # pragma: no cover
+def turn_bits(bits: U2, count: int, words: int, planes: U2, columns: U8) -> None:
     """From the rows' bits to the columns', 64 rows a number; `planes` is for use in between."""
     for word in range(words):
         for row in range(count):
@@ -240,7 +229,7 @@ def turn_bits(bits: _U2, count: int, words: int, planes: _U2, columns: _U8) -> N
 
 
 @inner
-def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  # pragma: no cover
+def add_columns(columns: U8, x: F4, y: F4, hidden: int, out: F4) -> None:
     """Add xᵀ y to `out`, over the rows whose x is not 0."""
     channels = x.shape[1]
     for k in range(hidden):
@@ -248,9 +237,7 @@ def add_columns(columns: _U8, x: _F4, y: _F4, hidden: int, out: _F4) -> None:  #
 
 
 @inner
-def add_weighted(
-    rows: _U8, x: _F4, x_at: int, x_step: int, y: _F4, hidden: int, out: _F4, out_row: int
-) -> None:  # pragma: no cover
+def add_weighted(rows: U8, x: F4, x_at: int, x_step: int, y: F4, hidden: int, out: F4, out_row: int) -> None:
     """Add the rows of y whose bits are set in ``rows[0]``, with weights x, to a row of `out`."""
     at = out_row * y.shape[1]
     _gather(rows, 0, 4, x, x_at, x_step, y, 0, out, at, hidden, out, at)
@@ -258,20 +245,20 @@ def add_weighted(
 
 @inner
 def _gather(
-    bits: _U2 | _U8,
+    bits: U2 | U8,
     bits_at: int,
     words: int,
-    x: _F4,
+    x: F4,
     x_at: int,
     x_step: int,
-    weight: _F4,
+    weight: F4,
     weight_at: int,
-    start: _F4,
+    start: F4,
     start_at: int,
     hidden: int,
-    out: _F4,
+    out: F4,
     out_at: int,
-) -> None:  # pragma: no cover
+) -> None:
     """One row: start + Σ x_k weight_k over the bits."""
     channels, c = weight.shape[1], 0
     while c < hidden:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8
 from ....compiled import njit
 from ...common.cpu.elementary import psi
 
 __all__ = ["edge_scalars"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @njit
-def edge_scalars(gram: _F8, psi_norm: _F4, psi_product: _F4) -> None:  # pragma: no cover
+def edge_scalars(gram: F8, psi_norm: F4, psi_product: F4) -> None:
     """ψ(‖x_i − x_j‖²) and ψ(x_i·x_j) of all pairs of one jet, from its Gram matrix."""
     n = len(gram)
     diagonal = np.empty(n)

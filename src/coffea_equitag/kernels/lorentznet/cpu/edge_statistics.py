@@ -7,32 +7,27 @@ on the number of threads.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import njit
 from ...common.cpu.elementary import psi
 from .edge_scalars import edge_scalars
 
 __all__ = ["ScalarSums", "back_to_gram", "back_to_nodes", "centred_sums", "node_sums", "scalar_sums", "slope_sums"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class ScalarSums(NamedTuple):
     """Sums of the pairs' scalars ν = ψ(norm) and π = ψ(product), i ≠ j."""
 
-    rows: _F8  # (N, 2): Σ_j ν_ij and Σ_j π_ij
-    squares: _F8  # (J, 3): Σ ν², Σ νπ, Σ π²
+    rows: F8  # (N, 2): Σ_j ν_ij and Σ_j π_ij
+    squares: F8  # (J, 3): Σ ν², Σ νπ, Σ π²
 
 
 @njit
-def scalar_sums(
-    gram: _F8, offsets: _I8, squares: _I8, found: ScalarSums, first: int, last: int
-) -> None:  # pragma: no cover
+def scalar_sums(gram: F8, offsets: I8, squares: I8, found: ScalarSums, first: int, last: int) -> None:
     """Fill the sums of jets ``first:last``."""
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
@@ -55,7 +50,7 @@ def scalar_sums(
 
 
 @njit
-def node_sums(u: _F4, v: _F4, offsets: _I8, out: _F8, first: int, last: int) -> None:  # pragma: no cover
+def node_sums(u: F4, v: F4, offsets: I8, out: F8, first: int, last: int) -> None:
     """Σ_e U_i and Σ_e V_j over the pairs of jets ``first:last``: added to out (2, C)."""
     channels = u.shape[1]
     for jet in range(first, last):
@@ -68,8 +63,8 @@ def node_sums(u: _F4, v: _F4, offsets: _I8, out: _F8, first: int, last: int) -> 
 
 @njit
 def centred_sums(
-    u: _F4, v: _F4, offsets: _I8, rows: _F8, means: _F8, scalar_means: _F8, out: _F8, first: int, last: int
-) -> None:  # pragma: no cover
+    u: F4, v: F4, offsets: I8, rows: F8, means: F8, scalar_means: F8, out: F8, first: int, last: int
+) -> None:
     """With u = U − Ū, v = V − V̄: Σ_e (u_i + v_j)², Σ_e (u_i + v_j) ν_ij and Σ_e (u_i + v_j) π_ij, added to out (3, C).
 
     ν and π have row sums `rows` (N, 2) and means `scalar_means` (2,).
@@ -95,21 +90,21 @@ def centred_sums(
 
 @njit
 def back_to_nodes(
-    u: _F4,
-    v: _F4,
-    offsets: _I8,
-    rows: _F8,
-    means: _F8,
-    scalar_means: _F8,
-    slopes: _F8,
-    scale: _F8,
-    shift: _F8,
-    spread: _F8,
-    u_slopes: _F4,
-    v_slopes: _F4,
+    u: F4,
+    v: F4,
+    offsets: I8,
+    rows: F8,
+    means: F8,
+    scalar_means: F8,
+    slopes: F8,
+    scale: F8,
+    shift: F8,
+    spread: F8,
+    u_slopes: F4,
+    v_slopes: F4,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Slopes of U and V from those of the normalised ones, in place.
 
     A pair's slope is ``scale · its own − shift + spread · (z − mean)``, each (C,); a and b are `slopes` (2, C).
@@ -137,21 +132,21 @@ def back_to_nodes(
 
 @njit
 def back_to_gram(
-    gram: _F8,
-    u: _F4,
-    v: _F4,
-    offsets: _I8,
-    squares: _I8,
-    means: _F8,
-    scalar_means: _F8,
-    slopes: _F8,
-    shift: _F8,
-    spread: _F8,
-    scalar_slopes: _F4,
-    out: _F8,
+    gram: F8,
+    u: F4,
+    v: F4,
+    offsets: I8,
+    squares: I8,
+    means: F8,
+    scalar_means: F8,
+    slopes: F8,
+    shift: F8,
+    spread: F8,
+    scalar_slopes: F4,
+    out: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Add to `out` (Q,) the slopes of G from those of each pair's two scalars, (Q, 2).
 
     The statistics' part, Σ_c a_c (spread (z − mean) − shift)_c and the same with b, is added here.
@@ -205,8 +200,8 @@ def back_to_gram(
 
 @njit
 def slope_sums(
-    u_slopes: _F4, v_slopes: _F4, u: _F4, v: _F4, offsets: _I8, means: _F8, out: _F8, first: int, last: int
-) -> None:  # pragma: no cover
+    u_slopes: F4, v_slopes: F4, u: F4, v: F4, offsets: I8, means: F8, out: F8, first: int, last: int
+) -> None:
     """Over nodes: Σ of U's slopes, and Σ of U's times (U − Ū) and V's times (V − V̄); added to out (2, C)."""
     channels = u.shape[1]
     for i in range(offsets[first], offsets[last]):

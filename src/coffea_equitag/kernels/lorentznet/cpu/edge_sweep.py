@@ -6,10 +6,11 @@ in single precision over some thousand pairs, and these sums in double precision
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8, U2, U8
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from ...common.cpu.elementary import sigmoid
@@ -34,11 +35,6 @@ from .gram_step import move_back, move_forth
 
 __all__ = ["EdgeSlopes", "EdgeWeights", "Jets", "sweep_back", "sweep_forth"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-_U2 = np.ndarray[Any, np.dtype[np.uint16]]
-_U8 = np.ndarray[Any, np.dtype[np.uint64]]
 
 #: Pairs whose gradients are summed in single precision.
 _FLUSH = 8192
@@ -47,46 +43,46 @@ _FLUSH = 8192
 class EdgeWeights(NamedTuple):
     """One block's parameters of edges in float32; C channels in whole vectors. Matrices are (in, out), (C, C)."""
 
-    scale: _F8  # (hidden,): U_i and V_j are multiplied with it
-    shift: _F8  # (hidden,): subtracted from U_i before
-    bias: _F8  # (hidden,): added to U_i after
-    slopes: _F4  # (2, C): a and b, scaled
-    edge: _F4
-    edge_bias: _F4
-    edge_back: _F4  # the same matrix the other way
-    gate: _F4
+    scale: F8  # (hidden,): U_i and V_j are multiplied with it
+    shift: F8  # (hidden,): subtracted from U_i before
+    bias: F8  # (hidden,): added to U_i after
+    slopes: F4  # (2, C): a and b, scaled
+    edge: F4
+    edge_bias: F4
+    edge_back: F4  # the same matrix the other way
+    gate: F4
     gate_bias: np.float32
-    step: _F4
-    step_bias: _F4
-    step_out: _F4
-    step_back: _F4  # φ_x's matrix the other way, times its last layer
-    zeros: _F4  # (C,)
+    step: F4
+    step_bias: F4
+    step_out: F4
+    step_back: F4  # φ_x's matrix the other way, times its last layer
+    zeros: F4  # (C,)
 
 
 class Jets(NamedTuple):
     """A batch, and what of it the sweep back needs."""
 
-    offsets: _I8
-    squares: _I8  # n² before each jet
-    groups: _I8  # the first jet of each group
-    u: _F4  # (N, hidden)
-    v: _F4
-    gram: _F8  # (Q,)
-    steps: _F4  # (Q,): φ_x, in the square layout
-    bits: _U2  # of φ_x's hidden layer, C / 16 words a pair and four more
+    offsets: I8
+    squares: I8  # n² before each jet
+    groups: I8  # the first jet of each group
+    u: F4  # (N, hidden)
+    v: F4
+    gram: F8  # (Q,)
+    steps: F4  # (Q,): φ_x, in the square layout
+    bits: U2  # of φ_x's hidden layer, C / 16 words a pair and four more
 
 
 class EdgeSlopes(NamedTuple):
     """What the sweep back gives; a leading G is one entry a group."""
 
-    u: _F4  # (N, hidden), of the scaled U
-    v: _F4
-    scalars: _F4  # (Q, 2)
-    gram: _F8  # (Q,): comes with slopes of S G Sᵀ, leaves with those of G
-    edge: _F8  # (G, C, C): output by input
-    step: _F8  # (G, C, C): input by output, without the last layer's factor
-    vectors: _F8  # (G, 5, C): of a, b, the second layer's bias, the gate, and φ_x's bias without that factor
-    gate_bias: _F8  # (G,)
+    u: F4  # (N, hidden), of the scaled U
+    v: F4
+    scalars: F4  # (Q, 2)
+    gram: F8  # (Q,): comes with slopes of S G Sᵀ, leaves with those of G
+    edge: F8  # (G, C, C): output by input
+    step: F8  # (G, C, C): input by output, without the last layer's factor
+    vectors: F8  # (G, 5, C): of a, b, the second layer's bias, the gate, and φ_x's bias without that factor
+    gate_bias: F8  # (G,)
 
 
 @njit
@@ -95,11 +91,11 @@ def sweep_forth(
     jets: Jets,
     moves: bool,
     c_weight: float,
-    totals: _F4,
-    moved: _F8,
+    totals: F4,
+    moved: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Sums of messages (N, hidden) and moved Gram matrices (Q,) of groups ``first:last``; fills steps and bits."""
     channels, hidden = len(weights.zeros), jets.u.shape[1]
     words = channels // 16
@@ -147,11 +143,11 @@ def sweep_back(
     jets: Jets,
     moves: bool,
     c_weight: float,
-    totals_slopes: _F4,
+    totals_slopes: F4,
     out: EdgeSlopes,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Slopes of groups ``first:last`` from those of the sums of messages (N, hidden) and of the moved matrices."""
     channels, hidden = len(weights.zeros), jets.u.shape[1]
     words = channels // 16
@@ -239,28 +235,26 @@ def sweep_back(
 
 
 @inner
-def _fill(values: _F4, number: np.float32) -> None:  # pragma: no cover
+def _fill(values: F4, number: np.float32) -> None:
     for row in range(len(values)):
         values[row] = number
 
 
 @inner
-def _sigmoids(values: _F4) -> None:  # pragma: no cover
+def _sigmoids(values: F4) -> None:
     for row in range(len(values)):
         values[row] = sigmoid(values[row])
 
 
 @inner
-def _choose(begin: int, end: int, chosen: _U8) -> None:  # pragma: no cover
+def _choose(begin: int, end: int, chosen: U8) -> None:
     """Set the bits ``begin:end`` and no others."""
     one = np.uint64(0xFFFFFFFFFFFFFFFF)
     chosen[0] = (one >> np.uint64(64 - (end - begin))) << np.uint64(begin)
 
 
 @inner
-def _normalise(
-    weights: EdgeWeights, u: _F4, v: _F4, start: int, n: int, from_i: _F4, from_j: _F4
-) -> None:  # pragma: no cover
+def _normalise(weights: EdgeWeights, u: F4, v: F4, start: int, n: int, from_i: F4, from_j: F4) -> None:
     for node in range(n):
         for c in range(u.shape[1]):
             from_i[node, c] = (u[start + node, c] - weights.shift[c]) * weights.scale[c] + weights.bias[c]
@@ -268,7 +262,7 @@ def _normalise(
 
 
 @inner
-def _flush(edge: _F4, matrix: _F4, vectors: _F4, out: EdgeSlopes, group: int) -> None:  # pragma: no cover
+def _flush(edge: F4, matrix: F4, vectors: F4, out: EdgeSlopes, group: int) -> None:
     channels = edge.shape[1]
     for k in range(channels):
         for c in range(channels):

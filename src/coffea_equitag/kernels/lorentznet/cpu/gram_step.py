@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8
 from ....compiled import inner
 from .product import PRODUCT_COLUMNS, PRODUCT_ROWS, product_tile
 
 __all__ = ["move_back", "move_forth"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-
 
 @inner
-def move_forth(steps: _F4, gram: _F8, c_weight: float, moved: _F8) -> None:  # pragma: no cover
+def move_forth(steps: F4, gram: F8, c_weight: float, moved: F8) -> None:
     """Write S G Sᵀ, with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `steps` (n²,) are the w, `moved` is (n²,)."""
     n = len(gram)
     mixing = _mixing(steps, n, c_weight)
@@ -27,7 +23,7 @@ def move_forth(steps: _F4, gram: _F8, c_weight: float, moved: _F8) -> None:  # p
 
 
 @inner
-def move_back(steps: _F4, gram: _F8, c_weight: float, slopes: _F8, steps_slopes: _F4) -> None:  # pragma: no cover
+def move_back(steps: F4, gram: F8, c_weight: float, slopes: F8, steps_slopes: F4) -> None:
     """From slopes of S G Sᵀ, (n²,), to those of the w, in `steps_slopes`, and of G, in place."""
     n = len(gram)
     mixing, moved = _mixing(steps, n, c_weight), _padded(slopes.reshape(n, n))
@@ -46,7 +42,7 @@ def move_back(steps: _F4, gram: _F8, c_weight: float, slopes: _F8, steps_slopes:
 
 
 @inner
-def _mixing(steps: _F4, n: int, c_weight: float) -> _F8:  # pragma: no cover
+def _mixing(steps: F4, n: int, c_weight: float) -> F8:
     """S, padded to whole tiles."""
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
     scale = c_weight / max(n - 1, 1)
@@ -63,7 +59,7 @@ def _mixing(steps: _F4, n: int, c_weight: float) -> _F8:  # pragma: no cover
 
 
 @inner
-def _padded(matrix: _F8) -> _F8:  # pragma: no cover
+def _padded(matrix: F8) -> F8:
     n = len(matrix)
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
     out = np.zeros((size, size))
@@ -74,7 +70,7 @@ def _padded(matrix: _F8) -> _F8:  # pragma: no cover
 
 
 @inner
-def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
+def _product(left: F8, right: F8, turned: bool) -> F8:
     """left·right, or leftᵀ·right, of padded square matrices."""
     size = len(left)
     row, step = (1, size) if turned else (size, 1)
@@ -86,7 +82,7 @@ def _product(left: _F8, right: _F8, turned: bool) -> _F8:  # pragma: no cover
 
 
 @inner
-def _turned(matrix: _F8) -> _F8:  # pragma: no cover
+def _turned(matrix: F8) -> F8:
     out = np.empty_like(matrix)
     for i in range(len(matrix)):
         for j in range(len(matrix)):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
@@ -28,9 +29,6 @@ from .weights import LANES, LorentzNetWeights, weights_of
 
 __all__ = ["lorentznet_logits"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Share of a chunk's numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
 _DENSE, _MANY = 0.6, 48
@@ -81,17 +79,17 @@ def lorentznet_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: 
 @njit
 def _score(
     weights: LorentzNetWeights,
-    p4: _F8,
-    scalars: _F4,
-    offsets: _I8,
-    squares: _I8,
-    products: _F8,
+    p4: F8,
+    scalars: F4,
+    offsets: I8,
+    squares: I8,
+    products: F8,
     c_weight: float,
     clamp: float,
-    logits: _F4,
+    logits: F4,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     channels, hidden, n_scalar = len(weights.zeros), weights.edge.shape[-2], scalars.shape[1]
     layers = len(weights.gate_bias)
     largest = 1
@@ -156,20 +154,20 @@ def _score(
 
 @inner
 def _layer(
-    x: _F4,
+    x: F4,
     x_column: int,
-    weight: _F4,
+    weight: F4,
     layer: int,
     depth: int,
-    bias: _F4,
+    bias: F4,
     bias_at: int,
     floor: np.float32,
-    out: _F4,
+    out: F4,
     n: int,
-    seen: _F4,
+    seen: F4,
     seen_at: int,
-    products: _F4,
-) -> None:  # pragma: no cover
+    products: F4,
+) -> None:
     """Dense layer of n rows, and the products of its outputs with `seen`, added up; whole tiles are computed."""
     x_stride, out_stride, blocks = x.shape[1], out.shape[1], weight.shape[-3]
     if weight.shape[-1] == WIDE_BLOCK:
@@ -197,16 +195,16 @@ def _edges(
     weights: LorentzNetWeights,
     layer: int,
     moves: bool,
-    from_i: _F4,
-    from_j: _F4,
-    psi_norm: _F4,
-    psi_product: _F4,
-    rows: _F4,
-    messages: _F4,
-    sums: _F4,
+    from_i: F4,
+    from_j: F4,
+    psi_norm: F4,
+    psi_product: F4,
+    rows: F4,
+    messages: F4,
+    sums: F4,
     n: int,
-    steps: _F4,
-) -> None:  # pragma: no cover
+    steps: F4,
+) -> None:
     """Messages of all pairs, chunk by chunk: their sums a node, and φ_x into `steps` (n²,).
 
     A chunk most of whose numbers ReLU has made 0 is multiplied number by number, others tile by tile.
@@ -251,9 +249,7 @@ def _edges(
 
 
 @inner
-def _classify(
-    weights: LorentzNetWeights, nodes: _F4, n: int, mean: _F4, hidden: _F4, unused: _F4, logits: _F4
-) -> None:  # pragma: no cover
+def _classify(weights: LorentzNetWeights, nodes: F4, n: int, mean: F4, hidden: F4, unused: F4, logits: F4) -> None:
     channels, depth = len(weights.zeros), weights.head.shape[-2]
     for c in range(channels):
         mean[0, c] = 0

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ....array_types import F4, F8
 from ....layers.lorentz_block import LorentzBlock
 from ...common.cpu.aligned import aligned
 from ...common.cpu.jet_groups import Layout
@@ -23,9 +24,6 @@ from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
 from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
 
 __all__ = ["edges", "lorentz_blocks"]
-
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def lorentz_blocks(blocks: nn.ModuleList, h: Tensor, gram: Tensor, scalars: Tensor, offsets: Tensor) -> Tensor:
@@ -206,7 +204,7 @@ def _array(tensor: Tensor) -> Any:
     return np.ascontiguousarray(tensor.detach().numpy())
 
 
-def _weights(statistics: Statistics, slopes: _F8, parameters: list[_F4]) -> EdgeWeights:
+def _weights(statistics: Statistics, slopes: F8, parameters: list[F4]) -> EdgeWeights:
     norm_weight, norm_bias, edge, edge_bias, gate, gate_bias, *phi_x = (p.astype(np.float64) for p in parameters)
     hidden = len(edge)
     channels = -(-hidden // 16) * 16
@@ -230,10 +228,10 @@ def _weights(statistics: Statistics, slopes: _F8, parameters: list[_F4]) -> Edge
     )
 
 
-def _wide(values: _F8, channels: int) -> _F4:
+def _wide(values: F8, channels: int) -> F4:
     """The last axis padded to so many channels."""
     return aligned(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, channels - values.shape[-1])]))
 
 
-def _square(matrix: _F8, channels: int) -> _F4:
+def _square(matrix: F8, channels: int) -> F4:
     return aligned(np.pad(matrix, (0, channels - len(matrix))))

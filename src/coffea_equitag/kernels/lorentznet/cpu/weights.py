@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
+from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double, folded
 from ...common.cpu.shapes import block_for
 
 __all__ = ["LANES", "EdgeRows", "LorentzNetWeights", "weights_of"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Rows of edges are whole vectors of this many numbers.
 LANES = 16
@@ -25,13 +24,13 @@ _EPSILON = nn.BatchNorm1d(1).eps
 class EdgeRows(NamedTuple):
     """A block's edge parameters for rows of which only what is not 0 is multiplied; C in whole vectors of 16."""
 
-    slopes: _F4  # (L, 2, C): the first layer's part of ψ(norm) and ψ(product)
-    edge: _F4  # (L, C, C): input by output
-    edge_bias: _F4  # (L, C)
-    gate: _F4
-    step: _F4
-    step_bias: _F4
-    step_out: _F4
+    slopes: F4  # (L, 2, C): the first layer's part of ψ(norm) and ψ(product)
+    edge: F4  # (L, C, C): input by output
+    edge_bias: F4  # (L, C)
+    gate: F4
+    step: F4
+    step_bias: F4
+    step_out: F4
 
 
 class LorentzNetWeights(NamedTuple):
@@ -41,28 +40,28 @@ class LorentzNetWeights(NamedTuple):
     the other, (L·C,), so that all layers are of the same types and compiled once.
     """
 
-    embedding: _F4
-    embedding_bias: _F4
-    receiver: _F4  # the first edge layer's part of h_i, and its bias
-    receiver_bias: _F4
-    sender: _F4  # its part of h_j
-    edge: _F4  # the second edge layer
-    edge_bias: _F4
-    gate: _F4
-    gate_bias: _F4  # (L,)
-    step: _F4  # φ_x; zeros for a block that does not move the vectors
-    step_bias: _F4
-    step_out: _F4
-    node: _F4  # φ_h, summed over [h, Σm, scalars]
-    node_bias: _F4
-    node_out: _F4
-    node_out_bias: _F4
-    head: _F4
-    head_bias: _F4
-    head_out: _F4
-    head_out_bias: _F4
+    embedding: F4
+    embedding_bias: F4
+    receiver: F4  # the first edge layer's part of h_i, and its bias
+    receiver_bias: F4
+    sender: F4  # its part of h_j
+    edge: F4  # the second edge layer
+    edge_bias: F4
+    gate: F4
+    gate_bias: F4  # (L,)
+    step: F4  # φ_x; zeros for a block that does not move the vectors
+    step_bias: F4
+    step_out: F4
+    node: F4  # φ_h, summed over [h, Σm, scalars]
+    node_bias: F4
+    node_out: F4
+    node_out_bias: F4
+    head: F4
+    head_bias: F4
+    head_out: F4
+    head_out_bias: F4
     rows: EdgeRows
-    zeros: _F4  # (C,), for layers without a bias and tiles whose products nobody wants
+    zeros: F4  # (C,), for layers without a bias and tiles whose products nobody wants
 
 
 def weights_of(model: nn.Module) -> LorentzNetWeights:
@@ -70,11 +69,11 @@ def weights_of(model: nn.Module) -> LorentzNetWeights:
     return folded(model, lambda model: _fold({name: double(tensor) for name, tensor in model.state_dict().items()}))
 
 
-def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
+def _fold(state: dict[str, F8]) -> LorentzNetWeights:
     hidden, n_scalar = state["embedding.weight"].shape
     block = block_for(hidden)
     channels = -(-hidden // block) * block
-    layers: list[dict[str, _F8]] = []
+    layers: list[dict[str, F8]] = []
     while f"blocks.{len(layers)}.phi_h.0.weight" in state:
         prefix = f"blocks.{len(layers)}."
         part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
@@ -95,7 +94,7 @@ def _fold(state: dict[str, _F8]) -> LorentzNetWeights:
     )
 
 
-def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, block: int) -> dict[str, _F8]:
+def _fold_block(part: dict[str, F8], hidden: int, n_scalar: int, block: int) -> dict[str, F8]:
     channels = -(-hidden // block) * block
     edge_scale, edge_shift = _batch_norm(part, "phi_e.1")
     node_scale, node_shift = _batch_norm(part, "phi_h.1")
@@ -140,17 +139,17 @@ def _fold_block(part: dict[str, _F8], hidden: int, n_scalar: int, block: int) ->
     }
 
 
-def _batch_norm(part: dict[str, _F8], name: str) -> tuple[_F8, _F8]:
+def _batch_norm(part: dict[str, F8], name: str) -> tuple[F8, F8]:
     """The scale and shift that running statistics make of a BatchNorm."""
     scale = part[f"{name}.weight"] / np.sqrt(part[f"{name}.running_var"] + _EPSILON)
     return scale, part[f"{name}.bias"] - part[f"{name}.running_mean"] * scale
 
 
-def _padded(values: _F8, length: int) -> _F8:
+def _padded(values: F8, length: int) -> F8:
     return np.pad(values, (0, length - len(values)))
 
 
-def _blocks(matrix: _F8, depth: int, block: int) -> _F8:
+def _blocks(matrix: F8, depth: int, block: int) -> F8:
     """A layer's matrix (out, in) as (blocks of columns, depth, block), padded with zeros."""
     width, given = matrix.shape
     columns = -(-width // block) * block

@@ -57,7 +57,7 @@ def edge_slopes_kernel(
     BI: tl.constexpr,
     BJ: tl.constexpr,
     SUMS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """All pairs of some tiles of RECEIVERS nodes.
 
     Parameters
@@ -212,7 +212,7 @@ def _hidden(
     BI: tl.constexpr,
     BJ: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some channels of the first edge layer, after its ReLU."""
     own = first_layer + (start + i)[:, None] * (2 * C) + c[None, :]
     other = first_layer + (start + j)[:, None] * (2 * C) + C + c[None, :]

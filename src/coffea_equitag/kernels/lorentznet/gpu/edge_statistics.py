@@ -24,7 +24,7 @@ def scalar_sums_kernel(
     rows: tl.tensor,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Σ_j of ν, π, ν², νπ and π² for some nodes of one jet: (N, 5), float64."""
     jet = tl.load(tile_jet + tl.program_id(0))
     start = tl.load(offsets + jet)
@@ -58,7 +58,7 @@ def scalars_kernel(
     out: tl.tensor,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """ν and π of the pairs of some nodes of one jet: (Q, 2), float32, 0 for i = j."""
     jet = tl.load(tile_jet + tl.program_id(0))
     n = (tl.load(offsets + jet + 1) - tl.load(offsets + jet)).to(tl.int32)
@@ -74,9 +74,7 @@ def scalars_kernel(
 
 
 @triton.jit
-def pair_scalars(
-    gram: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
+def pair_scalars(gram: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tuple[tl.tensor, ...]:
     """ν and π as the edges see them, 0 for i = j and beyond the jet; and the two before ψ; all float64."""
     pair = (i < n)[:, None] & (j < n)[None, :] & (i[:, None] != j[None, :])
     square_i = tl.load(gram + i.to(tl.int64) * (n + 1), mask=i < n, other=0.0)
@@ -95,7 +93,7 @@ def jet_sums_kernel(
     hidden: tl.tensor,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Over the pairs of one jet: Σ U_i, Σ V_j, Σ (U_i + V_j)², Σ (U_i + V_j) ν_ij and Σ (U_i + V_j) π_ij.
 
     Parameters
@@ -158,7 +156,7 @@ def normalise_kernel(
     CHANNELS: tl.constexpr,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """The normalised first layer of some nodes, filled up with zeros to CHANNELS; and the statistics.
 
     Parameters

@@ -26,7 +26,7 @@ def slope_sums_kernel(
     RECEIVERS: tl.constexpr,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Add up what the tiles of one jet give its senders; sums over its pairs of dz, and of dz (z − mean) in part.
 
     Parameters
@@ -97,7 +97,7 @@ def back_to_nodes_kernel(
     CHANNELS: tl.constexpr,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """From slopes dz of the normalised edges to those of U and V of one jet; the first program: of the parameters.
 
     A pair's slope is scale dz − shift + spread (z − mean). Arguments as of `normalise_kernel` and
@@ -203,7 +203,7 @@ def back_to_gram_kernel(
     ADD: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """From slopes of ν and π, (Q, 2), to those of some rows of one jet's Gram matrix, (Q,), or with ADD added to them.
 
     `from_nodes` and `from_pairs` are of `back_to_nodes_kernel`, the statistics' part.

@@ -41,7 +41,7 @@ def edges_kernel(
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """All messages to some receivers of one jet; channels in two parts of A and B, powers of two.
 
     Parameters
@@ -128,7 +128,7 @@ def edges_kernel(
 
 
 @triton.jit
-def _quarters(matrix: tl.tensor, A: tl.constexpr, B: tl.constexpr) -> tuple[tl.tensor, ...]:  # pragma: no cover
+def _quarters(matrix: tl.tensor, A: tl.constexpr, B: tl.constexpr) -> tuple[tl.tensor, ...]:
     """A matrix of (A + B) × (A + B) in four parts."""
     a, b = tl.arange(0, A), A + tl.arange(0, B)
     rows_a, rows_b = matrix + a[:, None] * (A + B), matrix + b[:, None] * (A + B)

@@ -31,7 +31,7 @@ def similarity_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Some rows of S X, or with RIGHT of X Sᵀ, of one jet; with TURNED Sᵀ takes the place of S.
 
     S_ij = −c w_ij / (n − 1) off its diagonal, and S_ii = 1 + c Σ_k w_ik / (n − 1).
@@ -77,7 +77,7 @@ def step_slopes_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Slopes of w for some rows of one jet, from those of S G Sᵀ and from S G, both (Q,) in float64.
 
     D = (M + Mᵀ) S G are the slopes of S, and those of w_ij are c (D_ii − D_ij) / (n − 1).
@@ -106,13 +106,13 @@ def step_slopes_kernel(
 
 
 @triton.jit
-def _both(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _both(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.tensor:
     """X_ij + X_ji; 0 beyond the jet."""
     return _matrix(values, i, j, n) + _matrix(values, j, i, n)
 
 
 @triton.jit
-def _matrix(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _matrix(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.tensor:
     """X_ij; 0 beyond the jet."""
     return tl.load(values + i.to(tl.int64) * n + j, mask=(i < n) & (j < n), other=0.0)
 
@@ -120,7 +120,7 @@ def _matrix(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.t
 @triton.jit
 def _mixing(
     steps: tl.tensor, pushed: tl.tensor, scale: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """S_ij; 0 beyond the jet."""
     diagonal = 1.0 + scale * tl.load(pushed + i, mask=i < n, other=0.0)
     off = _matrix(steps, i, j, n).to(tl.float64)

@@ -20,7 +20,7 @@ def add_layer(
     A: tl.constexpr,
     B: tl.constexpr,
     PRECISION: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor]:
     """The sum total + x · matrix, (A + B) × (A + B), of rows in two parts."""
     high, low = halves(x_a, PRECISION)
     total_a = product_of_halves(high, low, *halves(_part(matrix, 0, 0, A, A, A + B), PRECISION), total_a, PRECISION)
@@ -43,7 +43,7 @@ def add_outer(
     total_bb: tl.tensor,
     WIDE: tl.constexpr,
     PRECISION: tl.constexpr,
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
+) -> tuple[tl.tensor, ...]:
     """The sum total + xᵀ · y in four parts, of which `ba` is turned and `bb` has WIDE rows for one: see there."""
     high_a, low_a = halves(x_a, PRECISION)
     high_b, low_b = halves(x_b, PRECISION)
@@ -58,7 +58,7 @@ def add_outer(
 
 
 @triton.jit
-def _spaced(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:  # pragma: no cover
+def _spaced(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:
     """Columns, each followed by WIDE − 1 of zeros; WIDE is 1, 2 or 4."""
     if WIDE >= 2:
         x = tl.reshape(tl.join(x, tl.zeros_like(x)), (x.shape[0], 2 * x.shape[1]))
@@ -75,7 +75,7 @@ def _part(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     C: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some rows and columns of a matrix of C columns."""
     rows, columns = row + tl.arange(0, ROWS), column + tl.arange(0, COLUMNS)
     return tl.load(matrix + rows[:, None] * C + columns[None, :])
@@ -91,7 +91,7 @@ def store_parts(
     A: tl.constexpr,
     B: tl.constexpr,
     WIDE: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """A matrix from its four parts, of which `ba` is turned and `bb` has rows of zeros in between."""
     C: tl.constexpr = A + B
     a, b = tl.arange(0, A), A + tl.arange(0, B)

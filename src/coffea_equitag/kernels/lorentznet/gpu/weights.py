@@ -40,7 +40,7 @@ def pack_kernel(
     CHANNELS: tl.constexpr,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Some rows of each matrix of `EdgeWeights`, and the vectors; (4 CHANNELS + 4, CHANNELS)."""
     row, column = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, WIDTH)
     known = (row < hidden)[:, None] & (column < hidden)[None, :]

@@ -6,19 +6,15 @@ normalisation enters as ``scale z + shift``, and ẑ = ``inverse z + offset`` is
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import njit
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, add_products, layer
 
 __all__ = ["backward", "backward_first", "backward_last", "forward", "forward_first", "forward_last", "gather"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Edges worked on at once: whole tiles of 6 and of 12 rows.
 _CHUNK = 96
@@ -26,9 +22,7 @@ _ZERO = np.float32(0.0)
 
 
 @njit
-def gather(
-    own: _F4, other: _F4, receiver: _I8, sender: _I8, begin: int, count: int, out: _F4
-) -> None:  # pragma: no cover
+def gather(own: F4, other: F4, receiver: I8, sender: I8, begin: int, count: int, out: F4) -> None:
     """The first layer's values of a few edges."""
     for row in range(count):
         a, b, z = own[receiver[begin + row]], other[sender[begin + row]], out[row]
@@ -37,9 +31,7 @@ def gather(
 
 
 @njit
-def forward_first(
-    own: _F4, other: _F4, receiver: _I8, sender: _I8, moments: _F8, first: int, last: int
-) -> None:  # pragma: no cover
+def forward_first(own: F4, other: F4, receiver: I8, sender: I8, moments: F8, first: int, last: int) -> None:
     """Sums of the first layer's values and of their squares, into moments (2, C)."""
     z = np.empty((_CHUNK, own.shape[1]), np.float32)
     for begin in range(first, last, _CHUNK):
@@ -50,20 +42,20 @@ def forward_first(
 
 @njit
 def forward(
-    own: _F4,
-    other: _F4,
-    receiver: _I8,
-    sender: _I8,
-    before: _F4,
-    scale: _F4,
-    shift: _F4,
-    weight: _F4,
-    zeros: _F4,
-    after: _F4,
-    moments: _F8,
+    own: F4,
+    other: F4,
+    receiver: I8,
+    sender: I8,
+    before: F4,
+    scale: F4,
+    shift: F4,
+    weight: F4,
+    zeros: F4,
+    after: F4,
+    moments: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """A layer's values (P, C) of those before it, (P, C') or, if that is empty, the first layer's; their moments.
 
     `before` and `after` may be one array.
@@ -87,9 +79,7 @@ def forward(
 
 
 @njit
-def forward_last(
-    z: _F4, scale: _F4, shift: _F4, edges: _I8, mean: _F4, first: int, last: int
-) -> None:  # pragma: no cover
+def forward_last(z: F4, scale: F4, shift: F4, edges: I8, mean: F4, first: int, last: int) -> None:
     """The mean over each receiver's edges of the last activations, for receivers ``first:last``."""
     for i in range(first, last):
         total, begin, end = mean[i], edges[i], edges[i + 1]
@@ -106,17 +96,17 @@ def forward_last(
 
 @njit
 def backward_last(
-    z: _F4,
-    gradient: _F4,
-    receiver: _I8,
-    scale: _F4,
-    shift: _F4,
-    inverse: _F4,
-    offset: _F4,
-    sums: _F8,
+    z: F4,
+    gradient: F4,
+    receiver: I8,
+    scale: F4,
+    shift: F4,
+    inverse: F4,
+    offset: F4,
+    sums: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Sums (2, C) over edges of g and g ẑ, with g the gradient of the last normalised values; `gradient` is (N, C)."""
     g = np.empty((_CHUNK, z.shape[1]), np.float32)
     for begin in range(first, last, _CHUNK):
@@ -127,27 +117,27 @@ def backward_last(
 
 @njit
 def backward(
-    own: _F4,
-    other: _F4,
-    receiver: _I8,
-    sender: _I8,
-    before: _F4,
-    scale: _F4,
-    shift: _F4,
-    inverse: _F4,
-    offset: _F4,
-    z: _F4,
-    gradient: _F4,
-    top: tuple[_F4, _F4],
-    step: tuple[_F4, _F4, _F4],
-    transposed: _F4,
-    zeros: _F4,
-    g_before: _F4,
-    d_weight: _F4,
-    sums: _F8,
+    own: F4,
+    other: F4,
+    receiver: I8,
+    sender: I8,
+    before: F4,
+    scale: F4,
+    shift: F4,
+    inverse: F4,
+    offset: F4,
+    z: F4,
+    gradient: F4,
+    top: tuple[F4, F4],
+    step: tuple[F4, F4, F4],
+    transposed: F4,
+    zeros: F4,
+    g_before: F4,
+    d_weight: F4,
+    sums: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Back through one layer: from the gradient of its normalised values to that of the values before.
 
     Parameters
@@ -205,17 +195,17 @@ def backward(
 
 @njit
 def backward_first(
-    own: _F4,
-    other: _F4,
-    receiver: _I8,
-    sender: _I8,
-    gradient: _F4,
-    step: tuple[_F4, _F4, _F4],
-    d_own: _F4,
-    d_other: _F4,
+    own: F4,
+    other: F4,
+    receiver: I8,
+    sender: I8,
+    gradient: F4,
+    step: tuple[F4, F4, F4],
+    d_own: F4,
+    d_other: F4,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Gradients of the first layer's parts, added to d_own and d_other (N, C)."""
     for p in range(first, last):
         i, j = receiver[p], sender[p]
@@ -227,7 +217,7 @@ def backward_first(
 
 
 @njit
-def _activate(z: _F4, first: int, count: int, scale: _F4, shift: _F4, out: _F4) -> None:  # pragma: no cover
+def _activate(z: F4, first: int, count: int, scale: F4, shift: F4, out: F4) -> None:
     for row in range(count):
         source, target = z[first + row], out[row]
         for c in range(len(scale)):
@@ -236,9 +226,7 @@ def _activate(z: _F4, first: int, count: int, scale: _F4, shift: _F4, out: _F4) 
 
 
 @njit
-def _spread(
-    z: _F4, gradient: _F4, receiver: _I8, scale: _F4, shift: _F4, begin: int, count: int, g: _F4
-) -> None:  # pragma: no cover
+def _spread(z: F4, gradient: F4, receiver: I8, scale: F4, shift: F4, begin: int, count: int, g: F4) -> None:
     """The receivers' gradients, where the last ReLU lets them through."""
     for row in range(count):
         value, source, target = z[begin + row], gradient[receiver[begin + row]], g[row]
@@ -247,7 +235,7 @@ def _spread(
 
 
 @njit
-def _add_moments(z: _F4, count: int, moments: _F8) -> None:  # pragma: no cover
+def _add_moments(z: F4, count: int, moments: F8) -> None:
     total, square = moments[0], moments[1]
     for row in range(count):
         values = z[row]
@@ -258,9 +246,7 @@ def _add_moments(z: _F4, count: int, moments: _F8) -> None:  # pragma: no cover
 
 
 @njit
-def _add_projections(
-    g: _F4, z: _F4, first: int, count: int, inverse: _F4, offset: _F4, sums: _F8
-) -> None:  # pragma: no cover
+def _add_projections(g: F4, z: F4, first: int, count: int, inverse: F4, offset: F4, sums: F8) -> None:
     total, projection = sums[0], sums[1]
     for row in range(count):
         gradient, values = g[row], z[first + row]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, I8
 from ....compiled import njit
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
 
 __all__ = ["EdgeConvWeights", "convolve"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Edges worked on at once, if no neighbourhood has more: three of 16 are whole tiles of 6 and of 12 rows.
 _CHUNK = 48
@@ -25,30 +24,30 @@ class EdgeConvWeights(NamedTuple):
     `own` and `other` are the first edge layer's parts of x_i and x_j.
     """
 
-    own: _F4
-    own_bias: _F4
-    other: _F4
-    zeros: _F4
-    shortcut: _F4
-    shortcut_bias: _F4
-    pair: _F4
-    edge: tuple[_F4, ...]
-    edge_bias: tuple[_F4, ...]
+    own: F4
+    own_bias: F4
+    other: F4
+    zeros: F4
+    shortcut: F4
+    shortcut_bias: F4
+    pair: F4
+    edge: tuple[F4, ...]
+    edge_bias: tuple[F4, ...]
     edge_inputs: tuple[int, ...]
 
 
 @njit
 def convolve(
     weights: EdgeConvWeights,
-    x: _F4,
-    offsets: _I8,
-    edges: _I8,
-    sender: _I8,
-    pairs: _F4,
-    out: _F4,
+    x: F4,
+    offsets: I8,
+    edges: I8,
+    sender: I8,
+    pairs: F4,
+    out: F4,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """ReLU(shortcut + mean over the neighbours) of jets ``first:last``, into the first columns of `out`.
 
     `x` has `MARGIN` rows more than constituents; `pairs` are the edges' further features, (P, 0) for none.

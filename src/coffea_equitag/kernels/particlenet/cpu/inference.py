@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....array_types import F4, F8, I8, AnyArray
 from ....compiled import njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
@@ -26,16 +27,12 @@ from .training import Edges, convolve_with_gradients
 
 __all__ = ["particlenet_in_training", "particlenet_logits"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class _Head(NamedTuple):
-    hidden: _F4
-    hidden_bias: _F4
-    out: _F4
-    out_bias: _F4
+    hidden: F4
+    hidden_bias: F4
+    out: F4
+    out_bias: F4
     inputs: int
     units: int
 
@@ -88,7 +85,7 @@ def particlenet_logits(
     sender, pairs = np.empty(edges[-1], np.int64), np.empty((0, 0), np.float32)
     x = _with_nodes(inputs, total, nodes_NE)
     x[:total, :inputs] = features_N7.detach().numpy()
-    points: np.ndarray[Any, Any] = points_N2.detach().double().contiguous().numpy()
+    points: AnyArray = points_N2.detach().double().contiguous().numpy()
     dimension = points.shape[1]
     for level, (weight, channels) in enumerate(zip(weights.convolutions, weights.channels, strict=True)):
         out = _with_nodes(len(weight.shortcut_bias), total, nodes_NE)
@@ -129,14 +126,14 @@ def particlenet_in_training(
     return logits
 
 
-def edge_offsets(bounds: _I8, k: int) -> _I8:
+def edge_offsets(bounds: I8, k: int) -> I8:
     """Where the edges of each constituent begin: min(k, n − 1) each; shape (N + 1,)."""
     counts = np.diff(bounds)
     degree = np.repeat(np.minimum(k, np.maximum(counts - 1, 0)), counts)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
 
 
-def _with_nodes(width: int, total: int, nodes_NE: Tensor | None) -> _F4:
+def _with_nodes(width: int, total: int, nodes_NE: Tensor | None) -> F4:
     """Rows for the constituents' features, and a margin; the patch's stand behind."""
     extra = 0 if nodes_NE is None else nodes_NE.shape[1]
     rows = np.empty((total + MARGIN, width + extra), np.float32)
@@ -153,7 +150,7 @@ def _run(seek: Callable[[int, int], None] | None, form: Callable[[int, int], Non
 
 
 @njit
-def _classify(head: _Head, x: _F4, offsets: _I8, logits: _F4, first: int, last: int) -> None:  # pragma: no cover
+def _classify(head: _Head, x: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
     jets = last - first
     mean = np.zeros((jets + MARGIN, x.shape[1]), np.float32)
     for jet in range(jets):
@@ -194,10 +191,10 @@ def _fold(model: Any) -> _Weights:
     return _Weights(tuple(convolutions), channels, head)
 
 
-def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: _F8, shift: _F8) -> EdgeConvWeights:
+def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: F8, shift: F8) -> EdgeConvWeights:
     """Fold one `EdgeConv`; `scale` and `shift` are those of a normalisation before it."""
 
-    def spaced(matrix: _F8) -> tuple[_F8, _F8]:
+    def spaced(matrix: F8) -> tuple[F8, F8]:
         """The matrix for inputs as they come, and what the shift makes of them."""
         own = matrix[:, :n_input]
         shifted = own @ np.broadcast_to(shift, n_input)

@@ -9,16 +9,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ....array_types import F8, I8, Floats
 from ....compiled import inner, njit
 from ...common.cpu.dense import _pointers
 
 __all__ = ["nearest_senders"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 #: A tile of distances: rows, and float64 lanes.
 _ROWS, _LANES = 4, 8
-_Points = np.ndarray[Any, np.dtype[np.float32 | np.float64]]
 
 
 @intrinsic
@@ -73,8 +71,8 @@ def _distance_tile(
 
 @njit
 def nearest_senders(
-    points: _Points, dimension: int, priority: _F8, offsets: _I8, edges: _I8, sender: _I8, first: int, last: int
-) -> None:  # pragma: no cover
+    points: Floats, dimension: int, priority: F8, offsets: I8, edges: I8, sender: I8, first: int, last: int
+) -> None:
     """Write the senders of all edges of jets ``first:last``.
 
     `points` may have more columns than its first `dimension`, which count; receiver i's edges are
@@ -124,7 +122,7 @@ def nearest_senders(
 
 
 @inner
-def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # pragma: no cover
+def _distances(columns: F8, dimension: int, n: int, distance: F8) -> None:
     """Squared distances, from coordinates (D, ≥ n) in whole tiles' columns; NaN counts as infinite."""
     width, stride = columns.shape[1], distance.shape[1]
     for i in range(0, n, _ROWS):
@@ -141,7 +139,7 @@ def _distances(columns: _F8, dimension: int, n: int, distance: _F8) -> None:  # 
 
 
 @inner
-def _smallest(values: _F8, spare: _F8, n: int, k: int) -> tuple[float, int]:  # pragma: no cover
+def _smallest(values: F8, spare: F8, n: int, k: int) -> tuple[float, int]:
     """The k-th smallest of n numbers (k from 1), and how many are below it; `values` is overwritten."""
     below = 0
     while True:
@@ -173,9 +171,7 @@ def _smallest(values: _F8, spare: _F8, n: int, k: int) -> tuple[float, int]:  # 
 
 
 @inner
-def _choose_equal(
-    row: _F8, limit: float, i: int, vacant: int, priority: _F8, start: int, sender: _I8, at: int
-) -> None:  # pragma: no cover
+def _choose_equal(row: F8, limit: float, i: int, vacant: int, priority: F8, start: int, sender: I8, at: int) -> None:
     """Of the equally near, those of highest priority, then those of the first rows."""
     n = len(row)
     for j in range(n):

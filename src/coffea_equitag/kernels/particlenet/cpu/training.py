@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ....array_types import F4, F8, I8
 from ....compiled import over_jets
 from ....layers.edge_conv import EdgeConv
 from ...common.cpu.aligned import aligned
@@ -25,9 +26,6 @@ from . import backward as edge_passes
 
 __all__ = ["Edges", "convolve_with_gradients"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Groups of jets that sums are taken in: as many threads find work.
 _GROUPS = 16
@@ -40,14 +38,14 @@ _PAIRS = 64
 class Edges(NamedTuple):
     """A batch's edges by receiver, and where groups of whole jets begin among constituents and among edges."""
 
-    offsets: _I8
-    receiver: _I8
-    sender: _I8
-    nodes_of: _I8
-    edges_of: _I8
+    offsets: I8
+    receiver: I8
+    sender: I8
+    nodes_of: I8
+    edges_of: I8
 
     @classmethod
-    def of(cls, bounds: _I8, offsets: _I8, sender: _I8) -> Edges:
+    def of(cls, bounds: I8, offsets: I8, sender: I8) -> Edges:
         """From jet boundaries (J + 1,), boundaries of the receivers' edges (N + 1,) and senders (P,)."""
         at_jets = offsets[bounds]
         wanted = np.linspace(0, at_jets[-1], _GROUPS + 1)[1:-1]
@@ -81,20 +79,20 @@ def convolve_with_gradients(block: EdgeConv, x_NF: Tensor, edges: Edges) -> Tens
 class _Normalisation(NamedTuple):
     """A BatchNorm at work: ẑ = inverse z + offset, outcome = scale z + shift."""
 
-    mean: _F8
-    inverse_deviation: _F8
-    weight: _F8
-    bias: _F8
+    mean: F8
+    inverse_deviation: F8
+    weight: F8
+    bias: F8
     of_batch: bool
 
-    def scale_shift(self) -> tuple[_F4, _F4]:
+    def scale_shift(self) -> tuple[F4, F4]:
         scale = self.weight * self.inverse_deviation
         return _f4(scale), _f4(self.bias - self.mean * scale)
 
-    def inverse_offset(self) -> tuple[_F4, _F4]:
+    def inverse_offset(self) -> tuple[F4, F4]:
         return _f4(self.inverse_deviation), _f4(-self.mean * self.inverse_deviation)
 
-    def step(self, sums: _F8, count: int) -> tuple[_F4, _F4, _F4]:
+    def step(self, sums: F8, count: int) -> tuple[F4, F4, F4]:
         """Dz = a g + b z + c, with sums of g and g ẑ over all edges."""
         a = self.weight * self.inverse_deviation
         g, projection = sums / max(count, 1) if self.of_batch else np.zeros_like(sums)
@@ -132,7 +130,7 @@ class _EdgeNetwork(torch.autograd.Function):
 class _Run:
     """The edge network on one batch: the state between forward and backward is of constituents and channels."""
 
-    def __init__(self, norms: list[nn.BatchNorm1d], edges: Edges, arrays: list[_F4]) -> None:
+    def __init__(self, norms: list[nn.BatchNorm1d], edges: Edges, arrays: list[F4]) -> None:
         self.edges, self.norms, levels = edges, norms, len(norms)
         self.own, self.other = arrays[:2]
         affine = arrays[2 : 2 + 2 * levels]
@@ -140,13 +138,13 @@ class _Run:
         self.weights = arrays[2 + 2 * levels :]
         self.states: list[_Normalisation] = []
         #: What forward kept of them.
-        self.values: list[_F4] = []
+        self.values: list[F4] = []
 
     @property
-    def ends(self) -> tuple[_F4, _F4, _I8, _I8]:
+    def ends(self) -> tuple[F4, F4, I8, I8]:
         return self.own, self.other, self.edges.receiver, self.edges.sender
 
-    def forward(self, keep: bool) -> list[_F4]:
+    def forward(self, keep: bool) -> list[F4]:
         """Each later layer's values on all edges, or the last one's; the first time, normalisations are taken."""
         edges, first_time = self.edges, not self.states
         if first_time:
@@ -173,7 +171,7 @@ class _Run:
             before = after
         return found
 
-    def backward(self, gradient: _F4) -> list[_F4 | None]:
+    def backward(self, gradient: F4) -> list[F4 | None]:
         """Gradients of the tensors given."""
         edges, count = self.edges, len(self.edges.sender)
         # values are overwritten: a second backward through a retained graph computes them again
@@ -183,8 +181,8 @@ class _Run:
         top = self.states[-1].scale_shift()
         last = (*top, *self.states[-1].inverse_offset())
         self._each(lambda g, a, b: edge_passes.backward_last(z[-1], gradient, edges.receiver, *last, sums[g], a, b))
-        d_affine: list[_F8] = [sums.sum(0)]
-        d_weights: list[_F4] = []
+        d_affine: list[F8] = [sums.sum(0)]
+        d_weights: list[F4] = []
         empty = np.empty(0, np.float32)
         for level in range(len(self.weights) - 1, -1, -1):
             state, weight, here = self.states[level], self.weights[level], z.pop()
@@ -219,10 +217,10 @@ class _Run:
         bounds = self.edges.edges_of
         self.edges.groups(lambda g: function(g, bounds[g], bounds[g + 1]))
 
-    def _sums(self, channels: int) -> _F8:
+    def _sums(self, channels: int) -> F8:
         return np.zeros((len(self.edges.edges_of) - 1, 2, channels))
 
-    def _normalise(self, moments: _F8) -> None:
+    def _normalise(self, moments: F8) -> None:
         """Take the next normalisation from the batch, or from the running statistics; keep those up to date."""
         level, count = len(self.states), len(self.edges.sender)
         norm, (weight, bias) = self.norms[level], self.affine[level]
@@ -239,5 +237,5 @@ class _Run:
         self.states.append(_Normalisation(mean, inverse, weight.astype(np.float64), bias.astype(np.float64), of_batch))
 
 
-def _f4(values: Any) -> _F4:
+def _f4(values: Any) -> F4:
     return np.ascontiguousarray(values, np.float32)

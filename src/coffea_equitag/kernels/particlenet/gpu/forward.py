@@ -35,7 +35,7 @@ def edge_conv_kernel(
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BK: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """One convolution of some constituents of one jet; BatchNorm is in all weights.
 
     Parameters

@@ -27,7 +27,7 @@ def nearest_kernel(
     LARGEST: tl.constexpr,
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Neighbours of some constituents of a jet of at most LARGEST, nearest first; −1 where there are no more."""
     _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     j = tl.arange(0, LARGEST)

@@ -5,10 +5,11 @@ Each group of jets has gradients of the weights of its own.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from .chunks import next_pair, run_from
@@ -21,33 +22,27 @@ from .pair_tile import block_of, mixed_rows, node_tile
 
 __all__ = ["LayerSlopes", "sweep_back"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class LayerSlopes(NamedTuple):
     """Slopes, in the shapes of what they belong to, of weights a group each."""
 
-    messages: _F4  # arriving, (Q, N)
-    nodes: _F4  # arriving, of the nodes' sums, (N, 3, N)
-    statistics: _F4  # arriving, (2, N): a constant, and a factor of the message
-    before: _F4
-    u: _F4
-    v: _F4
-    d: _F4
-    message: _F4  # (G, D, W)
-    even: _F4
-    odd: _F4
-    message_bias: _F8  # (G, N)
-    norm: _F8  # of scale and shift, (G, 2, N)
-    encoder: _F8  # of the embedding's weights, its bias, and a, (G, R + 2, W)
+    messages: F4  # arriving, (Q, N)
+    nodes: F4  # arriving, of the nodes' sums, (N, 3, N)
+    statistics: F4  # arriving, (2, N): a constant, and a factor of the message
+    before: F4
+    u: F4
+    v: F4
+    d: F4
+    message: F4  # (G, D, W)
+    even: F4
+    odd: F4
+    message_bias: F8  # (G, N)
+    norm: F8  # of scale and shift, (G, 2, N)
+    encoder: F8  # of the embedding's weights, its bias, and a, (G, R + 2, W)
 
 
 @njit
-def sweep_back(
-    weights: LayerWeights, jets: Jets, terms: Terms, slopes: LayerSlopes, first: int, last: int
-) -> None:  # pragma: no cover
+def sweep_back(weights: LayerWeights, jets: Jets, terms: Terms, slopes: LayerSlopes, first: int, last: int) -> None:
     """Slopes of some groups."""
     narrow, wide = weights.scale.shape[0], weights.below_zero.shape[0]
     block, side, inputs = block_of(weights.narrow), CHUNK + MARGIN, jets.products.shape[1]
@@ -123,16 +118,14 @@ def sweep_back(
 
 
 @inner
-def _double(rows: _F4, first: int, count: int) -> None:  # pragma: no cover
+def _double(rows: F4, first: int, count: int) -> None:
     for row in range(first, first + count):
         for c in range(rows.shape[1]):
             rows[row, c] *= np.float32(2)
 
 
 @inner
-def _outer(
-    weights: LayerWeights, left: _F4, left_row: int, count: int, right: _F4, out: _F4
-) -> None:  # pragma: no cover
+def _outer(weights: LayerWeights, left: F4, left_row: int, count: int, right: F4, out: F4) -> None:
     """Add leftᵀ right of a chunk's rows to a gradient (D, W)."""
     narrow, wide, depth = left.shape[1], right.shape[1], weights.message_back.shape[1]
     for c in range(0, wide, block_of(weights.wide)):
@@ -144,8 +137,8 @@ def _outer(
 
 @inner
 def _through_message(
-    weights: LayerWeights, size: int, mirrored: bool, up: _F4, down: _F4, above: _F4, below: _F4, out: _F4
-) -> None:  # pragma: no cover
+    weights: LayerWeights, size: int, mirrored: bool, up: F4, down: F4, above: F4, below: F4, out: F4
+) -> None:
     """Slopes of messages, `up` and `down`, to those of the wide rows before their activation, and of the weights."""
     narrow, wide, depth = up.shape[1], above.shape[1], weights.message_back.shape[1]
     block = block_of(weights.wide)
@@ -161,7 +154,7 @@ def _through_message(
 
 
 @inner
-def _narrowed(weights: LayerWeights, size: int, x: _F4, matrix: _F4, zeros: _F4, out: _F4) -> None:  # pragma: no cover
+def _narrowed(weights: LayerWeights, size: int, x: F4, matrix: F4, zeros: F4, out: F4) -> None:
     narrow, wide, depth, block = out.shape[1], x.shape[1], matrix.shape[1], block_of(weights.narrow)
     for b in range(narrow // block):
         for row in range(0, size, mixed_rows(weights.narrow)):
@@ -172,9 +165,7 @@ def _narrowed(weights: LayerWeights, size: int, x: _F4, matrix: _F4, zeros: _F4,
 
 
 @inner
-def _fold(
-    weights: LayerWeights, i: int, j: int, size: int, n: int, above: _F4, below: _F4, u: _F4, v: _F4, d: _F4
-) -> None:  # pragma: no cover
+def _fold(weights: LayerWeights, i: int, j: int, size: int, n: int, above: F4, below: F4, u: F4, v: F4, d: F4) -> None:
     """Slopes of wide rows to those of u, v and d; what is left are those of the even and the odd part."""
     for c in range(0, above.shape[1], block_of(weights.wide)):
         if i == j:
@@ -190,8 +181,8 @@ def _fold(
 
 @inner
 def _encoder_slopes(
-    weights: LayerWeights, size: int, mirrored: bool, rows: int, mirror: _I8, even: _F4, odd: _F4, out: _F4
-) -> None:  # pragma: no cover
+    weights: LayerWeights, size: int, mirrored: bool, rows: int, mirror: I8, even: F4, odd: F4, out: F4
+) -> None:
     """Slopes of encoded products: of a pair and its mirror image together if these were encoded as one."""
     channels, half = len(weights.encoded) * block_of(weights.encoded), np.float32(0.5)
     for row in range(size, rows + ENCODED):
@@ -207,8 +198,8 @@ def _encoder_slopes(
 
 @inner
 def _through_encoder(
-    weights: LayerWeights, products: _F8, places: _I8, rows: int, encoded: _F4, slopes: _F4, out: _F4
-) -> None:  # pragma: no cover
+    weights: LayerWeights, products: F8, places: I8, rows: int, encoded: F4, slopes: F4, out: F4
+) -> None:
     wide, inputs, block = encoded.shape[1], products.shape[1], block_of(weights.encoded)
     for b in range(0, len(weights.encoded) * block, block):
         for row in range(0, rows, ENCODED):

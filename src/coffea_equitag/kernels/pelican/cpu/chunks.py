@@ -8,37 +8,32 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ....array_types import F4, F8, I8
 from ....compiled import inner
 from .pair_encoding import ENCODED, encode_angles, encode_rows, scalar_row
 from .pair_tile import add_rows, block_of, message_tile, mixed_rows, mixed_tile, sum_pair, sum_self
 
 __all__ = ["begin", "collect", "encode", "message", "mix", "next_pair", "run_from"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 @inner
 def encode(
     weights: Any,
     angles: bool,
-    products: _F8,
+    products: F8,
     i: int,
     j: int,
     size: int,
     n: int,
-    u: _F4,
-    v: _F4,
-    d: _F4,
-    above: _F4,
-    below: _F4,
-    encoded: _F4,
-    places: _I8,
-    mirror: _I8,
-) -> int:  # pragma: no cover
+    u: F4,
+    v: F4,
+    d: F4,
+    above: F4,
+    below: F4,
+    encoded: F4,
+    places: I8,
+    mirror: I8,
+) -> int:
     """What pairs (i, j), ... begin with, and their mirror images: encoded products, and terms of their scalars.
 
     Row r of `encoded` is the pair's own, row ``mirror[r]`` its image's; returns how many rows there are.
@@ -81,13 +76,13 @@ def encode(
 
 
 @inner
-def run_from(i: int, j: int, n: int, most: int) -> int:  # pragma: no cover
+def run_from(i: int, j: int, n: int, most: int) -> int:
     """How many pairs follow in the row of (i, j); one at a time down the diagonal."""
     return 1 if i == j else min(most, n - j)
 
 
 @inner
-def next_pair(i: int, j: int, n: int) -> tuple[int, int]:  # pragma: no cover
+def next_pair(i: int, j: int, n: int) -> tuple[int, int]:
     """The pair after (i, j): along the row, to the next one, or down the diagonal."""
     if i == j:
         return i + 1, j + 1
@@ -95,9 +90,7 @@ def next_pair(i: int, j: int, n: int) -> tuple[int, int]:  # pragma: no cover
 
 
 @inner
-def _encode_places(
-    weights: Any, angles: bool, products: _F8, places: _I8, count: int, out: _F4
-) -> None:  # pragma: no cover
+def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: int, out: F4) -> None:
     wide, inputs, block = out.shape[1], products.shape[1], block_of(weights.encoded)
     for b in range(0, len(weights.encoded) * block, block):
         for row in range(0, count, ENCODED):
@@ -114,9 +107,7 @@ def _encode_places(
 
 
 @inner
-def begin(
-    weights: Any, i: int, j: int, size: int, n: int, u: _F4, v: _F4, d: _F4, above: _F4, below: _F4
-) -> None:  # pragma: no cover
+def begin(weights: Any, i: int, j: int, size: int, n: int, u: F4, v: F4, d: F4, above: F4, below: F4) -> None:
     """u_i + v_j for pairs (i, j), (i, j + 1), ... and their mirror images; u_i + v_i + d_i on the diagonal."""
     wide, block = above.shape[1], block_of(weights.wide)
     done = 0
@@ -138,13 +129,13 @@ def mix(
     weights: Any,
     layer: int,
     size: int,
-    pairs: _F4,
+    pairs: F4,
     even_at: int,
     odd_at: int,
-    above: _F4,
-    below: _F4,
-    spare: _F4,
-) -> None:  # pragma: no cover
+    above: F4,
+    below: F4,
+    spare: F4,
+) -> None:
     """Add the mixed messages in rows S and A of `pairs` to both, and LeakyReLU."""
     wide, narrow, depth = above.shape[1], pairs.shape[1], weights.even.shape[-2]
     block, blocks = block_of(weights.wide), len(weights.wide)
@@ -158,9 +149,7 @@ def mix(
 
 
 @inner
-def message(
-    weights: Any, layer: int, size: int, mirrored: bool, above: _F4, below: _F4, up: _F4, down: _F4
-) -> None:  # pragma: no cover
+def message(weights: Any, layer: int, size: int, mirrored: bool, above: F4, below: F4, up: F4, down: F4) -> None:
     """Messages before their BatchNorm."""
     wide, narrow, depth = above.shape[1], up.shape[1], weights.message.shape[-2]
     block, blocks = block_of(weights.narrow), len(weights.narrow)
@@ -182,15 +171,15 @@ def collect(
     j: int,
     size: int,
     n: int,
-    up: _F4,
-    down: _F4,
-    weight: _F8,
-    row: _F8,
-    column: _F8,
-    pairs: _F4,
+    up: F4,
+    down: F4,
+    weight: F8,
+    row: F8,
+    column: F8,
+    pairs: F4,
     even_to: int,
     odd_to: int,
-) -> tuple[int, int]:  # pragma: no cover
+) -> tuple[int, int]:
     """Sum a chunk's messages for their nodes and put S and A in their place; the pair after the last one."""
     narrow, block = up.shape[1], block_of(weights.narrow)
     done = 0

@@ -5,10 +5,11 @@ Of a layer's pairs only its messages are kept, before their BatchNorm, with a bi
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8, U1
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from .chunks import begin, encode, message, mix, next_pair, run_from
@@ -20,10 +21,6 @@ from .pair_tile import block_of
 
 __all__ = ["CHUNK", "MARGIN", "Jets", "LayerWeights", "Terms", "add_to", "pair_after", "remake", "sweep_forth"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-_U1 = np.ndarray[Any, np.dtype[np.uint8]]
 
 #: Pairs worked on at once, and as many mirror images.
 CHUNK = 72
@@ -38,41 +35,41 @@ class LayerWeights(NamedTuple):
     wide: Columns
     encoded: Columns
     first: bool  # whether the layer begins with encoded products, and not with messages
-    embedding: _F4  # (R, W)
-    embedding_bias: _F4
-    power: _F4
-    inverse: _F4
-    scale: _F4  # of the messages before: BatchNorm and dropout, (N,)
-    shift: _F4
-    even: _F4  # (W / B, D, B)
-    odd: _F4
-    message: _F4  # (N / B, S, B)
-    message_bias: _F4  # (N,)
-    even_back: _F4  # (N / B, S, B)
-    odd_back: _F4
-    message_back: _F4  # (W / B, D, B)
-    below_zero: _F4  # slope of what a message is made of, where that is not above 0: 1 of the encoder, (W,)
+    embedding: F4  # (R, W)
+    embedding_bias: F4
+    power: F4
+    inverse: F4
+    scale: F4  # of the messages before: BatchNorm and dropout, (N,)
+    shift: F4
+    even: F4  # (W / B, D, B)
+    odd: F4
+    message: F4  # (N / B, S, B)
+    message_bias: F4  # (N,)
+    even_back: F4  # (N / B, S, B)
+    odd_back: F4
+    message_back: F4  # (W / B, D, B)
+    below_zero: F4  # slope of what a message is made of, where that is not above 0: 1 of the encoder, (W,)
 
 
 class Jets(NamedTuple):
     """The batch."""
 
-    offsets: _I8  # (J + 1,)
-    squares: _I8
-    groups: _I8  # (G + 1,)
-    products: _F8  # (Q, R)
+    offsets: I8  # (J + 1,)
+    squares: I8
+    groups: I8  # (G + 1,)
+    products: F8  # (Q, R)
 
 
 class Terms(NamedTuple):
     """What a layer has of nodes, (N, W), and of the messages before it, (Q, N) with their bits; and its own."""
 
-    u: _F4
-    v: _F4
-    d: _F4
-    before: _F4
-    before_bits: _U1
-    messages: _F4
-    bits: _U1
+    u: F4
+    v: F4
+    d: F4
+    before: F4
+    before_bits: U1
+    messages: F4
+    bits: U1
 
 
 @njit
@@ -80,14 +77,14 @@ def sweep_forth(
     weights: LayerWeights,
     jets: Jets,
     terms: Terms,
-    sums: _F8,
-    counts: _F4,
-    moments: _F8,
+    sums: F8,
+    counts: F4,
+    moments: F8,
     key: np.uint64,
     threshold: np.uint32,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Messages of the jets of some groups, their bits, nodes' sums (N, 3, C), and moments (G, 2, C)."""
     narrow, wide = weights.scale.shape[0], weights.below_zero.shape[0]
     block, side = block_of(weights.narrow), CHUNK + MARGIN
@@ -134,7 +131,7 @@ def sweep_forth(
 
 
 @inner
-def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:  # pragma: no cover
+def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:
     """The pair `size` pairs after (i, j)."""
     done = 0
     while done < size:
@@ -145,7 +142,7 @@ def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:  # pragma:
 
 
 @inner
-def add_to(total: _F8, part: _F4) -> None:  # pragma: no cover
+def add_to(total: F8, part: F4) -> None:
     """Add up."""
     for r in range(part.shape[0]):
         for c in range(part.shape[1]):
@@ -162,14 +159,14 @@ def remake(
     j: int,
     at: int,
     size: int,
-    above: _F4,
-    below: _F4,
-    mixed: _F4,
-    spare: _F4,
-    encoded: _F4,
-    places: _I8,
-    mirror: _I8,
-) -> int:  # pragma: no cover
+    above: F4,
+    below: F4,
+    mixed: F4,
+    spare: F4,
+    encoded: F4,
+    places: I8,
+    mirror: I8,
+) -> int:
     """The wide rows of a chunk, and what they were made of in `mixed` or `encoded`; rows of the latter."""
     start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
     base, count, side = jets.squares[jet], n * (n - 1) // 2, mixed.shape[0] // 2

@@ -11,12 +11,13 @@ stand beside it and however many threads there are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit, over_jets
 from ....invariants.gram import gram
 from ....invariants.minkowski import pair_offsets
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pelican_logits", "pelican_logits_of_jets"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Pairs worked on at once, and as many mirror images: few enough for the first cache.
 _CHUNK = 72
@@ -99,18 +97,18 @@ def pelican_logits_of_jets(model: Pelican, jets: RaggedJets) -> Tensor:
 @njit
 def _score(
     weights: PelicanWeights,
-    products: _F8,
-    scalars: _F8,
-    node_weights: _F8,
-    offsets: _I8,
-    squares: _I8,
+    products: F8,
+    scalars: F8,
+    node_weights: F8,
+    offsets: I8,
+    squares: I8,
     sums: bool,
     mean_count: float,
     angles: bool,
-    logits: _F4,
+    logits: F4,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     narrow, wide = weights.scale.shape[1], weights.bias.shape[2]
     layers = len(weights.even)
     largest = 1
@@ -158,7 +156,7 @@ def _score(
 
 
 @inner
-def _clear(row: _F8, column: _F8, n: int) -> None:  # pragma: no cover
+def _clear(row: F8, column: F8, n: int) -> None:
     for i in range(n):
         for c in range(row.shape[1]):
             row[i, c] = column[i, c] = 0.0

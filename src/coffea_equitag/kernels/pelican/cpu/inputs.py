@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
+from ....array_types import F8, I8
 from ....compiled import njit
 from ....invariants.minkowski import pair_offsets
 
 __all__ = ["labelled", "pair_channels"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
-
-def pair_channels(dot_Q: Tensor, offsets: _I8, mixed_Nk: Tensor, own_kk: Tensor, inputs_NR: Tensor) -> _F8:
+def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, inputs_NR: Tensor) -> F8:
     """Pair channels r_i r_j and p_i·p_j, with k spurions before the constituents of each jet.
 
     Parameters
@@ -42,7 +38,7 @@ def pair_channels(dot_Q: Tensor, offsets: _I8, mixed_Nk: Tensor, own_kk: Tensor,
     return out
 
 
-def labelled(own_NS: _F8, offsets: _I8, k: int) -> _F8:
+def labelled(own_NS: F8, offsets: I8, k: int) -> F8:
     """Scalars of constituents (N, S), then a one-hot: constituent, first spurion, ...; spurions first in each jet."""
     counts = np.diff(offsets)
     total = int(offsets[-1])
@@ -57,9 +53,7 @@ def labelled(own_NS: _F8, offsets: _I8, k: int) -> _F8:
 
 
 @njit
-def _fill(
-    dot: _F8, mixed: _F8, own: _F8, inputs: _F8, offsets: _I8, squares: _I8, out: _F8
-) -> None:  # pragma: no cover
+def _fill(dot: F8, mixed: F8, own: F8, inputs: F8, offsets: I8, squares: I8, out: F8) -> None:
     k, channels, at = len(own), inputs.shape[1], 0
     for jet in range(len(offsets) - 1):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]

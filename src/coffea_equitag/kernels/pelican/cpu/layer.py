@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
 from ...common.cpu.jet_groups import Layout
@@ -23,9 +24,6 @@ from .pair_shapes import HALF, columns_for
 from .weights import blocked, padded
 
 __all__ = ["Batch", "Messages", "encoded_messages", "next_messages", "total_columns"]
-
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Batch:
     """
 
     layout: Layout
-    products: _F8
+    products: F8
     encoded: int
 
     @property
@@ -238,7 +236,7 @@ def _array(tensor: Tensor) -> Any:
     return np.ascontiguousarray(tensor.detach().numpy())
 
 
-def _rows(number: int, width: int) -> _F4:
+def _rows(number: int, width: int) -> F4:
     """Room for rows that begin with a cache line."""
     buffer = np.empty(number * width + 16, np.float32)
     start = -buffer.ctypes.data % 64 // 4
@@ -250,7 +248,7 @@ def _jets(setting: _Setting) -> Jets:
     return Jets(layout.offsets, layout.squares, layout.groups, setting.batch.products)
 
 
-def _total(groups: _F4, depth: int, channels: int) -> _F8:
+def _total(groups: F4, depth: int, channels: int) -> F8:
     """A gradient, groups added up in their order."""
     return in_order(groups)[:depth, :channels]
 

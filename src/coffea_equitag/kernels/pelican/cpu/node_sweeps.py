@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from .forward import MARGIN
@@ -16,25 +17,21 @@ from .pair_tile import block_of, mixed_rows, node_tile, scaled_row
 
 __all__ = ["NodeSlopes", "NodeWeights", "Sums", "terms_back", "terms_forth"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class NodeWeights(NamedTuple):
     """Parameters; letters and layouts as in `PelicanWeights`, targets u, v, d and sources diagonal, column, row."""
 
     narrow: Columns
     wide: Columns
-    scale: _F8  # BatchNorm and dropout, (N,)
-    shift: _F8
-    node: _F4  # (3, W / B, 3 N, B): targets, below each other the sources
-    node_plain: _F4  # (3, 3, N, W)
-    node_back: _F4  # (3, 3, N / B, W, B)
-    node_exponent: _F8  # (3, 3, N), 0 of the diagonal
-    whole: _F8  # trace and total into u and d, (2, 2, N, W)
-    whole_exponent: _F8  # (2, 2, N)
-    bias: _F8  # (2, W)
+    scale: F8  # BatchNorm and dropout, (N,)
+    shift: F8
+    node: F4  # (3, W / B, 3 N, B): targets, below each other the sources
+    node_plain: F4  # (3, 3, N, W)
+    node_back: F4  # (3, 3, N / B, W, B)
+    node_exponent: F8  # (3, 3, N), 0 of the diagonal
+    whole: F8  # trace and total into u and d, (2, 2, N, W)
+    whole_exponent: F8  # (2, 2, N)
+    bias: F8  # (2, W)
     mean_count: float
     means: bool  # not sums over n̄
 
@@ -42,26 +39,26 @@ class NodeWeights(NamedTuple):
 class Sums(NamedTuple):
     """The batch, and what was summed of its messages."""
 
-    offsets: _I8  # (J + 1,)
-    groups: _I8  # (G + 1,)
-    values: _F8  # (N, 3, C): diagonal, column, row
-    counts: _F4
+    offsets: I8  # (J + 1,)
+    groups: I8  # (G + 1,)
+    values: F8  # (N, 3, C): diagonal, column, row
+    counts: F4
 
 
 class NodeSlopes(NamedTuple):
     """Slopes in the shapes of what they belong to, of parameters a group each."""
 
-    values: _F8  # (N, 3, C)
-    norm: _F8  # of scale and shift, (G, 2, N)
-    node: _F4  # (G, 3, 3, N, W)
-    node_exponent: _F8
-    whole: _F8  # (G, 2, 2, N, W)
-    whole_exponent: _F8
-    bias: _F8  # (G, 2, W)
+    values: F8  # (N, 3, C)
+    norm: F8  # of scale and shift, (G, 2, N)
+    node: F4  # (G, 3, 3, N, W)
+    node_exponent: F8
+    whole: F8  # (G, 2, 2, N, W)
+    whole_exponent: F8
+    bias: F8  # (G, 2, W)
 
 
 @njit
-def terms_forth(weights: NodeWeights, sums: Sums, terms: _F4, first: int, last: int) -> None:  # pragma: no cover
+def terms_forth(weights: NodeWeights, sums: Sums, terms: F4, first: int, last: int) -> None:
     """Terms (3, N, W) of the nodes of some groups."""
     narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_of(weights.wide)
     most, rows = _largest(sums, first, last), mixed_rows(weights.wide)
@@ -95,7 +92,7 @@ def terms_forth(weights: NodeWeights, sums: Sums, terms: _F4, first: int, last: 
 
 
 @inner
-def _largest(sums: Sums, first: int, last: int) -> int:  # pragma: no cover
+def _largest(sums: Sums, first: int, last: int) -> int:
     most = 0
     for jet in range(sums.groups[first], sums.groups[last]):
         most = max(most, sums.offsets[jet + 1] - sums.offsets[jet])
@@ -103,14 +100,12 @@ def _largest(sums: Sums, first: int, last: int) -> int:  # pragma: no cover
 
 
 @inner
-def _norm(weights: NodeWeights, n: int) -> float:  # pragma: no cover
+def _norm(weights: NodeWeights, n: int) -> float:
     return float(max(n, 1)) if weights.means else weights.mean_count
 
 
 @inner
-def _aggregate(
-    weights: NodeWeights, sums: Sums, jet: int, aggregates: _F8, whole: _F8, values: _F4
-) -> None:  # pragma: no cover
+def _aggregate(weights: NodeWeights, sums: Sums, jet: int, aggregates: F8, whole: F8, values: F4) -> None:
     """Normalised aggregates of a jet's nodes, in both precisions; trace and total."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
     share = 1 / _norm(weights, n)
@@ -129,7 +124,7 @@ def _aggregate(
 
 
 @inner
-def _powers(weights: NodeWeights, n: int, node: _F8, whole: _F8) -> None:  # pragma: no cover
+def _powers(weights: NodeWeights, n: int, node: F8, whole: F8) -> None:
     log_ratio = np.log(max(n, 1) / weights.mean_count)
     for a in range(3):
         for b in range(3):
@@ -142,7 +137,7 @@ def _powers(weights: NodeWeights, n: int, node: _F8, whole: _F8) -> None:  # pra
 
 
 @inner
-def _of_whole(weights: NodeWeights, target: int, whole: _F8, powers: _F8, out: _F4) -> None:  # pragma: no cover
+def _of_whole(weights: NodeWeights, target: int, whole: F8, powers: F8, out: F4) -> None:
     """What trace and total give to all pairs, or to the diagonal."""
     total = weights.bias[target].copy()
     for source in range(2):
@@ -155,9 +150,7 @@ def _of_whole(weights: NodeWeights, target: int, whole: _F8, powers: _F8, out: _
 
 
 @njit
-def terms_back(
-    weights: NodeWeights, sums: Sums, arriving: _F4, slopes: NodeSlopes, first: int, last: int
-) -> None:  # pragma: no cover
+def terms_back(weights: NodeWeights, sums: Sums, arriving: F4, slopes: NodeSlopes, first: int, last: int) -> None:
     """Slopes of some groups from those of the terms, (3, N, W)."""
     narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_of(weights.narrow)
     most, rows = _largest(sums, first, last), mixed_rows(weights.narrow)
@@ -207,7 +200,7 @@ def terms_back(
 
 
 @inner
-def _outer(weights: NodeWeights, values: _F4, first: int, n: int, given: _F4, out: _F4) -> None:  # pragma: no cover
+def _outer(weights: NodeWeights, values: F4, first: int, n: int, given: F4, out: F4) -> None:
     """valuesᵀ given over a jet's nodes, from one column of the values on."""
     narrow, wide = len(weights.scale), given.shape[1]
     out[:] = np.float32(0)
@@ -219,9 +212,7 @@ def _outer(weights: NodeWeights, values: _F4, first: int, n: int, given: _F4, ou
 
 
 @inner
-def _to_weights(
-    product: _F4, matrix: _F4, powers: _F8, log_ratio: float, of_matrix: _F4, of_exponent: _F8
-) -> None:  # pragma: no cover
+def _to_weights(product: F4, matrix: F4, powers: F8, log_ratio: float, of_matrix: F4, of_exponent: F8) -> None:
     for k in range(len(powers)):
         power, total = np.float32(powers[k]), 0.0
         for c in range(matrix.shape[1]):
@@ -233,14 +224,14 @@ def _to_weights(
 @inner
 def _whole_back(
     weights: NodeWeights,
-    whole: _F8,
-    powers: _F8,
+    whole: F8,
+    powers: F8,
     log_ratio: float,
-    of_jet: _F8,
+    of_jet: F8,
     slopes: NodeSlopes,
     group: int,
-    of_whole: _F8,
-) -> None:  # pragma: no cover
+    of_whole: F8,
+) -> None:
     """Through what trace and total give to all pairs and to the diagonal."""
     of_whole[:] = 0.0
     for target in range(2):
@@ -261,8 +252,8 @@ def _whole_back(
 
 @inner
 def _to_sums(
-    weights: NodeWeights, sums: Sums, jet: int, of_aggregates: _F8, of_whole: _F8, slopes: NodeSlopes, group: int
-) -> None:  # pragma: no cover
+    weights: NodeWeights, sums: Sums, jet: int, of_aggregates: F8, of_whole: F8, slopes: NodeSlopes, group: int
+) -> None:
     """From slopes of aggregates, trace and total to those of sums, and of BatchNorm."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
     share = 1 / _norm(weights, n)

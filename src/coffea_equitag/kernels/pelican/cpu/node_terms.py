@@ -22,7 +22,6 @@ from .weights import blocked, padded
 
 __all__ = ["terms_of"]
 
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Coefficients of diagonal, columns and rows into u, v and d; of trace and total into u and d.
 _NODE, _WHOLE = [[4, 7, 10], [3, 6, 9], [2, 5, 8]], [[11, 13], [12, 14]]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8
 from ....compiled import inner
 from .pair_encoding import exp
 from .pair_tile import block_of, mixed_rows, node_tile, scaled_row
@@ -13,22 +12,19 @@ from .weights import PelicanWeights
 
 __all__ = ["node_terms", "readout", "scalar_terms"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-
 
 @inner
 def scalar_terms(
     weights: PelicanWeights,
-    scalars: _F8,
-    weight: _F8,
+    scalars: F8,
+    weight: F8,
     n: int,
     mean_count: float,
     norm: float,
-    u: _F4,
-    v: _F4,
-    d: _F4,
-) -> None:  # pragma: no cover
+    u: F4,
+    v: F4,
+    d: F4,
+) -> None:
     """The 1→2 layer's u_i, v_j and d_i."""
     count, wide = scalars.shape[1], len(weights.scalar_bias)
     if count == 0:
@@ -69,17 +65,17 @@ def scalar_terms(
 def node_terms(
     weights: PelicanWeights,
     layer: int,
-    pairs: _F4,
-    row: _F8,
-    column: _F8,
-    weight: _F8,
+    pairs: F4,
+    row: F8,
+    column: F8,
+    weight: F8,
     n: int,
     mean_count: float,
     norm: float,
-    u: _F4,
-    v: _F4,
-    d: _F4,
-) -> None:  # pragma: no cover
+    u: F4,
+    v: F4,
+    d: F4,
+) -> None:
     """The 2→2 layer's u_i, v_j and d_i from the sums of messages whose BatchNorm is still to be applied."""
     depth, wide = weights.readout.shape[1], weights.bias.shape[2]
     block = block_of(weights.wide)
@@ -128,7 +124,7 @@ def node_terms(
 
 
 @inner
-def _powers(exponents: _F8, log_ratio: float) -> _F8:  # pragma: no cover
+def _powers(exponents: F8, log_ratio: float) -> F8:
     out = np.empty(len(exponents))
     for k in range(len(exponents)):
         out[k] = exp(exponents[k] * log_ratio)
@@ -139,14 +135,14 @@ def _powers(exponents: _F8, log_ratio: float) -> _F8:  # pragma: no cover
 def _aggregates(
     weights: PelicanWeights,
     layer: int,
-    pairs: _F4,
-    row: _F8,
-    column: _F8,
-    weight: _F8,
+    pairs: F4,
+    row: F8,
+    column: F8,
+    weight: F8,
     n: int,
     norm: float,
-    values: _F4,
-) -> tuple[_F8, _F8]:  # pragma: no cover
+    values: F4,
+) -> tuple[F8, F8]:
     """Diagonal, columns and rows of each node side by side into `values`; the trace and the total, shape (D,)."""
     depth = weights.readout.shape[1]
     all_weights = 0.0
@@ -175,14 +171,14 @@ def _aggregates(
 def readout(
     weights: PelicanWeights,
     layer: int,
-    pairs: _F4,
-    row: _F8,
-    weight: _F8,
+    pairs: F4,
+    row: F8,
+    weight: F8,
     n: int,
     mean_count: float,
     norm: float,
-    logits: _F4,
-) -> None:  # pragma: no cover
+    logits: F4,
+) -> None:
     """The 2→0 layer and the head."""
     depth, channels = weights.readout.shape[1:]
     values = np.empty((n, 3 * depth), np.float32)
@@ -205,5 +201,5 @@ def readout(
 
 
 @inner
-def _leaky(x: float) -> float:  # pragma: no cover
+def _leaky(x: float) -> float:
     return 0.01 * x if x < 0 else x

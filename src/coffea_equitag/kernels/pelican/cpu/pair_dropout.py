@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ....array_types import AnyArray
 from ...common.cpu.vector_rows import INDEX, INT, Lanes, spread
 from .pair_shapes import HALF, Columns
 
@@ -36,7 +37,7 @@ def vector_bytes(width: int) -> int:
     return max(width // 8, 1)
 
 
-def kept_channels(key: int, pairs: np.ndarray[Any, Any], channels: int, threshold: int) -> np.ndarray[Any, Any]:
+def kept_channels(key: int, pairs: AnyArray, channels: int, threshold: int) -> AnyArray:
     """The same in numpy: whether dropout keeps each channel, (P, C), of pairs with these numbers."""
     with np.errstate(over="ignore"):
         x = np.uint64(key) + pairs.astype(np.uint64) * np.uint64(_GOLDEN_64)
@@ -45,7 +46,7 @@ def kept_channels(key: int, pairs: np.ndarray[Any, Any], channels: int, threshol
         y = x.astype(np.uint32)[:, None] + np.arange(channels, dtype=np.uint32) * np.uint32(_GOLDEN)
         for shift, factor in ((16, _MIX_1), (15, _MIX_2)):
             y = (y ^ (y >> np.uint32(shift))) * np.uint32(factor)
-    kept: np.ndarray[Any, Any] = (y ^ (y >> np.uint32(16))) >= np.uint32(threshold)
+    kept: AnyArray = (y ^ (y >> np.uint32(16))) >= np.uint32(threshold)
     return kept
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from ....array_types import F4, F8
 from ....jet_model import JetModel
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double, folded
@@ -14,8 +15,6 @@ from .pair_shapes import HALF, Columns, columns_for
 
 __all__ = ["PelicanWeights", "blocked", "padded", "weights_of"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
 
 _EPSILON = nn.BatchNorm1d(1).eps
 
@@ -30,29 +29,29 @@ class PelicanWeights(NamedTuple):
     narrow: Columns
     wide: Columns
     encoded: Columns
-    embedding: _F4  # (R, W)
-    embedding_bias: _F4  # (W,)
-    power: _F4  # the encoder's a, (W,)
-    inverse: _F4  # 1/a; 0 in channels that are not its own
-    scalar: _F8  # 1→2: x_i, x_j, δ x_i, mean, δ mean: (5, scalars, W)
-    scalar_exponent: _F8  # (5, scalars)
-    scalar_bias: _F8  # (W,)
-    message: _F4  # (L + 1, N / B, S, B)
-    message_bias: _F4  # (L + 1, N)
-    scale: _F8  # of BatchNorm, (L + 1, N)
-    shift: _F8
-    even: _F4  # of X_ij + X_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
-    odd: _F4  # of X_ij − X_ji
-    node: _F4  # (L, 3, W / B, 3 D, B): into u, v, d from diagonal, column, row
-    node_exponent: _F8  # (L, 3, 3, D)
-    whole: _F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
-    whole_exponent: _F8  # (L, 4, D)
-    bias: _F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
-    readout: _F8  # total, trace: (2, D, S)
-    readout_exponent: _F8  # (2, D)
-    readout_bias: _F8  # (S,)
-    head: _F8  # (n_classes, S)
-    head_bias: _F8
+    embedding: F4  # (R, W)
+    embedding_bias: F4  # (W,)
+    power: F4  # the encoder's a, (W,)
+    inverse: F4  # 1/a; 0 in channels that are not its own
+    scalar: F8  # 1→2: x_i, x_j, δ x_i, mean, δ mean: (5, scalars, W)
+    scalar_exponent: F8  # (5, scalars)
+    scalar_bias: F8  # (W,)
+    message: F4  # (L + 1, N / B, S, B)
+    message_bias: F4  # (L + 1, N)
+    scale: F8  # of BatchNorm, (L + 1, N)
+    shift: F8
+    even: F4  # of X_ij + X_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
+    odd: F4  # of X_ij − X_ji
+    node: F4  # (L, 3, W / B, 3 D, B): into u, v, d from diagonal, column, row
+    node_exponent: F8  # (L, 3, 3, D)
+    whole: F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
+    whole_exponent: F8  # (L, 4, D)
+    bias: F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
+    readout: F8  # total, trace: (2, D, S)
+    readout_exponent: F8  # (2, D)
+    readout_bias: F8  # (S,)
+    head: F8  # (n_classes, S)
+    head_bias: F8
 
 
 def weights_of(model: JetModel) -> PelicanWeights:
@@ -64,14 +63,14 @@ def weights_of(model: JetModel) -> PelicanWeights:
     )
 
 
-def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
+def _fold(state: dict[str, F8], *, diagonal: bool) -> PelicanWeights:
     depth, channels = state["messages.0.linear.weight"].shape
     narrow, wide = columns_for(depth), columns_for(channels)
     layers = sum(name.startswith("blocks.") and name.endswith(".diagonal_bias") for name in state)
 
     norms = [_batch_norm(state, f"messages.{k}.norm") for k in range(layers + 1)]
     scale, shift = (np.stack([norm[side] for norm in norms]) for side in (0, 1))
-    parts: list[dict[str, _F8]] = []
+    parts: list[dict[str, F8]] = []
     for k in range(layers):
         part = {name.removeprefix(f"blocks.{k}."): value for name, value in state.items()}
         parts.append(_fold_block(part, scale[k], shift[k], diagonal))
@@ -103,7 +102,7 @@ def _fold(state: dict[str, _F8], *, diagonal: bool) -> PelicanWeights:
     )
 
 
-def _fold_inputs(state: dict[str, _F8], channels: int, wide: Columns, diagonal: bool) -> dict[str, Any]:
+def _fold_inputs(state: dict[str, F8], channels: int, wide: Columns, diagonal: bool) -> dict[str, Any]:
     own = len(state["embedding.bias"])
     power = 1e-6 + state["encoder.alpha"] ** 2
     prefix = "scalars_to_pairs."
@@ -128,7 +127,7 @@ def _fold_inputs(state: dict[str, _F8], channels: int, wide: Columns, diagonal: 
     }
 
 
-def _fold_block(part: dict[str, _F8], scale: _F8, shift: _F8, diagonal: bool) -> dict[str, _F8]:
+def _fold_block(part: dict[str, F8], scale: F8, shift: F8, diagonal: bool) -> dict[str, F8]:
     w = mixing_of(part)
     exponent = _exponent(part, "", 10, len(scale))
     zero = np.zeros_like(exponent[0])
@@ -151,7 +150,7 @@ def _fold_block(part: dict[str, _F8], scale: _F8, shift: _F8, diagonal: bool) ->
     }
 
 
-def mixing_of(part: dict[str, _F8]) -> _F8:
+def mixing_of(part: dict[str, F8]) -> F8:
     """Coefficients, operation first, as of `layers.channel_mixing`."""
     if "mixing.coefficients" in part:
         return np.ascontiguousarray(part["mixing.coefficients"].transpose(2, 0, 1))
@@ -160,19 +159,19 @@ def mixing_of(part: dict[str, _F8]) -> _F8:
     return np.asarray(by_input + by_output)
 
 
-def _exponent(state: dict[str, _F8], prefix: str, operations: int, channels: int) -> _F8:
+def _exponent(state: dict[str, F8], prefix: str, operations: int, channels: int) -> F8:
     """Exponents, operation first; without any, zeros."""
     found = state.get(f"{prefix}power.exponent")
     return np.zeros((operations, channels)) if found is None else np.ascontiguousarray(found.T)
 
 
-def _batch_norm(state: dict[str, _F8], name: str) -> tuple[_F8, _F8]:
+def _batch_norm(state: dict[str, F8], name: str) -> tuple[F8, F8]:
     """The scale and shift that running statistics make of a BatchNorm."""
     scale = state[f"{name}.weight"] / np.sqrt(state[f"{name}.running_var"] + _EPSILON)
     return scale, state[f"{name}.bias"] - state[f"{name}.running_mean"] * scale
 
 
-def _stack(state: dict[str, _F8], name: str, times: int) -> _F8:
+def _stack(state: dict[str, F8], name: str, times: int) -> F8:
     return np.stack([state[name.format(k)] for k in range(times)])
 
 
@@ -188,7 +187,7 @@ def padded(values: Any, columns: Columns) -> Any:
     return out
 
 
-def blocked(matrix: _F8, columns: Columns) -> _F8:
+def blocked(matrix: F8, columns: Columns) -> F8:
     """Matrices (..., in, out) as (..., blocks of columns, in, block), padded with zeros."""
     rows = padded(matrix, columns)
     *batch, depth, _ = rows.shape

@@ -62,7 +62,7 @@ def block_slopes_kernel(
     CHUNK: tl.constexpr,
     RECEIVERS: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """All pairs of some tiles of RECEIVERS nodes, wide channels chunk by chunk.
 
     Parameters
@@ -170,7 +170,7 @@ def store_node_slopes(
     inside: tl.tensor,
     k: tl.tensor,
     WIDE: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Store what a tile of pairs (senders, receivers, k) gives to v_j, its receivers summed, and to d_i of i = j.
 
     `of_senders` and `of_itself` point to the first node of the jet.
@@ -200,7 +200,7 @@ def message_slopes(
     DROP: tl.constexpr,
     DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Slopes of messages before their activation, one pair a row; 0 beyond the jet.
 
     Parameters
@@ -251,7 +251,7 @@ def _add(
     DEPTH: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor]:
     """Add a chunk's slopes of X to those of the chunks before; of Y after the last, and then of scale and shift."""
     NARROW: tl.constexpr = slopes.shape[1]
     c = tl.arange(0, NARROW)
@@ -286,7 +286,7 @@ def sender_sums_kernel(
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
     RECEIVERS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Sums over the tiles of receivers of what they give to some senders of one jet, in order: (N, WIDE)."""
     jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     place = tl.load(shares + jet) + begin + tl.arange(0, RECEIVERS)

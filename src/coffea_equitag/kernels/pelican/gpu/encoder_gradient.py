@@ -54,7 +54,7 @@ def encoder_slopes_kernel(
     CHUNK: tl.constexpr,
     RECEIVERS: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """A chunk of wide channels for all pairs of some tiles of RECEIVERS nodes.
 
     Parameters
@@ -137,7 +137,7 @@ def encoder_slopes_kernel(
 
 
 @triton.jit
-def _of_exponent(t: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _of_exponent(t: tl.tensor) -> tl.tensor:
     """(t eᵗ − eᵗ + 1) / t² of t ≥ 0, with which [e^(a L) − 1] / a changes with a: a series where it would cancel."""
     series = 1.0 / 3991680.0
     series = series * t + 1.0 / 403200.0

@@ -47,7 +47,7 @@ def encoder_kernel(
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """The first messages of some receivers of one jet.
 
     Parameters
@@ -122,7 +122,7 @@ def block_kernel(
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """A block and the next messages, of some receivers of one jet.
 
     Parameters
@@ -180,7 +180,7 @@ def columns_kernel(
     NARROW: tl.constexpr,
     COLUMNS: tl.constexpr,
     ROWS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Σ_i X_ij in float64, for some columns of one jet; (N, narrow)."""
     jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
     block = tl.load(pairs + jet)
@@ -203,7 +203,7 @@ def columns_kernel(
 @triton.jit
 def _rows(
     values: tl.tensor, start: tl.tensor, node: tl.tensor, k: tl.tensor, n: tl.tensor, WIDE: tl.constexpr
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some channels of some nodes of a jet; 0 beyond it."""
     return tl.load(values + (start + node)[:, None] * WIDE + k[None, :], mask=(node < n)[:, None], other=0.0)
 
@@ -221,7 +221,7 @@ def _finish(
     NARROW: tl.constexpr,
     BI: tl.constexpr,
     BJ: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """The end of a message: bias, LeakyReLU, BatchNorm; stored, and summed over the senders."""
     c = tl.arange(0, NARROW)
     message = leaky(total + tl.load(bias + c)[None, :])

@@ -47,7 +47,7 @@ def messages_kernel(
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BJ: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """The messages to some receivers of one jet.
 
     Parameters
@@ -119,7 +119,7 @@ def sums_kernel(
     NARROW: tl.constexpr,
     NODES: tl.constexpr,
     OTHERS: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """What is summed of messages Y for some nodes of one jet, in a fixed order.
 
     Parameters

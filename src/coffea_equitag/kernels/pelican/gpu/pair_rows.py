@@ -15,7 +15,7 @@ __all__ = ["embedded", "encoded", "entering", "kept", "node_terms"]
 
 
 @triton.jit
-def kept(place: tl.tensor, c: tl.tensor, key: tl.tensor, threshold: tl.tensor) -> tl.tensor:  # pragma: no cover
+def kept(place: tl.tensor, c: tl.tensor, key: tl.tensor, threshold: tl.tensor) -> tl.tensor:
     """Whether dropout keeps some channels of some pairs: the hash of `cpu.pair_dropout.kept_channels`."""
     x = key.to(tl.uint64) + place.to(tl.uint64) * 0x9E3779B97F4A7C15
     x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93
@@ -37,7 +37,7 @@ def entering(
     DROP: tl.constexpr,
     DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """X = scale Y + shift of messages Y, (Q, DEPTH), where dropout keeps it; 0 elsewhere, one pair a row.
 
     `norm` (2, NARROW) holds scale and shift.
@@ -61,7 +61,7 @@ def node_terms(
     n: tl.tensor,
     k: tl.tensor,
     WIDE: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some channels of u_i + v_j + δ_ij d_i, terms (3, N, WIDE), for some pairs."""
     part = nodes.to(tl.int64) * WIDE
     own = terms + (start + i)[:, None] * WIDE + k[None, :]
@@ -83,7 +83,7 @@ def embedded(
     INPUTS: tl.constexpr,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some channels of the embedding of pair channels, (Q, INPUTS) in float64, by weights (INPUTS, WIDE)."""
     x = tl.zeros((place.shape[0], place.shape[1], CHUNK), tl.float32) + tl.load(embedding_bias + k)[None, None, :]
     for r in tl.static_range(INPUTS):
@@ -93,7 +93,7 @@ def embedded(
 
 
 @triton.jit
-def encoded(x: tl.tensor, a: tl.tensor) -> tl.tensor:  # pragma: no cover
+def encoded(x: tl.tensor, a: tl.tensor) -> tl.tensor:
     """The encoder's sgn(x) [(1 + |x|)^a − 1] / a."""
     size = expm1(a * psi(tl.abs(x))) / a
     return tl.where(x < 0, -size, size)

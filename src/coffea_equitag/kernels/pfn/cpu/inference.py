@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....array_types import F4, F8, I8
 from ....compiled import njit, over_jets
 from ....jet_model import JetModel
 from ...common.cpu.folding import batch_norm_of, blocks, double, folded, padded
@@ -20,9 +21,6 @@ from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, add_rows, layer
 
 __all__ = ["pfn_logits"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Rows worked on at once: whole tiles of 6 or 12, and small enough for the first cache.
 _CHUNK = 24
@@ -33,11 +31,11 @@ _PAIRS = 32
 class _Weights(NamedTuple):
     """Each layer of Φ and F: its matrix in blocks, its bias, and the channels that really come in."""
 
-    phi: tuple[_F4, ...]
-    phi_bias: tuple[_F4, ...]
+    phi: tuple[F4, ...]
+    phi_bias: tuple[F4, ...]
     phi_inputs: tuple[int, ...]
-    f: tuple[_F4, ...]
-    f_bias: tuple[_F4, ...]
+    f: tuple[F4, ...]
+    f_bias: tuple[F4, ...]
     f_inputs: tuple[int, ...]
 
 
@@ -73,9 +71,7 @@ def pfn_logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: 
 
 
 @njit
-def _score(
-    weights: _Weights, features: _F4, nodes: _F4, offsets: _I8, logits: _F4, first: int, last: int
-) -> None:  # pragma: no cover
+def _score(weights: _Weights, features: F4, nodes: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
     inputs, extra = features.shape[1], nodes.shape[1]
     latent = len(weights.phi_bias[-1])
     totals = np.zeros((last - first + MARGIN, latent), np.float32)
@@ -126,7 +122,7 @@ def _score(
 
 
 def _fold(model: Any) -> _Weights:
-    phi: list[tuple[_F8, _F8, int]] = []
+    phi: list[tuple[F8, F8, int]] = []
     before_scale, before_shift = batch_norm_of(model.input_norm)
     modules = list(model.phi)
     for linear, norm in zip(modules[::3], modules[1::3], strict=True):
@@ -143,7 +139,7 @@ def _fold(model: Any) -> _Weights:
     return _Weights(*_laid_out(phi), *_laid_out(f))
 
 
-def _laid_out(layers: list[tuple[_F8, _F8, int]]) -> tuple[tuple[_F4, ...], tuple[_F4, ...], tuple[int, ...]]:
+def _laid_out(layers: list[tuple[F8, F8, int]]) -> tuple[tuple[F4, ...], tuple[F4, ...], tuple[int, ...]]:
     return (
         tuple(blocks(matrix) for matrix, _, _ in layers),
         tuple(padded(bias) for _, bias, _ in layers),

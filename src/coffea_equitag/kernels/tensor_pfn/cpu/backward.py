@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
@@ -16,9 +15,6 @@ from .weights import Matrices
 
 __all__ = ["backward", "forward"]
 
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 _LANES = lanes_of(4)
 _REAL, _COMPLEX = REAL_VECTORS * _LANES, COMPLEX_VECTORS * _LANES
@@ -27,16 +23,16 @@ _REAL, _COMPLEX = REAL_VECTORS * _LANES, COMPLEX_VECTORS * _LANES
 @njit
 def forward(
     phi: Matrices,
-    scalars: _F4,
-    vectors: _F8,
-    frames: _F8,
-    offsets: _I8,
+    scalars: F4,
+    vectors: F8,
+    frames: F8,
+    offsets: I8,
     logarithmic: bool,
     thirds: int,
-    out: _F8,
+    out: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Sums over the constituents of jets `first` to `last`, planes (P, J, width)."""
     planes, width = len(out), out.shape[2]
     padded = width // thirds
@@ -62,20 +58,20 @@ def backward(
     phi: Matrices,
     transposed: Matrices,
     first_transposed: Matrices,
-    scalars: _F4,
-    vectors: _F8,
-    frames: _F8,
-    offsets: _I8,
+    scalars: F4,
+    vectors: F8,
+    frames: F8,
+    offsets: I8,
     logarithmic: bool,
     thirds: int,
-    arriving: _F4,
-    places: _I8,
-    bounds: _I8,
-    of_scalars: _F4,
-    of_weights: _F4,
+    arriving: F4,
+    places: I8,
+    bounds: I8,
+    of_scalars: F4,
+    of_weights: F4,
     start: int,
     stop: int,
-) -> None:  # pragma: no cover
+) -> None:
     """Gradients from those of the sums (P, J, width), for groups `start` to `stop` of jets."""
     planes, width, layers = len(arriving), arriving.shape[2], len(phi.places)
     padded = width // thirds
@@ -117,9 +113,7 @@ def backward(
 
 
 @inner
-def _deactivate(
-    y: _F4, x_gradient: _F4, out: _F4, padded: int, rows: int, logarithmic: bool
-) -> None:  # pragma: no cover
+def _deactivate(y: F4, x_gradient: F4, out: F4, padded: int, rows: int, logarithmic: bool) -> None:
     """From gradients of the activated products to those of the features."""
     y_stride, g_stride = y.shape[2], x_gradient.shape[2]
     y_plane, g_plane = y.shape[1] * y_stride, x_gradient.shape[1] * g_stride
@@ -138,7 +132,7 @@ def _deactivate(
 
 
 @inner
-def _conjugate(y: _F4, rows: int) -> None:  # pragma: no cover
+def _conjugate(y: F4, rows: int) -> None:
     for matrix in range(len(PLANES)):
         if COMPLEX[matrix] and PLANES[matrix] < len(y):
             plane = PLANES[matrix] + 1
@@ -148,9 +142,7 @@ def _conjugate(y: _F4, rows: int) -> None:  # pragma: no cover
 
 
 @inner
-def _outer(
-    x: _F4, y: _F4, phi: Matrices, layer: int, places: _I8, out: _F4, group: int, rows: int
-) -> None:  # pragma: no cover
+def _outer(x: F4, y: F4, phi: Matrices, layer: int, places: I8, out: F4, group: int, rows: int) -> None:
     """Add Σ x yᵀ over rows to the gradients of a layer's maps."""
     x_stride, y_stride = x.shape[2], y.shape[2]
     x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride

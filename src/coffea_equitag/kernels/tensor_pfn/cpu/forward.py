@@ -5,10 +5,9 @@ Features lie as [plane][row][feature], planes as in `bilinear`; after them stand
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....array_types import F4, F8, I8, AnyArray
 from ....compiled import inner
 from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
@@ -18,10 +17,6 @@ from .weights import Matrices
 
 __all__ = ["CHUNK", "COMPLEX", "MARGIN", "PLANES", "activate", "enter", "linear", "set_unit", "sum_tracks"]
 
-_Floats = np.ndarray[Any, Any]
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Rows worked on at once: whole tiles.
 CHUNK = 5 * ROWS
@@ -33,7 +28,7 @@ _LANES4, _LANES8 = lanes_of(4), lanes_of(8)
 
 
 @inner
-def set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
+def set_unit(x: AnyArray, scalar: int, tensor: int) -> None:
     """The feature of the biases, scalar 1 and unit matrix, in all rows."""
     for row in range(x.shape[1]):
         x[0, row, scalar] = 1
@@ -42,9 +37,7 @@ def set_unit(x: _Floats, scalar: int, tensor: int) -> None:  # pragma: no cover
 
 
 @inner
-def enter(
-    x: _F4, row: int, scalars: _F4, vectors: _F8, frames: _F8, constituent: int, jet: int
-) -> None:  # pragma: no cover
+def enter(x: F4, row: int, scalars: F4, vectors: F8, frames: F8, constituent: int, jet: int) -> None:
     """A constituent's row: its vectors turned into the jet's frame, their outer products."""
     count = vectors.shape[2]
     for s in range(scalars.shape[1]):
@@ -68,7 +61,7 @@ def enter(
 
 
 @inner
-def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> None:  # pragma: no cover
+def linear(x: AnyArray, weights: Matrices, layer: int, y: AnyArray, rows: int) -> None:
     """All matrices of a layer on rows of features; whole tiles are computed."""
     x_stride, y_stride, lanes = x.shape[2], y.shape[2], _LANES4 if y.itemsize == 4 else _LANES8
     x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
@@ -98,9 +91,7 @@ def linear(x: _Floats, weights: Matrices, layer: int, y: _Floats, rows: int) -> 
 
 
 @inner
-def activate(
-    y: _Floats, x: _Floats, padded: int, thirds: int, rows: int, logarithmic: bool
-) -> None:  # pragma: no cover
+def activate(y: AnyArray, x: AnyArray, padded: int, thirds: int, rows: int, logarithmic: bool) -> None:
     """Products of the halves of y, cut to size, into x."""
     x_stride, y_stride = x.shape[2], y.shape[2]
     x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
@@ -115,7 +106,7 @@ def activate(
 
 
 @inner
-def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  # pragma: no cover
+def _cut_scalars(x: AnyArray, row: int, width: int, logarithmic: bool) -> None:
     if not logarithmic:
         for f in range(width):
             value = x[0, row, f]
@@ -139,21 +130,21 @@ def _cut_scalars(x: _Floats, row: int, width: int, logarithmic: bool) -> None:  
 @inner
 def sum_tracks(
     phi: Matrices,
-    scalars: _F4,
-    vectors: _F8,
-    frames: _F8,
-    offsets: _I8,
+    scalars: F4,
+    vectors: F8,
+    frames: F8,
+    offsets: I8,
     logarithmic: bool,
     padded: int,
     thirds: int,
     jet: int,
     jets: int,
-    entering: _F4,
-    x: _F4,
-    y: _F4,
-    owners: _I8,
-    sums: _F8,
-) -> None:  # pragma: no cover
+    entering: F4,
+    x: F4,
+    y: F4,
+    owners: I8,
+    sums: F8,
+) -> None:
     """Sums over the constituents of some jets of what the hidden layers make of them; the rest is space to work in."""
     width = thirds * padded
     for plane in range(len(sums)):

@@ -6,12 +6,11 @@ of its own jet alone, so that scores are the same to the last bit in every batch
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import F4, F8, I8
 from ....compiled import njit, over_jets
 from ....jet_model import JetModel
 from ...common.cpu.bilinear_registers import lanes_of
@@ -22,10 +21,6 @@ from .weights import Matrices, TensorPFNWeights, padded_features, weights_of
 
 __all__ = ["tensor_pfn_outputs"]
 
-_Floats = np.ndarray[Any, Any]
-_F4 = np.ndarray[Any, np.dtype[np.float32]]
-_F8 = np.ndarray[Any, np.dtype[np.float64]]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
 
 _LANES = lanes_of(8)
 #: Work of a jet beyond its constituents', in constituents: the layers after the sum, in double precision.
@@ -84,18 +79,18 @@ def tensor_pfn_outputs(
 @njit
 def _score(
     weights: TensorPFNWeights,
-    scalars: _F4,
-    vectors: _F8,
-    frames: _F8,
-    offsets: _I8,
+    scalars: F4,
+    vectors: F8,
+    frames: F8,
+    offsets: I8,
     logarithmic: bool,
     planes: int,
     padded: int,
-    found: _F8,
-    outputs: _F8,
+    found: F8,
+    outputs: F8,
     first: int,
     last: int,
-) -> None:  # pragma: no cover
+) -> None:
     width = found.shape[2]
     thirds = width // padded
     # features into a layer and out of its linear maps, for constituents and for jets
@@ -131,7 +126,7 @@ def _score(
 
 
 @njit
-def _classify(x: _F8, width: int, mlp: Matrices, outputs: _F8, first: int, rows: int) -> None:  # pragma: no cover
+def _classify(x: F8, width: int, mlp: Matrices, outputs: F8, first: int, rows: int) -> None:
     """The scalars, |v|² and ‖T‖² through the perceptron."""
     deepest = 0
     for step in range(len(mlp.places)):

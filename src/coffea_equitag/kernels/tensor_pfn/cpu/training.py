@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ....array_types import AnyArray
 from ....compiled import over_jets
 from ....jet_model import JetModel
 from ....layers.tensor_features import TensorFeatures
@@ -25,7 +26,6 @@ from .weights import packed, packed_maps, padded_features, transposed_maps
 
 __all__ = ["summed_tracks"]
 
-_Floats = np.ndarray[Any, Any]
 
 #: Groups of jets whose gradients are kept apart at most, and jets of a group at least.
 _GROUPS, _GROUP_JETS = 32, 16
@@ -39,9 +39,9 @@ class _Given:
 
     features: int
     logarithmic: bool
-    vectors: _Floats
-    frames: _Floats
-    offsets: _Floats
+    vectors: AnyArray
+    frames: AnyArray
+    offsets: AnyArray
     maps: int
 
     @property
@@ -173,7 +173,7 @@ def _rows(matrix: Tensor, given: _Given, products: bool) -> int:
     return inputs + given.width - given.thirds * given.features if products else inputs
 
 
-def _places(given: _Given, layers: list[list[Tensor]]) -> tuple[_Floats, int]:
+def _places(given: _Given, layers: list[list[Tensor]]) -> tuple[AnyArray, int]:
     """Where the gradient of each map begins, whole tiles of (K, 2F) or (K, 2, 2F), and where all end."""
     columns = 2 * padded_features(given.features)
     sizes = [
@@ -185,11 +185,11 @@ def _places(given: _Given, layers: list[list[Tensor]]) -> tuple[_Floats, int]:
     return ends[:-1].reshape(len(layers), -1), int(ends[-1])
 
 
-def _of_map(values: _Floats, matrix: Tensor, given: _Given, products: bool) -> _Floats:
+def _of_map(values: AnyArray, matrix: Tensor, given: _Given, products: bool) -> AnyArray:
     """A map's gradient, (2F, K) or (2, 2F, K), from what the kernel has summed."""
     features, padded = given.features, padded_features(given.features)
     parts, rows = matrix.ndim - 1, _rows(matrix, given, products)
-    found: _Floats = values[: rows * parts * 2 * padded].reshape(rows, parts, 2, padded)[..., :features]
+    found: AnyArray = values[: rows * parts * 2 * padded].reshape(rows, parts, 2, padded)[..., :features]
     found = found.reshape(rows, parts, 2 * features)
     if products:
         inner = found[: given.width].reshape(given.thirds, padded, parts, -1)[:, :features]

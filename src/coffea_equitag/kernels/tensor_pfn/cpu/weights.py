@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
+from ....array_types import I8, AnyArray
 from ....layers.tensor_layer import TensorLayer
 from ...common.cpu.aligned import aligned
 from ...common.cpu.bilinear_registers import lanes_of
@@ -28,15 +29,12 @@ __all__ = [
     "weights_of",
 ]
 
-_Floats = np.ndarray[Any, Any]
-_I8 = np.ndarray[Any, np.dtype[np.int64]]
-
 
 class Matrices(NamedTuple):
     """Matrices one after another, as tiles want them: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
 
-    values: _Floats
-    places: _I8  # (layers, matrices, 2): where one begins, and its K
+    values: AnyArray
+    places: I8  # (layers, matrices, 2): where one begins, and its K
 
 
 class TensorPFNWeights(NamedTuple):
@@ -80,7 +78,7 @@ def _fold(model: nn.Module) -> TensorPFNWeights:
     return TensorPFNWeights(packed(phi, np.float32), packed(f, np.float64), packed(mlp, np.float64))
 
 
-def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[_Floats]:
+def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[AnyArray]:
     """A layer's maps as tiles want them, their inputs being `thirds` times F products and what follows."""
     out = []
     for tensor in maps:
@@ -90,7 +88,7 @@ def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.f
     return out
 
 
-def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int) -> list[_Floats]:
+def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int) -> list[AnyArray]:
     """Maps that take gradients back, to `inputs` features, in float32; columns are whole blocks of all tiles."""
     out = []
     block = lanes_of(4) * REAL_VECTORS
@@ -102,7 +100,7 @@ def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int)
     return out
 
 
-def packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matrices:
+def packed(layers: list[list[AnyArray]], dtype: type[np.floating[Any]]) -> Matrices:
     """Put all matrices of some layers into one array."""
     sizes = np.array([[matrix.size for matrix in matrices] for matrices in layers])
     starts = np.concatenate([[0], np.cumsum(sizes.ravel())[:-1]]).reshape(sizes.shape)
@@ -111,14 +109,14 @@ def packed(layers: list[list[_Floats]], dtype: type[np.floating[Any]]) -> Matric
     return Matrices(aligned(values, dtype), np.stack([starts, depths], axis=2))
 
 
-def _halves(matrix: _Floats, features: int) -> _Floats:
+def _halves(matrix: AnyArray, features: int) -> AnyArray:
     """Rows of 2F outputs as two padded halves."""
     padded = padded_features(features)
     halves = matrix.reshape(2, features, -1)
     return np.pad(halves, ((0, 0), (0, padded - features), (0, 0))).reshape(2 * padded, -1)
 
 
-def _spread(matrix: _Floats, features: int, thirds: int) -> _Floats:
+def _spread(matrix: AnyArray, features: int, thirds: int) -> AnyArray:
     """Columns of products with F features each padded; what follows stays."""
     padded = padded_features(features)
     products, rest = matrix[:, : thirds * features], matrix[:, thirds * features :]
@@ -126,16 +124,16 @@ def _spread(matrix: _Floats, features: int, thirds: int) -> _Floats:
     return np.hstack([wide.reshape(len(matrix), thirds * padded), rest])
 
 
-def _real(matrix: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
+def _real(matrix: AnyArray, dtype: type[np.floating[Any]]) -> AnyArray:
     return _blocks(matrix, lanes_of(np.dtype(dtype).itemsize) * REAL_VECTORS)
 
 
-def _complex(real: _Floats, imaginary: _Floats, dtype: type[np.floating[Any]]) -> _Floats:
+def _complex(real: AnyArray, imaginary: AnyArray, dtype: type[np.floating[Any]]) -> AnyArray:
     block = lanes_of(np.dtype(dtype).itemsize) * COMPLEX_VECTORS
     return np.stack([_blocks(real, block), _blocks(imaginary, block)], axis=2)
 
 
-def _blocks(matrix: _Floats, block: int) -> _Floats:
+def _blocks(matrix: AnyArray, block: int) -> AnyArray:
     """A matrix (out, K) as (blocks, K, block)."""
     out, depth = matrix.shape
     count = -(-out // block)

@@ -16,7 +16,7 @@ __all__ = ["plane", "scalars", "tensors", "vectors"]
 @triton.jit
 def plane(
     x: tl.tensor, index: tl.constexpr, row: tl.tensor, k: tl.tensor, rows: tl.tensor, WIDTH: tl.constexpr
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some features of some rows of one plane, 0 beyond the rows."""
     start = x + (index * rows).to(tl.int64) * WIDTH
     return tl.load(start + row[:, None] * WIDTH + k[None, :], mask=(row < rows)[:, None], other=0.0)
@@ -31,7 +31,7 @@ def scalars(
     THIRD: tl.constexpr,
     F: tl.constexpr,
     LOGARITHMIC: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """ReLU of s_a s_b, v_a·v_b or tr(T_aᵀ T_b); with LOGARITHMIC 1 + log x beyond 1."""
     if THIRD == 0:
         total = _squares(x, row, f, rows, 0, 1, F)
@@ -48,7 +48,7 @@ def scalars(
 @triton.jit
 def vectors(
     x: tl.tensor, row: tl.tensor, f: tl.tensor, rows: tl.tensor, THIRD: tl.constexpr, F: tl.constexpr
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """s_a v_b, v_a × v_b or T_a v_b, none longer than 1."""
     b_x, b_y, b_z = _vector(x, row, F + f, rows, 2 * F)
     if THIRD == 0:
@@ -69,7 +69,7 @@ def vectors(
 @triton.jit
 def tensors(
     x: tl.tensor, row: tl.tensor, f: tl.tensor, rows: tl.tensor, THIRD: tl.constexpr, F: tl.constexpr
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
+) -> tuple[tl.tensor, ...]:
     """The nine planes of s_a T_b, v_a ⊗ v_b or T_a T_b; of norm 1 at most."""
     if THIRD == 1:
         a_x, a_y, a_z = _vector(x, row, f, rows, 2 * F)
@@ -104,7 +104,7 @@ def tensors(
 
 
 @triton.jit
-def _cut(square: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _cut(square: tl.tensor) -> tl.tensor:
     """What makes a length 1 if it is more, from its square; NaN stays."""
     return tl.rsqrt(tl.where(square < 1, 1.0, square))
 
@@ -112,14 +112,12 @@ def _cut(square: tl.tensor) -> tl.tensor:  # pragma: no cover
 @triton.jit
 def _vector(
     x: tl.tensor, row: tl.tensor, k: tl.tensor, rows: tl.tensor, WIDTH: tl.constexpr
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     return plane(x, 1, row, k, rows, WIDTH), plane(x, 2, row, k, rows, WIDTH), plane(x, 3, row, k, rows, WIDTH)
 
 
 @triton.jit
-def _tensor(
-    x: tl.tensor, row: tl.tensor, k: tl.tensor, rows: tl.tensor, WIDTH: tl.constexpr
-) -> tuple[tl.tensor, ...]:  # pragma: no cover
+def _tensor(x: tl.tensor, row: tl.tensor, k: tl.tensor, rows: tl.tensor, WIDTH: tl.constexpr) -> tuple[tl.tensor, ...]:
     """The nine components, row by row."""
     zz, zx, zy = (
         plane(x, 4, row, k, rows, WIDTH),
@@ -141,7 +139,7 @@ def _squares(
     FIRST: tl.constexpr,
     LAST: tl.constexpr,
     F: tl.constexpr,
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Σ x_a x_b over some planes."""
     total = plane(x, FIRST, row, f, rows, 2 * F) * plane(x, FIRST, row, F + f, rows, 2 * F)
     for index in tl.static_range(FIRST + 1, LAST):

@@ -39,7 +39,7 @@ def layer_kernel(
     ROWS: tl.constexpr,
     OUT: tl.constexpr,
     DEPTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Some outputs of some of a layer's matrices, of some rows; float32, or float64 throughout.
 
     Parameters
@@ -104,7 +104,7 @@ def _products(
     COMPLEX: tl.constexpr,
     LOGARITHMIC: tl.constexpr,
     F: tl.constexpr,
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:  # pragma: no cover
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """The planes that a group of matrices acts on."""
     if REAL == 0:
         s = scalars(x, row, f, rows, THIRD, F, LOGARITHMIC)
@@ -137,7 +137,7 @@ def sums_kernel(
     F: tl.constexpr,
     ROWS: tl.constexpr,
     WIDTH: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Products summed over the rows of a jet, in float64; WIDTH features of each third.
 
     Parameters
@@ -196,7 +196,7 @@ def sums_kernel(
 
 
 @triton.jit
-def _total(values: tl.tensor, real: tl.tensor) -> tl.tensor:  # pragma: no cover
+def _total(values: tl.tensor, real: tl.tensor) -> tl.tensor:
     """Sum over rows, those of other jets left out."""
     return tl.sum(tl.where(real, values, 0.0).to(tl.float64), axis=0)
 
@@ -204,7 +204,7 @@ def _total(values: tl.tensor, real: tl.tensor) -> tl.tensor:  # pragma: no cover
 @triton.jit
 def _start(
     bias: tl.tensor, count: tl.tensor, index: tl.constexpr, o: tl.tensor, COUNTED: tl.constexpr, F: tl.constexpr
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """What a matrix product is added to."""
     total = tl.load(bias + (13 + index) * 2 * F + o)[None, :] + tl.zeros_like(count)[:, None]
     if COUNTED:
@@ -215,7 +215,7 @@ def _start(
 @triton.jit
 def _matrix(
     weight: tl.tensor, index: tl.constexpr, k: tl.tensor, o: tl.tensor, K: tl.constexpr, F: tl.constexpr
-) -> tl.tensor:  # pragma: no cover
+) -> tl.tensor:
     """Some rows and columns of one of a layer's matrices."""
     return tl.load(weight + (index * K + k)[:, None] * (2 * F) + o[None, :])
 
@@ -229,7 +229,7 @@ def _store(
     o: tl.tensor,
     rows: tl.tensor,
     F: tl.constexpr,
-) -> None:  # pragma: no cover
+) -> None:
     """Some outputs of some rows of one plane."""
     place = out + (index * rows).to(tl.int64) * (2 * F) + row[:, None] * (2 * F) + o[None, :]
     tl.store(place, values, mask=(row < rows)[:, None])
