@@ -1,4 +1,4 @@
-"""Errors and warnings that say what was given, what was expected and how to mend it."""
+"""Errors and warnings that say what was given, what was expected and how to fix it."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ class JetRangeWarning(UserWarning):
 
 def explain(given: str, expected: str, remedy: str) -> str:
     """Put the three sentences of an error into one message."""
-    return f"{given}\n  expected: {expected}\n  to mend it: {remedy}"
+    return f"{given}\n  expected: {expected}\n  to fix: {remedy}"

@@ -72,7 +72,7 @@ def test_refuses_arguments(tmp_path, capsys, monkeypatch, arguments, words):
     err = capsys.readouterr().err
     assert words in err
     assert "expected:" in err
-    assert "to mend it:" in err
+    assert "to fix:" in err
     assert list(tmp_path.iterdir()) == []
 
 

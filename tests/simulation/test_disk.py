@@ -50,7 +50,7 @@ def test_full_disk(tmp_path, capsys, monkeypatch, name, owner, method, left):
     err = capsys.readouterr().err
     assert f"{name}" in err
     assert "cannot be written: No space left on device" in err
-    assert "to mend it: make room" in err
+    assert "to fix: make room" in err
     assert {path.name for path in tmp_path.rglob("*")} == left
 
 

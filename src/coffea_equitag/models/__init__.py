@@ -70,4 +70,6 @@ def build(kind: str, **options: Any) -> JetModel:
         raise
     except (RuntimeError, ValueError) as error:  # torch's own, e.g. of a negative width
         given = ", ".join(f"{name} = {value!r}" for name, value in options.items())
-        raise TaggerError(explain(f"{kind} with {given}: {error}", "values a network can have", "mend them")) from error
+        raise TaggerError(
+            explain(f"{kind} with {given}: {error}", "values the network accepts", "correct these options")
+        ) from error

@@ -90,7 +90,9 @@ class Tagger:
                 **card,
             )
         except pydantic.ValidationError as error:
-            raise TaggerError(explain(f"a card with {faults(error)}", "a valid card", "mend what it names")) from error
+            raise TaggerError(
+                explain(f"a card with {faults(error)}", "a valid card", "correct the fields named above")
+            ) from error
         return cls(model, description)
 
     @property
