@@ -43,18 +43,18 @@ def test_jets_with_their_own_momentum_are_vectors():
 def test_fields_of_other_jets_are_refused(constituents, label):
     fields = ["pt", "eta", "phi", "mass"]
     empty = ak.Array([[CONSTITUENT]])[:0][fields]
-    with pytest.raises(eqt.JetError, match=r"field label of .*\n.*one value a jet"):
+    with pytest.raises(eqt.JetError, match=r"field label of .*\n.*one value per jet"):
         eqt.make_jets(ak.Array(constituents) if constituents else empty, label=label)
 
 
 @pytest.mark.parametrize("name", ["energy", "E", "px", "theta", "t"])
 def test_one_set_of_coordinates(name):
-    """Vector cannot make a four-momentum of more, and says so only where it is used."""
+    """Vector cannot build a four-momentum from more than one, and says so only when it is used."""
     constituents = ak.Array([[CONSTITUENT | {name: 30.0}]])
-    with pytest.raises(eqt.JetError, match=f"constituents with {name} beside pt, eta, phi, mass"):
+    with pytest.raises(eqt.JetError, match=f"constituents with {name} in addition to pt, eta, phi, mass"):
         eqt.make_jets(constituents)
     own = {key: [1.0] for key in CONSTITUENT}
-    with pytest.raises(eqt.JetError, match=f"jets with {name} beside"):
+    with pytest.raises(eqt.JetError, match=f"jets with {name} in addition to"):
         eqt.make_jets(constituents[list(CONSTITUENT)], **own, **{name: [1.0]})
 
 
@@ -140,7 +140,7 @@ def test_missing_value_in_a_column_is_refused():
         (lambda jets: [1, 2], "type list"),
         (lambda jets: jets.constituents, "without 'constituents'"),
         (lambda jets: ak.zip({"constituents": jets.constituents.pt}, depth_limit=1), "without a complete"),
-        (lambda jets: ak.Array({"constituents": ak.Array([CONSTITUENT])}), "one list of constituents a jet"),
+        (lambda jets: ak.Array({"constituents": ak.Array([CONSTITUENT])}), "one list of constituents per jet"),
     ],
 )
 def test_wrong_structure(wrong, words):

@@ -1,7 +1,7 @@
 """coffea-equitag: symmetry-equivariant jet taggers in coffea analyses.
 
-Every public name, imported on first use, so that ``import coffea_equitag`` is quick and torch is touched
-only by what needs it::
+Public names are imported on first use: ``import coffea_equitag`` stays fast, and torch is loaded only when
+something needs it::
 
     import coffea_equitag as eqt
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .tagger import Tagger, load
     from .training import fit
 
-#: Public name -> the module it lives in ("" for a module of its own).
+#: Public name -> the module that defines it ("" where the name is itself a module).
 _PUBLIC = {
     "CheckpointError": "errors",
     "EquitagError": "errors",

@@ -1,4 +1,4 @@
-"""NumPy arrays by element, named as NumPy's dtype codes are: `F8` is an array of float64, `I8` one of int64."""
+"""Array types by dtype, named after NumPy's dtype codes: `F8` is an array of float64, `I8` one of int64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ U1 = np.ndarray[Any, np.dtype[np.uint8]]
 U2 = np.ndarray[Any, np.dtype[np.uint16]]
 U8 = np.ndarray[Any, np.dtype[np.uint64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
-#: Of any floating-point precision.
+#: Any floating-point dtype.
 Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
-#: Of any element.
+#: Any dtype.
 AnyArray = np.ndarray[Any, Any]

@@ -1,4 +1,4 @@
-"""How this package compiles: numba, cached on disk, free of the interpreter's lock, IEEE arithmetic."""
+"""How this package compiles with numba: cached on disk, releasing the GIL, with IEEE arithmetic."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
-#: Below this much work (pairs) threads cost more than they give.
+#: Below this much work (pairs), threads cost more than they save.
 _SERIAL_WORK = 20_000
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
 def njit(function: _F) -> _F:
-    """Compile on first call, cache on disk, release the interpreter's lock; no fast-math."""
+    """Compile on the first call, cache on disk and release the GIL; no fast-math."""
     compiled: _F = numba.njit(**_OPTIONS)(function)
     return compiled
 
 
 def inner(function: _F) -> _F:
-    """As `njit`, for what compiled code alone calls: without the entry from Python, the longer part to compile."""
+    """Like `njit`, for functions called only from compiled code: the Python wrapper, slow to compile, is left out."""
     registered: _F = register_jitable(**_OPTIONS)(function)
     return registered
 
 
 @intrinsic
 def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """a·b + c, rounded once."""
+    """a·b + c with a single rounding."""
     signature = types.float64(types.float64, types.float64, types.float64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -51,20 +51,20 @@ def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def over_jets(function: Callable[[int, int], Any], work: I8, threads: int | None = None) -> None:
-    """Call ``function(first, last)`` over ranges of jets of about equal work, on several threads.
+    """Call ``function(first, last)`` on ranges of jets with roughly equal work, on several threads.
 
-    Plain threads and not numba's parallel loops: their OpenMP layer ends a process that forks afterwards,
-    which coffea's FuturesExecutor does. A jet is never shared between threads, so results do not depend on
-    their number.
+    These are plain threads rather than numba's parallel loops, whose OpenMP layer kills a process that forks
+    afterwards, as coffea's FuturesExecutor does. No jet is shared between threads, so results do not depend on
+    the number of threads.
 
     Parameters
     ----------
     function : callable
-        Compiled code that releases the interpreter's lock.
+        Compiled code that releases the GIL.
     work : ndarray of int64, shape (J + 1,)
         Cumulative work (pairs) before each jet.
     threads : int, optional
-        Default: ``NUMBA_NUM_THREADS`` or the cores this process may use.
+        Default: ``NUMBA_NUM_THREADS``, or the number of cores this process may use.
     """
     jets, total = len(work) - 1, int(work[-1] - work[0])
     threads = min(threads or numba.config.NUMBA_NUM_THREADS, jets)

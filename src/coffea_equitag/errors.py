@@ -1,4 +1,4 @@
-"""Errors and warnings that say what was given, what was expected and how to fix it."""
+"""Errors and warnings, each stating what was given, what was expected and how to fix it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ __all__ = ["CheckpointError", "EquitagError", "JetError", "JetRangeWarning", "Ta
 
 
 class EquitagError(ValueError):
-    """Base of every error this package raises on bad input."""
+    """Base class of all errors this package raises on bad input."""
 
 
 class JetError(EquitagError):
-    """Jets, events or files that do not hold what was asked of them."""
+    """Jets, events or files that lack what is needed, or hold invalid values."""
 
 
 class TaggerError(EquitagError):
@@ -18,7 +18,7 @@ class TaggerError(EquitagError):
 
 
 class CheckpointError(TaggerError):
-    """Weights that do not fit the network they are given to."""
+    """Weights that do not match the network they are loaded into."""
 
 
 class JetRangeWarning(UserWarning):
@@ -26,5 +26,5 @@ class JetRangeWarning(UserWarning):
 
 
 def explain(given: str, expected: str, remedy: str) -> str:
-    """Put the three sentences of an error into one message."""
+    """Combine the three parts of an error into one message."""
     return f"{given}\n  expected: {expected}\n  to fix: {remedy}"

@@ -1,4 +1,4 @@
-"""What every tagger network has in common: jets in, one row of logits a jet out."""
+"""What all tagger networks have in common: jets in, one row of logits per jet out."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class JetModel(nn.Module):
     Attributes
     ----------
     kind : str
-        The name `coffea_equitag.models.build` knows it by.
+        Its name in `coffea_equitag.models.build`.
     options : dict
-        The options it was built with, all of them, JSON-able.
+        All options it was built with, serializable as JSON.
     fields : tuple of str
-        Constituent columns it needs beside the four-momenta.
+        Constituent columns it needs besides the four-momenta.
     paper, symmetry : str
-        Where it is from, and what it is invariant under.
+        The paper it is taken from, and the symmetry it has.
     extra_nodes : int
-        Reference vectors it puts into each jet, for counting pairs.
+        Number of reference vectors it adds to each jet; they count as constituents in the number of pairs.
     sees_pairs : bool
-        Whether its cost goes with pairs (n²) or constituents (n).
+        Whether its cost scales with the number of pairs (n²) rather than constituents (n).
     """
 
     kind: ClassVar[str]
@@ -45,22 +45,22 @@ class JetModel(nn.Module):
 
     @property
     def n_classes(self) -> int:
-        """Number of logits a jet."""
+        """Number of logits per jet."""
         return int(self.options["n_classes"])
 
     @property
     def output(self) -> str:
-        """What the network gives: ``"classes"`` (logits), ``"momentum"`` (4-vectors) or ``"vector"`` (3-vectors)."""
+        """What the network returns: ``"classes"`` (logits), ``"momentum"`` (4-vectors) or ``"vector"`` (3-vectors)."""
         return str(self.options.get("output", "classes"))
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The network's precision; invariants are always formed in float64."""
+        """Precision of the network; invariants are always computed in float64."""
         return next(self.parameters()).dtype
 
     def forward(self, jets: ak.Array | RaggedJets, **keywords: Any) -> Tensor:
@@ -69,7 +69,7 @@ class JetModel(nn.Module):
         Parameters
         ----------
         jets : ak.Array or RaggedJets
-            Canonical jets, any nesting; missing jets are left out.
+            Canonical jets, any nesting; missing jets are skipped.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class JetModel(nn.Module):
         Raises
         ------
         JetError
-            If the jets are not canonical or lack a column of `fields`.
+            If the jets are not canonical or lack a column listed in `fields`.
         """
         ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
         return self.logits(ragged.to(self.device), **keywords)
@@ -88,5 +88,5 @@ class JetModel(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define logits")
 
     def num_parameters(self) -> int:
-        """Trainable parameters."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)

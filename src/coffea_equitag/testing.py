@@ -1,8 +1,8 @@
-"""Assertions of symmetry for any callable that takes jets: use them on your own networks.
+"""Symmetry assertions for any callable that takes jets, including your own networks.
 
 Each compares a callable's outputs on jets and on transformed jets, relative to the root mean square of the
-outputs, and states the measured error. Transformations are made in extended precision from (px, py, pz, mass)
-and rounded once to float64, so that what is measured is the network and not the transformation.
+outputs, and reports the measured deviation. Transformations are computed in extended precision from
+(px, py, pz, mass) and rounded once to float64, so that they test the network and not the transformation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def boost(gamma: float, axis: Sequence[float] | Floats) -> Floats:
-    """Matrix (4, 4) of a boost by γ along an axis, on (E, px, py, pz), in extended precision."""
+    """Matrix (4, 4) of a boost by γ along an axis, acting on (E, px, py, pz), in extended precision."""
     g = np.longdouble(gamma)
     n = _unit(axis)
     sinh = np.sqrt((g - 1) * (g + 1))
@@ -44,7 +44,7 @@ def boost(gamma: float, axis: Sequence[float] | Floats) -> Floats:
 
 
 def rotation(angle: float, axis: Sequence[float] | Floats) -> Floats:
-    """Matrix (4, 4) of a rotation by an angle about an axis, on (E, px, py, pz), in extended precision."""
+    """Matrix (4, 4) of a rotation by an angle about an axis, acting on (E, px, py, pz), in extended precision."""
     n, a = _unit(axis), np.longdouble(angle)
     cross = np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]], dtype=np.longdouble)
     matrix = np.eye(4, dtype=np.longdouble)
@@ -65,9 +65,9 @@ def transform(jets: ak.Array, matrix: Floats) -> ak.Array:
     Returns
     -------
     ak.Array
-        The jets with (px, py, pz, mass) constituents in float64, masses untouched, 3-D vectors ``ip`` rotated with
-        them, other constituent columns kept; jet fields other than the four-momentum kept. Padding and missing
-        constituents are dropped.
+        The jets with (px, py, pz, mass) constituents in float64. Masses are unchanged, the 3-D vectors ``ip`` are
+        rotated with the momenta, and all other constituent columns and jet fields (except the jet's own
+        four-momentum) are kept. Padding and missing constituents are dropped.
     """
     constituents = jets["constituents"]
     kept = sorted(set(constituents.fields) - COORDINATE_NAMES - {"ip"})
@@ -102,21 +102,21 @@ def assert_lorentz_invariant(
     references: Floats | None = None,
     seed: int = 0,
 ) -> float:
-    """Assert that outputs stay the same when all is boosted and rotated.
+    """Assert that outputs do not change when everything is boosted and rotated.
 
     Parameters
     ----------
     function : callable
-        ``function(jets)`` giving numbers, one row a jet; with `references` it is called
+        ``function(jets)`` returning numbers, one row per jet; with `references` it is called as
         ``function(jets, references)``.
     jets : ak.Array
         Canonical jets.
     gammas : sequence of float
-        Boosts, each along the three axes, a random one and the first jet's own, with and without a rotation.
+        Boosts, each along the three axes, a random axis and the first jet's axis, with and without a rotation.
     tolerance : float
         Largest deviation allowed, relative to the rms of the outputs.
     references : ndarray, shape (k, 4), optional
-        Vectors (E, px, py, pz) transformed with the jets: beams.
+        Vectors (E, px, py, pz) transformed together with the jets, such as beams.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def assert_so2_invariant(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> float:
-    """Assert that outputs stay the same under rotations about an axis; parameters as in the Lorentz case."""
+    """Assert that outputs do not change under rotations about an axis; see `assert_lorentz_invariant`."""
     angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, 5)
     return _assert_same(function, jets, [rotation(a, axis) for a in angles], tolerance, f"SO(2) about {axis}")
 
@@ -162,7 +162,7 @@ def assert_so3_equivariant(
     function, jets, tolerance, seed
         As for `assert_lorentz_invariant`.
     representation : callable, optional
-        From the rotation (3, 3) to the matrix (K, K) that acts on the last axis of the outputs; without it the
+        Maps the rotation (3, 3) to the matrix (K, K) that acts on the last axis of the outputs. Without it, the
         outputs must be invariant.
     """
     rng = np.random.default_rng(seed)
@@ -180,9 +180,9 @@ def assert_so3_equivariant(
 def assert_permutation_invariant(
     function: Callable[..., Any], jets: ak.Array, *, tolerance: float = 1e-6, seed: int = 0
 ) -> float:
-    """Assert that outputs do not depend on the order of constituents.
+    """Assert that outputs do not depend on the order of the constituents.
 
-    Parameters as in `assert_lorentz_invariant`; so is what is returned and raised.
+    Parameters and return value are those of `assert_lorentz_invariant`.
     """
     rng = np.random.default_rng(seed)
     reference = _numbers(function(jets))
@@ -198,14 +198,14 @@ def assert_permutation_invariant(
 
 
 def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, tolerance: float = 1e-6) -> float:
-    """Assert that a jet's output does not depend on the jets beside it.
+    """Assert that a jet's output does not depend on the other jets in the batch.
 
     Parameters
     ----------
     function : callable
-        ``function(jets)`` giving numbers, one row a jet.
+        ``function(jets)`` returning numbers, one row per jet.
     jets : ak.Array
-        A flat collection ``[jet]``; scored whole, one by one, in pieces and in reverse order.
+        A flat collection ``[jet]``; scored all at once, one by one, in pieces and in reverse order.
     tolerance : float
         Largest deviation allowed, relative to the rms of the outputs.
     """
@@ -239,17 +239,17 @@ def _assert_same(
 
 def _judge(worst: float, tolerance: float, what: str) -> float:
     if worst > tolerance:
-        raise AssertionError(f"{what} symmetry: outputs moved by {worst:.3g} of their rms, {tolerance:g} allowed")
+        raise AssertionError(f"{what} symmetry: outputs moved by {worst:.3g} of their rms; {tolerance:g} is allowed")
     return worst
 
 
 def _deviation(found: Floats, expected: Floats) -> float:
     if found.shape != expected.shape:
-        raise AssertionError(f"outputs of shape {found.shape} where {expected.shape} was given before")
+        raise AssertionError(f"outputs changed shape: {found.shape} instead of {expected.shape}")
     if not expected.size:
         return 0.0
     if not (np.isfinite(found).all() and np.isfinite(expected).all()):
-        raise AssertionError("outputs that are not finite")
+        raise AssertionError("some outputs are not finite")
     scale = float(np.sqrt(np.mean(np.square(expected)))) or 1.0
     worst = np.abs(found - expected).max()
     return float(worst) / scale

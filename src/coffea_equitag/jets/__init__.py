@@ -1,6 +1,6 @@
-"""What a jet is: the canonical collection, its coordinates, its outer structure, and the ragged batch made of it.
+"""What a jet is: the canonical collection, its coordinates and nesting, and the ragged batch built from it.
 
-`RaggedJets`, which needs torch, is in `coffea_equitag.jets.ragged`.
+`RaggedJets`, which needs torch, is defined in `coffea_equitag.jets.ragged`.
 """
 
 from .collection import FlatJets, flatten, make_jets, validate

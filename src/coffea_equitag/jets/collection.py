@@ -1,17 +1,17 @@
 """What a jet is: the canonical awkward collection, its coordinates and its validation.
 
-A jet collection is an ``ak.Array`` of records, nested as the caller likes (``[jet]`` or ``[event][jet]``),
-each holding ``constituents``: four-momenta in GeV in one of the coordinate sets of `coordinates.COORDINATES`, with any
-further columns (``charge``, ``pdgId``, ``d0``, ``dz`` in mm, ...) beside them. The jet's own four-momentum
-(``pt, eta, phi, mass`` or Cartesian) is optional; without it the sum of the constituents is used.
+A jet collection is an ``ak.Array`` of records with any outer nesting (``[jet]`` or ``[event][jet]``). Each record
+has ``constituents``: four-momenta in GeV in one of the coordinate sets of `coordinates.COORDINATES`, and any further
+columns (``charge``, ``pdgId``, ``d0``, ``dz`` in mm, ...). The jet's own four-momentum (``pt, eta, phi, mass`` or
+Cartesian) is optional; without it, the sum of the constituents is used.
 
 Rules for numbers, applied wherever jets enter a network:
 
-* NaN or infinite momenta and masses are refused;
-* a negative mass is taken as 0 (CMS stores a few of about -1e-3 GeV, a rounding of its storage);
-* a given mass is used as it is; one derived from E and p that lies below the rounding of its inputs is 0;
-* E < |p| within a relative 1e-3 is rounding and gives mass 0, beyond it is refused;
-* a missing constituent, or one with all components 0 (padding), is dropped;
+* NaN and infinite momenta and masses are rejected;
+* a negative mass is set to 0 (CMS stores a few of about -1e-3 GeV, from the rounding of its storage format);
+* a given mass is used as is; a mass derived from E and p is set to 0 if it is below the rounding error of its inputs;
+* E < |p| within a relative 1e-3 is taken as rounding, with mass 0; anything beyond that is rejected;
+* missing constituents, and those with all components 0 (padding), are dropped;
 * a missing jet stays missing: it has no score.
 """
 
@@ -34,7 +34,7 @@ from .nesting import Nesting, columns_of, unnest
 
 __all__ = ["FlatJets", "flatten", "make_jets", "validate"]
 
-#: No collider makes jets of this pT (GeV); MeV taken for GeV does.
+#: No collider reaches this jet pT (GeV); momenta in MeV read as GeV do.
 PT_LIMIT = 1e5
 
 
@@ -47,7 +47,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
         ``[...][jet][constituent]`` records with one coordinate set of
         `coordinates.COORDINATES` (GeV) and any extra columns.
     **fields : array-like
-        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...; a single number is every jet's.
+        Jet fields, ``[...][jet]``: ``label``, ``pt, eta, phi, mass``, ...; a single number applies to every jet.
 
     Returns
     -------
@@ -57,7 +57,8 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     Raises
     ------
     JetError
-        If constituents hold no complete coordinate set or several, are not nested by jet, or a field is not theirs.
+        If constituents have no complete coordinate set or more than one, are not nested by jet, or a field does not
+        match the jets.
     """
     constituents = constituents if isinstance(constituents, ak.Array) else ak.Array(constituents)
     check_coordinates("constituents", constituents.fields)
@@ -68,15 +69,15 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
             explain(
                 f"constituents nested {constituents.ndim} deep: {constituents.type}",
                 "[jet][constituent] or [event][jet][constituent]",
-                "use ak.unflatten(constituents, counts) to gather them by jet",
+                "group them by jet with ak.unflatten(constituents, counts)",
             )
         )
     behavior = vector.backends.awkward.behavior
     named = ak.with_name(constituents, "Momentum4D", behavior=behavior)
     for name, values in fields.items():
-        # awkward would repeat a single jet, or a single value, as often as the other has entries
+        # awkward would broadcast a single jet or a single value to the length of the other
         if not np.isscalar(values) and len(values) != len(constituents):
-            raise _not_beside(name, f"{len(values)} entries", constituents)
+            raise _mismatch(name, f"{len(values)} entries", constituents)
     try:
         jets = ak.zip(
             {**fields, "constituents": named},
@@ -85,36 +86,36 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
             behavior=behavior,
         )
     except ValueError as error:
-        raise _not_beside(", ".join(fields), "another nesting", constituents) from error
+        raise _mismatch(", ".join(fields), "a different nesting", constituents) from error
     return ak.Array(jets, behavior=behavior)
 
 
-def _not_beside(name: str, given: str, constituents: ak.Array) -> JetError:
+def _mismatch(name: str, given: str, constituents: ak.Array) -> JetError:
     return JetError(
         explain(
-            f"field {name} of {given} for constituents of type {constituents.type}",
-            "one value a jet, nested as the jets are",
-            "take both from the same selection",
+            f"field {name} with {given}, for constituents of type {constituents.type}",
+            "one value per jet, nested like the jets",
+            "apply the same selection to both",
         )
     )
 
 
 @dataclass(frozen=True)
 class FlatJets:
-    """Jets laid flat: one row a constituent, with offsets, ready for buffers and tensors.
+    """Flattened jets: one row per constituent, with offsets, ready for buffers and tensors.
 
     Attributes
     ----------
     momenta : FourMomenta
-        Constituents' four-momenta, N rows, checked and cleaned.
+        Four-momenta of the constituents, N rows, checked and cleaned.
     offsets : ndarray of int64, shape (J + 1,)
         Where each jet's constituents begin and end.
     jet_p4 : ndarray of float64, shape (J, 4)
         (E, px, py, pz) of the jets, GeV.
     columns : dict of str to ndarray
-        Further constituent columns that were asked for, N rows each.
+        The further constituent columns requested, N rows each.
     nesting : Nesting
-        The caller's outer structure, to put one value a jet back into it.
+        The original outer structure, which takes one value per jet back into it.
     """
 
     momenta: FourMomenta
@@ -125,27 +126,27 @@ class FlatJets:
 
 
 def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
-    """Check jets and lay them flat, without copies where their layout allows.
+    """Check jets and flatten them, without copies where their layout allows.
 
     Parameters
     ----------
     jets : ak.Array
         Canonical jets, any outer nesting, virtual or eager, sliced or not.
     fields : iterable of str
-        Further constituent columns to bring along; a name a record lacks is an error. "ip.x", "ip.y" and "ip.z" are
-        the impact parameter (mm), built from d0, dz and charge where there is no ``ip``, 0 where charge is.
+        Further constituent columns to include; a missing column is an error. "ip.x", "ip.y" and "ip.z" are the
+        impact parameter (mm), computed from d0, dz and charge where there is no ``ip``; 0 for charge 0.
 
     Raises
     ------
     JetError
-        If the jets do not have the canonical form or hold numbers that the rules of this module refuse.
+        If the jets are not canonical, or hold numbers that the rules of this module reject.
     """
     fields = tuple(fields)
     check_structure(jets, fields)
     nesting, records = unnest(jets)
     lists = _constituent_lists(records)
     names = coordinates_of(lists.fields)
-    assert names is not None  # check_structure saw to it
+    assert names is not None  # guaranteed by check_structure
     read = columns_to_read(fields, lambda name: _has(lists, name))
     offsets, columns = columns_of(lists, [*names.values(), *read])
 
@@ -180,12 +181,12 @@ def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
     jets : ak.Array
         Jets, any outer nesting.
     require : iterable of str
-        Constituent columns that must be there (``"pdgId"``, ``"charge"``, ...).
+        Constituent columns that must be present (``"pdgId"``, ``"charge"``, ...).
 
     Raises
     ------
     JetError
-        Naming the field, the first offending jet and the remedy.
+        Naming the field, the first offending jet and the fix.
     """
     flat = flatten(jets, tuple(require))
     pt = np.hypot(flat.jet_p4[:, 1], flat.jet_p4[:, 2])
@@ -193,7 +194,7 @@ def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
         jet = int(np.argmax(pt > PT_LIMIT))
         raise JetError(
             explain(
-                f"jet {jet} has pT = {pt[jet]:.6g} GeV, more than any collider gives",
+                f"jet {jet} has pT = {pt[jet]:.6g} GeV, more than any collider can produce",
                 f"momenta in GeV, jets below pT = {PT_LIMIT:g} GeV",
                 "if the file is in MeV, read it with units='MeV' or divide momenta and masses by 1000",
             )
@@ -202,7 +203,7 @@ def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
 
 
 def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
-    """Refuse what is not a jet collection, by its type alone (virtual arrays stay virtual)."""
+    """Reject anything that is not a jet collection, judging by its type alone (virtual arrays stay virtual)."""
     if isinstance(jets, ak.Record):
         raise JetError(
             explain("one jet (ak.Record)", "an array of jets", "slice instead of indexing: jets[:1], not jets[0]")
@@ -219,7 +220,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
         raise JetError(
             explain(
                 f"records without 'constituents'; they have {listed(jets.fields)}",
-                "jets whose records hold 'constituents'",
+                "jets with a field 'constituents'",
                 "for NanoEvents use coffea_equitag.readers.nanoaod(events, 'FatJet'); "
                 "otherwise coffea_equitag.make_jets(constituents, ...)",
             )
@@ -231,7 +232,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
         raise JetError(
             explain(
                 f"constituents nested {constituents.ndim} deep in jets nested {jets.ndim} deep",
-                "one list of constituents a jet",
+                "one list of constituents per jet",
                 "build the jets with coffea_equitag.make_jets",
             )
         )
@@ -241,13 +242,13 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
                 explain(
                     f"constituents without '{name}'; they have {listed(constituents.fields)}",
                     f"a column '{name}' for each constituent",
-                    "add it where the jets are read, or choose a tagger that does without it",
+                    "add it when reading the jets, or choose a tagger that does not need it",
                 )
             )
 
 
 def _has(constituents: ak.Array, name: str) -> bool:
-    """Whether constituents have a column, "ip.x" being x of the record ip."""
+    """Whether constituents have a column; "ip.x" is the field x of the record ip."""
     if name in constituents.fields or "." not in name:
         return name in constituents.fields
     record, _, component = name.partition(".")
@@ -255,7 +256,7 @@ def _has(constituents: ak.Array, name: str) -> bool:
 
 
 def _constituent_lists(records: ak.Array) -> ak.Array:
-    """The lists of constituents, one a jet, without missing entries."""
+    """The lists of constituents, one per jet, without missing entries."""
     lists = records["constituents"]
     layout = lists.layout
     if layout.is_option:
@@ -263,8 +264,8 @@ def _constituent_lists(records: ak.Array) -> ak.Array:
         if missing.any():
             raise JetError(
                 explain(
-                    f"jet {int(np.argmax(missing))} (of those not missing) has a missing list of constituents",
-                    "a list, empty or not, for each jet",
+                    f"the list of constituents of jet {int(np.argmax(missing))} (missing jets not counted) is missing",
+                    "a list for each jet, possibly empty",
                     "set it to [] with ak.fill_none(jets.constituents, [], axis=-2), or mask the whole jet",
                 )
             )
@@ -276,12 +277,12 @@ def _constituent_lists(records: ak.Array) -> ak.Array:
 
 
 def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:
-    """The jets' own four-momenta, or the sums of their constituents'."""
+    """The jets' own four-momenta, or the sums over their constituents."""
     names = coordinates_of(records.fields)
     if names is None:
         sums = np.zeros((len(offsets) - 1, 4))
         filled = offsets[1:] > offsets[:-1]
-        # reduceat sums each jet by itself: a jet's sum never depends on the jets before it
+        # reduceat sums each jet separately: a sum never depends on the jets before it
         if filled.any():
             sums[filled] = np.add.reduceat(momenta.p4, offsets[:-1][filled], axis=0)
         return sums
@@ -291,7 +292,7 @@ def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:
 
 
 def _all_zero(coordinates: Mapping[str, AnyArray]) -> Bools | None:
-    """Rows without any momentum (padding), or None where there are none."""
+    """Mask of rows without any momentum (padding), or None if there are none."""
     momentum = [values for name, values in coordinates.items() if name not in ("eta", "phi", "mass")]
     zero = np.logical_and.reduce([values == 0 for values in momentum])
     return zero if zero.any() else None

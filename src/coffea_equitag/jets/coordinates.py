@@ -1,4 +1,4 @@
-"""The coordinate sets a four-momentum may come in, and the names vector knows them by."""
+"""The coordinate sets in which a four-momentum may be given, and vector's names for them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = [
     "surplus",
 ]
 
-#: The coordinate sets a four-momentum may come in, the preferred one first.
+#: The coordinate sets in which a four-momentum may be given, in order of preference.
 COORDINATES: tuple[tuple[str, str, str, str], ...] = (
     ("pt", "eta", "phi", "mass"),
     ("px", "py", "pz", "mass"),
     ("px", "py", "pz", "E"),
 )
 
-#: Other names vector gives to the same coordinate.
+#: All names that vector has for the same coordinate.
 _ALIASES = {
     "px": ("px", "x"),
     "py": ("py", "y"),
@@ -35,7 +35,7 @@ _ALIASES = {
     "E": ("E", "energy", "e", "t"),
 }
 
-#: Every name that vector takes for a coordinate.
+#: Every name that vector reads as a coordinate.
 COORDINATE_NAMES = frozenset(alias for aliases in _ALIASES.values() for alias in aliases) | {"theta"}
 
 
@@ -61,14 +61,14 @@ def coordinates_of(fields: Iterable[str]) -> dict[str, str] | None:
 
 
 def surplus(fields: Iterable[str]) -> list[str]:
-    """Coordinates beside a complete set, such as the energy beside the mass: vector takes one set alone."""
+    """Coordinates in addition to a complete set, e.g. the energy besides the mass: vector accepts only one set."""
     names = list(fields)
     used = (coordinates_of(names) or {}).values()
     return [name for name in names if name in COORDINATE_NAMES and name not in used]
 
 
 def check_coordinates(what: str, fields: Iterable[str]) -> None:
-    """Refuse records that hold no complete coordinate set, or more than one.
+    """Reject records with no complete coordinate set, or with more than one.
 
     Raises
     ------
@@ -82,24 +82,24 @@ def check_coordinates(what: str, fields: Iterable[str]) -> None:
     if more := surplus(names):
         raise JetError(
             explain(
-                f"{what} with {', '.join(more)} beside {', '.join(found.values())}",
+                f"{what} with {', '.join(more)} in addition to {', '.join(found.values())}",
                 "one set of coordinates",
-                f"leave out {', '.join(more)}, or give it a name that is no coordinate's",
+                f"drop {', '.join(more)}, or rename so that vector does not read it as a coordinate",
             )
         )
 
 
 def no_coordinates(what: str, fields: Iterable[str]) -> str:
-    """Message for records that lack a four-momentum."""
+    """Error message for records that lack a four-momentum."""
     sets = " or ".join("(" + ", ".join(names) + ")" for names in COORDINATES)
     return explain(
         f"{what} without a complete four-momentum; they have {listed(fields)}",
         f"one of the coordinate sets {sets}, in GeV",
-        "add the missing coordinate; massless particles may be given mass = 0",
+        "add the missing coordinate; for massless particles set mass = 0",
     )
 
 
 def listed(fields: Iterable[str]) -> str:
-    """Names for a message, the first twenty of them."""
+    """The names, comma-separated, for a message: at most the first twenty."""
     names = list(fields)
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "no fields"

@@ -1,8 +1,8 @@
-"""The three-dimensional impact parameter of tracks, as given or built from d0 and dz.
+"""The three-dimensional impact parameter of tracks, as given or computed from d0 and dz.
 
 The point of closest approach to the beam line is v = (d0 sin φ, −d0 cos φ, dz), with the sign of Delphes' D0 (readers
-turn CMS's round); the part of it across the track, a = v − (v·p̂)p̂, is the vector from the origin to the track's
-nearest point in space (Shimmin, Li, Smith, arXiv:2303.11288). It rotates as the track does, which (d0, dz) do not.
+flip the sign of CMS's). Its component perpendicular to the track, a = v − (v·p̂)p̂, is the vector from the origin to
+the nearest point on the track (Shimmin, Li, Smith, arXiv:2303.11288). It rotates with the track, unlike (d0, dz).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["IMPACT_COLUMNS", "columns_to_read", "impact_columns", "impact_parame
 #: Components of the vector ``ip`` of a constituent, mm.
 IMPACT_COLUMNS = ("ip.x", "ip.y", "ip.z")
 
-#: What they are built from where a constituent has no ``ip``.
+#: What they are computed from where a constituent has no ``ip``.
 _TRACK_COLUMNS = ("charge", "d0", "dz")
 
 
 def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: AnyArray | None = None) -> F8:
-    """Vectors from the origin to the nearest point of each track.
+    """Vectors from the origin to the nearest point on each track.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: Any
     d0, dz : ndarray, shape (N,)
         Transverse (sign of Delphes' D0) and longitudinal impact parameter.
     charge : ndarray, shape (N,), optional
-        Neutral particles have no track: their vectors are 0, whatever stands in d0 and dz.
+        Neutral particles have no track: their vectors are 0, whatever the values of d0 and dz.
 
     Returns
     -------
     ndarray of float64, shape (N, 3)
-        In the unit of d0 and dz.
+        In the units of d0 and dz.
     """
     p = np.asarray(momenta, dtype=np.float64)
     pt = np.hypot(p[:, 0], p[:, 1])
@@ -47,19 +47,19 @@ def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: Any
     track = (pt > 0) if charge is None else (pt > 0) & (np.asarray(charge) != 0)
     pt, size2 = np.where(track, pt, 1.0), np.where(track, size2, 1.0)
     d0, dz = np.where(track, d0, 0.0).astype(np.float64), np.where(track, dz, 0.0).astype(np.float64)
-    # v·p has only its longitudinal term: the transverse part of v is across the track by construction
+    # only the longitudinal term contributes to v·p: the transverse part of v is perpendicular to the track
     along = dz * p[:, 2] / size2
     v = np.stack([d0 * p[:, 1] / pt, -d0 * p[:, 0] / pt, dz], axis=1)
     return np.where(track[:, None], v - along[:, None] * p, 0.0)
 
 
 def columns_to_read(wanted: Iterable[str], has: Callable[[str], bool]) -> tuple[str, ...]:
-    """Columns to read of constituents so that the wanted ones can be given; `has` tells which there are."""
+    """Constituent columns to read in order to provide the wanted ones; `has` tells which are present."""
     names = list(dict.fromkeys(wanted))
-    asked = [name for name in names if name in IMPACT_COLUMNS]
-    if not asked:
+    impact = [name for name in names if name in IMPACT_COLUMNS]
+    if not impact:
         return tuple(names)
-    if all(has(name) for name in asked):
+    if all(has(name) for name in impact):
         extra: Collection[str] = [name for name in ("charge",) if has(name)]
     else:
         names = [name for name in names if name not in IMPACT_COLUMNS]
@@ -68,7 +68,7 @@ def columns_to_read(wanted: Iterable[str], has: Callable[[str], bool]) -> tuple[
 
 
 def impact_columns(columns: Mapping[str, AnyArray], p4: AnyArray, locate: Callable[[int], str]) -> dict[str, AnyArray]:
-    """The columns ``ip.x, ip.y, ip.z`` (mm): as given, else from d0, dz and the charge; 0 for neutral constituents.
+    """Columns ``ip.x, ip.y, ip.z`` (mm): as given, else from d0, dz and charge; 0 for neutral constituents.
 
     Raises
     ------
@@ -86,11 +86,11 @@ def impact_columns(columns: Mapping[str, AnyArray], p4: AnyArray, locate: Callab
         bad = ~np.isfinite(values)
         if bad.any():
             row = int(np.argmax(bad))
-            source = name if given else f"'ip' of d0 = {columns['d0'][row]}, dz = {columns['dz'][row]}"
+            source = name if given else f"'ip' from d0 = {columns['d0'][row]}, dz = {columns['dz'][row]}"
             raise JetError(
                 explain(
-                    f"{locate(row)}: {source} is not finite ({int(bad.sum())} such of {len(bad)} constituents)",
-                    "finite impact parameters of charged constituents",
+                    f"{locate(row)}: {source} is not finite ({int(bad.sum())} of {len(bad)} constituents)",
+                    "finite impact parameters for charged constituents",
                     "drop such constituents, or fill d0 and dz (or ip) with 0 where no track was fitted",
                 )
             )

@@ -1,4 +1,4 @@
-"""Coordinates to four-momenta, and masses that are not rounding noise."""
+"""From coordinates to four-momenta, with masses free of rounding noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import JetError, explain
 __all__ = ["FourMomenta", "four_momenta"]
 
 
-#: E < |p| by more than this fraction is no rounding.
+#: E < |p| by more than this fraction is not rounding.
 ENERGY_TOLERANCE = 1e-3
 
 
@@ -27,9 +27,9 @@ class FourMomenta:
     p4 : ndarray of float64, shape (N, 4)
         (E, px, py, pz), GeV.
     mass : ndarray of float64, shape (N,)
-        As given, or derived with noise below the inputs' rounding set to 0; never negative.
+        As given, or derived, with values below the rounding error of the inputs set to 0; never negative.
     polar : ndarray of float64, shape (N, 3), or None
-        (pT, η, φ) where they were the coordinates given: nearly collinear pairs keep their angle in them.
+        (pT, η, φ), if those were the coordinates given: they resolve the angle of nearly collinear pairs.
     """
 
     p4: F8
@@ -38,16 +38,16 @@ class FourMomenta:
 
 
 def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], str], what: str) -> FourMomenta:
-    """Four-momenta from one coordinate set, refusing what is not a momentum.
+    """Four-momenta from one coordinate set, rejecting unphysical values.
 
     Parameters
     ----------
     coordinates : mapping of str to ndarray
         ``pt, eta, phi, mass`` or ``px, py, pz, mass`` or ``px, py, pz, E``; GeV.
     locate : callable
-        Row -> words that tell the user which jet and constituent it is.
+        Row -> description of the jet and constituent, for messages.
     what : str
-        What a row is, for messages.
+        What a row represents, for messages.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], st
 
 @njit
 def _squared_masses(e: F8, x: F8, y: F8, z: F8, out: F8) -> None:
-    # E² − p² with every product split by fma into value and error: exact for the inputs as given
+    # E² − p² with every product split by fma into value and error, so that nothing is lost to cancellation
     for k in range(len(e)):
         high = e[k] * e[k]
         low = fma(e[k], e[k], -high)
@@ -100,8 +100,8 @@ def _squared_masses(e: F8, x: F8, y: F8, z: F8, out: F8) -> None:
             square = v * v
             error = fma(v, v, -square)
             total = high - square
-            back = total - high
-            low += (high - (total - back)) + (-square - back) - error
+            added = total - high
+            low += (high - (total - added)) + (-square - added) - error
             high = total
         out[k] = high + low
 
@@ -118,10 +118,10 @@ def _refuse(
     row = int(np.argmax(bad))
     raise JetError(
         explain(
-            f"{locate(row)}: {name} = {values[row]} ({int(bad.sum())} such of {len(bad)} {what}s)",
+            f"{locate(row)}: {name} = {values[row]} ({int(bad.sum())} of {len(bad)} {what}s are like this)",
             "finite numbers, pT ≥ 0",
-            f"drop such {what}s, e.g. jets[ak.all(np.isfinite(jets.constituents.{name}), axis=-1)]"
+            f"drop these {what}s, e.g. jets[ak.all(np.isfinite(jets.constituents.{name}), axis=-1)]"
             if what == "constituent"
-            else f"drop such {what}s",
+            else f"drop these {what}s",
         )
     )

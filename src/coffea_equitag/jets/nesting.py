@@ -1,7 +1,6 @@
-"""Awkward layouts taken apart and put together: the outer structure of a jet collection, and flat columns.
+"""Splits a jet collection into its outer structure and flat columns, and puts results back into that structure.
 
-Nothing is copied where the layout is a plain list of records; indexed, sliced, virtual and option-type
-layouts are projected.
+Plain lists of records are not copied; indexed, sliced, virtual and option-type layouts are projected.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ class Nesting:
     Attributes
     ----------
     num_jets : int
-        Jets that are there (missing ones not counted).
+        Number of jets, missing ones not counted.
     """
 
     num_jets: int
     _rebuild: _Rebuild
 
     def restore(self, values: Any) -> ak.Array:
-        """Put one value (or record) a jet back into the caller's structure; missing jets become None.
+        """Put one value (or record) per jet back into the original structure; missing jets become None.
 
         Parameters
         ----------
@@ -65,9 +64,9 @@ def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
     Returns
     -------
     nesting : Nesting
-        Puts values back.
+        Puts values back into the outer structure.
     records : ak.Array
-        The jets that are there, in order, one level deep.
+        All jets that are not missing, in order, one level deep.
     """
     layout, rebuild = descend(ak.to_layout(jets))
     records = ak.Array(layout, behavior=jets.behavior)
@@ -75,7 +74,7 @@ def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
 
 
 def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Rebuild]:
-    """Walk down a layout to its records (or numbers): what lies there, and how to build it up again."""
+    """Descend through a layout to its records (or numbers); return those and a function that rebuilds the layout."""
     if isinstance(layout, NumpyArray if to_numbers else RecordArray):
         return layout, lambda content: content
     if isinstance(layout, IndexedArray):
@@ -100,28 +99,28 @@ def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Reb
     raise JetError(
         explain(
             f"jets of type {layout.form.type}",
-            "nested lists of jet records, missing ones allowed",
+            "nested lists of jet records, which may be missing",
             "build them with coffea_equitag.make_jets",
         )
     )
 
 
 def columns_of(lists: ak.Array, fields: Iterable[str]) -> tuple[I8, dict[str, AnyArray]]:
-    """Flat columns of a one-deep list of records.
+    """Flat columns of a list of records, nested one level deep.
 
     Parameters
     ----------
     lists : ak.Array
         ``[list][record]``.
     fields : iterable of str
-        Columns wanted, "ip.x" for one of a record inside the record; only these are read of a virtual array.
+        Columns wanted ("ip.x" for the field x of a nested record ip); of a virtual array, only these are read.
 
     Returns
     -------
     offsets : ndarray of int64
         List boundaries, starting at 0.
     columns : dict of str to ndarray
-        One flat array a field.
+        One flat array per field.
     """
     offsets: I8 | None = None
     columns: dict[str, AnyArray] = {}
@@ -151,7 +150,7 @@ def _plain(content: Content, field: str, bounds: AnyArray) -> AnyArray:
                 explain(
                     f"jet {jet}, constituent {row - int(bounds[jet])}: a missing value in column '{field}'",
                     "a number for each constituent",
-                    f"drop such constituents with ak.drop_none, or fill '{field}' with ak.fill_none",
+                    f"drop these constituents with ak.drop_none, or fill '{field}' with ak.fill_none",
                 )
             )
         content = content.project()

@@ -19,22 +19,22 @@ __all__ = ["RaggedJets", "ragged_and_nesting"]
 
 @dataclass(frozen=True)
 class RaggedJets:
-    """A batch of jets as flat tensors: the one thing that networks see.
+    """A batch of jets as flat tensors: the only input of the networks.
 
-    J jets with N constituents in all; jet j owns rows ``offsets[j]:offsets[j + 1]``.
+    J jets with N constituents in total; jet j has the rows ``offsets[j]:offsets[j + 1]``.
 
     Attributes
     ----------
     p4 : Tensor of float64, shape (N, 4)
-        Constituents' (E, px, py, pz) in GeV.
+        (E, px, py, pz) of the constituents in GeV.
     mass : Tensor of float64, shape (N,)
-        Constituents' masses in GeV, as given or derived without rounding noise.
+        Masses of the constituents in GeV, as given or derived without rounding noise.
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries.
     jet_p4 : Tensor of float64, shape (J, 4)
         The jets' own four-momenta in GeV.
     polar : Tensor of float64, shape (N, 3), or None
-        (pT, η, φ) where these were given: they keep the angle of nearly collinear pairs. NaN rows have none.
+        (pT, η, φ), if given: they resolve the angle of nearly collinear pairs. NaN in rows without them.
     columns : mapping of str to Tensor
         Further constituent columns, shape (N,) each: ``pdgId``, ``charge``, ...
     """
@@ -48,19 +48,19 @@ class RaggedJets:
 
     @classmethod
     def from_awkward(cls, jets: ak.Array, fields: Iterable[str] = ()) -> RaggedJets:
-        """Lay awkward jets flat, any layout and nesting; missing jets are left out.
+        """Flatten awkward jets of any layout and nesting; missing jets are skipped.
 
         Parameters
         ----------
         jets : ak.Array
             Canonical jets (see `coffea_equitag.jets`).
         fields : iterable of str
-            Further constituent columns wanted.
+            Further constituent columns to include.
 
         Raises
         ------
         JetError
-            If the jets are not canonical or hold refused numbers.
+            If the jets are not canonical or hold invalid numbers.
         """
         return ragged_and_nesting(jets, fields)[0]
 
@@ -82,7 +82,7 @@ class RaggedJets:
         offsets : Tensor of int64, shape (J + 1,)
             Jet boundaries.
         mass : Tensor, shape (N,), optional
-            Masses; derived from `p4` by the rules of `coffea_equitag.jets` when not given.
+            Masses; if not given, derived from `p4` by the rules of `coffea_equitag.jets`.
         """
         counts = (offsets[1:] - offsets[:-1]).cpu().numpy()
         names = ["px", "py", "pz", "E" if mass is None else "mass"]
@@ -94,21 +94,21 @@ class RaggedJets:
 
     @property
     def num_jets(self) -> int:
-        """J."""
+        """Number of jets J."""
         return len(self.offsets) - 1
 
     @property
     def counts(self) -> Tensor:
-        """Constituents a jet, shape (J,)."""
+        """Number of constituents per jet, shape (J,)."""
         return self.offsets[1:] - self.offsets[:-1]
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """Device of the tensors."""
         return self.p4.device
 
     def to(self, device: torch.device | str) -> RaggedJets:
-        """Copy to a device (the same object if it is there already)."""
+        """Copy to a device; returns itself if it is already there."""
         device = torch.device(device)
         if device == self.device:
             return self
@@ -134,7 +134,7 @@ class RaggedJets:
         )
 
     def select(self, jets: Tensor) -> RaggedJets:
-        """The jets of the given indices, in that order (a copy)."""
+        """The jets with the given indices, in that order (a copy)."""
         counts = self.counts[jets]
         offsets = boundaries(counts)
         shift = torch.repeat_interleave(self.offsets[:-1][jets] - offsets[:-1], counts)
@@ -161,8 +161,8 @@ class RaggedJets:
         Returns
         -------
         RaggedJets
-            With n + k rows a jet, the k first. Their other columns are 0; a new column ``reference`` (bool)
-            tells them from constituents.
+            With n + k rows per jet, the k reference vectors first. Their other columns are 0; a new column
+            ``reference`` (bool) distinguishes them from constituents.
         """
         k, jets = len(mass), self.num_jets
         offsets = self.offsets + k * torch.arange(jets + 1, device=self.device)
@@ -186,9 +186,9 @@ class RaggedJets:
         )
 
     def split(self, budget: int, extra: int = 0, *, pairs: bool = True) -> Iterator[RaggedJets]:
-        """Cut into consecutive batches of at most `budget` pairs Σ(n + extra)², or without `pairs` nodes Σ(n + extra).
+        """Split into consecutive batches of at most `budget` pairs Σ(n + extra)², or nodes Σ(n + extra) if not `pairs`.
 
-        A single jet above the budget comes alone. Memory is bounded by the budget and the largest jet.
+        A jet that exceeds the budget forms a batch of its own. Memory is bounded by the budget and the largest jet.
         """
         counts = self.counts.cpu().numpy() + extra
         work = np.cumsum(counts**2 if pairs else counts)
@@ -206,7 +206,7 @@ def boundaries(counts: Tensor) -> Tensor:
 
 
 def ragged_and_nesting(jets: ak.Array, fields: Iterable[str] = ()) -> tuple[RaggedJets, Nesting]:
-    """Lay awkward jets flat, and keep what puts one value a jet back into their structure."""
+    """Flatten awkward jets, and keep the nesting that takes one value per jet back into their structure."""
     flat = flatten(jets, fields)
     momenta = flat.momenta
     ragged = RaggedJets(
@@ -221,7 +221,7 @@ def ragged_and_nesting(jets: ak.Array, fields: Iterable[str] = ()) -> tuple[Ragg
 
 
 def _tensor(values: AnyArray) -> Tensor:
-    # Awkward's buffers may be read-only, which torch warns of, and of the other byte order in ROOT files.
+    # Awkward's buffers may be read-only, which makes torch warn, or big-endian if they come from ROOT files.
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
     if not values.flags.writeable or any(stride < 0 for stride in values.strides):
