@@ -43,7 +43,7 @@ def test_jets_with_their_own_momentum_are_vectors():
 def test_fields_of_other_jets_are_refused(constituents, label):
     fields = ["pt", "eta", "phi", "mass"]
     empty = ak.Array([[CONSTITUENT]])[:0][fields]
-    with pytest.raises(eqt.JetError, match=r"field label of .*\n.*one value per jet"):
+    with pytest.raises(eqt.JetError, match=r"field label with .*\n.*one value per jet"):
         eqt.make_jets(ak.Array(constituents) if constituents else empty, label=label)
 
 

@@ -1,4 +1,4 @@
-"""What a network may see: invariants and features of constituents, by numba on awkward's buffers."""
+"""Network inputs: invariants and features of constituents, computed by numba on awkward's buffers."""
 
 from .gram import gram
 from .kinematic import kinematic_features

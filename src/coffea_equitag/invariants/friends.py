@@ -1,4 +1,4 @@
-"""Friend groups: for each constituent, those it has the largest p_i·p_j with (arXiv:2208.07814)."""
+"""Friend groups: for each constituent i, the constituents j with the largest p_i·p_j (arXiv:2208.07814)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .minkowski import pair_offsets
 
 __all__ = ["NODEWISE", "check_nodewise", "friend_groups", "friend_scalars"]
 
-#: What a friend group may be described by: its invariant mass, or (as a control that breaks the symmetry) its energy.
+#: What describes a friend group: its invariant mass, or (as a control that breaks the symmetry) its energy.
 NODEWISE = ("mass", "energy")
 
 
 def check_nodewise(kind: str | None, sizes: Sequence[int]) -> None:
-    """Refuse a `nodewise` option (None is none) or sizes of friend groups that cannot be.
+    """Reject an unknown `nodewise` option (None switches it off) or impossible sizes of friend groups.
 
     Raises
     ------
     TaggerError
-        If `kind` is not in `NODEWISE`, no size is given or one is below 1.
+        If `kind` is not in `NODEWISE`, no sizes are given, or a size is below 1.
     """
     if kind is not None and kind not in NODEWISE:
         expected = f"one of {', '.join(NODEWISE)}, or None"
@@ -48,7 +48,7 @@ def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Te
     sizes : sequence of int
         Sizes k of the groups.
     gram_Q : Tensor of float64, shape (Q,), optional
-        p_i·p_j in the square layout, if it is at hand.
+        p_i·p_j in the square layout, if already computed.
 
     Returns
     -------
@@ -70,15 +70,15 @@ def friend_groups(
 ) -> tuple[Tensor, Tensor]:
     """Squared invariant mass and energy of the friend group G_i of each constituent.
 
-    G_i holds the k constituents j of the jet with the largest p_i·p_j, i itself standing among the candidates
-    with p_i·p_i = m_i² like any other: so a jet of n ≤ k constituents is one group whose mass is the jet's, and a
-    lone constituent's group is itself. Ties go to the larger p_j·P of the jet, which is as invariant and as blind
-    to order as p_i·p_j, then to the earlier row. The mass is a sum of products, all ≥ 0: nothing cancels.
+    G_i consists of the k constituents j of the jet with the largest p_i·p_j. Constituent i is itself a candidate, with
+    p_i·p_i = m_i²: a jet of n ≤ k constituents is therefore a single group with the jet's mass, and a lone
+    constituent is its own group. Ties go to the larger p_j·P, with P the jet's momentum, which is as invariant and as
+    independent of order as p_i·p_j, then to the earlier row. The mass is a sum of products ≥ 0: nothing cancels.
 
     Parameters
     ----------
     gram_Q : Tensor of float64, shape (Q,)
-        p_i·p_j, jet after jet, n × n, GeV².
+        p_i·p_j, an n × n block per jet, GeV².
     energy_N : Tensor, shape (N,)
         Energies, GeV.
     offsets : Tensor of int64, shape (J + 1,)
@@ -86,7 +86,7 @@ def friend_groups(
     sizes : sequence of int
         Sizes k ≥ 1 of the groups.
     threads : int, optional
-        Threads to use; the result does not depend on it.
+        Number of threads; the result does not depend on it.
 
     Returns
     -------

@@ -13,17 +13,17 @@ from .minkowski import pairwise_products
 
 __all__ = ["gram"]
 
-#: What stands for a network where there is none to ask about.
+#: Placeholder for the network in the choice of a kernel that belongs to none.
 _NOTHING = nn.Identity().eval()
 
 
 def gram(jets: RaggedJets) -> Tensor:
-    """p_i·p_j of all pairs of each jet, stable (see `minkowski`), on the jets' device.
+    """p_i·p_j of all pairs within each jet, numerically stable (see `minkowski`), on the jets' device.
 
     Returns
     -------
     Tensor of float64, shape (Q,)
-        Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV².
+        One n × n row-major block per jet, with m_i² on its diagonal; GeV².
     """
     if choose(_NOTHING, "gram", None, jets.p4, jets.mass, gpu=True).kernel == "gpu":
         from ..kernels.common.gpu.pair_products import pair_products

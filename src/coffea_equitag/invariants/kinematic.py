@@ -14,18 +14,18 @@ __all__ = ["kinematic_features", "relative_angles"]
 
 
 def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
-    """Δη and Δφ (in [−π, π]) of each constituent from its jet's axis, shapes (N,), float64.
+    """Δη and Δφ (in [−π, π]) of each constituent relative to its jet's axis, shapes (N,), float64.
 
-    Constituents given the same (η, φ) have the same angles to the last bit, wherever the axis is.
+    Constituents with the same (η, φ) get bit-identical angles, whatever the axis.
     """
     return _constituents(jets).angles_from(_of(jets.jet_p4).repeated(jets.counts))
 
 
 def kinematic_features(jets: RaggedJets) -> Tensor:
-    """Seven inputs a constituent.
+    """Seven inputs per constituent.
 
     (log pT − 1.7)·0.7, (log E − 2)·0.7, (log pT/pT_jet + 4.7)·0.7, (log E/E_jet + 4.7)·0.7, (ΔR − 0.2)·4, each
-    clipped to ±5, then Δη and Δφ from the jet axis; GeV (Qu, Gouskos, arXiv:1902.08570, Table 1).
+    clipped to ±5, then Δη and Δφ relative to the jet axis; GeV (Qu, Gouskos, arXiv:1902.08570, Table 1).
 
     Returns
     -------
@@ -49,7 +49,7 @@ def kinematic_features(jets: RaggedJets) -> Tensor:
 
 
 class _Momenta(NamedTuple):
-    """Momenta by logarithms and angles, shapes (N,) each."""
+    """Momenta as logarithms and angles, shapes (N,) each."""
 
     log_pt: Tensor
     log_energy: Tensor
@@ -57,12 +57,12 @@ class _Momenta(NamedTuple):
     phi: Tensor
 
     def repeated(self, counts: Tensor) -> _Momenta:
-        """Of jets: each for all of its constituents."""
+        """Repeat the values of each jet for all of its constituents."""
         jet = torch.repeat_interleave(counts)
         return _Momenta(*(column[jet] for column in self))
 
     def angles_from(self, axis: _Momenta) -> tuple[Tensor, Tensor]:
-        """Δη and Δφ."""
+        """Δη and Δφ relative to an axis."""
         d_phi = self.phi - axis.phi
         return self.eta - axis.eta, d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
 
@@ -78,7 +78,7 @@ def _of(p4: Tensor) -> _Momenta:
     energy, px, py, pz = p4.T
     pt2 = px.square() + py.square()
     pt = torch.sqrt(pt2)
-    # asinh(pz/pT), three times as fast; exactly along the beam a large number stands for the infinite one
+    # asinh(pz/pT), three times faster; exactly along the beam, a large number replaces infinity
     eta = torch.copysign(_log(pz.abs() + torch.sqrt(pt2 + pz.square())) - _log(pt), pz)
     return _Momenta(_log(pt), _log(energy), eta, torch.atan2(py, px))
 

@@ -1,12 +1,12 @@
-"""Minkowski products that keep their digits, in float64.
+"""Minkowski products without loss of precision, in float64.
 
-Written out, E_i E_j − p_i·p_j loses all figures for collinear or boosted pairs. Instead, with P = |p|,
+Computed directly, E_i E_j − p_i·p_j loses all its digits for collinear or boosted pairs. Instead, with P = |p|,
 
     p_i·p_j = (m_i² E_j² + m_j² P_i²) / (E_i E_j + P_i P_j) + A_ij,   A_ij = P_i P_j (1 − cos θ_ij),
 
-whose terms are all positive. From (pT, η, φ), A_ij = 2 pT_i pT_j (sinh²(Δη/2) + sin²(Δφ/2)). From Cartesian
-components, A_ij = |p_i × p_j|² / (P_i P_j + p_i·p_j) for θ < π/2, the cross product by Kahan's difference of
-products (fma), which is exact to an ulp of the result; for θ ≥ π/2 nothing cancels.
+where all terms are positive. From (pT, η, φ), A_ij = 2 pT_i pT_j (sinh²(Δη/2) + sin²(Δφ/2)). From Cartesian
+components, A_ij = |p_i × p_j|² / (P_i P_j + p_i·p_j) for θ < π/2, with the cross product from Kahan's difference of
+products (fma), exact to an ulp of the result; for θ ≥ π/2 nothing cancels.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = ["dot", "pair_offsets", "pairwise_dot", "pairwise_products"]
 
 
 def pair_offsets(offsets: I8) -> I8:
-    """Where each jet's n² ordered pairs begin: shape (J + 1,)."""
+    """Offsets of each jet's n² ordered pairs, shape (J + 1,)."""
     counts = np.diff(offsets)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts * counts)])
 
 
 def pairwise_products(momenta: FourMomenta, offsets: I8, threads: int | None = None) -> F8:
-    """All p_i·p_j within each jet, the diagonal being m_i².
+    """All p_i·p_j within each jet, with m_i² on the diagonal.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def pairwise_products(momenta: FourMomenta, offsets: I8, threads: int | None = N
     offsets : ndarray of int64, shape (J + 1,)
         Jet boundaries.
     threads : int, optional
-        Threads to use; the result does not depend on it.
+        Number of threads; the result does not depend on it.
 
     Returns
     -------
     ndarray of float64, shape (P,)
-        Jet after jet, each an n × n row-major block, P = Σ n²; GeV².
+        One n × n row-major block per jet, P = Σ n²; GeV².
     """
     pairs = pair_offsets(offsets)
     out = np.empty(int(pairs[-1]))
@@ -67,7 +67,7 @@ def pairwise_products(momenta: FourMomenta, offsets: I8, threads: int | None = N
 
 
 def pairwise_dot(jets: ak.Array) -> ak.Array:
-    """All p_i·p_j within each jet, straight from awkward.
+    """All p_i·p_j within each jet, as an awkward array.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def pairwise_dot(jets: ak.Array) -> ak.Array:
     Returns
     -------
     ak.Array
-        ``[...][jet][i][j]`` in GeV², the diagonal being m_i²; missing jets stay missing.
+        ``[...][jet][i][j]`` in GeV², with m_i² on the diagonal; missing jets stay missing.
     """
     flat = flatten(jets)
     products = pairwise_products(flat.momenta, flat.offsets)
@@ -87,12 +87,12 @@ def pairwise_dot(jets: ak.Array) -> ak.Array:
 
 
 def dot(first: Any, second: Any) -> Any:
-    """Minkowski product of two four-momenta or collections of them, element by element.
+    """Element-wise Minkowski product of two four-momenta or collections of them.
 
     Parameters
     ----------
     first, second : vector object, vector array or ak.Array of momenta
-        Anything ``vector`` calls a four-momentum; awkward's broadcasting rules apply.
+        Any four-momenta that ``vector`` accepts; awkward's broadcasting rules apply.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _products_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> F8:
 
 @njit
 def _difference_of_products(a: float, b: float, c: float, d: float) -> float:
-    """a·b − c·d to an ulp and a half (Kahan)."""
+    """a·b − c·d to 1.5 ulp (Kahan)."""
     cd = c * d
     difference: float = fma(a, b, -cd) + fma(-c, d, cd)
     return difference
@@ -199,18 +199,18 @@ def _product(
     size_b: float,
     angular: float,
 ) -> float:
-    below = energy_a * energy_b + size_a * size_b
-    if below == 0.0:
+    denominator = energy_a * energy_b + size_a * size_b
+    if denominator == 0.0:
         return 0.0
     heavy_a, heavy_b = mass_a * energy_b, mass_b * size_a
-    return (heavy_a * heavy_a + heavy_b * heavy_b) / below + angular
+    return (heavy_a * heavy_a + heavy_b * heavy_b) / denominator + angular
 
 
 @njit
 def _fill_products(
     p4: F8, mass: F8, size: F8, polar: F8, offsets: I8, pairs: I8, out: F8, first: int, last: int
 ) -> None:
-    """Jets first:last; p4 (4, N) and polar (3, N), or (3, 0), by component."""
+    """Fill the blocks of jets first:last; p4 is (4, N), polar is (3, N) or (3, 0), component by component."""
     has_polar = polar.shape[1] > 0
     for jet in range(first, last):
         a, b = offsets[jet], offsets[jet + 1]
@@ -220,7 +220,7 @@ def _fill_products(
         m, p = mass[a:b], size[a:b]
         if has_polar:
             pt, eta, phi = polar[0, a:b], polar[1, a:b], polar[2, a:b]
-            # NaN, which a row without polar coordinates has, is neither
+            # rows without polar coordinates hold NaN, which fails this comparison
             low, high = np.inf, -np.inf
             for i in range(n):
                 if pt[i] >= 0.0:

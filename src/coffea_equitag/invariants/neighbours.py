@@ -18,18 +18,18 @@ __all__ = ["Neighbours", "nearest"]
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Directed edges from each constituent's neighbours j to it, grouped by receiver i.
+    """Directed edges to each constituent i from its neighbours j, grouped by receiver i.
 
-    A constituent of a jet of n has min(k, n − 1) of them: real ones, never itself and never padding.
+    In a jet of n constituents each has min(k, n − 1) neighbours, all of them real: never itself, never padding.
 
     Attributes
     ----------
     receiver, sender : Tensor of int64, shape (P,)
-        Rows of i and j among the N constituents; senders nearest first.
+        Rows of i and j among the N constituents; nearest senders first.
     place : Tensor of int64, shape (P,)
-        Where (i, j) stands in the square layout of Gram matrices (jet after jet, n × n).
+        Index of (i, j) in the square layout of Gram matrices (one n × n block per jet).
     diagonal : Tensor of int64, shape (N,)
-        Where (i, i) stands there.
+        Index of (i, i) in that layout.
     offsets : Tensor of int64, shape (N + 1,)
         The edges of receiver i are ``offsets[i]:offsets[i + 1]``.
     """
@@ -46,22 +46,22 @@ def nearest(
 ) -> Neighbours:
     """The k nearest neighbours of each constituent within its jet, by Euclidean distance.
 
-    Distances are sums of squared differences in float64, so that the same two points are equally far apart
-    wherever they stand. Ties (calorimeter objects of one tower share a direction) go to the larger
-    `priority`, then to the smaller row: with a physical priority a permuted jet keeps its graph.
+    Distances are sums of squared differences in float64, so that the distance between two points does not depend on
+    their rows. Ties (calorimeter objects from the same tower share a direction) go to the larger `priority`, then to
+    the smaller row: with a physical priority, permuting a jet does not change its graph.
 
     Parameters
     ----------
     points_ND : Tensor, shape (N, D)
-        Coordinates; no gradient passes. A distance that is NaN counts as infinite.
+        Coordinates; no gradient flows through them. A NaN distance counts as infinite.
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries.
     k : int
-        Neighbours wanted; a jet of n constituents has n − 1.
+        Number of neighbours; at most n − 1 in a jet of n constituents.
     priority : Tensor, shape (N,), optional
-        Who goes first among the equally near, e.g. pT.
+        Larger values win among equal distances, e.g. pT.
     threads : int, optional
-        Threads to use; the result does not depend on it.
+        Number of threads; the result does not depend on it.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _fill_nearest(
 ) -> None:
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        # coordinate by coordinate, so that the innermost loop runs over constituents without a reduction
+        # one coordinate at a time, so that the innermost loop runs over constituents without a reduction
         columns = points[start : start + n].T.copy()
         distance = np.empty(n)
         for i in range(n):
@@ -124,7 +124,7 @@ def _fill_nearest(
                     continue
                 if not distance[j] < np.inf:
                     distance[j] = np.inf
-                # insertion from the far end; ranks are distance, then priority, then row (j only grows)
+                # insertion sort from the far end: by distance, then priority, then row (j only increases)
                 at = found
                 while at > 0:
                     other = sender[begin + at - 1] - start

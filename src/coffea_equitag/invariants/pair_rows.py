@@ -1,7 +1,7 @@
-"""One jet's Minkowski products, a row at a time, in loops that a compiler turns into vector instructions.
+"""One jet's Minkowski products, one row at a time, in loops that the compiler can vectorize.
 
-The formulas are those of `minkowski`. sinh and sin, whose library functions stand in the way of that, are sums of ten
-terms here: to the last figure for |Δη| ≤ 2 and all Δφ.
+The formulas are those of `minkowski`. Calls to library functions for sinh and sin would prevent vectorization, so
+they are ten-term series here, accurate to rounding for |Δη| ≤ 2 and all Δφ.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ..compiled import fma, njit
 __all__ = ["LARGEST_DELTA_ETA", "fill_cartesian_row", "fill_polar_row", "mirror"]
 
 
-#: Up to here the sum for sinh(Δη/2) is exact to rounding.
+#: Up to this |Δη| the series for sinh(Δη/2) is accurate to rounding.
 LARGEST_DELTA_ETA = 2.0
 
-#: π as the sum of two numbers, and its inverse.
+#: π as the sum of two floats, and 1/π.
 _PI, _PI_REST, _PER_PI = np.pi, 1.2246467991473532e-16, 1.0 / np.pi
 
 # 1/(2k + 1)! for k = 9, ..., 1
@@ -27,10 +27,10 @@ _C3, _C2, _C1 = 1.0 / 5040, 1.0 / 120, 1.0 / 6
 _C10 = 1.0 / 51090942171709440000
 
 
-# compiled by themselves: within a caller LLVM makes no vector loops of them
+# compiled as functions of their own: inlined into a caller, LLVM does not vectorize their loops
 @njit
 def fill_polar_row(pt: F8, eta: F8, phi: F8, energy: F8, mass: F8, size: F8, i: int, row: F8) -> None:
-    """p_i·p_j for j < i, from (pT, η, φ, m); the arrays are those of the jet, `size` is |p|."""
+    """p_i·p_j for j < i, from (pT, η, φ, m); the arrays cover one jet, `size` is |p|."""
     pt_i, eta_i, phi_i, energy_i, mass_i, size_i = 2.0 * pt[i], eta[i], phi[i], energy[i], mass[i], size[i]
     for j in range(i):
         x = 0.5 * (eta_i - eta[j])
@@ -44,10 +44,10 @@ def fill_polar_row(pt: F8, eta: F8, phi: F8, energy: F8, mass: F8, size: F8, i: 
         u = fma(t2, fma(t2, fma(t2, fma(t2, fma(t2, _C10, _C9), _C8), _C7), _C6), _C5)
         u = fma(t2, fma(t2, fma(t2, fma(t2, fma(t2, u, _C4), _C3), _C2), _C1), 1.0) * t
         angular = pt_i * pt[j] * (s * s + u * u)
-        below = energy_i * energy[j] + size_i * size[j]
+        denominator = energy_i * energy[j] + size_i * size[j]
         heavy_i, heavy_j = mass_i * energy[j], mass[j] * size_i
-        value = (heavy_i * heavy_i + heavy_j * heavy_j) / below + angular
-        row[j] = value if below != 0.0 else 0.0
+        value = (heavy_i * heavy_i + heavy_j * heavy_j) / denominator + angular
+        row[j] = value if denominator != 0.0 else 0.0
 
 
 @njit
@@ -67,15 +67,15 @@ def fill_cartesian_row(
         c = fma(x_i, y[j], -yx) + fma(-y_i, x[j], yx)
         near = (a * a + b * b + c * c) / (both + cosine)
         angular = near if cosine > 0.0 else both - cosine
-        below = energy_i * energy[j] + both
+        denominator = energy_i * energy[j] + both
         heavy_i, heavy_j = mass_i * energy[j], mass[j] * size_i
-        value = (heavy_i * heavy_i + heavy_j * heavy_j) / below + angular
-        row[j] = value if below != 0.0 else 0.0
+        value = (heavy_i * heavy_i + heavy_j * heavy_j) / denominator + angular
+        row[j] = value if denominator != 0.0 else 0.0
 
 
 @njit
 def mirror(block: F8) -> None:
-    """The part above the diagonal from that below."""
+    """Copy the part below the diagonal to the part above."""
     for i in range(len(block)):
         for j in range(i):
             block[j, i] = block[i, j]

@@ -1,4 +1,4 @@
-"""One number a pair: what the pairwise patches of arXiv:2208.07814 show a network."""
+"""One number per pair: the inputs of the pairwise patches of arXiv:2208.07814."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRWISE = ("mass", "delta_r", "delta_r_pt", "energy")
 
 
 def check_pairwise(kind: str | None) -> None:
-    """Refuse a `pairwise` option that does not exist; None is none.
+    """Reject an unknown `pairwise` option; None switches it off.
 
     Raises
     ------
@@ -33,22 +33,22 @@ def check_pairwise(kind: str | None) -> None:
 def pair_scalar(
     kind: str, p4_N4: Tensor, gram_Q: Tensor, receiver: Tensor, sender: Tensor, place: Tensor, diagonal: Tensor
 ) -> Tensor:
-    """m²_ij, ΔR_ij, ΔR_ij (pT_i + pT_j) or E_ij of given pairs; differentiable.
+    """m²_ij, ΔR_ij, ΔR_ij (pT_i + pT_j) or E_ij of the given pairs; differentiable.
 
     Parameters
     ----------
     kind : str
         One of `PAIRWISE`.
     p4_N4 : Tensor of float64, shape (N, 4)
-        (E, px, py, pz), GeV; not used for the mass.
+        (E, px, py, pz), GeV; not used for "mass".
     gram_Q : Tensor of float64, shape (Q,)
-        p_i·p_j in the square layout; used for the mass only.
+        p_i·p_j in the square layout; used for "mass" only.
     receiver, sender : Tensor of int64, shape (P,)
         Rows of i and j.
     place : Tensor of int64, shape (P,)
-        Where (i, j) stands in the square layout.
+        Index of (i, j) in the square layout.
     diagonal : Tensor of int64, shape (N,)
-        Where (i, i) stands there.
+        Index of (i, i) in the square layout.
 
     Returns
     -------
@@ -65,6 +65,6 @@ def pair_scalar(
     eta, phi = torch.asinh(p4_N4[:, 3] / pt), torch.atan2(p4_N4[:, 2], p4_N4[:, 1])
     d_eta = eta[receiver] - eta[sender]
     d_phi = torch.remainder(phi[receiver] - phi[sender] + math.pi, 2 * math.pi) - math.pi
-    # two objects of one tower share a direction: the root's slope there would be infinite
+    # two objects from the same tower share a direction, where the square root has an infinite derivative
     delta_r = (d_eta.square() + d_phi.square()).clamp(min=1e-24).sqrt()
     return delta_r if kind == "delta_r" else delta_r * (pt[receiver] + pt[sender])

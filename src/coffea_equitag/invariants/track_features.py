@@ -1,4 +1,4 @@
-"""Inputs for b-tagging: tracks with their impact parameters."""
+"""Inputs for b-tagging: tracks and their impact parameters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "with_impact_parameter",
 ]
 
-#: What `particle_types` tells apart; whatever is no charged lepton counts as a hadron.
+#: The types `particle_types` distinguishes; anything other than an electron or muon counts as a hadron.
 PARTICLE_TYPES = ("electron", "muon", "hadron")
 
 #: Constituent columns `track_features` and `particle_types` need.
@@ -35,15 +35,15 @@ TRACK_COLUMNS = ("charge", "pdgId", "d0", "dz")
 #: Constituent columns `track_vectors` and `particle_types` need.
 VECTOR_COLUMNS = ("charge", "pdgId", *IMPACT_COLUMNS)
 
-#: Where `track_vectors` goes from linear to logarithmic: jet and track momentum (GeV), impact parameter (mm).
+#: Where `track_vectors` changes from linear to logarithmic: jet and track momentum (GeV), impact parameter (mm).
 VECTOR_SCALES = (300.0, 20.0, 0.1)
 
 
 def impact_parameter(jets: ak.Array) -> ak.Array:
     """Three-dimensional impact parameters of constituents, mm.
 
-    Their own ``ip`` where they have it; else a = v − (v·p̂)p̂ with v = (d0 sin φ, −d0 cos φ, dz), of d0 with the sign
-    of Delphes' D0; 0 for constituents of charge 0.
+    Their own ``ip`` where present; else a = v − (v·p̂)p̂ with v = (d0 sin φ, −d0 cos φ, dz), where d0 has the sign of
+    Delphes' D0; 0 for neutral constituents.
 
     Parameters
     ----------
@@ -58,19 +58,19 @@ def impact_parameter(jets: ak.Array) -> ak.Array:
     Raises
     ------
     JetError
-        If there is neither ``ip`` nor d0, dz and charge, or one of a charged constituent is not finite.
+        If there is neither ``ip`` nor d0, dz and charge, or the value of a charged constituent is not finite.
     """
     flat = flatten(jets, IMPACT_COLUMNS)
     counts = ak.to_numpy(ak.flatten(ak.num(jets["constituents"], axis=-1), axis=None))
     if not np.array_equal(np.diff(flat.offsets), counts):
-        raise JetError("missing jets or constituents without momentum: drop them before taking impact parameters")
+        raise JetError("missing jets or constituents without momentum: drop them before computing impact parameters")
     rows = ak.zip({name[-1]: flat.columns[name] for name in IMPACT_COLUMNS}, with_name="Vector3D")
     nested = flat.nesting.restore(ak.unflatten(rows, np.diff(flat.offsets)))
     return ak.Array(nested, behavior=vector.backends.awkward.behavior)
 
 
 def with_impact_parameter(jets: ak.Array) -> ak.Array:
-    """The jets with ``ip`` in their constituents, so that it turns with them; see `impact_parameter`."""
+    """The jets with ``ip`` added to their constituents, so that it rotates with them; see `impact_parameter`."""
     constituents = ak.with_field(jets["constituents"], impact_parameter(jets), "ip")
     return ak.with_field(jets, constituents, "constituents")
 
@@ -82,11 +82,11 @@ def particle_types(jets: RaggedJets) -> Tensor:
 
 
 def track_features(jets: RaggedJets) -> Tensor:
-    """Nine inputs of the b-tagging PFN (arXiv:2303.11288), which adds the type as an embedding.
+    """Nine inputs of the b-tagging PFN (arXiv:2303.11288), which also embeds the particle type.
 
     log(pT_jet/100), η_jet, φ_jet, log(pT/10), Δη, Δφ, asinh(d0/0.05), asinh(dz/0.05), charge; GeV and mm. The scaling
-    is ours: asinh is linear within the resolution and logarithmic in the tails of long-lived decays. Constituents of
-    charge 0 have d0 = dz = 0.
+    is our choice: asinh is linear within the resolution and logarithmic in the tails from long-lived decays. Neutral
+    constituents have d0 = dz = 0.
 
     Returns
     -------
@@ -110,12 +110,12 @@ def track_features(jets: RaggedJets) -> Tensor:
 
 
 def track_vectors(jets: RaggedJets) -> Tensor:
-    """Three vectors a constituent: its jet's momentum, its own, its impact parameter; `compress`ed.
+    """Three vectors per constituent: the jet's momentum, its own momentum, its impact parameter; `compress`ed.
 
     Returns
     -------
     Tensor of float64, shape (N, 3, 3)
-        Component, then vector.
+        Axes: constituent, component, vector.
     """
     jet = torch.repeat_interleave(jets.jet_p4[:, 1:], jets.counts, dim=0)
     impact = torch.stack([jets.columns[name].to(jets.p4) for name in IMPACT_COLUMNS], dim=1)
@@ -125,7 +125,7 @@ def track_vectors(jets: RaggedJets) -> Tensor:
 
 
 def compress(vectors_N3: Tensor, scale: float) -> Tensor:
-    """Vectors of length asinh(|v|/scale) in the same directions: equivariant, as logarithms of components are not."""
+    """Vectors of length asinh(|v|/scale), directions unchanged: equivariant, unlike logarithms of components."""
     size = (vectors_N3 / scale).norm(dim=1, keepdim=True)
     ratio = torch.where(size > 1e-8, torch.asinh(size) / size.clamp(min=1e-8), torch.ones_like(size))
     compressed: Tensor = vectors_N3 / scale * ratio
