@@ -25,6 +25,12 @@ settings.load_profile("fixed")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings of the tests' own helpers are errors, as those of tests are: see pyproject.toml."""
+    for path in Path(__file__).parent.glob("*.py"):
+        config.addinivalue_line("filterwarnings", f"error:::{path.stem}$")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real jets, real files and parity fixtures; they are not part of the repository."""

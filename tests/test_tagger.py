@@ -173,7 +173,7 @@ def test_range_warning_comes_once_and_suspects_mev(tagger, random_jets):
     tagger.card = tagger.card.model_copy(update={"contract": contract})
     jets = random_jets([20, 30, 25])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", eqt.JetRangeWarning)
         tagger(jets)
     momenta = jets.constituents
     scaled = ak.zip({"pt": momenta.pt * 1000, "eta": momenta.eta, "phi": momenta.phi, "mass": momenta.mass * 1000})
@@ -181,7 +181,7 @@ def test_range_warning_comes_once_and_suspects_mev(tagger, random_jets):
     with pytest.warns(eqt.JetRangeWarning, match="look like MeV"):
         tagger(mev)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", eqt.JetRangeWarning)
         tagger(mev)
 
 

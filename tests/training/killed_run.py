@@ -14,7 +14,7 @@ import torch
 from coffea_equitag import fit
 from coffea_equitag.training.module import Training
 
-warnings.simplefilter("error")
+warnings.filterwarnings("error", module="coffea_equitag")
 spec = importlib.util.spec_from_file_location("toys", Path(__file__).with_name("conftest.py"))
 assert spec is not None
 assert spec.loader is not None

@@ -108,7 +108,7 @@ def weigh(class_weights: Any, train: Sample, classes: tuple[str, ...]) -> tuple[
 
 
 def versions() -> dict[str, str]:
-    """Versions of the software that trains."""
+    """Versions of the software that trains, as pip knows them: without the mark of torch's build where it has none."""
     found = {"python": platform.python_version()}
     for package in ("coffea-equitag", "torch", "lightning", "awkward", "numpy"):
         try:
