@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import convert, evaluation, invariants, models, readers, simulation, testing, training, zoo
-    from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, TaggerError
+    from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, KernelWarning, TaggerError
     from .jets import make_jets, validate
     from .jets.ragged import RaggedJets
     from .processor import TaggerProcessor
@@ -33,6 +33,7 @@ _PUBLIC = {
     "EquitagError": "errors",
     "JetError": "errors",
     "JetRangeWarning": "errors",
+    "KernelWarning": "errors",
     "RaggedJets": "jets.ragged",
     "Tagger": "tagger",
     "TaggerError": "errors",
@@ -60,6 +61,7 @@ __all__ = [
     "EquitagError",
     "JetError",
     "JetRangeWarning",
+    "KernelWarning",
     "RaggedJets",
     "Tagger",
     "TaggerError",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "EquitagError", "JetError", "JetRangeWarning", "TaggerError", "explain"]
+__all__ = [
+    "CheckpointError",
+    "EquitagError",
+    "JetError",
+    "JetRangeWarning",
+    "KernelWarning",
+    "TaggerError",
+    "explain",
+]
 
 
 class EquitagError(ValueError):
@@ -23,6 +31,10 @@ class CheckpointError(TaggerError):
 
 class JetRangeWarning(UserWarning):
     """Jets outside the range the tagger was trained on."""
+
+
+class KernelWarning(UserWarning):
+    """Kernels that failed their self-check on this machine, so that a network's layers run in their place."""
 
 
 def explain(given: str, expected: str, remedy: str) -> str:

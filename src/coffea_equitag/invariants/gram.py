@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..jets.kinematics import FourMomenta
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
 from .minkowski import pairwise_products
 
 __all__ = ["gram"]
 
-#: Placeholder for the network in the choice of a kernel that belongs to none.
-_NOTHING = nn.Identity().eval()
-
 
 def gram(jets: RaggedJets) -> Tensor:
-    """p_i·p_j of all pairs within each jet, numerically stable (see `minkowski`), on the jets' device.
+    """p_i·p_j of all pairs of each jet, stable (see `minkowski`), formed on the CPU.
 
     Returns
     -------
     Tensor of float64, shape (Q,)
-        One n × n row-major block per jet, with m_i² on its diagonal; GeV².
+        Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV²; on the jets' device.
     """
-    if choose(_NOTHING, "gram", None, jets.p4, jets.mass, gpu=True).kernel == "gpu":
-        from ..kernels.common.gpu.pair_products import pair_products
-
-        return pair_products(jets)
     momenta = FourMomenta(
         p4=np.ascontiguousarray(jets.p4.cpu().numpy()),
         mass=np.ascontiguousarray(jets.mass.cpu().numpy()),

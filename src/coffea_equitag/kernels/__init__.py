@@ -1,5 +1,8 @@
-"""Fast forms of the networks, held to the layers of `coffea_equitag.layers`, which are the reference."""
+"""Fused forms of the networks, one folder per network, held to the layers of `coffea_equitag.layers`.
 
-from .dispatch import Choice, choose, last_choice, use
+Models know `run` and `gram`, users `use` and `last_choice`. How a kernel is built, changed and tested: ``README.md``.
+"""
 
-__all__ = ["Choice", "choose", "last_choice", "use"]
+from .dispatch import Choice, gram, last_choice, run, use
+
+__all__ = ["Choice", "gram", "last_choice", "run", "use"]

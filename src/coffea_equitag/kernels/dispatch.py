@@ -1,26 +1,45 @@
-"""Which form of a network runs: its reference layers, or a kernel.
+"""Which form of a network runs, its layers or a kernel, and the one door through which models reach the kernels.
 
-``EQUITAG_KERNELS`` = ``auto`` (default), ``reference``, ``cpu`` or ``gpu`` decides for a process, `use` for a stretch
-of it. What a kernel does not support runs on the reference layers, without a word; `last_choice` tells.
+``EQUITAG_KERNELS`` = ``auto`` (default), ``reference``, ``cpu`` or ``gpu`` decides for a process, `use` within a
+``with`` block. What a kernel does not support runs on the layers without a warning; `last_choice` tells.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import TaggerError, explain
+from ..invariants import gram as gram_on_cpu
+from ..jet_model import JetModel
+from ..jets.ragged import RaggedJets
+from . import self_check
 from .module_tree import modules_of, parameters_of
+from .support import Support
 
-__all__ = ["MODES", "Choice", "choose", "last_choice", "use"]
+__all__ = ["MODES", "Choice", "choose", "gram", "last_choice", "run", "use"]
 
 MODES = ("auto", "reference", "cpu", "gpu")
+
+#: Kind of network -> the folder of its kernels.
+_TOWERS = {
+    "lgn": "lgn",
+    "lorentznet": "lorentznet",
+    "particlenet": "particlenet",
+    "pelican": "pelican",
+    "pfn": "pfn",
+    "tensor_pfn": "tensor_pfn",
+    "vector_pfn": "tensor_pfn",
+}
 
 _forced: str | None = None
 _choices: dict[str, Choice] = {}
@@ -44,7 +63,7 @@ class Choice:
 
 @contextmanager
 def use(mode: str) -> Iterator[None]:
-    """Ask for a form of the networks in all threads of this process, above ``EQUITAG_KERNELS``.
+    """Ask for a form of the networks in all threads of this process; takes precedence over ``EQUITAG_KERNELS``.
 
     Parameters
     ----------
@@ -65,37 +84,54 @@ def use(mode: str) -> Iterator[None]:
         _forced = before
 
 
-def choose(
-    model: nn.Module,
-    kind: str,
-    unsupported: str | None,
-    *inputs: Tensor,
-    trains: bool = False,
-    gpu: bool = False,
-    gpu_trains: bool = False,
-) -> Choice:
-    """Decide for one call of a network, and remember it under `kind`.
+def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
+    """Run a network by its kernels, if there are any for this call.
 
     Parameters
     ----------
-    model : Module
+    model : JetModel
         The network.
-    kind : str
-        Its name.
-    unsupported : str or None
-        What about the network its kernels cannot do.
-    inputs : Tensor
-        What it is called with, gradients counted.
-    trains : bool
-        Whether the CPU's kernel has a backward pass and knows the training mode.
-    gpu : bool
-        Whether there is a kernel for GPUs.
-    gpu_trains : bool
-        Whether that has a backward pass and knows the training mode.
+    *inputs
+        What its ``network`` method takes, in the order of its tower's ``support``.
+    entry : str
+        The kernel's function to call.
+
+    Returns
+    -------
+    Any
+        The network's outputs; None if the layers must run.
     """
-    choice = _choose(model, unsupported, inputs, trains, gpu, gpu_trains)
-    _choices[kind] = choice
-    return choice
+    tower = _tower(model.kind)
+    if tower is None:
+        return None
+    tensors = [value.p4 if isinstance(value, RaggedJets) else value for value in inputs]
+    target = _target(tensors)
+    support: Support = tower.support(model, target, *inputs)
+    choice = choose(model, target, support, *(tensor for tensor in tensors if isinstance(tensor, Tensor)))
+    form = "training" if support.learns else "inference"
+    if choice.kernel != "reference":
+        failure = self_check.failure(model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device)
+        if failure is not None:
+            choice = Choice("reference", failure)
+    if self_check.forced_mode() is None:
+        _choices[model.kind] = choice
+    if choice.kernel == "reference":
+        return None
+    self_check.kernel_runs()
+    kernel = importlib.import_module(f".{_TOWERS[model.kind]}.{choice.kernel}.{form}", __package__)
+    return getattr(kernel, entry)(model, *inputs)
+
+
+def gram(jets: RaggedJets) -> Tensor:
+    """p_i·p_j of all pairs of each jet, as `coffea_equitag.invariants.gram`, by the GPU's kernel for jets on a GPU."""
+    target = _target([jets.p4, jets.mass])
+    support = Support(None if target == "gpu" else "the CPU's invariants are compiled as they are")
+    kernel = choose(_NOTHING, target, support, jets.p4, jets.mass).kernel
+    if kernel == "reference" or self_check.failure_of_gram(jets.device) is not None:
+        return gram_on_cpu(jets)
+    from .common.gpu.pair_products import pair_products
+
+    return pair_products(jets)
 
 
 def last_choice(kind: str) -> Choice | None:
@@ -103,35 +139,60 @@ def last_choice(kind: str) -> Choice | None:
     return _choices.get(kind)
 
 
-def _choose(
-    model: nn.Module, unsupported: str | None, inputs: tuple[Tensor, ...], trains: bool, gpu: bool, gpu_trains: bool
-) -> Choice:
-    mode = _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
+def choose(model: nn.Module, target: str, support: Support, *inputs: Tensor) -> Choice:
+    """Decide for one call of a network.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    target : {"cpu", "gpu"}
+        Whose kernels `support` is about.
+    support : Support
+        What the network's tower says about the call.
+    *inputs : Tensor
+        What the network is called with.
+    """
+    mode = _mode()
     if mode == "reference":
         return Choice("reference", "asked for")
+    if support.reason is not None:
+        return Choice("reference", support.reason)
     modules = modules_of(model)
     parameters = parameters_of(modules)
-    tensors = (*parameters, *inputs)
-    devices = {tensor.device.type for tensor in tensors}
-    interpreted = mode == "gpu" and os.environ.get("TRITON_INTERPRET") == "1"
-    target = "gpu" if devices == {"cuda"} or interpreted else "cpu"
-    if unsupported is not None:
-        return Choice("reference", unsupported)
+    devices = {tensor.device.type for tensor in (*parameters, *inputs)}
     if len(devices) > 1 or not devices <= {"cpu", "cuda"}:
         return Choice("reference", f"no kernels for {' and '.join(sorted(devices))}")
     if mode not in ("auto", target):
         return Choice("reference", f"kernels of the {mode} asked for, tensors elsewhere")
-    learns = gpu and gpu_trains if target == "gpu" else trains
-    records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    reason = _untimely(modules, parameters, target, records and not learns, learns)
+    records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*parameters, *inputs))
+    reason = _blocking_reason(modules, parameters, target, records, support.trains)
     if reason is None:
-        reason = _no_gpu_kernel(gpu) if target == "gpu" else _no_vector_unit()
+        reason = _no_triton() if target == "gpu" else _no_vector_unit()
     if reason is not None:
         return Choice("reference", reason)
     return Choice(target, "asked for" if mode != "auto" else f"float32 on a {target.upper()}")
 
 
-def _untimely(
+#: What stands for a network where there is none.
+_NOTHING = nn.Identity().eval()
+
+
+def _tower(kind: str) -> ModuleType | None:
+    return importlib.import_module(f".{_TOWERS[kind]}", __package__) if kind in _TOWERS else None
+
+
+def _mode() -> str:
+    return self_check.forced_mode() or _forced or _checked(os.environ.get("EQUITAG_KERNELS", "auto"), "EQUITAG_KERNELS")
+
+
+def _target(inputs: list[Any]) -> str:
+    """Whose kernels a call wants: the GPU's for tensors there, or if they are asked for in Triton's interpreter."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1" and _mode() == "gpu"
+    return "gpu" if inputs[0].device.type == "cuda" or interpreted else "cpu"
+
+
+def _blocking_reason(
     modules: list[nn.Module], parameters: list[Tensor], target: str, records: bool, trains: bool
 ) -> str | None:
     """What stands against any kernel, cheapest questions first; the network is the first of its modules."""
@@ -139,7 +200,7 @@ def _untimely(
         return "the network is in training mode"
     if any(parameter.dtype != torch.float32 for parameter in parameters):
         return "the network is not in float32"
-    if records:
+    if records and not trains:
         return "gradients are recorded"
     autocast = torch.is_autocast_enabled("cuda" if target == "gpu" else "cpu")
     if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling() or autocast:
@@ -155,9 +216,7 @@ def _no_vector_unit() -> str | None:
     return None if SUPPORTED else "no vector unit known to the kernels"
 
 
-def _no_gpu_kernel(gpu: bool) -> str | None:
-    if not gpu:
-        return "no GPU kernel for this network"
+def _no_triton() -> str | None:
     return None if importlib.util.find_spec("triton") is not None else "Triton is not installed"
 
 

@@ -25,14 +25,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.gram import gram
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
-from ..kernels.module_tree import modules_of, records
-from ..layers.bell_functions import BellFunctions
-from ..layers.complex_mixing import ComplexMixing
 from ..layers.lgn_level import LgnLevel
 from ..layers.lorentz_tensors import IRREPS, LorentzTensors
 from ..layers.pairs import Pairs
@@ -149,21 +145,12 @@ class Lgn(JetModel):
         if self.options["beams"]:
             nodes = with_beams(nodes, beams)
         scale = self.options["scale"]
-        gram_Q = gram(nodes)
+        gram_Q = kernels.gram(nodes)
         frame = RestFrame.of(nodes, gram_Q)
         scalars = self.scalars(nodes)
-        kernel = self._chosen(frame.p4, scalars, gram_Q)
-        if kernel == "gpu":
-            from ..kernels.lgn.gpu import inference as on_gpu
-
-            result = on_gpu.lgn_logits(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
-            return torch.empty_like(result).index_copy(0, order, result)
-        if kernel == "cpu":
-            from ..kernels.lgn.cpu.inference import squared_differences
-
-            squares = squared_differences(gram_Q, nodes.offsets, scale**2)
-            result = self._fused(scale * frame.p4, scalars, nodes.offsets, squares)
-            return torch.empty_like(result).index_copy(0, order, result)
+        fused: Tensor | None = kernels.run(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
+        if fused is not None:
+            return torch.empty_like(fused).index_copy(0, order, fused)
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
         if self.options["output"] == "momentum":
@@ -197,34 +184,10 @@ class Lgn(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
-        kernel = self._chosen(p4_N4, scalars, square_Q)
-        if kernel == "gpu":
-            from ..kernels.lgn.gpu import inference as on_gpu
-
-            return on_gpu.lgn_logits(self, p4_N4, scalars, offsets, square_Q)
-        if kernel == "cpu":
-            return self._fused(p4_N4, scalars, offsets, square_Q)
+        fused: Tensor | None = kernels.run(self, p4_N4, scalars, offsets, square_Q)
+        if fused is not None:
+            return fused
         return self.classify(self.tensors(p4_N4, scalars, square_Q, Pairs.of(offsets)), offsets)
-
-    def _fused(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
-        """`network` by the CPU's kernels, with gradients if they are recorded."""
-        if records(self, scalars):
-            from ..kernels.lgn.cpu.training import lgn_logits
-        else:
-            from ..kernels.lgn.cpu.inference import lgn_logits
-        return lgn_logits(self, p4_N4, scalars, offsets, square_Q)
-
-    def _chosen(self, p4_N4: Tensor, scalars: Tensor, products_Q: Tensor) -> str:
-        """Which form of the network runs on these inputs."""
-        unsupported = None
-        if self.output == "momentum":
-            unsupported = "it gives momenta"
-        elif not all(type(module) in _FUSED for module in modules_of(self)):
-            unsupported = "layers were replaced"
-        elif torch.is_grad_enabled() and (p4_N4.requires_grad or products_Q.requires_grad):
-            unsupported = "gradients of momenta are recorded"
-        inputs = p4_N4, scalars, products_Q
-        return choose(self, self.kind, unsupported, *inputs, trains=True, gpu=True).kernel
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""
@@ -275,18 +238,3 @@ def _check(levels: int, channels: Sequence[int], maxdim: int, output: str) -> No
         )
     if output not in ("classes", "momentum"):
         raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "check the spelling"))
-
-
-_FUSED = {
-    Lgn,
-    LgnLevel,
-    BellFunctions,
-    ComplexMixing,
-    TensorProduct,
-    nn.ModuleDict,
-    nn.ModuleList,
-    nn.ParameterDict,
-    nn.Sequential,
-    nn.Linear,
-    nn.LeakyReLU,
-}

@@ -20,13 +20,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.gram import gram
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
-from ..kernels.module_tree import learns, modules_of
-from ..layers.batch_norm import RowBatchNorm
 from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
@@ -150,7 +147,8 @@ class LorentzNet(JetModel):
         jets = jets.select(order)
         if self.options["beams"]:
             jets = with_beams(jets, beams)
-        rows = self.network(jets.p4, self.scalars(jets), jets.offsets, gram(jets), jets.columns.get("reference"))
+        gram_Q, reference = kernels.gram(jets), jets.columns.get("reference")
+        rows = self.network(jets.p4, self.scalars(jets), jets.offsets, gram_Q, reference)
         return torch.empty_like(rows).index_copy(0, order, rows)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
@@ -193,32 +191,9 @@ class LorentzNet(JetModel):
         -------
         Tensor, shape (J, n_classes) or (J, 4)
         """
-        # what a GPU's shared memory holds, and no vectors beside the Gram matrices
-        inputs, trains = (p4_N4, scalars, gram_Q), self.options["clamp"] is None
-        gpu, gpu_trains = trains and self.options["hidden"] <= 96, self.options["hidden"] <= 95
-        kernel = choose(
-            self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=gpu_trains
-        ).kernel
-        if kernel == "cpu" and learns(self, *inputs):
-            from ..kernels.lorentznet.cpu.training import lorentz_blocks
-
-            h = lorentz_blocks(self.blocks, self.embedding(scalars), gram_Q, scalars, offsets)
-            found: Tensor = self.head(segment_mean(h, offsets))
-            return found
-        if kernel == "cpu":
-            from ..kernels.lorentznet.cpu.inference import lorentznet_logits
-
-            return lorentznet_logits(self, p4_N4, scalars, offsets, gram_Q)
-        if kernel == "gpu" and learns(self, *inputs):
-            from ..kernels.lorentznet.gpu.training import lorentz_blocks as lorentz_blocks_on_gpu
-
-            h = lorentz_blocks_on_gpu(self.embedding(scalars), self.blocks, gram_Q, scalars, offsets)
-            learnt: Tensor = self.head(segment_mean(h, offsets))
-            return learnt
-        if kernel == "gpu":
-            from ..kernels.lorentznet.gpu.inference import lorentznet_logits as lorentznet_logits_on_gpu
-
-            return lorentznet_logits_on_gpu(self, scalars, offsets, gram_Q)
+        fused: Tensor | None = kernels.run(self, p4_N4, scalars, offsets, gram_Q)
+        if fused is not None:
+            return fused
         pairs = Pairs.of(offsets)
         x = p4_N4 if self.options["clamp"] is not None or self.output == "momentum" else None
         state = LorentzState(self.embedding(scalars), gram_Q, x)
@@ -232,26 +207,3 @@ class LorentzNet(JetModel):
             return segment_sum(weight_N1 * state.x, offsets)
         logits: Tensor = self.head(segment_mean(state.h, offsets))
         return logits
-
-    def _beyond_kernels(self) -> str | None:
-        """What of this network the fused kernel does not do, None if nothing."""
-        if self.output == "momentum":
-            return "it gives momenta"
-        if not all(type(module) in _FUSED for module in modules_of(self)):
-            return "layers were replaced"
-        if any(isinstance(m, RowBatchNorm) and not (m.affine and m.track_running_stats) for m in modules_of(self)):
-            return "a BatchNorm lacks weights or statistics"
-        return None
-
-
-_FUSED = {
-    LorentzNet,
-    LorentzBlock,
-    RowBatchNorm,
-    nn.ModuleList,
-    nn.Sequential,
-    nn.Linear,
-    nn.ReLU,
-    nn.Sigmoid,
-    nn.Dropout,
-}

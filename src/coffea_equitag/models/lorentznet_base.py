@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
-from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -108,7 +108,7 @@ class LorentzNetBase(JetModel):
         jets = jets.select(order)
         scalars = torch.cat([kinematic_features(jets), psi(jets.mass)[:, None]], dim=1).to(self.dtype)
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
-        gram_Q = gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
+        gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
         groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         logits = self.network(jets.p4, scalars, jets.offsets, gram_Q, groups)
         return torch.empty_like(logits).index_copy(0, order, logits)

@@ -19,16 +19,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
-from ..invariants.gram import gram
 from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
 from ..invariants.pair_scalars import check_pairwise, pair_scalar
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
-from ..kernels.module_tree import modules_of, records
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
@@ -112,7 +110,7 @@ class ParticleNet(JetModel):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
-        gram_Q = gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
+        gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
         groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         return self.network(
             kinematic_features(jets).to(self.dtype),
@@ -157,25 +155,15 @@ class ParticleNet(JetModel):
         Tensor, shape (J, n_classes)
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-        trains = not self.pair_patches
-        gpu = not self.pair_patches and self.options["k"] <= 64
-        which = choose(self, self.kind, self._beyond_kernels(), features_N7, trains=trains, gpu=gpu).kernel
-        if which == "gpu":
-            from ..kernels.particlenet.gpu.inference import particlenet_logits
 
-            return particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes)
-        if which == "cpu":
-            from ..kernels.particlenet.cpu import inference as kernel
+        def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
+            edges = nearest(points, offsets, self.options["k"], priority, torch.get_num_threads())
+            return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
 
-            if self.training or records(self, features_N7, groups_NG):
-                return kernel.particlenet_in_training(self, features_N7, points_N2, offsets, priority, nodes)
-
-            def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
-                edges = nearest(points, offsets, self.options["k"], priority, torch.get_num_threads())
-                return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
-
-            edges_of = patched_edges if self.pair_patches else None
-            return kernel.particlenet_logits(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
+        edges_of = patched_edges if self.pair_patches else None
+        fused: Tensor | None = kernels.run(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
+        if fused is not None:
+            return fused
         x = self.input_norm(features_N7)
         for layer, block in enumerate(self.blocks):
             edges = nearest(points_N2 if layer == 0 else x, offsets, self.options["k"], priority)
@@ -193,23 +181,3 @@ class ParticleNet(JetModel):
         )
         features: Tensor = self.pair_patches[layer](scalar_P[:, None])
         return features
-
-    def _beyond_kernels(self) -> str | None:
-        """What of this network the fused kernel does not do, None if nothing."""
-        if not all(type(module) in _FUSED for module in modules_of(self)):
-            return "layers were replaced"
-        return None
-
-
-_FUSED = {
-    ParticleNet,
-    EdgeConv,
-    Patch,
-    RowBatchNorm,
-    nn.ModuleList,
-    nn.Sequential,
-    nn.Identity,
-    nn.Linear,
-    nn.ReLU,
-    nn.Dropout,
-}

@@ -24,11 +24,10 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, boundaries
-from ..kernels import choose
-from ..kernels.module_tree import learns
 from ..layers.aggregates import Aggregation
 from ..layers.broken_symmetry import SYMMETRIES
 from ..layers.equivariant_1to2 import Equivariant1to2
@@ -40,7 +39,6 @@ from ..layers.pair_message import PairMessage, kaiming_linear
 from ..layers.squares import Squares
 from .lorentznet import PARTICLES
 from .pelican_inputs import columns_as_scalars, products_with_inputs, products_with_spurions, unit_linear, with_labels
-from .pelican_kernels import beyond_layers
 from .pelican_momentum import momenta, of_constituents
 from .pelican_options import SIZES, check_options
 
@@ -162,10 +160,9 @@ class Pelican(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
-        if not learns(self, jets.p4) and choose(self, self.kind, self._beyond_kernels(), jets.p4).kernel == "cpu":
-            from ..kernels.pelican.cpu.inference import pelican_logits_of_jets
-
-            return pelican_logits_of_jets(self, jets)
+        fused: Tensor | None = kernels.run(self, jets, entry="logits_from_jets")
+        if fused is not None:
+            return fused
         # jets of equal n side by side, so that their matrices are worked on together
         order = torch.argsort(jets.counts, stable=True)
         jets = jets.select(order)
@@ -212,29 +209,9 @@ class Pelican(JetModel):
         Tensor, shape (J, n_classes), or (N, B) with ``output="momentum"``
             Logits, or the weights of each node.
         """
-        inputs = (products_QR,) if scalars_NS is None else (products_QR, scalars_NS)
-        # what a GPU's shared memory holds
-        gpu = not self.options["irc_safe"] and self.message_channels <= 128
-        trains = not self.options["irc_safe"] and not products_QR.requires_grad
-        kernel = choose(
-            self, self.kind, self._beyond_kernels(), *inputs, trains=trains, gpu=gpu, gpu_trains=trains
-        ).kernel
-        if kernel == "cpu" and learns(self, *inputs):
-            from ..kernels.pelican.cpu.training import pelican_training_logits
-
-            return pelican_training_logits(self, products_QR, scalars_NS, offsets)
-        if kernel == "cpu":
-            from ..kernels.pelican.cpu.inference import pelican_logits
-
-            return pelican_logits(self, products_QR, scalars_NS, offsets)
-        if kernel == "gpu" and learns(self, *inputs):
-            from ..kernels.pelican.gpu.training import pelican_training_logits as training_logits
-
-            return training_logits(self, products_QR, scalars_NS, offsets)
-        if kernel == "gpu":
-            from ..kernels.pelican.gpu.inference import pelican_outputs
-
-            return pelican_outputs(self, products_QR, scalars_NS, offsets)
+        fused: Tensor | None = kernels.run(self, products_QR, scalars_NS, offsets)
+        if fused is not None:
+            return fused
         squares = Squares.of(offsets)
         weight_N = None
         if self.options["irc_safe"]:
@@ -279,12 +256,6 @@ class Pelican(JetModel):
         if references or not self.extra_nodes:
             return out
         return of_constituents(out, ragged, self.extra_nodes)
-
-    def _beyond_kernels(self) -> str | None:
-        """What of this network the fused kernel does not do, None if nothing."""
-        if self.options["output"] == "momentum":
-            return "it gives momenta"
-        return "layers were replaced" if type(self) is not Pelican else beyond_layers(self)
 
     def _offsets(self, jets: RaggedJets) -> Tensor:
         """Boundaries (J + 1,) of the jets with their spurions."""

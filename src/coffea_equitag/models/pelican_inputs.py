@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..invariants.gram import gram
 from ..jets.ragged import RaggedJets
+from ..kernels import gram
 from ..layers.broken_symmetry import Symmetry, along, with_spurions
 from ..layers.squares import Squares
 from .lorentznet import PARTICLES

@@ -17,14 +17,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
-from ..kernels.module_tree import modules_of
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.patches import Patch
 from ..layers.segments import segment_sum
@@ -107,7 +106,7 @@ class PFN(JetModel):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
         nodewise = self.options["nodewise"]
-        groups = friend_scalars(nodewise, jets, self.options["friends"]) if nodewise else None
+        groups = friend_scalars(nodewise, jets, self.options["friends"], kernels.gram(jets)) if nodewise else None
         return self.network(self.features(jets), jets.offsets, groups)
 
     def features(self, jets: RaggedJets) -> Tensor:
@@ -124,15 +123,9 @@ class PFN(JetModel):
         (N, len(friends)) to logits (J, n_classes).
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-        kernel = choose(self, self.kind, self._beyond_kernels(), features_NF, gpu=True).kernel
-        if kernel == "gpu":
-            from ..kernels.pfn.gpu.inference import pfn_logits as pfn_logits_on_gpu
-
-            return pfn_logits_on_gpu(self, features_NF, offsets, nodes)
-        if kernel == "cpu":
-            from ..kernels.pfn.cpu.inference import pfn_logits
-
-            return pfn_logits(self, features_NF, offsets, nodes)
+        fused: Tensor | None = kernels.run(self, features_NF, offsets, nodes)
+        if fused is not None:
+            return fused
         latent_NL = self.input_norm(features_NF)
         if nodes is None:
             latent_NL = self.phi(latent_NL)
@@ -141,14 +134,3 @@ class PFN(JetModel):
                 latent_NL = layer(torch.cat([latent_NL, nodes], dim=1) if isinstance(layer, nn.Linear) else latent_NL)
         logits: Tensor = self.f(segment_sum(latent_NL, offsets))
         return logits
-
-    def _beyond_kernels(self) -> str | None:
-        """What of this network the fused kernel does not do, None if nothing."""
-        if not all(type(module) in _FUSED for module in modules_of(self)):
-            return "layers were replaced"
-        if not self.options["phi"]:
-            return "Φ is empty"
-        return None
-
-
-_FUSED = {PFN, Patch, RowBatchNorm, nn.Embedding, nn.Identity, nn.Sequential, nn.Linear, nn.ReLU}

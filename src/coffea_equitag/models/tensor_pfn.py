@@ -26,15 +26,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import choose
-from ..kernels.module_tree import modules_of
+from ..layers.double import in_double
 from ..layers.segments import segment_sum
-from ..layers.so2_linear import AxisMaps, SO2LinearTensor, SO2LinearVector, axis_frames
-from ..layers.so3_affine import SO3Affine, TensorAffine
+from ..layers.so2_linear import axis_frames
+from ..layers.so3_affine import SO3Affine
 from ..layers.tensor_features import TensorFeatures
 from ..layers.tensor_layer import TensorLayer
 from ..layers.vector_relu import log_relu
@@ -165,58 +165,20 @@ class VectorPFN(JetModel):
         -------
         Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"``
         """
-        out: Tensor
-        inputs = scalars, vectors, frames_J33
-        unsupported = self._beyond_kernels(vectors, frames_J33)
-        kernel = choose(self, self.kind, unsupported, *inputs, trains=True, gpu=True).kernel
-        if kernel == "gpu":
-            from ..kernels.tensor_pfn.gpu import inference as on_gpu
-
-            out, last_vectors = on_gpu.tensor_pfn_outputs(self, *inputs, offsets)
-        elif kernel == "cpu" and not torch.is_grad_enabled():
-            from ..kernels.tensor_pfn.cpu.inference import tensor_pfn_outputs
-
-            out, last_vectors = tensor_pfn_outputs(self, *inputs, offsets)
-        else:
-            jets = _in_double(self.f, self._latent(kernel, *inputs, offsets))
-            out, last_vectors = _in_double(self.mlp, jets.invariants()), jets.vectors
+        inputs = scalars, vectors, frames_J33, offsets
+        out, last_vectors = kernels.run(self, *inputs, entry="outputs_and_vectors") or self._layers(*inputs)
         if self.options["output"] == "vector":
             vectors_J3 = (last_vectors * out[:, None]).sum(2)
             out = (frames_J33.mT @ vectors_J3[:, :, None])[:, :, 0]
         return out.to(self.dtype)
 
-    def _latent(
-        self, kernel: str, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
-    ) -> TensorFeatures:
-        """Latent features summed over each jet, in float64."""
-        if kernel == "cpu":
-            from ..kernels.tensor_pfn.cpu.training import summed_tracks
-
-            return summed_tracks(self, scalars, vectors, frames_J33, offsets)
+    def _layers(self, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs, and vectors in the jets' frames, by the layers: from the sum over each jet on in float64."""
         turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
         tensors = (turned[:, :, None, :, None] * turned[:, None, :, None, :]).flatten(3) if self.has_tensors else None
         tracks: TensorFeatures = self.phi(TensorFeatures(scalars, turned, tensors))
-        return tracks.sum(offsets)
-
-    def _beyond_kernels(self, *fixed: Tensor) -> str | None:
-        """What of this network, with inputs that should have no gradients, the fused kernels do not do."""
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in fixed):
-            return "gradients of momenta are recorded"
-        if min(self.options["phi_layers"], self.options["f_layers"]) < 1:
-            return "it has no hidden layers before or after the sum"
-        if not all(type(module) in _FUSED for module in modules_of(self)):
-            return "layers were replaced"
-        return None
-
-
-def _in_double(module: nn.Module, inputs: Any) -> Any:
-    """Apply a module in float64 whatever its weights are in.
-
-    Three layers of products magnify rounding by an order of magnitude and more. There is one row a jet: this costs a
-    sixth of the whole at 15 tracks, little at 50, and a score is the same in every batch to 1e-7 of the scores' size.
-    """
-    weights = {name: weight.double() for name, weight in module.named_parameters()}
-    return torch.func.functional_call(module, weights, (inputs,))
+        jets: TensorFeatures = in_double(self.f, tracks.sum(offsets))
+        return in_double(self.mlp, jets.invariants()), jets.vectors
 
 
 class TensorPFN(VectorPFN):
@@ -224,19 +186,3 @@ class TensorPFN(VectorPFN):
 
     kind: ClassVar[str] = "tensor_pfn"
     has_tensors: ClassVar[bool] = True
-
-
-_FUSED = {
-    VectorPFN,
-    TensorPFN,
-    TensorLayer,
-    SO3Affine,
-    TensorAffine,
-    SO2LinearTensor,
-    SO2LinearVector,
-    AxisMaps,
-    nn.Embedding,
-    nn.Sequential,
-    nn.Linear,
-    nn.ReLU,
-}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from ...layers.pair_message import PairMessage
-
-if TYPE_CHECKING:
-    from ...models.pelican import Pelican
 
 __all__ = ["drop_of", "message_keys", "threshold_of"]
 
@@ -20,7 +17,7 @@ def drop_of(dropout: nn.Dropout) -> float:
     return dropout.p if dropout.training else 0.0
 
 
-def message_keys(model: Pelican) -> list[int]:
+def message_keys(model: Any) -> list[int]:
     """What the dropout of each message draws: from torch's generator, once a call, and only if something drops."""
     layers = [cast(PairMessage, message) for message in model.messages]
     if not any(drop_of(layer.dropout) for layer in layers):

@@ -21,10 +21,17 @@ from .stacked import table_of
 from .weights import weights_of
 from .workspace import make_workspace
 
-__all__ = ["lgn_logits", "squared_differences"]
+__all__ = ["logits", "squared_differences"]
 
 
-def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
+def logits(
+    model: JetModel,
+    p4_N4: Tensor,
+    scalars: Tensor,
+    offsets: Tensor,
+    products_Q: Tensor,
+    scale2: float | None = None,
+) -> Tensor:
     """Logits of a float32 `Lgn` of classes; arguments as of its ``network``.
 
     Returns
@@ -35,8 +42,8 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
     inputs = np.ascontiguousarray(scalars.detach().to(torch.float32).numpy())
     p4 = np.ascontiguousarray(p4_N4.detach().numpy(), np.float64)
     bounds = np.ascontiguousarray(offsets.numpy())
-    squares = np.ascontiguousarray(square_Q.detach().numpy(), np.float64)
     places = pair_offsets(bounds)
+    squares = squared_differences(products_Q, bounds, scale2)
     entering = np.repeat(weights.input[None, :, -1], len(inputs), axis=0)
     for column in range(inputs.shape[1]):
         entering += inputs[:, column, None] * weights.input[:, column]
@@ -58,17 +65,18 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
     return torch.from_numpy(logits)
 
 
-def squared_differences(gram_Q: Tensor, offsets: Tensor, factor: float) -> Tensor:
-    """Factor times (p_i − p_j)² = m_i² + m_j² − 2 p_i·p_j, in the layout of p_i·p_j: jet after jet, n × n."""
-    bounds = np.ascontiguousarray(offsets.numpy())
-    products = np.ascontiguousarray(gram_Q.detach().numpy(), np.float64)
+def squared_differences(products_Q: Tensor, bounds: I8, scale2: float | None) -> F8:
+    """scale² (p_i − p_j)² = scale² (m_i² + m_j² − 2 p_i·p_j) of p_i·p_j; without a scale they are given already."""
+    products: F8 = np.ascontiguousarray(products_Q.detach().numpy(), np.float64)
+    if scale2 is None:
+        return products
     squares, places = np.empty_like(products), pair_offsets(bounds)
 
     def run(first: int, last: int) -> None:
-        _differences(products, bounds, places, factor, squares, first, last)
+        _differences(products, bounds, places, scale2, squares, first, last)
 
     over_jets(run, places, torch.get_num_threads())
-    return torch.from_numpy(squares)
+    return squares
 
 
 @njit

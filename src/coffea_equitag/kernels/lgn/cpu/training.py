@@ -24,6 +24,7 @@ from ...common.cpu.folding import double
 from .backward import backward
 from .forward import forward
 from .gradient_tables import LANES, gradients_of, level_gradients, padded, size_of_sums
+from .inference import squared_differences
 from .nodes_backward import make_gradient_space
 from .pairs_backward import make_pair_space
 from .products import NODES
@@ -31,7 +32,7 @@ from .stacked import table_of
 from .weights import LevelTables, LevelWeights, level_weights, tables_of
 from .workspace import make_workspace, stride_of
 
-__all__ = ["lgn_logits"]
+__all__ = ["logits"]
 
 
 #: Groups of jets whose gradients are kept apart, at most.
@@ -76,11 +77,15 @@ class _Given:
         return [{name: double(next(values)) for name in names} for names in self.names]
 
 
-def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
-    """Logits (J, n_classes) of a float32 `Lgn` of classes; arguments as of its ``network``.
-
-    Gradients go to its parameters and to `scalars`.
-    """
+def logits(
+    model: JetModel,
+    p4_N4: Tensor,
+    scalars: Tensor,
+    offsets: Tensor,
+    products_Q: Tensor,
+    scale2: float | None = None,
+) -> Tensor:
+    """As `inference.logits`, with gradients: to the network's parameters and to `scalars`."""
     named = [list(level.named_parameters()) for level in model.get_submodule("levels").children()]
     bounds = np.ascontiguousarray(offsets.numpy())
     given = _Given(
@@ -89,7 +94,7 @@ def lgn_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor,
         np.ascontiguousarray(p4_N4.detach().numpy(), np.float64),
         bounds,
         pair_offsets(bounds),
-        np.ascontiguousarray(square_Q.detach().numpy(), np.float64),
+        squared_differences(products_Q, bounds, scale2),
     )
     parameters = [parameter for of_level in named for _, parameter in of_level]
     run: Callable[..., Tensor] = _Levels.apply

@@ -7,7 +7,7 @@ torch's would write all 400 products of two tensors' components, and sum in an o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 import triton
@@ -23,15 +23,12 @@ from .forward import SENDERS, pair_sums_kernel
 from .mixing import NODES, mixing_kernel, products_kernel
 from .weights import Level, Terms, fold
 
-if TYPE_CHECKING:
-    from ....models.lgn import Lgn
-
-__all__ = ["lgn_logits"]
+__all__ = ["logits"]
 
 
 @on_its_device
-def lgn_logits(
-    model: Lgn, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, pairs_Q: Tensor, factor: float | None = None
+def logits(
+    model: Any, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, products_Q: Tensor, scale2: float | None = None
 ) -> Tensor:
     """Logits of a float32 `Lgn` of classes in evaluation mode; arguments as of its ``network``.
 
@@ -45,9 +42,9 @@ def lgn_logits(
         Node scalars.
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries, beams counted.
-    pairs_Q : Tensor of float64, shape (Q,)
-        Scaled (p_i − p_j)², jet after jet, n × n; with a `factor` p_i·p_j before it is multiplied by that.
-    factor : float, optional
+    products_Q : Tensor of float64, shape (Q,)
+        Scaled (p_i − p_j)², jet after jet, n × n; with `scale2` p_i·p_j, not scaled.
+    scale2 : float, optional
         The square of the scale.
 
     Returns
@@ -69,7 +66,7 @@ def lgn_logits(
         width = level.components_out if last else tables.levels[index + 1].planes
         following = p4.new_empty(level.channels_out, width, 2, nodes)
         if nodes:
-            _sum_pairs(planes, momenta, pairs_Q.detach().contiguous(), factor, level, tiles, how)
+            _sum_pairs(planes, momenta, products_Q.detach().contiguous(), scale2, level, tiles, how)
             _mix(planes, momenta, following, level)
         x = following[:, 0].permute(2, 0, 1).reshape(nodes, 2 * level.channels_out).contiguous()
         for k, (matrix, bias) in enumerate(level.perceptron):

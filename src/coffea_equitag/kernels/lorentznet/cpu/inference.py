@@ -27,7 +27,7 @@ from .edge_scalars import edge_scalars
 from .gram_step import move_forth
 from .weights import LANES, LorentzNetWeights, weights_of
 
-__all__ = ["lorentznet_logits"]
+__all__ = ["logits"]
 
 
 #: Share of a chunk's numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
@@ -39,7 +39,7 @@ _RELU, _LINEAR = np.float32(0.0), np.float32(-np.inf)
 _MARGIN = max(WIDE_ROWS, NARROW_ROWS)
 
 
-def lorentznet_logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
     """Logits of a float32 `LorentzNet` in evaluation mode; arguments as of its ``network``.
 
     Parameters

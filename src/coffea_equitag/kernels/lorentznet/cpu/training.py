@@ -16,44 +16,30 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ....array_types import F4, F8
+from ....jet_model import JetModel
 from ....layers.lorentz_block import LorentzBlock
+from ....layers.segments import segment_mean
 from ...common.cpu.aligned import aligned
 from ...common.cpu.jet_groups import Layout
 from .batch_norm import Statistics
 from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
 from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
 
-__all__ = ["edges", "lorentz_blocks"]
+__all__ = ["edges", "logits"]
 
 
-def lorentz_blocks(blocks: nn.ModuleList, h: Tensor, gram: Tensor, scalars: Tensor, offsets: Tensor) -> Tensor:
-    """What the blocks of a float32 `LorentzNet` without clamp make of the nodes' scalars.
-
-    Parameters
-    ----------
-    blocks : ModuleList of LorentzBlock
-        In training mode or not, each BatchNorm for itself.
-    h : Tensor of float32, shape (N, C)
-        Embedded scalars.
-    gram : Tensor of float64, shape (Q,)
-        Gram matrices of the nodes' vectors, jet after jet, n × n.
-    scalars : Tensor of float32, shape (N, n_scalar)
-        The scalars themselves.
-    offsets : Tensor of int64, shape (J + 1,)
-        Jet boundaries.
-
-    Returns
-    -------
-    Tensor of float32, shape (N, C)
-    """
-    layout = Layout.of(offsets)
-    for block in blocks:
+def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+    """As `inference.logits`, with gradients, without a clamp; each BatchNorm in training mode or not."""
+    layout, gram = Layout.of(offsets), gram_Q
+    h = model.get_submodule("embedding")(scalars)
+    for block in model.get_submodule("blocks").children():
         assert isinstance(block, LorentzBlock)
         channels, weight = h.shape[1], cast(Tensor, block.phi_e[0].weight)
         u, v = h @ weight[:, :channels].T, h @ weight[:, channels : 2 * channels].T
         total, gram = edges(block, u, v, gram, layout)
         h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
-    return h
+    found: Tensor = model.get_submodule("head")(segment_mean(h, offsets))
+    return found
 
 
 def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:

@@ -20,10 +20,7 @@ from ...common.gpu.tiles import RECEIVERS, Tiles
 from .forward import TILES, edges_kernel
 from .gram_step import move
 
-__all__ = ["LARGEST_HIDDEN", "lorentznet_logits"]
-
-#: Channels whose matrices, each in two parts for three TF32 products, fit the shared memory of Hopper and Ampere.
-LARGEST_HIDDEN = 96
+__all__ = ["logits"]
 
 
 class _Block(NamedTuple):
@@ -57,13 +54,13 @@ class _Weights(NamedTuple):
 
 
 @on_its_device
-def lorentznet_logits(model: JetModel, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
     """Logits of a float32 `LorentzNet` without the clamp, in evaluation mode; arguments as of its ``network``.
 
     Parameters
     ----------
     model : LorentzNet
-        Of classes, with at most `LARGEST_HIDDEN` channels.
+        Of classes, with at most 96 channels, see `kernels.lorentznet`.
     scalars : Tensor of float32, shape (N, n_scalar)
         Node scalars.
     offsets : Tensor of int64, shape (J + 1,)

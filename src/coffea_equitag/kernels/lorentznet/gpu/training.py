@@ -16,8 +16,10 @@ import triton
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ....jet_model import JetModel
 from ....jets.ragged import boundaries
 from ....layers.lorentz_block import LorentzBlock
+from ....layers.segments import segment_mean
 from ...common.gpu.arithmetic import precision
 from ...common.gpu.device import on_its_device
 from ...common.gpu.tiles import RECEIVERS, Tiles
@@ -31,10 +33,7 @@ from .gram_step import mix, move_back
 from .inference import parts
 from .weights import pack
 
-__all__ = ["LARGEST_HIDDEN", "edges", "lorentz_blocks"]
-
-#: Channels at most: one more is wanted for the biases' gradients.
-LARGEST_HIDDEN = 95
+__all__ = ["edges", "logits"]
 
 #: Nodes and channels, or receivers and senders, that the kernels of the statistics work on at once.
 _ROWS, _WIDTH, _COLUMNS = 16, 32, 32
@@ -75,36 +74,20 @@ class Setting:
 
 
 @on_its_device
-def lorentz_blocks(h: Tensor, blocks: nn.ModuleList, gram: Tensor, scalars: Tensor, offsets: Tensor) -> Tensor:
-    """What the blocks of a float32 `LorentzNet` without clamp make of the nodes' scalars.
-
-    Parameters
-    ----------
-    h : Tensor of float32, shape (N, C)
-        Embedded scalars, at most `LARGEST_HIDDEN`.
-    blocks : ModuleList of LorentzBlock
-        In training mode or not, each BatchNorm for itself.
-    gram : Tensor of float64, shape (Q,)
-        Gram matrices of the nodes' vectors, jet after jet, n × n.
-    scalars : Tensor of float32, shape (N, n_scalar)
-        The scalars themselves.
-    offsets : Tensor of int64, shape (J + 1,)
-        Jet boundaries.
-
-    Returns
-    -------
-    Tensor of float32, shape (N, C)
-    """
+def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
+    """As `inference.logits`, with gradients; each BatchNorm in training mode or not."""
     tiles, counts = Tiles.of(offsets), offsets[1:] - offsets[:-1]
     shares = boundaries(counts * ((counts + RECEIVERS - 1) // RECEIVERS))
-    num_shares, how = int(shares[-1]), precision(h.device)
-    for block in blocks:
+    num_shares, how = int(shares[-1]), precision(scalars.device)
+    h, gram = model.get_submodule("embedding")(scalars), gram_Q
+    for block in model.get_submodule("blocks").children():
         assert isinstance(block, LorentzBlock)
         norm = block.phi_e[1]
         assert isinstance(norm, nn.BatchNorm1d)
         total, gram = edges(block, h, gram, Setting(tiles, shares, num_shares, norm, block.c_weight, how))
         h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
-    return h
+    found: Tensor = model.get_submodule("head")(segment_mean(h, offsets))
+    return found
 
 
 def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:

@@ -18,14 +18,12 @@ from ....array_types import F4, F8, I8, AnyArray
 from ....compiled import njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
-from ....layers.segments import segment_mean
 from ...common.cpu.folding import batch_norm_of, blocks, double, folded, padded
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, block_of, layer
 from .forward import EdgeConvWeights, convolve
-from .nearest import nearest_senders
-from .training import Edges, convolve_with_gradients
+from .nearest import edge_offsets, nearest_senders
 
-__all__ = ["particlenet_in_training", "particlenet_logits"]
+__all__ = ["logits"]
 
 
 class _Head(NamedTuple):
@@ -43,7 +41,7 @@ class _Weights(NamedTuple):
     head: _Head
 
 
-def particlenet_logits(
+def logits(
     model: JetModel,
     features_N7: Tensor,
     points_N2: Tensor,
@@ -100,37 +98,6 @@ def particlenet_logits(
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
     over_jets(partial(_classify, weights.head, x, bounds, logits), squares, threads)
     return torch.from_numpy(logits)
-
-
-def particlenet_in_training(
-    model: Any,
-    features_N7: Tensor,
-    points_N2: Tensor,
-    offsets: Tensor,
-    priority: Tensor | None,
-    nodes_NE: Tensor | None,
-) -> Tensor:
-    """Logits of a float32 `ParticleNet` in any mode, with gradients; arguments as of `particlenet_logits`."""
-    bounds = np.ascontiguousarray(offsets.numpy())
-    squares, edges = pair_offsets(bounds), edge_offsets(bounds, model.options["k"])
-    first = np.zeros(len(features_N7)) if priority is None else priority.detach().double().contiguous().numpy()
-    x, points = model.input_norm(features_N7), points_N2.double()
-    for block in model.blocks:
-        sender = np.empty(edges[-1], np.int64)
-        places = points.detach().contiguous().numpy()
-        seek = partial(nearest_senders, places, places.shape[1], first, bounds, edges, sender)
-        over_jets(seek, squares, torch.get_num_threads())
-        inputs = x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1)
-        x = points = convolve_with_gradients(block, inputs, Edges.of(bounds, edges, sender))
-    logits: Tensor = model.head(segment_mean(x, offsets))
-    return logits
-
-
-def edge_offsets(bounds: I8, k: int) -> I8:
-    """Where the edges of each constituent begin: min(k, n − 1) each; shape (N + 1,)."""
-    counts = np.diff(bounds)
-    degree = np.repeat(np.minimum(k, np.maximum(counts - 1, 0)), counts)
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
 
 
 def _with_nodes(width: int, total: int, nodes_NE: Tensor | None) -> F4:

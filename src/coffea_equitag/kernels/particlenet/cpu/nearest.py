@@ -13,7 +13,7 @@ from ....array_types import F8, I8, Floats
 from ....compiled import inner, njit
 from ...common.cpu.dense import _pointers
 
-__all__ = ["nearest_senders"]
+__all__ = ["edge_offsets", "nearest_senders"]
 
 #: A tile of distances: rows, and float64 lanes.
 _ROWS, _LANES = 4, 8
@@ -67,6 +67,13 @@ def _distance_tile(
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def edge_offsets(bounds: I8, k: int) -> I8:
+    """Where the edges of each constituent begin: min(k, n − 1) each; shape (N + 1,)."""
+    counts = np.diff(bounds)
+    degree = np.repeat(np.minimum(k, np.maximum(counts - 1, 0)), counts)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
 
 
 @njit

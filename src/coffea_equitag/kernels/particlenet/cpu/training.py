@@ -8,6 +8,7 @@ taken in groups of jets which do not depend on the number of threads, then over 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +18,18 @@ from torch.autograd.function import once_differentiable
 
 from ....array_types import F4, F8, I8
 from ....compiled import over_jets
+from ....invariants.minkowski import pair_offsets
+from ....jet_model import JetModel
 from ....layers.edge_conv import EdgeConv
+from ....layers.segments import segment_mean
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import blocks
 from ...common.cpu.wide_dense import MARGIN
 from ...running_statistics import follow
 from . import backward as edge_passes
+from .nearest import edge_offsets, nearest_senders
 
-__all__ = ["Edges", "convolve_with_gradients"]
+__all__ = ["logits"]
 
 
 #: Groups of jets that sums are taken in: as many threads find work.
@@ -35,7 +40,33 @@ _KEPT = 2**26
 _PAIRS = 64
 
 
-class Edges(NamedTuple):
+def logits(
+    model: JetModel,
+    features_N7: Tensor,
+    points_N2: Tensor,
+    offsets: Tensor,
+    priority: Tensor | None,
+    nodes_NE: Tensor | None,
+    edges_of: None = None,
+) -> Tensor:
+    """As `inference.logits`, with gradients, without the pairwise patch; each BatchNorm in training mode or not."""
+    network: Any = model
+    bounds = np.ascontiguousarray(offsets.numpy())
+    squares, edges = pair_offsets(bounds), edge_offsets(bounds, model.options["k"])
+    first = np.zeros(len(features_N7)) if priority is None else priority.detach().double().contiguous().numpy()
+    x, points = network.input_norm(features_N7), points_N2.double()
+    for block in network.blocks:
+        sender = np.empty(edges[-1], np.int64)
+        places = points.detach().contiguous().numpy()
+        seek = partial(nearest_senders, places, places.shape[1], first, bounds, edges, sender)
+        over_jets(seek, squares, torch.get_num_threads())
+        inputs = x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1)
+        x = points = _convolve(block, inputs, _Edges.of(bounds, edges, sender))
+    found: Tensor = network.head(segment_mean(x, offsets))
+    return found
+
+
+class _Edges(NamedTuple):
     """A batch's edges by receiver, and where groups of whole jets begin among constituents and among edges."""
 
     offsets: I8
@@ -45,7 +76,7 @@ class Edges(NamedTuple):
     edges_of: I8
 
     @classmethod
-    def of(cls, bounds: I8, offsets: I8, sender: I8) -> Edges:
+    def of(cls, bounds: I8, offsets: I8, sender: I8) -> _Edges:
         """From jet boundaries (J + 1,), boundaries of the receivers' edges (N + 1,) and senders (P,)."""
         at_jets = offsets[bounds]
         wanted = np.linspace(0, at_jets[-1], _GROUPS + 1)[1:-1]
@@ -63,7 +94,7 @@ class Edges(NamedTuple):
         over_jets(run, self.edges_of * _PAIRS, torch.get_num_threads())
 
 
-def convolve_with_gradients(block: EdgeConv, x_NF: Tensor, edges: Edges) -> Tensor:
+def _convolve(block: EdgeConv, x_NF: Tensor, edges: _Edges) -> Tensor:
     """`EdgeConv.forward` without pair features, in either mode; running statistics are kept as torch keeps them."""
     first = block.linears[0].weight
     assert isinstance(first, Tensor)
@@ -102,7 +133,7 @@ class _Normalisation(NamedTuple):
 
 class _EdgeNetwork(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, norms: list[nn.BatchNorm1d], edges: Edges, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, norms: list[nn.BatchNorm1d], edges: _Edges, *tensors: Tensor) -> Tensor:
         run = _Run(norms, edges, [tensor.detach().contiguous().numpy() for tensor in tensors])
         keep = 4 * len(edges.sender) * sum(map(len, run.weights)) <= _KEPT and any(ctx.needs_input_grad)
         values = run.forward(keep)
@@ -130,7 +161,7 @@ class _EdgeNetwork(torch.autograd.Function):
 class _Run:
     """The edge network on one batch: the state between forward and backward is of constituents and channels."""
 
-    def __init__(self, norms: list[nn.BatchNorm1d], edges: Edges, arrays: list[F4]) -> None:
+    def __init__(self, norms: list[nn.BatchNorm1d], edges: _Edges, arrays: list[F4]) -> None:
         self.edges, self.norms, levels = edges, norms, len(norms)
         self.own, self.other = arrays[:2]
         affine = arrays[2 : 2 + 2 * levels]

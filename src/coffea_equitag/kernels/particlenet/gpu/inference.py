@@ -18,7 +18,7 @@ from ...common.gpu.tiles import RECEIVERS, Tiles
 from .forward import EDGES, edge_conv_kernel
 from .nearest import nearest
 
-__all__ = ["particlenet_logits"]
+__all__ = ["logits"]
 
 _CHUNK = 32
 
@@ -47,13 +47,14 @@ class _Weights(NamedTuple):
 
 
 @on_its_device
-def particlenet_logits(
+def logits(
     model: JetModel,
     features_N7: Tensor,
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
     nodes_NP: Tensor | None,
+    edges_of: None = None,
 ) -> Tensor:
     """Logits (J, n_classes) of a float32 `ParticleNet` without a pairwise patch, in evaluation mode.
 

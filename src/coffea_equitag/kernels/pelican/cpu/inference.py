@@ -11,7 +11,7 @@ stand beside it and however many threads there are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +32,7 @@ from .nodes import node_terms, readout, scalar_terms
 from .pair_encoding import ENCODED
 from .weights import PelicanWeights, weights_of
 
-if TYPE_CHECKING:
-    from ....models.pelican import Pelican
-
-__all__ = ["pelican_logits", "pelican_logits_of_jets"]
+__all__ = ["logits", "logits_from_jets"]
 
 
 #: Pairs worked on at once, and as many mirror images: few enough for the first cache.
@@ -44,7 +41,7 @@ _CHUNK = 72
 _MARGIN = 16
 
 
-def pelican_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """Logits of a float32 `Pelican` of classes in evaluation mode; arguments as of its ``network``.
 
     Returns
@@ -74,7 +71,7 @@ def pelican_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | Non
     return torch.from_numpy(logits)
 
 
-def pelican_logits_of_jets(model: Pelican, jets: RaggedJets) -> Tensor:
+def logits_from_jets(model: Any, jets: RaggedJets) -> Tensor:
     """Logits of a float32 `Pelican` of classes in evaluation mode, straight from jets in any order.
 
     Returns
@@ -91,7 +88,7 @@ def pelican_logits_of_jets(model: Pelican, jets: RaggedJets) -> Tensor:
     scalars = model.own_scalars(jets) if model.scalars_to_pairs is not None else None
     if scalars is not None and k:
         scalars = torch.from_numpy(labelled(scalars.double().numpy(), before, k))
-    return pelican_logits(model, products, scalars, torch.from_numpy(before + k * np.arange(len(before))))
+    return logits(model, products, scalars, torch.from_numpy(before + k * np.arange(len(before))))
 
 
 @njit

@@ -6,7 +6,7 @@ layer, BatchNorm's statistics, the last layers and all coefficients, is left to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,13 +24,10 @@ from .batch_norm import scale_and_shift
 from .layer import Batch, encoded_messages, next_messages, total_columns
 from .node_terms import terms_of
 
-if TYPE_CHECKING:
-    from ....models.pelican import Pelican
-
-__all__ = ["message_keys", "pelican_training_logits"]
+__all__ = ["logits", "message_keys"]
 
 
-def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
 
     Gradients go to the parameters and to the scalars.
@@ -63,7 +60,7 @@ def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Ten
     return out
 
 
-def _messages(model: Pelican) -> list[PairMessage]:
+def _messages(model: Any) -> list[PairMessage]:
     return [cast(PairMessage, message) for message in model.messages]
 
 

@@ -7,7 +7,7 @@ float64 as in the layers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,7 @@ from ...common.gpu.tiles import RECEIVERS, Tiles
 from .forward import TILES, block_kernel, columns_kernel, encoder_kernel
 from .weights import Block, PelicanWeights, fold, power_of_two, wide_channels
 
-if TYPE_CHECKING:
-    from ....models.pelican import Pelican
-
-__all__ = ["pelican_outputs"]
+__all__ = ["logits"]
 
 #: Rows that `columns_kernel` adds at once.
 _ROWS = 4
@@ -43,7 +40,7 @@ class _Nodes(NamedTuple):
 
 
 @on_its_device
-def pelican_outputs(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """What a float32 `Pelican` that is not IRC safe gives in evaluation mode; arguments as of its ``network``.
 
     Parameters
@@ -135,7 +132,7 @@ def _from_aggregates(layer: Equivariant2to2, block: Block, a: Aggregates, zeros:
     return _Nodes(u.float(), v.float(), d.float())
 
 
-def _from_scalars(model: Pelican, weights: PelicanWeights, scalars_NS: Tensor | None, tiles: Tiles) -> _Nodes:
+def _from_scalars(model: Any, weights: PelicanWeights, scalars_NS: Tensor | None, tiles: Tiles) -> _Nodes:
     layer, w = model.scalars_to_pairs, weights.scalars
     assert layer is not None
     assert w is not None

@@ -10,7 +10,7 @@ and its autograd.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -28,14 +28,11 @@ from .layer import Batch, Draw, Messages, encoded_messages, next_messages
 from .node_terms import block_terms, read_out, scalar_terms
 from .weights import power_of_two, wide_channels
 
-if TYPE_CHECKING:
-    from ....models.pelican import Pelican
-
-__all__ = ["pelican_training_logits"]
+__all__ = ["logits"]
 
 
 @on_its_device
-def pelican_training_logits(model: Pelican, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
     """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
 
     Gradients go to the parameters and to the scalars.

@@ -19,7 +19,7 @@ from ...common.cpu.folding import batch_norm_of, blocks, double, folded, padded
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, add_rows, layer
 
-__all__ = ["pfn_logits"]
+__all__ = ["logits"]
 
 
 #: Rows worked on at once: whole tiles of 6 or 12, and small enough for the first cache.
@@ -39,7 +39,7 @@ class _Weights(NamedTuple):
     f_inputs: tuple[int, ...]
 
 
-def pfn_logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tensor | None) -> Tensor:
+def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tensor | None) -> Tensor:
     """Logits of a float32 `PFN` in evaluation mode.
 
     Parameters

@@ -14,14 +14,14 @@ from ...common.gpu.device import on_its_device
 from ...common.gpu.folding import batch_norm, folded
 from ...common.gpu.pool import pool
 
-__all__ = ["pfn_logits"]
+__all__ = ["logits"]
 
 #: Layers as (inputs, outputs) matrices and biases.
 _Layers = tuple[tuple[Tensor, Tensor], ...]
 
 
 @on_its_device
-def pfn_logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NP: Tensor | None) -> Tensor:
+def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NP: Tensor | None) -> Tensor:
     """Logits (J, n_classes) of a float32 `PFN` in evaluation mode.
 
     Parameters

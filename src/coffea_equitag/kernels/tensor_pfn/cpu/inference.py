@@ -19,7 +19,7 @@ from .bilinear import TENSOR_PLANES, VECTOR_PLANES
 from .forward import CHUNK, MARGIN, activate, linear, set_unit, sum_tracks
 from .weights import Matrices, TensorPFNWeights, padded_features, weights_of
 
-__all__ = ["tensor_pfn_outputs"]
+__all__ = ["outputs_and_vectors"]
 
 
 _LANES = lanes_of(8)
@@ -29,7 +29,7 @@ _JET_WORK = 8
 _CONSTITUENT_WORK = 200
 
 
-def tensor_pfn_outputs(
+def outputs_and_vectors(
     model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What the perceptron of a float32 `VectorPFN` or `TensorPFN` makes of each jet, and the last layer's vectors.

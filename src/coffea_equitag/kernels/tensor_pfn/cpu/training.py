@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from ....array_types import AnyArray
 from ....compiled import over_jets
 from ....jet_model import JetModel
+from ....layers.double import in_double
 from ....layers.tensor_features import TensorFeatures
 from ...common.cpu.bilinear_tile import ROWS
 from ..maps import affine_maps, features_of, layer_maps, phi_of
@@ -24,7 +25,7 @@ from .backward import backward, forward
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES
 from .weights import packed, packed_maps, padded_features, transposed_maps
 
-__all__ = ["summed_tracks"]
+__all__ = ["outputs_and_vectors"]
 
 
 #: Groups of jets whose gradients are kept apart at most, and jets of a group at least.
@@ -65,13 +66,19 @@ class _Given:
         return [list(maps[at : at + self.maps]) for at in range(0, len(maps), self.maps)]
 
 
-def summed_tracks(
+def outputs_and_vectors(
+    model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As `inference.outputs_and_vectors`, with gradients: to the network's parameters and to `scalars`."""
+    jets = in_double(model.get_submodule("f"), _summed_tracks(model, scalars, vectors, frames_J33, offsets))
+    outputs: Tensor = in_double(model.get_submodule("mlp"), jets.invariants())
+    return outputs, jets.vectors
+
+
+def _summed_tracks(
     model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
 ) -> TensorFeatures:
-    """Latent features of a float32 `VectorPFN` or `TensorPFN`, summed over each jet's constituents, in float64.
-
-    Arguments as of `tensor_pfn_outputs`; gradients go to the network's parameters and to `scalars`.
-    """
+    """Latent features of a float32 `VectorPFN` or `TensorPFN`, summed over each jet's constituents, in float64."""
     hidden, last = phi_of(model)
     maps = [layer_maps(layer) for layer in hidden]
     given = _Given(

@@ -7,7 +7,7 @@ float64.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import triton
@@ -20,10 +20,7 @@ from ...common.gpu.folding import folded
 from .forward import GROUPS, layer_kernel, sums_kernel
 from .weights import Maps, fold, padded_features
 
-if TYPE_CHECKING:
-    from ....models.tensor_pfn import VectorPFN
-
-__all__ = ["tensor_pfn_outputs"]
+__all__ = ["outputs_and_vectors"]
 
 #: Rows and outputs of a tile, and warps, in float32 and in float64.
 _TILES = {torch.float32: (64, 32, 4), torch.float64: (16, 32, 4)}
@@ -33,8 +30,8 @@ _ROWS = 16
 
 
 @on_its_device
-def tensor_pfn_outputs(
-    model: VectorPFN, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
+def outputs_and_vectors(
+    model: Any, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What the perceptron of a float32 `VectorPFN` or `TensorPFN` makes of each jet, and the last layer's vectors.
 
