@@ -132,6 +132,8 @@ def test_explanations():
     assert len(rows) == 8
     assert {row.kernel for row in rows if row.dtype == "float64"} == {"reference"}
     assert all(row.reason for row in rows)
+    assert all((row.self_check == "–") == (row.kernel == "reference") for row in rows)
+    assert all("allowed" in row.self_check for row in rows if row.kernel == "cpu")
 
 
 def test_all_sections_make_one_report():

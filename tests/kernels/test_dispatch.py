@@ -6,6 +6,8 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import kernels
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED, shapes_for
+from coffea_equitag.kernels.dispatch import choose
+from coffea_equitag.kernels.support import Support
 from coffea_equitag.layers.batch_norm import RowBatchNorm
 
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -65,16 +67,28 @@ def test_kernel_for_training(model, random_jets):
         assert ran(model, jets).kernel == "cpu"
 
 
-def test_gpu_kernel_for_training(model, random_jets, monkeypatch):
+def test_gpu_kernel_for_training(model, monkeypatch):
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    trains, given = Support(None, learns=True, trains=True), torch.zeros(1)
     with kernels.use("gpu"):
-        for words in ({"gpu": True}, {"gpu_trains": True}, {"trains": True, "gpu": True}):
-            assert kernels.choose(model, "a network", None, torch.zeros(1), **words).kernel == "reference"
-        assert kernels.choose(model, "a network", None, torch.zeros(1), gpu=True, gpu_trains=True).kernel == "gpu"
-        assert kernels.choose(model.train(), "a network", None, gpu=True, gpu_trains=True).kernel == "gpu"
+        assert choose(model, "gpu", Support(None), given).kernel == "reference"
+        assert choose(model, "gpu", trains, given).kernel == "gpu"
+        assert choose(model.train(), "gpu", trains, given).kernel == "gpu"
+        assert choose(model, "gpu", Support(None), given) == kernels.Choice(
+            "reference", "the network is in training mode"
+        )
     with kernels.use("cpu"):
-        assert kernels.choose(model, "a network", None, gpu=True, gpu_trains=True).kernel == "reference"
+        assert choose(model, "gpu", trains, given).kernel == "reference"
+
+
+def test_a_subclass_runs_on_the_layers(random_jets):
+    class Changed(eqt.models.LorentzNet):
+        def scalars(self, nodes):
+            return 2 * super().scalars(nodes)
+
+    with torch.no_grad():
+        assert ran(Changed(hidden=8, n_layers=2).eval(), random_jets([4])).reason == "layers were replaced"
 
 
 def test_reference_for_momenta(random_jets):

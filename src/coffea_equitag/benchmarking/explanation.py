@@ -26,6 +26,8 @@ class Explanation:
         "scoring" (evaluation, no gradients) or "training".
     kernel, reason : str
         What ran, and why.
+    self_check : str
+        How the kernel compared with the float64 layers; "–" if none ran.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Explanation:
     mode: str
     kernel: str
     reason: str
+    self_check: str
 
 
 def explain_choices(models: tuple[str, ...]) -> Iterator[Explanation]:
@@ -47,4 +50,8 @@ def explain_choices(models: tuple[str, ...]) -> Iterator[Explanation]:
                     networks.one_pass(model, lambda model=model, jets=jets: model(jets), bool(backward))()  # type: ignore[misc]
                     choice = kernels.last_choice(kind) or kernels.Choice("reference", "no kernels for this network")
                     name = str(dtype).removeprefix("torch.")
-                    yield Explanation(kind, device, name, mode, choice.kernel, choice.reason)
+                    form = "training" if backward else "inference"
+                    target = "gpu" if device == "cuda" else "cpu"
+                    failed_or_ran = choice.kernel != "reference" or "self-check" in choice.reason
+                    checked = kernels.self_check_outcome(kind, target, form) if failed_or_ran else "–"
+                    yield Explanation(kind, device, name, mode, choice.kernel, choice.reason, checked)

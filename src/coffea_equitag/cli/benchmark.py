@@ -102,11 +102,11 @@ def _explain(arguments: argparse.Namespace) -> int:
     from ..benchmarking import Settings, explain_choices
 
     table = Table(title="What runs on this machine")
-    for heading in ("model", "device", "precision", "mode", "runs", "because"):
+    for heading in ("model", "device", "precision", "mode", "runs", "because", "self-check"):
         table.add_column(heading, no_wrap=True)
     settings = Settings(**({} if arguments.models is None else {"models": arguments.models}))
     for row in explain_choices(settings.models):
-        table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason)
+        table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason, row.self_check)
     here = Console()
-    Console(width=max(here.width, 120)).print(table)
+    Console(width=max(here.width, 160)).print(table)
     return 0
