@@ -108,5 +108,5 @@ def _explain(arguments: argparse.Namespace) -> int:
     for row in explain_choices(settings.models):
         table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason, row.self_check)
     here = Console()
-    Console(width=max(here.width, 160)).print(table)
+    Console(width=max(here.width, 170)).print(table)
     return 0

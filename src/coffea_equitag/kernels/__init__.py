@@ -1,6 +1,7 @@
 """Fused forms of the networks, one folder per network, held to the layers of `coffea_equitag.layers`.
 
-Models know `run` and `gram`, users `use`, `last_choice` and `self_check_outcome`. How a kernel is built, changed and tested: ``README.md``.
+Models know `run` and `gram`; users `use`, `last_choice` and `self_check_outcome`. How a kernel is
+built, changed and tested: ``README.md``.
 """
 
 from .dispatch import Choice, gram, last_choice, run, use

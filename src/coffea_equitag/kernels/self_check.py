@@ -60,7 +60,7 @@ class _Figures:
         return self.kernel <= self.allowed  # NaN does not
 
     def __str__(self) -> str:
-        return f"{self.kernel:.1e} of the rms, {self.allowed:.1e} allowed (float32 layers: {self.layers:.1e})"
+        return f"{self.kernel:.1e}, {self.allowed:.1e} allowed (float32 layers {self.layers:.1e})"
 
 
 @dataclass
@@ -179,7 +179,7 @@ def _warn(key: tuple[str, ...], found: str) -> None:
     tower, target, form, kind, options, _ = key
     device = _gpu() if target == "gpu" else _cpu()
     warnings.warn(
-        f"the {target.upper()} kernels of {kind} ({form}) deviate from the float64 layers on this machine: {found}\n"
+        f"the {target.upper()} kernels of {kind} ({form}) failed their self-check on this machine: {found}\n"
         f"  {tower}'s layers run in their place, which is slower and right, until this process ends\n"
         f"  to fix: report it with this message, the output of `equitag benchmark --explain`, "
         f"options {options or '{}'} and {device}; EQUITAG_KERNELS=reference avoids kernels and this message",
