@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.models.pelican import PELICAN
 from networks import enliven
 from training_steps import rms
 
@@ -12,7 +12,7 @@ from training_steps import rms
 def build(training=True, **options):
     """A network in which statistics and the weights of broken symmetries are not the initial ones."""
     torch.manual_seed(5)
-    model = enliven(Pelican(**({"size": (12, 8, 4), "dropout": 0.0} | options)))
+    model = enliven(PELICAN(**({"size": (12, 8, 4), "dropout": 0.0} | options)))
     for parameter in model.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)
     return model.train(training)

@@ -8,7 +8,7 @@ import torch
 
 import kernel_forms as forms
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.models.lgn import Lgn
+from coffea_equitag.models.lgn import LGN
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 from gpu import DEVICE, INTERPRETED, needs_gpu
 from kernel_forms import deviation
@@ -24,7 +24,7 @@ SMALL = {"levels": 2, "channels": 1, "mlp_depth": 1, "n_bells": 2} if INTERPRETE
 def build(**given):
     """A network in which the tensors matter as much as the scalars."""
     torch.manual_seed(3)
-    model = Lgn(**({"scale": 0.05} | given))
+    model = LGN(**({"scale": 0.05} | given))
     for level in model.levels:
         for name, factor in (("v", 3.0), ("F", 2.0), ("dual", 2.0), ("S", 10.0)):
             if name in level.mixing.weight:

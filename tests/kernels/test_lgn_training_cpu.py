@@ -8,7 +8,7 @@ import torch
 
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.models.lgn import Lgn
+from coffea_equitag.models.lgn import LGN
 from kernel_forms import deviation, run, with_avx2
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
@@ -19,7 +19,7 @@ COUNTS = [20, 1, 0, 7, 40, 2, 7, 31, 3]
 def build(**given):
     """A network in which the tensors matter as much as the scalars."""
     torch.manual_seed(3)
-    model = Lgn(**({"scale": 0.05} | given))
+    model = LGN(**({"scale": 0.05} | given))
     for level in model.levels:
         for name, factor in (("v", 3.0), ("F", 2.0), ("dual", 2.0), ("S", 10.0)):
             if name in level.mixing.weight:

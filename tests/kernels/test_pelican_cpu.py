@@ -8,7 +8,7 @@ from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.convert.pelican import infer_options, translate
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.models.pelican import PELICAN
 from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
 from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, run, with_avx2
 from networks import enliven
@@ -21,7 +21,7 @@ COUNTS = [20, 1, 0, 7, 90, 2, 7, 31, 3]
 def build(**options):
     """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
     torch.manual_seed(3)
-    model = enliven(Pelican(**({"size": (12, 8, 4)} | options)))
+    model = enliven(PELICAN(**({"size": (12, 8, 4)} | options)))
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     return model
@@ -124,7 +124,7 @@ def test_official_checkpoints(shared_data, key, symmetry):
         jets = RaggedJets.from_momenta(torch.from_numpy(arrays["p4"]), torch.from_numpy(arrays["offsets"]))
         expected = torch.from_numpy(arrays[f"{key}__predict"])
     state = torch.load(shared_data / "parity" / "pelican_official.pt", weights_only=True)[key]
-    model = Pelican(**({"symmetry": symmetry} | infer_options(state))).eval()
+    model = PELICAN(**({"symmetry": symmetry} | infer_options(state))).eval()
     model.load_state_dict(translate(state))
     assert deviation(run(model, jets).double(), expected) <= 1e-5
 

@@ -11,7 +11,7 @@ from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.bell_functions import BellFunctions
-from coffea_equitag.layers.lgn_level import LgnLevel, level_sources
+from coffea_equitag.layers.lgn_level import LGNLevel, level_sources
 from coffea_equitag.layers.lorentz_tensors import DIMENSION, ETA, IRREPS, LorentzTensors
 from coffea_equitag.layers.pair_sum import pair_sum
 from coffea_equitag.layers.pairs import Pairs
@@ -67,7 +67,7 @@ def as_pairs(tensor):
 
 def test_level_equals_the_paper_pair_by_pair():
     features, p4, square, pairs = make()
-    level = LgnLevel(IRREPS, 2, 3).double()
+    level = LGNLevel(IRREPS, 2, 3).double()
     f = {power: torch.complex(*w.unbind(-1)) for power, w in level.bells(square, pairs.diagonal).items()}
     times = TensorProduct(right=("v",), is_complex=True)
     expected, at, row = [], 0, 0
@@ -102,7 +102,7 @@ def test_blocks_are_counted_as_published():
 
 def test_level_is_equivariant():
     features, p4, square, pairs = make(irreps=("s", "v"))
-    level = LgnLevel(("s", "v"), 2, 3).double()
+    level = LGNLevel(("s", "v"), 2, 3).double()
     matrix = torch.from_numpy((boost(2.0, [1, 2, 3]) @ rotation(0.7, [1, 0, 1])).astype(np.float64))
     moved_features = LorentzTensors(s=features.s, v=features.v @ matrix.T)
     moved = level(moved_features, p4 @ matrix.T, square, pairs).matrices()
@@ -116,7 +116,7 @@ def test_level_is_equivariant():
 @pytest.mark.parametrize("irreps", [("s",), ("s", "v"), IRREPS])
 def test_level_gradcheck(irreps):
     features, p4, square, pairs = make((1, 2), 1, irreps=irreps)
-    level = LgnLevel(irreps, 1, 1, n_bells=1, mlp_depth=1).double()
+    level = LGNLevel(irreps, 1, 1, n_bells=1, mlp_depth=1).double()
     given = [part.requires_grad_() for part in features.parts().values()]
 
     def run(*parts):

@@ -10,7 +10,7 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.convert.lgn import options, translate
 from coffea_equitag.models.beams import BEAMS
-from coffea_equitag.models.lgn import Lgn
+from coffea_equitag.models.lgn import LGN
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,
@@ -26,7 +26,7 @@ from networks import run
 def build(**given):
     """A network in which the tensors matter as much as the scalars."""
     torch.manual_seed(3)
-    model = Lgn(**({"scale": 0.05} | given))
+    model = LGN(**({"scale": 0.05} | given))
     for level in model.levels:
         for name, factor in (("v", 3.0), ("F", 2.0), ("dual", 2.0), ("S", 10.0)):
             if name in level.mixing.weight:
@@ -38,7 +38,7 @@ def build(**given):
     ("given", "parameters"), [({}, 4646), ({"levels": 4}, 6482), ({"levels": 2, "channels": 2}, 1134)]
 )
 def test_published_sizes(given, parameters):
-    assert Lgn(**given).num_parameters() == parameters
+    assert LGN(**given).num_parameters() == parameters
 
 
 @pytest.mark.parametrize("beams", [False, True])
@@ -141,7 +141,7 @@ def test_momentum_output_is_covariant(random_jets, beams):
 )
 def test_wrong_options(given, words):
     with pytest.raises(eqt.TaggerError, match=words):
-        Lgn(**given)
+        LGN(**given)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path of LGN is not run here")
@@ -169,13 +169,13 @@ class TestOfficial:
     """The official code's outputs, with its weights."""
 
     def model(self, official, key):
-        model = Lgn(**options(official[key])).double()
+        model = LGN(**options(official[key])).double()
         model.load_state_dict(translate(official[key]))
         return model
 
     def test_options(self, official, key, levels, channels):
         found = options(official[key])
-        assert Lgn(**found).options == Lgn(levels=levels, channels=channels).options
+        assert LGN(**found).options == LGN(levels=levels, channels=channels).options
 
     def test_network(self, fixture, official, key, levels, channels):
         jets = RaggedJets.from_momenta(torch.from_numpy(fixture["p4"]), torch.from_numpy(fixture["offsets"]))

@@ -12,7 +12,7 @@ from coffea_equitag import RaggedJets
 from coffea_equitag.convert.pelican import infer_options, translate
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.broken_symmetry import SYMMETRIES
-from coffea_equitag.models.pelican import Pelican
+from coffea_equitag.models.pelican import PELICAN
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,
@@ -31,7 +31,7 @@ METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 def build(seed=3, **options):
     """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
     torch.manual_seed(seed)
-    model = Pelican(**({"size": (12, 8, 4)} | options))
+    model = PELICAN(**({"size": (12, 8, 4)} | options))
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
             buffer.uniform_(-0.5, 0.5)
@@ -82,7 +82,7 @@ def distance(found, expected):
 )
 def test_published_sizes(size, parameters):
     # counted with two spurions and factorised coefficients
-    assert Pelican(size=size).num_parameters() == parameters
+    assert PELICAN(size=size).num_parameters() == parameters
 
 
 def test_lorentz_invariance_in_single_precision(random_jets):
@@ -151,9 +151,9 @@ def test_input_networks_are_identical_at_initialisation(random_jets):
     jets, outputs = random_jets([20, 1, 7]), {}
     for symmetry in SYMMETRIES:
         torch.manual_seed(0)
-        outputs[symmetry] = run(Pelican(symmetry=symmetry, method="input").eval())(jets)
+        outputs[symmetry] = run(PELICAN(symmetry=symmetry, method="input").eval())(jets)
     torch.manual_seed(0)
-    outputs["so13 without spurions"] = run(Pelican(symmetry="so13", method="spurions").eval())(jets)
+    outputs["so13 without spurions"] = run(PELICAN(symmetry="so13", method="spurions").eval())(jets)
     for output in outputs.values():
         assert torch.equal(output, outputs["so13"])
     assert outputs["so13"].std() > 0
@@ -163,7 +163,7 @@ def test_spurions_and_inputs_start_from_the_same_weights():
     states = []
     for symmetry, method in itertools.product(SYMMETRIES, ("spurions", "input")):
         torch.manual_seed(0)
-        states.append(Pelican(symmetry=symmetry, method=method).state_dict())
+        states.append(PELICAN(symmetry=symmetry, method=method).state_dict())
     for state in states:
         for name in states[0]:
             if not name.startswith(("embedding.", "encoder.", "scalars_to_pairs.")):
@@ -282,7 +282,7 @@ class TestSafety:
 )
 def test_wrong_options(options, words):
     with pytest.raises(eqt.TaggerError, match=words):
-        Pelican(**options)
+        PELICAN(**options)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path of PELICAN is not run here")
@@ -335,7 +335,7 @@ class TestOfficial:
         options = {"symmetry": symmetry} | infer_options(checkpoints[key])
         assert options["symmetry"] == symmetry
         assert options["size"] == "11k"
-        model = Pelican(**options).double().eval()
+        model = PELICAN(**options).double().eval()
         model.load_state_dict(translate(checkpoints[key]))
         jets = RaggedJets.from_momenta(torch.from_numpy(fixture["p4"]), torch.from_numpy(fixture["offsets"]))
         channels, offsets = naive_channels(model, jets)
@@ -407,7 +407,7 @@ def test_translation_of_other_configurations(random_jets, options):
     found = infer_options(state)
     for name, value in found.items():
         assert model.options[name] == value
-    again = Pelican(**({"symmetry": model.options["symmetry"]} | found)).eval()
+    again = PELICAN(**({"symmetry": model.options["symmetry"]} | found)).eval()
     again.load_state_dict(translate(state))
     jets = random_jets([4, 9])
     assert torch.equal(run(again)(jets), run(model)(jets))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..invariants.kinematic import kinematic_features
 from ..jets.ragged import RaggedJets
 from ..models.beams import with_beams
-from ..models.pelican import Pelican
+from ..models.pelican import PELICAN
 from . import networks
 from .clock import Spread, in_turn, seconds_of
 from .forms import OURS, forms_of
@@ -119,7 +119,7 @@ def _pelican(module: Any, ours: Any) -> nn.Module:
     return network
 
 
-def _pelican_inputs(network: Any, ours: Pelican, jets: RaggedJets) -> Callable[[], Tensor]:
+def _pelican_inputs(network: Any, ours: PELICAN, jets: RaggedJets) -> Callable[[], Tensor]:
     """Edges of all pairs, a node with itself among them, with p_i·p_j; nodes with their kinds."""
     spurions = jets.p4.new_tensor(ours.broken.spurions)
     nodes = jets.prepend(spurions, spurions.new_zeros(len(spurions)))

@@ -87,7 +87,7 @@ def translate(state: StateDict) -> StateDict:
 
 
 def options(state: StateDict) -> dict[str, Any]:
-    """The options of `Lgn` that an official checkpoint was made with, read off the shapes of its weights."""
+    """The options of `LGN` that an official checkpoint was made with, read off the shapes of its weights."""
     try:
         levels, first = _levels(state), state["lgn_cg.mlp_levels.0.linear.0.weight"]
         scalars = [state[f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights.(0, 0)"] for level in range(levels)]

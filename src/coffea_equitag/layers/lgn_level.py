@@ -14,10 +14,10 @@ from .pair_sum import pair_sum
 from .pairs import Pairs
 from .tensor_product import TensorProduct
 
-__all__ = ["LgnLevel", "level_sources"]
+__all__ = ["LGNLevel", "level_sources"]
 
 
-class LgnLevel(nn.Module):
+class LGNLevel(nn.Module):
     """F_i ← W [Σ_j f(p_ij²) p_ij ⊗ F_j, F_i, F_i ⊗ F_i], then a perceptron on the scalars (LGN, eq. 4.2).
 
     p_ij ⊗ stands for 1 and p_ij = p_i − p_j, each with its own f. Neither a tensor nor a product is ever formed for

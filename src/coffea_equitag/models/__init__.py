@@ -6,23 +6,23 @@ from typing import Any
 
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
-from .lgn import Lgn
+from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
 from .option_types import check_options
 from .particlenet import ParticleNet
-from .pelican import Pelican
+from .pelican import PELICAN
 from .pfn import PFN
 from .tensor_pfn import TensorPFN, VectorPFN
 
 __all__ = [
+    "LGN",
+    "PELICAN",
     "PFN",
     "JetModel",
-    "Lgn",
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
-    "Pelican",
     "TensorPFN",
     "VectorPFN",
     "build",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _MODELS: dict[str, type[JetModel]] = {
-    model.kind: model for model in (Lgn, LorentzNet, LorentzNetBase, ParticleNet, Pelican, PFN, TensorPFN, VectorPFN)
+    model.kind: model for model in (LGN, LorentzNet, LorentzNetBase, ParticleNet, PELICAN, PFN, TensorPFN, VectorPFN)
 }
 
 

@@ -29,7 +29,7 @@ from .. import kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..layers.lgn_level import LgnLevel
+from ..layers.lgn_level import LGNLevel
 from ..layers.lorentz_tensors import IRREPS, LorentzTensors
 from ..layers.pairs import Pairs
 from ..layers.rest_frame import RestFrame
@@ -37,13 +37,13 @@ from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
 from .beams import BEAMS, with_beams
 
-__all__ = ["Lgn"]
+__all__ = ["LGN"]
 
 #: Tensors kept for each `maxdim`: irreps (k, n) with k and n below it.
 _KEPT = {2: ("s", "v"), 3: IRREPS}
 
 
-class Lgn(JetModel):
+class LGN(JetModel):
     """LGN on ragged jets.
 
     Parameters
@@ -108,7 +108,7 @@ class Lgn(JetModel):
         irreps: tuple[str, ...] = ("s",)
         invariants = widths[0]
         for before, after in itertools.pairwise(widths):
-            level = LgnLevel(
+            level = LGNLevel(
                 irreps,
                 before,
                 after,

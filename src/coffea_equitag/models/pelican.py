@@ -42,12 +42,12 @@ from .pelican_inputs import columns_as_scalars, products_with_inputs, products_w
 from .pelican_momentum import momenta, of_constituents
 from .pelican_options import SIZES, check_options
 
-__all__ = ["SIZES", "Pelican"]
+__all__ = ["PELICAN", "SIZES"]
 
 _LAYERS = 5
 
 
-class Pelican(JetModel):
+class PELICAN(JetModel):
     """PELICAN on ragged jets.
 
     Parameters

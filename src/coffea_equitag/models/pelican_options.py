@@ -21,7 +21,7 @@ SIZES = {
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """Raise a `TaggerError` for options of `Pelican` that are none, or do not go together."""
+    """Raise a `TaggerError` for options of `PELICAN` that are none, or do not go together."""
     for name, known in (
         ("symmetry", tuple(SYMMETRIES)),
         ("method", ("spurions", "input")),

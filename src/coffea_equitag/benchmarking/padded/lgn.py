@@ -12,13 +12,13 @@ from ...jets.ragged import RaggedJets
 from ...layers.lorentz_tensors import DIMENSION, LorentzTensors
 from ...layers.tensor_product import TensorProduct
 from ...models.beams import with_beams
-from ...models.lgn import Lgn
+from ...models.lgn import LGN
 from .masking import pad, real
 
 __all__ = ["padded"]
 
 
-def padded(model: Lgn, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
+def padded(model: LGN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
     """LGN for classes on (J, width + beams) places, momenta given, in the network's precision.
 
     As in the official code each edge holds its radial functions times 1 and p_i − p_j, (2, J, W, W, C, 1 + 4), which

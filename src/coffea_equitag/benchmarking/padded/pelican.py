@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from ...jets.ragged import RaggedJets
 from ...layers.channel_mixing import ChannelMixing
-from ...models.pelican import Pelican
+from ...models.pelican import PELICAN
 from .masking import masked_norm, pad, real
 
 __all__ = ["padded"]
 
 
-def padded(model: Pelican, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
+def padded(model: PELICAN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
     """PELICAN for classes, symmetry by spurions, on (J, width + spurions) places.
 
     Momenta are given; products are formed in the network's precision. Every layer from pairs to pairs makes all of

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...jet_model import JetModel
 from ...layers.bell_functions import BellFunctions
 from ...layers.complex_mixing import ComplexMixing
-from ...layers.lgn_level import LgnLevel
+from ...layers.lgn_level import LGNLevel
 from ...layers.tensor_product import TensorProduct
 from ..module_tree import records
 from ..support import Support, unsupported_layer
@@ -16,7 +16,7 @@ from ..support import Support, unsupported_layer
 __all__ = ["support"]
 
 _LAYERS = {
-    LgnLevel,
+    LGNLevel,
     BellFunctions,
     ComplexMixing,
     TensorProduct,

@@ -32,7 +32,7 @@ def logits(
     products_Q: Tensor,
     scale2: float | None = None,
 ) -> Tensor:
-    """Logits of a float32 `Lgn` of classes; arguments as of its ``network``.
+    """Logits of a float32 `LGN` of classes; arguments as of its ``network``.
 
     Returns
     -------

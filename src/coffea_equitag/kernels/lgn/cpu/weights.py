@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ....array_types import F8, I8, AnyArray
-from ....layers.lgn_level import LgnLevel
+from ....layers.lgn_level import LGNLevel
 from ....layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ....layers.tensor_product import TensorProduct
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
@@ -82,12 +82,12 @@ class LevelTables(NamedTuple):
 
 
 def weights_of(model: nn.Module) -> LgnWeights:
-    """Fold an `Lgn`'s parameters; kept until one of them changes."""
+    """Fold an `LGN`'s parameters; kept until one of them changes."""
     return folded(model, _network)
 
 
 def tables_of(model: nn.Module) -> tuple[LevelTables, ...]:
-    """Tables of an `Lgn`'s levels."""
+    """Tables of an `LGN`'s levels."""
     levels = zip(*(model.get_submodule(name).children() for name in ("levels", "norms")), strict=True)
     return tuple(_tables_of(level, norm) for level, norm in levels)
 
@@ -128,7 +128,7 @@ def _network(model: nn.Module) -> LgnWeights:
 
 
 def _tables_of(level: nn.Module, norm: nn.Module) -> LevelTables:
-    assert isinstance(level, LgnLevel)
+    assert isinstance(level, LGNLevel)
     assert isinstance(norm, TensorProduct)
     channels_out, columns = level.mixing.weight["s"].shape[1:]
     channels_in = columns // len(level.sources["s"])

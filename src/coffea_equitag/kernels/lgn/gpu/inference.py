@@ -30,11 +30,11 @@ __all__ = ["logits"]
 def logits(
     model: Any, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, products_Q: Tensor, scale2: float | None = None
 ) -> Tensor:
-    """Logits of a float32 `Lgn` of classes in evaluation mode; arguments as of its ``network``.
+    """Logits of a float32 `LGN` of classes in evaluation mode; arguments as of its ``network``.
 
     Parameters
     ----------
-    model : Lgn
+    model : LGN
         The network.
     p4_N4 : Tensor of float64, shape (N, 4)
         Scaled (E, px, py, pz) of the nodes.

@@ -42,7 +42,7 @@ _MARGIN = 16
 
 
 def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `Pelican` of classes in evaluation mode; arguments as of its ``network``.
+    """Logits of a float32 `PELICAN` of classes in evaluation mode; arguments as of its ``network``.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
 
 
 def logits_from_jets(model: Any, jets: RaggedJets) -> Tensor:
-    """Logits of a float32 `Pelican` of classes in evaluation mode, straight from jets in any order.
+    """Logits of a float32 `PELICAN` of classes in evaluation mode, straight from jets in any order.
 
     Returns
     -------

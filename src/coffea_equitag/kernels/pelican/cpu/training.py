@@ -28,7 +28,7 @@ __all__ = ["logits", "message_keys"]
 
 
 def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
+    """Logits of a float32 `PELICAN` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
 
     Gradients go to the parameters and to the scalars.
 

@@ -55,7 +55,7 @@ class PelicanWeights(NamedTuple):
 
 
 def weights_of(model: JetModel) -> PelicanWeights:
-    """Fold a `Pelican` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    """Fold a `PELICAN` in evaluation mode; the result is kept until a parameter or statistic changes."""
     diagonal = bool(model.options["diagonal"])
     return folded(
         model,

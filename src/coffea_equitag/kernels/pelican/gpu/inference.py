@@ -41,11 +41,11 @@ class _Nodes(NamedTuple):
 
 @on_its_device
 def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """What a float32 `Pelican` that is not IRC safe gives in evaluation mode; arguments as of its ``network``.
+    """What a float32 `PELICAN` that is not IRC safe gives in evaluation mode; arguments as of its ``network``.
 
     Parameters
     ----------
-    model : Pelican
+    model : PELICAN
         With at most 128 channels in a message.
     products_QR : Tensor of float64, shape (Q, R)
         Pair channels.

@@ -33,13 +33,13 @@ __all__ = ["logits"]
 
 @on_its_device
 def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `Pelican` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
+    """Logits of a float32 `PELICAN` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
 
     Gradients go to the parameters and to the scalars.
 
     Parameters
     ----------
-    model : Pelican
+    model : PELICAN
         With at most 128 channels in a message.
     products_QR : Tensor of float64, shape (Q, R)
         Pair channels.

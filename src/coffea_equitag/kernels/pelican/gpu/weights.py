@@ -74,7 +74,7 @@ def wide_channels(model: Any) -> tuple[int, int]:
 
 
 def fold(model: Any) -> PelicanWeights:
-    """Weights of a `Pelican` in evaluation mode."""
+    """Weights of a `PELICAN` in evaluation mode."""
     wide, _ = wide_channels(model)
     encoded = len(model.encoder.alpha)
     exponent = torch.ones(wide, device=model.device)
