@@ -1,4 +1,4 @@
-"""Building blocks of the networks, one a file: plain torch on ragged tensors, the reference for the kernels."""
+"""Building blocks of the networks, one per file: plain torch on ragged tensors, the reference for the kernels."""
 
 from .batch_norm import RowBatchNorm
 from .bilinear import bilinear

@@ -1,4 +1,4 @@
-"""What PELICAN sums over the constituents of a jet."""
+"""PELICAN's sums over the constituents of a jet."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Aggregates:
     Attributes
     ----------
     row, column : Tensor, shape (N, C)
-        X_ij over j, and X_ji over j, for each node i.
+        X_ij and X_ji summed over j, for each node i.
     diagonal : Tensor, shape (N, C)
         X_ii.
     trace, total : Tensor, shape (J, C)
-        X_ii over i, and X_ij over i and j.
+        X_ii summed over i, and X_ij summed over i and j.
     """
 
     row: Tensor
@@ -41,26 +41,26 @@ class Aggregation:
     Attributes
     ----------
     kind : str
-        ``"mean"``: over the n nodes of the jet, times trainable powers of n/n̄. ``"sum"``: sum / n̄, no powers.
+        ``"mean"``: mean over the n nodes of the jet, times trainable powers of n/n̄. ``"sum"``: sum / n̄, no powers.
     mean_count : float
-        n̄.
+        n̄, the typical number of nodes.
     """
 
     kind: str = "mean"
     mean_count: float = 49.0
 
     def power(self, channels: int, operations: int, *, random: bool) -> MultiplicityPower | None:
-        """The trainable powers that go with it, if any."""
+        """The trainable powers of n/n̄, or None for ``"sum"``."""
         if self.kind == "sum":
             return None
         return MultiplicityPower(channels, operations, mean_count=self.mean_count, random=random)
 
     def norm(self, counts_J: Tensor) -> Tensor | float:
-        """What a sum over the nodes of each jet is divided by, shape (J, 1)."""
+        """Divisor of sums over the nodes of each jet: shape (J, 1), or a number."""
         return self.mean_count if self.kind == "sum" else counts_J.clamp(min=1)[:, None]
 
     def __call__(self, pairs_QC: Tensor, squares: Squares, weight_N: Tensor | None = None) -> Aggregates:
-        """Aggregate X of shape (Q, C); weights (N,) of the nodes enter every sum."""
+        """Aggregate X of shape (Q, C); node weights (N,) enter every sum."""
         row, column, diagonal = squares.sums(pairs_QC, weight_N)
         norm = self.norm(squares.counts)
         norm_N = norm[squares.jet] if isinstance(norm, Tensor) else norm

@@ -11,15 +11,15 @@ __all__ = ["BellFunctions"]
 class BellFunctions(nn.Module):
     """f(p²) = linear(b / (1 + c² |p²|) + a), complex, for each channel and each power of p.
 
-    The paper writes n = sgn(p²) √|p²| and b / (1 + (c n)²) + a, in which the sign drops out. A pair of a
-    constituent with itself sees the bias of the linear layer alone.
+    The paper writes n = sgn(p²) √|p²| and b / (1 + (c n)²) + a, where the sign drops out. For i = j only the bias of
+    the linear layer remains.
 
     Parameters
     ----------
     channels : int
-        Complex functions for each of p⁰ (``"s"``) and p¹ (``"v"``).
+        Number of complex functions for each of p⁰ (``"s"``) and p¹ (``"v"``).
     n_bells : int
-        Half the number of bells (the paper's 10 are 20 bells).
+        Half the number of bells (the paper's 10 means 20 bells).
     """
 
     def __init__(self, channels: int, n_bells: int = 10) -> None:
@@ -35,12 +35,12 @@ class BellFunctions(nn.Module):
         square_Q : Tensor, shape (Q,)
             (p_i − p_j)² of all pairs.
         diagonal : Tensor of int64, shape (N,)
-            Which of them are i = j.
+            Indices of the pairs i = j.
 
         Returns
         -------
         dict of Tensor, shape (Q, C, 2) each
-            ``"s"`` and ``"v"``, last axis (Re, Im).
+            ``"s"`` and ``"v"``; the last axis is (Re, Im).
         """
         size = square_Q.abs().to(self.a.dtype)[:, None]
         bells = self.b / (1 + self.c.square() * size) + self.a

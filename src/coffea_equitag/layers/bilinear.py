@@ -1,4 +1,4 @@
-"""Products of features of all representations."""
+"""Bilinear products of scalar, vector and tensor features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["bilinear"]
 
 
 def bilinear(x: TensorFeatures) -> TensorFeatures:
-    """Split 2F features into halves a and b and multiply them, each pair of representations once (arXiv:2303.11288).
+    """Split 2F features into halves a and b and multiply these, each pair of representations once (arXiv:2303.11288).
 
     Scalars: s_a s_b, v_a·v_b, tr(T_aᵀ T_b); vectors: s_a v_b, v_a × v_b, T_a v_b; tensors: s_a T_b, v_a ⊗ v_b, T_a T_b.
 
@@ -33,7 +33,7 @@ def bilinear(x: TensorFeatures) -> TensorFeatures:
     t_a, t_b = x.tensors.chunk(2, dim=-1)
     scalars.append((t_a * t_b).sum((1, 2)))
     vectors.append((t_a * v_b[:, None]).sum(2))
-    # the index summed over is unrolled: it has three values
+    # the sum over the inner index, which has three values, is unrolled
     product = sum((t_a[:, :, k, None] * t_b[:, None, k] for k in (1, 2)), start=t_a[:, :, 0, None] * t_b[:, None, 0])
     tensors = [s_a[:, None, None] * t_b, v_a[:, :, None] * v_b[:, None], product]
     return TensorFeatures(torch.cat(scalars, dim=-1), torch.cat(vectors, dim=-1), torch.cat(tensors, dim=-1))

@@ -1,4 +1,4 @@
-"""Subgroups of the Lorentz group that PELICAN may be reduced to, by spurions or by inputs."""
+"""Subgroups to which PELICAN's Lorentz symmetry can be reduced, by spurions or by inputs."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def _keep(*components: float) -> _Matrix:
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A subgroup, and the two ways to reach it.
+    """A subgroup, and the two ways to implement it.
 
     Attributes
     ----------
-    words : str
-        What is left.
+    description : str
+        The remaining symmetry.
     spurions : tuple of vectors (E, px, py, pz)
-        Fixed vectors put beside the constituents; what leaves them alone is left of the symmetry.
+        Fixed vectors added to the constituents; the remaining symmetry is the subgroup that leaves them invariant.
     inputs : tuple of vectors
-        The invariants r = q·p of a constituent for these q, which enter as pairs r_i r_j.
+        Vectors q whose products r = q·p with the constituents enter as pairs r_i r_j.
     blocks : tuple of matrices (4, 4)
-        What a covariant output may do to p, one weight each, with the inputs.
+        Matrices that a covariant output may apply to p with ``inputs``, one weight each.
     """
 
-    words: str
+    description: str
     spurions: tuple[_Vector, ...]
     inputs: tuple[_Vector, ...]
     blocks: tuple[_Matrix, ...] = (_keep(*_ALL),)
@@ -53,7 +53,7 @@ class Symmetry:
 _TIME_SPACE = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 1))
 _TIME_ACROSS_ALONG = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 0), _keep(0, 0, 0, 1))
 
-#: The symmetries by name. A component of p is minus its product with the axis: −q makes r that component.
+#: The symmetries by name. A spatial component of p is minus its product with that axis: with −q, r is the component.
 SYMMETRIES: dict[str, Symmetry] = {
     "so13": Symmetry("Lorentz SO⁺(1,3)", (), ()),
     "so3": Symmetry("rotations SO(3)", (_ENERGY,), (_ENERGY,), _TIME_SPACE),
@@ -65,14 +65,14 @@ SYMMETRIES: dict[str, Symmetry] = {
     ),
     # the blocks are (q·p) q and p; the official code's are not equivariant
     "se2": Symmetry(
-        "SE(2): what leaves a null vector along z alone",
+        "SE(2): leaves a null vector along z invariant",
         (_BACKWARD,),
         (_FORWARD,),
         (((1.0, 0.0, 0.0, -1.0), (0.0,) * 4, (0.0,) * 4, (1.0, 0.0, 0.0, -1.0)), _keep(*_ALL)),
     ),
     "so2": Symmetry("rotations about z, SO(2)", (_ENERGY, _Z), (_ENERGY, (0.0, 0.0, 0.0, -1.0)), _TIME_ACROSS_ALONG),
     "so2_0": Symmetry("rotations about z, SO(2)", (_FORWARD, _BACKWARD), (_BACKWARD, _FORWARD), _TIME_ACROSS_ALONG),
-    # E is not among the inputs: with p_i·p_j and the others it is there already
+    # E is not among the inputs: it follows from p_i·p_j and the others
     "1": Symmetry(
         "none",
         (_ENERGY, _X, _Y, _Z),
@@ -83,12 +83,12 @@ SYMMETRIES: dict[str, Symmetry] = {
 
 
 def along(vectors: tuple[_Vector, ...], p4_N4: Tensor, mass_N: Tensor) -> Tensor:
-    """q·p for each vector q and constituent p, without loss of figures.
+    """q·p for each vector q and constituent p, without loss of precision.
 
     Parameters
     ----------
     vectors : tuple of (E, px, py, pz)
-        Along one axis, or null along z.
+        Unit vectors along one axis, or null vectors along z.
     p4_N4 : Tensor of float64, shape (N, 4)
         (E, px, py, pz) of the constituents.
     mass_N : Tensor of float64, shape (N,)
@@ -102,7 +102,7 @@ def along(vectors: tuple[_Vector, ...], p4_N4: Tensor, mass_N: Tensor) -> Tensor
     products = []
     for q in vectors:
         if q in (_FORWARD, _BACKWARD):
-            # E − |pz| cancels for a constituent along the beam: take (m² + pT²) / (E + |pz|)
+            # E − |pz| cancels for a constituent along the beam: use (m² + pT²) / (E + |pz|)
             forward = q[3] * pz
             large = energy + forward.abs()
             small = (mass_N**2 + px**2 + py**2) / torch.where(large > 0, large, 1.0)
@@ -115,14 +115,14 @@ def along(vectors: tuple[_Vector, ...], p4_N4: Tensor, mass_N: Tensor) -> Tensor
 def with_spurions(
     gram_Q: Tensor, symmetry: Symmetry, p4_N4: Tensor, mass_N: Tensor, before: Squares, after: Squares
 ) -> Tensor:
-    """Products p_i·p_j of jets with the spurions put before their constituents.
+    """Products p_i·p_j of jets with the spurions placed before their constituents.
 
     Parameters
     ----------
     gram_Q : Tensor of float64, shape (Q,)
         Products of the constituents.
     symmetry : Symmetry
-        Whose spurions.
+        The symmetry whose spurions are added.
     p4_N4, mass_N : Tensor of float64, shapes (N, 4) and (N,)
         The constituents.
     before, after : Squares

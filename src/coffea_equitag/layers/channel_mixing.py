@@ -11,17 +11,17 @@ __all__ = ["ChannelMixing"]
 class ChannelMixing(nn.Module):
     """C_dsb from input channel d and operation b to output channel s.
 
-    Factorised, C_dsb = A_db B_ds + A'_sb B'_ds (PELICAN, arXiv:2307.16506): most of the expressivity for a small
-    part of the weights.
+    Factorized, C_dsb = A_db B_ds + A'_sb B'_ds (PELICAN, arXiv:2307.16506): most of the expressivity with a small
+    fraction of the weights.
 
     Parameters
     ----------
     inputs, outputs, operations : int
         Ranges of d, s, b.
     factorize : bool
-        Factorised or free coefficients.
+        Factorized or free coefficients.
     variance : float
-        Free coefficients start with variance ``variance / (inputs · operations)``.
+        Free coefficients are initialized with variance ``variance / (inputs · operations)``.
     """
 
     def __init__(

@@ -13,22 +13,22 @@ __all__ = ["ComplexMixing"]
 
 
 class ComplexMixing(nn.Module):
-    """Complex weights, one matrix for each irreducible part, no bias (which would break the symmetry).
+    """Complex weights, one matrix per irreducible tensor, without bias (which would break the symmetry).
 
-    The self-dual and the anti-self-dual part of F may be weighted separately, which is W F + W' ⋆F with two
-    complex matrices W and W'.
+    The self-dual and the anti-self-dual part of F may be weighted separately: W F + W' ⋆F with two complex matrices
+    W and W'.
 
     Parameters
     ----------
     channels : mapping of str to int
         Input channels of each tensor, e.g. ``{"s": 6, "v": 2}``.
     out : int
-        Output channels of each.
+        Output channels of each tensor.
 
     Notes
     -----
-    Weights start from normal numbers divided by the larger number of channels, v by ten more and S by a hundred:
-    what LGN's authors found to keep the levels in bounds.
+    Weights are initialized with normal numbers divided by the larger number of channels, and by a further 10 for v
+    and 100 for S, which LGN's authors found to keep the activations of successive levels bounded.
     """
 
     def __init__(self, channels: Mapping[str, int], out: int) -> None:

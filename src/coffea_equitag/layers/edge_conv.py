@@ -20,7 +20,7 @@ class EdgeConv(nn.Module):
 
     Each edge [x_i, x_j − x_i] passes through a small network; the mean over i's neighbours is added to a shortcut
     of x_i. The first layer is linear in x_i and x_j, so it is applied per constituent and gathered:
-    A x_i + B (x_j − x_i) = (A − B) x_i + B x_j. Batch normalisation sees the edges that exist.
+    A x_i + B (x_j − x_i) = (A − B) x_i + B x_j. Batch normalization runs over real edges only.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class EdgeConv(nn.Module):
     channels : sequence of int
         Widths of the edge network; the last is the width of the output.
     n_pair : int
-        Further features an edge, concatenated to it.
+        Number of further features per edge, concatenated to it.
     """
 
     def __init__(self, in_features: int, channels: Sequence[int], n_pair: int = 0) -> None:
@@ -50,14 +50,14 @@ class EdgeConv(nn.Module):
         x_NF : Tensor, shape (N, in_features)
             The constituents.
         edges : Neighbours
-            Who listens to whom.
+            The edges of the graph.
         pair_PE : Tensor, shape (P, n_pair), optional
-            The edges' further features.
+            Further features of the edges.
 
         Returns
         -------
         Tensor, shape (N, channels[-1])
-            A constituent without neighbours keeps its shortcut alone.
+            For a constituent without neighbours, the shortcut only.
         """
         messages: Tensor = self.first(x_NF, edges, pair_PE)
         messages = torch.relu(self.norms[0](messages))
@@ -66,11 +66,11 @@ class EdgeConv(nn.Module):
         return torch.relu(self.shortcut(x_NF) + segment_mean(messages, edges.offsets))
 
     def first(self, x_NF: Tensor, edges: Neighbours, pair_PE: Tensor | None) -> Tensor:
-        """The first layer of the edge network, by constituents: shape (P, channels[0])."""
+        """The first layer of the edge network, computed per constituent: shape (P, channels[0])."""
         linear = self.linears[0]
         assert isinstance(linear, nn.Linear)
         f = x_NF.shape[1]
-        w_own, w_step, w_pair = torch.split(linear.weight, [f, f, self.n_pair], dim=1)
-        own, other = x_NF @ (w_own - w_step).T, x_NF @ w_step.T
+        w_own, w_difference, w_pair = torch.split(linear.weight, [f, f, self.n_pair], dim=1)
+        own, other = x_NF @ (w_own - w_difference).T, x_NF @ w_difference.T
         out_PC = own.index_select(0, edges.receiver) + other.index_select(0, edges.sender)
         return out_PC if pair_PE is None else torch.addmm(out_PC, pair_PE, w_pair.T)

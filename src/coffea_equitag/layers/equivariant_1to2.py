@@ -1,4 +1,4 @@
-"""The 1→2 layer of PELICAN: scalars of constituents, brought to pairs."""
+"""The 1→2 layer of PELICAN: from scalars of constituents to pairs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Equivariant1to2"]
 class Equivariant1to2(nn.Module):
     """All permutation-equivariant linear maps from nodes to pairs: δ x_i, x_j, x_i, δ mean, mean.
 
-    Each is multiplied by (n/n̄)^α, with α = 0 at first; LeakyReLU after the channels are mixed. Parameters as in
-    `Equivariant2to2`; the coefficients are free ones.
+    Each is multiplied by (n/n̄)^α, with α initialized to 0; LeakyReLU follows the mixing of channels. Parameters as in
+    `Equivariant2to2`; the coefficients are not factorized.
     """
 
     def __init__(self, inputs: int, outputs: int, *, aggregation: Aggregation, diagonal: bool = True) -> None:

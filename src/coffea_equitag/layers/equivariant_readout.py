@@ -1,4 +1,4 @@
-"""The 2→1 and 2→0 layers of PELICAN: from pairs to constituents, and to the jet."""
+"""The 2→1 and 2→0 layers of PELICAN: from pairs to constituents and to the jet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Equivariant2to0", "Equivariant2to1"]
 class Equivariant2to1(nn.Module):
     """All permutation-equivariant linear maps from pairs to nodes: X_ii, row_i, col_i, tr, tot.
 
-    Each is multiplied by (n/n̄)^α, with α = 0 at first, and passes LeakyReLU before the channels are mixed.
+    Each is multiplied by (n/n̄)^α, with α initialized to 0, and passed through LeakyReLU before the channels are mixed.
     Parameters as in `Equivariant2to2`.
     """
 
@@ -39,8 +39,8 @@ class Equivariant2to1(nn.Module):
 class Equivariant2to0(nn.Module):
     """All permutation-invariant linear maps from pairs to the jet: tot and tr.
 
-    Each is multiplied by (n/n̄)^α and passes LeakyReLU before the channels are mixed. Parameters as in
-    `Equivariant2to2`; the coefficients are free ones.
+    Each is multiplied by (n/n̄)^α and passed through LeakyReLU before the channels are mixed. Parameters as in
+    `Equivariant2to2`; the coefficients are not factorized.
     """
 
     def __init__(self, inputs: int, outputs: int, *, aggregation: Aggregation) -> None:

@@ -1,4 +1,4 @@
-"""Energies and angles in the frame of the jet, from products alone."""
+"""Energies and angles in the rest frame of the jet, from products p_i·p_j alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .squares import Squares
 
 __all__ = ["jet_frame"]
 
-#: GeV², keeps 0/0 of constituents without momentum at 0.
+#: GeV²; turns 0/0 for constituents without momentum into 0.
 _FLOOR = 1e-12
 
 
 def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
     """Angles 2 p_i·p_j / (E_i E_j), which are 2 (1 − cos θ_ij) for massless constituents, and energy fractions E_i/M.
 
-    E_i = p_i·P/M is the energy in the rest frame of the jet, P = Σ p_i, M² = P². Both are what an infrared and
-    collinear safe network may see (PELICAN, arXiv:2211.00454).
+    E_i = p_i·P/M is the energy in the rest frame of the jet, P = Σ p_i, M² = P². These are the inputs that an infrared-
+    and collinear-safe network may use (PELICAN, arXiv:2211.00454).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
     -------
     angles : Tensor, shape (Q, 1)
     fractions : Tensor, shape (N,)
-        They add up to 1 in each jet; 0 where M = 0, as in a jet of one massless constituent.
+        They add up to 1 in each jet; 0 if M = 0, as in a jet with a single massless constituent.
     """
     with_jet_N1, _, _ = squares.sums(products_Q1)
     square_J1 = segment_sum(with_jet_N1, squares.offsets)

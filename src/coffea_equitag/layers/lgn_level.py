@@ -20,18 +20,18 @@ __all__ = ["LGNLevel", "level_sources"]
 class LGNLevel(nn.Module):
     """F_i ← W [Σ_j f(p_ij²) p_ij ⊗ F_j, F_i, F_i ⊗ F_i], then a perceptron on the scalars (LGN, eq. 4.2).
 
-    p_ij ⊗ stands for 1 and p_ij = p_i − p_j, each with its own f. Neither a tensor nor a product is ever formed for
-    a pair: what is linear in p_j is summed as f_ij (F_j ⊗ p_j), what is linear in p_i taken out of the sum, so that
-    pairs cost two matrix products.
+    p_ij ⊗ stands for both 1 and p_ij = p_i − p_j, each with its own f. No tensor and no product is ever formed per
+    pair: the part linear in p_j is summed as f_ij (F_j ⊗ p_j), and p_i is taken out of the sum, so that the pairs cost
+    two matrix products.
 
     Parameters
     ----------
     irreps : sequence of str
-        The tensors that come in.
+        Input tensors.
     channels_in, channels_out : int
         Complex channels of each tensor.
     keep : sequence of str
-        The tensors allowed to come out.
+        Output tensors allowed.
     n_bells : int
         Half the number of bells.
     mlp_depth, mlp_width : int
@@ -40,9 +40,9 @@ class LGNLevel(nn.Module):
     Attributes
     ----------
     irreps : tuple of str
-        The tensors that come out.
+        Output tensors.
     sources : dict of str to tuple of str
-        What the mixing of each tensor sees: `level_sources`.
+        Inputs to the mixing of each tensor, see `level_sources`.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class LGNLevel(nn.Module):
         self.mlp = nn.Sequential(*hidden, nn.Linear(width * (mlp_width if mlp_depth else 1), width))
 
     def forward(self, features: LorentzTensors, p4_N4: Tensor, square_Q: Tensor, pairs: Pairs) -> LorentzTensors:
-        """One level.
+        """Apply the level.
 
         Parameters
         ----------
         features : LorentzTensors
             Complex, shapes (2, N, C, d).
         p4_N4 : Tensor, shape (N, 4)
-            Four-momenta in any one frame a jet, in the precision of the features.
+            Four-momenta in one frame per jet, whichever it is, in the precision of the features.
         square_Q : Tensor, shape (Q,)
             (p_i − p_j)², in the square layout of `pairs`.
         pairs : Pairs
-            Of the jets.
+            The pairs of the jets.
 
         Returns
         -------
@@ -101,14 +101,14 @@ class LGNLevel(nn.Module):
         p = LorentzTensors(v=p4_N4[:, None, :])
         at_j = self.times_momentum(features, p)
         channels = next(iter(features.parts().values())).shape[-2]
-        own, moment = _side_by_side(features, channels), _side_by_side(at_j, channels)
+        own, moment = _joined(features, channels), _joined(at_j, channels)
         summed = pair_sum(f["s"], own, pairs.counts)
         weighted, moments = torch.split(
             pair_sum(f["v"], torch.cat([own, moment], -1), pairs.counts), [own.shape[-1], moment.shape[-1]], dim=-1
         )
-        at_i = self.times_momentum(_apart(weighted, features), p).parts()
-        moved = LorentzTensors(**{name: at_i[name] - part for name, part in _apart(moments, at_j).parts().items()})
-        return LorentzTensors.cat([_apart(summed, features), moved])
+        at_i = self.times_momentum(_split(weighted, features), p).parts()
+        difference = LorentzTensors(**{name: at_i[name] - part for name, part in _split(moments, at_j).parts().items()})
+        return LorentzTensors.cat([_split(summed, features), difference])
 
     def squared(self, features: LorentzTensors) -> LorentzTensors:
         """F_i ⊗ F_i."""
@@ -118,19 +118,19 @@ class LGNLevel(nn.Module):
     def perceptron(self, scalars: Tensor | None) -> Tensor:
         """The perceptron on (Re, Im) of the scalars (2, N, C, 1)."""
         assert scalars is not None
-        seen = scalars[..., 0].permute(1, 2, 0).flatten(1)
-        out: Tensor = self.mlp(seen.to(next(self.mlp.parameters()).dtype)).to(scalars.dtype)
+        inputs = scalars[..., 0].permute(1, 2, 0).flatten(1)
+        out: Tensor = self.mlp(inputs.to(next(self.mlp.parameters()).dtype)).to(scalars.dtype)
         return out.reshape(len(out), out.shape[1] // 2, 2).permute(2, 0, 1)[..., None]
 
 
 def level_sources(irreps: Sequence[str], keep: Sequence[str] = IRREPS) -> dict[str, tuple[str, ...]]:
-    """What a level makes of features with the tensors `irreps`, for each tensor of `keep`.
+    """Blocks of channels that a level mixes into each tensor of `keep`, for features with the tensors `irreps`.
 
     Returns
     -------
     dict of str to tuple of str
-        Blocks of channels in their order: ``"pair v"`` is Σ_j f v_j, ``"pair Sv"`` Σ_j f S_j p_ij, ``"own F"`` F_i
-        itself, ``"square *Fv"`` its product ⋆F_i v_i.
+        Blocks of channels in order: ``"pair v"`` is Σ_j f v_j, ``"pair Sv"`` is Σ_j f S_j p_ij, ``"own F"`` is F_i and
+        ``"square *Fv"`` is ⋆F_i v_i.
     """
     momentum, square = TensorProduct(irreps, ("v",), keep), TensorProduct(irreps, irreps, keep)
     sources = {
@@ -145,16 +145,16 @@ def level_sources(irreps: Sequence[str], keep: Sequence[str] = IRREPS) -> dict[s
     return {name: blocks for name, blocks in sources.items() if blocks}
 
 
-def _side_by_side(tensors: LorentzTensors, channels: int) -> Tensor:
-    """Components of all tensors of a channel in one axis: (2, N, C, D)."""
+def _joined(tensors: LorentzTensors, channels: int) -> Tensor:
+    """Components of all tensors of a channel along one axis: (2, N, C, D)."""
     return torch.cat(
         [torch.unflatten(part, -2, (-1, channels)).transpose(-3, -2).flatten(-2) for part in tensors.parts().values()],
         dim=-1,
     )
 
 
-def _apart(values: Tensor, like: LorentzTensors) -> LorentzTensors:
-    """What `_side_by_side` put together."""
+def _split(values: Tensor, like: LorentzTensors) -> LorentzTensors:
+    """Inverse of `_joined`, for tensors shaped like `like`."""
     parts, channels = like.parts(), values.shape[-2]
     sizes = [part.shape[-2] // channels * DIMENSION[name] for name, part in parts.items()]
     return LorentzTensors(

@@ -1,15 +1,14 @@
 """Tensors of the Lorentz group of rank at most 2, in real Cartesian components: s, v^μ, F^{μν}, S^{μν}.
 
-The irreducible tensors and the (k, n) that the literature gives them:
+The irreducible tensors, with their (k, n) labels in the literature:
 
     s      1 component    scalar                    (0, 0)
     v^μ    4              vector                    (1, 1)
     F^{μν} 6              antisymmetric tensor      (2, 0) ⊕ (0, 2), its self-dual and anti-self-dual parts
     S^{μν} 9              symmetric and traceless   (2, 2)
 
-Components of F and S are kept in the orthonormal bases (in the Euclidean sense) of `basis`; `matrices` gives them
-as 4 × 4 matrices. All indices are upper, the metric is (+, −, −, −). A complex tensor is a pair (Re, Im) in a
-leading axis.
+Components of F and S refer to the (Euclidean) orthonormal bases of `basis`; `matrices` returns them as 4 × 4
+matrices. All indices are upper; the metric is (+, −, −, −). A complex tensor is a pair (Re, Im) along a leading axis.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch import Tensor
 
 __all__ = ["DIMENSION", "ETA", "IRREPS", "LorentzTensors", "basis", "dual", "dual_components"]
 
-#: Names of the irreducible tensors, in the order in which everything lists them.
+#: Names of the irreducible tensors, in the order used everywhere.
 IRREPS = ("s", "v", "F", "S")
 
 #: Independent components of each.
@@ -36,13 +35,13 @@ ETA = torch.diag(torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64))
 
 @dataclass(frozen=True)
 class LorentzTensors:
-    """Features in irreducible tensors, those that are None being absent.
+    """Features as irreducible tensors; None means absent.
 
     Attributes
     ----------
     s, v, F, S : Tensor or None
         Shapes (..., C, 1), (..., C, 4), (..., C, 6), (..., C, 9) with C channels, which may differ between them;
-        complex ones as (2, ..., C, d), real part first.
+        complex tensors are (2, ..., C, d), real part first.
     """
 
     s: Tensor | None = None
@@ -51,16 +50,16 @@ class LorentzTensors:
     S: Tensor | None = None
 
     def parts(self) -> dict[str, Tensor]:
-        """The tensors that are there, by name."""
+        """The tensors present, by name."""
         return {name: part for name in IRREPS if (part := getattr(self, name)) is not None}
 
     def map(self, function: Callable[[Tensor], Tensor]) -> LorentzTensors:
-        """Apply a function to every tensor; to stay equivariant it must act on other axes than the last."""
+        """Apply a function to every tensor; it is equivariant if it does not act on the last axis."""
         return LorentzTensors(**{name: function(part) for name, part in self.parts().items()})
 
     @classmethod
     def cat(cls, collections: Iterable[LorentzTensors]) -> LorentzTensors:
-        """Put channels side by side, tensor by tensor."""
+        """Concatenate channels, tensor by tensor."""
         found = [collection.parts() for collection in collections]
         return cls(
             **{
@@ -71,7 +70,7 @@ class LorentzTensors:
         )
 
     def matrices(self) -> dict[str, Tensor]:
-        """Plain components: s (..., C), v (..., C, 4), F and S (..., C, 4, 4), indices up."""
+        """Ordinary components: s (..., C), v (..., C, 4), F and S (..., C, 4, 4), with upper indices."""
         return {
             name: torch.einsum("...d,dk->...k", part, basis(name).to(part).reshape(DIMENSION[name], -1)).reshape(
                 *part.shape[:-1], *basis(name).shape[1:]
@@ -82,7 +81,7 @@ class LorentzTensors:
 
 @cache
 def basis(irrep: str) -> Tensor:
-    """Orthonormal basis of an irreducible tensor's components.
+    """Orthonormal basis for the components of an irreducible tensor.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ def dual(tensor: Tensor) -> Tensor:
 
 @cache
 def dual_components(dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
-    """The matrix D (6, 6) that takes components f of F to those of ⋆F: f D."""
+    """The matrix D (6, 6) that maps components f of F to those of ⋆F: f D."""
     with torch.inference_mode(mode=False), torch.no_grad():
         vectors = basis("F")
         return torch.einsum("iab,jab->ij", dual(vectors), vectors).to(device, dtype)

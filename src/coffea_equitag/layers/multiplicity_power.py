@@ -1,4 +1,4 @@
-"""How aggregates of PELICAN depend on the number of constituents."""
+"""Dependence of PELICAN's aggregates on the number of constituents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MultiplicityPower"]
 
 
 class MultiplicityPower(nn.Module):
-    """(n / n̄)^α, with a trainable α for each channel and operation: between means and sums.
+    """(n / n̄)^α with a trainable α for each channel and operation: interpolates between means and sums.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class MultiplicityPower(nn.Module):
     mean_count : float
         n̄, the typical number of constituents.
     random : bool
-        Start at α ~ U[0, 1) instead of 0.
+        Initialize α ~ U[0, 1) instead of 0.
     """
 
     def __init__(self, channels: int, operations: int, *, mean_count: float, random: bool) -> None:
@@ -28,6 +28,6 @@ class MultiplicityPower(nn.Module):
         self.exponent = nn.Parameter(start(channels, operations))
 
     def forward(self, counts: Tensor) -> Tensor:
-        """Factors of float64, (J, C, operations), of jets of `counts` (J,) nodes; an empty jet counts as one node."""
+        """Factors (J, C, operations), float64, for jets with `counts` (J,) nodes; an empty jet counts as one node."""
         ratio = counts.clamp(min=1).double() / self.mean_count
         return ratio[:, None, None] ** self.exponent.double()

@@ -1,4 +1,4 @@
-"""The input encoder of PELICAN: trainable powers that tame invariants of many magnitudes."""
+"""The input encoder of PELICAN: trainable powers that compress invariants spread over many orders of magnitude."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from torch import Tensor, nn
 
 __all__ = ["PairEncoder"]
 
-#: Added to |x| in the angular form, as the official code does.
+#: Added to |x| in the form for angles, as in the official code.
 _ANGLE_FLOOR = 1e-5
 
 
 class PairEncoder(nn.Module):
-    """sgn(x) [(1 + |x|)^a − 1] / a for each channel, between logarithm (a → 0) and identity (a = 1).
+    """sgn(x) [(1 + |x|)^a − 1] / a for each channel: between logarithm (a → 0) and identity (a = 1).
 
-    a = 1e-6 + α² with α trainable, from 0.05 to 0.5 over the channels at first.
+    a = 1e-6 + α² with trainable α, initialized from 0.05 to 0.5 across the channels.
 
     Parameters
     ----------
     channels : int
-        C.
+        Number of channels C.
     angles : bool
-        The form for angles of the infrared and collinear safe variant: [(1e-5 + |x|)^a − 1] / a.
+        Use the form for angles of the infrared- and collinear-safe variant: [(1e-5 + |x|)^a − 1] / a.
     """
 
     def __init__(self, channels: int, *, angles: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The message layer of PELICAN: each pair by itself."""
+"""The message layer of PELICAN, applied to each pair separately."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["PairMessage", "kaiming_linear"]
 
 
 def kaiming_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer whose weights start as Kaiming normal for LeakyReLU."""
+    """A linear layer with Kaiming-normal initial weights for LeakyReLU."""
     linear = nn.Linear(inputs, outputs)
     nn.init.kaiming_normal_(linear.weight, a=0.01, mode="fan_in", nonlinearity="leaky_relu")
     return linear
 
 
 class PairMessage(nn.Module):
-    """Linear, LeakyReLU, BatchNorm over the pairs that exist, dropout.
+    """Linear, LeakyReLU, BatchNorm over real pairs, dropout.
 
     Parameters
     ----------
     inputs, outputs : int
         Channels.
     dropout : float
-        Probability to drop a channel of a pair, while training.
+        Probability of dropping a channel of a pair during training.
     """
 
     def __init__(self, inputs: int, outputs: int, *, dropout: float) -> None:

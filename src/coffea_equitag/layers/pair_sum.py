@@ -11,16 +11,16 @@ __all__ = ["pair_sum"]
 
 
 def pair_sum(weight_QC2: Tensor, x: Tensor, counts: Sequence[int]) -> Tensor:
-    """y_i = Σ_j w_ij x_j, channel by channel, complex.
+    """y_i = Σ_j w_ij x_j for each channel, complex.
 
     Parameters
     ----------
     weight_QC2 : Tensor, shape (Q, C, 2)
-        (Re, Im) weights in the square layout of `Pairs`: jet after jet, n × n.
+        (Re, Im) weights in the square layout of `Pairs`: an n × n block per jet.
     x : Tensor, shape (2, N, C, d)
         (Re, Im) features.
     counts : sequence of int
-        Constituents of each jet. Runs of equal n are multiplied together.
+        Number of constituents of each jet. Consecutive jets of equal n are multiplied together.
 
     Returns
     -------

@@ -16,21 +16,21 @@ __all__ = ["Pairs"]
 class Pairs:
     """All ordered pairs i ≠ j of each jet, grouped by receiver i.
 
-    Beside the list of P pairs stands the square layout: jet after jet, an n × n row-major block with its
-    diagonal, Q = Σ n² entries, in which matrices over a jet's constituents are kept.
+    Besides the list of P pairs there is the square layout for matrices over a jet's constituents: one n × n row-major
+    block per jet, diagonal included, Q = Σ n² entries.
 
     Attributes
     ----------
     receiver, sender : Tensor of int64, shape (P,)
         Rows of i and j among the N constituents.
     place : Tensor of int64, shape (P,)
-        Where (i, j) stands in the square layout.
+        Index of (i, j) in the square layout.
     diagonal : Tensor of int64, shape (N,)
-        Where (i, i) stands there.
+        Index of (i, i) in the square layout.
     offsets : Tensor of int64, shape (N + 1,)
         The pairs of receiver i are ``offsets[i]:offsets[i + 1]``.
     counts : tuple of int
-        Constituents of each jet.
+        Number of constituents of each jet.
     """
 
     receiver: Tensor
@@ -65,7 +65,7 @@ class Pairs:
         )
 
     def similarity(self, matrix_Q: Tensor, gram_Q: Tensor) -> Tensor:
-        """S G Sᵀ jet by jet, in the square layout (Q,); runs of equal n are multiplied together."""
+        """S G Sᵀ for each jet, in the square layout (Q,); consecutive jets of equal n are multiplied together."""
         blocks: list[Tensor] = []
         at = first = 0
         while first < len(self.counts):

@@ -1,4 +1,4 @@
-"""The block of LorentzNet_base: LorentzNet's, with one edge scalar of one's choice, or none."""
+"""The block of LorentzNet_base: LorentzNet's block with a choice of one edge scalar, or none."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["PairwiseBlock"]
 
 
 class PairwiseBlock(LorentzBlock):
-    """LGEB whose edges see ψ of one pair scalar of the vectors as they move, or no pair scalar at all.
+    """LGEB with ψ of one pair scalar of the current vectors as its edge scalar, or with none.
 
-    Li et al., Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814. With m²_ij the vectors move in Gram space and the
-    block stays Lorentz-invariant; with the others they move themselves. Without a pair scalar nothing depends on the
-    vectors: φ_x is there, as it was counted in the paper's network, but at rest.
+    Li et al., Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814. With m²_ij only the Gram matrices are updated and the
+    block stays Lorentz-invariant; with the other scalars the vectors themselves are updated. Without a pair scalar
+    nothing depends on the vectors: φ_x exists, since the paper counts its parameters, but is not used.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class PairwiseBlock(LorentzBlock):
         check_pairwise(pairwise)
         super().__init__(hidden, n_scalar, c_weight=c_weight, last=last, n_edge=0 if pairwise is None else 1)
         self.pairwise = pairwise
-        self.moves = self.moves and pairwise is not None
+        self.updates_vectors = self.updates_vectors and pairwise is not None
 
     def edge_scalars(self, state: LorentzState, pairs: Pairs) -> Tensor:
         """ψ of the pair scalar: shape (P, 1), or (P, 0) without one; float64."""
@@ -46,10 +46,10 @@ class PairwiseBlock(LorentzBlock):
         )
         return psi(scalar_P)[:, None]
 
-    def move(self, state: LorentzState, weight_P: Tensor, pairs: Pairs) -> LorentzState:
-        """x_i ← x_i + c mean_j (x_i − x_j) w_ij, on what the pair scalar is made of."""
+    def update_vectors(self, state: LorentzState, weight_P: Tensor, pairs: Pairs) -> LorentzState:
+        """x_i ← x_i + c mean_j (x_i − x_j) w_ij, on the Gram matrices or the vectors, as the pair scalar needs."""
         if self.pairwise == "mass":
-            return super().move(state, weight_P, pairs)
+            return super().update_vectors(state, weight_P, pairs)
         assert state.x is not None
         degree_N1 = (pairs.offsets[1:] - pairs.offsets[:-1]).clamp(min=1)[:, None]
         step_P4 = (state.x[pairs.receiver] - state.x[pairs.sender]) * weight_P[:, None]

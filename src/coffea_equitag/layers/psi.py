@@ -1,4 +1,4 @@
-"""ψ: the logarithm that tames invariants spread over many orders of magnitude."""
+"""ψ: a signed logarithm for invariants spread over many orders of magnitude."""
 
 from __future__ import annotations
 

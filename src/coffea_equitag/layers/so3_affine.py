@@ -1,4 +1,4 @@
-"""Affine maps that commute with every rotation."""
+"""Affine maps that commute with all rotations."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class SO3Affine(nn.Module):
     Parameters
     ----------
     inputs : tuple of int
-        Features coming in: (scalars, vectors) or (scalars, vectors, tensors).
+        Input features: (scalars, vectors) or (scalars, vectors, tensors).
     features : int
-        Features going out, in each representation.
+        Output features in each representation.
     gains : sequence of float, optional
-        By how much the first weights let each representation grow (1 keeps variances); torch's own start, of gain
-        3^-½, when not given.
+        Gain of the initial weights for each representation (1 preserves the variance); if not given, torch's own
+        initialization, with gain 3^-½.
     """
 
     def __init__(self, inputs: tuple[int, ...], features: int, gains: Sequence[float] | None = None) -> None:
@@ -44,7 +44,7 @@ class SO3Affine(nn.Module):
 
 
 class TensorAffine(nn.Linear):
-    """W T + b·1 on tensors (N, 3, 3, F): the unit matrix is the only one that no rotation changes."""
+    """W T + b·1 on tensors (N, 3, 3, F): only multiples of the unit matrix are invariant under all rotations."""
 
     def forward(self, tensors_N33F: Tensor) -> Tensor:
         """Mix features, and add b to the diagonal."""
@@ -53,5 +53,5 @@ class TensorAffine(nn.Linear):
 
 
 def unit_matrix(like: Tensor) -> Tensor:
-    """The 3 × 3 unit matrix, of the dtype and on the device of another tensor."""
+    """The 3 × 3 unit matrix, with the dtype and device of another tensor."""
     return like.new_tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])

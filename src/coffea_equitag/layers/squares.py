@@ -1,4 +1,4 @@
-"""Matrices over the constituents of each jet, ragged: n × n blocks one after the other, flat."""
+"""Matrices over the constituents of each jet, ragged: consecutive n × n blocks in one flat tensor."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Squares"]
 
 @dataclass(frozen=True)
 class Squares:
-    """The square layout: jet after jet a row-major n × n block, Q = Σ n² rows of C channels.
+    """The square layout: one row-major n × n block per jet, Q = Σ n² rows of C channels.
 
-    Jets of equal n that stand side by side form a run and are worked on together, as (B, n, n, C) views: sort jets
-    by n to have few of them. There is no padding and there are no index lists.
+    Consecutive jets of equal n form a run and are processed together, as (B, n, n, C) views: sort jets by n to have
+    few runs. There is no padding and there are no index lists.
 
     Attributes
     ----------
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries among the N nodes.
     counts : Tensor of int64, shape (J,)
-        Nodes of each jet.
+        Number of nodes of each jet.
     jet : Tensor of int64, shape (N,)
         The jet of each node.
     runs : tuple of (int, int)
@@ -40,7 +40,7 @@ class Squares:
 
     @classmethod
     def of(cls, offsets: Tensor) -> Squares:
-        """Lay out jets with the given boundaries (J + 1,)."""
+        """Layout of jets with the given boundaries (J + 1,)."""
         counts = offsets[1:] - offsets[:-1]
         sizes, repeats = torch.unique_consecutive(counts, return_counts=True)
         return cls(
@@ -52,12 +52,12 @@ class Squares:
 
     @property
     def num_nodes(self) -> int:
-        """N."""
+        """Number of nodes N."""
         return len(self.jet)
 
     @property
     def num_pairs(self) -> int:
-        """Q."""
+        """Number of pairs Q, i = j included."""
         return sum(jets * n * n for jets, n in self.runs)
 
     def blocks(self, values_QC: Tensor) -> Iterator[Tensor]:
@@ -83,25 +83,23 @@ class Squares:
         values_QC : Tensor, shape (Q, C)
             X.
         weight_N : Tensor, shape (N,), optional
-            w, without gradient; 1 where not given.
+            w, without gradient; 1 if not given.
 
         Returns
         -------
         tuple of three Tensor of float64, shape (N, C)
-            Sums are where single precision would lose its last figures; nodes are few.
+            Single precision would lose digits in the sums, and nodes are few.
         """
         row, column, diagonal = _sums(self, values_QC, weight_N)
         return row, column, diagonal
 
-    def assemble(
-        self, plain_and_turned: Tensor | None, row_NC: Tensor, column_NC: Tensor, diagonal_NC: Tensor
-    ) -> Tensor:
-        """A_ij + B_ji + u_i + v_j + δ_ij d_i, the adjoint of `sums` with two matrices beside it.
+    def assemble(self, both_QC: Tensor | None, row_NC: Tensor, column_NC: Tensor, diagonal_NC: Tensor) -> Tensor:
+        """A_ij + B_ji + u_i + v_j + δ_ij d_i: two matrices plus the adjoint of `sums`.
 
         Parameters
         ----------
-        plain_and_turned : Tensor, shape (Q, 2C), or None
-            A and B, side by side, if any.
+        both_QC : Tensor, shape (Q, 2C), or None
+            A and B, concatenated, if any.
         row_NC, column_NC, diagonal_NC : Tensor, shape (N, C)
             u, v, d.
 
@@ -109,12 +107,12 @@ class Squares:
         -------
         Tensor, shape (Q, C)
         """
-        out: Tensor = _assemble(self, plain_and_turned, row_NC, column_NC, diagonal_NC)
+        out: Tensor = _assemble(self, both_QC, row_NC, column_NC, diagonal_NC)
         return out
 
 
 class _Sums(torch.autograd.Function):
-    """Row sums, column sums and diagonal; written out so that no X-sized temporary is made."""
+    """Row sums, column sums and diagonal, as an autograd function that needs no temporary of the size of X."""
 
     @staticmethod
     def forward(ctx: Any, squares: Squares, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,20 +135,20 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, row: Tensor, column: Tensor, diagonal: Tensor) -> tuple[None, Tensor, None]:
+    def backward(ctx: Any, grad_row: Tensor, grad_column: Tensor, grad_diagonal: Tensor) -> tuple[None, Tensor, None]:
         squares = ctx.squares
-        row, column, diagonal = row.to(ctx.dtype), column.to(ctx.dtype), diagonal.to(ctx.dtype)
-        out = row.new_empty(squares.num_pairs, row.shape[1])
+        row, column, diagonal = grad_row.to(ctx.dtype), grad_column.to(ctx.dtype), grad_diagonal.to(ctx.dtype)
+        grad_values = row.new_empty(squares.num_pairs, row.shape[1])
         weight = row.new_ones(len(row)) if ctx.weight is None else ctx.weight.to(row)
         for x, r, c, d, w in zip(
-            squares.blocks(out), *map(squares.rows, (row, column, diagonal, weight[:, None])), strict=True
+            squares.blocks(grad_values), *map(squares.rows, (row, column, diagonal, weight[:, None])), strict=True
         ):
             if ctx.weight is None:
                 torch.add(r[:, :, None], c[:, None], out=x)
             else:
                 torch.add(r[:, :, None] * w[:, None], c[:, None] * w[:, :, None], out=x)
             x.diagonal(dim1=1, dim2=2).add_(d.transpose(1, 2))
-        return None, out, None
+        return None, grad_values, None
 
 
 class _Assemble(torch.autograd.Function):
@@ -175,14 +173,17 @@ class _Assemble(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor, Tensor]:
-        squares, channels, slope = ctx.squares, slope.shape[1], slope.contiguous()
-        row = slope.new_empty(squares.num_nodes, channels)
-        column, diagonal = torch.empty_like(row), torch.empty_like(row)
-        both = slope.new_empty(len(slope), 2 * channels) if ctx.full else None
-        matrices = squares.blocks(both) if both is not None else repeat(None, len(squares.runs))
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor, Tensor]:
+        squares, channels, grad_output = ctx.squares, grad_output.shape[1], grad_output.contiguous()
+        grad_row = grad_output.new_empty(squares.num_nodes, channels)
+        grad_column, grad_diagonal = torch.empty_like(grad_row), torch.empty_like(grad_row)
+        grad_both = grad_output.new_empty(len(grad_output), 2 * channels) if ctx.full else None
+        matrices = squares.blocks(grad_both) if grad_both is not None else repeat(None, len(squares.runs))
         for x, ab, r, c, d in zip(
-            squares.blocks(slope), matrices, *map(squares.rows, (row, column, diagonal)), strict=True
+            squares.blocks(grad_output),
+            matrices,
+            *map(squares.rows, (grad_row, grad_column, grad_diagonal)),
+            strict=True,
         ):
             if ab is not None:
                 ab[..., :channels].copy_(x)
@@ -190,7 +191,7 @@ class _Assemble(torch.autograd.Function):
             torch.sum(x, dim=2, out=r)
             torch.sum(x, dim=1, out=c)
             d.copy_(x.diagonal(dim1=1, dim2=2).transpose(1, 2))
-        return None, both, row, column, diagonal
+        return None, grad_both, grad_row, grad_column, grad_diagonal
 
 
 _sums: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Sums.apply

@@ -1,4 +1,4 @@
-"""Scalars, 3-vectors and order-2 tensors carried together."""
+"""Features as scalars, 3-vectors and rank-2 tensors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["TensorFeatures"]
 class TensorFeatures:
     """Features of N rows (constituents or jets) in three representations of SO(3).
 
-    The feature index comes last, so that a mixing of features is one matrix product whatever the representation.
+    The feature index comes last, so that mixing features is one matrix product in every representation.
 
     Attributes
     ----------
     scalars : Tensor, shape (N, F)
     vectors : Tensor, shape (N, 3, F)
     tensors : Tensor, shape (N, 3, 3, F), or None
-        None in networks of scalars and vectors only.
+        None in networks with scalars and vectors only.
     """
 
     scalars: Tensor
@@ -40,7 +40,7 @@ class TensorFeatures:
         )
 
     def rotate(self, frames_N33: Tensor) -> TensorFeatures:
-        """Turn vectors to R v and tensors to R T Rᵀ; the rows of R (N, 3, 3) are the new axes."""
+        """Rotate vectors to R v and tensors to R T Rᵀ; the rows of R (N, 3, 3) are the new axes."""
         tensors = self.tensors
         if tensors is not None:
             n, _, _, f = tensors.shape
@@ -51,7 +51,8 @@ class TensorFeatures:
     def sum(self, offsets: Tensor) -> TensorFeatures:
         """Sum over the rows of each segment; `offsets` (S + 1,) as in `segment_sum`.
 
-        Added and given in float64: products of the sums would magnify the rounding that the order of rows leaves.
+        Computed and returned in float64: later products of the sums would amplify rounding errors that depend on the
+        order of the rows.
         """
 
         def add(values: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ class TensorFeatures:
         return self.map(add)
 
     def invariants(self) -> Tensor:
-        """The scalars, |v|² and ‖T‖² of each feature: shape (N, F_s + F_v + F_t)."""
+        """Scalars, |v|² and ‖T‖² of each feature: shape (N, F_s + F_v + F_t)."""
         parts = [self.scalars, self.vectors.square().sum(1)]
         if self.tensors is not None:
             parts.append(self.tensors.square().sum((1, 2)))

@@ -17,23 +17,23 @@ __all__ = ["TensorLayer"]
 
 
 class TensorLayer(nn.Module):
-    """Affine, linear about the axis, bilinear, activation (arXiv:2303.11288).
+    """Affine map, SO(2)-equivariant linear map, bilinear products, activation (arXiv:2303.11288).
 
     Parameters
     ----------
     inputs : tuple of int
-        Features coming in: (scalars, vectors) or (scalars, vectors, tensors); the latter makes it a layer with tensors.
+        Input features: (scalars, vectors), or (scalars, vectors, tensors) for a layer with tensors.
     features : int
         F: affine and linear maps have 2F outputs.
     scalar_relu : callable
         Activation of scalars.
     gains : sequence of float, optional
-        Of the affine map's first weights, as in `SO3Affine`.
+        Gains of the affine map's initial weights, as in `SO3Affine`.
 
     Attributes
     ----------
     outputs : tuple of int
-        Features going out in each representation: 3F, or 2F without tensors.
+        Output features in each representation: 3F, or 2F without tensors.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TensorLayer(nn.Module):
         self.tensors = SO2LinearTensor(2 * features, 2 * features) if len(inputs) > 2 else None
 
     def forward(self, x: TensorFeatures) -> TensorFeatures:
-        """Features in frames whose z axis is ĵ to features in the same frames."""
+        """Map features, with components in frames whose z axis is ĵ."""
         x = self.affine(x)
         tensors = None if self.tensors is None or x.tensors is None else self.tensors(x.tensors)
         return tensor_relu(bilinear(TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)), self.scalar_relu)

@@ -1,4 +1,4 @@
-"""Products of Lorentz tensors, channel by channel: a block to build equivariant networks from."""
+"""Products of Lorentz tensors, channel by channel: a building block for equivariant networks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["PRODUCTS", "Product", "TensorProduct"]
 
 @dataclass(frozen=True)
 class Product:
-    """One way to make a tensor of two.
+    """One product of two tensors.
 
     Attributes
     ----------
     name : str
-        The two factors, ``*`` before the one whose dual is taken: ``"*Fv"`` is ⋆F·v.
+        The two factors, with ``*`` before the one whose dual is taken: ``"*Fv"`` is ⋆F·v.
     left, right, out : str
         Names of irreducible tensors.
     formula : callable
-        On plain components of one tensor each, as `LorentzTensors.matrices` gives them.
+        Acts on the ordinary components of one tensor each, as returned by `LorentzTensors.matrices`.
     """
 
     name: str
@@ -59,8 +59,8 @@ def _anticommutator(a: Tensor, b: Tensor) -> Tensor:
     return _times(a, b) + _times(b, a)
 
 
-#: Every product of irreducible tensors whose result has rank at most 2. For two antisymmetric tensors the dual is
-#: needed on one only, since ⋆F:⋆G = −F:G and so on; where the result is antisymmetric its dual is left to the mixing.
+#: Every product of irreducible tensors with a result of rank at most 2. For two antisymmetric tensors only one dual is
+#: needed, since ⋆F:⋆G = −F:G etc.; if the result is antisymmetric, its dual is left to the mixing.
 PRODUCTS: tuple[Product, ...] = (
     Product("ss", "s", "s", "s", lambda a, b: a * b),
     Product("vv", "v", "v", "s", lambda a, b: a @ ETA @ b),
@@ -96,25 +96,25 @@ PRODUCTS: tuple[Product, ...] = (
 
 
 class TensorProduct(nn.Module):
-    """All products of two collections of Lorentz tensors, channel c of the one with channel c of the other.
+    """All products of two collections of Lorentz tensors, channel by channel.
 
-    It has no weights: mix the channels of what it gives (`ComplexMixing`, or any linear layer over the channel
-    axis). The formulas of `PRODUCTS` are turned once into tables over components, so that each pair of tensors
-    costs one outer product and one matrix product.
+    It has no weights: mix the channels of its output (`ComplexMixing`, or any linear layer over the channel axis). The
+    formulas of `PRODUCTS` are converted once into tables over components, so that each pair of tensors costs one
+    outer product and one matrix product.
 
     Parameters
     ----------
     left, right : iterable of str
-        The tensors that the two factors hold, of ``"s", "v", "F", "S"``.
+        Tensors of the two factors, among ``"s", "v", "F", "S"``.
     keep : iterable of str
-        The tensors wanted.
+        Output tensors wanted.
     is_complex : bool
-        Factors and result are pairs (Re, Im) in their first axis.
+        Factors and result are pairs (Re, Im) along their first axis.
 
     Raises
     ------
     TaggerError
-        For a tensor that does not exist.
+        For an unknown tensor.
     """
 
     def __init__(
@@ -134,12 +134,12 @@ class TensorProduct(nn.Module):
             )
         self.is_complex = is_complex
         self.products = tuple(p for p in PRODUCTS if p.left in left and p.right in right and p.out in keep)
-        self._together: dict[tuple[str, str], list[int]] = {}
+        self._by_factors: dict[tuple[str, str], list[int]] = {}
         for index, product in enumerate(self.products):
-            self._together.setdefault((product.left, product.right), []).append(index)
+            self._by_factors.setdefault((product.left, product.right), []).append(index)
 
     def names(self, out: str) -> tuple[str, ...]:
-        """Names of the products that give the tensor `out`, in the order of their channels."""
+        """Names of the products whose result is the tensor `out`, in the order of their channels."""
         return tuple(product.name for product in self.products if product.out == out)
 
     def forward(self, x: LorentzTensors, y: LorentzTensors) -> LorentzTensors:
@@ -148,30 +148,30 @@ class TensorProduct(nn.Module):
         Parameters
         ----------
         x, y : LorentzTensors
-            Of C channels each, shapes (..., C, d), other axes broadcast.
+            Factors with C channels each, shapes (..., C, d); other axes broadcast.
 
         Returns
         -------
         LorentzTensors
-            Of C channels for each product, ``names(out)`` in turn.
+            C channels for each product, in the order of ``names(out)``.
 
         Raises
         ------
         TaggerError
-            If a factor lacks one of the tensors it was announced with.
+            If a factor lacks one of the tensors declared at construction.
         """
         left, right = x.parts(), y.parts()
-        wanted = [set(side) for side in zip(*self._together, strict=True)]
+        wanted = [set(side) for side in zip(*self._by_factors, strict=True)]
         if any(not names <= set(parts) for names, parts in zip(wanted, (left, right), strict=False)):
             raise TaggerError(
                 explain(
                     f"tensors {' and '.join(', '.join(sorted(parts)) for parts in (left, right))}",
                     " and ".join(", ".join(sorted(names)) for names in wanted),
-                    "name the tensors that the factors hold when the product is made",
+                    "pass TensorProduct the tensors that the factors really hold",
                 )
             )
         found: list[Tensor | None] = [None] * len(self.products)
-        for (a, b), members in self._together.items():
+        for (a, b), members in self._by_factors.items():
             outer = self._outer(left[a], right[b]).flatten(-2)
             results = outer @ _table(tuple(self.products[index] for index in members), outer.dtype, outer.device)
             sizes = [DIMENSION[self.products[index].out] for index in members]
@@ -200,9 +200,9 @@ class TensorProduct(nn.Module):
 
 @cache
 def _table(products: tuple[Product, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Components of products of basis tensors, side by side: shape (d_left · d_right, Σ d_out).
+    """Components of products of basis tensors, concatenated: shape (d_left · d_right, Σ d_out).
 
-    Kept here and not in buffers, which would lose their digits with the weights in ``model.float()``.
+    Cached here rather than in buffers, which ``model.float()`` would round to float32 along with the weights.
     """
     with torch.inference_mode(mode=False), torch.no_grad():
         columns = [_components(product) for product in products]

@@ -1,4 +1,4 @@
-"""Activations that keep directions."""
+"""Activations that preserve directions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["log_relu", "tensor_relu", "vector_relu"]
 
 
 def vector_relu(vectors_N3F: Tensor) -> Tensor:
-    """VReLU: vectors (N, 3, F) shorter than 1 stay, longer ones are cut to length 1 (arXiv:2303.11288)."""
-    # the clamp, not the root, meets 0: no infinite slope there
+    """VReLU: vectors (N, 3, F) longer than 1 are shortened to length 1, others are unchanged (arXiv:2303.11288)."""
+    # clamped before the square root, so that the derivative at 0 is finite
     return vectors_N3F * vectors_N3F.square().sum(1, keepdim=True).clamp(min=1.0).rsqrt()
 
 
 def log_relu(values: Tensor) -> Tensor:
-    """ReLU that grows as 1 + log x beyond 1: products of products of scalars stay within bounds (ours)."""
+    """ReLU that grows as 1 + log x beyond 1, which keeps repeated products of scalars bounded (our choice)."""
     return torch.relu(values).clamp(max=1.0) + torch.log(values.clamp(min=1.0))
 
 
 def tensor_relu(x: TensorFeatures, scalar_relu: Callable[[Tensor], Tensor] = torch.relu) -> TensorFeatures:
-    """ReLU on scalars, VReLU on vectors, and the same on tensors by their Frobenius norm (TReLU)."""
+    """ReLU on scalars, VReLU on vectors, and on tensors the same with the Frobenius norm (TReLU)."""
     tensors = x.tensors
     if tensors is not None:
         tensors = tensors * tensors.square().sum((1, 2), keepdim=True).clamp(min=1.0).rsqrt()
