@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .jets.ragged import RaggedJets
+from .option_types import check_values
 
 __all__ = ["JetModel"]
 
@@ -41,6 +42,7 @@ class JetModel(nn.Module):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
+        check_values(self.kind, type(self).__init__, options)
         self.options = options
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
+from coffea_equitag.layers.broken_symmetry import SYMMETRIES, SymmetryName
+from coffea_equitag.models.pelican_options import SIZES, Size
 from coffea_equitag.testing import assert_batch_independent, assert_permutation_invariant
 
 KINDS = eqt.models.names()
@@ -86,15 +89,20 @@ def test_tagger_round_trip(kind, random_jets, tmp_path):
         ("lorentznet", {"hidden": True}, "hidden = True"),
         ("lorentznet", {"clamp": "100"}, "clamp = '100' for lorentznet\n.*a number or none"),
         ("lorentznet", {"dropout": 2.0}, "dropout = 2.0"),
-        ("pfn", {"phi": 32}, "phi = 32 for pfn\n.*several, each a whole number"),
+        ("pfn", {"phi": 32}, "phi = 32 for pfn\n.*a sequence, each a whole number"),
         ("particlenet", {"k": "7"}, "k = '7'"),
-        ("pelican", {"size": 5}, "size = 5 for pelican\n.*a word or several"),
+        ("pelican", {"size": 5}, "size = 5 for pelican\n.*'208k' or a sequence"),
         ("vector_pfn", {"features": -1}, "features = -1: .*negative"),
     ],
 )
-def test_options_are_held_against_their_types(kind, options, message):
+def test_options_are_checked_against_their_types(kind, options, message):
     with pytest.raises(eqt.TaggerError, match=message):
         eqt.models.build(kind, **options)
+
+
+@pytest.mark.parametrize(("name", "table"), [(SymmetryName, SYMMETRIES), (Size, SIZES)])
+def test_names_of_a_type_are_those_of_its_table(name, table):
+    assert get_args(name) == tuple(table)
 
 
 def test_numbers_of_numpy_and_lists_of_json_are_options():

@@ -135,7 +135,7 @@ def test_momentum_output_is_covariant(random_jets, beams):
     [
         ({"levels": 0}, "at least one level"),
         ({"channels": (2, 0)}, "positive channels"),
-        ({"maxdim": 4}, "tensors of rank at most 2"),
+        ({"maxdim": 4}, "expected: 2 or 3"),
         ({"output": "mass"}, "'classes' or 'momentum'"),
     ],
 )

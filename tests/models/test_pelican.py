@@ -271,10 +271,10 @@ class TestSafety:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"symmetry": "so4"}, "one of so13, so3"),
-        ({"method": "beams"}, "one of spurions, input"),
-        ({"output": "mass"}, "one of classes, momentum"),
-        ({"size": "1M"}, "one of 3k"),
+        ({"symmetry": "so4"}, "'so13', 'so3'"),
+        ({"method": "beams"}, "'spurions' or 'input'"),
+        ({"output": "mass"}, "'classes' or 'momentum'"),
+        ({"size": "1M"}, "'3k', '6k'"),
         ({"size": (5, 4, 5)}, "the first above the third"),
         ({"irc_safe": True, "method": "input"}, "inputs that are angles only"),
         ({"irc_safe": True, "aggregation": "mean"}, "multiplicity is not safe"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,10 +16,11 @@ from ..jets.ragged import RaggedJets
 from .gram import gram
 from .minkowski import pair_offsets
 
-__all__ = ["NODEWISE", "check_nodewise", "friend_groups", "friend_scalars"]
+__all__ = ["NODEWISE", "Nodewise", "check_nodewise", "friend_groups", "friend_scalars"]
 
 #: What describes a friend group: its invariant mass, or (as a control that breaks the symmetry) its energy.
-NODEWISE = ("mass", "energy")
+Nodewise = Literal["mass", "energy"]
+NODEWISE: tuple[Nodewise, ...] = get_args(Nodewise)
 
 
 def check_nodewise(kind: str | None, sizes: Sequence[int]) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import TaggerError, explain
 
-__all__ = ["PAIRWISE", "check_pairwise", "pair_scalar"]
+__all__ = ["PAIRWISE", "Pairwise", "check_pairwise", "pair_scalar"]
 
 #: m²_ij is invariant under the Lorentz group, ΔR_ij and ΔR_ij (pT_i + pT_j) under rotations about the beam and (for
 #: massless constituents) boosts along it; E_ij is a control that is invariant under rotations only.
-PAIRWISE = ("mass", "delta_r", "delta_r_pt", "energy")
+Pairwise = Literal["mass", "delta_r", "delta_r_pt", "energy"]
+PAIRWISE: tuple[Pairwise, ...] = get_args(Pairwise)
 
 
 def check_pairwise(kind: str | None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .squares import Squares
 
-__all__ = ["SYMMETRIES", "Symmetry", "along", "with_spurions"]
+__all__ = ["SYMMETRIES", "Symmetry", "SymmetryName", "along", "with_spurions"]
 
 _Vector = tuple[float, float, float, float]
 _Matrix = tuple[_Vector, _Vector, _Vector, _Vector]
@@ -53,8 +54,10 @@ class Symmetry:
 _TIME_SPACE = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 1))
 _TIME_ACROSS_ALONG = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 0), _keep(0, 0, 0, 1))
 
+SymmetryName = Literal["so13", "so3", "so12", "se2", "so2", "so2_0", "1"]
+
 #: The symmetries by name. A spatial component of p is minus its product with that axis: with −q, r is the component.
-SYMMETRIES: dict[str, Symmetry] = {
+SYMMETRIES: dict[SymmetryName, Symmetry] = {
     "so13": Symmetry("Lorentz SO⁺(1,3)", (), ()),
     "so3": Symmetry("rotations SO(3)", (_ENERGY,), (_ENERGY,), _TIME_SPACE),
     "so12": Symmetry(

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
+from ..option_types import check_names, check_values
 from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
-from .option_types import check_options
 from .particlenet import ParticleNet
 from .pelican import PELICAN
 from .pfn import PFN
@@ -63,7 +63,8 @@ def build(kind: str, **options: Any) -> JetModel:
             )
         )
     model = _MODELS[kind]
-    check_options(kind, model, options)
+    check_names(kind, model.__init__, options)
+    check_values(kind, model.__init__, options)  # before the constructor computes with them
     try:
         return model(**options)
     except TaggerError:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -79,13 +79,13 @@ class LGN(JetModel):
         n_classes: int = 2,
         levels: int = 3,
         channels: Sequence[int] | int = (2, 3, 4, 3),
-        maxdim: int = 3,
+        maxdim: Literal[2, 3] = 3,
         n_bells: int = 10,
         mlp_depth: int = 3,
         mlp_width: int = 2,
         beams: bool = True,
         scale: float = 0.005,
-        output: str = "classes",
+        output: Literal["classes", "momentum"] = "classes",
     ) -> None:
         given = [channels] if isinstance(channels, int) else list(channels)
         widths = (given + given[-1:] * (levels + 1))[: levels + 1]
@@ -101,7 +101,7 @@ class LGN(JetModel):
             scale=scale,
             output=output,
         )
-        _check(levels, widths, maxdim, output)
+        _check(levels, widths)
         self.extra_nodes = len(BEAMS) if beams else 0
         self.input = nn.Linear(2 if beams else 1, 2 * widths[0])
         self.levels, self.norms = nn.ModuleList(), nn.ModuleList()
@@ -223,7 +223,7 @@ def _differences(gram_Q: Tensor, pairs: Pairs) -> Tensor:
     return squares.index_copy(0, at, square_N[pairs.receiver] + square_N[pairs.sender] - 2 * gram_Q[at])
 
 
-def _check(levels: int, channels: Sequence[int], maxdim: int, output: str) -> None:
+def _check(levels: int, channels: Sequence[int]) -> None:
     if levels < 1 or len(channels) != levels + 1 or min(channels) < 1:
         raise TaggerError(
             explain(
@@ -232,9 +232,3 @@ def _check(levels: int, channels: Sequence[int], maxdim: int, output: str) -> No
                 "use levels=3, channels=(2, 3, 4, 3) as in the paper",
             )
         )
-    if maxdim not in _KEPT:
-        raise TaggerError(
-            explain(f"maxdim = {maxdim}", "2 or 3: tensors of rank at most 2", "use 3, the published setting")
-        )
-    if output not in ("classes", "momentum"):
-        raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "check the spelling"))

@@ -15,7 +15,7 @@ rounding.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ class LorentzNet(JetModel):
         clamp: float | None = None,
         pid: bool = False,
         mass_noise: bool = False,
-        output: str = "classes",
+        output: Literal["classes", "momentum"] = "classes",
         hidden: int = 72,
         n_layers: int = 6,
         dropout: float = 0.2,
@@ -107,8 +107,6 @@ class LorentzNet(JetModel):
                     f"leave n_scalar out, or set it to {kinds} or more",
                 )
             )
-        if output not in ("classes", "momentum"):
-            raise TaggerError(explain(f"output = {output!r}", "'classes' or 'momentum'", "leave it out for a tagger"))
         if n_layers < 1 or hidden < 1:
             raise TaggerError(
                 explain(

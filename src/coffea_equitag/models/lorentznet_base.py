@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.friends import check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
+from ..invariants.pair_scalars import Pairwise
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.lorentz_block import LorentzState
@@ -66,8 +67,8 @@ class LorentzNetBase(JetModel):
     def __init__(
         self,
         n_classes: int = 2,
-        pairwise: str | None = None,
-        nodewise: str | None = None,
+        pairwise: Pairwise | None = None,
+        nodewise: Nodewise | None = None,
         friends: Sequence[int] = (2, 4, 8),
         patch_width: int = 16,
         c_weight: float = 5e-3,

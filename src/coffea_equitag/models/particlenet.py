@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.friends import check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features, relative_angles
 from ..invariants.neighbours import Neighbours, nearest
-from ..invariants.pair_scalars import check_pairwise, pair_scalar
+from ..invariants.pair_scalars import Pairwise, pair_scalar
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
@@ -73,8 +73,8 @@ class ParticleNet(JetModel):
         n_classes: int = 2,
         lite: bool = False,
         k: int | None = None,
-        pairwise: str | None = None,
-        nodewise: str | None = None,
+        pairwise: Pairwise | None = None,
+        nodewise: Nodewise | None = None,
         friends: Sequence[int] = (2, 4, 8),
         patch_width: int = 16,
         dropout: float = 0.1,
@@ -90,7 +90,6 @@ class ParticleNet(JetModel):
             patch_width=patch_width,
             dropout=dropout,
         )
-        check_pairwise(pairwise)
         check_nodewise(nodewise, friends)
         if k < 1:
             raise TaggerError(explain(f"k = {k} neighbours", "at least 1", "leave it out for the paper's"))

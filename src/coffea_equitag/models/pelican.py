@@ -18,7 +18,7 @@ same draws again; the outputs are not, since the spurions take part in every mea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import awkward as ak
 import torch
@@ -29,7 +29,7 @@ from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, boundaries
 from ..layers.aggregates import Aggregation
-from ..layers.broken_symmetry import SYMMETRIES
+from ..layers.broken_symmetry import SYMMETRIES, SymmetryName
 from ..layers.equivariant_1to2 import Equivariant1to2
 from ..layers.equivariant_2to2 import Equivariant2to2
 from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
@@ -40,7 +40,7 @@ from ..layers.squares import Squares
 from .lorentznet import PARTICLES
 from .pelican_inputs import columns_as_scalars, products_with_inputs, products_with_spurions, unit_linear, with_labels
 from .pelican_momentum import momenta, of_constituents
-from .pelican_options import SIZES, check_options
+from .pelican_options import SIZES, Size, check_combination
 
 __all__ = ["PELICAN", "SIZES"]
 
@@ -95,14 +95,14 @@ class PELICAN(JetModel):
     def __init__(
         self,
         n_classes: int = 2,
-        size: str | Sequence[int] = "11k",
-        symmetry: str = "so2",
-        method: str = "spurions",
+        size: Size | Sequence[int] = "11k",
+        symmetry: SymmetryName = "so2",
+        method: Literal["spurions", "input"] = "spurions",
         factorize: bool = True,
         irc_safe: bool = False,
-        output: str = "classes",
+        output: Literal["classes", "momentum"] = "classes",
         fields: Sequence[str] = (),
-        aggregation: str | None = None,
+        aggregation: Literal["mean", "sum"] | None = None,
         mean_count: float = 49.0,
         diagonal: bool | None = None,
         dropout: float = 0.025,
@@ -123,7 +123,7 @@ class PELICAN(JetModel):
             diagonal=diagonal,
             dropout=dropout,
         )
-        check_options(self.options)
+        check_combination(self.options)
         self.fields = tuple(fields)
         self.broken = SYMMETRIES[symmetry]
         self.by_spurions = method == "spurions"

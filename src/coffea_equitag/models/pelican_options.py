@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import TaggerError, explain
-from ..layers.broken_symmetry import SYMMETRIES
 
-__all__ = ["SIZES", "check_options"]
+__all__ = ["SIZES", "Size", "check_combination"]
+
+Size = Literal["3k", "6k", "11k", "24k", "48k", "208k"]
 
 #: Channels of the equivariant layers, of the messages, and of the embedded scalars.
-SIZES = {
+SIZES: dict[Size, tuple[int, int, int]] = {
     "3k": (11, 7, 7),
     "6k": (16, 10, 10),
     "11k": (25, 15, 10),
@@ -20,27 +21,9 @@ SIZES = {
 }
 
 
-def check_options(options: dict[str, Any]) -> None:
-    """Raise a `TaggerError` for options of `PELICAN` that are none, or do not go together."""
-    for name, known in (
-        ("symmetry", tuple(SYMMETRIES)),
-        ("method", ("spurions", "input")),
-        ("output", ("classes", "momentum")),
-        ("aggregation", ("mean", "sum")),
-    ):
-        if options[name] not in known:
-            raise TaggerError(
-                explain(f"{name} = {options[name]!r}", f"one of {', '.join(known)}", "check the spelling")
-            )
+def check_combination(options: dict[str, Any]) -> None:
+    """Raise a `TaggerError` for options of `PELICAN` that do not go together, or a size that cannot be."""
     size = options["size"]
-    if isinstance(size, str) and size not in SIZES:
-        raise TaggerError(
-            explain(
-                f"size = {size!r}",
-                f"one of {', '.join(SIZES)}",
-                "or give the channels of the layers, the messages and the scalars, e.g. size=(25, 15, 10)",
-            )
-        )
     if not isinstance(size, str) and not (len(size) == 3 and min(size) > 0 and size[0] > size[2]):
         raise TaggerError(
             explain(f"size = {size}", "three positive numbers, the first above the third", "e.g. size=(25, 15, 10)")

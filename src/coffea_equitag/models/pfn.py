@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .. import kernels
-from ..errors import TaggerError, explain
-from ..invariants.friends import check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..jet_model import JetModel
@@ -69,13 +68,11 @@ class PFN(JetModel):
         batch_norm: bool = False,
         phi: Sequence[int] = (128, 128, 128),
         f: Sequence[int] = (128, 128, 128),
-        inputs: str = "kinematic",
-        nodewise: str | None = None,
+        inputs: Literal["kinematic", "btag"] = "kinematic",
+        nodewise: Nodewise | None = None,
         friends: Sequence[int] = (2, 4, 8),
         patch_width: int = 16,
     ) -> None:
-        if inputs not in ("kinematic", "btag"):
-            raise TaggerError(explain(f"inputs={inputs!r}", "'kinematic' or 'btag'", "choose one of the two"))
         check_nodewise(nodewise, friends)
         super().__init__(
             n_classes=n_classes,

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .. import kernels
-from ..errors import TaggerError, explain
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -92,15 +91,9 @@ class VectorPFN(JetModel):
         phi_layers: int = 2,
         f_layers: int = 3,
         mlp: Sequence[int] = (128, 128),
-        output: str = "classes",
-        scalar_activation: str = "log_relu",
+        output: Literal["classes", "vector"] = "classes",
+        scalar_activation: Literal["log_relu", "relu"] = "log_relu",
     ) -> None:
-        for name, given, known in (
-            ("output", output, ("classes", "vector")),
-            ("scalar_activation", scalar_activation, tuple(_ACTIVATIONS)),
-        ):
-            if given not in known:
-                raise TaggerError(explain(f"{name}={given!r}", " or ".join(map(repr, known)), "choose one of these"))
         latent = features if latent is None else latent
         super().__init__(
             n_classes=n_classes,
