@@ -31,7 +31,8 @@ There, with ``.whl`` in ``carry``, one line::
 
     python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .whl/*.whl
     && export PYTHONPATH=/tmp/site:src:tests PYTHONUNBUFFERED=1 || exit; python3 -m pytest -q -c /dev/null --rootdir .
-    --import-mode=importlib -p no:cacheprovider tests/kernels/test_*_gpu.py tests/kernels/test_gpu_compiler.py;
+    --import-mode=importlib -p no:cacheprovider -m gpu tests/kernels; python3 -m pytest -q -c /dev/null --rootdir .
+    --import-mode=importlib -p no:cacheprovider tests/kernels/test_gpu_compiler.py;
     python3 benchmarks/gpu.py 2>&1 | tee $OUT/gpu.md; python3 benchmarks/gpu.py --training 2>&1 | tee
     $OUT/training.md; python3 benchmarks/gpu.py --tune 2>&1 | tee $OUT/tune.md
 """

@@ -21,7 +21,21 @@ def _reason():
     return ""
 
 
-needs_gpu = pytest.mark.skipif(bool(_reason()), reason=_reason())
+#: Why tests of GPU kernels cannot run in this process; empty if they can.
+UNAVAILABLE = _reason()
+
+#: Marks a test of GPU kernels, which tests/kernels/conftest.py skips where they are unavailable.
+needs_gpu = pytest.mark.gpu
+
+
+def device_of(backend):
+    """Where a backend's tensors are: ``"cpu"``, or the GPU if there is one."""
+    return DEVICE if backend == "gpu" else "cpu"
+
+
+def interpreted(backend):
+    """Whether a backend runs in Triton's interpreter, where tests must be small."""
+    return backend == "gpu" and INTERPRETED
 
 
 def emulate_precision():
@@ -95,6 +109,6 @@ def _fma(x, y, z):
 
 _fma_each = None
 
-if INTERPRETED and not _reason():
+if INTERPRETED and not UNAVAILABLE:
     emulate_precision()
     hasten_calls()

@@ -13,6 +13,10 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import kernels
+from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+
+#: Marks a test of CPU kernels.
+needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
 
 
 def run(model, jets, mode="cpu"):

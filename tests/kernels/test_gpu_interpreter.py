@@ -14,15 +14,15 @@ HERE = Path(__file__).parent
 
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="this is the interpreter")
 def test_gpu_kernels_in_the_interpreter():
-    """Every test of GPU kernels that needs no speed, on the CPU, in a process of its own."""
+    """Every test marked ``gpu`` that needs no speed, on the CPU, in a process of its own."""
     triton = pytest.importorskip("triton", reason="Triton is not installed")
     if triton.__version__ < "3.7" and np.__version__ >= "2.4":
         pytest.skip("the interpreter of Triton < 3.7 fails with NumPy ≥ 2.4")
     if torch.cuda.is_available():
         pytest.skip("there is a GPU: the kernels are tested on it")
-    files = sorted(str(path) for path in HERE.glob("test_*_gpu.py"))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
-    settings = {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=os.environ | settings, cwd=HERE.parents[1], capture_output=True, text=True)
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    settings = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [*pytest_here, "-m", "gpu", str(HERE)]
+    done = subprocess.run(command, env=settings, cwd=HERE.parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout
