@@ -113,8 +113,7 @@ def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
         failure = self_check.failure(model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device)
         if failure is not None:
             choice = Choice("reference", failure)
-    if self_check.forced_mode() is None:
-        _choices[model.kind] = choice
+    _remember(model.kind, choice)
     if choice.kernel == "reference":
         return None
     self_check.kernel_runs()
@@ -126,8 +125,12 @@ def gram(jets: RaggedJets) -> Tensor:
     """p_i·p_j of all pairs of each jet, as `coffea_equitag.invariants.gram`, by the GPU's kernel for jets on a GPU."""
     target = _target([jets.p4, jets.mass])
     support = Support(None if target == "gpu" else "the CPU's invariants are compiled as they are")
-    kernel = choose(_NOTHING, target, support, jets.p4, jets.mass).kernel
-    if kernel == "reference" or self_check.failure_of_gram(jets.device) is not None:
+    choice = choose(_NOTHING, target, support, jets.p4, jets.mass)
+    if choice.kernel != "reference":
+        failure = self_check.failure_of_gram(jets.device)
+        choice = choice if failure is None else Choice("reference", failure)
+    _remember("gram", choice)
+    if choice.kernel == "reference":
         return gram_on_cpu(jets)
     from .common.gpu.pair_products import pair_products
 
@@ -135,7 +138,7 @@ def gram(jets: RaggedJets) -> Tensor:
 
 
 def last_choice(kind: str) -> Choice | None:
-    """What ran when a network of this kind was last called in this process; None before that."""
+    """What ran when a network of this kind was last called in this process, or ``"gram"``; None before that."""
     return _choices.get(kind)
 
 
@@ -172,6 +175,11 @@ def choose(model: nn.Module, target: str, support: Support, *inputs: Tensor) -> 
     if reason is not None:
         return Choice("reference", reason)
     return Choice(target, "asked for" if mode != "auto" else f"float32 on a {target.upper()}")
+
+
+def _remember(kind: str, choice: Choice) -> None:
+    if self_check.forced_mode() is None:
+        _choices[kind] = choice
 
 
 #: What stands for a network where there is none.
