@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import awkward as ak
@@ -147,6 +147,15 @@ class RaggedJets:
             polar=None if self.polar is None else self.polar[rows],
             columns={name: column[rows] for name, column in self.columns.items()},
         )
+
+    def by_multiplicity(self, function: Callable[[RaggedJets], Tensor]) -> Tensor:
+        """Apply a function with one row per jet to the jets sorted by n, and put its rows back into their order.
+
+        Layers work on jets of equal n together where these stand side by side.
+        """
+        order = torch.argsort(self.counts, stable=True)
+        rows = function(self.select(order))
+        return torch.empty_like(rows).index_copy(0, order, rows)
 
     def prepend(self, p4: Tensor, mass: Tensor) -> RaggedJets:
         """Put the same k reference vectors (beams, spurions) before each jet's constituents.

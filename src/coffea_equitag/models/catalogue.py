@@ -1,4 +1,4 @@
-"""What each model is, needs and costs."""
+"""What each model is, what it needs and what it costs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Entry:
 
 
 def catalogue(constituents: int = 50) -> Iterator[Entry]:
-    """List every model, with its cost for a jet of so many constituents."""
+    """List every model, with its cost for one jet of the given multiplicity."""
     for kind in names():
         model = build(kind).eval()
         parameters = model.num_parameters()

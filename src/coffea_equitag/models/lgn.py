@@ -4,11 +4,11 @@ Bogatskiy, Anderson, Offermann, Roussi, Miller, Kondor, "Lorentz group equivaria
 physics", ICML 2020, arXiv:2006.04780.
 
 Every constituent (and beam) carries complex features in tensors of the Lorentz group of rank at most 2. Each level
-multiplies them with the momentum differences of all pairs, weighted by learned bells of (p_i − p_j)², and with
+multiplies them by the momentum differences of all pairs, weighted by learned bell functions of (p_i − p_j)², and with
 themselves, keeps the irreducible parts, mixes the channels, and passes the scalars through a perceptron. The
 scalars and the squares of all tensors at all levels, summed over the constituents, are classified linearly.
 
-Three things are done otherwise than in the official code, none of which changes the function: the tensors are real
+Three things differ from the official code, none of which changes the function: the tensors are real
 Cartesian ones, s, v^μ, F^{μν} and S^{μν}, twice for (Re, Im), in place of spherical ones and Clebsch-Gordan
 coefficients; they are taken in the rest frame of the jet, reached from stable invariants, and in float64, so that
 the invariance holds to rounding at every boost; and nothing is padded, where the official perceptron's biases act
@@ -49,25 +49,25 @@ class LGN(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     levels : int
-        How often features and momenta are multiplied: 3 in the paper (4,646 parameters), 4 give 6,482; CLARIANT
+        Number of levels: 3 in the paper (4,646 parameters), 4 give 6,482; CLARIANT
         is ``levels=2, channels=(2, 2, 2)`` or near.
     channels : sequence of int or int
         Complex channels of each tensor, before the first level and after each; the last is repeated if short.
     maxdim : int
         Keep irreps (k, n) with k, n < maxdim: 3 for scalars, vectors and rank 2; 2 for scalars and vectors.
     n_bells : int
-        Half the number of bells a level.
+        Half the number of bells per level.
     mlp_depth, mlp_width : int
         Hidden layers of each perceptron, and their width in units of its inputs.
     beams : bool
         Put the two beams into each jet, which leaves the symmetry SO(2) × boosts along z unless the beams are
         transformed with the jet.
     scale : float
-        Momenta and beams are multiplied by it.
+        Factor on momenta and beams.
     output : str
-        ``"classes"`` for logits, ``"momentum"`` for one four-vector a jet, covariant.
+        ``"classes"`` for logits, ``"momentum"`` for one four-vector per jet, covariant.
     """
 
     kind: ClassVar[str] = "lgn"
@@ -139,25 +139,25 @@ class LGN(JetModel):
             The beams' (E, px, py, pz) if they are not along z: boosted or rotated together with the jets. Their
             masses are 1.
         """
-        # jets of equal n side by side, so that their pairs are summed together
-        order = torch.argsort(jets.counts, stable=True)
-        nodes = jets.select(order)
-        if self.options["beams"]:
-            nodes = with_beams(nodes, beams)
+
+        def of_sorted(jets: RaggedJets) -> Tensor:
+            return self._outputs(with_beams(jets, beams) if self.options["beams"] else jets)
+
+        return jets.by_multiplicity(of_sorted)
+
+    def _outputs(self, nodes: RaggedJets) -> Tensor:
         scale = self.options["scale"]
         gram_Q = kernels.gram(nodes)
         frame = RestFrame.of(nodes, gram_Q)
         scalars = self.scalars(nodes)
         fused: Tensor | None = kernels.run(self, scale * frame.p4, scalars, nodes.offsets, gram_Q, scale**2)
         if fused is not None:
-            return torch.empty_like(fused).index_copy(0, order, fused)
+            return fused
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
         if self.options["output"] == "momentum":
-            result = frame.to_laboratory(self.momentum(features, nodes.offsets)).to(self.dtype)
-        else:
-            result = self.classify(features, nodes.offsets)
-        return torch.empty_like(result).index_copy(0, order, result)
+            return frame.to_laboratory(self.momentum(features, nodes.offsets)).to(self.dtype)
+        return self.classify(features, nodes.offsets)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
         """√|m²|, and with beams the label +1 for them and −1 for constituents: shape (N, 1 or 2)."""
@@ -167,7 +167,7 @@ class LGN(JetModel):
         return torch.stack(columns, dim=1)
 
     def network(self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, square_Q: Tensor) -> Tensor:
-        """The network proper, fed with nodes (beams among them) as they are.
+        """The network itself, given its nodes (beams included).
 
         Parameters
         ----------

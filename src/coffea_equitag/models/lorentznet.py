@@ -4,10 +4,10 @@ Gong, Meng, Zhang, Qu, Li, Qian, Du, Ma, Liu, "An efficient Lorentz equivariant 
 tagging", JHEP 07 (2022) 030, arXiv:2201.08187.
 
 Scalars h_i and vectors x_i on a fully connected graph of constituents (and beams). Six blocks pass messages
-that see only ‖x_i − x_j‖² and x_i·x_j, move the vectors along x_i − x_j, and update the scalars; the mean of the
-scalars over the nodes is classified.
+that depend only on ‖x_i − x_j‖² and x_i·x_j, move the vectors along x_i − x_j, and update the scalars; the mean of
+the scalars over the nodes is classified.
 
-Departures from the official code, each of which it is an error to keep: the mean is over a jet's own nodes, not
+Departures from the official code, where following it would be wrong: the mean is over a jet's own nodes, not
 over the padded length; the components of the vectors' step are clamped only if asked (``clamp=100.0``, for
 checkpoints that were trained so), since clamping breaks the symmetry; masses come from the jets, not from
 rounding.
@@ -42,9 +42,9 @@ class LorentzNet(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     n_scalar : int
-        Scalars a node: ψ(mass) in the column of its kind. With beams, column 0 is constituents and 1 the beams;
+        Scalars per node: ψ(mass) in the column of its kind. With beams, column 0 is constituents and 1 the beams;
         with `pid`, one column for each of `PARTICLES`.
     c_weight : float
         Step of the vectors: 5e-3 for top tagging, 1e-3 for quark/gluon in the paper.
@@ -57,9 +57,9 @@ class LorentzNet(JetModel):
         One-hot particle identification from ``pdgId`` (8 scalars).
     mass_noise : bool
         Where a constituent's mass is 0, take √|E² − p²| of the numbers as stored, rounding and all. For official
-        checkpoints only: the massless reference jets taught them that noise, and they miss it.
+        checkpoints only: they learned that noise from the massless reference jets, and lose accuracy without it.
     output : {"classes", "momentum"}
-        Logits, or one covariant four-momentum a jet: Σ_i c_i x_i over the constituents, the c_i from the scalars.
+        Logits, or one covariant four-momentum per jet: Σ_i c_i x_i over the constituents, the c_i from the scalars.
     hidden, n_layers : int
         Channels and blocks; 72 and 6 in the paper (224,072 parameters with two scalars).
     dropout : float
@@ -103,7 +103,7 @@ class LorentzNet(JetModel):
             raise TaggerError(
                 explain(
                     f"n_scalar = {n_scalar} with beams = {beams} and pid = {pid}",
-                    f"at least {kinds} scalars, one a kind of node",
+                    f"at least {kinds} scalars, one per kind of node",
                     f"leave n_scalar out, or set it to {kinds} or more",
                 )
             )
@@ -140,14 +140,13 @@ class LorentzNet(JetModel):
             The beams' (E, px, py, pz) if they are not along z: boosted or rotated together with the jets. Their
             masses are 1.
         """
-        # jets of equal n side by side, so that their Gram matrices are multiplied together
-        order = torch.argsort(jets.counts, stable=True)
-        jets = jets.select(order)
-        if self.options["beams"]:
-            jets = with_beams(jets, beams)
-        gram_Q, reference = kernels.gram(jets), jets.columns.get("reference")
-        rows = self.network(jets.p4, self.scalars(jets), jets.offsets, gram_Q, reference)
-        return torch.empty_like(rows).index_copy(0, order, rows)
+
+        def of_sorted(jets: RaggedJets) -> Tensor:
+            nodes = with_beams(jets, beams) if self.options["beams"] else jets
+            reference = nodes.columns.get("reference")
+            return self.network(nodes.p4, self.scalars(nodes), nodes.offsets, kernels.gram(nodes), reference)
+
+        return jets.by_multiplicity(of_sorted)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
         """ψ(mass) of each node in the column of its kind: shape (N, n_scalar)."""
@@ -170,7 +169,7 @@ class LorentzNet(JetModel):
     def network(
         self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor, reference: Tensor | None = None
     ) -> Tensor:
-        """The network proper, fed with nodes (beams among them) as they are.
+        """The network itself, given its nodes (beams included).
 
         Parameters
         ----------

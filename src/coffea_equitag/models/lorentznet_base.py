@@ -4,8 +4,8 @@ Li, Qu, Qian, Meng, Gong, Zhang, Liu, Li, "Does Lorentz-symmetric design boost n
 Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814.
 
 LorentzNet without its symmetry: nodes carry ParticleNet's seven features and the constituent's mass, edges carry
-nothing, and there are no beams. Put m²_ij back on the edges, or the masses of friend groups on the nodes, and part of
-the network is Lorentz-invariant again; ΔR_ij, ΔR_ij (pT_i + pT_j), E_ij and E_G are there to compare.
+nothing, and there are no beams. With m²_ij on the edges, or the masses of friend groups on the nodes, part of the
+network is Lorentz-invariant again; ΔR_ij, ΔR_ij (pT_i + pT_j), E_ij and E_G are there for comparison.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LorentzNetBase(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     pairwise : {None, "mass", "delta_r", "delta_r_pt", "energy"}
         The scalar on the edges of each block.
     nodewise : {None, "mass", "energy"}
@@ -104,20 +104,19 @@ class LorentzNetBase(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
-        # jets of equal n side by side, so that their Gram matrices are multiplied together
-        order = torch.argsort(jets.counts, stable=True)
-        jets = jets.select(order)
+        return jets.by_multiplicity(self._logits)
+
+    def _logits(self, jets: RaggedJets) -> Tensor:
         scalars = torch.cat([kinematic_features(jets), psi(jets.mass)[:, None]], dim=1).to(self.dtype)
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
         gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
         groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
-        logits = self.network(jets.p4, scalars, jets.offsets, gram_Q, groups)
-        return torch.empty_like(logits).index_copy(0, order, logits)
+        return self.network(jets.p4, scalars, jets.offsets, gram_Q, groups)
 
     def network(
         self, p4_N4: Tensor, scalars_N8: Tensor, offsets: Tensor, gram_Q: Tensor, groups_NG: Tensor | None = None
     ) -> Tensor:
-        """The network proper.
+        """The network itself, given its inputs.
 
         Parameters
         ----------

@@ -6,8 +6,8 @@ A jet is a cloud of constituents. Three edge convolutions look at each one's nea
 then in the space of the features just computed. The mean over the constituents is classified. The patches are those
 of Li et al., Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814.
 
-Departures from the official code, each of which it is an error to keep: a jet of n constituents has min(k, n − 1)
-neighbours a constituent, all real, where the official code makes up featureless ones below n = k + 2; batch
+Departures from the official code, where following it would be wrong: a jet of n constituents has min(k, n − 1)
+neighbours per constituent, all real, where the official code makes up featureless ones below n = k + 2; batch
 normalisation sees no padding.
 """
 
@@ -45,14 +45,14 @@ class ParticleNet(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     lite : bool
         ParticleNet-Lite: two edge convolutions (32, 64 channels), k = 7, 128 units in the classifier (26,416
         parameters); else three (64, 128, 256), k = 16, 256 units (366,160 parameters).
     k : int or None
         Neighbours; None for the paper's.
     pairwise : {None, "mass", "delta_r", "delta_r_pt", "energy"}
-        Pairwise patch: one scalar an edge, embedded and concatenated to the edges of each convolution.
+        Pairwise patch: one scalar per edge, embedded and concatenated to the edges of each convolution.
     nodewise : {None, "mass", "energy"}
         Node-wise patch: invariant masses (or, as a control, energies) of each constituent's friend groups, embedded
         and concatenated to its features in each convolution. The graphs do not see them.
@@ -132,7 +132,7 @@ class ParticleNet(JetModel):
         gram_Q: Tensor | None = None,
         groups_NG: Tensor | None = None,
     ) -> Tensor:
-        """The network proper.
+        """The network itself, given its inputs.
 
         Parameters
         ----------

@@ -4,9 +4,9 @@ Bogatskiy, Hoffman, Miller, Offermann, "PELICAN: Permutation Equivariant and Lor
 Network for Particle Physics", arXiv:2211.00454; and with Liu, "Explainable Equivariant Neural Networks for Particle
 Physics: PELICAN", JHEP 03 (2024) 113, arXiv:2307.16506; reduced symmetries by spurions and by inputs, arXiv:2310.16121.
 
-All that is seen of a jet is the matrix of products p_i·p_j. Five blocks act on it, each a message (pair by pair) and
-the general permutation-equivariant linear map from pairs to pairs. For classes, the pairs are reduced to the jet; for a
-four-momentum, to a weight for each constituent, and P = Σ c_i p_i.
+The network sees only the matrix of products p_i·p_j of a jet. Five blocks act on it, each a message (pair by pair) and
+the general permutation-equivariant linear map from pairs to pairs. For classification the pairs are reduced to one
+vector per jet; for regression to one weight per constituent, and P = Σ c_i p_i.
 
 The symmetry may be reduced to a subgroup: by *spurions*, fixed vectors put beside the constituents with labels of
 their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels
@@ -53,21 +53,22 @@ class PELICAN(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     size : str or three int
         One of `SIZES`, named for the parameters that they have with two spurions (3,510, 5,933, 11,347, 26,494, 48,482,
         208,797), or the three channel numbers themselves.
     symmetry : str
-        ``"so13"`` (Lorentz), ``"so3"``, ``"so12"``, ``"se2"``, ``"so2"``, ``"so2_0"`` or ``"1"``: what of it is kept.
+        ``"so13"`` (Lorentz), ``"so3"``, ``"so12"``, ``"se2"``, ``"so2"``, ``"so2_0"`` or ``"1"``: the part of
+        the symmetry that is kept.
     method : str
-        ``"spurions"`` or ``"input"``: how it is broken. Without anything to break they are the same.
+        ``"spurions"`` or ``"input"``: how it is broken; the same for so13, where nothing is broken.
     factorize : bool
-        Factorised coefficients; free ones have several times the parameters.
+        Factorise the coefficients; otherwise there are several times as many parameters.
     irc_safe : bool
         Infrared and collinear safe: the network sees angles 2 d_ij/(E_i E_j) in the jet's frame, and each aggregate
         is weighted with the energy fractions E_i/M. Not with the input method.
     output : str
-        ``"classes"``, or ``"momentum"``: a four-momentum (J, 4) in GeV, covariant under what is kept of the symmetry.
+        ``"classes"``, or ``"momentum"``: a four-momentum (J, 4) in GeV, covariant under the symmetry that is kept.
     fields : sequence of str
         Constituent columns that the network sees: ``"pdgId"`` as one-hot of |id| among `PARTICLES`, others
         (``"charge"``, ...) as the numbers they are.
@@ -85,7 +86,7 @@ class PELICAN(JetModel):
     Raises
     ------
     TaggerError
-        For values that are none of these, or do not go together.
+        For values that are not allowed, or not together.
     """
 
     kind: ClassVar[str] = "pelican"
@@ -161,16 +162,14 @@ class PELICAN(JetModel):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
         fused: Tensor | None = kernels.run(self, jets, entry="logits_from_jets")
-        if fused is not None:
-            return fused
-        # jets of equal n side by side, so that their matrices are worked on together
-        order = torch.argsort(jets.counts, stable=True)
-        jets = jets.select(order)
+        return jets.by_multiplicity(self._outputs) if fused is None else fused
+
+    def _outputs(self, jets: RaggedJets) -> Tensor:
         out = self.network(self.products(jets), self.scalars(jets), self._offsets(jets))
         if self.options["output"] == "momentum":
             blocks = (self.broken if not self.by_spurions else SYMMETRIES["so13"]).blocks
-            out = momenta(jets, out, blocks, self.broken.spurions[: self.extra_nodes])
-        return torch.empty_like(out).index_copy(0, order, out)
+            return momenta(jets, out, blocks, self.broken.spurions[: self.extra_nodes])
+        return out
 
     def products(self, jets: RaggedJets) -> Tensor:
         """What the network sees of the momenta: pair channels (Q, R), float64, spurions before the constituents.
@@ -193,7 +192,7 @@ class PELICAN(JetModel):
         return columns_as_scalars(jets, self.fields, self.dtype)
 
     def network(self, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-        """The network proper.
+        """The network itself, given its inputs.
 
         Parameters
         ----------
@@ -227,7 +226,7 @@ class PELICAN(JetModel):
         return out
 
     def weights(self, jets: ak.Array | RaggedJets, *, references: bool = False) -> Tensor:
-        """The c_i of P = Σ c_i p_i: what each constituent gives to the momentum.
+        """The c_i of P = Σ c_i p_i: the contribution of each constituent to the momentum.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What PELICAN sees of jets: pair channels, and scalars of nodes."""
+"""PELICAN's inputs: pair channels, and scalars of the nodes."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Komiske, Metodiev, Thaler, "Energy Flow Networks: Deep Sets for Particle Jets", JHEP 01 (2019) 121,
 arXiv:1810.05165.
 
-A network Φ sees each constituent by itself; its outputs are summed over the jet and classified by a network F.
+A network Φ acts on each constituent separately; its outputs are summed over the jet and classified by a network F.
 The seven inputs are those of ParticleNet (Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, Table 1), scaled as in
 their published configuration. For b-tagging the inputs are those of Shimmin, Li, Smith, arXiv:2303.11288.
 """
@@ -36,7 +36,7 @@ class PFN(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     batch_norm : bool
         Normalise the inputs and the hidden layers of Φ.
     phi, f : sequence of int
@@ -114,7 +114,7 @@ class PFN(JetModel):
         return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
 
     def network(self, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None = None) -> Tensor:
-        """The network proper.
+        """The network itself, given its inputs.
 
         Features (N, 7 or 12), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
         (N, len(friends)) to logits (J, n_classes).

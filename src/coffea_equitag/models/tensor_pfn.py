@@ -6,10 +6,11 @@ A Particle Flow Network for b-tagging whose features are scalars, 3-vectors and 
 track comes with the momentum of its jet, its own, and its three-dimensional impact parameter; tensors start from all
 their outer products. The affine and bilinear layers commute with all rotations; a linear layer between them commutes
 only with rotations about the jet axis ĵ, which makes the network more expressive at no cost in symmetry that the data
-have: ĵ is itself part of the jet and turns with it, so that the whole is invariant under SO(3) still, and under SO(2)
-if ĵ is held fixed.
+have: ĵ is part of the jet and rotates with it, so that the network as a whole is still invariant under SO(3), and
+under SO(2) if ĵ is held fixed.
 
-All is computed in the jets' frames, z along ĵ, into which the inputs are turned once; F, one row a jet, in float64.
+Everything is computed in the jets' frames, with z along ĵ, into which the inputs are rotated once;
+F, which acts on one row per jet, in float64.
 
 Where the paper is silent we take: input vectors compressed in length (`compress`); latent features as many as hidden
 ones. One departure: five layers of products make logits polynomials of degree 32 in the scalars, and the sum over
@@ -54,7 +55,7 @@ class VectorPFN(JetModel):
     Parameters
     ----------
     n_classes : int
-        Logits a jet.
+        Logits per jet.
     features : int
         F: hidden layers are 2F wide before their products; 64 in the paper.
     latent : int, optional
@@ -64,11 +65,11 @@ class VectorPFN(JetModel):
     mlp : sequence of int
         Widths of the network that classifies the invariants.
     output : "classes" or "vector"
-        Logits, or a 3-vector (J, 3) that turns with the jet: the sum of the last layer's vectors, weighted by what the
-        MLP makes of the invariants.
+        Logits, or a 3-vector (J, 3) that rotates with the jet: the sum of the last layer's vectors, weighted by the
+        MLP's outputs.
     scalar_activation : "log_relu" or "relu"
-        `log_relu`, or the paper's ReLU: then logits of jets of many tracks grow without measure (10⁹ and more) and
-        training has leaps; keep to jets of few tracks.
+        `log_relu`, or the paper's ReLU: then logits of jets with many tracks grow without bound (10⁹ and more) and
+        the loss jumps during training; use it for jets of few tracks only.
 
     Raises
     ------
@@ -142,7 +143,7 @@ class VectorPFN(JetModel):
         return torch.cat([charge[:, None], self.type_embedding(particle_types(jets))], dim=1)
 
     def network(self, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor) -> Tensor:
-        """The network proper.
+        """The network itself, given its inputs.
 
         Parameters
         ----------
