@@ -37,7 +37,7 @@ def test_partial_checkpoint(state):
 
 
 def test_wrong_shape_and_left_over(state):
-    with pytest.raises(eqt.CheckpointError, match="of another shape") as caught:
+    with pytest.raises(eqt.CheckpointError, match="of the wrong shape") as caught:
         eqt.convert.official("lorentznet", state | {"module.extra": torch.zeros(1)}, **(SMALL | {"hidden": 7}))
     assert "left over (extra)" in str(caught.value)
 

@@ -85,5 +85,5 @@ def test_vectors_are_not_evaluated(tmp_path, toy, capsys):
     ak.to_parquet(toy(4), tmp_path / "jets.parquet")
     words = ["evaluate", str(tmp_path / "tagger"), str(tmp_path / "jets.parquet"), "-o", str(tmp_path / "report")]
     assert main(words) == 1
-    assert "momentum, which gives vectors" in capsys.readouterr().err
+    assert "momentum, which returns vectors" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()

@@ -1,4 +1,4 @@
-"""The ``equitag`` command: one module a subcommand, imported only when it is called."""
+"""The ``equitag`` command: one module per subcommand, imported only when called."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..errors import EquitagError, JetRangeWarning
 
 __all__ = ["main"]
 
-#: Subcommand -> what ``equitag --help`` says of it; each is a module of this folder.
+#: Subcommand -> its summary in ``equitag --help``; each is a module of this package.
 COMMANDS = {
-    "demo": "run the whole way on packaged jets: score, histogram, plot",
-    "score": "score the jets of a ROOT file and write them beside the original branches",
-    "train": "train a tagger from a file of jets",
-    "evaluate": "measure a tagger on labelled jets: accuracy, AUC, rejections, plots",
-    "convert": "turn an official checkpoint into a tagger",
-    "benchmark": "time the models in all their forms, and say what runs on this machine",
-    "models": "list the models (parameters, cost, inputs, symmetry, paper) and the trained ones of the zoo",
-    "simulate": "make labelled jets with Pythia 8 and fastjet",
+    "demo": "run the full chain on packaged jets: score, histogram, plot",
+    "score": "score the jets in a ROOT file and write the scores alongside the original branches",
+    "train": "train a tagger on files of labelled jets",
+    "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
+    "convert": "convert an official checkpoint to a tagger",
+    "benchmark": "time all implementations of the models, and show which one runs on this machine",
+    "models": "list the models (parameters, cost, inputs, symmetry, paper) and the trained taggers in the zoo",
+    "simulate": "generate labelled jets with Pythia 8 and fastjet",
     "validate": "compare simulated with real jets: a table and plots",
 }
 
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="equitag", description="Symmetry-equivariant jet taggers for coffea analyses."
     )
-    parser.add_argument("--version", action="store_true", help="print the version and end")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    # Only the module of the command that was named is imported: `equitag --help` stays quick.
-    named = next((word for word in argv if not word.startswith("-")), None)
+    # Import only the module of the given command: `equitag --help` stays fast.
+    given = next((word for word in argv if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == named:
+        if name == given:
             importlib.import_module(f".{name}", __name__).configure(sub)
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -61,13 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
-        _end_despite_threads(130)
+        _exit_despite_threads(130)
         return 130
 
 
 @contextmanager
 def _plain_warnings(command: str) -> Iterator[None]:
-    """Print our own warnings as our errors are printed, without the line of code they come from."""
+    """Print our own warnings like our errors, without the source line."""
     usual = warnings.formatwarning
 
     def formatted(message: Any, category: type[Warning], *where: Any, **line: Any) -> str:
@@ -82,8 +82,8 @@ def _plain_warnings(command: str) -> Iterator[None]:
         warnings.formatwarning = usual
 
 
-def _end_despite_threads(status: int) -> None:
-    """End this process if a thread will not: a pool's may wait for ever for what a killed worker half sent."""
+def _exit_despite_threads(status: int) -> None:
+    """Exit even if a thread does not: a pool's thread may wait forever for the rest of a killed worker's message."""
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     for thread in others:
         if not thread.daemon:

@@ -1,4 +1,4 @@
-"""``equitag benchmark``: how fast, in how much memory, and beside what."""
+"""``equitag benchmark``: speed and memory of the models, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for table.md and table.json")
-    parser.add_argument("--into", metavar="PAGE.md", help="also put the tables into a page, in place of earlier ones")
-    parser.add_argument("--explain", action="store_true", help="only say which form of each model runs here, and why")
-    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: does it all work?")
+    parser.add_argument("--into", metavar="PAGE.md", help="also insert the tables into a page, replacing earlier ones")
     parser.add_argument(
-        "--only", nargs="+", metavar="SECTION", help="of networks, size, pipeline, pairs (default: all of them)"
+        "--explain", action="store_true", help="only show which implementation of each model runs here, and why"
+    )
+    parser.add_argument("--quick", action="store_true", help="take seconds instead of minutes: a check that all works")
+    parser.add_argument(
+        "--only", nargs="+", metavar="SECTION", help="any of networks, size, pipeline, pairs (default: all)"
     )
     parser.add_argument(
         "--models", nargs="+", metavar="MODEL", help="models, or folders of trained taggers (default: all models)"
     )
     parser.add_argument(
-        "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of the one model, e.g. size=48k"
+        "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of a single model, e.g. size=48k"
     )
-    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="of ak4, top, wide (default: all of them)")
-    parser.add_argument("--batch", type=int, metavar="N", help="jets a batch (default: 100; PELICAN 32)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="to repeat each comparison for (default: 3)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="any of ak4, top, wide (default: all)")
+    parser.add_argument("--batch", type=int, metavar="N", help="jets per batch (default: 100; PELICAN 32)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="time spent on each comparison (default: 3)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: %(default)s)")
-    parser.add_argument("--file", metavar="IN.root", help="for the way from file to scores (default: the packaged one)")
-    parser.add_argument("--peers", action="store_true", help="measure other packages' networks that are installed")
+    parser.add_argument(
+        "--file", metavar="IN.root", help="ROOT file for the section pipeline (default: the packaged one)"
+    )
+    parser.add_argument("--peers", action="store_true", help="also measure networks of other packages, if installed")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     page = None if arguments.into is None else Path(arguments.into)
     if page is not None:
-        insert(page.read_text(), "")  # refused now rather than after ten minutes
+        insert(page.read_text(), "")  # fail now rather than after ten minutes
     folder = None if arguments.output is None else make_folder(arguments.output)
     found = measured(settings)
     table = markdown(found)
@@ -102,11 +106,10 @@ def _explain(arguments: argparse.Namespace) -> int:
     from ..benchmarking import Settings, explain_choices
 
     table = Table(title="What runs on this machine")
-    for heading in ("model", "device", "precision", "mode", "runs", "because", "self-check"):
+    for heading in ("model", "device", "precision", "mode", "implementation", "reason", "self-check"):
         table.add_column(heading, no_wrap=True)
     settings = Settings(**({} if arguments.models is None else {"models": arguments.models}))
     for row in explain_choices(settings.models):
         table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason, row.self_check)
-    here = Console()
-    Console(width=max(here.width, 170)).print(table)
+    Console(width=max(Console().width, 170)).print(table)
     return 0

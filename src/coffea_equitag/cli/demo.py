@@ -11,12 +11,12 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "-o", "--output", default="equitag-demo", metavar="DIR", help="folder for what it makes (%(default)s)"
+        "-o", "--output", default="equitag-demo", metavar="DIR", help="folder for the results (default: %(default)s)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demonstration and say where things lie."""
+    """Run the demo and print where the results are."""
     from rich.console import Console
 
     from ..demo.run import walk

@@ -13,10 +13,10 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name of the zoo")
+    parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name in the zoo")
     labelled_jets.configure(parser)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for metrics, plots and scores")
-    parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
+    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not tagger.classes:
         raise TaggerError(
             explain(
-                f"{tagger.name}, which gives vectors and no scores",
+                f"{tagger.name}, which returns vectors instead of scores",
                 "a tagger with classes",
-                "compare tagger(jets) with the truth yourself",
+                "compare tagger(jets) with the truth in your own code",
             )
         )
     jets = labelled_jets.read(arguments)
@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
             explain(
                 f"jets without a field '{arguments.labels}'; they have {', '.join(jets.fields)}",
                 "a label for each jet",
-                "name the field that holds it: --labels FIELD",
+                "name the field that holds the labels: --labels FIELD",
             )
         )
     out = make_folder(arguments.output)
     scores, labels = tagger(jets), jets[arguments.labels]
     signal = tagger.classes.index(tagger.card.signal)
     if not scores.fields and signal == 0:
-        # two classes give the score of the signal alone: count the signal as 1
+        # with two classes the score is the signal's: give the signal the label 1
         labels, signal = 1 - labels, 1
     classes = tagger.classes if scores.fields or tagger.card.signal == tagger.classes[1] else tagger.classes[::-1]
     metrics = measure(scores, labels, signal=signal)

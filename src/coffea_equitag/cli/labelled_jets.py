@@ -1,4 +1,4 @@
-"""Files of labelled jets, as several subcommands take them."""
+"""Arguments for files of labelled jets, shared by several subcommands."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["configure", "read"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the files and what to read of them."""
+    """Declare the files and what to read from them."""
     parser.add_argument(
-        "data", nargs="+", help="files of labelled jets, Parquet or ROOT, or folders; patterns are expanded"
+        "data", nargs="+", help="files of labelled jets (Parquet or ROOT), or folders; patterns are expanded"
     )
-    parser.add_argument("--jets", metavar="NAME", help="NanoAOD: the jet collection, e.g. FatJet")
+    parser.add_argument("--jets", metavar="NAME", help="for NanoAOD, the jet collection, e.g. FatJet")
     parser.add_argument(
-        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (%(default)s)"
+        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (default: %(default)s)"
     )
 
 
 def read(arguments: argparse.Namespace, path: str | list[str] | None = None) -> ak.Array:
-    """Read the files named, or those at `path`, in the same way."""
+    """Read the given files, or those at `path` in the same way."""
     from ..readers import read_jets
 
     return read_jets(arguments.data if path is None else path, jets=arguments.jets)

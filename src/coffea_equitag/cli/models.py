@@ -10,7 +10,12 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "-n", "--constituents", type=int, default=50, metavar="N", help="jet size for the cost (%(default)s)"
+        "-n",
+        "--constituents",
+        type=int,
+        default=50,
+        metavar="N",
+        help="constituents per jet for the cost (default: %(default)s)",
     )
 
 
@@ -24,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..models.catalogue import catalogue
 
     if arguments.constituents < 1:
-        raise JetError(explain(f"-n {arguments.constituents}", "a jet of one constituent or more", "give another"))
-    table = Table(title=f"Models with their default options; cost of a jet of {arguments.constituents} constituents")
+        raise JetError(explain(f"-n {arguments.constituents}", "a jet of one constituent or more", "use e.g. -n 50"))
+    table = Table(title=f"Models with default options; cost of a jet with {arguments.constituents} constituents")
     table.add_column("model", no_wrap=True)
     for heading in ("parameters", "MFLOP"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -39,5 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(table)
     for entry in entries:
         console.print(f"{entry.kind:<16} {entry.paper}", soft_wrap=True)
-    console.print(f"\ntrained, in the zoo: {', '.join(zoo.names())}", soft_wrap=True)
+    console.print(f"\ntrained taggers in the zoo: {', '.join(zoo.names())}", soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""``--option KEY=VALUE``, as several subcommands take it."""
+"""``--option KEY=VALUE``, shared by several subcommands."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..errors import TaggerError, explain
 __all__ = ["parse_options"]
 
 
-def parse_options(words: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` words, values read as JSON where they are.
+def parse_options(arguments: Iterable[str]) -> dict[str, Any]:
+    """Options from ``key=value`` arguments; values are read as JSON if they are valid JSON, else as strings.
 
     Raises
     ------
     TaggerError
-        For a word without ``=``.
+        For an argument without ``=``.
     """
     options = {}
-    for word in words:
-        key, sign, value = word.partition("=")
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
         if not sign or not key:
-            raise TaggerError(explain(f"--option {word}", "KEY=VALUE", "e.g. --option hidden=32"))
+            raise TaggerError(explain(f"--option {argument}", "KEY=VALUE", "write e.g. --option hidden=32"))
         try:
             options[key] = json.loads(value)
         except json.JSONDecodeError:

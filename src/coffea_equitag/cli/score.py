@@ -1,4 +1,4 @@
-"""``equitag score``: score the jets of a ROOT file and write them beside the original branches."""
+"""``equitag score``: score the jets in a ROOT file and write the scores alongside the original branches."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("tagger", metavar="TAGGER", help="folder of a tagger, or a name of the zoo")
-    parser.add_argument("source", metavar="IN.root", nargs="+", help="file(s) to score; several are joined")
+    parser.add_argument("tagger", metavar="TAGGER", help="folder of a tagger, or a name in the zoo")
+    parser.add_argument("source", metavar="IN.root", nargs="+", help="file(s) to score; several are merged")
     parser.add_argument("-o", "--output", metavar="OUT.root", required=True, help="file to write")
     parser.add_argument("--jets", default="FatJet", help="jet collection (default: %(default)s)")
-    parser.add_argument("--name", help="scores are called JETS_NAME (default: the tagger's name)")
-    parser.add_argument("--tree", default="Events", help="tree of events (default: %(default)s)")
-    parser.add_argument("--keep", nargs="+", metavar="PATTERN", help="branches to keep, as 'FatJet_*'; all by default")
+    parser.add_argument("--name", help="name of the scores: the branch is JETS_NAME (default: the tagger's name)")
+    parser.add_argument("--tree", default="Events", help="name of the tree (default: %(default)s)")
+    parser.add_argument("--keep", nargs="+", metavar="PATTERN", help="branches to keep, e.g. 'FatJet_*' (default: all)")
     parser.add_argument(
-        "--chunk", default="100 MB", metavar="N", help="events, or their size, held at once (default: %(default)s)"
+        "--chunk", default="100 MB", metavar="N", help="events per chunk, or size of a chunk (default: %(default)s)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT.root if it exists")
-    parser.add_argument("--device", help="where to compute, e.g. cuda (default: a GPU where there is one)")
+    parser.add_argument("--device", help="where to compute, e.g. cuda (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score, and say what was done."""
+    """Score, and print a summary."""
     from ..scoring import score_file
 
     chunk = int(arguments.chunk) if arguments.chunk.lstrip("-").isdigit() else arguments.chunk
@@ -52,5 +52,5 @@ def run(arguments: argparse.Namespace) -> int:
     if report.unscored:
         console.print(f"without a score (NaN): {report.unscored} jets")
     if report.not_copied:
-        console.print("not copied, as uproot cannot write them: " + ", ".join(report.not_copied))
+        console.print("not copied, because uproot cannot write them: " + ", ".join(report.not_copied))
     return 0

@@ -26,33 +26,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recipe",
         metavar="RECIPE",
         nargs="?",
-        help="what to make: top, top-particle (no detector), qg, btag or w; or a standard split: top-200k, qg-100k or "
-        "btag-500k",
+        help="what to simulate: top, top-particle (no detector), qg, btag or w; or a standard split: top-200k, qg-100k "
+        "or btag-500k",
     )
-    parser.add_argument("--list", action="store_true", help="say what recipes and standard splits there are, and end")
-    parser.add_argument("-n", type=int, metavar="N", help=f"jets, or events (.root), to make (default: {_N})")
-    parser.add_argument("--seed", type=int, metavar="S", help=f"seed of the random numbers (default: {_SEED})")
+    parser.add_argument("--list", action="store_true", help="list the recipes and standard splits, and exit")
+    parser.add_argument("-n", type=int, metavar="N", help=f"number of jets, or of events for .root (default: {_N})")
+    parser.add_argument("--seed", type=int, metavar="S", help=f"random seed (default: {_SEED})")
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE|DIR",
-        help=".parquet (jets), .root (PFNano-like events), or a folder for any number of jets: one Parquet file every "
-        "1000, resumed where it was when begun again; of a split, a folder",
+        help=".parquet (jets), .root (PFNano-like events), or a folder for any number of jets: one Parquet file per "
+        "1000 jets, resumed if run again; for a split, a folder",
     )
-    parser.add_argument("-j", "--workers", type=int, default=1, help="processes; the result does not depend on it")
-    parser.add_argument("--dask", metavar="ADDRESS", help="scheduler whose workers make the jets, tcp://HOST:8786")
     parser.add_argument(
-        "--only", action="append", metavar="PART", help="of a split, this part: train, val or test; may be repeated"
+        "-j", "--workers", type=int, default=1, help="number of processes; the result does not depend on it"
+    )
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="simulate on the workers of this Dask scheduler, e.g. tcp://HOST:8786"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="PART",
+        help="simulate only this part of a split: train, val or test; may be repeated",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    parser.add_argument("--particle-level", action="store_true", help="leave out the recipe's detector")
-    parser.add_argument("--no-mpi", action="store_true", help="leave out the underlying event")
+    parser.add_argument("--particle-level", action="store_true", help="switch off the recipe's detector simulation")
+    parser.add_argument("--no-mpi", action="store_true", help="switch off the underlying event")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the sample and write it; return the exit status."""
-    # fastjet and uproot take their time to import: only now.
+    """Simulate the sample and write it; return the exit status."""
+    # fastjet and uproot are slow to import, hence only now
     from .. import simulation
 
     if arguments.list:
@@ -62,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             explain(
                 f"no {'RECIPE' if arguments.recipe is None else 'output'}",
                 "equitag simulate RECIPE -o FILE or DIR",
-                "equitag simulate --list says what recipes there are",
+                "add it; equitag simulate --list shows the recipes",
             )
         )
     split = simulation.STANDARD_SPLITS.get(arguments.recipe)
@@ -84,7 +91,7 @@ def _list(simulation: Any) -> int:
 
 
 def _check(arguments: argparse.Namespace, is_split: bool) -> None:
-    """Refuse options that do not go together, before anything is begun."""
+    """Reject incompatible options before starting."""
     kind = arguments.output.suffix
     if is_split:
         fixed = {
@@ -99,8 +106,8 @@ def _check(arguments: argparse.Namespace, is_split: bool) -> None:
             raise JetError(
                 explain(
                     f"{', '.join(given)} with {arguments.recipe}",
-                    "a standard split as it is: its numbers, seeds and recipe are fixed",
-                    f"leave out {', '.join(given)}, or name a recipe",
+                    "a standard split without these options: its numbers, seeds and recipe are fixed",
+                    f"leave out {', '.join(given)}, or use a recipe",
                 )
             )
     elif arguments.only:
@@ -109,9 +116,9 @@ def _check(arguments: argparse.Namespace, is_split: bool) -> None:
         raise JetError(
             explain(
                 f"an output named {arguments.output.name}",
-                "a folder, without an ending"
+                "a folder, without a suffix"
                 if is_split
-                else "a name that ends in .parquet (jets) or .root (events), or a folder, without an ending",
+                else "a file ending in .parquet (jets) or .root (events), or a folder, without a suffix",
                 f"-o {arguments.output.stem}{'' if is_split else '.parquet'}",
             )
         )
@@ -150,7 +157,7 @@ def _split(simulation: Any, arguments: argparse.Namespace, common: dict[str, Any
 
 @contextmanager
 def _executor(address: str | None) -> Iterator[Any]:
-    """Connect to a Dask cluster, if one is named."""
+    """Connect to a Dask cluster, if an address is given."""
     if address is None:
         yield None
         return
@@ -158,7 +165,7 @@ def _executor(address: str | None) -> Iterator[Any]:
         from distributed import Client
     except ImportError as error:
         raise EquitagError(
-            explain("--dask without dask.distributed", "package distributed", "pip install 'coffea-equitag[dask]'")
+            explain("--dask without dask.distributed", "the package distributed", "pip install 'coffea-equitag[dask]'")
         ) from error
     try:
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
@@ -166,8 +173,8 @@ def _executor(address: str | None) -> Iterator[Any]:
         raise EquitagError(
             explain(
                 f"no Dask scheduler answers at {address} ({error})",
-                "the address of one, as it says when it is started, e.g. tcp://HOST:8786",
-                "start one by `dask scheduler`, and workers by `dask worker ADDRESS --nthreads 1`",
+                "the address that a scheduler prints when it starts, e.g. tcp://HOST:8786",
+                "start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
             )
         ) from error
     with client:
@@ -193,9 +200,9 @@ def _bar(title: str, total: int) -> Iterator[Callable[[int, int], None]]:
 
         def progress(done: int, n: int) -> None:
             first.append(done)
-            # what was there before, which the first call tells, does not count for the rate
-            elapsed, made = time.monotonic() - start, done - first[0]
-            rate = f"{made / elapsed:.0f} a second, {_duration((n - done) * elapsed / made)} left" if made else ""
+            # jets from an earlier run, reported by the first call, do not count towards the rate
+            elapsed, new = time.monotonic() - start, done - first[0]
+            rate = f"{new / elapsed:.0f}/s, {_duration((n - done) * elapsed / new)} left" if new else ""
             bar.update(task, completed=done, total=n, rate=rate)
 
         yield progress

@@ -13,32 +13,44 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", help="what to train, e.g. lorentznet or pfn; `equitag models` lists them")
+    parser.add_argument("model", help="network to train, e.g. lorentznet or pfn; `equitag models` lists them")
     labelled_jets.configure(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the run; called again: resume")
-    parser.add_argument("--classes", metavar="A,B,...", help="names of the classes, by label (background,signal)")
-    parser.add_argument("--validation", default="0.1", metavar="X", help="fraction held out, or a file (%(default)s)")
-    parser.add_argument("--epochs", type=int, help="default: as the paper")
-    parser.add_argument("--batch-size", type=int, help="jets a batch; default: as the paper")
-    parser.add_argument("--pair-budget", type=int, help="constituent pairs at once, at most; default: what fits memory")
-    parser.add_argument("--learning-rate", type=float, help="default: as the paper")
-    parser.add_argument("--balance", action="store_true", help="give each class the same weight in the loss")
-    parser.add_argument("--precision", choices=["32", "bf16-mixed"], default="32", help="of the network")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, split, batches and dropout (%(default)s)")
-    parser.add_argument("--device", help="cpu or cuda; default: the GPU where there is one")
-    parser.add_argument("--name", help="name of the tagger; default: the model's")
-    parser.add_argument("--restart", action="store_true", help="begin anew instead of resuming what DIR holds")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="folder of the run; an unfinished run in it is resumed"
+    )
+    parser.add_argument(
+        "--classes", metavar="A,B,...", help="names of the classes, in the order of labels (background,signal)"
+    )
+    parser.add_argument(
+        "--validation", default="0.1", metavar="X", help="fraction of the jets, or a file (default: %(default)s)"
+    )
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: as in the paper)")
+    parser.add_argument("--batch-size", type=int, help="jets per batch (default: as in the paper)")
+    parser.add_argument(
+        "--pair-budget", type=int, help="largest number of constituent pairs at a time (default: what fits in memory)"
+    )
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: as in the paper)")
+    parser.add_argument("--balance", action="store_true", help="give each class the same total weight in the loss")
+    parser.add_argument(
+        "--precision", choices=["32", "bf16-mixed"], default="32", help="precision of the network (default: 32)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed for weights, split, batches and dropout (default: %(default)s)"
+    )
+    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+    parser.add_argument("--name", help="name of the tagger (default: the model's name)")
+    parser.add_argument("--restart", action="store_true", help="start from scratch instead of resuming the run in DIR")
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="option of the model, e.g. --option hidden=32 --option beams=false",
+        help="option of the model, e.g. --option hidden=32 --option beams=false; may be repeated",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and say where the tagger is."""
+    """Train, and print the tagger, its path and its metrics."""
     import torch
 
     from ..models import build

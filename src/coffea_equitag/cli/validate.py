@@ -1,4 +1,4 @@
-"""``equitag validate SIMULATED REAL... -o DIR``: simulated against real jets, a table and plots."""
+"""``equitag validate SIMULATED REAL... -o DIR``: compare simulated with real jets, in a table and plots."""
 
 from __future__ import annotations
 
@@ -18,24 +18,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="DIR", help="new folder for table.md, table.json and plots"
     )
-    parser.add_argument("--labels", default="label", metavar="FIELD", help="jet field with the class (%(default)s)")
     parser.add_argument(
-        "--classes", nargs="+", metavar="NAME", help="names of the classes by label (default: the simulated file's)"
+        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-constituents", type=int, default=128, metavar="N", help="hardest of a jet that count (%(default)s)"
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="names of the classes, in the order of labels (default: those of the simulated file)",
+    )
+    parser.add_argument(
+        "--max-constituents",
+        type=int,
+        default=128,
+        metavar="N",
+        help="use at most the N hardest constituents of a jet (default: %(default)s)",
     )
     parser.add_argument(
         "--tagger",
         action="append",
         default=[],
         metavar="TAGGER",
-        help="also measure this tagger (a folder, or a name of the zoo) on both samples; repeat for more",
+        help="also measure this tagger (a folder, or a name in the zoo) on both samples; may be repeated",
     )
-    parser.add_argument("--no-network", action="store_true", help="train no networks to tell real from simulated")
-    parser.add_argument("--folds", type=int, default=5, help="folds of their cross-validation (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=25, help="epochs of each training (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the networks (%(default)s)")
+    parser.add_argument(
+        "--no-network", action="store_true", help="do not train networks to distinguish real from simulated jets"
+    )
+    parser.add_argument("--folds", type=int, default=5, help="folds of their cross-validation (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=25, help="epochs of each training (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the networks (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,11 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     folder = write_report(comparison, arguments.output)
     checks = list(comparison.checks())
-    for what, value, limit, kept in checks:
-        print(f"{'kept  ' if kept else 'MISSED'}  {what}: {value:.3g} ({limit})")
+    for what, value, limit, passed in checks:
+        print(f"{'passed' if passed else 'FAILED'}  {what}: {value:.3g} ({limit})")
     for result in comparison.taggers:
         print(f"{result.name}: AUC {result.auc_simulated:.4f} simulated, {result.auc_real:.4f} real")
-    print(f"{sum(kept for *_, kept in checks)} of {len(checks)} checks kept; table and plots in {folder}/")
+    print(f"{sum(passed for *_, passed in checks)} of {len(checks)} checks passed; table and plots in {folder}/")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Official checkpoints into taggers."""
+"""Conversion of official checkpoints to taggers."""
 
 from .checkpoint import official
 

@@ -1,4 +1,4 @@
-"""Official checkpoints into taggers."""
+"""Conversion of official checkpoints to taggers: reading, checking, building the model."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ def official(
     classes: tuple[str, ...] = ("background", "signal"),
     **options: Any,
 ) -> Tagger:
-    """Turn a checkpoint of the official code into a tagger.
+    """Convert a checkpoint of an official code to a tagger.
 
     Parameters
     ----------
     kind : str
         ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
     checkpoint : path or mapping
-        Its file, read with ``weights_only=True``, or a state dict. A ``module.`` prefix and an enclosing
-        ``state_dict`` or ``model`` are taken off.
+        The checkpoint file, read with ``weights_only=True``, or a state dict. A ``module.`` prefix and an enclosing
+        ``state_dict`` or ``model`` are removed.
     name : str, optional
         Name of the tagger; default ``official-<kind>``.
     classes : tuple of str
-        In the order of the logits, the signal last.
+        Class names in the order of the logits, the signal last.
     **options
         Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``,
-        ``symmetry``, ``method``, ... What the shapes of LGN's and PELICAN's weights tell is read off them.
-        LorentzNet's authors trained with ``clamp=100.0``, and on the rounding noise of their massless jets, so
-        ``mass_noise`` is on for it unless you say otherwise (measured on 1000 jets of the top reference set:
-        accuracy 0.953 with it, 0.935 on exact zeros).
+        ``symmetry``, ``method``, ... For LGN and PELICAN, options that can be inferred from the shapes of the weights
+        need not be given. LorentzNet's authors trained with ``clamp=100.0``, and on the rounding noise of their
+        massless jets, so ``mass_noise`` is on for it by default (measured on 1000 jets of the top reference set:
+        accuracy 0.953 with it, 0.935 with exact zeros).
 
     Raises
     ------
     CheckpointError
-        If the file is no checkpoint, or its weights do not fit the model: what is missing, left over, or of
-        another shape is listed.
+        If the file is not a checkpoint, or its weights do not match the model; lists what is missing, left over or
+        has the wrong shape.
     """
     if kind not in _CONVERTERS:
         raise CheckpointError(
@@ -61,19 +61,19 @@ def official(
         )
     given = _state_dict(checkpoint)
     try:
-        told = _OPTIONS[kind](given) if kind in _OPTIONS else {}
+        inferred = _OPTIONS[kind](given) if kind in _OPTIONS else {}
         state = _CONVERTERS[kind](given)
     except (KeyError, IndexError, StopIteration) as error:
         raise CheckpointError(
             explain(
-                f"a checkpoint of {len(given)} tensors ({', '.join(list(given)[:4])}, ...) without {error}",
+                f"a checkpoint with {len(given)} tensors ({', '.join(list(given)[:4])}, ...) but without {error}",
                 f"the state dict of the official {kind}",
-                "save the whole model's state_dict, and name the right kind",
+                "save the state_dict of the whole model, and check the kind",
             )
         ) from error
-    model = models.build(kind, **({"n_classes": len(classes)} | told | _DEFAULTS.get(kind, {}) | options))
+    model = models.build(kind, **({"n_classes": len(classes)} | inferred | _DEFAULTS.get(kind, {}) | options))
     _check(kind, model.state_dict(), state)
-    # the checkpoint's own precision: weights are never rounded
+    # use the precision of the checkpoint: weights are never rounded
     model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     model.load_state_dict(state)
     if model.output != "classes":
@@ -91,11 +91,11 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            # torch's own words would advise to run the file's code
+            # torch's own message would suggest running the code in the file
             objects = re.findall(r"GLOBAL (\S+)", str(error))
             raise CheckpointError(
                 explain(
-                    f"{path} is not a file of plain weights{f': it holds {objects[0]}' if objects else ''}",
+                    f"{path}, which is not a file of plain weights{f': it holds {objects[0]}' if objects else ''}",
                     "a file written by torch.save(model.state_dict(), ...)",
                     "load the model with its own code and save its state_dict",
                 )
@@ -108,13 +108,13 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
             explain(
                 f"a {type(found).__name__} that does not map names to tensors",
                 "a state dict",
-                "pass model.state_dict(), or the one model's part of a file that holds several",
+                "pass model.state_dict(); if the file holds several models, pass the part of one",
             )
         )
     return {str(key).removeprefix("module."): value for key, value in found.items()}
 
 
-#: Kind -> translation of the official names into ours.
+#: Kind -> translation of the official parameter names to ours.
 _CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
     "lgn": lgn.translate,
     "lorentznet": lorentznet.translate,
@@ -123,10 +123,10 @@ _CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
     "pelican": pelican.translate,
 }
 
-#: Options that the weights themselves tell, by their shapes.
+#: Kind -> function that infers options from the shapes of the weights.
 _OPTIONS: dict[str, Callable[[StateDict], dict[str, Any]]] = {"lgn": lgn.options, "pelican": pelican.infer_options}
 
-#: Options that official checkpoints of a kind need unless the caller says otherwise.
+#: Default options for official checkpoints of a kind.
 _DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}, "pelican": {"diagonal": True}}
 
 
@@ -140,14 +140,14 @@ def _check(kind: str, expected: Mapping[str, Tensor], given: StateDict) -> None:
     ]
     problems = [
         f"{len(found)} {what} ({', '.join(found[:4])}{', ...' if len(found) > 4 else ''})"
-        for what, found in (("missing", missing), ("left over", extra), ("of another shape", shapes))
+        for what, found in (("missing", missing), ("left over", extra), ("of the wrong shape", shapes))
         if found
     ]
     if problems:
         raise CheckpointError(
             explain(
-                f"a checkpoint that does not fit {kind}: {'; '.join(problems)}",
+                f"a checkpoint that does not match {kind}: {'; '.join(problems)}",
                 f"the {len(expected)} tensors of {kind} with these options",
-                "give the options it was trained with (n_scalar, hidden, n_layers, batch_norm, n_classes, ...)",
+                "pass the options it was trained with (n_scalar, hidden, n_layers, batch_norm, n_classes, ...)",
             )
         )

@@ -1,23 +1,24 @@
 """The authors' LorentzGroupNetwork.
 
-The official code keeps each irrep (k, n) in a spherical basis and multiplies with Clebsch-Gordan (CG) coefficients;
-ours keeps Cartesian tensors and multiplies as one writes it. Both are linear maps between the same irreps, so by
-Schur's lemma each official product is a number times ours, and its channels' weights take the number up.
+The official code stores each irrep (k, n) in a spherical basis and multiplies with Clebsch-Gordan (CG) coefficients;
+ours stores Cartesian tensors and multiplies them in the usual way. Both are linear maps between the same irreps, so by
+Schur's lemma each official product is a number times ours, which is absorbed into the weights of its channels.
 
-*The numbers.* CG coefficients are orthonormal: summed over orthonormal bases of both factors, the squared length of
-a product is the dimension of the result. That fixes the size. E.g. for S·v → v', Σ |S_a e_b|² = Σ ‖S_a‖² = 9 with our
-basis of 9 matrices of norm 1, and the result has dimension 4: 2/3. For v·w it is √(1/4), and for v∧w = vw − wv, whose
-two halves take 3 of 12 each, ½. Signs follow from Condon and Shortley's phases once the bases are identified; we do
-this through CG products of two vectors, so that those carry a plus.
+*The numbers.* CG coefficients are orthonormal: summed over orthonormal bases of both factors, the squared norm of a
+product is the dimension of the result. This fixes the magnitude. E.g. for S·v → v', Σ |S_a e_b|² = Σ ‖S_a‖² = 9 with
+our basis of 9 matrices of norm 1, and the result has dimension 4: 2/3. For v·w it is √(1/4), and for v∧w = vw − wv,
+whose two halves contribute 3 of 12 each, it is ½. The signs follow from the Condon-Shortley phases once the bases are
+identified; we identify them through CG products of two vectors, so that these have a plus sign.
 
-*Duality.* (2, 0) and (0, 2) are F± = ½(F ∓ i⋆F), with ⋆F± = ±iF±. A product of (2, 0) or (0, 2) with something is
-therefore ½(X ∓ iX_⋆), X being ours with F and X_⋆ ours with ⋆F. Where F is the result, weights W± of its two parts are
-W F + W' ⋆F with W = ½(W₊ + W₋), W' = −½i(W₊ − W₋).
+*Duality.* (2, 0) and (0, 2) are F± = ½(F ∓ i⋆F), with ⋆F± = ±iF±. A product of (2, 0) or (0, 2) with another tensor is
+therefore ½(X ∓ iX_⋆), where X is our product with F and X_⋆ that with ⋆F. If the result is F, weights W± of its two
+parts become W F + W' ⋆F with W = ½(W₊ + W₋), W' = −½i(W₊ − W₋).
 
-*Unity.* The official p⁰ is not 1 but 1 + i (ones in both halves of the pair); the bells' linear layer takes it up.
+*Unity.* The official p⁰ is not 1 but 1 + i (ones in both halves of the pair); this is absorbed into the linear layer of
+the bells.
 
-*Order.* Official channels follow the order of a Python set of the irreps' tuples, which CPython has kept since 3.8, the
-scalars moving to the end after each level's perceptron.
+*Order.* Official channels follow the order of a Python set of the irreps' tuples, which CPython has kept since 3.8; the
+scalars move to the end after the perceptron of each level.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ Irrep = tuple[int, int]
 
 _NAME: dict[Irrep, str] = {(0, 0): "s", (1, 1): "v", (2, 0): "F", (0, 2): "F", (2, 2): "S"}
 
-#: The order in which the official code finds the irreps in its sets after a level.
+#: The order of the irreps in the official code's sets after a level.
 _ORDER: tuple[Irrep, ...] = ((1, 1), (2, 0), (0, 2), (2, 2), (0, 0))
 
-#: Size and sign of the official product relative to ours, by (left, right, result); 1 where one factor is a scalar.
+#: Magnitude and sign of the official product relative to ours, by (left, right, result); 1 if one factor is a scalar.
 _FACTOR = {
     ("v", "v", "s"): 1 / 2,
     ("F", "F", "s"): 1 / sqrt(3),
@@ -72,14 +73,14 @@ def translate(state: StateDict) -> StateDict:
     Raises
     ------
     CheckpointError
-        If it is not a checkpoint of the official code, or one without some of its weights.
+        If it is not a checkpoint of the official code, or some of its weights are missing.
     """
     try:
         return _translate(state)
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             explain(
-                f"a checkpoint that is not LGN's, or a part of one ({type(error).__name__}: {error})",
+                f"a checkpoint that is not LGN's, or only a part of one ({type(error).__name__}: {error})",
                 "the state dict of the official LGNTopTag with its perceptrons and linear output",
                 "save model.state_dict() of the whole model",
             )
@@ -87,7 +88,7 @@ def translate(state: StateDict) -> StateDict:
 
 
 def options(state: StateDict) -> dict[str, Any]:
-    """The options of `LGN` that an official checkpoint was made with, read off the shapes of its weights."""
+    """Options of `LGN` for an official checkpoint, inferred from the shapes of its weights."""
     try:
         levels, first = _levels(state), state["lgn_cg.mlp_levels.0.linear.0.weight"]
         scalars = [state[f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights.(0, 0)"] for level in range(levels)]
@@ -103,7 +104,11 @@ def options(state: StateDict) -> dict[str, Any]:
         }
     except KeyError as error:
         raise CheckpointError(
-            explain(f"a checkpoint without {error}", "the state dict of the official LGNTopTag", "save the whole model")
+            explain(
+                f"a checkpoint without {error}",
+                "the state dict of the official LGNTopTag",
+                "save model.state_dict() of the whole model",
+            )
         ) from error
 
 
@@ -157,7 +162,7 @@ def _irrep(key: str) -> Irrep:
 
 
 def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep]) -> StateDict:
-    """Weights (2, out, in) of the Cartesian tensors from those of the irreps."""
+    """Mixing weights (2, out, in) of the Cartesian tensors from those of the irreps."""
     dim = 1 + max(max(irrep) for irrep in weights)
     keep, before = ([name for name in IRREPS if name in {_NAME[k] for k in found}] for found in (weights, order))
     blocks = {irrep: list(_blocks(irrep, order, dim)) for irrep in weights}
@@ -185,7 +190,7 @@ def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep]) -> StateDict:
 
 
 def _blocks(out: Irrep, order: list[Irrep], dim: int) -> Iterator[tuple[str, Irrep, Irrep | None]]:
-    """Official blocks of channels of one irrep, in order: (stage, left, right)."""
+    """Blocks of channels of one irrep in the official order: (stage, left, right)."""
     for left in order:
         for right in ((0, 0), (1, 1)):
             if out in _results(left, right, dim):
@@ -199,7 +204,7 @@ def _blocks(out: Irrep, order: list[Irrep], dim: int) -> Iterator[tuple[str, Irr
 
 
 def _results(left: Irrep, right: Irrep, dim: int) -> set[Irrep]:
-    """The irreps in a product."""
+    """The irreps contained in a product."""
     ranges = [range(abs(a - b), min(a + b, dim - 1) + 1, 2) for a, b in zip(left, right, strict=True)]
     return {(k, n) for k in ranges[0] for n in ranges[1]}
 
@@ -210,7 +215,7 @@ def _chirality(irrep: Irrep) -> int:
 
 
 def _terms(stage: str, left: Irrep, right: Irrep | None, out: Irrep) -> list[tuple[str, complex]]:
-    """An official block as a sum of ours: names and numbers."""
+    """An official block as a sum of ours: names and coefficients."""
     if right is None or (stage == "pair" and right == (0, 0)):
         return [(_NAME[left], 1.0)]
     a, b, c = _NAME[left], _NAME[right], _NAME[out]

@@ -1,4 +1,4 @@
-"""The authors' LorentzNet (LorentzNet-release)."""
+"""The authors' LorentzNet (repository LorentzNet-release)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""weaver's ParticleNet, as the paper has it: without the fusion block that weaver adds by default."""
+"""weaver's ParticleNet as in the paper, without the fusion block that weaver adds by default."""
 
 from __future__ import annotations
 

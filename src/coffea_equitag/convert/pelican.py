@@ -36,8 +36,8 @@ _NAMES = (
 def translate(state: StateDict) -> StateDict:
     """Rename the official parameters to ours.
 
-    With all four components as inputs, the official code sees E_i E_j and p_i p_j of each axis; ours takes p_i·p_j in
-    place of the first, which is the same up to a change of basis of the embedding.
+    With all four components as inputs, the official code uses E_i E_j and the product of each momentum component; ours
+    uses p_i·p_j instead of the first, which is equivalent up to a change of basis of the embedding.
     """
     last = _layers(state)
     renamed = {}
@@ -55,10 +55,10 @@ def translate(state: StateDict) -> StateDict:
 
 
 def infer_options(state: StateDict) -> dict[str, Any]:
-    """Options that an official checkpoint shows by its shapes; those that it does not are left out.
+    """Options that can be inferred from the shapes of an official checkpoint; others are left out.
 
-    The symmetry is told only for none or all of it, as so3, so12 and se2, or so2 and so2_0, have the same shapes; n̄,
-    `irc_safe` and dropout do not show.
+    The symmetry can be inferred only if it is "so13" or "1": so3, so12 and se2 have the same shapes, as have so2 and
+    so2_0. n̄, `irc_safe` and dropout leave no trace in the weights.
     """
     wide, narrow = state[
         "msg_2to0.linear.0.weight" if "mlp_out.linear.0.weight" in state else "msg_2to1.linear.0.weight"

@@ -1,4 +1,4 @@
-"""Names and weights, as checkpoints hold them."""
+"""The type of a state dict: parameter names and weights."""
 
 from torch import Tensor
 

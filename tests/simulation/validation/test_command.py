@@ -47,7 +47,7 @@ def test_report(tmp_path, files, capsys):
     table = (out / "table.md").read_text()
     assert "## top: 40 simulated, 30 real jets" in table
     printed = capsys.readouterr().out
-    assert f"of {len(numbers['checks'])} checks kept; table and plots in {out}/" in printed
+    assert f"of {len(numbers['checks'])} checks passed; table and plots in {out}/" in printed
     # a second report does not overwrite the first
     assert main(["validate", *files, "-o", str(out), "--no-network"]) == 1
     assert "is not empty" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def test_shifted_sample(toy_jets):
         assert one.observables["multiplicity"].difference > 10
         assert one.observables["multiplicity"].ks_p < 1e-9
     assert not all(kept for *_, kept in found.checks())
-    assert "**missed**" in markdown(found)
+    assert "**failed**" in markdown(found)
 
 
 def test_networks_by_class_and_together(toy_jets):

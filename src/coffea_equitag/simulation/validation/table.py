@@ -92,8 +92,8 @@ def _checks(comparison: Comparison) -> Iterator[str]:
     yield from _table(
         ("check", "found", "limit", ""),
         (
-            (what, _number(value, "{:.3g}"), limit, "—" if math.isnan(value) else "kept" if kept else "**missed**")
-            for what, value, limit, kept in comparison.checks()
+            (what, _number(value, "{:.3g}"), limit, "—" if math.isnan(value) else "passed" if passed else "**failed**")
+            for what, value, limit, passed in comparison.checks()
         ),
     )
 
