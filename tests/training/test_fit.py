@@ -19,9 +19,9 @@ import torch
 from coffea_equitag import JetError, TaggerError, fit, load, models
 from coffea_equitag.evaluation import measure
 from coffea_equitag.training.batches import Batches
+from coffea_equitag.training.labelled_jets import LabelledJets
 from coffea_equitag.training.module import Batch, Progress, Training
 from coffea_equitag.training.recipes import recipe_of
-from coffea_equitag.training.sample import Sample
 
 QUICK = {"epochs": 1, "batch_size": 32, "device": "cpu", "progress": False}
 
@@ -124,7 +124,7 @@ def test_nested_and_missing_jets_train_alike(tmp_path, toy, build_small):
 @pytest.mark.parametrize("budget", [None, 300, 1])
 def test_each_jet_weighs_the_same_whatever_its_batch_and_piece(toy, build_small, budget):
     # the gradients of an epoch's steps add up to that of the mean loss times the number of batches
-    sample = Sample.of(toy(50), "label", 2)
+    sample = LabelledJets.of(toy(50), "label", 2)
     model = build_small(dropout=0.0).double().eval()
     weights = (0.5, 1.5)
     batches = Batches(sample.jets.counts.numpy(), 8)
@@ -275,7 +275,7 @@ def test_float64_weights_are_refused(tmp_path, toy, build_small):
 def test_lightning_missing(tmp_path, toy, build_small, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "coffea_equitag.training.fit.find_spec", lambda name: None if name == "lightning" else find(name)
+        "coffea_equitag.training.runner.find_spec", lambda name: None if name == "lightning" else find(name)
     )
     with pytest.raises(TaggerError, match=r"coffea-equitag\[train\]"):
         fit(build_small(), toy(20), out=tmp_path / "run", **QUICK)

@@ -8,9 +8,9 @@ import torch
 
 from coffea_equitag import TaggerError, fit, kernels, models
 from coffea_equitag.training import pair_budget
+from coffea_equitag.training.labelled_jets import LabelledJets
 from coffea_equitag.training.module import Training
 from coffea_equitag.training.pair_budget import bytes_per_pair, fitting_budget, free_memory
-from coffea_equitag.training.sample import Sample
 
 CPU = torch.device("cpu")
 QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "seed": 4}
@@ -29,11 +29,11 @@ def out_of_memory_above(monkeypatch, pairs, calls=None):
         return original(self, jets, **keywords)
 
     monkeypatch.setattr(models.LorentzNet, "logits", logits)
-    monkeypatch.setattr("coffea_equitag.training.fit.fitting_budget", lambda *_: 1 << 20)
+    monkeypatch.setattr("coffea_equitag.training.runner.fitting_budget", lambda *_: 1 << 20)
 
 
 def test_budget_follows_from_what_is_kept_and_what_is_free(toy, build_small, monkeypatch):
-    sample = Sample.of(toy(60), "label", 2)
+    sample = LabelledJets.of(toy(60), "label", 2)
     model = build_small(hidden=16)
     with kernels.use("reference"):
         each = bytes_per_pair(model, sample)
@@ -51,7 +51,7 @@ def test_budget_follows_from_what_is_kept_and_what_is_free(toy, build_small, mon
 def test_looking_leaves_the_network_as_it_was(toy, build_small):
     model = build_small(dropout=0.5).eval()
     before, numbers = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
-    bytes_per_pair(model, Sample.of(toy(60), "label", 2))
+    bytes_per_pair(model, LabelledJets.of(toy(60), "label", 2))
     assert not model.training
     assert torch.equal(torch.get_rng_state(), numbers)
     for name, value in model.state_dict().items():
@@ -61,7 +61,7 @@ def test_looking_leaves_the_network_as_it_was(toy, build_small):
 def test_no_jets_and_empty_jets(build_small, random_jets):
     for counts in ([], [0, 0]):
         jets = random_jets(counts, label=np.zeros(len(counts), dtype=int))
-        assert bytes_per_pair(build_small(beams=False), Sample.of(jets, "label", 2)) == 0.0
+        assert bytes_per_pair(build_small(beams=False), LabelledJets.of(jets, "label", 2)) == 0.0
 
 
 def test_free_memory(tmp_path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-__all__ = ["Card", "InputContract", "TrainingRecord", "faults"]
+__all__ = ["Card", "InputContract", "TrainingRecord"]
 
 
 class _Strict(BaseModel):
@@ -71,13 +71,3 @@ class Card(_Strict):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes {self.classes} are not all different")
         return self
-
-
-def faults(error: ValidationError) -> str:
-    """What is wrong with a card, in one line."""
-    found = []
-    for fault in error.errors(include_url=False):
-        where, what = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
-        # of a rule about several fields the input is the whole card
-        found.append(f"{where} = {fault['input']!r}: {what}" if where else what)
-    return "; ".join(found)

@@ -17,7 +17,8 @@ import torch
 from .. import models, zoo
 from ..errors import CheckpointError, TaggerError, explain
 from ..jet_model import JetModel
-from .card import Card, faults
+from ..validation import faults
+from .card import Card
 
 __all__ = ["content_hash", "find", "read_card", "read_model", "write"]
 

@@ -18,8 +18,9 @@ from ..array_types import F4, F8
 from ..errors import JetRangeWarning, TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, ragged_and_nesting
+from ..validation import faults
 from . import storage as tagger_folder
-from .card import Card, faults
+from .card import Card
 from .device import device_of
 from .inference import outputs
 from .storage import content_hash

@@ -16,10 +16,10 @@ from rich.progress import Progress as Bar
 from .folder import RunFolder
 from .module import Batch, Training
 
-__all__ = ["Keeper", "Narrator"]
+__all__ = ["CheckpointWriter", "ProgressReporter"]
 
 
-class Keeper(Callback):
+class CheckpointWriter(Callback):
     """Writes ``last.ckpt`` at the start, every so often and at each epoch's end; the best tagger when it betters.
 
     The order at an epoch's end matters: best tagger, table, last checkpoint. A kill in between repeats the
@@ -80,7 +80,7 @@ class Keeper(Callback):
         self._saved = time.monotonic()
 
 
-class Narrator(Callback):
+class ProgressReporter(Callback):
     """A bar within the epoch, a line after it."""
 
     def __init__(self, epochs: int, model: str) -> None:

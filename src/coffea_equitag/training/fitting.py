@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import awkward as ak
-import numpy as np
 import torch
 
-from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..tagger import Tagger, load
 from ..tagger.device import device_of
-from .batches import Batches
 from .folder import RunFolder
-from .pair_budget import fitting_budget
-from .recipes import Recipe, recipe_of
-from .runner import PRECISIONS, own_randomness, run
-from .settings import check, check_model, class_names, samples, settled, versions, weigh
+from .plan import Plan
+from .recipes import Recipe
+from .runner import check_trainable, keep_random_state, run
+from .settings import Precision, Settings
 
 __all__ = ["fit"]
 
@@ -40,7 +36,7 @@ def fit(
     recipe: Recipe | Mapping[str, Any] | str | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
-    precision: Literal["32", "bf16-mixed"] = "32",
+    precision: Precision = "32",
     monitor: Literal["loss", "auc", "accuracy"] = "loss",
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -118,105 +114,32 @@ def fit(
     JetError
         For jets or labels that cannot be trained on.
     """
-    if find_spec("lightning") is None:
-        raise TaggerError(explain("no package lightning", "lightning >= 2.6.6", "pip install 'coffea-equitag[train]'"))
-    check_model(model)
-    chosen_recipe, epochs = settled(
-        recipe_of(model.kind, recipe), epochs, batch_size=batch_size, learning_rate=learning_rate, decay=weight_decay
+    check_trainable(model)
+    settings = Settings.of(
+        model,
+        recipe=recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        pair_budget=pair_budget,
+        pool=pool,
+        class_weights=class_weights,
+        precision=precision,
+        monitor=monitor,
+        seed=seed,
+        name=name,
+        classes=classes,
+        signal=signal,
+        data=data,
+        jet_definition=jet_definition,
     )
-    check(precision in PRECISIONS, f"precision = {precision!r}", f"one of {', '.join(PRECISIONS)}")
-    check(monitor in ("loss", "auc", "accuracy"), f"monitor = {monitor!r}", "'loss', 'auc' or 'accuracy'")
-    check(pair_budget is None or pair_budget >= 1, f"pair_budget = {pair_budget}", "a positive number of pairs")
-    check(pool >= 0, f"pool = {pool}", "0 or more batches")
-    check(seed >= 0, f"seed = {seed}", "a whole number, 0 or more")
     device = device_of(device)
-    classes = class_names(classes, model.n_classes)
-    signal = classes[-1] if signal is None else signal
-    check(signal in classes, f"signal = {signal!r}", f"one of the classes {', '.join(classes)}")
-
-    train, held = samples(model, jets, labels, validation, seed, classes)
-    weights = weigh(class_weights, train, classes)
-    settings = {
-        "architecture": model.kind,
-        "options": model.options,
-        "classes": list(classes),
-        "signal": signal,
-        "epochs": epochs,
-        "recipe": chosen_recipe.model_dump(exclude={"reference"}),
-        "pair_budget": pair_budget,
-        "pool": pool,
-        "class_weights": list(weights),
-        "precision": precision,
-        "monitor": monitor,
-        "seed": seed,
-    }
-    asked: dict[str, Any] = {
-        "settings": settings,
-        "jets": {
-            "training": {"number": len(train.labels), "sha256": train.fingerprint()},
-            "validation": {"number": len(held.labels), "sha256": held.fingerprint()},
-        },
-        "card": {"name": name or model.kind, "data": data, "jet_definition": jet_definition},
-    }
-    card: dict[str, Any] = {
-        "name": name or model.kind,
-        "classes": classes,
-        "signal": signal,
-        "contract": {
-            "constituent_fields": model.fields,
-            "jet_definition": jet_definition,
-            "pt_range": train.pt_range(),
-        },
-        "training": {
-            "data": data or f"awkward array, sha256 {asked['jets']['training']['sha256'][:16]}",
-            "num_jets": len(train.labels),
-            "num_validation_jets": len(held.labels),
-            "seed": seed,
-            "recipe": {key: settings[key] for key in _RECORDED},
-            "versions": versions(),
-        },
-    }
-
-    Tagger.from_model(model, **card)  # a card that could not be written is refused before hours of training
+    plan = Plan.of(settings, model, jets, labels, validation)
+    Tagger.from_model(model, **plan.card(model, pair_budget))  # refused here, not after hours of training
     folder = RunFolder(out)
-    state = folder.begin(asked, resume=resume)
-
-    def save_tagger(row: Mapping[str, float]) -> None:
-        metrics = {key: float(value) for key, value in row.items() if np.isfinite(value)}
-        was_training = model.training
-        Tagger.from_model(model, **card, metrics=metrics).save(folder.tagger, overwrite=True)
-        model.train(was_training)
-
-    if state is not None:
-        model.load_state_dict(state["model"])
-        pair_budget = state["progress"].get("pair_budget", pair_budget)
-    elif pair_budget is None:
-        pair_budget = fitting_budget(model.to(device), train, device, precision)
-    card["training"]["recipe"]["pair_budget"] = pair_budget
-    if state is None or state["progress"]["epoch"] < epochs:
-        run(
-            model,
-            train,
-            held,
-            Batches(train.jets.counts.numpy(), chosen_recipe.batch_size, seed=seed, pool=pool),
-            recipe=chosen_recipe,
-            pair_budget=pair_budget,
-            epochs=epochs,
-            weights=weights,
-            signal=classes.index(signal),
-            state=state,
-            folder=folder,
-            monitor=monitor,
-            save_every=save_every,
-            save_tagger=save_tagger,
-            device=device,
-            precision=precision,
-            progress=progress,
-        )
+    state = folder.begin(plan.run_record, resume=resume)
+    run(model, plan, folder, state, device=device, save_every=save_every, progress=progress)
     model.eval()
-    with own_randomness():
+    with keep_random_state():
         return load(folder.tagger, device)
-
-
-#: Settings that the card records of how the weights came about; the pair budget joins them.
-_RECORDED = ("epochs", "recipe", "pool", "class_weights", "precision", "monitor")

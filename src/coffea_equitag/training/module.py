@@ -18,8 +18,8 @@ from ..evaluation.metrics import measure
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from .batches import Batches
+from .labelled_jets import LabelledJets
 from .recipes import Recipe
-from .sample import Sample
 
 __all__ = ["Batch", "Progress", "Training"]
 
@@ -28,14 +28,14 @@ __all__ = ["Batch", "Progress", "Training"]
 class Batch:
     """A sample with its place in the training: batch `index` of `total` in `epoch`."""
 
-    sample: Sample
+    sample: LabelledJets
     epoch: int = 0
     index: int = 0
     total: int = 1
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
-        sample = Sample(self.sample.jets.to(device), self.sample.labels.to(device))
+        sample = LabelledJets(self.sample.jets.to(device), self.sample.labels.to(device))
         return replace(self, sample=sample)
 
 
@@ -76,9 +76,9 @@ class Training(LightningModule):
     def __init__(
         self,
         model: JetModel,
-        train: Sample,
+        train: LabelledJets,
         batches: Batches,
-        validation: list[Sample],
+        validation: list[LabelledJets],
         recipe: Recipe,
         *,
         epochs: int,

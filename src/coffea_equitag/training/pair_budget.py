@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..jet_model import JetModel
-from .sample import Sample
+from .labelled_jets import LabelledJets
 
 __all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
 
@@ -29,7 +29,7 @@ _SHARE = 0.5
 _PROBED = 5_000
 
 
-def fitting_budget(model: JetModel, sample: Sample, device: torch.device, precision: str = "32") -> int | None:
+def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, precision: str = "32") -> int | None:
     """Pairs Σ(n + references)² that a forward and a backward pass have memory for: a power of two.
 
     Half of the memory that is free, by what the network keeps of a few of the jets for its backward pass; on a CPU at
@@ -39,7 +39,7 @@ def fitting_budget(model: JetModel, sample: Sample, device: torch.device, precis
     ----------
     model : JetModel
         The network, on the device.
-    sample : Sample
+    sample : LabelledJets
         The training jets.
     device : torch.device
         Where it will be trained.
@@ -58,7 +58,7 @@ def fitting_budget(model: JetModel, sample: Sample, device: torch.device, precis
     return 1 << max(0, int(pairs).bit_length() - 1)
 
 
-def bytes_per_pair(model: JetModel, sample: Sample, precision: str = "32") -> float:
+def bytes_per_pair(model: JetModel, sample: LabelledJets, precision: str = "32") -> float:
     """Bytes that a forward pass in training mode keeps for the backward pass, for each pair; 0 without jets.
 
     The network is left as it was.

@@ -1,4 +1,4 @@
-"""Recipes: how each paper trained its network."""
+"""Training recipes: how each paper trained its network."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import TaggerError, explain
+from ..validation import faults
 
-__all__ = ["RECIPES", "Recipe", "recipe_of"]
+__all__ = ["RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
 
 
 class Recipe(BaseModel):
     """Optimiser, schedule and batches.
 
-    The schedule is written in epochs of the recipe's own length; a training of another length stretches it in
-    proportion, warm-up and restarts alike (7 epochs of a 35-epoch recipe with 5 of warm-up warm up for 1).
-    It goes on within an epoch, batch by batch.
+    The schedule is given in epochs of the recipe's own length; a training of another length scales it in proportion,
+    warm-up and restarts alike (7 epochs of a 35-epoch recipe with 5 of warm-up warm up for 1). The learning rate
+    changes from batch to batch, not only from epoch to epoch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0, description="The highest of the schedule.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Highest value of the schedule.")
     weight_decay: float = Field(default=1e-2, ge=0)
-    batch_size: int = Field(default=128, ge=1, description="Jets a batch, at most.")
+    batch_size: int = Field(default=128, ge=1, description="Largest number of jets per batch.")
     epochs: int = Field(default=35, ge=1)
     warmup: float = Field(default=5, ge=0, description="Epochs of linear growth from 0.")
-    first_cycle: float | None = Field(default=4, gt=0, description="Epochs of the first cosine; None: no cosine.")
+    first_cycle: float | None = Field(default=4, gt=0, description="Epochs of the first cosine cycle; None: no cosine.")
     cycle_factor: float = Field(
-        default=2, ge=1, description="Each cosine is longer than the one before by this factor."
+        default=2, ge=1, description="Each cosine cycle is longer than the one before by this factor."
     )
-    halve_from: float | None = Field(default=31, description="From this epoch on the rate is halved each epoch.")
+    halve_from: float | None = Field(default=31, description="Halve the rate every epoch from this one on.")
     gradient_clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient.")
     reference: str = ""
 
@@ -56,7 +57,7 @@ class Recipe(BaseModel):
         return self.learning_rate * factor
 
 
-#: Recipes by the kind of the model.
+#: Recipes by kind of model.
 RECIPES: dict[str, Recipe] = {
     "lorentznet": Recipe(reference="Gong et al., JHEP 07 (2022) 030, section 3.3"),
     "pfn": Recipe(
@@ -78,9 +79,9 @@ def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None)
     Parameters
     ----------
     kind : str
-        The model's kind; models without a recipe of their own take LorentzNet's.
+        The model's kind; models without a recipe of their own use LorentzNet's.
     recipe : Recipe, mapping, str or None
-        Another recipe, values that replace some of the kind's own, or the kind whose recipe to take.
+        Another recipe, values that replace some of the kind's own, or the kind whose recipe to use.
 
     Raises
     ------
@@ -92,12 +93,29 @@ def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None)
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise TaggerError(explain(f"no recipe {recipe!r}", f"one of {', '.join(RECIPES)}", "or give a Recipe"))
     base = RECIPES.get(recipe if isinstance(recipe, str) else kind, RECIPES["lorentznet"])
-    if recipe is None or isinstance(recipe, str):
-        return base
+    return base if recipe is None or isinstance(recipe, str) else _replaced(base, recipe)
+
+
+def resolve_recipe(kind: str, recipe: Recipe | Mapping[str, Any] | str | None, **replacements: Any) -> Recipe:
+    """The recipe of `recipe_of`, with the values given here instead of its own; None keeps its own.
+
+    Raises
+    ------
+    TaggerError
+        As `recipe_of`.
+    """
+    given = {name: value for name, value in replacements.items() if value is not None}
+    return _replaced(recipe_of(kind, recipe), given)
+
+
+def _replaced(base: Recipe, values: Mapping[str, Any]) -> Recipe:
     try:
-        return Recipe.model_validate(base.model_dump() | dict(recipe))
+        return Recipe.model_validate(base.model_dump() | dict(values))
     except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise TaggerError(
-            explain(f"a recipe with {faults}", f"values for {', '.join(Recipe.model_fields)}", "check name and value")
+            explain(
+                f"a recipe with {faults(error)}",
+                f"values for {', '.join(Recipe.model_fields)}",
+                "check names and values",
+            )
         ) from error

@@ -1,4 +1,4 @@
-"""The training handed to Lightning, and Lightning kept to itself."""
+"""The training handed to Lightning, whose side effects stay inside."""
 
 from __future__ import annotations
 
@@ -8,109 +8,151 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
+from ..errors import TaggerError, explain
 from ..jet_model import JetModel
+from ..tagger import Tagger
 from ..tagger.inference import default_budget, pieces
 from .batches import Batches
 from .folder import RunFolder
-from .recipes import Recipe
-from .sample import Sample
+from .labelled_jets import LabelledJets
+from .pair_budget import fitting_budget
+from .plan import Plan
+from .settings import Precision
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
-__all__ = ["PRECISIONS", "own_randomness", "run"]
+__all__ = ["check_trainable", "keep_random_state", "run"]
 
 #: Precision -> what Lightning calls it.
-PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
+_PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"32": "32-true", "bf16-mixed": "bf16-mixed"}
+
+
+def check_trainable(model: Any) -> None:
+    """Refuse what `fit` cannot train, and an environment in which it cannot train.
+
+    Raises
+    ------
+    TaggerError
+        Without Lightning; for what is not a network, not a classifier, or not in float32.
+    """
+    if find_spec("lightning") is None:
+        raise TaggerError(explain("no package lightning", "lightning >= 2.6.6", "pip install 'coffea-equitag[train]'"))
+    if not isinstance(model, JetModel):
+        remedy = f"coffea_equitag.models.build({model!r})" if isinstance(model, str) else "coffea_equitag.models.build"
+        raise TaggerError(explain(f"a model of type {type(model).__name__}", "a network", f"build one: {remedy}"))
+    if model.output != "classes":
+        raise TaggerError(
+            explain(
+                f"a network whose output is a {model.output}",
+                "a network with one logit per class: fit trains classifiers",
+                "train it in a loop of your own, e.g. with coffea_equitag.training.losses.momentum_loss",
+            )
+        )
+    if model.dtype != torch.float32:
+        raise TaggerError(explain(f"a model in {model.dtype}", "float32, as taggers are stored", "call model.float()"))
 
 
 def run(
     model: JetModel,
-    sample: Sample,
-    held: Sample,
-    batches: Batches,
-    *,
-    recipe: Recipe,
-    pair_budget: int | None,
-    epochs: int,
-    weights: tuple[float, ...],
-    signal: int,
-    state: Mapping[str, Any] | None,
+    plan: Plan,
     folder: RunFolder,
-    monitor: str,
-    save_every: float,
-    save_tagger: Any,
+    state: Mapping[str, Any] | None,
+    *,
     device: torch.device,
-    precision: str,
+    save_every: float,
     progress: bool,
 ) -> None:
-    """Let Lightning run the epochs that are left."""
+    """Train the epochs that are left, if any, from the state that `RunFolder.begin` found."""
+    settings = plan.settings
+    pair_budget = settings.pair_budget
+    if state is not None:
+        model.load_state_dict(state["model"])
+        pair_budget = state["progress"].get("pair_budget", pair_budget)
+        if state["progress"]["epoch"] >= settings.epochs:
+            return
+    elif pair_budget is None:
+        pair_budget = fitting_budget(model.to(device), plan.training, device, settings.precision)
+
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import Trainer
 
-    from .callbacks import Keeper, Narrator
+    from .callbacks import CheckpointWriter, ProgressReporter
     from .module import Progress, Training
 
+    card = plan.card(model, pair_budget)
+
+    def save_tagger(row: Mapping[str, float]) -> None:
+        metrics = {key: float(value) for key, value in row.items() if np.isfinite(value)}
+        was_training = model.training
+        Tagger.from_model(model, **card, metrics=metrics).save(folder.tagger, overwrite=True)
+        model.train(was_training)
+
     done = Progress(**state["progress"]) if state is not None else Progress(pair_budget=pair_budget)
+    counts = plan.training.jets.counts.numpy()
     module = Training(
         model.train(),
-        sample,
-        batches,
-        list(_pieces(held, model)),
-        recipe,
-        epochs=epochs,
-        class_weights=weights,
-        signal=signal,
+        plan.training,
+        Batches(counts, settings.recipe.batch_size, seed=settings.seed, pool=settings.pool),
+        list(_pieces(plan.validation, model)),
+        settings.recipe,
+        epochs=settings.epochs,
+        class_weights=plan.class_weights,
+        signal=plan.signal,
         progress=done,
         optimizer_state=state["optimizer"] if state is not None else None,
     )
     rows = list(state["rows"]) if state is not None else []
-    callbacks: list[Any] = [Keeper(folder, monitor=monitor, seconds=save_every, rows=rows, save_tagger=save_tagger)]
+    callbacks: list[Any] = [
+        CheckpointWriter(folder, monitor=settings.monitor, seconds=save_every, rows=rows, save_tagger=save_tagger)
+    ]
     if progress:
-        callbacks.append(Narrator(epochs, model.kind))
-    with _quietly():
+        callbacks.append(ProgressReporter(settings.epochs, model.kind))
+    with _quiet():
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=[device.index or 0] if device.type == "cuda" else 1,
-            precision=PRECISIONS[precision],
-            max_epochs=epochs - done.epoch,
+            precision=_PRECISIONS[settings.precision],
+            max_epochs=settings.epochs - done.epoch,
             callbacks=callbacks,
             # one process, whatever batch system it runs in
             plugins=[LightningEnvironment()],
             num_sanity_val_steps=0,
-            # Keeper and Narrator do these, and nothing is written outside the run's folder
+            # our callbacks do these, and nothing is written outside the run's folder
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder.path,
         )
-        with _exactly(device):
+        with _deterministic(device):
             _fit(trainer, module)
 
 
-def _pieces(held: Sample, model: JetModel) -> Iterator[Sample]:
-    """Validation jets in pieces that scoring would have."""
+def _pieces(jets: LabelledJets, model: JetModel) -> Iterator[LabelledJets]:
+    """Validation jets in the pieces that scoring would use."""
     done = 0
-    for piece in pieces(model, held.jets, default_budget(model)):
-        yield Sample(piece, held.labels[done : done + piece.num_jets])
+    for piece in pieces(model, jets.jets, default_budget(model)):
+        yield LabelledJets(piece, jets.labels[done : done + piece.num_jets])
         done += piece.num_jets
 
 
-def own_randomness() -> AbstractContextManager[None]:
-    """Leave the caller's random numbers as they were."""
+def keep_random_state() -> AbstractContextManager[None]:
+    """Leave the caller's random number generators as they were."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
 @contextmanager
-def _exactly(device: torch.device) -> Iterator[None]:
-    """On a CPU, the same sums in the same order whatever the threads do: without it, steps differ by rounding.
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """On a CPU, sum in the same order whatever the threads do: otherwise steps differ by rounding.
 
-    On a GPU some of the sums have no such form.
+    On a GPU some of the sums have no deterministic form.
     """
     if device.type != "cpu":
         yield
@@ -128,14 +170,14 @@ def _exactly(device: torch.device) -> Iterator[None]:
 
 
 def _fit(trainer: Trainer, module: Any) -> None:
-    """Fit, leaving the caller's random numbers and Ctrl-C as they were."""
+    """Fit, leaving the caller's random number generators and Ctrl-C handler as they were."""
     main = threading.current_thread() is threading.main_thread()
     before = signals.getsignal(signals.SIGINT) if main else None
     try:
-        with own_randomness():
+        with keep_random_state():
             trainer.fit(module)
     except SystemExit as error:
-        # Lightning ends the process on Ctrl-C; a notebook wants its kernel back
+        # Lightning ends the process on Ctrl-C; a notebook needs its kernel
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
@@ -145,15 +187,15 @@ def _fit(trainer: Trainer, module: Any) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without Lightning's greetings, and without two of its warnings that no caller can heed."""
+def _quiet() -> Iterator[None]:
+    """Suppress Lightning's greetings, and two of its warnings that no caller can act on."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6 walks its loaders with a class that torch 2.13 is about to retire
+            # Lightning 2.6 traverses its loaders with a class that torch 2.13 deprecates
             warnings.filterwarnings("ignore", r".*LeafSpec.*is deprecated", FutureWarning)
             # the caller said device="cpu"
             warnings.filterwarnings("ignore", r"GPU available but not used", UserWarning)

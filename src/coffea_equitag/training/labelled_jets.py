@@ -17,13 +17,13 @@ from ..jets.collection import check_structure
 from ..jets.nesting import unnest
 from ..jets.ragged import RaggedJets
 
-__all__ = ["Sample"]
+__all__ = ["LabelledJets"]
 
 _LABEL = "label of fit"
 
 
 @dataclass(frozen=True)
-class Sample:
+class LabelledJets:
     """Jets and their classes.
 
     Attributes
@@ -38,7 +38,7 @@ class Sample:
     labels: Tensor
 
     @classmethod
-    def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> Sample:
+    def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> LabelledJets:
         """Lay jets and labels flat; missing jets are left out.
 
         Parameters
@@ -74,10 +74,10 @@ class Sample:
         values = _whole(records[name], n_classes)
         return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values))
 
-    def select(self, jets: AnyArray) -> Sample:
+    def select(self, jets: AnyArray) -> LabelledJets:
         """The jets of the given indices, in that order."""
         index = torch.from_numpy(np.asarray(jets, dtype=np.int64))
-        return Sample(self.jets.select(index), self.labels[index])
+        return LabelledJets(self.jets.select(index), self.labels[index])
 
     def require(self, classes: tuple[str, ...], what: str) -> None:
         """Refuse a sample that lacks jets of a class; `what` names the sample."""
@@ -92,7 +92,7 @@ class Sample:
                 )
             )
 
-    def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[Sample, Sample]:
+    def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[LabelledJets, LabelledJets]:
         """Training and validation jets: the same fraction of each class, chosen by the seed.
 
         Raises

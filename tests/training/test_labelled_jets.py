@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag import JetError
-from coffea_equitag.training.sample import Sample
+from coffea_equitag.training.labelled_jets import LabelledJets
 
 
 def nested(jets: ak.Array) -> ak.Array:
@@ -17,7 +17,7 @@ def nested(jets: ak.Array) -> ak.Array:
 
 def test_nesting_makes_no_difference(toy):
     jets = toy(20)
-    flat, deep = Sample.of(jets, "label", 2), Sample.of(nested(jets), "label", 2)
+    flat, deep = LabelledJets.of(jets, "label", 2), LabelledJets.of(nested(jets), "label", 2)
     assert flat.fingerprint() == deep.fingerprint()
     assert flat.labels.tolist() == jets.label.to_list()
 
@@ -26,16 +26,16 @@ def test_missing_jets_are_left_out_with_their_labels(toy):
     jets = toy(20)
     keep = np.arange(20) % 3 != 0
     masked = ak.mask(jets, keep)
-    expected = Sample.of(jets[keep], "label", 2)
-    assert Sample.of(masked, "label", 2).fingerprint() == expected.fingerprint()
-    assert Sample.of(masked, jets.label, 2).fingerprint() == expected.fingerprint()
-    assert Sample.of(nested(masked), nested(jets).label, 2).fingerprint() == expected.fingerprint()
+    expected = LabelledJets.of(jets[keep], "label", 2)
+    assert LabelledJets.of(masked, "label", 2).fingerprint() == expected.fingerprint()
+    assert LabelledJets.of(masked, jets.label, 2).fingerprint() == expected.fingerprint()
+    assert LabelledJets.of(nested(masked), nested(jets).label, 2).fingerprint() == expected.fingerprint()
 
 
 def test_labels_as_array(toy):
     jets = toy(12)
     for labels in (np.asarray(jets.label), jets.label, [int(x) for x in jets.label], jets.label == 1, jets.label * 1.0):
-        assert Sample.of(jets, labels, 2).fingerprint() == Sample.of(jets, "label", 2).fingerprint()
+        assert LabelledJets.of(jets, labels, 2).fingerprint() == LabelledJets.of(jets, "label", 2).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_labels_as_array(toy):
 )
 def test_labels_refused(toy, labels, message):
     with pytest.raises(JetError, match=message):
-        Sample.of(toy(4), labels, 2)
+        LabelledJets.of(toy(4), labels, 2)
 
 
 def test_event_labels_are_not_spread_over_jets(toy):
     with pytest.raises(JetError, match="one label a jet"):
-        Sample.of(nested(toy(9)), np.array([0, 1, 0, 1]), 2)
+        LabelledJets.of(nested(toy(9)), np.array([0, 1, 0, 1]), 2)
 
 
 def test_nan_momenta_are_refused(toy):
@@ -69,11 +69,11 @@ def test_nan_momenta_are_refused(toy):
     pt[4] = np.nan
     constituents = ak.with_field(jets.constituents, ak.unflatten(pt, counts), "pt")
     with pytest.raises(JetError, match="pt = nan"):
-        Sample.of(ak.with_field(jets, constituents, "constituents"), "label", 2)
+        LabelledJets.of(ak.with_field(jets, constituents, "constituents"), "label", 2)
 
 
 def test_split_is_stratified_and_follows_the_seed(toy):
-    sample = Sample.of(toy(200), "label", 2)
+    sample = LabelledJets.of(toy(200), "label", 2)
     sample = sample.select(np.flatnonzero((sample.labels.numpy() == 0) | (np.arange(200) % 10 == 1)))
     train, held = sample.split(0.2, 5, ("a", "b"))
     assert held.labels.bincount().tolist() == [20, 4]
@@ -84,7 +84,7 @@ def test_split_is_stratified_and_follows_the_seed(toy):
 
 
 def test_split_refused(toy):
-    sample = Sample.of(toy(20), "label", 2)
+    sample = LabelledJets.of(toy(20), "label", 2)
     for fraction in (0.0, 1.0, 1.5, -0.1):
         with pytest.raises(JetError, match="fraction"):
             sample.split(fraction, 0, ("a", "b"))
@@ -93,7 +93,7 @@ def test_split_refused(toy):
 
 
 def test_pt_range_is_rounded_outwards(toy):
-    low, high = Sample.of(toy(50), "label", 2).pt_range()
+    low, high = LabelledJets.of(toy(50), "label", 2).pt_range()
     assert 0 < low < 600
     assert low == float(f"{low:.3g}")
     assert high >= 600 * (1 - 1e-9)
