@@ -1,44 +1,96 @@
-"""Development tasks: ``nox`` runs lint, types and tests, each in its own environment."""
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.10.14"]
+# ///
+"""Development tasks: ``nox`` runs lint, types and tests, each in its own environment; ``nox -l`` lists the others."""
+
+from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+
 CONSTRAINED = ("-c", "constraints.txt")
+PARALLEL = ("-n", "auto", "--maxprocesses", "4")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    session.install("ruff", *CONSTRAINED)
+    """Style, spelling, and what Scientific Python's guide asks of a repository."""
+    session.install("codespell", "ruff", "sp-repo-review[cli]", *CONSTRAINED)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("repo-review", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
+    """mypy, strict."""
     session.install("-e", ".[train]", "mypy", *CONSTRAINED)
     session.run("mypy")
 
 
-@nox.session
-def docs(session: nox.Session) -> None:
-    session.install("-e", ".[docs,train]", *CONSTRAINED)
-    session.run("mkdocs", "build")
-
-
-@nox.session
+@nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
+    """The suite with the versions of constraints.txt."""
     session.install("-e", ".[test]", *CONSTRAINED)
-    session.run("pytest", "-n", "auto", "--maxprocesses", "4", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
-@nox.session
+@nox.session(python="3.11", venv_backend="uv", default=False)
+def lowest(session: nox.Session) -> None:
+    """The demo and the suite with the lowest versions that pyproject.toml allows."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    session.run("equitag", "demo", "--output", session.create_tmp() + "/demo")
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=["3.12", "3.13"], default=False)
+def newest(session: nox.Session) -> None:
+    """The demo and the suite with the newest versions of everything."""
+    session.install("--upgrade", "-e", ".[test]")
+    session.run("equitag", "demo", "--output", session.create_tmp() + "/demo")
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """The suite, and which lines of Python it ran; compiled code is left out."""
+    session.install("-e", ".[test]", "pytest-cov", *CONSTRAINED)
+    session.run("pytest", *PARALLEL, "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session(default=False)
 def search(session: nox.Session) -> None:
     """Property tests with many new random examples."""
     session.install("-e", ".[test]", *CONSTRAINED)
     session.run("pytest", "-n", "auto", "--hypothesis-profile", "search", "-m", "hypothesis", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The pages; a broken link or reference is an error."""
+    session.install("-e", ".[docs,train]", *CONSTRAINED)
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session(default=False)
 def demo(session: nox.Session) -> None:
+    """What a new user runs first."""
     session.install(".", *CONSTRAINED)
     session.run("equitag", "demo", *session.posargs)
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Source distribution and wheel, and whether PyPI would take them."""
+    session.install("build", "twine")
+    folder = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
+
+
+if __name__ == "__main__":
+    nox.main()
