@@ -15,8 +15,8 @@ import coffea_equitag
 #: and for whatever purpose (type checking included); names on one floor do not know each other.
 #: The longest name that fits a module is its floor's, "" is the map in ``coffea_equitag/__init__.py``.
 FLOORS = (
-    ("errors", "array_types", "schema"),
-    ("compiled", "atomic_file"),
+    ("errors", "array_types", "schema", "validation"),
+    ("compiled", "atomic_file", "option_types"),
     ("jets",),
     ("readers", "invariants", "jet_model", "testing"),
     ("layers",),
