@@ -1,4 +1,4 @@
-"""Files and event records → canonical jets, one format a file."""
+"""Readers from files and event records to canonical jets, one format per module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Particles → jets, clustered with FastJet (`Cacciari, Salam, Soyez 2012 <https://arxiv.org/abs/1111.6097>`_)."""
+"""Jets clustered from particles with FastJet (`Cacciari, Salam, Soyez 2012 <https://arxiv.org/abs/1111.6097>`_)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALGORITHMS = {
     "kt": fastjet.kt_algorithm,
 }
 
-#: Particles a call of FastJet sees; it keeps some 450 bytes for each until the call is over.
+#: Particles per call of FastJet, which holds about 450 bytes for each until the call returns.
 CHUNK_PARTICLES = 200_000
 
 
@@ -40,30 +40,29 @@ def cluster(
     Parameters
     ----------
     particles : ak.Array
-        ``[event][particle]`` records with a four-momentum (GeV); other columns stay on the constituents.
+        ``[event][particle]`` records with a four-momentum (GeV); other columns are kept on the constituents.
         Missing particles (None) and particles without momentum (all components 0) are dropped; missing events
-        and non-finite momenta are refused.
+        and non-finite momenta are rejected.
     R : float
-        Radius.
+        Jet radius.
     algorithm : {"anti-kt", "cambridge-aachen", "kt"}
-        Recombination is FastJet's default, the E scheme.
+        Recombination uses FastJet's default, the E scheme.
     min_pt : float
-        Jets below this pT (GeV) are left out.
+        Jets below this pT (GeV) are dropped.
 
     Returns
     -------
     ak.Array
-        ``[event][jet]``, highest pT first, with ``pt, eta, phi, mass`` (float64) and ``constituents`` as they
-        were given.
+        ``[event][jet]``, highest pT first, with ``pt, eta, phi, mass`` (float64) and the ``constituents`` as given.
 
     Raises
     ------
     JetError
-        On options or particles that the above does not allow.
+        For invalid options or particles.
     """
     names = _checked(particles, R, algorithm, min_pt)
     particles = ak.drop_none(particles, axis=1)
-    particles = ak.drop_none(particles, axis=0)  # nothing is missing there: this undoes the option type
+    particles = ak.drop_none(particles, axis=0)  # nothing is missing here: this removes the option type
     momenta = {name: ak.values_astype(particles[field], np.float64) for name, field in names.items()}
     _check_finite(momenta)
     present = is_particle(momenta)
@@ -91,7 +90,7 @@ def _cluster_chunk(p4: ak.Array, definition: Any, min_pt: float) -> tuple[ak.Arr
     filled = ak.to_numpy(ak.num(p4, axis=1)) > 0
     counts = np.zeros(len(p4), dtype=np.int64)
     if filled.any():
-        # FastJet sees only events with particles; the others get their empty lists back below
+        # FastJet gets only events with particles; the others get empty lists again below
         sequence = fastjet.ClusterSequence(ak.to_packed(p4[filled]), definition)
         jets = sequence.inclusive_jets(min_pt=min_pt)
         index = sequence.constituent_index(min_pt=min_pt)
@@ -108,30 +107,32 @@ def _cluster_chunk(p4: ak.Array, definition: Any, min_pt: float) -> tuple[ak.Arr
 
 
 def _chunks(num_particles: AnyArray) -> list[tuple[int, int]]:
-    """Ranges of events with about `CHUNK_PARTICLES` particles each; one (empty) range without events."""
+    """Ranges of events with about `CHUNK_PARTICLES` particles each; a single empty range if there are no events."""
     which = np.cumsum(num_particles) // CHUNK_PARTICLES
     edges = np.concatenate([[0], np.flatnonzero(np.diff(which)) + 1, [len(num_particles)]])
     return [(int(start), int(stop)) for start, stop in pairwise(edges)]
 
 
 def _checked(particles: ak.Array, R: float, algorithm: str, min_pt: float) -> dict[str, str]:
-    """Find the particles' coordinates, after all options and the structure are found sound."""
+    """Check options and structure, then return the coordinates of the particles."""
     if algorithm not in ALGORITHMS:
         raise JetError(explain(f"algorithm={algorithm!r}", f"one of {', '.join(ALGORITHMS)}", "choose one of them"))
     if not (np.isfinite(R) and R > 0):
-        raise JetError(explain(f"R={R!r}", "a positive radius", "0.8 for large jets, 0.4 for small ones"))
+        raise JetError(explain(f"R={R!r}", "a positive radius", "use 0.8 for large-radius jets, 0.4 for small ones"))
     if not (np.isfinite(min_pt) and min_pt >= 0):
         raise JetError(explain(f"min_pt={min_pt!r}", "a pT in GeV, 0 or above", "use 0 for all jets"))
     if not isinstance(particles, ak.Array) or particles.ndim != 2:
         given = str(particles.type) if isinstance(particles, ak.Array) else type(particles).__name__
-        raise JetError(explain(f"particles of type {given}", "[event][particle]", "one event: particles[np.newaxis]"))
+        raise JetError(
+            explain(f"particles of type {given}", "[event][particle]", "for a single event pass particles[np.newaxis]")
+        )
     names = coordinates_of(particles.fields)
     if names is None:
         raise JetError(
             explain(
                 f"particles with {', '.join(particles.fields) or 'no fields'}",
                 "px, py, pz and E or mass, or pt, eta, phi, mass, in GeV",
-                "add the missing coordinate; massless particles may have mass = 0",
+                "add the missing coordinate; for massless particles set mass = 0",
             )
         )
     missing = ak.to_numpy(ak.is_none(particles))
@@ -139,7 +140,7 @@ def _checked(particles: ak.Array, R: float, algorithm: str, min_pt: float) -> di
         raise JetError(
             explain(
                 f"event {int(np.argmax(missing))} is missing (None)",
-                "a list of particles, empty or not, for each event",
+                "a list of particles for each event, possibly empty",
                 "fill it with ak.fill_none(particles, [], axis=0), or drop the event",
             )
         )
@@ -155,6 +156,6 @@ def _check_finite(momenta: dict[str, ak.Array]) -> None:
                 explain(
                     f"'{name}' of a particle of event {event} is {column[event][wrong[event]][0]}",
                     "finite momenta",
-                    "drop such particles before clustering",
+                    "drop these particles before clustering",
                 )
             )

@@ -1,4 +1,4 @@
-"""One call from files to jets."""
+"""`read_jets`: from files of any supported format to jets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["expand", "read_jets"]
 _SUFFIXES = (".parquet", ".pq", ".root", *layouts.SUFFIXES)
 _UNITS = {"GeV": 1.0, "MeV": 1e-3}
 
-#: Coordinates that are momenta, energies or masses, under all their names.
+#: Coordinates that are momenta, energies or masses.
 _DIMENSIONFUL = {"px", "py", "pz", "pt", "mass", "E"}
 
 
@@ -40,43 +40,42 @@ def read_jets(
     ======================================  =====================================  ================
     file                                    content                                result
     ======================================  =====================================  ================
-    ``.parquet``                            ``constituents`` (``ak.to_parquet``)   as it was written
-    ``.parquet``, ``.root`` (either kind)   ``part_px, part_py, ...`` and ``label``  ``[jet]``
+    ``.parquet``                            ``constituents`` (``ak.to_parquet``)   as written
+    ``.parquet``, ``.root``                 ``part_px, part_py, ...``, ``label``   ``[jet]``
     ``.root`` with ``jets="FatJet"``        NanoAOD with candidates                ``[event][jet]``
     ``.parquet``, ``.h5``                   Top Landscape (``E_0, PX_0, ...``)     ``[jet]``
     ``.npz``                                EnergyFlow (``X``, ``y``)              ``[jet]``
     ``.hdf5``, ``.h5``                      JetNet (``particle_features``, ...)    ``[jet]``
     ======================================  =====================================  ================
 
-    In the flat layout constituents whose four components are all 0 (padding) are dropped, momenta keep the
-    file's precision, and columns are named as `readers.flat.from_flat` states. NanoAOD follows the rules of
-    `readers.nanoaod`. The published layouts follow `readers.read_top_landscape`, `readers.read_energyflow` and
-    `readers.read_jetnet`, which have further options.
+    In the flat layout, constituents with all four components 0 (padding) are dropped, momenta keep the file's
+    precision, and columns are renamed as described in `readers.flat.from_flat`. NanoAOD follows the rules of
+    `readers.nanoaod`. The published layouts are read as by `readers.read_top_landscape`, `readers.read_energyflow`
+    and `readers.read_jetnet`, which have further options.
 
     Parameters
     ----------
     path : str, path, or several
-        Files, folders of Parquet files, or patterns such as ``"data/*.parquet"``; several are joined in the order
-        given (folders and patterns in alphabetical order).
+        Files, folders of Parquet files, or patterns such as ``"data/*.parquet"``; several are concatenated in the
+        order given (folders and patterns in alphabetical order).
     tree : str
-        ROOT: name of the TTree or RNTuple. Where the default is not there, the only tree of the file.
+        ROOT: name of the TTree or RNTuple. If there is no tree of the default name, the only tree of the file.
     jets : str, optional
         NanoAOD: name of the jet collection.
     units : {"GeV", "MeV"}
-        What the files' momenta, energies and masses are in; the result is in GeV.
+        Units of momenta, energies and masses in the files; the result is in GeV.
     entry_start, entry_stop : int, optional
-        Rows (jets, or events in NanoAOD) to read, counted over all files; negative ones from the end.
+        Rows (jets, or events in NanoAOD) to read, counted over all files; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
 
     Raises
     ------
     JetError
-        If a file is missing or of an unknown kind, columns are missing or disagree, or the jets are not
-        physical.
+        If a file is missing or of an unknown kind, columns are missing or inconsistent, or the jets are unphysical.
     """
     if units not in _UNITS:
-        raise JetError(explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units the file is in"))
+        raise JetError(explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units of the file"))
     result = read_range(
         expand(path),
         lambda file: _num_rows(file, tree, jets),
@@ -90,12 +89,12 @@ def read_jets(
 
 
 def _kind(file: Path, jets: str | None) -> str:
-    """Suffix of a file, checked."""
+    """Suffix of a file, after checking it."""
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         raise JetError(
             explain(
-                f"{file}, whose suffix {suffix!r} is not known",
+                f"{file}, whose suffix {suffix!r} is unknown",
                 f"one of {', '.join(_SUFFIXES)}",
                 "rename or convert the file; for data in memory use coffea_equitag.make_jets",
             )

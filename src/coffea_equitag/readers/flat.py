@@ -1,8 +1,8 @@
-"""The flat layout of published jet data sets → jets: a list column a quantity (``part_px``, ...).
+"""The flat layout of published jet datasets: one list column per quantity (``part_px``, ...).
 
-As in JetClass (`Qu, Li, Qian 2022 <https://doi.org/10.5281/zenodo.6619768>`_), the Top Quark Tagging
-Reference set and the quark/gluon sets converted for weaver: a row is a jet, ``part_*`` are lists, the rest
-are numbers of the jet.
+Used by JetClass (`Qu, Li, Qian 2022 <https://doi.org/10.5281/zenodo.6619768>`_), and by the Top Quark Tagging
+Reference Dataset and the quark/gluon datasets converted for weaver: each row is a jet, ``part_*`` are lists over its
+constituents, the other columns are properties of the jet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..jets.coordinates import coordinates_of
 
 __all__ = ["PREFIX", "from_flat", "is_flat", "is_particle"]
 
-#: What the columns of constituents begin with.
+#: Prefix of the columns of constituents.
 PREFIX = "part_"
 
 #: Column (without the prefix) -> canonical name.
@@ -34,7 +34,7 @@ _NAMES = {
     "dzerr": "dzErr",
 }
 
-#: JetClass' flags: the pdgId they stand for, and whether it takes the charge's sign (leptons: the opposite).
+#: JetClass' flags: their pdgId, and how its sign follows from the charge (+1 same, -1 opposite, 0 neutral).
 _FLAGS = {
     "isChargedHadron": (211, 1),
     "isNeutralHadron": (130, 0),
@@ -43,7 +43,7 @@ _FLAGS = {
     "isMuon": (13, -1),
 }
 
-#: Names vector reads as coordinates: beside a complete set, further ones would contradict or duplicate it.
+#: Names that vector reads as coordinates: in addition to a complete set, they would contradict or duplicate it.
 _COORDINATE_NAMES = frozenset(
     {
         *("px", "py", "pz", "x", "y", "z", "p", "pt", "rho", "eta", "theta", "phi"),
@@ -53,7 +53,7 @@ _COORDINATE_NAMES = frozenset(
 
 
 def is_flat(columns: Iterable[str]) -> bool:
-    """Whether columns belong to the flat layout."""
+    """Whether the columns are those of the flat layout."""
     return any(name.startswith(PREFIX) for name in columns)
 
 
@@ -61,11 +61,11 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
     """Jets from flat columns.
 
     Constituents: the four-momentum is the first complete set of ``part_pt, part_eta, part_phi, part_mass``;
-    ``part_px, part_py, part_pz, part_mass``; ``part_px, part_py, part_pz, part_energy``, in the file's own
-    precision. Further coordinates beside it are left out; other columns keep their names without the prefix,
-    except ``pid → pdgId``, ``d0val → d0``, ``d0err → d0Err``, ``dzval → dz``, ``dzerr → dzErr`` (mm, sign
-    as in Delphes). JetClass' flags (``isElectron``, ...) with the charge also give ``pdgId``. Constituents
-    whose four-momentum is 0 in every component (padding) are dropped.
+    ``part_px, part_py, part_pz, part_mass``; ``part_px, part_py, part_pz, part_energy``, in the file's precision.
+    Further coordinates are dropped; other columns keep their names without the prefix, except ``pid → pdgId``,
+    ``d0val → d0``, ``d0err → d0Err``, ``dzval → dz``, ``dzerr → dzErr`` (mm, sign as in Delphes). ``pdgId`` is also
+    derived from JetClass' flags (``isElectron``, ...) and the charge. Constituents with all four components 0
+    (padding) are dropped.
 
     Jets: columns keep their names (``label``, ``label_QCD``, ``aux_...``), except that complete
     ``jet_pt, jet_eta, jet_phi`` with ``jet_mass`` or ``jet_energy`` become ``pt, eta, phi, mass``.
@@ -73,14 +73,14 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
     Parameters
     ----------
     columns : mapping of str to ak.Array
-        All columns, one row a jet.
+        All columns, one row per jet.
     source : str
         Name of the file, for messages.
 
     Raises
     ------
     JetError
-        If the four-momentum is incomplete, or columns disagree in length or hold missing values.
+        If the four-momentum is incomplete, or columns differ in length or have missing values.
     """
     parts = {
         _NAMES.get(name[len(PREFIX) :], name[len(PREFIX) :]): _lists(column, name, source)
@@ -93,7 +93,7 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
             explain(
                 f"{source} without a complete four-momentum of the constituents; it has {', '.join(columns)}",
                 "part_px, part_py, part_pz, part_energy or part_mass; or part_pt, _eta, _phi, _mass",
-                "add the missing columns; massless particles may have part_mass = 0",
+                "add the missing columns; for massless particles set part_mass = 0",
             )
         )
     extras = {name: column for name, column in parts.items() if name not in _COORDINATE_NAMES}
@@ -107,14 +107,14 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
 
 
 def _lists(column: ak.Array, name: str, source: str) -> ak.Array:
-    """Check a column of lists and undo its option types (Parquet files often declare them)."""
+    """Check a column of lists and remove its option types (which Parquet files often declare)."""
     column = ak.from_regular(column, axis=None)
     if column.ndim != 2:
         raise JetError(
             explain(
                 f"column '{name}' of {source} of type {column.type}",
-                "one list a jet, with a number for each constituent",
-                f"only columns of constituents may be called '{PREFIX}...'",
+                "one list per jet, with a number for each constituent",
+                f"rename the column: only columns of constituents may be called '{PREFIX}...'",
             )
         )
     missing = ak.to_numpy(ak.is_none(column) | ak.fill_none(ak.any(ak.is_none(column, axis=1), axis=1), True))
@@ -123,7 +123,7 @@ def _lists(column: ak.Array, name: str, source: str) -> ak.Array:
             explain(
                 f"jet {int(np.argmax(missing))} of {source} has a missing value in '{name}'",
                 "a number for each constituent",
-                "drop such jets or fill the values before writing the file",
+                "drop these jets, or fill the values before writing the file",
             )
         )
     return ak.drop_none(ak.drop_none(column, axis=1), axis=0)
@@ -156,7 +156,7 @@ def _pdg_id(columns: Mapping[str, ak.Array]) -> ak.Array:
 
 
 def is_particle(momenta: Mapping[str, ak.Array]) -> ak.Array:
-    """Tell particles from padding: px, py, pz, pt, mass or E, whichever are given, differ from 0."""
+    """Mask of real particles: one of px, py, pz, pt, mass and E, as far as given, differs from 0; padding has none."""
     present: Any = False
     for name, column in momenta.items():
         if name not in ("eta", "phi"):
@@ -182,7 +182,7 @@ def _jet_fields(columns: Mapping[str, ak.Array], source: str) -> dict[str, ak.Ar
 
 
 def _without_options(column: ak.Array, name: str, source: str) -> ak.Array:
-    """Undo the option type of a jet column in which nothing is missing."""
+    """Remove the option type of a jet column in which nothing is missing."""
     if name == "constituents":
         raise JetError(
             explain(

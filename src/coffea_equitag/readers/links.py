@@ -1,4 +1,4 @@
-"""Tables of links between jets and candidates → one list of constituents a jet."""
+"""From tables of links between jets and candidates to one list of constituents per jet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..errors import JetError, explain
 
 __all__ = ["check_distance", "checked_links", "gather", "link_tables", "listed"]
 
-#: Names of the candidate table; each link table is named after the jets: ``<jets><table>``.
+#: Names of the candidate table; link tables are called ``<jets><table>``.
 CANDIDATE_TABLES = ("PFCands", "PFCand")
 
-#: Names of the link table's column of candidate indices.
+#: Names of the column with candidate indices in the link table.
 INDEX_COLUMNS = ("pFCandsIdx", "pfCandIdx", "PFCandIdx", "pfCandsIdx")
 
-#: Farther than this in (eta, phi) from its jet's axis no constituent of the jet would be the closest one.
+#: In every jet, the constituent closest to the axis is within this distance in (eta, phi).
 _MAX_DISTANCE = 1.2
 
 
@@ -31,14 +31,14 @@ def link_tables(
     tables : sequence of str
         Tables of the events.
     collection : str
-        The jets.
+        The jet collection.
     columns : callable
         Table name -> names of its columns.
 
     Raises
     ------
     JetError
-        Naming what is missing and what there is.
+        Naming what is missing and what is available.
     """
     if collection not in tables:
         found = [name for name in tables if "Jet" in name and "PFCand" not in name]
@@ -46,7 +46,7 @@ def link_tables(
             explain(
                 f"events without '{collection}'",
                 f"the name of a jet collection; these events have {listed(found)}",
-                "give one of them as collection",
+                "pass one of them as collection",
             )
         )
     for table in CANDIDATE_TABLES:
@@ -67,7 +67,7 @@ def link_tables(
         explain(
             f"events without the constituents of '{collection}'; tables of candidates: {listed(found)}",
             f"'PFCands' and '{collection}PFCands' (PFNano), or 'PFCand' and '{collection}PFCand' (v15)",
-            "use PFNano or NanoAOD v15 with particle-flow candidates: ordinary NanoAOD up to v14 stores none",
+            "use PFNano, or NanoAOD v15 with particle-flow candidates: ordinary NanoAOD up to v14 stores none",
         )
     )
 
@@ -80,7 +80,7 @@ def checked_links(
     collection: str,
     link: str,
 ) -> tuple[ak.Array, ak.Array]:
-    """Keep the links that point to a jet and a candidate; negative ones mean "none", others are refused."""
+    """Keep the links that point to a jet and a candidate; negative indices mean "none", others are rejected."""
     for values, size, what in (
         (jet_index, num_jets, collection),
         (candidate_index, num_candidates, "candidates"),
@@ -92,7 +92,7 @@ def checked_links(
                 explain(
                     f"'{link}' points to {what} number {ak.max(values[event])} of event {event}, "
                     f"which has {size[event]}",
-                    f"the whole '{collection}' collection, as it is in the file",
+                    f"the complete '{collection}' collection, as stored in the file",
                     _REMEDY.format(collection=collection),
                 )
             )
@@ -103,9 +103,9 @@ def checked_links(
 def gather(flat: ak.Array, jet_index: ak.Array, jets: ak.Array) -> ak.Array:
     """Nest constituents, in the order of their jets, as [event][jet][constituent].
 
-    Every jet is put once beside its constituents' indices, so that the run lengths of the sorted indices
-    count each jet's constituents plus one, empty jets among them. Unflattened in two steps, because
-    ``ak.unflatten(axis=1)`` misassigns empty lists at the boundaries of events.
+    Every jet's index is added once to the indices of its constituents, so that the run lengths of the sorted indices
+    are each jet's number of constituents plus one, also for empty jets. Unflattened in two steps, because
+    ``ak.unflatten(axis=1)`` misassigns empty lists at event boundaries.
     """
     position = ak.values_astype(ak.local_index(jets, axis=1), np.int64)
     every = ak.concatenate([ak.values_astype(jet_index, np.int64), position], axis=1)
@@ -115,7 +115,7 @@ def gather(flat: ak.Array, jet_index: ak.Array, jets: ak.Array) -> ak.Array:
 
 
 def check_distance(jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.Array, collection: str) -> None:
-    """Refuse jets without any constituent near their axis: they are not the file's jets in its order."""
+    """Reject jets without any constituent near their axis: they are not the jets of the file in their order."""
     delta_eta = eta - jets["eta"][jet_index]
     delta_phi = (phi - jets["phi"][jet_index] + np.pi) % (2 * np.pi) - np.pi
     distance = np.hypot(delta_eta, delta_phi)
@@ -131,18 +131,18 @@ def check_distance(jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.A
         explain(
             f"all constituents of event {event}, {collection} {jet} lie farther than "
             f"{closest[event, jet]:.2f} from its axis in (eta, phi)",
-            f"the '{collection}' collection as it is in the file, neither filtered nor re-sorted",
+            f"the '{collection}' collection as stored in the file, neither filtered nor re-sorted",
             _REMEDY.format(collection=collection),
         )
     )
 
 
 _REMEDY = (
-    "call readers.nanoaod(events, '{collection}') on events with their jets as read, and select or sort the "
+    "call readers.nanoaod(events, '{collection}') on events with their original jets, and select or sort the "
     "jets it returns"
 )
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for a message."""
+    """The names, comma-separated, for a message."""
     return ", ".join(names) or "none"

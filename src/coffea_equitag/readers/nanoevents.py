@@ -1,6 +1,6 @@
-"""CMS NanoAOD with particle-flow candidates → jets: PFNano, BTV and JME customs, central NanoAOD v15.
+"""Jets from CMS NanoAOD with particle-flow candidates: PFNano, BTV and JME custom NanoAOD, central NanoAOD v15.
 
-The tables, by their names in `PFNano <https://github.com/cms-jet/PFNano>`_ and in CMSSW's
+The tables, with their names in `PFNano <https://github.com/cms-jet/PFNano>`_ and in CMSSW's
 ``PhysicsTools/NanoAOD/python/jetConstituents_cff.py``:
 
 ============  ================  ==================================  ==========
@@ -10,8 +10,8 @@ jets          link table        its columns                         candidates
 ``FatJet``    ``FatJetPFCand``   ``jetIdx``, ``pfCandIdx``           ``PFCand``   (v15, JME)
 ============  ================  ==================================  ==========
 
-and the same for ``Jet``. Central v15 stores pt and mass already multiplied by the PUPPI weight, and links
-only AK8 jets with abs(eta) <= 2.5.
+and likewise for ``Jet``. Central v15 stores pt and mass already multiplied by the PUPPI weight, and has links
+only for AK8 jets with abs(eta) <= 2.5.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .links import check_distance, checked_links, gather, link_tables, listed
 
 __all__ = ["STANDARD_FIELDS", "nanoaod"]
 
-#: What a constituent carries besides its four-momentum, where the file has it.
+#: Columns of a constituent besides its four-momentum, as far as the file has them.
 STANDARD_FIELDS = ("charge", "pdgId", "d0", "d0Err", "dz", "dzErr", "puppiWeight")
 
-#: Canonical name -> names the candidate tables use.
+#: Canonical name -> names in the candidate tables.
 _ALIASES = {
     "d0": ("d0", "dxy"),
     "d0Err": ("d0Err", "dxyErr", "dxyError"),
@@ -38,7 +38,7 @@ _ALIASES = {
     "dzErr": ("dzErr", "dzError"),
 }
 
-#: Factor from the file to the canonical column: cm to mm, and the sign of d0 (see `nanoaod`).
+#: Conversion factors from the file to canonical columns: cm to mm, and the sign of d0 (see `nanoaod`).
 _FACTORS = {"d0": -10.0, "d0Err": 10.0, "dz": 10.0, "dzErr": 10.0}
 
 
@@ -52,15 +52,15 @@ def nanoaod(
 ) -> ak.Array:
     """Jets with their particle-flow constituents from NanoEvents.
 
-    The result runs parallel to ``events[collection]``: same events, same jets, same order, with all jet
-    columns (read when they are used, where `events` is virtual). Select afterwards::
+    The result is parallel to ``events[collection]``: same events, same jets, same order, with all jet columns
+    (read on demand if `events` is virtual). Select afterwards::
 
         jets = eqt.readers.nanoaod(events, "FatJet")
         good = jets[jets.pt > 500]
 
-    The file links candidates to jets by position, so ``events[collection]`` must be the collection as it is
-    in the file: events may be sliced, but jets filtered or re-sorted (``events["FatJet"] = ...``) would get
-    each other's constituents. `check` refuses them.
+    The file links candidates to jets by position, so ``events[collection]`` must be the collection as stored in
+    the file: events may be sliced, but filtered or re-sorted jets (``events["FatJet"] = ...``) would get the
+    constituents of other jets. `check` rejects them.
 
     Parameters
     ----------
@@ -68,29 +68,29 @@ def nanoaod(
         NanoEvents (``PFNanoAODSchema`` or ``NanoAODSchema``; virtual, eager or traced; sliced or not), or any
         array of event records with the three tables.
     collection : str
-        The jets: ``"FatJet"`` (AK8), ``"Jet"`` (AK4), ...
+        The jet collection: ``"FatJet"`` (AK8), ``"Jet"`` (AK4), ...
     puppi : bool, optional
-        Multiply pt and mass of each constituent by its ``puppiWeight`` (whose column keeps the weight).
-        By default where that column exists. Tables whose pt is described as PUPPI-weighted (central v15) are
-        never weighted again. CHS jets (AK4 of Run 2) were clustered without weights: give ``puppi=False``.
+        Multiply pt and mass of each constituent by its ``puppiWeight`` (the column itself is kept). By default, this
+        is done if that column exists. Tables whose pt is described as PUPPI-weighted (central v15) are never weighted
+        again. CHS jets (AK4 in Run 2) were clustered without weights: use ``puppi=False``.
     fields : iterable of str, optional
-        Constituent columns besides the four-momentum; those of `STANDARD_FIELDS` that the file has by
-        default; ``()`` for none. Any other column of the candidate table may be named and is taken as it is.
+        Constituent columns besides the four-momentum; by default those of `STANDARD_FIELDS` that the file has;
+        ``()`` for none. Any other column of the candidate table may be given and is used as is.
     check : bool
-        Refuse jets whose constituents lie elsewhere in (eta, phi).
+        Reject jets whose constituents are elsewhere in (eta, phi).
 
     Returns
     -------
     ak.Array
         ``[event][jet]``, with ``constituents`` (pt, eta, phi, mass in GeV). Rules:
 
-        * a constituent of pT 0 (PUPPI weight 0, or stored as 0) is dropped; a jet may be left without any;
-        * ``d0, d0Err, dz, dzErr`` in mm (the file has cm), with the sign of Delphes' D0: the point of closest
-          approach is (d0 sin φ, −d0 cos φ, dz), which is minus CMS's dxy;
-        * a candidate without a measured track (error −1 in the file, all neutrals) has all four 0: an
+        * constituents with pT 0 (PUPPI weight 0, or stored as 0) are dropped; a jet may end up without constituents;
+        * ``d0, d0Err, dz, dzErr`` are in mm (cm in the file), with the sign of Delphes' D0: the point of closest
+          approach is (d0 sin φ, −d0 cos φ, dz), so that d0 is minus CMS's dxy;
+        * a candidate without a measured track (error −1 in the file; all neutrals) has all four 0: an
           error of 0 means "not measured";
-        * ``charge``, where the table lacks it, follows from pdgId;
-        * masses stay as stored; the few negative ones count as 0 wherever jets enter a network.
+        * ``charge`` is derived from pdgId if the table lacks it;
+        * masses are kept as stored; the few negative ones count as 0 wherever jets enter a network.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def nanoaod(
     if weighted:
         weight = candidates["puppiWeight"][candidate_index]
         picked["pt"], picked["mass"] = picked["pt"] * weight, picked["mass"] * weight
-    kept = ~(picked["pt"] == 0)  # NaN stays, to be refused by validate rather than vanish
+    kept = ~(picked["pt"] == 0)  # NaN is kept, so that validate rejects it rather than it being dropped
     picked = {name: column[kept] for name, column in picked.items()}
     jet_index, candidate_index = jet_index[kept], candidate_index[kept]
     for name in columns:
@@ -137,8 +137,8 @@ def nanoaod(
 
 
 def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
-    """Whether pt and mass are still to be multiplied by the PUPPI weight."""
-    # central v15 multiplies on storing and says so in the branch's title only
+    """Whether pt and mass still have to be multiplied by the PUPPI weight."""
+    # central v15 stores weighted values, and says so only in the branch title
     stored_weighted = "puppi-weighted" in str(candidates["pt"].layout.purelist_parameter("__doc__")).lower()
     if stored_weighted:
         if puppi is False:
@@ -146,7 +146,7 @@ def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
                 explain(
                     f"puppi=False for '{table}', whose pt is stored PUPPI-weighted",
                     "puppi=None or True",
-                    "unweighted candidates are in PFNano files only",
+                    "leave puppi out; only PFNano files have unweighted candidates",
                 )
             )
         return False
@@ -156,14 +156,14 @@ def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
             explain(
                 f"puppi=True for '{table}' without 'puppiWeight'; it has {listed(candidates.fields)}",
                 "a column 'puppiWeight'",
-                "leave puppi out if the momenta are weighted already, or are not to be",
+                "leave puppi out if the momenta are already weighted, or should not be",
             )
         )
     return available if puppi is None else puppi
 
 
 def _columns(candidates: ak.Array, fields: Iterable[str] | None, table: str) -> list[str]:
-    """Choose the constituent columns: those asked for, or the standard ones that are there."""
+    """Choose the constituent columns: those requested, or the standard ones that are present."""
     present = candidates.fields
     for name in ("pt", "eta", "phi", "mass"):
         if name not in present:
@@ -194,7 +194,7 @@ def _column(candidates: ak.Array, name: str, index: ak.Array) -> ak.Array:
     if name not in _FACTORS:
         return values
     error = next((alias for alias in _ALIASES[name[:2] + "Err"] if alias in present), None)
-    # without an error column the stored -1 is the only mark; no measured value is exactly that
+    # without an error column, the stored -1 is the only sign; no measured value is exactly -1
     measured = candidates[error][index] > 0 if error is not None else values != -1
     return ak.values_astype(ak.where(measured, values * _FACTORS[name], 0.0), np.float32)
 
@@ -211,7 +211,7 @@ def _no_column(name: str, table: str, present: Iterable[str]) -> JetError:
     return JetError(
         explain(
             f"'{table}' without a column for '{name}'; it has {listed(present)}",
-            f"a column '{name}' of each candidate",
-            "leave it out of fields, or use a file that stores it (PFNano has charge, d0 and dz)",
+            f"a column '{name}' for the candidates",
+            "remove it from fields, or use a file that stores it (PFNano has charge, d0 and dz)",
         )
     )

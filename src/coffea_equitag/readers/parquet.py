@@ -1,4 +1,4 @@
-"""Parquet → jets: the canonical layout (``ak.to_parquet(jets)``), the flat one (``part_px``), the wide (``PX_0``)."""
+"""Jets from Parquet: the canonical layout (``ak.to_parquet(jets)``), the flat (``part_px``) and the wide (``PX_0``)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["num_rows", "read_parquet"]
 
 
 def num_rows(path: Path) -> int:
-    """Rows of a file, from its footer."""
+    """Number of rows in a file, from its footer."""
     return int(_open(path).metadata.num_rows)
 
 
 def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
-    """Jets of rows `start` to `stop`; only the row groups that hold them are read.
+    """Jets of rows `start` to `stop`; only the row groups that contain them are read.
 
     Raises
     ------
     JetError
-        If the file is not Parquet or its columns follow neither layout.
+        If the file is not Parquet, or its columns match none of the layouts.
     """
     array = _rows(path, start, stop)
     if "constituents" in array.fields:
@@ -42,8 +42,8 @@ def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
     raise JetError(
         explain(
             f"{path} with columns {', '.join(array.fields) or 'without names'}",
-            "'constituents' (as ak.to_parquet(jets) writes), or part_px, part_py, part_pz, part_energy",
-            "rename the columns, or write what coffea_equitag.make_jets builds with ak.to_parquet",
+            "'constituents' (as written by ak.to_parquet(jets)), or part_px, part_py, part_pz, part_energy",
+            "rename the columns, or write the result of coffea_equitag.make_jets with ak.to_parquet",
         )
     )
 
@@ -75,18 +75,22 @@ def _rows(path: Path, start: int, stop: int) -> ak.Array:
 
 
 def _matrix(array: ak.Array, names: list[str], path: Path) -> AnyArray:
-    """Columns of numbers side by side."""
+    """Columns of numbers as one matrix."""
     columns = [ak.to_numpy(array[name]) for name in names]
     missing = [name for name, column in zip(names, columns, strict=True) if np.ma.getmaskarray(column).any()]
     if missing:
         raise JetError(
-            explain(f"{path} with missing values in {', '.join(missing[:8])}", "a number for each jet", "fill them")
+            explain(
+                f"{path} with missing values in {', '.join(missing[:8])}",
+                "a number for each jet",
+                "fill the missing values, or drop these jets",
+            )
         )
     return np.stack([np.ma.getdata(column) for column in columns], axis=1)
 
 
 def _canonical(array: ak.Array) -> ak.Array:
-    """Put back on jets and constituents the behaviours, which Parquet does not keep, where vector can take them."""
+    """Restore the vector behaviors of jets and constituents, which Parquet does not keep, where vector accepts them."""
     behavior = vector.backends.awkward.behavior
 
     def name(layout: Content, **_: object) -> Content | None:

@@ -1,4 +1,4 @@
-"""Rows counted over several files: which files a range needs, and joining what they give."""
+"""Ranges of rows counted over several files: which files to read, and how to join the parts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def expand(path: Paths) -> list[Path]:
-    """Files of a path, a folder (its Parquet files), a pattern or several of them.
+    """Files of a path, a folder (its Parquet files), a pattern, or several of these.
 
     Raises
     ------
     JetError
-        If one of them matches no file.
+        If one of these matches no file.
     """
     several = [path] if isinstance(path, str | os.PathLike) else list(path)
     files: list[Path] = []
@@ -34,11 +34,14 @@ def expand(path: Paths) -> list[Path]:
             name = os.path.join(glob.escape(name), "*.parquet")
         found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
         if not found:
-            remote = "copy it here, or open it by coffea's NanoEventsFactory and use coffea_equitag.readers.nanoaod"
+            remote = (
+                "copy it to a local disk, or open it with coffea's NanoEventsFactory and use "
+                "coffea_equitag.readers.nanoaod"
+            )
             raise JetError(
                 explain(
                     f"no file {name!r} (working directory {os.getcwd()})",
-                    "a path to a file, a folder of Parquet files, a pattern that matches some, or a list of them",
+                    "a path to a file, a folder of Parquet files, a pattern that matches files, or a list of these",
                     remote if "://" in name else "check the path",
                 )
             )
@@ -55,18 +58,18 @@ def read_range(
     start: int | None,
     stop: int | None,
 ) -> ak.Array:
-    """Read rows `start` to `stop`, counted over all files; only the files that hold them are read.
+    """Read rows `start` to `stop`, counted over all files; only the files that contain them are read.
 
     Parameters
     ----------
     files : list of Path
         The files, in order.
     size_of : callable
-        Rows of a file, without reading them.
+        Number of rows in a file, without reading them.
     read : callable
-        ``read(file, start, stop)``: the jets of rows of one file.
+        ``read(file, start, stop)``: the jets of these rows of a file.
     start, stop : int, optional
-        As in a slice; negative ones count from the end.
+        As in a slice; negative values count from the end.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def read_range(
             last = max(first, last) if first <= size else first
             parts.append(read(file, min(first, size), min(last, size)))
         begin += size
-    # the first file also tells the fields where the range is empty; otherwise its empty part adds nothing
+    # an empty range still needs the fields of the first file; otherwise empty parts are dropped
     parts = [part for part in parts if len(part) > 0] or parts[:1]
     return parts[0] if len(parts) == 1 else _joined(parts)
 
@@ -96,7 +99,7 @@ def _joined(parts: list[ak.Array]) -> ak.Array:
             differing = set(expected[1]) ^ set(given[1]) | set(expected[2]) ^ set(given[2])
             raise JetError(
                 explain(
-                    f"files with different columns: {', '.join(sorted(differing)) or 'nested differently'}",
+                    f"files with different columns: {', '.join(sorted(differing)) or 'different nesting'}",
                     "the same columns in all files",
                     "read the files one by one and keep the columns they share",
                 )

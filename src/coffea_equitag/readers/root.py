@@ -1,4 +1,4 @@
-"""ROOT (TTree or RNTuple) → jets: the flat layout, and NanoAOD tables read straight through uproot."""
+"""Jets from ROOT files (TTree or RNTuple): the flat layout, and NanoAOD tables read directly with uproot."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .nanoevents import STANDARD_FIELDS, nanoaod
 
 __all__ = ["num_entries", "read_root"]
 
-#: Columns a candidate table may hold under other names than those of `STANDARD_FIELDS`.
+#: Columns of a candidate table that are read: momenta and `STANDARD_FIELDS`, under all their names.
 _CANDIDATE_COLUMNS = {"pt", "eta", "phi", "mass", *STANDARD_FIELDS, "dxy", "dxyErr", "dxyError", "dzError"}
 
 
 def num_entries(path: Path, tree: str) -> int:
-    """Entries of a tree."""
+    """Number of entries in a tree."""
     with _open(path, tree) as events:
         return int(events.num_entries)
 
@@ -33,10 +33,10 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
     Raises
     ------
     JetError
-        If the file, the tree or its columns are not there, or a NanoAOD file is read without `collection`.
+        If the file, the tree or its columns are missing, or a NanoAOD file is read without `collection`.
     """
     with _open(path, tree) as events:
-        # "jets.pt" is a member of an RNTuple's "jets"; a dot in a TTree is part of the branch's name
+        # in an RNTuple "jets.pt" is a member of the field "jets"; in a TTree the dot is part of the branch name
         separator = "." if hasattr(events, "to_akform") else "/"
         names = list(dict.fromkeys(key.split(separator)[0] for key in list(events.keys())))
         if collection is not None:
@@ -48,14 +48,14 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
     raise JetError(
         explain(
             f"'{tree}' of {path} without '{PREFIX}...' columns" + _first(names),
-            "the flat layout part_px, part_py, part_pz, part_energy, or NanoAOD with the name of the jets",
-            f"give jets=..., one of {', '.join(tables)} (--jets)" if tables else "write the file with these columns",
+            "the flat layout part_px, part_py, part_pz, part_energy, or NanoAOD and the name of a jet collection",
+            f"pass jets=..., one of {', '.join(tables)} (--jets)" if tables else "write the file with these columns",
         )
     )
 
 
 def _nano_events(events: Any, names: list[str], collection: str, start: int, stop: int) -> ak.Array:
-    """Read the jets' tables, and nothing else, as event records.
+    """Read only the tables needed for the jets, as event records.
 
     Columns are branches ``<table>_<column>`` (NanoAOD, TTree or RNTuple) or members of a field ``<table>``
     (an RNTuple written from awkward records).
@@ -95,7 +95,7 @@ def _members(branch: Any) -> list[str]:
 
 
 def _titled(branch: Any, limits: dict[str, Any]) -> ak.Array:
-    """Read a branch and keep its title on its numbers, where NanoEvents has it too."""
+    """Read a branch and attach its title to its numbers, as NanoEvents does."""
     title = getattr(branch, "title", None) or getattr(branch, "description", None) or ""
     column = branch.array(**limits)
     if column.ndim == 1:
@@ -111,7 +111,7 @@ def _first(names: list[str]) -> str:
 
 @contextmanager
 def _open(path: Path, tree: str) -> Iterator[Any]:
-    """Open the tree of that name, or the only one where the default ``Events`` is not there."""
+    """Open the tree of that name, or the only tree in the file if there is no default ``Events``."""
     try:
         file = uproot.open(path)
     except (OSError, ValueError, KeyError, uproot.deserialization.DeserializationError) as error:
@@ -131,6 +131,6 @@ def _open(path: Path, tree: str) -> Iterator[Any]:
                 explain(
                     f"{path} without a tree '{tree}'; it has {', '.join(trees) or 'none'}",
                     "the name of a TTree or RNTuple in the file",
-                    "give it as tree=...",
+                    "pass it as tree=...",
                 )
             )

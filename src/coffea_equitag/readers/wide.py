@@ -1,9 +1,9 @@
-"""The wide layout → jets: a column a component (``E_0, PX_0, PY_0, PZ_0, E_1, ...``), padded with zeros.
+"""The wide layout: one column per component (``E_0, PX_0, PY_0, PZ_0, E_1, ...``), padded with zeros.
 
-As the Top Quark Tagging Reference set is published (`Kasieczka, Plehn, Thompson, Russel 2019
-<https://doi.org/10.5281/zenodo.2603256>`_): a row is a jet, its constituents ordered by falling pT;
-``truthE, truthPX, truthPY, truthPZ`` is the top quark, ``is_signal_new`` tells top (1) from QCD (0), ``ttv`` the
-part (training, test, validation) the jet belongs to.
+This is the published layout of the Top Quark Tagging Reference Dataset (`Kasieczka, Plehn, Thompson, Russel 2019
+<https://doi.org/10.5281/zenodo.2603256>`_): each row is a jet with constituents in order of decreasing pT;
+``truthE, truthPX, truthPY, truthPZ`` is the top quark, ``is_signal_new`` distinguishes top (1) from QCD (0), and
+``ttv`` gives the part (training, test, validation) the jet belongs to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TRUTH = {"truth_px": "truthPX", "truth_py": "truthPY", "truth_pz": "truthPZ", "
 
 
 def is_wide(columns: Iterable[str]) -> bool:
-    """Whether columns belong to the wide layout."""
+    """Whether the columns are those of the wide layout."""
     return {"E_0", "PX_0"} <= set(columns)
 
 
@@ -38,15 +38,15 @@ def from_wide(columns: Iterable[str], values: Callable[[list[str]], AnyArray], s
     columns : iterable of str
         Names of all columns.
     values : callable
-        Names of columns -> ``(jets, columns)``, their values.
+        Names of columns -> their values, shape ``(jets, columns)``.
     source : str
         Name of the file, for messages.
 
     Returns
     -------
     ak.Array
-        ``[jet]`` with ``constituents`` (px, py, pz, E in the file's precision; rows with four zeros dropped),
-        ``label`` (1: signal) and, where the file has them, ``ttv`` and ``truth_px, truth_py, truth_pz, truth_E``.
+        ``[jet]`` with ``constituents`` (px, py, pz, E in the file's precision; those with four zeros dropped),
+        ``label`` (1: signal) and, if present, ``ttv`` and ``truth_px, truth_py, truth_pz, truth_E``.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def from_wide(columns: Iterable[str], values: Callable[[list[str]], AnyArray], s
             explain(
                 f"{source} without column {', '.join(missing[:8] or ['E_0'])}; it has {_listed(columns)}",
                 f"E_i, PX_i, PY_i, PZ_i for i = 0, 1, ... and {_LABEL}",
-                "check that this is a file of the Top Quark Tagging Reference set",
+                "check that this is a file of the Top Quark Tagging Reference Dataset",
             )
         )
     components = {short: values(names) for short, names in wanted.items()}

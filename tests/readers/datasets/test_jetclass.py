@@ -103,7 +103,7 @@ def test_no_jets_and_an_empty_jet(tmp_path):
 def test_missing_label_lists_what_there_is(tmp_path):
     table = columns()
     del table["label_Hcc"]
-    with pytest.raises(JetError, match=r"without label_Hcc; beside .* label_QCD"):
+    with pytest.raises(JetError, match=r"without label_Hcc; besides .* label_QCD"):
         read_jetclass(write(tmp_path / "a.root", table))
 
 

@@ -188,7 +188,7 @@ def test_broken_download_is_gone_on_with(tmp_path, server, monkeypatch, resumabl
     data = content(jets=2000)
     served(server, monkeypatch, {"a.npz": data})
     server.limit, server.resumable = 100_000, resumable
-    with pytest.raises(JetError, match="cannot be fetched"):
+    with pytest.raises(JetError, match="cannot be downloaded"):
         dataset("energyflow", "test", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz.part"]
     kept = (tmp_path / "a.npz.part").read_bytes()
@@ -211,7 +211,7 @@ def test_nothing_left_to_fetch(tmp_path, server, monkeypatch, left):
 def test_other_content_is_refused(tmp_path, server, monkeypatch):
     served(server, monkeypatch, {"a.npz": content(0)})
     server.files["/a.npz"] = content(1)
-    with pytest.raises(JetError, match="not the published one"):
+    with pytest.raises(JetError, match="differs from the published file"):
         dataset("energyflow", "test", tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Published sets of jets, one a file: how they are laid out, where they lie, whom to cite."""
+"""Published jet datasets, one per module: file layout, download address and citation."""
 
 from __future__ import annotations
 

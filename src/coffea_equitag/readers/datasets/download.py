@@ -1,4 +1,4 @@
-"""Fetch a published file by pooch, an optional dependency, going on where a broken download stopped."""
+"""Download published files with pooch, an optional dependency, resuming interrupted downloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .published import RemoteFile
 
 __all__ = ["check", "fetch"]
 
-#: Bytes read at a time; a broken connection loses at most as many.
+#: Bytes read at a time; a broken connection loses at most this many.
 _CHUNK = 1 << 16
 
 #: Seconds to wait for a connection, and for the next bytes.
@@ -23,12 +23,12 @@ _TIMEOUT = (20, 120)
 
 
 def fetch(file: RemoteFile, folder: Path) -> Path:
-    """Download a file into a folder and check it; what a broken download left (``*.part``) is gone on with.
+    """Download a file into a folder and check it; an interrupted download (``*.part``) is resumed.
 
     Raises
     ------
     JetError
-        If pooch is missing, the address cannot be reached, the disk is full, or the checksum differs.
+        If pooch is not installed, the address cannot be reached, the disk is full, or the checksum differs.
     """
     pooch = _pooch(file, folder)
     requests = importlib.import_module("requests")
@@ -36,10 +36,10 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path = pooch.retrieve(file.address, file.checksum, file.name, folder, downloader=_Resuming(file.name, folder))
     except (requests.exceptions.RequestException, OSError) as error:
-        raise JetError(_by_hand(file, folder, f"{file.address}, which cannot be fetched ({error})")) from error
+        raise JetError(_by_hand(file, folder, f"{file.address}, which cannot be downloaded ({error})")) from error
     except ValueError as error:
         raise JetError(
-            _by_hand(file, folder, f"{file.address}, whose content is not the published one ({error})")
+            _by_hand(file, folder, f"{file.address}, whose content differs from the published file ({error})")
         ) from error
     return Path(path)
 
@@ -57,7 +57,9 @@ def check(file: RemoteFile, path: Path) -> None:
     algorithm, _, expected = file.checksum.partition(":")
     given = _pooch(file, path.parent).file_hash(str(path), alg=algorithm)
     if given != expected:
-        raise JetError(explain(f"{path} with {algorithm} {given}", f"{expected}, as published", "fetch the file anew"))
+        raise JetError(
+            explain(f"{path} with {algorithm} {given}", f"{expected}, as published", "download the file again")
+        )
 
 
 def _pooch(file: RemoteFile, folder: Path) -> Any:
@@ -65,17 +67,19 @@ def _pooch(file: RemoteFile, folder: Path) -> Any:
         return importlib.import_module("pooch")
     except ImportError as error:
         message = _by_hand(
-            file, folder, f"{file.name}, but pooch is not installed", "pooch to download and check files"
+            file, folder, f"{file.name}, but pooch is not installed", "pooch, to download and check files"
         )
         raise JetError(f"{message}; or pip install 'coffea-equitag[datasets]'") from error
 
 
-def _by_hand(file: RemoteFile, folder: Path, given: str, expected: str = "a network, and the file as published") -> str:
-    return explain(given, expected, f"put the file of {file.address} by hand into {folder} as {file.name}")
+def _by_hand(
+    file: RemoteFile, folder: Path, given: str, expected: str = "a network connection, and the file as published"
+) -> str:
+    return explain(given, expected, f"download {file.address} by hand and put it into {folder} as {file.name}")
 
 
 class _Resuming:
-    """Downloader for pooch: writes to ``<name>.part`` and asks the server for the rest of it."""
+    """Downloader for pooch that writes to ``<name>.part`` and requests only the part that is missing."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.part = folder / f"{name}.part"
@@ -85,7 +89,7 @@ class _Resuming:
         done = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
         with requests.get(url, stream=True, headers=headers, timeout=_TIMEOUT) as response:
-            if response.status_code == 416:  # nothing is left to send, or the file there is another one
+            if response.status_code == 416:  # nothing left to send, or the file on the server has changed
                 complete = response.headers.get("Content-Range", "").rpartition("/")[2] == str(done)
                 if not complete:
                     self.part.unlink()

@@ -1,6 +1,6 @@
-"""The EnergyFlow quark/gluon sets: npz files of zero-padded (pT, y, φ, PDG id) and labels.
+"""The EnergyFlow quark/gluon datasets: npz files with zero-padded (pT, y, φ, PDG id) and labels.
 
-Two million jets a set: Z(→νν) + quark or gluon, 14 TeV, Pythia 8 or Herwig 7, particle level, anti-kT R = 0.4,
+Two million jets per dataset: Z(→νν) + quark or gluon, 14 TeV, Pythia 8 or Herwig 7, particle level, anti-kT R = 0.4,
 500 < pT < 550 GeV, |y| < 1.7 (https://energyflow.network/docs/datasets/).
 """
 
@@ -31,7 +31,7 @@ __all__ = ["PUBLISHED", "num_rows", "read", "read_energyflow"]
 #: Jets read at a time: 90 MB of the published files.
 _BLOCK = 20_000
 
-#: PDG id -> mass (GeV; PDG 2024) and charge of particles that reach a detector. Antiparticles: the charge's opposite.
+#: PDG id -> mass (GeV; PDG 2024) and charge of particles that reach a detector. Antiparticles have opposite charge.
 _PARTICLES = {
     11: (0.00051099895, -1),
     13: (0.1056583755, -1),
@@ -60,31 +60,31 @@ def read_energyflow(
     entry_stop: int | None = None,
     validate: bool = True,
 ) -> ak.Array:
-    """Read jets of the EnergyFlow quark/gluon sets.
+    """Read jets of the EnergyFlow quark/gluon datasets.
 
     Parameters
     ----------
     path : str, path, or several
-        ``QG_jets*.npz`` as published; `coffea_equitag.read_jets` reads their conversion to Parquet for weaver.
+        ``QG_jets*.npz`` as published; their conversion to Parquet for weaver is read by `coffea_equitag.read_jets`.
     masses : {"pdg", "zero"}
-        The files give the rapidity y and the PDG id, not the mass. "pdg": the particle's mass, as the publisher's
-        ``p4s_from_ptyphipids`` does; pz = sqrt(pT² + m²) sinh y. "zero": massless particles, y taken for η, as in
-        the conversion for weaver that ParticleNet and ParT are trained on.
+        The files contain rapidity y and PDG id, but no mass. "pdg": the mass of the particle, as in the publisher's
+        ``p4s_from_ptyphipids``; pz = sqrt(pT² + m²) sinh y. "zero": massless particles, with y used as η, as in the
+        conversion for weaver on which ParticleNet and ParT are trained.
     entry_start, entry_stop : int, optional
-        Jets to read, counted over all files; negative ones from the end.
+        Jets to read, counted over all files; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
 
     Returns
     -------
     ak.Array
-        ``[jet]`` with ``constituents`` (px, py, pz, mass in GeV, the file's precision; ``pdgId``, ``charge``; padding
-        dropped) and ``label`` (1 quark, 0 gluon).
+        ``[jet]`` with ``constituents`` (px, py, pz, mass in GeV, in the file's precision; ``pdgId``, ``charge``;
+        padding dropped) and ``label`` (1 quark, 0 gluon).
 
     Raises
     ------
     JetError
-        If a file is missing or has other arrays, or a particle of unknown mass is met with ``masses="pdg"``.
+        If a file is missing or has the wrong arrays, or, with ``masses="pdg"``, a particle's mass is unknown.
     """
     if masses not in ("pdg", "zero"):
         raise JetError(explain(f"masses={masses!r}", "'pdg' or 'zero'", "choose one of them"))
@@ -93,13 +93,13 @@ def read_energyflow(
 
 
 def num_rows(path: Path) -> int:
-    """Jets of a file."""
+    """Number of jets in a file."""
     with _member(path, "X") as array:
         return array.shape[0]
 
 
 def read(path: Path, start: int, stop: int, masses: str = "pdg") -> ak.Array:
-    """Jets `start` to `stop` of a file, a block at a time."""
+    """Jets `start` to `stop` of a file, read in blocks."""
     with _member(path, "y") as array:
         labels = array.rows(0, array.shape[0])
     parts = []
@@ -109,7 +109,7 @@ def read(path: Path, start: int, stop: int, masses: str = "pdg") -> ak.Array:
                 explain(
                     f"{path} with X of shape {array.shape} and y of shape {labels.shape}",
                     "X of shape (jets, particles, 4): pT, y, φ, PDG id; and y of shape (jets,)",
-                    "check that this is a file of the EnergyFlow quark/gluon sets",
+                    "check that this is a file of the EnergyFlow quark/gluon datasets",
                 )
             )
         for first in range(start, max(stop, start + 1), _BLOCK):
@@ -120,7 +120,7 @@ def read(path: Path, start: int, stop: int, masses: str = "pdg") -> ak.Array:
 
 def _jets(particles: AnyArray, labels: AnyArray, masses: str, source: str) -> ak.Array:
     if (particles[:, :, 0] < 0).any():
-        raise JetError(explain(f"{source}: a negative pT", "pT > 0, or 0 for padding", "fetch the file anew"))
+        raise JetError(explain(f"{source}: a negative pT", "pT > 0, or 0 for padding", "download the file again"))
     filled = particles[:, :, 0] != 0
     pt, y, phi, pid = (particles[:, :, i][filled] for i in range(4))
     pdg_id = np.rint(np.nan_to_num(pid)).astype(np.int32)
@@ -129,7 +129,7 @@ def _jets(particles: AnyArray, labels: AnyArray, masses: str, source: str) -> ak
     if unknown and masses == "pdg":
         raise JetError(
             explain(
-                f"{source}: particles of PDG id ±{', ±'.join(map(str, unknown[:8]))}, whose mass is not known",
+                f"{source}: particles of PDG id ±{', ±'.join(map(str, unknown[:8]))}, whose mass is unknown",
                 f"PDG ids among {', '.join(map(str, _PARTICLES))} and their antiparticles",
                 "read with masses='zero'",
             )
@@ -151,7 +151,7 @@ def _jets(particles: AnyArray, labels: AnyArray, masses: str, source: str) -> ak
 
 @dataclass
 class _Member:
-    """One array of an npz file, read by rows: NumPy itself would read all of it."""
+    """One array of an npz file, read by rows: NumPy would read the whole array."""
 
     stream: IO[bytes]
     offset: int
@@ -163,7 +163,7 @@ class _Member:
         self.stream.seek(self.offset + start * size)
         data = self.stream.read((stop - start) * size)
         if len(data) != (stop - start) * size:
-            raise EOFError("it breaks off")
+            raise EOFError("the file is truncated")
         return np.frombuffer(data, dtype=self.dtype).reshape(stop - start, *self.shape[1:])
 
 
@@ -178,7 +178,7 @@ def _member(path: Path, name: str) -> Iterator[_Member]:
                     explain(
                         f"{path} without '{name}'; it has {found or 'no arrays'}",
                         "X (jets, particles, 4) and y (jets,)",
-                        "check that this is a file of the EnergyFlow quark/gluon sets",
+                        "check that this is a file of the EnergyFlow quark/gluon datasets",
                     )
                 )
             with archive.open(f"{name}.npy") as stream:
@@ -191,7 +191,7 @@ def _member(path: Path, name: str) -> Iterator[_Member]:
                         explain(
                             f"{path} with '{name}' of type {dtype}{' in Fortran order' if fortran else ''}",
                             "padded numbers, jets first, in C order",
-                            "write it anew by np.savez",
+                            "write it again with np.savez",
                         )
                     )
                 yield _Member(stream, stream.tell(), shape, dtype)
@@ -199,7 +199,7 @@ def _member(path: Path, name: str) -> Iterator[_Member]:
         raise
     except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
         raise JetError(
-            explain(f"{path}, which cannot be read as npz ({error})", "a whole npz file", "fetch the file anew")
+            explain(f"{path}, which cannot be read as npz ({error})", "a complete npz file", "download the file again")
         ) from error
 
 
@@ -207,7 +207,7 @@ def _published(name: str, title: str, record: int, files: str, classes: str) -> 
     hashes = (resources.files(__package__) / "energyflow.sha256").read_text().split()
     checksums = {file: f"sha256:{sha}" for sha, file in zip(hashes[::2], hashes[1::2], strict=True)}
     names = [files.format(f"_{i}") for i in range(20)]
-    if names[0] not in checksums:  # the oldest set's first file has no number
+    if names[0] not in checksums:  # the first file of the oldest dataset has no number
         names[0] = files.format("")
     every: list[RemoteFile] = [zenodo(record, file, checksums[file]) for file in names]
     return Published(
@@ -223,8 +223,8 @@ def _published(name: str, title: str, record: int, files: str, classes: str) -> 
         splits={"train": tuple(every[:16]), "val": tuple(every[16:18]), "test": tuple(every[18:])},
         read=read_energyflow,
         note=(
-            "20 files of 100k jets. The publisher recommends 1.6M/200k/200k jets without saying which; here they are "
-            "files 0-15, 16-17 and 18-19. SHA-256 as in the publisher's package EnergyFlow."
+            "20 files of 100k jets. The publisher recommends 1.6M/200k/200k jets without specifying which; here these "
+            "are files 0-15, 16-17 and 18-19. SHA-256 as in the publisher's package EnergyFlow."
         ),
     )
 

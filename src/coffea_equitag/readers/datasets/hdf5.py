@@ -1,4 +1,4 @@
-"""Open HDF5 files: by h5py, an optional dependency, with the compressions of hdf5plugin where a file needs one."""
+"""Open HDF5 files with h5py, an optional dependency, and hdf5plugin's compression filters where a file needs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...errors import JetError, explain
 
 __all__ = ["opened", "readable"]
 
-#: HDF5's own filters: they need no plugin.
+#: HDF5's built-in filters, which need no plugin.
 _BUILT_IN = range(1, 7)
 
 _INSTALL = "pip install 'coffea-equitag[datasets]'"
@@ -25,7 +25,7 @@ def opened(path: Path) -> Iterator[Any]:
     Raises
     ------
     JetError
-        If h5py is not installed, or the file is not HDF5 or damaged.
+        If h5py is not installed, or the file is damaged or not HDF5.
     """
     try:
         h5py = importlib.import_module("h5py")
@@ -36,7 +36,9 @@ def opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise JetError(
             explain(
-                f"{path}, which cannot be read as HDF5 ({error})", "an HDF5 file", "check the file or fetch it anew"
+                f"{path}, which cannot be read as HDF5 ({error})",
+                "an HDF5 file",
+                "check the file, or download it again",
             )
         ) from error
     with file:
@@ -44,17 +46,17 @@ def opened(path: Path) -> Iterator[Any]:
             yield file
         except OSError as error:
             raise JetError(
-                explain(f"{path}, which breaks off or is damaged ({error})", "a whole HDF5 file", "fetch it anew")
+                explain(f"{path}, which is truncated or damaged ({error})", "a complete HDF5 file", "download it again")
             ) from error
 
 
 def readable(dataset: Any, path: Path) -> Any:
-    """Give back an HDF5 dataset once all its compressions are at hand.
+    """Return an HDF5 dataset after making sure that its compression filters are available.
 
     Raises
     ------
     JetError
-        If one (PyTables writes Blosc) needs hdf5plugin and that is not installed.
+        If a filter (PyTables writes Blosc) needs hdf5plugin, which is not installed.
     """
     settings = dataset.id.get_create_plist()
     filters = [settings.get_filter(i) for i in range(settings.get_nfilters())]

@@ -1,4 +1,4 @@
-"""JetClass: 125 million jets of ten classes, ROOT files of list branches (``part_*``) and one-hot labels.
+"""JetClass: 125 million jets of ten classes, in ROOT files with list branches (``part_*``) and one-hot labels.
 
 13 TeV, MadGraph, Pythia 8 and Delphes' CMS card, anti-kT R = 0.8, 500 < pT < 1000 GeV, |η| < 2
 (`Qu, Li, Qian 2022 <https://arxiv.org/abs/2202.03772>`_).
@@ -20,7 +20,7 @@ from .published import Published, RemoteFile, zenodo
 
 __all__ = ["CLASSES", "PUBLISHED", "read_jetclass"]
 
-#: Meaning of ``label``: the publisher's order of the columns ``label_*``.
+#: Meaning of ``label``: the order of the published columns ``label_*``.
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 
 _TREE = "tree"
@@ -35,10 +35,10 @@ def read_jetclass(
     Parameters
     ----------
     path : str, path, or several
-        ROOT files as published (or Parquet files of the same columns). A file holds one class: give patterns such as
-        ``["val_5M/HToBB_*.root", "val_5M/ZJetsToNuNu_*.root"]``.
+        ROOT files as published (or Parquet files with the same columns). Each file holds one class: give patterns such
+        as ``["val_5M/HToBB_*.root", "val_5M/ZJetsToNuNu_*.root"]``.
     entry_start, entry_stop : int, optional
-        Jets to read, counted over all files; negative ones from the end.
+        Jets to read, counted over all files; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
 
@@ -46,13 +46,13 @@ def read_jetclass(
     -------
     ak.Array
         ``[jet]`` as `coffea_equitag.read_jets` reads the flat layout (GeV, mm; ``d0`` signed as in Delphes;
-        ``pdgId`` from the flags), with an integer ``label`` in the place of ``label_QCD``, ``label_Hbb``, ...: the
-        position in `CLASSES`.
+        ``pdgId`` from the flags), with an integer ``label``, the index in `CLASSES`, instead of ``label_QCD``,
+        ``label_Hbb``, ....
 
     Raises
     ------
     JetError
-        If a file is missing, has other columns, or a jet belongs to no class or several.
+        If a file is missing or has the wrong columns, or a jet belongs to no class or to several.
     """
     jets = read_range(expand(path), _num_rows, _read, entry_start, entry_stop)
     return canonical.validate(jets) if validate else jets
@@ -72,9 +72,9 @@ def _read(path: Path, start: int, stop: int) -> ak.Array:
     if missing:
         raise JetError(
             explain(
-                f"{path} without {', '.join(missing)}; beside the constituents it has {', '.join(jets.fields)}",
+                f"{path} without {', '.join(missing)}; besides the constituents it has {', '.join(jets.fields)}",
                 f"JetClass' one-hot labels {', '.join(columns)}",
-                "read other sets of the flat layout by coffea_equitag.read_jets",
+                "read other datasets in the flat layout with coffea_equitag.read_jets",
             )
         )
     one_hot = np.stack([ak.to_numpy(jets[column]) != 0 for column in columns], axis=1)
@@ -85,7 +85,7 @@ def _read(path: Path, start: int, stop: int) -> ak.Array:
             explain(
                 f"jet {start + jet} of {path} belongs to {int(one_hot[jet].sum())} classes",
                 "one of label_QCD, label_Hbb, ... equal to 1, the others 0",
-                "drop such jets, or read the file by coffea_equitag.read_jets",
+                "drop these jets, or read the file with coffea_equitag.read_jets",
             )
         )
     for column in columns:
@@ -125,8 +125,8 @@ PUBLISHED = Published(
     },
     read=read_jetclass,
     note=(
-        "The publisher's split; MD5 as in the publisher's get_datasets.py. The training set needs much room. The files "
-        "come class by class: a range of entries over all of them is of one class."
+        "The publisher's split; MD5 as in the publisher's get_datasets.py. The training set needs a lot of disk space. "
+        "The files are sorted by class: a short range of entries is of one class."
     ),
     archives=True,
 )

@@ -1,6 +1,6 @@
-"""JetNet: jets of gluons, light quarks, tops, W and Z bosons, HDF5 files of relative coordinates, one a class.
+"""JetNet: jets from gluons, light quarks, tops, W and Z bosons in HDF5 files with relative coordinates, one per class.
 
-About 177k jets a class, 13 TeV, pT near 1 TeV, anti-kT R = 0.8, the 30 or 150 hardest constituents
+About 177k jets per class, 13 TeV, pT near 1 TeV, anti-kT R = 0.8, the 30 or 150 hardest constituents
 (`Kansal et al. 2021 <https://arxiv.org/abs/2106.11535>`_).
 """
 
@@ -24,10 +24,10 @@ from .published import Published, zenodo
 
 __all__ = ["CLASSES", "PUBLISHED", "is_jetnet", "num_rows", "read", "read_jetnet"]
 
-#: Meaning of ``label``: the publisher's order of the jet types.
+#: Meaning of ``label``: the order of the published jet types.
 CLASSES = ("g", "q", "t", "w", "z")
 
-#: Jets read at a time: 48 MB of the files with 150 particles a jet.
+#: Jets read at a time: 48 MB of the files with 150 particles per jet.
 _BLOCK = 20_000
 
 
@@ -41,8 +41,8 @@ def read_jetnet(
 ) -> ak.Array:
     """Read jets of JetNet.
 
-    The files give ``etarel, phirel, ptrel, mask`` of each particle, relative to the jet, and pT, η and mass of the
-    jet, not its φ. So the jets lie at φ = 0; the particles are massless, with ``pt = ptrel · pT``,
+    The files contain ``etarel, phirel, ptrel, mask`` of each particle, relative to the jet, and pT, η and mass of the
+    jet, but not its φ. The jets are therefore placed at φ = 0; the particles are massless, with ``pt = ptrel · pT``,
     ``eta = etarel + η``, ``phi = phirel``.
 
     Parameters
@@ -50,9 +50,9 @@ def read_jetnet(
     path : str, path, or several
         ``g.hdf5``, ..., ``z150.hdf5`` as published.
     jet_type : {"g", "q", "t", "w", "z"}, optional
-        Class of the jets; left out, it is taken from the published names of the files.
+        Class of the jets; by default taken from the published file names.
     entry_start, entry_stop : int, optional
-        Jets to read, counted over all files; negative ones from the end.
+        Jets to read, counted over all files; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
 
@@ -60,13 +60,12 @@ def read_jetnet(
     -------
     ak.Array
         ``[jet]`` with ``constituents`` (pt, eta, phi, mass in GeV; masked particles dropped), the jet's own ``pt, eta,
-        phi, mass`` and ``num_particles`` as the file gives them, and ``label`` (position in `CLASSES`) where the
-        class is known.
+        phi, mass`` and ``num_particles`` as in the file, and ``label`` (index in `CLASSES`) if the class is known.
 
     Raises
     ------
     JetError
-        If a file is missing, has other datasets, or h5py is missing.
+        If a file is missing or has the wrong datasets, or h5py is not installed.
     """
     if jet_type is not None and jet_type not in CLASSES:
         raise JetError(explain(f"jet_type={jet_type!r}", f"one of {', '.join(CLASSES)}", "choose one of them"))
@@ -80,13 +79,13 @@ def is_jetnet(file: Any) -> bool:
 
 
 def num_rows(path: Path) -> int:
-    """Jets of a file."""
+    """Number of jets in a file."""
     with opened(path) as file:
         return int(_features(file, path)[0].shape[0])
 
 
 def read(path: Path, start: int, stop: int, jet_type: str | None = None) -> ak.Array:
-    """Jets `start` to `stop` of a file, a block at a time."""
+    """Jets `start` to `stop` of a file, read in blocks."""
     named = re.fullmatch(f"([{''.join(CLASSES)}])(150)?", path.stem)
     known = jet_type or (named[1] if named else None)
     parts = []
@@ -104,7 +103,7 @@ def _features(file: Any, path: Path) -> tuple[Any, Any]:
             explain(
                 f"{path} with {', '.join(file) or 'nothing in it'}",
                 "'particle_features' and 'jet_features'",
-                "check that this is a file of JetNet",
+                "check that this is a JetNet file",
             )
         )
     particles, jets = readable(file["particle_features"], path), readable(file["jet_features"], path)
@@ -113,7 +112,7 @@ def _features(file: Any, path: Path) -> tuple[Any, Any]:
             explain(
                 f"{path} with particle_features of shape {particles.shape} and jet_features of shape {jets.shape}",
                 "(jets, particles, 4): etarel, phirel, ptrel, mask; and (jets, 4): pt, eta, mass, num_particles",
-                "check that this is a file of JetNet",
+                "check that this is a JetNet file",
             )
         )
     return particles, jets
@@ -151,8 +150,8 @@ def _published(particles: int, record: int) -> Published:
         splits={**{name: (file,) for name, file in files.items()}, "all": tuple(files.values())},
         read=read_jetnet,
         note=(
-            "A split is a class: the publisher gives one file a class and no training and test sets. No published "
-            "checksum could be confirmed."
+            "Each split is a class: the publisher provides one file per class, and no training and test sets. No "
+            "published checksum could be confirmed."
         ),
     )
 

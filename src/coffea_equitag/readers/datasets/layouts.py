@@ -1,4 +1,4 @@
-"""Which published layout an HDF5 or npz file has."""
+"""Recognizes the published layout of an HDF5 or npz file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .hdf5 import opened
 
 __all__ = ["SUFFIXES", "num_rows", "read"]
 
-#: Suffixes of the files told apart here.
+#: Suffixes of the files recognized here.
 SUFFIXES = (".h5", ".hdf5", ".npz")
 
 
 def num_rows(path: Path) -> int:
-    """Jets of a file."""
+    """Number of jets in a file."""
     if path.suffix.lower() == ".npz":
         return energyflow.num_rows(path)
     return jetnet.num_rows(path) if _is_jetnet(path) else top_landscape.num_rows(path)

@@ -1,4 +1,4 @@
-"""What is known of a published set: where it lies, how to check it, whom to cite."""
+"""Description of a published dataset: where to download it, how to check it, what to cite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Published", "RemoteFile", "zenodo"]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as its publisher gives it.
+    """A published file.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class RemoteFile:
     address : str
         Where it can be downloaded.
     checksum : str or None
-        "sha256:..." or "md5:..." as published; None where no published one could be confirmed.
+        "sha256:..." or "md5:..." as published; None if no published checksum could be confirmed.
     """
 
     name: str
@@ -31,7 +31,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Published:
-    """A published set of jets.
+    """A published dataset of jets.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class Published:
     doi : str
         DOI of the record.
     licence : str or None
-        As the record states it; None where it could not be confirmed: see the record before you pass the files on.
+        As stated in the record; None if it could not be confirmed: check the record before redistributing the files.
     citation : tuple of str
-        What the authors ask to cite.
+        What the authors ask users to cite.
     classes : tuple of str
         Meaning of ``label`` 0, 1, ....
     splits : mapping
@@ -50,9 +50,9 @@ class Published:
     read : callable
         Reader of the files: ``read(paths, entry_start=, entry_stop=, validate=, ...)``.
     note : str
-        What to know before use: who made the splits, what the checksums rest on.
+        What to know before use: who defined the splits, where the checksums come from.
     archives : bool
-        Whether the files are tar archives of ROOT files, which lie in a folder a split once unpacked.
+        Whether the files are tar archives of ROOT files, to be unpacked into one folder per split.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Published:
     archives: bool = False
 
     def __str__(self) -> str:
-        """What to know before use; plainly also what could not be confirmed."""
+        """What to know before use, including what could not be confirmed."""
         files = {file for part in self.splits.values() for file in part}
         checked = sum(file.checksum is not None for file in files)
         lines = [
             f"{self.name}: {self.title}, https://doi.org/{self.doi}",
             f"classes: {', '.join(self.classes)}",
             *(f"{split}: {_names(part)}" for split, part in self.splits.items()),
-            f"licence: {self.licence or 'not confirmed; see the record before you pass the files on'}",
+            f"licence: {self.licence or 'not confirmed; check the record before redistributing the files'}",
             f"checksums: {checked} of {len(files)} files" + ("" if checked else "; downloads are not checked"),
             *(f"cite: {work}" for work in self.citation),
             *([self.note] if self.note else []),
@@ -88,5 +88,5 @@ def _names(files: tuple[RemoteFile, ...]) -> str:
 
 
 def zenodo(record: int, name: str, checksum: str | None = None) -> RemoteFile:
-    """Give a file of a Zenodo record."""
+    """A file in a Zenodo record."""
     return RemoteFile(name, f"https://zenodo.org/records/{record}/files/{name}?download=1", checksum)

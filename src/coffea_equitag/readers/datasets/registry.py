@@ -1,4 +1,4 @@
-"""The published sets by name: their files, fetched where they are not there, and their jets."""
+"""The published datasets by name: their files, downloaded if missing, and their jets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .published import Published, RemoteFile
 
 __all__ = ["PUBLISHED", "dataset", "dataset_files"]
 
-#: The published sets by name.
+#: The published datasets by name.
 PUBLISHED: dict[str, Published] = {
     one.name: one for one in (top_landscape.PUBLISHED, *energyflow.PUBLISHED, jetclass.PUBLISHED, *jetnet.PUBLISHED)
 }
 
-#: Environment variable: where the sets are kept, one folder each.
+#: Environment variable: parent folder of the datasets.
 _FOLDER = "COFFEA_EQUITAG_DATASETS"
 
 
@@ -37,9 +37,9 @@ def dataset(
     validate: bool = True,
     **options: Any,
 ) -> ak.Array:
-    """Read a split of a published set, downloading it where it is not there.
+    """Read a split of a published dataset, downloading it if necessary.
 
-    All jets asked for are held in memory; of the larger sets, read a range, or the files of `dataset_files` one by
+    All jets read are held in memory; for the larger datasets, read a range, or the files of `dataset_files` one by
     one.
 
     Parameters
@@ -49,27 +49,27 @@ def dataset(
     split : str
         One of ``PUBLISHED[name].splits``.
     folder : path, optional
-        Where the files are or go; by default ``$COFFEA_EQUITAG_DATASETS/<name>``, else
+        Folder of the files; by default ``$COFFEA_EQUITAG_DATASETS/<name>``, else
         ``~/.cache/coffea-equitag/datasets/<name>``.
     download : bool
-        Fetch missing files; a broken download is gone on with.
+        Download missing files; an interrupted download is resumed.
     entry_start, entry_stop : int, optional
-        Jets to read, counted over the files of the split; negative ones from the end.
+        Jets to read, counted over the files of the split; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
     **options
-        Further options of the set's reader (``masses=`` of EnergyFlow).
+        Further options of the dataset's reader (``masses=`` for EnergyFlow).
 
     Returns
     -------
     ak.Array
-        ``[jet]``, as the set's reader gives them; ``label`` is the position in ``PUBLISHED[name].classes``.
+        ``[jet]``, as returned by the dataset's reader; ``label`` is the index in ``PUBLISHED[name].classes``.
 
     Raises
     ------
     JetError
-        If there is no such set or split, or files are missing and cannot be fetched: with their addresses and the
-        folder to put them in.
+        If there is no such dataset or split, or files are missing and cannot be downloaded; the message gives their
+        addresses and the folder to put them in.
     """
     published = _published(name, split)
     files = dataset_files(name, split, folder, download)
@@ -85,14 +85,14 @@ def dataset_files(
     *,
     verify: bool = False,
 ) -> list[Path]:
-    """Files of a split of a published set, downloaded where they are not there.
+    """Files of a split of a published dataset, downloaded if necessary.
 
     Parameters
     ----------
     name, split, folder, download
-        As for `dataset`. JetClass' archives are unpacked into a folder a split.
+        As for `dataset`. JetClass' archives are unpacked into one folder per split.
     verify : bool
-        Compare also files that were there before with the published checksums; new ones always are.
+        Also compare existing files with the published checksums; new files are always checked.
 
     Raises
     ------
@@ -115,8 +115,8 @@ def dataset_files(
 def _unpacked(
     published: Published, archives: tuple[RemoteFile, ...], place: Path, folder: Path, download: bool, verify: bool
 ) -> list[Path]:
-    """ROOT files of archives, unpacked into a folder where that is not yet done."""
-    # "<archive>.unpacking" is there before the first file of it, and becomes "<archive>.unpacked" after the last
+    """ROOT files of archives, unpacked into a folder if that has not been done yet."""
+    # "<archive>.unpacking" is created before the archive's first file, and renamed "<archive>.unpacked" after the last
     started = any(folder.glob(".*.unpack*"))
     if started or not any(folder.glob("*.root")):
         for archive in archives:
@@ -133,7 +133,9 @@ def _unpacked(
 
 def _published(name: str, split: str) -> Published:
     if name not in PUBLISHED:
-        raise JetError(explain(f"no published set {name!r}", f"one of {', '.join(PUBLISHED)}", "choose one of them"))
+        raise JetError(
+            explain(f"no published dataset {name!r}", f"one of {', '.join(PUBLISHED)}", "choose one of them")
+        )
     published = PUBLISHED[name]
     if split not in published.splits:
         raise JetError(
@@ -152,15 +154,15 @@ def _fetched(published: Published, file: RemoteFile, folder: Path, download: boo
         raise JetError(
             explain(
                 f"no {file.name} of {published.title} (doi:{published.doi}) in {folder}",
-                "the file there, or download=True and a network",
-                f"put the file of {file.address} by hand into {folder}",
+                "the file in this folder, or download=True and a network connection",
+                f"download {file.address} by hand and put it into {folder}",
             )
         )
     return fetch(file, folder)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Write the ROOT files of an archive into a folder, whatever folders the archive has."""
+    """Write the ROOT files of an archive into one folder, ignoring the folders inside the archive."""
     part = folder / f".{archive.name}.part"
     try:
         with tarfile.open(archive) as tar:
@@ -176,7 +178,7 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise JetError(
             explain(
                 f"{archive}, which cannot be unpacked ({error})",
-                "a whole archive and room",
-                "fetch it anew, or make room",
+                "a complete archive, and enough disk space",
+                "download it again, or free disk space",
             )
         ) from error

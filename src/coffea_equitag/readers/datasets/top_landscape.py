@@ -1,7 +1,7 @@
-"""The Top Quark Tagging Reference set ("Top Landscape"), as published (a pandas HDF5 table) or in Parquet.
+"""The Top Quark Tagging Reference Dataset ("Top Landscape"), as published (a pandas HDF5 table) or in Parquet.
 
 Two million jets: hadronic top against QCD, 14 TeV, Pythia 8 and Delphes' ATLAS card, anti-kT R = 0.8,
-550 < pT < 650 GeV, |η| < 2; up to 200 constituents by falling pT.
+550 < pT < 650 GeV, |η| < 2; up to 200 constituents in order of decreasing pT.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _PARQUET = (".parquet", ".pq")
 def read_top_landscape(
     path: Paths, *, entry_start: int | None = None, entry_stop: int | None = None, validate: bool = True
 ) -> ak.Array:
-    """Read jets of the Top Quark Tagging Reference set.
+    """Read jets of the Top Quark Tagging Reference Dataset.
 
     Parameters
     ----------
     path : str, path, or several
-        ``train.h5``, ``val.h5``, ``test.h5`` as published, or Parquet files of the same columns or of ``part_px,
+        ``train.h5``, ``val.h5``, ``test.h5`` as published, or Parquet files with the same columns or with ``part_px,
         part_py, part_pz, part_energy, label`` (the conversion for weaver).
     entry_start, entry_stop : int, optional
-        Jets to read, counted over all files; negative ones from the end.
+        Jets to read, counted over all files; negative values count from the end.
     validate : bool
         Check the jets (`coffea_equitag.validate`).
 
@@ -54,20 +54,21 @@ def read_top_landscape(
     Raises
     ------
     JetError
-        If a file is missing, has other columns or cannot be read, or h5py (or hdf5plugin) is needed and missing.
+        If a file is missing, has the wrong columns or cannot be read, or h5py (or hdf5plugin) is needed but not
+        installed.
     """
     jets = read_range(expand(path), _any_num_rows, _any_read, entry_start, entry_stop)
     return canonical.validate(jets) if validate else jets
 
 
 def num_rows(path: Path) -> int:
-    """Jets of an HDF5 file."""
+    """Number of jets in an HDF5 file."""
     with opened(path) as file:
         return int(_table(file, path).shape[0])
 
 
 def read(path: Path, start: int, stop: int) -> ak.Array:
-    """Jets `start` to `stop` of an HDF5 file, a block at a time."""
+    """Jets `start` to `stop` of an HDF5 file, read in blocks."""
     with opened(path) as file:
         table = _table(file, path)
         names = _column_names(table, path)
@@ -90,14 +91,14 @@ def _table(file: Any, path: Path) -> Any:
             explain(
                 f"{path} with {', '.join(file) or 'nothing in it'}",
                 "the pandas table 'table' (DataFrame.to_hdf(..., key='table', format='table'))",
-                "check that this is a file of the Top Quark Tagging Reference set, or write it in the table format",
+                "check that this is a file of the Top Quark Tagging Reference Dataset, or write it in the table format",
             )
         )
     return readable(file["table/table"], path)
 
 
 def _column_names(table: Any, path: Path) -> dict[str, tuple[str, int | None]]:
-    """Column -> field of the table and place in it; pandas keeps columns of a type side by side in one field."""
+    """Column -> field of the table and index in it; pandas stores columns of the same type together in one field."""
     columns: dict[str, tuple[str, int | None]] = {}
     for field in table.dtype.names or ():
         shape = table.dtype[field].shape
@@ -108,7 +109,7 @@ def _column_names(table: Any, path: Path) -> dict[str, tuple[str, int | None]]:
                     explain(
                         f"{path} with {shape[0]} columns in '{field}' but names for {len(names)}",
                         "a name for each column",
-                        "fetch the file anew",
+                        "download the file again",
                     )
                 )
             columns |= {name: (field, place) for place, name in enumerate(names)}
@@ -118,7 +119,7 @@ def _column_names(table: Any, path: Path) -> dict[str, tuple[str, int | None]]:
 
 
 class _Names(pickle.Unpickler):
-    """Unpickle lists of strings and nothing that could run code: pandas keeps the names of columns pickled."""
+    """Unpickle lists of strings, but nothing that could run code: pandas pickles the names of columns."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"{module}.{name} is not a string")
@@ -131,7 +132,7 @@ def _names(pickled: Any, path: Path) -> list[str]:
             raise pickle.UnpicklingError(f"{type(names).__name__} instead of a list of strings")
     except Exception as error:  # damaged pickles raise almost anything
         raise JetError(
-            explain(f"{path}, whose names of columns cannot be read ({error})", "a pandas table", "fetch the file anew")
+            explain(f"{path}, whose column names cannot be read ({error})", "a pandas table", "download the file again")
         ) from error
     return names
 
@@ -161,7 +162,7 @@ PUBLISHED = Published(
     },
     read=read_top_landscape,
     note=(
-        "1.2M, 400k and 400k jets, the publisher's split. MD5 of the Zenodo record, as three independent public "
-        "download scripts give them."
+        "1.2M, 400k and 400k jets, the publisher's split. MD5 of the Zenodo record, as given in three independent "
+        "public download scripts."
     ),
 )
