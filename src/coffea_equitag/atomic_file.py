@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that appear under their names only when they are complete."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from .errors import JetError, explain
 
-__all__ = ["check_writable", "make_folder", "whole_file"]
+__all__ = ["atomic_file", "check_writable", "make_folder", "remove_unfinished", "write_atomic"]
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Return ``path`` if a file can be written there, before any work is spent on it.
+    """Return ``path`` if a file can be written there; to be called before any work is spent on it.
 
     Raises
     ------
@@ -34,24 +34,24 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Return ``path`` as a folder, made if it is not there.
+    """Return ``path`` as a folder, created if it does not exist.
 
     Raises
     ------
     JetError
-        If a file of that name is there.
+        If there is a file of that name.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise JetError(explain(f"{folder}: a file is in its place", "a folder", "name another")) from error
+        raise JetError(explain(f"{folder} is a file", "a folder", "choose another name")) from error
     return folder
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; take its place at the end, or leave nothing.
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, which takes its place at the end; after an error nothing is left.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         If ``path`` cannot be written, see `check_writable`.
     """
     target = check_writable(path)
-    # The process number keeps two writers apart, the suffix keeps its meaning to the writer.
+    # the process number keeps two writers apart; the suffix tells libraries the format
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield part
@@ -67,3 +67,23 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+    """Write a file through to the disk: at any moment the former file is there, or the new one.
+
+    Raises
+    ------
+    JetError
+        As `atomic_file`.
+    """
+    with atomic_file(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove_unfinished(pattern: Path) -> None:
+    """Remove what killed processes left of files of this name; the name may hold wildcards."""
+    for part in pattern.parent.glob(f".{pattern.stem}.*.part{pattern.suffix}"):
+        part.unlink(missing_ok=True)

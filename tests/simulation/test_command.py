@@ -9,7 +9,7 @@ import uproot
 
 pytest.importorskip("pythia8mc")
 
-from coffea_equitag import atomic_file as whole_file
+from coffea_equitag import atomic_file
 from coffea_equitag.cli import main
 from coffea_equitag.simulation import simulate
 
@@ -99,9 +99,9 @@ def test_dask_without_a_scheduler(tmp_path, capsys, monkeypatch):
 
 
 def test_folder_without_write_permission(tmp_path, monkeypatch):
-    monkeypatch.setattr(whole_file.os, "access", lambda *_: False)
+    monkeypatch.setattr(atomic_file.os, "access", lambda *_: False)
     with pytest.raises(ValueError, match="is not writable"):
-        whole_file.check_writable(tmp_path / "x.root")
+        atomic_file.check_writable(tmp_path / "x.root")
 
 
 def test_folder(tmp_path, capsys):

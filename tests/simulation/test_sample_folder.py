@@ -56,7 +56,7 @@ def test_same_bytes_with_two_workers(folder, tmp_path):
 
 def test_same_bytes_when_the_disk_was_full_and_resumed(folder, tmp_path, monkeypatch):
     target, seen = tmp_path / "jets", []
-    write = sample_folder.write_whole
+    write = sample_folder.write_bytes
 
     def full(path, content):
         if path.name == "shard-00001.parquet":
@@ -64,11 +64,11 @@ def test_same_bytes_when_the_disk_was_full_and_resumed(folder, tmp_path, monkeyp
             raise OSError("No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(sample_folder, "write_whole", full)
+    monkeypatch.setattr(sample_folder, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         simulate_folder("qg", N, target, seed=6)
     assert not (target / "shard-00001.parquet").exists()
-    monkeypatch.setattr(sample_folder, "write_whole", write)
+    monkeypatch.setattr(sample_folder, "write_bytes", write)
     simulate_folder("qg", N, target, seed=6, progress=lambda done, n: seen.append((done, n)))
     assert seen == [(3, 7), (6, 7), (7, 7)]
     assert _bytes(target) == _bytes(folder)

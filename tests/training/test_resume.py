@@ -173,6 +173,14 @@ def test_begin_anew(tmp_path, toy, build_small):
     assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
 
 
+def test_unfinished_files_of_a_killed_process_are_removed(tmp_path, toy, build_small):
+    settings = SETTINGS | {"out": tmp_path / "run", "epochs": 1}
+    fit(build_small(), toy(60), **settings)
+    (tmp_path / "run" / ".last.77.part.ckpt").write_bytes(b"half of it")
+    fit(build_small(), toy(60), **settings)
+    assert not list((tmp_path / "run").glob(".*"))
+
+
 def test_damaged_checkpoint(tmp_path, toy, build_small):
     settings = SETTINGS | {"out": tmp_path / "run", "epochs": 1}
     fit(build_small(), toy(60), **settings)

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import json
 
-    from ..atomic_file import make_folder, whole_file
+    from ..atomic_file import atomic_file, make_folder
     from ..benchmarking import Settings
     from ..benchmarking import run as measured
     from ..benchmarking.report import insert, markdown
@@ -90,11 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
     if page is not None:
         text = insert(page.read_text(), table)
-        with whole_file(page) as partial:
+        with atomic_file(page) as partial:
             partial.write_text(text)
     if folder is not None:
         for name, text in (("table.md", table), ("table.json", json.dumps(found, indent=1) + "\n")):
-            with whole_file(folder / name) as partial:
+            with atomic_file(folder / name) as partial:
                 partial.write_text(text)
     return 0
 

@@ -16,7 +16,7 @@ import uproot
 from coffea.nanoevents import NanoEventsFactory
 
 from ..array_types import AnyArray
-from ..atomic_file import whole_file
+from ..atomic_file import atomic_file
 from ..errors import JetError, explain
 from ..schema import QuietPFNano
 from .branches import TreeWriter, branch_layout
@@ -124,7 +124,7 @@ def score_file(
     new = {f"{jets}_{column}": f"{column}: tagger {name_of(model)}" for column in names}
     check_names(new)
     counter = "n" + jets
-    with whole_file(output) as partial:
+    with atomic_file(output) as partial:
         with uproot.recreate(partial, compression=uproot.ZSTD(3)) as target:
             with open_root(sources[0]) as file:
                 layout = branch_layout(event_tree(file, sources[0], tree, jets, new), branches)

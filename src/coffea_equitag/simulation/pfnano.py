@@ -13,7 +13,7 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from ..atomic_file import whole_file
+from ..atomic_file import atomic_file
 from ..errors import JetError, explain
 from .provenance import KEY
 from .writing import Writer, explained
@@ -126,7 +126,7 @@ def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Ite
         If ``path`` cannot be written, or the disk is full.
     """
     target, written = Path(path), 0
-    with whole_file(target) as part:
+    with atomic_file(target) as part:
         with explained(target):
             file = uproot.recreate(part, compression=uproot.ZSTD(9))
         tree: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 
 import awkward as ak
 
+from ..atomic_file import remove_unfinished
 from ..errors import JetError, explain
 from .content import content_hash
 from .provenance import read_provenance, total_yields
@@ -18,7 +19,7 @@ from .recipes import Recipe
 from .sample import Progress, Sample, shard_sizes, shuffled_shard
 from .shards import Yield, jet_shard
 from .workers import run_shards
-from .writing import encoded, explained, write_whole
+from .writing import encoded, explained, write_bytes
 
 __all__ = ["MANIFEST", "read_manifest", "simulate_folder", "write_manifest"]
 
@@ -74,7 +75,7 @@ def simulate_folder(
     # Workers may have no filesystem in common with this process, which alone writes.
     work = partial(_content, facts, sample.recipe, seed)
     for shard, content in run_shards(work, missing, workers, executor):
-        write_whole(_path(target, shard), content)
+        write_bytes(_path(target, shard), content)
         done += sizes[shard]
         if progress is not None:
             progress(done, n)
@@ -113,7 +114,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def write_manifest(path: Path, facts: dict[str, Any]) -> None:
     """Write the manifest of a folder."""
-    write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
+    write_bytes(path, (json.dumps(facts, indent=2) + "\n").encode())
 
 
 def _path(folder: Path, shard: int) -> Path:
@@ -144,9 +145,8 @@ def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
         )
     else:
         write_manifest(manifest, facts)
-    # what a killed process left half-written
-    for part in (*folder.glob(".shard-*.part.parquet"), *folder.glob(f".{manifest.stem}.*.part.json")):
-        part.unlink(missing_ok=True)
+    remove_unfinished(folder / "shard-*.parquet")
+    remove_unfinished(manifest)
     return former
 
 

@@ -16,11 +16,11 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..atomic_file import whole_file
+from ..atomic_file import atomic_file, write_atomic
 from ..errors import JetError, explain
 from .provenance import KEY
 
-__all__ = ["Writer", "encoded", "explained", "parquet_file", "write_parquet", "write_whole"]
+__all__ = ["Writer", "encoded", "explained", "parquet_file", "write_bytes", "write_parquet"]
 
 #: zstd after the bytes of floats are sorted by significance: a third smaller than without.
 _OPTIONS: dict[str, Any] = {
@@ -82,7 +82,7 @@ def parquet_file(path: str | os.PathLike[str]) -> Iterator[Writer]:
         If ``path`` cannot be written, or the disk is full.
     """
     target = Path(path)
-    with whole_file(target) as part:
+    with atomic_file(target) as part:
         file: pyarrow.parquet.ParquetWriter | None = None
         kept: dict[str, str] = {}
 
@@ -118,7 +118,7 @@ def write_parquet(path: str | os.PathLike[str], jets: ak.Array) -> None:
     JetError
         If ``path`` cannot be written, or the disk is full.
     """
-    write_whole(Path(path), encoded(jets, dict(jets.attrs.get(KEY, {}))))
+    write_bytes(Path(path), encoded(jets, dict(jets.attrs.get(KEY, {}))))
 
 
 def encoded(jets: ak.Array, facts: dict[str, Any]) -> bytes:
@@ -131,16 +131,16 @@ def encoded(jets: ak.Array, facts: dict[str, Any]) -> bytes:
     return content.getvalue()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, or leave the former one.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, or leave the former one as it is.
 
     Raises
     ------
     JetError
         If it cannot be written, or the disk is full.
     """
-    with whole_file(path) as part, explained(path):
-        part.write_bytes(content)
+    with explained(path):
+        write_atomic(path, content)
 
 
 def _metadata(facts: dict[str, Any]) -> dict[str, str]:

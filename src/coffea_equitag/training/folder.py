@@ -1,4 +1,4 @@
-"""The folder of a training run: what it was asked for, its checkpoints, its table of metrics."""
+"""The folder of a training run: the request, the checkpoints and the table of metrics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..atomic_file import remove_unfinished, write_atomic
 from ..errors import CheckpointError, TaggerError, explain
 
 __all__ = ["RunFolder"]
@@ -26,7 +27,7 @@ class RunFolder:
     Parameters
     ----------
     path : path-like
-        The folder; made when the run begins.
+        The folder; created when the run begins.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -36,19 +37,19 @@ class RunFolder:
         self._run, self._metrics = self.path / "run.json", self.path / "metrics.csv"
 
     def begin(self, asked: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
-        """Make the folder, or find the state an earlier call of the same run left in it.
+        """Create the folder, or find the state that an earlier call of the same run left in it.
 
         Parameters
         ----------
         asked : mapping
-            All that decides the run's result, JSON-able.
+            Everything that decides the run's result; JSON values only.
         resume : bool
-            Go on from what is there; False begins anew.
+            Continue from what is there; False starts over.
 
         Returns
         -------
         dict or None
-            The last checkpoint.
+            The last checkpoint, None where there is none.
 
         Raises
         ------
@@ -61,8 +62,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise TaggerError(explain(f"{self.path} is a file", "a folder for the run", "choose another out=..."))
         if not self._run.exists():
-            strangers = [self.path / name for name in ("card.json", "tagger", "last.ckpt", "best.ckpt", "metrics.csv")]
-            found = [stranger.name for stranger in strangers if stranger.exists()]
+            others = ("card.json", "tagger", "last.ckpt", "best.ckpt", "metrics.csv")
+            found = [name for name in others if (self.path / name).exists()]
             if found:
                 raise TaggerError(
                     explain(
@@ -73,12 +74,14 @@ class RunFolder:
                 )
         elif resume:
             self._compare(asked)
+            for path in (self.last, self.best, self._metrics):
+                remove_unfinished(path)
             if self.last.exists():
                 return self.read(self.last)
         self.path.mkdir(parents=True, exist_ok=True)
-        for old in (self.last, self.best, self._metrics):
-            old.unlink(missing_ok=True)
-        self._write(self._run, (json.dumps(asked, indent=2) + "\n").encode())
+        for former in (self.last, self.best, self._metrics):
+            former.unlink(missing_ok=True)
+        write_atomic(self._run, (json.dumps(asked, indent=2) + "\n").encode())
         return None
 
     def _compare(self, asked: Mapping[str, Any]) -> None:
@@ -99,7 +102,7 @@ class RunFolder:
                 explain(
                     f"{self.path} holds another run; this call has {'; '.join(differing)}",
                     "the same jets and settings, to resume it",
-                    "choose another out=..., or give resume=False (--restart) to begin anew in its place",
+                    "choose another out=..., or give resume=False (--restart) to replace it",
                 )
             )
 
@@ -112,7 +115,7 @@ class RunFolder:
                 explain(
                     f"{path} cannot be read: {error}",
                     "a checkpoint written by fit",
-                    "give resume=False (--restart) to begin anew",
+                    "give resume=False (--restart) to start over",
                 )
             ) from error
         return state
@@ -121,24 +124,15 @@ class RunFolder:
         """Write a checkpoint."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        self._write(path, buffer.getbuffer())
+        write_atomic(path, buffer.getbuffer())
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write the table of metrics: a row an epoch."""
+        """Write the table of metrics: one row per epoch."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        self._write(self._metrics, text.getvalue().encode())
-
-    def _write(self, path: Path, content: bytes | memoryview) -> None:
-        """Under a temporary name, to disk, then renamed: at any moment the old file or the new one is there."""
-        temporary = path.with_name(f".{path.name}.partial")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomic(self._metrics, text.getvalue().encode())
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet
 
-from ...atomic_file import whole_file
+from ...atomic_file import atomic_file
 from ...errors import JetError, explain
 from ..provenance import KEY
 from .comparison import Comparison, Progress, compare_samples
@@ -124,12 +124,12 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
     target.mkdir(parents=True, exist_ok=True)
     for name, figure in figures(comparison):
         for suffix in ("png", "pdf"):
-            with whole_file(target / f"{name}.{suffix}") as part:
+            with atomic_file(target / f"{name}.{suffix}") as part:
                 figure.savefig(part, dpi=100)
-    with whole_file(target / "table.json") as part:
+    with atomic_file(target / "table.json") as part:
         part.write_text(json.dumps(comparison.as_dict(), indent=2) + "\n")
     # last: a report with a table is whole
-    with whole_file(target / "table.md") as part:
+    with atomic_file(target / "table.md") as part:
         part.write_text(markdown(comparison))
     return target
 
