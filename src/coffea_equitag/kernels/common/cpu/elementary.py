@@ -1,4 +1,4 @@
-"""Elementary functions in float32, as straight-line code that LLVM turns into vectors.
+"""Elementary functions in float32, as straight-line code of numbers or vectors.
 
 numba calls the C library for these, one number at a time. Polynomials after Cephes (S. Moshier), one or two units in
 the last place; every step is one IEEE operation, so a value does not depend on its place in a vector.
@@ -14,9 +14,10 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["psi", "sigmoid"]
+from .llvm import FLOAT, INT, constant, fma
 
-_F4, _I4 = ir.FloatType(), ir.IntType(32)
+__all__ = ["expm1", "log1p", "log_of", "magnitude", "psi", "sigmoid", "with_sign_of"]
+
 _LOG = (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
     2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
@@ -26,6 +27,8 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
 #: Added to a number below 2²², it leaves the nearest integer in the last bits.
 _ROUNDER = 12582912.0
+#: Bits of √½ and of the mantissa, and the exponent of 1.
+_ROOT_HALF, _MANTISSA, _BIAS = 0x3F3504F3, 0x007FFFFF, 127
 
 
 @intrinsic
@@ -33,15 +36,8 @@ def psi(typing_context: Any, x: Any) -> Any:
     """sgn(x) log(1 + |x|) of a float64, as float32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x = builder.fptrunc(arguments[0], _F4)
-        bits = builder.bitcast(x, _I4)
-        size = builder.bitcast(builder.and_(bits, _I4(0x7FFFFFFF)), _F4)
-        one_more = builder.fadd(size, _F4(1.0))
-        # what 1 + |x| lost to rounding enters through the derivative
-        lost = builder.fdiv(builder.fsub(size, builder.fsub(one_more, _F4(1.0))), one_more)
-        value = builder.fadd(_log(builder, one_more), lost)
-        sign = builder.and_(bits, _I4(-0x80000000))
-        return builder.bitcast(builder.or_(builder.bitcast(value, _I4), sign), _F4)
+        x = builder.fptrunc(arguments[0], FLOAT)
+        return with_sign_of(builder, log1p(builder, magnitude(builder, x)), x)
 
     return types.float32(types.float64), generate
 
@@ -51,42 +47,79 @@ def sigmoid(typing_context: Any, x: Any) -> Any:
     """1 / (1 + exp(−x)) of a float32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        exponential = _exp(builder, builder.fsub(_F4(-0.0), arguments[0]))
-        return builder.fdiv(_F4(1.0), builder.fadd(_F4(1.0), exponential))
+        scale, rest = _exp_parts(builder, builder.fsub(FLOAT(-0.0), arguments[0]), 88.0)
+        exponential = builder.fmul(builder.fadd(rest, FLOAT(1.0)), scale)
+        return builder.fdiv(FLOAT(1.0), builder.fadd(FLOAT(1.0), exponential))
 
     return types.float32(types.float32), generate
 
 
-def _log(builder: Any, u: Any) -> Any:
-    """log(u) for normal u ≥ 1; for NaN and ∞ some finite number (the caller makes NaN of it)."""
+def magnitude(builder: Any, x: Any) -> Any:
+    """|x| of floats."""
+    bits = builder.bitcast(x, _integers(x.type))
+    return builder.bitcast(builder.and_(bits, constant(bits.type, 0x7FFFFFFF)), x.type)
+
+
+def with_sign_of(builder: Any, value: Any, x: Any) -> Any:
+    """Value ≥ 0 where x ≥ 0, −value elsewhere."""
+    kind = _integers(x.type)
+    sign = builder.and_(builder.bitcast(x, kind), constant(kind, -0x80000000))
+    return builder.bitcast(builder.xor(builder.bitcast(value, kind), sign), x.type)
+
+
+def log1p(builder: Any, size: Any) -> Any:
+    """log(1 + x) of floats x ≥ 0; NaN of NaN and ∞."""
+    one = constant(size.type, 1.0)
+    more = builder.fadd(size, one)
+    # what 1 + x lost to rounding enters through the derivative
+    lost = builder.fdiv(builder.fsub(size, builder.fsub(more, one)), more)
+    return builder.fadd(log_of(builder, more), lost)
+
+
+def log_of(builder: Any, u: Any) -> Any:
+    """log(u) of normal floats u > 0; of NaN and ∞ some finite number, of which the caller makes NaN."""
+    kind = _integers(u.type)
     # the mantissa in [√½, √2), so that its logarithm is a short series
-    shifted = builder.add(builder.bitcast(u, _I4), _I4(0x3F800000 - 0x3F3504F3))
-    exponent = builder.sitofp(builder.sub(builder.ashr(shifted, _I4(23)), _I4(127)), _F4)
-    mantissa = builder.bitcast(builder.add(builder.and_(shifted, _I4(0x007FFFFF)), _I4(0x3F3504F3)), _F4)
-    f = builder.fsub(mantissa, _F4(1.0))
+    shifted = builder.add(builder.bitcast(u, kind), constant(kind, (_BIAS << 23) - _ROOT_HALF))
+    exponent = builder.sitofp(builder.sub(builder.ashr(shifted, constant(kind, 23)), constant(kind, _BIAS)), u.type)
+    mantissa = builder.add(builder.and_(shifted, constant(kind, _MANTISSA)), constant(kind, _ROOT_HALF))
+    f = builder.fsub(builder.bitcast(mantissa, u.type), constant(u.type, 1.0))
     square = builder.fmul(f, f)
     series = builder.fmul(builder.fmul(_polynomial(builder, _LOG, f), f), square)
-    series = builder.fma(exponent, _F4(_LOG2_LOW), series)
-    series = builder.fma(square, _F4(-0.5), series)
-    return builder.fma(exponent, _F4(_LOG2_HIGH), builder.fadd(f, series))
+    series = fma(builder, exponent, constant(u.type, _LOG2_LOW), series)
+    series = fma(builder, square, constant(u.type, -0.5), series)
+    return fma(builder, exponent, constant(u.type, _LOG2_HIGH), builder.fadd(f, series))
 
 
-def _exp(builder: Any, x: Any) -> Any:
-    for limit, beyond in ((-87.0, "<"), (88.0, ">")):
-        x = builder.select(builder.fcmp_ordered(beyond, x, _F4(limit)), _F4(limit), x)
-    rounded = builder.fma(x, _F4(math.log2(math.e)), _F4(_ROUNDER))
-    power = builder.fsub(rounded, _F4(_ROUNDER))
-    rest = builder.fma(power, _F4(-_LOG2_HIGH), x)
-    rest = builder.fma(power, _F4(-_LOG2_LOW), rest)
-    series = builder.fma(_polynomial(builder, _EXP, rest), builder.fmul(rest, rest), rest)
-    value = builder.fadd(series, _F4(1.0))
-    # 2ᵏ straight into the exponent
-    scale = builder.bitcast(builder.shl(builder.add(builder.bitcast(rounded, _I4), _I4(127)), _I4(23)), _F4)
-    return builder.fmul(value, scale)
+def expm1(builder: Any, x: Any) -> Any:
+    """exp(x) − 1 of floats, to a few units in the last place near 0 too; held within ±87, NaN stays NaN."""
+    scale, rest = _exp_parts(builder, x, 87.0)
+    return fma(builder, scale, rest, builder.fsub(scale, constant(x.type, 1.0)))
+
+
+def _exp_parts(builder: Any, x: Any, largest: float) -> tuple[Any, Any]:
+    """2ᵏ and r with exp(x) = 2ᵏ (1 + r), |r| < ½; x is held between −87 and `largest`."""
+    kind = x.type
+    for limit, beyond in ((-87.0, "<"), (largest, ">")):
+        bound = constant(kind, limit)
+        x = builder.select(builder.fcmp_ordered(beyond, x, bound), bound, x)
+    rounded = fma(builder, x, constant(kind, math.log2(math.e)), constant(kind, _ROUNDER))
+    power = builder.fsub(rounded, constant(kind, _ROUNDER))
+    rest = fma(builder, power, constant(kind, -_LOG2_HIGH), x)
+    rest = fma(builder, power, constant(kind, -_LOG2_LOW), rest)
+    series = fma(builder, _polynomial(builder, _EXP, rest), builder.fmul(rest, rest), rest)
+    # k straight into the exponent
+    integers = _integers(kind)
+    exponent = builder.add(builder.bitcast(rounded, integers), constant(integers, _BIAS))
+    return builder.bitcast(builder.shl(exponent, constant(integers, 23)), kind), series
 
 
 def _polynomial(builder: Any, coefficients: Sequence[float], x: Any) -> Any:
-    value = _F4(coefficients[0])
+    value = constant(x.type, coefficients[0])
     for coefficient in coefficients[1:]:
-        value = builder.fma(value, x, _F4(coefficient))
+        value = fma(builder, value, x, constant(x.type, coefficient))
     return value
+
+
+def _integers(kind: Any) -> Any:
+    return ir.VectorType(INT, kind.count) if isinstance(kind, ir.VectorType) else INT

@@ -1,4 +1,4 @@
-"""LLVM code over rows that are words of 16 numbers long, and over words of 16 bits that tell of them."""
+"""LLVM code over rows that are words of 16 numbers long, and over words of 16 bits that say which of them are not 0."""
 
 from __future__ import annotations
 
@@ -7,80 +7,62 @@ from typing import Any
 
 from llvmlite import ir
 
-from .dense import _load_block, _spreads, _store_block
-from .shapes import Shape
+from .llvm import BIT, FLOAT, INDEX, WORD, constant, loop
+from .llvm import spread as spread_over
+from .vector_rows import Lanes
 
-__all__ = ["I16", "I64", "VECTOR", "ZEROS", "bits_of", "chosen", "load", "over_rows", "over_words", "spread", "store"]
+__all__ = ["VECTOR", "ZEROS", "bits_of", "chosen", "load", "over_rows", "over_words", "spread", "store"]
 
-_LANES = Shape(1, (16,))
-VECTOR, BITS, I16, I64 = (
-    ir.VectorType(ir.FloatType(), 16),
-    ir.VectorType(ir.IntType(1), 16),
-    ir.IntType(16),
-    ir.IntType(64),
-)
-ZEROS = ir.Constant(VECTOR, [0.0] * 16)
+#: A word's numbers.
+VECTOR = ir.VectorType(FLOAT, 16)
+ZEROS = constant(VECTOR, 0.0)
 
 
 def over_words(
     builder: Any, words: Any, first: list[Any], body: Callable[[Any, Any, list[Any]], list[Any]]
 ) -> list[Any]:
-    """Let ``body(word, 16 word, carried)`` follow on itself, for at least one word."""
-    before, loop, after = builder.block, builder.append_basic_block("words"), builder.append_basic_block("done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    word = builder.phi(I64)
-    word.add_incoming(I64(0), before)
-    carried = [builder.phi(value.type) for value in first]
-    for phi, value in zip(carried, first, strict=True):
-        phi.add_incoming(value, before)
-    found = body(word, builder.mul(word, I64(16)), list(carried))
-    following = builder.add(word, I64(1))
-    end = builder.block  # the body may hold loops of its own
-    word.add_incoming(following, end)
-    for phi, value in zip(carried, found, strict=True):
-        phi.add_incoming(value, end)
-    builder.cbranch(builder.icmp_signed("<", following, words), loop, after)
-    builder.position_at_end(after)
-    return found
+    """Carry values through ``body(word, 16 word, carried)``, for at least one word."""
+
+    def one(word: Any, carried: list[Any]) -> list[Any]:
+        return body(word, builder.mul(word, INDEX(16)), carried)
+
+    return loop(builder, words, first, one, at_least_once=True)
 
 
 def over_rows(builder: Any, count: Any, stride: Any, body: Callable[[Any, Any], None]) -> None:
-    """Let ``body(row, stride row)`` follow on itself, for at least one row."""
-    before, loop, after = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("column")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    row, place = builder.phi(I64), builder.phi(I64)
-    body(row, place)
-    following = builder.add(row, I64(1))
-    for phi, value in ((row, following), (place, builder.add(place, stride))):
-        phi.add_incoming(I64(0), before)
-        phi.add_incoming(value, loop)
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
-    builder.position_at_end(after)
+    """Call ``body(row, stride row)`` for each row, at least one."""
+
+    def one(row: Any, carried: list[Any]) -> list[Any]:
+        body(row, carried[0])
+        return [builder.add(carried[0], stride)]
+
+    loop(builder, count, [INDEX(0)], one, at_least_once=True)
 
 
 def load(builder: Any, pointer: Any, start: Any, at: Any) -> Any:
     """A word's numbers of the row that begins at a place."""
-    return _load_block(builder, _LANES, builder.gep(pointer, [builder.add(start, at)]))[0]
+    return Lanes(builder, [16]).load(pointer, builder.add(start, at))[0]
 
 
 def store(builder: Any, value: Any, pointer: Any, start: Any, at: Any) -> None:
     """Write a word's numbers of the row that begins at a place."""
-    _store_block(builder, _LANES, builder.gep(pointer, [builder.add(start, at)]), [value])
+    Lanes(builder, [16]).store([value], pointer, builder.add(start, at))
 
 
 def spread(builder: Any, number: Any) -> Any:
     """The number sixteen times."""
-    return _spreads(builder, _LANES, number)[16]
+    return spread_over(builder, number, 16)
 
 
 def bits_of(builder: Any, value: Any) -> Any:
-    """A word of bits: which of a word's numbers are not 0."""
+    """A bit for each number of a vector, set where it is not 0, as one word."""
+    width = value.type.count
     # NaN is not 0 either
-    return builder.bitcast(builder.fcmp_unordered("!=", value, ZEROS), I16)
+    bits = builder.bitcast(builder.fcmp_unordered("!=", value, constant(value.type, 0.0)), ir.IntType(width))
+    return builder.zext(bits, WORD) if width < WORD.width else bits
 
 
 def chosen(builder: Any, bits: Any, start: Any, word: Any) -> Any:
     """Which of a word's numbers have their bit set."""
-    return builder.bitcast(builder.load(builder.gep(bits, [builder.add(start, word)]), align=2), BITS)
+    loaded = builder.load(builder.gep(bits, [builder.add(start, word)]), align=2)
+    return builder.bitcast(loaded, ir.VectorType(BIT, 16))

@@ -16,9 +16,9 @@ from numba.extending import intrinsic
 
 from ....array_types import U2
 from ....compiled import njit
-from .dense import _at_least, _dot, _fma, _load_block, _pointers, _spreads, _store_block
+from .llvm import BIT, FLOAT, INDEX, WORD, bytes_of, constant, pointers
 from .masked_rows import bits_of, load, over_words
-from .shapes import Shape
+from .vector_rows import Lanes
 
 __all__ = [
     "bits_of_row",
@@ -36,13 +36,11 @@ __all__ = [
     "slopes_72",
 ]
 
-_I16, _I64 = ir.IntType(16), ir.IntType(64)
-
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
-_BLOCKS = Shape(1, (16, 16, 16, 16, 8)), Shape(1, (16,) * 4), Shape(1, (16,))
+_BLOCKS = (16, 16, 16, 16, 8), (16,) * 4, (16,)
 
 
-def _gather_of(shape: Shape, kind: str) -> Any:
+def _gather_of(widths: tuple[int, ...], kind: str) -> Any:
     @intrinsic
     def gather(
         typing_context: Any,
@@ -59,8 +57,8 @@ def _gather_of(shape: Shape, kind: str) -> Any:
         start_at: Any,
         out: Any,
         out_at: Any,
-        seen: Any,
-        seen_at: Any,
+        dot_vector: Any,
+        dot_vector_at: Any,
         kept: Any,
         kept_at: Any,
     ) -> Any:
@@ -68,53 +66,41 @@ def _gather_of(shape: Shape, kind: str) -> Any:
 
         linear: out = start + Σ_k x_k weight_k.
         relu: the same, cut off below 0; bits of what is not 0 to `kept`.
-        hidden: that too; returns out·seen.
-        slopes: out = start + x_0 Σ_k weight_k; returns out·seen.
+        hidden: that too; returns out·dot_vector.
+        gradients: out = start + x_0 Σ_k weight_k; returns out·dot_vector.
         """
         signature = types.float32(
             bits, types.intp, types.intp, x, types.intp, types.intp, weight, types.intp, types.intp,
-            start, types.intp, out, types.intp, seen, types.intp, kept, types.intp,
+            start, types.intp, out, types.intp, dot_vector, types.intp, kept, types.intp,
         )  # fmt: skip
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (bits, bits_at, words, x, x_at, x_step, w, w_at, w_stride, start, start_at, out, out_at, seen, seen_at,
-             kept, kept_at) = _pointers(context, builder, signature, arguments)  # fmt: skip
-            scaled = kind == "slopes"
-            numbers = builder.gep(x, [x_at])
-            rows = builder.gep(w, [w_at])
-            bits = builder.gep(builder.bitcast(bits, _I16.as_pointer()), [bits_at])
-            begin = _load_block(builder, shape, builder.gep(start, [start_at]))
-            first = [ir.Constant(value.type, [0.0] * value.type.count) for value in begin] if scaled else begin
+            (bits, bits_at, words, x, x_at, x_step, w, w_at, w_stride, start, start_at, out, out_at, dot_vector,
+             dot_vector_at, kept, kept_at) = pointers(context, builder, signature, arguments)  # fmt: skip
+            lanes, scaled = Lanes(builder, widths), kind == "gradients"
+            numbers, rows = builder.gep(x, [x_at]), builder.gep(w, [w_at])
+            bits = builder.gep(builder.bitcast(bits, WORD.as_pointer()), [bits_at])
+            begin = lanes.load(start, start_at)
+
+            def number(at: Any) -> list[Any]:
+                return lanes.spread(builder.load(builder.gep(numbers, [at]), align=bytes_of(FLOAT)))
 
             def add(k: Any, sums: list[Any]) -> list[Any]:
-                loaded = _load_block(builder, shape, builder.gep(rows, [builder.mul(k, w_stride)]))
-                if scaled:
-                    return [builder.fadd(total, row) for total, row in zip(sums, loaded, strict=True)]
-                number = builder.load(builder.gep(numbers, [builder.mul(k, x_step)]), align=4)
-                spread = _spreads(builder, shape, number)
-                return [
-                    _fma(builder, spread[row.type.count], row, total) for total, row in zip(sums, loaded, strict=True)
-                ]
+                row = lanes.load(rows, builder.mul(k, w_stride))
+                return lanes.add(sums, row) if scaled else lanes.fma(number(builder.mul(k, x_step)), row, sums)
 
-            sums = _over_bits(builder, bits, words, first, add)
+            sums = _over_bits(builder, bits, words, lanes.zeros() if scaled else begin, add)
             if scaled:
-                number = _spreads(builder, shape, builder.load(numbers, align=4))
-                sums = [
-                    _fma(builder, number[total.type.count], total, value)
-                    for total, value in zip(sums, begin, strict=True)
-                ]
+                sums = lanes.fma(number(INDEX(0)), sums, begin)
             if kind in ("hidden", "relu"):
-                zeros = [ir.Constant(total.type, [0.0] * total.type.count) for total in sums]
-                sums = [_at_least(builder, total, zero) for total, zero in zip(sums, zeros, strict=True)]
-                for v, (total, zero) in enumerate(zip(sums, zeros, strict=True)):
-                    # NaN is not 0 either
-                    found = builder.bitcast(builder.fcmp_unordered("!=", total, zero), ir.IntType(total.type.count))
-                    found = builder.zext(found, _I16) if total.type.count < 16 else found
-                    builder.store(found, builder.gep(kept, [builder.add(kept_at, kept_at.type(v))]), align=2)
-            _store_block(builder, shape, builder.gep(out, [out_at]), sums)
+                sums = lanes.at_least(sums, lanes.zeros())
+                for v, total in enumerate(sums):
+                    place = builder.gep(kept, [builder.add(kept_at, INDEX(v))])
+                    builder.store(bits_of(builder, total), place, align=2)
+            lanes.store(sums, out, out_at)
             if kind in ("linear", "relu"):
-                return ir.FloatType()(0.0)
-            return _dot(builder, sums, _load_block(builder, shape, builder.gep(seen, [seen_at])))
+                return FLOAT(0.0)
+            return lanes.dot(sums, lanes.load(dot_vector, dot_vector_at))
 
         return signature, generate
 
@@ -129,8 +115,8 @@ def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) 
     )
     builder.branch(next_word)
     builder.position_at_end(next_word)
-    word = builder.phi(_I64)
-    word.add_incoming(_I64(0), before)
+    word = builder.phi(INDEX)
+    word.add_incoming(INDEX(0), before)
     sums = [builder.phi(value.type) for value in first]
     for phi, value in zip(sums, first, strict=True):
         phi.add_incoming(value, before)
@@ -139,30 +125,30 @@ def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) 
     builder.position_at_end(load)
     # four words of 16 bits, or what is left of them
     left = builder.sub(words, word)
-    left = builder.select(builder.icmp_signed("<", left, _I64(4)), left, _I64(4))
-    beyond = builder.sub(_I64(64), builder.mul(left, _I64(16)))
-    place = builder.bitcast(builder.gep(bits, [word]), _I64.as_pointer())
+    left = builder.select(builder.icmp_signed("<", left, INDEX(4)), left, INDEX(4))
+    beyond = builder.sub(INDEX(64), builder.mul(left, INDEX(16)))
+    place = builder.bitcast(builder.gep(bits, [word]), INDEX.as_pointer())
     loaded = builder.lshr(builder.shl(builder.load(place, align=2), beyond), beyond)
-    base = builder.mul(word, _I64(16))
+    base = builder.mul(word, INDEX(16))
     builder.branch(next_bit)
 
     builder.position_at_end(next_bit)
-    rest = builder.phi(_I64)
+    rest = builder.phi(INDEX)
     rest.add_incoming(loaded, load)
     running = [builder.phi(value.type) for value in first]
     for phi, value in zip(running, sums, strict=True):
         phi.add_incoming(value, load)
-    builder.cbranch(builder.icmp_signed("!=", rest, _I64(0)), one, done)
+    builder.cbranch(builder.icmp_signed("!=", rest, INDEX(0)), one, done)
 
     builder.position_at_end(one)
-    k = builder.add(base, builder.cttz(rest, ir.IntType(1)(1)))
-    rest.add_incoming(builder.and_(rest, builder.sub(rest, _I64(1))), one)
+    k = builder.add(base, builder.cttz(rest, BIT(1)))
+    rest.add_incoming(builder.and_(rest, builder.sub(rest, INDEX(1))), one)
     for phi, value in zip(running, add(k, running), strict=True):
         phi.add_incoming(value, one)
     builder.branch(next_bit)
 
     builder.position_at_end(done)
-    word.add_incoming(builder.add(word, _I64(4)), done)
+    word.add_incoming(builder.add(word, INDEX(4)), done)
     for phi, value in zip(sums, running, strict=True):
         phi.add_incoming(value, done)
     builder.branch(next_word)
@@ -176,7 +162,7 @@ def bits_of_row(typing_context: Any, x: Any, x_at: Any, words: Any, out: Any, ou
     signature = types.void(x, types.intp, types.intp, out, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, x_at, words, out, out_at = _pointers(context, builder, signature, arguments)
+        x, x_at, words, out, out_at = pointers(context, builder, signature, arguments)
 
         def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
             found = bits_of(builder, load(builder, x, x_at, at))
@@ -195,23 +181,23 @@ def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, 
     signature = types.void(planes, types.intp, out, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        planes, planes_at, out, out_at = _pointers(context, builder, signature, arguments)
-        kind = ir.VectorType(_I16, 64)
+        planes, planes_at, out, out_at = pointers(context, builder, signature, arguments)
+        kind = ir.VectorType(WORD, 64)
         rows = builder.load(builder.bitcast(builder.gep(planes, [planes_at]), kind.as_pointer()), align=2)
         for bit in range(16):
-            one = ir.Constant(kind, [1 << bit if bit < 15 else -(1 << 15)] * 64)
-            found = builder.icmp_unsigned("!=", builder.and_(rows, one), ir.Constant(kind, [0] * 64))
+            one = constant(kind, 1 << bit if bit < 15 else -(1 << 15))
+            found = builder.icmp_unsigned("!=", builder.and_(rows, one), constant(kind, 0))
             place = builder.gep(out, [builder.add(out_at, out_at.type(bit))])
-            builder.store(builder.bitcast(found, _I64), place, align=8)
+            builder.store(builder.bitcast(found, INDEX), place, align=8)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-linear_72, linear_64, linear_16 = (_gather_of(shape, "linear") for shape in _BLOCKS)
-hidden_72, hidden_64, hidden_16 = (_gather_of(shape, "hidden") for shape in _BLOCKS)
+linear_72, linear_64, linear_16 = (_gather_of(widths, "linear") for widths in _BLOCKS)
+hidden_72, hidden_64, hidden_16 = (_gather_of(widths, "hidden") for widths in _BLOCKS)
 relu_64 = _gather_of(_BLOCKS[1], "relu")
-slopes_72, slopes_64, slopes_16 = (_gather_of(shape, "slopes") for shape in _BLOCKS)
+slopes_72, slopes_64, slopes_16 = (_gather_of(widths, "gradients") for widths in _BLOCKS)
 
 
 @njit

@@ -1,7 +1,7 @@
 """Dense layers of wide channels (32, 64, 128, ...) as register tiles, and the rows that go in and out of them.
 
-As `tile`, which was cut for LorentzNet's 72 channels: sums stay in registers, every row is summed over k in the same
-order wherever it stands. Weights are (blocks, depth, block): for each block of columns, one row a summed index k.
+As `dense`, which is cut for LorentzNet's 72 channels: sums stay in registers, every row is summed over k in the same
+order wherever it stands. Weights are (blocks, depth, block): for each block of columns, one row per summed index k.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from ....array_types import F4
 from ....compiled import njit
-from .dense import _at_least, _fma, _load_block, _pointers, _spreads, _store_block
+from .llvm import FLOAT, loop, pointers, row_at
 from .shapes import WIDE, Shape
+from .vector_rows import Lanes
 
 __all__ = [
     "LINEAR",
@@ -87,48 +87,14 @@ def _tile_of(shape: Shape) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             (x, x_at, row_stride, k_stride, w, w_at, w_stride, depth, start, start_at, start_stride, floor, out,
-             out_at, out_stride) = _pointers(context, builder, signature, arguments)  # fmt: skip
-            index = depth.type
-
-            def row_of(pointer: Any, first: Any, stride: Any, r: int) -> Any:
-                return builder.gep(pointer, [builder.add(first, builder.mul(stride, index(r)))])
-
-            rows = [row_of(x, x_at, row_stride, r) for r in range(shape.rows)]
-            sums = [_load_block(builder, shape, row_of(start, start_at, start_stride, r)) for r in range(shape.rows)]
-
-            before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
-            builder.cbranch(builder.icmp_signed(">", depth, index(0)), loop, after)
-            builder.position_at_end(loop)
-            k = builder.phi(index, "k")
-            k.add_incoming(index(0), before)
-            carried = [[builder.phi(value.type) for value in row] for row in sums]
-            w_row = _load_block(builder, shape, builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))]))
-            following = []
-            step = builder.mul(k, k_stride)
-            for pointer, row in zip(rows, carried, strict=True):
-                spread = _spreads(builder, shape, builder.load(builder.gep(pointer, [step]), align=4))
-                following.append(
-                    [_fma(builder, spread[w.type.count], w, value) for w, value in zip(w_row, row, strict=True)]
-                )
-            next_k = builder.add(k, index(1))
-            k.add_incoming(next_k, loop)
-            for row, first, next_row in zip(carried, sums, following, strict=True):
-                for phi, value, next_value in zip(row, first, next_row, strict=True):
-                    phi.add_incoming(value, before)
-                    phi.add_incoming(next_value, loop)
-            builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
-
-            builder.position_at_end(after)
-            # phi nodes stand first in a block
-            ended = [[builder.phi(value.type) for value in row] for row in sums]
-            for row, first, last in zip(ended, sums, following, strict=True):
-                for phi, value, next_value in zip(row, first, last, strict=True):
-                    phi.add_incoming(value, before)
-                    phi.add_incoming(next_value, loop)
-            floors = _spreads(builder, shape, floor)
-            for r, row in enumerate(ended):
-                values = [_at_least(builder, value, floors[value.type.count]) for value in row]
-                _store_block(builder, shape, row_of(out, out_at, out_stride, r), values)
+             out_at, out_stride) = pointers(context, builder, signature, arguments)  # fmt: skip
+            lanes, rows = Lanes(builder, shape.widths), range(shape.rows)
+            x_rows = [row_at(builder, x, x_at, row_stride, r) for r in rows]
+            begin = [lanes.load(row_at(builder, start, start_at, start_stride, r)) for r in rows]
+            sums = lanes.multiply_add(begin, x_rows, k_stride, builder.gep(w, [w_at]), w_stride, depth)
+            floors = lanes.spread(floor)
+            for r, row in enumerate(sums):
+                lanes.store(lanes.at_least(row, floors), row_at(builder, out, out_at, out_stride, r))
             return context.get_dummy_value()
 
         return signature, generate
@@ -182,8 +148,7 @@ def add_products(left: F4, right: F4, first: int, rows: int, out: F4) -> None:
                 )  # fmt: skip
 
 
-_LANES = Shape(1, (_BROAD.widths[0],))
-_LANE = _LANES.block
+_LANE = _BROAD.widths[0]
 
 
 @intrinsic
@@ -192,12 +157,9 @@ def _sum_lanes(typing_context: Any, a: Any, a_at: Any, b: Any, b_at: Any, out: A
     signature = types.void(a, types.intp, b, types.intp, out, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a, a_at, b, b_at, out, out_at = _pointers(context, builder, signature, arguments)
-        (left,) = _load_block(builder, _LANES, builder.gep(a, [a_at]))
-        (right,) = _load_block(builder, _LANES, builder.gep(b, [b_at]))
-        value = builder.fadd(left, right)
-        value = _at_least(builder, value, ir.Constant(value.type, [0.0] * _LANE))
-        _store_block(builder, _LANES, builder.gep(out, [out_at]), [value])
+        a, a_at, b, b_at, out, out_at = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, [_LANE])
+        lanes.store(lanes.at_least(lanes.add(lanes.load(a, a_at), lanes.load(b, b_at)), lanes.zeros()), out, out_at)
         return context.get_dummy_value()
 
     return signature, generate
@@ -205,7 +167,7 @@ def _sum_lanes(typing_context: Any, a: Any, a_at: Any, b: Any, b_at: Any, out: A
 
 def _over_rows(mean: bool) -> Any:
     @intrinsic
-    def lanes(
+    def lanes_over_rows(
         typing_context: Any, x: Any, x_at: Any, stride: Any, rows: Any, base: Any, base_at: Any, out: Any, out_at: Any
     ) -> Any:
         """Rows ≥ 1 of x in their order: base + sum, or max(base + mean, 0), of one vector of columns."""
@@ -213,32 +175,24 @@ def _over_rows(mean: bool) -> Any:
         signature = types.void(x, at, at, at, base, at, out, at)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            x, x_at, stride, rows, base, base_at, out, out_at = _pointers(context, builder, signature, arguments)
-            index = rows.type
-            (start,) = _load_block(builder, _LANES, builder.gep(base, [base_at]))
-            begin = ir.Constant(start.type, [0.0] * _LANE) if mean else start
-            before, loop, after = builder.block, builder.append_basic_block("row"), builder.append_basic_block("done")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            row, carried = builder.phi(index), builder.phi(start.type)
-            (value,) = _load_block(builder, _LANES, builder.gep(x, [builder.add(x_at, builder.mul(row, stride))]))
-            total, next_row = builder.fadd(carried, value), builder.add(row, index(1))
-            row.add_incoming(index(0), before)
-            row.add_incoming(next_row, loop)
-            carried.add_incoming(begin, before)
-            carried.add_incoming(total, loop)
-            builder.cbranch(builder.icmp_signed("<", next_row, rows), loop, after)
-            builder.position_at_end(after)
+            x, x_at, stride, rows, base, base_at, out, out_at = pointers(context, builder, signature, arguments)
+            lanes = Lanes(builder, [_LANE])
+            start = lanes.load(base, base_at)
+
+            def body(row: Any, total: list[Any]) -> list[Any]:
+                return lanes.add(total, lanes.load(x, builder.add(x_at, builder.mul(row, stride))))
+
+            total = loop(builder, rows, lanes.zeros() if mean else start, body, at_least_once=True)
             if mean:
-                number = builder.sitofp(rows, ir.FloatType())
-                total = builder.fadd(start, builder.fdiv(total, _spreads(builder, _LANES, number)[_LANE]))
-                total = _at_least(builder, total, ir.Constant(start.type, [0.0] * _LANE))
-            _store_block(builder, _LANES, builder.gep(out, [out_at]), [total])
+                number = lanes.spread(builder.sitofp(rows, FLOAT))
+                total = lanes.add(start, [builder.fdiv(a, b) for a, b in zip(total, number, strict=True)])
+                total = lanes.at_least(total, lanes.zeros())
+            lanes.store(total, out, out_at)
             return context.get_dummy_value()
 
         return signature, generate
 
-    return lanes
+    return lanes_over_rows
 
 
 _mean_lanes, _total_lanes = _over_rows(True), _over_rows(False)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.dense import _at_least, _dot, _fma, _pointers
-from ...common.cpu.masked_rows import I64, VECTOR, ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
+from ...common.cpu.llvm import INDEX, at_least, fma, lane_sum, pointers
+from ...common.cpu.masked_rows import ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
 
 __all__ = ["add_gated", "edge_back", "gate_back", "make_run", "spread_bits"]
 
@@ -47,12 +46,12 @@ def make_run(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (u, u_at, v, v_at, stride, a, norms, products, pairs_at, count, words, out, out_at, bits, bits_at) = _pointers(
+        (u, u_at, v, v_at, stride, a, norms, products, pairs_at, count, words, out, out_at, bits, bits_at) = pointers(
             context, builder, signature, arguments
         )
 
         def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            own, slope_norm = load(builder, u, u_at, at), load(builder, a, I64(0), at)
+            own, slope_norm = load(builder, u, u_at, at), load(builder, a, INDEX(0), at)
             slope_product = load(builder, a, stride, at)
 
             def one(row: Any, place: Any) -> None:
@@ -60,8 +59,8 @@ def make_run(
                 norm = spread(builder, builder.load(builder.gep(norms, [pair]), align=4))
                 product = spread(builder, builder.load(builder.gep(products, [pair]), align=4))
                 value = builder.fadd(own, load(builder, v, builder.add(v_at, place), at))
-                value = _fma(builder, slope_norm, norm, value)
-                value = _at_least(builder, _fma(builder, slope_product, product, value), ZEROS)
+                value = fma(builder, slope_norm, norm, value)
+                value = at_least(builder, fma(builder, slope_product, product, value), ZEROS)
                 store(builder, value, out, builder.add(out_at, place), at)
                 bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
                 builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
@@ -92,7 +91,7 @@ def add_gated(
     signature = types.void(rows, types.intp, types.intp, gates, types.intp, types.intp, types.intp, total, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, rows_at, stride, gates, gates_at, count, words, total, total_at = _pointers(
+        rows, rows_at, stride, gates, gates_at, count, words, total, total_at = pointers(
             context, builder, signature, arguments
         )
 
@@ -102,13 +101,13 @@ def add_gated(
             begin = load(builder, total, total_at, at)
             builder.branch(loop)
             builder.position_at_end(loop)
-            row, place, sum_ = builder.phi(I64), builder.phi(I64), builder.phi(begin.type)
+            row, place, sum_ = builder.phi(INDEX), builder.phi(INDEX), builder.phi(begin.type)
             gate = spread(builder, builder.load(builder.gep(gates, [builder.add(gates_at, row)]), align=4))
             value = builder.fmul(load(builder, rows, place, at), gate)
             store(builder, value, rows, place, at)
-            added, following = builder.fadd(sum_, value), builder.add(row, I64(1))
+            added, following = builder.fadd(sum_, value), builder.add(row, INDEX(1))
             for phi, first, following_value in (
-                (row, I64(0), following),
+                (row, INDEX(0), following),
                 (place, rows_at, builder.add(place, stride)),
                 (sum_, begin, added),
             ):
@@ -131,7 +130,7 @@ def spread_bits(typing_context: Any, bits: Any, bits_at: Any, number: Any, words
     signature = types.void(bits, types.intp, types.float32, types.intp, out, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits, bits_at, number, words, out, out_at = _pointers(context, builder, signature, arguments)
+        bits, bits_at, number, words, out, out_at = pointers(context, builder, signature, arguments)
         number = spread(builder, number)
 
         def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
@@ -168,14 +167,14 @@ def gate_back(
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        slope, slope_at, row, row_at, bits, bits_at, gate, logit, weight, words = _pointers(
+        slope, slope_at, row, row_at, bits, bits_at, gate, logit, weight, words = pointers(
             context, builder, signature, arguments
         )
         gate, logit = spread(builder, gate), spread(builder, logit)
 
         def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            value = builder.fmul(logit, load(builder, weight, I64(0), at))
-            value = _fma(builder, load(builder, slope, slope_at, at), gate, value)
+            value = builder.fmul(logit, load(builder, weight, INDEX(0), at))
+            value = fma(builder, load(builder, slope, slope_at, at), gate, value)
             value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
             store(builder, value, slope, slope_at, at)
             store(builder, builder.fmul(load(builder, row, row_at, at), gate), row, row_at, at)
@@ -211,7 +210,7 @@ def edge_back(
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        slope, slope_at, bits, bits_at, sender, sender_at, a, a_stride, words, out, out_at = _pointers(
+        slope, slope_at, bits, bits_at, sender, sender_at, a, a_stride, words, out, out_at = pointers(
             context, builder, signature, arguments
         )
 
@@ -222,14 +221,13 @@ def edge_back(
             store(builder, builder.fadd(load(builder, sender, sender_at, at), value), sender, sender_at, at)
             norm, product = carried
             return [
-                _fma(builder, value, load(builder, a, I64(0), at), norm),
-                _fma(builder, value, load(builder, a, a_stride, at), product),
+                fma(builder, value, load(builder, a, INDEX(0), at), norm),
+                fma(builder, value, load(builder, a, a_stride, at), product),
             ]
 
-        ones = ir.Constant(VECTOR, [1.0] * 16)
         for place, total in enumerate(over_words(builder, words, [ZEROS, ZEROS], body)):
-            at = builder.gep(out, [builder.add(out_at, I64(place))])
-            builder.store(_dot(builder, [total], [ones]), at, align=4)
+            at = builder.gep(out, [builder.add(out_at, INDEX(place))])
+            builder.store(lane_sum(builder, {16: total}), at, align=4)
         return context.get_dummy_value()
 
     return signature, generate

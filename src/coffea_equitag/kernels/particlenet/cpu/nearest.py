@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from ....array_types import F8, I8, Floats
 from ....compiled import inner, njit
-from ...common.cpu.dense import _pointers
+from ...common.cpu.llvm import DOUBLE, INDEX, bytes_of, loop, pointers, row_at
+from ...common.cpu.vector_rows import Lanes
 
 __all__ = ["edge_offsets", "nearest_senders"]
 
@@ -36,34 +36,20 @@ def _distance_tile(
     signature = types.void(columns, at, at, at, at, out, at, at)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        columns, width, dimension, i, j, out, out_at, stride = _pointers(context, builder, signature, arguments)
-        index, vector, lane = width.type, ir.VectorType(ir.DoubleType(), _LANES), ir.IntType(32)
-        begin = ir.Constant(vector, [0.0] * _LANES)
+        columns, width, dimension, i, j, out, out_at, stride = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, [_LANES], DOUBLE)
 
-        before, loop, after = builder.block, builder.append_basic_block("d"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        d, sums = builder.phi(index), [builder.phi(vector) for _ in range(_ROWS)]
-        row = builder.gep(columns, [builder.mul(d, width)])
-        others = builder.load(builder.bitcast(builder.gep(row, [j]), vector.as_pointer()), align=8)
-        following = []
-        for r, value in enumerate(sums):
-            number = builder.load(builder.gep(row, [builder.add(i, index(r))]), align=8)
-            own = builder.insert_element(ir.Constant(vector, ir.Undefined), number, lane(0))
-            zeros = ir.Constant(ir.VectorType(lane, _LANES), [0] * _LANES)
-            step = builder.fsub(others, builder.shuffle_vector(own, ir.Constant(vector, ir.Undefined), zeros))
-            following.append(builder.fadd(value, builder.fmul(step, step)))
-        next_d = builder.add(d, index(1))
-        d.add_incoming(index(0), before)
-        d.add_incoming(next_d, loop)
-        for value, next_value in zip(sums, following, strict=True):
-            value.add_incoming(begin, before)
-            value.add_incoming(next_value, loop)
-        builder.cbranch(builder.icmp_signed("<", next_d, dimension), loop, after)
-        builder.position_at_end(after)
-        for r, value in enumerate(following):
-            place = builder.gep(out, [builder.add(out_at, builder.mul(stride, index(r)))])
-            builder.store(value, builder.bitcast(place, vector.as_pointer()), align=8)
+        def body(d: Any, sums: list[Any]) -> list[Any]:
+            row = builder.gep(columns, [builder.mul(d, width)])
+            others, found = lanes.load(row, j), []
+            for r, total in enumerate(sums):
+                own = builder.load(builder.gep(row, [builder.add(i, INDEX(r))]), align=bytes_of(DOUBLE))
+                (step,) = lanes.subtract(others, lanes.spread(own))
+                found.append(builder.fadd(total, builder.fmul(step, step)))
+            return found
+
+        for r, value in enumerate(loop(builder, dimension, lanes.zeros() * _ROWS, body, at_least_once=True)):
+            lanes.store([value], row_at(builder, out, out_at, stride, r))
         return context.get_dummy_value()
 
     return signature, generate
