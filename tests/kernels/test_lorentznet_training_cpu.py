@@ -12,7 +12,7 @@ import torch
 import coffea_equitag as eqt
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.common.cpu.jet_groups import Layout
+from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.lorentznet.cpu.training import edges
 from training_steps import assert_same_step, build
@@ -143,7 +143,7 @@ def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch):
             gram = products.clone().requires_grad_()
             model.zero_grad()
             monkeypatch.setattr(block.phi_e[1], "momentum", 1.0)
-            total, moved = edges(block, u, v, gram, Layout.of(jets.offsets))
+            total, moved = edges(block, u, v, gram, JetGroups.of(jets.offsets))
             (total.square().sum() + moved.abs().log1p().sum()).backward()
             gradients = [p.grad for n, p in block.named_parameters() if not n.startswith("phi_h")]
             results.append([total, moved, u.grad, v.grad, gram.grad, *gradients, block.phi_e[1].running_var.clone()])

@@ -8,7 +8,7 @@ import torch
 
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.common.cpu.jet_groups import Layout
+from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.pelican.cpu.pair_dropout import kept_channels
 from coffea_equitag.kernels.pelican.dropout import message_keys, threshold_of
@@ -206,7 +206,7 @@ def test_changed_weights_are_noticed(random_jets):
 def test_bit_identical_with_any_number_of_threads(random_jets):
     """All but the products of nodes' matrices, which are the affair of torch."""
     model, jets = build(dropout=0.1), RaggedJets.from_awkward(random_jets([40] * 30 + [2, 0, 90]))
-    assert Layout.of(jets.offsets).num_groups > 3
+    assert JetGroups.of(jets.offsets).num_groups > 3
     found, before = [], torch.get_num_threads()
     try:
         for threads in (1, 2, 3):

@@ -14,16 +14,16 @@ from ....array_types import I8
 from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 
-__all__ = ["Layout"]
+__all__ = ["JetGroups"]
 
 
-#: Pairs of a group at least, and groups at most: each has gradients of the weights of its own.
+#: Fewest pairs of a group, and most groups: each group has its own gradients of the weights.
 _GROUP, _GROUPS = 8192, 64
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Jets, their pairs, and the groups over which sums are taken before they are added up in order.
+class JetGroups:
+    """Jets, their pairs, and groups of jets: sums are taken per group, and then added up in the order of the groups.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class Layout:
     groups: I8
 
     @classmethod
-    def of(cls, offsets: Tensor) -> Layout:
-        """Lay out jets with the given boundaries (J + 1,)."""
+    def of(cls, offsets: Tensor) -> JetGroups:
+        """Group jets with the given boundaries (J + 1,)."""
         bounds = np.ascontiguousarray(offsets.numpy())
         squares = pair_offsets(bounds)
         size = max(_GROUP, -(-int(squares[-1]) // _GROUPS))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....array_types import F4, F8
-from ...common.cpu.jet_groups import Layout
+from ...common.cpu.jet_groups import JetGroups
 from ...running_statistics import follow
 from .edge_statistics import ScalarSums, centred_sums, node_sums, scalar_sums
 
@@ -57,7 +57,7 @@ class Statistics:
         return cls(mean, var, norm.eps, zeros, np.zeros(2), np.zeros((nodes, 2)), zeros, False)
 
     @classmethod
-    def of_pairs(cls, norm: nn.BatchNorm1d, u: F4, v: F4, slopes: F8, gram: F8, layout: Layout) -> Statistics:
+    def of_pairs(cls, norm: nn.BatchNorm1d, u: F4, v: F4, slopes: F8, gram: F8, layout: JetGroups) -> Statistics:
         """Those of at least two pairs; `slopes` (2, C) are a and b, `gram` (Q,) the Gram matrices."""
         pairs, channels = layout.num_pairs, u.shape[1]
         sums = ScalarSums(np.empty((len(u), 2)), np.empty((len(layout.offsets) - 1, 3)))

@@ -20,7 +20,7 @@ from ....jet_model import JetModel
 from ....layers.lorentz_block import LorentzBlock
 from ....layers.segments import segment_mean
 from ...common.cpu.aligned import aligned
-from ...common.cpu.jet_groups import Layout
+from ...common.cpu.jet_groups import JetGroups
 from .batch_norm import Statistics
 from .edge_statistics import back_to_gram, back_to_nodes, slope_sums
 from .edge_sweep import EdgeSlopes, EdgeWeights, Jets, sweep_back, sweep_forth
@@ -30,7 +30,7 @@ __all__ = ["edges", "logits"]
 
 def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
     """As `inference.logits`, with gradients, without a clamp; each BatchNorm in training mode or not."""
-    layout, gram = Layout.of(offsets), gram_Q
+    layout, gram = JetGroups.of(offsets), gram_Q
     h = model.get_submodule("embedding")(scalars)
     for block in model.get_submodule("blocks").children():
         assert isinstance(block, LorentzBlock)
@@ -42,7 +42,7 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
     return found
 
 
-def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: JetGroups) -> tuple[Tensor, Tensor]:
     """Sums of a block's messages, (N, C), and its moved Gram matrices, (Q,).
 
     Parameters
@@ -53,7 +53,7 @@ def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: Layou
         What the first edge layer makes of h_i and of h_j.
     gram : Tensor of float64, shape (Q,)
         Gram matrices.
-    layout : Layout
+    layout : JetGroups
         The jets.
     """
     first, norm, _, second, _ = block.phi_e
@@ -71,7 +71,7 @@ def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, layout: Layou
 class _Setting:
     """What a block's edges depend on besides tensors with gradients."""
 
-    layout: Layout
+    layout: JetGroups
     norm: nn.BatchNorm1d
     c_weight: float
 
@@ -116,7 +116,7 @@ class _LorentzEdges(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, totals_slopes: Tensor, moved_slopes: Tensor | None) -> tuple[Tensor | None, ...]:
         setting, statistics, weights, steps, bits = ctx.kept
-        layout: Layout = setting.layout
+        layout: JetGroups = setting.layout
         u, v, gram, *parameters = (_array(tensor) for tensor in ctx.saved_tensors)
         seen, norm_weight, _, _, _, _, _, *phi_x = (p.astype(np.float64) for p in parameters)
         moves, groups, channels = bool(phi_x), layout.num_groups, len(weights.zeros)

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
-from ...common.cpu.jet_groups import Layout
+from ...common.cpu.jet_groups import JetGroups
 from ..dropout import threshold_of
 from .backward import LayerSlopes, sweep_back
 from .forward import MARGIN, Jets, LayerWeights, Terms, sweep_forth
@@ -32,7 +32,7 @@ class Batch:
 
     Attributes
     ----------
-    layout : Layout
+    layout : JetGroups
         The jets.
     products : ndarray of float64, shape (Q, R)
         Pair channels.
@@ -40,7 +40,7 @@ class Batch:
         Channels that they are encoded to.
     """
 
-    layout: Layout
+    layout: JetGroups
     products: F8
     encoded: int
 

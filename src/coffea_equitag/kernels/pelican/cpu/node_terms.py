@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from ....layers.equivariant_2to2 import Equivariant2to2
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
-from ...common.cpu.jet_groups import Layout
+from ...common.cpu.jet_groups import JetGroups
 from .group_sums import in_order
 from .node_sweeps import NodeSlopes, NodeWeights, Sums, terms_back, terms_forth
 from .pair_shapes import columns_for
@@ -30,7 +30,7 @@ _FREE = 5
 
 
 def terms_of(
-    block: Equivariant2to2, coefficients: Tensor, layout: Layout, sums: Tensor, counts: Tensor, norm: Tensor
+    block: Equivariant2to2, coefficients: Tensor, layout: JetGroups, sums: Tensor, counts: Tensor, norm: Tensor
 ) -> Tensor:
     """u, v and d, (3, N, W) in float32, S channels padded to W.
 
@@ -40,7 +40,7 @@ def terms_of(
         The layer.
     coefficients : Tensor of float32, shape (15, D, S)
         Its coefficients.
-    layout : Layout
+    layout : JetGroups
         The jets.
     sums, counts, norm : Tensor
         As of `pelican_layer.Messages` and `pelican_layer.next_messages`.
@@ -56,7 +56,7 @@ def terms_of(
 class _Setting:
     """What a layer's terms depend on besides tensors: jets, how sums are normalised, and whether d is there."""
 
-    layout: Layout
+    layout: JetGroups
     means: bool
     mean_count: float
     diagonal: bool

@@ -18,7 +18,7 @@ from ....layers.equivariant_2to2 import Equivariant2to2
 from ....layers.equivariant_readout import Equivariant2to0
 from ....layers.pair_message import PairMessage
 from ....layers.segments import segment_sum
-from ...common.cpu.jet_groups import Layout
+from ...common.cpu.jet_groups import JetGroups
 from ..dropout import drop_of, message_keys
 from .batch_norm import scale_and_shift
 from .layer import Batch, encoded_messages, next_messages, total_columns
@@ -37,7 +37,7 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
     Tensor of float32, shape (J, n_classes)
     """
     products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
-    batch = Batch(Layout.of(offsets), products, len(model.encoder.alpha))
+    batch = Batch(JetGroups.of(offsets), products, len(model.encoder.alpha))
     nodes, layers = _Nodes(offsets), _messages(model)
     keys = message_keys(model)
     power = 1e-6 + model.encoder.alpha**2
