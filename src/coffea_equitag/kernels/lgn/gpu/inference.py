@@ -51,7 +51,7 @@ def logits(
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    tables, how, tiles = folded(model, lambda: fold(model)), precision(p4_N4.device), Tiles.of(offsets)
+    tables, how, tiles = folded(model, fold), precision(p4_N4.device), Tiles.of(offsets)
     nodes = tiles.num_nodes
     p4 = p4_N4.detach().double()
     momenta = torch.cat([p4.T, p4.new_ones(1, nodes)]).contiguous()

@@ -72,7 +72,7 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    weights, how = folded(model, lambda: _fold(model)), precision(gram_Q.device)
+    weights, how = folded(model, _fold), precision(gram_Q.device)
     exact = precision_of_nodes(how)
     a, b = parts(model.options["hidden"])
     c = a + b

@@ -67,7 +67,7 @@ def logits(
     nodes_NP : Tensor of float32, shape (N, P), or None
         What the node-wise patch gives each constituent.
     """
-    weights, how, tiles = folded(model, lambda: _fold(model)), precision(features_N7.device), Tiles.of(offsets)
+    weights, how, tiles = folded(model, _fold), precision(features_N7.device), Tiles.of(offsets)
     exact = precision_of_nodes(how)
     k = int(model.options["k"])
     largest = int((offsets[1:] - offsets[:-1]).max()) if tiles.num_jets else 0

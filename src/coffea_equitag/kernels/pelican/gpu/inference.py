@@ -58,7 +58,7 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
     -------
     Tensor of float32, shape (J, n_classes), or (N, B) for a momentum
     """
-    weights, how, tiles = folded(model, lambda: fold(model)), precision(products_QR.device), Tiles.of(offsets)
+    weights, how, tiles = folded(model, fold), precision(products_QR.device), Tiles.of(offsets)
     layers: Any = model  # whose types torch does not know
     wide, chunk = wide_channels(model)
     narrow: int = layers.messages[0].linear.out_features

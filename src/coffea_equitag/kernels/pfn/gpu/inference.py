@@ -35,7 +35,7 @@ def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NP: Tens
     nodes_NP : Tensor of float32, shape (N, P), or None
         What its patch gives each constituent, to the inputs of every layer of Φ.
     """
-    (phi, f), how = folded(model, lambda: _fold(model)), precision(features_NF.device)
+    (phi, f), how = folded(model, _fold), precision(features_NF.device)
     latent = features_NF.contiguous()
     for matrix, bias in phi:
         seen = latent if nodes_NP is None else torch.cat([latent, nodes_NP], dim=1)

@@ -54,7 +54,7 @@ def outputs_and_vectors(
     vectors : Tensor of float64, shape (J, 3, 3F), or 2F without tensors
         In the jets' frames.
     """
-    weights, how = folded(model, lambda: fold(model)), precision(scalars.device)
+    weights, how = folded(model, fold), precision(scalars.device)
     features, jets = int(model.options["features"]), len(offsets) - 1
     padded, thirds = padded_features(features), 3 if model.has_tensors else 2
     settings = {"THIRDS": thirds, "LOGARITHMIC": model.options["scalar_activation"] == "log_relu"}
