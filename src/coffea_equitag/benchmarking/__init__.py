@@ -1,4 +1,4 @@
-"""How fast the networks are, in how much memory, and beside what: `equitag benchmark`."""
+"""Speed and memory of the networks, compared with other implementations: `equitag benchmark`."""
 
 from .explanation import Explanation, explain_choices
 from .settings import Settings

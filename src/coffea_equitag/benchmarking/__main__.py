@@ -1,4 +1,4 @@
-"""The process that measures: ``python -m coffea_equitag.benchmarking SETTINGS RESULT``, both JSON."""
+"""The measuring process: ``python -m coffea_equitag.benchmarking SETTINGS RESULT``, both JSON."""
 
 import json
 import sys
@@ -8,10 +8,10 @@ from ..errors import EquitagError
 from .settings import Settings
 from .suite import measure
 
-asked, output = sys.argv[1:]
+settings, output = sys.argv[1:]
 try:
-    result = measure(Settings(**json.loads(asked)), lambda line: print(line, file=sys.stderr, flush=True))
+    result = measure(Settings(**json.loads(settings)), lambda line: print(line, file=sys.stderr, flush=True))
 except EquitagError as error:
-    # told by who asked
+    # raised again by the parent process
     result = {"refused": str(error)}
 Path(output).write_text(json.dumps(result))

@@ -1,4 +1,4 @@
-"""Timing several things in turn, so that all of them meet the same disturbances."""
+"""Timing several tasks in turn, so that all are subject to the same disturbances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Spread", "in_turn", "seconds_of"]
 
 @dataclass(frozen=True)
 class Spread:
-    """A median and the quartiles beside it."""
+    """Median and quartiles."""
 
     median: float
     low: float
@@ -23,19 +23,19 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Median and quartiles of at least one value."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
     def scaled(self, factor: float) -> Spread:
-        """In another unit."""
+        """The same in another unit."""
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
 
 def seconds_of(task: Callable[[], Any], device: str = "cpu") -> float:
-    """Time of one call: the processor's with one thread, else the clock's, to the end of what a GPU was given to do."""
+    """Time of one call: CPU time with one thread, else wall-clock time, until a GPU has finished its work."""
     now = time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     _wait(device)
     start = now()
@@ -51,23 +51,23 @@ def in_turn(
     rounds: tuple[int, int] = (3, 15),
     idle: Callable[[], Any] | None = None,
 ) -> dict[str, list[float]]:
-    """Call each task in turn, round after round.
+    """Call each task in turn, for several rounds.
 
     Parameters
     ----------
     tasks : mapping of str to callable
-        Warmed up.
+        Tasks that have been warmed up.
     seconds : float
-        No further round is begun that would end after them.
+        No further round is started if it would end after this time.
     rounds : (int, int)
-        How many at least and at most.
+        Minimum and maximum number of rounds.
     idle : callable, optional
         Called before each round, not timed.
 
     Returns
     -------
     dict of str to list of float
-        Seconds a call, round by round.
+        Seconds per call, for each round.
     """
     found: dict[str, list[float]] = {name: [] for name in tasks}
     start = time.perf_counter()

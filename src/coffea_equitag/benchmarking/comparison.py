@@ -1,4 +1,4 @@
-"""Every network in all its forms, on the same jets, in turn."""
+"""Times all implementations of a network in turn on the same jets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .workloads import WORKLOADS, random_jets, representative
 
 __all__ = ["compare"]
 
-#: Forms whose memory is not worth a process: they are those of the batch's largest jet, scaled.
+#: Forms whose memory is not measured: it is that of "padded to the largest", scaled.
 _NO_MEMORY = ("padded to 128", "padded to 200")
 
 
@@ -44,30 +44,30 @@ def compare(
     Parameters
     ----------
     kind, workload : str
-        Of `coffea_equitag.models.names` and `WORKLOADS`.
+        One of `coffea_equitag.models.names` and one of `WORKLOADS`.
     backward : bool
         With gradients, in training mode.
     batch : int or None
-        Jets.
+        Number of jets.
     seconds : float
-        For the repetitions; a form that would take longer than its share of them gets fewer jets.
+        Time for the repetitions; a form that would exceed its share gets fewer jets.
     rounds : (int, int)
-        Repetitions at least and at most.
+        Minimum and maximum number of repetitions.
     device : str
-        Where.
+        Where to compute.
     ask : callable or None
-        Of `memory_server`; None leaves the memory out.
+        From `memory_server`; None skips the memory.
     options : mapping, optional
-        The network's options.
+        Options of the network.
 
     Returns
     -------
     dict
-        JSON-able: what was run, what dispatch chose, and for each of the ``forms`` on how many jets it was timed, the
-        milliseconds a jet, jets a second, how many times as long it takes as `OURS` (round by round), the share of
-        the measured peak, the peak memory on those jets, and the largest deviation of the logits of ten jets from
-        those of the reference layers in float64, by their rms. Times of fewer jets than the batch has are scaled by
-        ``scale`` to its pairs a jet.
+        Serializable as JSON: what was run, what dispatch chose, and for each of the ``forms`` the number of jets it was
+        timed on, milliseconds per jet, jets per second, time relative to `OURS` (round by round), the fraction of the
+        measured peak, the peak memory for those jets, and the largest deviation of the logits of ten jets from those
+        of the reference layers in float64, relative to their rms. Times of fewer jets than the batch has are scaled
+        by ``scale`` to the batch's number of pairs per jet.
     """
     model = networks.build(kind, device, options)
     jets = random_jets(WORKLOADS[workload], batch or networks.BATCHES.get(model.kind, 100), model.fields).to(
@@ -79,10 +79,12 @@ def compare(
     forms_here = forms_of(model, jets)
     for name, prepare in forms_here.items():
         share = seconds / rounds[0] / len(forms_here) * (5 if name == OURS else 1)
-        numbers[name] = min(jets.num_jets, max(1, int(share / _seconds_a_jet(model, prepare, jets, backward, device))))
+        numbers[name] = min(
+            jets.num_jets, max(1, int(share / _seconds_per_jet(model, prepare, jets, backward, device)))
+        )
         some = representative(jets, numbers[name])
         passes[name] = networks.one_pass(model, prepare(some), backward)
-        # the few jets that a slow form gets are not quite like all; to a padded form all are alike
+        # the few jets of a slow form have a different number of pairs on average; padded, all jets cost the same
         scale[name] = 1.0 if "padded" in name else _work(model, jets) / _work(model, some)
     few = representative(jets, 10)
     flops = _flops(model, few, backward) * _work(model, jets) / _work(model, few)
@@ -123,19 +125,19 @@ def compare(
     }
 
 
-def _seconds_a_jet(
+def _seconds_per_jet(
     model: JetModel,
     prepare: Callable[[RaggedJets], Callable[[], Tensor]],
     jets: RaggedJets,
     backward: bool,
     device: str,
 ) -> float:
-    """From one jet, and from more of them if that was quick."""
+    """Measured with one jet, and with more if that was fast."""
     for number in (1, 4, 16):
         some = representative(jets, number)
         task = networks.one_pass(model, prepare(some), backward)
         if number == 1:
-            task()  # compiles, or loads what was compiled
+            task()  # compiles, or loads compiled code
         spent = seconds_of(task, device)
         if spent > 0.02 or some.num_jets == jets.num_jets:
             break
@@ -143,7 +145,7 @@ def _seconds_a_jet(
 
 
 def _flops(model: JetModel, jets: RaggedJets, backward: bool) -> float:
-    """Operations a jet in the reference layers' matrix products; those of gradients are twice as many again."""
+    """Operations per jet in the matrix products of the reference layers; gradients cost twice as many again."""
     model.requires_grad_(False)  # the counter would follow gradients
     with torch.no_grad(), kernels.use("reference"), FlopCounterMode(display=False) as counter:
         model.eval()(jets)
@@ -152,13 +154,13 @@ def _flops(model: JetModel, jets: RaggedJets, backward: bool) -> float:
 
 
 def _work(model: JetModel, jets: RaggedJets) -> float:
-    """Pairs a jet, or constituents."""
+    """Mean number of pairs, or of constituents, per jet."""
     n = (jets.counts + model.extra_nodes).double()
     return float((n.square() if model.sees_pairs else n).mean())
 
 
 def _deviations(model: JetModel, batch: RaggedJets, number: int) -> Mapping[str, float]:
-    """Largest difference of logits from the reference layers' in float64, by their rms over some of the jets."""
+    """Largest deviation of the logits of some jets from the reference layers in float64, relative to their rms."""
     jets = representative(batch, number)
     found = {
         name: networks.one_pass(model, prepare(jets), False)().double()

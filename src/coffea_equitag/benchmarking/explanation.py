@@ -1,4 +1,4 @@
-"""Which form of each network runs here, and why."""
+"""Which implementation of each network runs on this machine, and why."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Explanation:
     Attributes
     ----------
     model, device, dtype : str
-        What was called.
+        The model called, its device and its precision.
     mode : str
         "scoring" (evaluation, no gradients) or "training".
     kernel, reason : str
         What ran, and why.
     self_check : str
-        How the kernel compared with the float64 layers; "–" if none ran.
+        Result of comparing the kernel with the float64 layers; "–" if no kernel ran.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Explanation:
 
 
 def explain_choices(models: tuple[str, ...]) -> Iterator[Explanation]:
-    """Call each network with two small jets, on each device here, in each precision, scoring and training."""
+    """Call each network with two small jets, on each available device, in each precision, scoring and training."""
     for kind in models:
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
             for dtype in (torch.float32, torch.float64):

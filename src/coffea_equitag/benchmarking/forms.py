@@ -1,4 +1,4 @@
-"""The forms in which a network is computed: what is compared with what."""
+"""The forms (implementations) of a network that are compared."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["OURS", "REFERENCE", "forms_of"]
 
 Logits = Callable[[], Tensor]
 
-#: As `coffea_equitag` runs it, whatever form that is; and its reference layers.
+#: The form that `coffea_equitag` runs by default, and its reference layers.
 OURS, REFERENCE = "coffea-equitag", "reference layers"
 
-#: Widths of padding beside the batch's largest jet.
+#: Fixed widths of padding, in addition to that of the batch's largest jet.
 _WIDTHS = (128, 200)
 
 
 def forms_of(model: JetModel, batch: RaggedJets) -> dict[str, Callable[[RaggedJets], Logits]]:
-    """Name -> what makes, from (some of) the jets of the batch, a function that computes their logits.
+    """Name -> function that prepares (some) jets of the batch and returns a function computing their logits.
 
-    Padded forms pad to the whole batch's largest jet whichever jets they get, or to a fixed width where it suffices.
-    The forms of this package start from ragged momenta, the others from what is laid out beforehand: padded momenta,
-    or edges. All form invariants and features of them.
+    Padded forms pad to the largest jet of the whole batch, whichever jets they get, or to a fixed width if that is
+    enough. The forms of this package start from ragged momenta, the others from inputs prepared in advance: padded
+    momenta, or edges. All compute invariants and features from them.
     """
 
     def in_mode(mode: str) -> Callable[[RaggedJets], Logits]:

@@ -1,4 +1,4 @@
-"""What the numbers were measured on: processor, memory, software, day."""
+"""Where the numbers were measured: processor, memory, software, date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peak memory of one computation, in a process of its own."""
+"""Peak memory of a computation, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Ask = Callable[..., dict[str, float] | None]
 
 @contextmanager
 def memory_server(threads: int) -> Iterator[Ask]:
-    """Start a process that forks a fresh one for each question; malloc as it is by default.
+    """Start a process that forks a new one for each request, with default malloc settings.
 
     Yields
     ------
     callable
-        ``ask(task, **arguments)`` gives what the function `task` of `tasks` returns, or None where a process cannot
-        be forked or came to grief.
+        ``ask(task, **arguments)`` returns the result of the function `task` of `tasks`, or None if a process cannot
+        be forked or failed.
     """
     if not hasattr(os, "fork"):
         yield lambda task, **arguments: None
@@ -50,17 +50,17 @@ def memory_server(threads: int) -> Iterator[Ask]:
 
 
 def serve(answer: Callable[[dict[str, Any]], dict[str, float]], prepare: Callable[[dict[str, Any]], None]) -> None:
-    """Read questions from standard input; answer each from a fork of this process, which `prepare` has readied."""
+    """Read requests from standard input; answer each from a fork of this process after calling `prepare`."""
     for line in sys.stdin:
-        question = json.loads(line)
-        prepare(question)
+        request = json.loads(line)
+        prepare(request)
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 os.close(read)
                 with os.fdopen(write, "w") as pipe:
-                    json.dump(answer(question), pipe)
+                    json.dump(answer(request), pipe)
             finally:
                 os._exit(0)
         os.close(write)
@@ -71,7 +71,7 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, float]], prepare: Callabl
 
 
 def growth(task: Callable[[], Any], device: str = "cpu") -> float:
-    """Bytes that memory grows by at most while a task runs: resident memory, or the GPU's."""
+    """Largest increase of memory in bytes while a task runs: resident memory, or GPU memory."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -80,7 +80,7 @@ def growth(task: Callable[[], Any], device: str = "cpu") -> float:
         torch.cuda.synchronize(device)
         return float(torch.cuda.max_memory_allocated(device) - before)
     resident = _status("VmRSS")
-    if resident is not None and _forget_peak():
+    if resident is not None and _reset_peak():
         task()
         return float((_status("VmHWM") or resident) - resident)
     import resource
@@ -91,7 +91,7 @@ def growth(task: Callable[[], Any], device: str = "cpu") -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - earlier) * unit
 
 
-def _forget_peak() -> bool:
+def _reset_peak() -> bool:
     try:
         with open("/proc/self/clear_refs", "w") as clear:
             clear.write("5")
@@ -101,7 +101,7 @@ def _forget_peak() -> bool:
 
 
 def _status(field: str) -> int | None:
-    """A line of /proc/self/status, in bytes; Linux only."""
+    """An entry of /proc/self/status in bytes; Linux only."""
     try:
         with open("/proc/self/status") as status:
             return next((1024 * int(line.split()[1]) for line in status if line.startswith(field)), None)

@@ -1,4 +1,4 @@
-"""The networks that are timed, with weights like trained ones, and their two passes."""
+"""The networks to be timed, with realistic normalization statistics, and their two passes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["BATCHES", "PASSES", "build", "one_pass"]
 #: Without and with gradients.
 PASSES = ("forward", "forward+backward")
 
-#: Jets a batch, where it is not the default.
+#: Jets per batch, if not the default.
 BATCHES = {"pelican": 32}
 
 
 def build(kind: str, device: str = "cpu", options: Mapping[str, Any] | None = None) -> JetModel:
-    """A network, of default options if none are given, always the same, whose normalisations have seen jets.
+    """A network with reproducible weights, and with normalization statistics from some jets.
 
-    A kind that is no model is a trained tagger: its folder, or its name in the zoo.
+    Options are the defaults unless given. A kind that is not a model is a trained tagger: its folder, or its name in
+    the zoo.
     """
     if kind not in models.names():
         trained: JetModel = load(kind).model
@@ -45,7 +46,7 @@ def build(kind: str, device: str = "cpu", options: Mapping[str, Any] | None = No
 
 
 def one_pass(model: JetModel, logits: Callable[[], Tensor], backward: bool) -> Callable[[], Tensor]:
-    """What is timed: the logits in evaluation mode, or in training mode with the gradients of all weights."""
+    """The function to be timed: logits in evaluation mode, or in training mode with the gradients of all weights."""
 
     def forward() -> Tensor:
         model.eval()

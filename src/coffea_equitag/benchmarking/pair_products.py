@@ -1,4 +1,4 @@
-"""Pairs a second: p_i·p_j of all pairs of each jet, three ways."""
+"""Pairs per second: p_i·p_j of all pairs in each jet, computed in three ways."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ __all__ = ["pairs_per_second"]
 def pairs_per_second(workload: str, number: int = 1000, seconds: float = 3.0) -> dict[str, Any]:
     """Time the pair products of some jets.
 
-    Counted are the entries of all jets' n × n matrices. `ak.combinations` makes each pair once, which is counted as
-    the two entries that follow from it. The padded product is formed from given padded momenta, in float32, digits
-    lost to cancellation and all.
+    All entries of the n × n matrices are counted. `ak.combinations` forms each pair once, which counts as two entries.
+    The padded product starts from padded momenta; nothing protects it from cancellation.
 
     Returns
     -------
     dict
-        JSON-able: for each form the entries a second, and how many times as long it takes as ours from (pT, η, φ).
+        Serializable as JSON: for each form the entries per second, and its time relative to ours from (pT, η, φ).
     """
     polar = random_jets(WORKLOADS[workload], number)
     cartesian = replace(polar, polar=None)

@@ -1,4 +1,4 @@
-"""What one core can do at most: fused multiply-adds on registers, and nothing else."""
+"""Peak performance of one core, from fused multiply-adds on registers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..compiled import njit
 
 __all__ = ["measured_peak"]
 
-#: Independent sums, enough to hide the latency of a fused multiply-add.
+#: Number of independent sums, enough to hide the latency of a fused multiply-add.
 _SUMS = 12
 
 
 def measured_peak(tries: int = 3) -> float:
-    """FLOP/s of fused multiply-adds in float32 on one core of this machine, the best of a few tries."""
+    """FLOP/s of float32 fused multiply-adds on one core of this machine, the best of a few tries."""
     times, best = 2_000_000, 0.0
     _repeat(1, np.float32(0.5))
     for _ in range(tries):
-        start = time.process_time()  # as the networks are timed: what others do meanwhile does not count
+        start = time.process_time()  # CPU time, as for the networks: other processes do not count
         _, flops = _repeat(times, np.float32(0.5))
         best = max(best, times * flops / (time.process_time() - start))
     return best
@@ -60,7 +60,7 @@ def _multiply_add(typing_context: Any, times: Any, number: Any) -> Any:
         total = found[0]
         for value in found[1:]:
             total = builder.fadd(total, value)
-        # what is returned keeps the loop alive
+        # returning the sum keeps the compiler from removing the loop
         return context.make_tuple(
             builder,
             signature.return_type,
@@ -72,5 +72,5 @@ def _multiply_add(typing_context: Any, times: Any, number: Any) -> Any:
 
 @njit
 def _repeat(times: int, number: np.float32) -> tuple[float, float]:
-    """Multiply and add so many times; a sum, and the operations of one time."""
+    """Multiply and add `times` times; return a sum, and the number of operations per repetition."""
     return _multiply_add(times, number)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""Other packages' networks of the same kind, where they are installed: pelican-lite, weaver-core, lgatr, lloca.
+"""Networks of the same kind from other packages, if installed: pelican-lite, weaver-core, lgatr, lloca.
 
-They are not the same maths as ours: each is built at about its paper's size for top tagging, with fresh weights, and
-its parameters are told. Inputs are laid out beforehand as each of them demands.
+They are not mathematically identical to ours: each is built at about the size its paper uses for top tagging, with
+random weights, and its number of parameters is reported. Inputs are prepared in advance in the form each one needs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = ["PEERS", "Peer", "compare"]
 
 @dataclass(frozen=True)
 class Peer:
-    """Another package's network.
+    """A network from another package.
 
     Attributes
     ----------
     name, package : str
-        What it is; where from.
+        The network, and the package it is from.
     module : str
-        What is imported.
+        Module to import.
     ours : str
-        Kind of our network that stands beside it.
+        Kind of our network that it is compared with.
     make : callable
-        From the imported module and our network to the peer's.
+        From the imported module and our network to the peer's network.
     prepare : callable
         From the peer's network, ours and jets to a function that computes logits.
     """
@@ -56,7 +56,7 @@ class Peer:
 
 
 def compare(workloads: tuple[str, ...], passes: tuple[str, ...], seconds: float, device: str) -> list[dict[str, Any]]:
-    """Time each peer that can be imported beside our network of its kind, on the same jets, in turn."""
+    """Time each peer that can be imported against our network of its kind, in turn on the same jets."""
     return [
         _compare(peer, module, workload, name, seconds, device)
         for peer, module in _installed()
@@ -120,7 +120,7 @@ def _pelican(module: Any, ours: Any) -> nn.Module:
 
 
 def _pelican_inputs(network: Any, ours: PELICAN, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Edges of all pairs, a node with itself among them, with p_i·p_j; nodes with their kinds."""
+    """Edges for all pairs, i = j included, with p_i·p_j; nodes with their kinds."""
     spurions = jets.p4.new_tensor(ours.broken.spurions)
     nodes = jets.prepend(spurions, spurions.new_zeros(len(spurions)))
     kinds = ours.scalars(jets)
@@ -151,7 +151,7 @@ def _particlenet(module: Any, ours: Any) -> nn.Module:
 
 
 def _particlenet_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Features padded to the largest jet, but never to fewer than k + 1 places, which it needs."""
+    """Features padded to the largest jet, but at least to the k + 1 constituents it needs."""
     mask = real(jets, max(int(jets.counts.max()), 17))
     features = pad(kinematic_features(jets).to(ours.dtype), mask).mT.contiguous()
     points, here = features[:, 5:7].contiguous(), mask[:, None]
@@ -178,15 +178,15 @@ def _slim(module: Any, ours: Any) -> nn.Module:
 
 
 def _slim_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Momenta, beams among them, in units of 20 GeV, padded to the largest jet; the mean over the nodes."""
+    """Momenta and beams in units of 20 GeV, padded to the largest jet; the output is the mean over the nodes."""
     nodes = with_beams(jets)
     mask = real(nodes, int(nodes.counts.max()))
     vectors = pad(nodes.p4.to(ours.dtype) / 20, mask)[:, :, None]
     scalars, here = pad(ours.scalars(nodes), mask), mask[..., None].to(vectors)
-    seen = mask[:, None, None]
+    attention_mask = mask[:, None, None]
 
     def run() -> Tensor:
-        _, found = network(vectors, scalars, attn_mask=seen)
+        _, found = network(vectors, scalars, attn_mask=attention_mask)
         out: Tensor = (found * here).sum(1) / nodes.counts[:, None]
         return out
 
@@ -203,7 +203,7 @@ def _canonical(module: Any, ours: Any) -> nn.Module:
 
 
 def _canonical_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Frames from the ragged momenta, in units of 20 GeV, padded to the largest jet for the transformer."""
+    """Frames from the ragged momenta in units of 20 GeV; padded to the largest jet for the transformer."""
     nodes = with_beams(jets)
     mask = real(nodes, int(nodes.counts.max()))
     momenta, scalars = nodes.p4.to(ours.dtype) / 20, ours.scalars(nodes)
@@ -223,7 +223,7 @@ def _canonical_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[],
     return run
 
 
-#: What is looked for.
+#: The networks compared with ours.
 PEERS = (
     Peer("PELICAN, 25 channels, list of edges", "pelican-lite", "pelican", "pelican", _pelican, _pelican_inputs),
     Peer(

@@ -1,4 +1,4 @@
-"""From a ROOT file to scores in one: where the time goes."""
+"""From a ROOT file to a ROOT file with scores: where the time goes."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from ..tagger import Tagger, load
 
 __all__ = ["STEPS", "from_file_to_scores"]
 
-#: The steps, and what each of them is.
+#: The steps and their descriptions.
 STEPS = {
-    "read": "the jets' branches from the file, decompressed",
-    "build": "jets with their constituents, and these flat",
+    "read": "read and decompress the branches of the jets",
+    "build": "build jets with constituents, and flatten them",
     "invariants": "pair products",
     "network": "logits and probabilities",
-    "write": "branches described, copied and compressed, scores beside them",
+    "write": "copy and compress the branches, with the scores",
 }
 
 
 def from_file_to_scores(file: str | None = None, repeats: int = 3, device: str = "cpu") -> dict[str, Any]:
-    """Score a file with the packaged LorentzNet by `score_file`, whole and step by step.
+    """Score a file with the packaged LorentzNet by `score_file`; time the whole and each step.
 
-    The steps are timed from without, by a reader and a tagger that do their work twice over; the whole is timed
-    without them.
+    The steps are timed from outside, with a reader and a tagger that do their work twice; the whole is timed without
+    these.
 
     Returns
     -------
     dict
-        JSON-able: events, jets, ``seconds`` of the whole, seconds of each of ``steps``; medians of the repeats.
+        Serializable as JSON: events, jets, ``seconds`` in total, seconds of each of ``steps``; medians of the repeats.
     """
     source, tagger = file or str(PACKAGED_FILE), load(PACKAGED_TAGGER, device)
     wholes, steps = [], []
@@ -50,7 +50,7 @@ def from_file_to_scores(file: str | None = None, repeats: int = 3, device: str =
         output = Path(folder) / "scored.root"
         keywords: dict[str, Any] = {"overwrite": True, "progress": False, "name": "benchmark"}
         for _ in range(repeats):
-            steps.append(_step_by_step(tagger, source, output, keywords))  # first: loads compiled code, too
+            steps.append(_step_by_step(tagger, source, output, keywords))  # first, since it also loads compiled code
             report = score_file(tagger, source, output, **keywords)
             wholes.append(report.seconds)
     return {
@@ -69,7 +69,7 @@ def _step_by_step(tagger: Tagger, source: str, output: Path, keywords: dict[str,
 
 
 class _StepClock:
-    """A reader and a tagger in one that tell what their steps cost."""
+    """A reader and tagger that records the time of each step."""
 
     def __init__(self, tagger: Tagger) -> None:
         self.tagger, self.reader = tagger, default_reader([tagger])
@@ -82,7 +82,7 @@ class _StepClock:
         return self.tagger.classes
 
     def read(self, events: ak.Array, collection: str) -> ak.Array:
-        """The first time the branches are read from the file, the second time they are there."""
+        """Build the jets twice: the first time the branches are read from the file, the second time from memory."""
         start = time.perf_counter()
         ragged_and_nesting(self.reader(events, collection), self.fields)
         middle = time.perf_counter()
@@ -97,12 +97,12 @@ class _StepClock:
     def __call__(self, jets: ak.Array) -> ak.Array:
         start = time.perf_counter()
         ragged, _ = ragged_and_nesting(jets, self.fields)
-        laid_flat = time.perf_counter()
+        flattened = time.perf_counter()
         gram(with_beams(ragged))
-        paired = time.perf_counter()
+        multiplied = time.perf_counter()
         scores = self.tagger(jets)
         end = time.perf_counter()
-        self.steps["invariants"] += paired - laid_flat
-        self.steps["network"] += (end - paired) - (paired - start)
+        self.steps["invariants"] += multiplied - flattened
+        self.steps["network"] += (end - multiplied) - (multiplied - start)
         self.spent += end - start
         return scores

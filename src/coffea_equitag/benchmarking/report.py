@@ -1,4 +1,4 @@
-"""The results as tables in Markdown."""
+"""Results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .workloads import WORKLOADS
 
 __all__ = ["insert", "markdown"]
 
-#: Other forms, and their short names in the tables.
+#: Other forms and their short names in the tables.
 _OTHERS = {
     REFERENCE: "layers",
     "padded to the largest": "padded",
@@ -22,12 +22,12 @@ _OTHERS = {
 }
 
 
-#: What stands around the tables in a page of the documentation.
+#: Lines that enclose the tables in a page of the documentation.
 _BEGIN, _END = "<!-- made by: equitag benchmark -->", "<!-- end of what equitag benchmark made -->"
 
 
 def insert(page: str, tables: str) -> str:
-    """Put tables into a page, in place of those that a line of `_BEGIN` and one of `_END` enclose.
+    """Insert tables into a page, replacing those between the lines `_BEGIN` and `_END`.
 
     Raises
     ------
@@ -37,17 +37,19 @@ def insert(page: str, tables: str) -> str:
     before, begin, rest = page.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise TaggerError(explain("a page without a place for tables", f"lines {_BEGIN} and {_END}", "add them to it"))
+        raise TaggerError(
+            explain("a page without a place for tables", f"the lines {_BEGIN} and {_END}", "add them to the page")
+        )
     return f"{before}{_BEGIN}\n\n{tables.strip()}\n\n{_END}{after}"
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """All tables, each under what it says.
+    """All tables, each with its heading.
 
     Parameters
     ----------
     found : dict
-        What `measure` gives.
+        The result of `measure`.
     """
     parts = [_machine(found)]
     if found.get("networks"):
@@ -68,7 +70,7 @@ def markdown(found: dict[str, Any]) -> str:
 def _machine(found: dict[str, Any]) -> str:
     machine, settings = found["machine"], found["settings"]
     peaks = [case["peak_gflops"] for case in found.get("networks", ()) if case["peak_gflops"]]
-    peak = f"; measured fp32 peak of a core {max(peaks):.0f} GFLOP/s" if peaks else ""
+    peak = f"; measured float32 peak of one core {max(peaks):.0f} GFLOP/s" if peaks else ""
     versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
     where = machine.get("gpu", machine["processor"])
     options = ", ".join(f"{name} = {value}" for name, value in settings["options"].items())
@@ -77,14 +79,14 @@ def _machine(found: dict[str, Any]) -> str:
         f"{machine.get('cache', 'cache unknown')}, {machine.get('memory', 'memory unknown')}{peak}. "
         f"{machine['system']}, Python {machine['python']}, {versions}; "
         f"{options + '; ' if options else ''}{'tuned' if machine['tuned malloc'] else 'default'} malloc. "
-        f"Made in {found['seconds'] / 60:.0f} minutes."
+        f"The benchmark took {found['seconds'] / 60:.0f} minutes."
     )
 
 
 def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
     chosen = [case for case in cases if case["workload"] == workload]
     present = [name for name in _OTHERS if any(name in case["forms"] for case in chosen)]
-    heading = ["network", "pass", "runs on", "ms a jet", "jets/s", "of peak", "off by", "MB"]
+    heading = ["network", "pass", "runs on", "ms per jet", "jets/s", "of peak", "deviation", "MB"]
     heading += [f"× {_OTHERS[name]}" for name in present]
     heading += [f"MB {_OTHERS[name]}" for name in present if any(_bytes(case, name) for case in chosen)]
     rows = []
@@ -99,7 +101,7 @@ def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
     batches = ", ".join(sorted({f"{case['batch']}" for case in chosen}, key=int))
     largest = max(case["constituents"]["largest"] for case in chosen)
     return (
-        f"### {WORKLOADS[workload].name}\n\nBatches of {batches} jets, the largest of {largest} constituents.\n\n"
+        f"### {WORKLOADS[workload].name}\n\nBatches of {batches} jets; the largest jet has {largest} constituents.\n\n"
         + _table(heading, rows, left=3)
     )
 
@@ -108,11 +110,11 @@ def _size(found: Sequence[dict[str, Any]]) -> str:
     sizes = [row["n"] for row in found[0]["rows"]]
     rows = [[case["model"], *(_number(row["ms"]["median"]) for row in case["rows"])] for case in found]
     rows += [
-        [f"{case['model']}, ns a pair", *(_number(row["ns_per_pair"]) for row in case["rows"])]
+        [f"{case['model']}, ns per pair", *(_number(row["ns_per_pair"]) for row in case["rows"])]
         for case in found
         if case["sees_pairs"]
     ]
-    return "### Cost against n: ms a jet, forward\n\n" + _table(["network", *map(str, sizes)], rows)
+    return "### Cost against n: ms per jet, forward\n\n" + _table(["network", *map(str, sizes)], rows)
 
 
 def _throughput(found: Sequence[dict[str, Any]]) -> str:
@@ -126,7 +128,7 @@ def _throughput(found: Sequence[dict[str, Any]]) -> str:
         ]
         for row in found
     ]
-    heading = ["network", "jets", "number", "jets/s", "MB beside the jets"]
+    heading = ["network", "jets", "number", "jets/s", "MB besides the jets"]
     return "### Cost against the number of jets\n\n" + _table(heading, rows, left=2)
 
 
@@ -154,7 +156,7 @@ def _pairs(found: Sequence[dict[str, Any]]) -> str:
         for name in found[0]["forms"]
     ]
     names = [case["workload"] for case in found]
-    heading = ["form", *(f"{name}: M pairs/s" for name in names), *(f"{name}: time by ours" for name in names)]
+    heading = ["form", *(f"{name}: M pairs/s" for name in names), *(f"{name}: time / ours" for name in names)]
     return "### Pair products\n\n" + _table(heading, rows)
 
 
@@ -171,7 +173,7 @@ def _peers(found: Sequence[dict[str, Any]]) -> str:
         ]
         for row in found
     ]
-    heading = ["peer", "parameters", "jets", "pass", "ms a jet", "beside", "time by ours"]
+    heading = ["peer", "parameters", "jets", "pass", "ms per jet", "compared with", "time / ours"]
     return "### Other packages\n\n" + _table(heading, rows, left=1)
 
 
@@ -181,7 +183,7 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1)
 
 
 def _bytes(case: dict[str, Any], name: str) -> float | None:
-    """Of the whole batch, where fewer jets were measured in proportion."""
+    """Memory for the whole batch, in proportion if fewer jets were measured."""
     form = case["forms"].get(name)
     if form is None or form["bytes"] is None:
         return None

@@ -1,4 +1,4 @@
-"""How the cost grows with the constituents of a jet, and with the number of jets."""
+"""Cost as a function of the number of constituents per jet, and of the number of jets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .workloads import WORKLOADS, Workload, random_jets
 
 __all__ = ["cost_against_size", "throughput"]
 
-#: Constituents of all jets together, squared for networks that see pairs.
+#: Total number of pairs (for networks that use pairs) or of constituents in all jets.
 _WORK = {True: 160_000, False: 4_000}
 
 
@@ -28,12 +28,12 @@ def cost_against_size(
     device: str = "cpu",
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Time the forward pass on jets of equal n, for each of some n.
+    """Time the forward pass on jets of equal n, for several n.
 
     Returns
     -------
     dict
-        JSON-able: for each n the milliseconds a jet, and nanoseconds a pair of nodes.
+        Serializable as JSON: for each n the milliseconds per jet, and nanoseconds per pair of nodes.
     """
     model = networks.build(kind, device, options)
     passes, numbers = {}, {}
@@ -62,12 +62,12 @@ def throughput(
     device: str = "cpu",
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Score so many jets, with the memory that scoring takes beyond that of the jets.
+    """Score several numbers of jets; also measures the memory needed besides that of the jets.
 
     Yields
     ------
     dict
-        JSON-able: jets, jets a second, bytes.
+        Serializable as JSON: jets, jets per second, bytes.
     """
     for jets in numbers:
         repeats = max(1, 10_000 // jets) if jets >= 1000 else 1

@@ -1,4 +1,4 @@
-"""What a run of the benchmark is to measure."""
+"""Settings of a benchmark run: what to measure, and how."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ SECTIONS = ("networks", "size", "pipeline", "pairs")
 
 @dataclass(frozen=True)
 class Settings:
-    """A run of the benchmark.
+    """Settings of a benchmark run.
 
     Attributes
     ----------
     sections, models, workloads, passes : tuple of str
-        What of all to measure; a folder among the models is a trained tagger.
+        What to measure; a folder among the models is a trained tagger.
     batch : int or None
-        Jets a batch; by default 100, and 32 for PELICAN.
+        Jets per batch; by default 100, and 32 for PELICAN.
     seconds : float
-        For the repetitions of one network, workload and pass.
+        Time for the repetitions of one network, workload and pass.
     threads : int
-        Of torch and numba.
+        Threads of torch and numba.
     device : str
         Where to compute.
     file : str or None
-        ROOT file for the whole way from file to scores; by default the packaged one.
+        ROOT file for the section pipeline; by default the packaged one.
     peers : bool
-        Also measure other packages' networks that are installed.
+        Also measure networks of other packages, if installed.
     memory : bool
-        Also measure the peak memory.
+        Also measure peak memory.
     rounds : (int, int)
-        Repetitions at least and at most.
+        Minimum and maximum number of repetitions.
     options : dict
-        Of the network, if it is one.
+        Options of the network, if only one is measured.
     sizes, jets : tuple of int
-        Constituents of a jet, and jets, against which the cost is shown.
+        Constituents per jet, and numbers of jets, for which the cost is shown.
     """
 
     sections: tuple[str, ...] = SECTIONS
@@ -87,13 +87,13 @@ class Settings:
             _check(min(getattr(self, name)) >= 1, f"{name} {getattr(self, name)}", "positive numbers")
         _check(
             not self.device.startswith("cuda") or torch.cuda.is_available(),
-            f"device {self.device!r} on a machine without one",
-            "'cpu', or 'cuda' where torch sees a GPU",
+            f"device {self.device!r} on a machine without a CUDA GPU",
+            "'cpu', or 'cuda' if torch finds a GPU",
         )
 
 
 def tuned(threads: int) -> dict[str, str]:
-    """Environment in which glibc's malloc keeps its memory: page faults would double the time of large temporaries."""
+    """Environment in which glibc's malloc retains memory: page faults would double the time of large temporaries."""
     number = str(threads)
     return {
         **os.environ,

@@ -1,4 +1,4 @@
-"""The whole benchmark: in a process whose malloc is tuned, its results as a dictionary."""
+"""The whole benchmark, in a process with tuned malloc; its results as a dictionary."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from .settings import Settings, tuned
 
 __all__ = ["measure", "run"]
 
-#: What is scored by the thousand: jets that are as many as these are small ones.
+#: Networks scored on thousands of jets, and their workload: small jets, which is what analyses have in such numbers.
 _SCORED = {"lorentznet": "ak4", "pfn": "ak4"}
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Measure in a new process with a tuned malloc; what goes on is told on standard error.
+    """Measure in a new process with tuned malloc; progress is reported on standard error.
 
     Raises
     ------
     TaggerError
-        If that process refuses what is asked, or ends without a result.
+        If that process rejects the settings, or ends without a result.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
@@ -47,9 +47,9 @@ def run(settings: Settings) -> dict[str, Any]:
         if status or not result.exists():
             raise TaggerError(
                 explain(
-                    f"the process that measures ended with status {status}",
+                    f"the measuring process ended with status {status}",
                     "a result",
-                    "see its message above; if it ran out of memory, ask for fewer workloads or a smaller --batch",
+                    "see its message above; if it ran out of memory, use fewer workloads or a smaller --batch",
                 )
             )
         found: dict[str, Any] = json.loads(result.read_text())
@@ -60,28 +60,28 @@ def run(settings: Settings) -> dict[str, Any]:
 
 def measure(
     settings: Settings,
-    tell: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure in this process.
 
     Parameters
     ----------
     settings : Settings
-        What.
-    tell : callable
-        Takes a line for each step.
+        What to measure.
+    report : callable
+        Called with a line of text for each step.
 
     Returns
     -------
     dict
-        JSON-able: ``settings``, ``machine``, ``seconds`` in all, and one list or dictionary a section.
+        Serializable as JSON: ``settings``, ``machine``, ``seconds`` in total, and one list or dictionary per section.
     """
     start = time.perf_counter()
     torch.set_num_threads(settings.threads)
     found: dict[str, Any] = {"settings": asdict(settings), "machine": describe_machine(settings.device)}
 
     def step(what: str) -> None:
-        tell(f"{time.perf_counter() - start:5.0f} s  {what}")
+        report(f"{time.perf_counter() - start:5.0f} s  {what}")
 
     here = settings.memory and settings.device == "cpu"
     with memory_server(settings.threads) if here else nullcontext() as ask:

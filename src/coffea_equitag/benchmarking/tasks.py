@@ -1,4 +1,4 @@
-"""What is measured in processes of their own: ``python -m coffea_equitag.benchmarking.tasks THREADS``."""
+"""Measurements made in separate processes: ``python -m coffea_equitag.benchmarking.tasks THREADS``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FEW = Workload("few", 8, 2)
 def one_batch(
     kind: str, workload: dict[str, Any], batch: int, jets: int, form: str, backward: bool, options: dict[str, Any]
 ) -> dict[str, float]:
-    """Peak memory, in bytes, of one pass over so many jets of a batch."""
+    """Peak memory, in bytes, of one pass over `jets` jets of a batch."""
     model = _network(kind, json.dumps(options))
     found = random_jets(Workload(**workload), batch, model.fields)
 
@@ -41,7 +41,7 @@ def one_batch(
 
 
 def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int, options: dict[str, Any]) -> dict[str, float]:
-    """Seconds (the median of the repeats) and peak memory, in bytes, of scoring so many jets."""
+    """Seconds (median of the repeats) and peak memory, in bytes, of scoring `jets` jets."""
     model = _network(kind, json.dumps(options))
     found = random_jets(Workload(**workload), jets, model.fields)
     outputs(model, random_jets(_FEW, 2, model.fields))
@@ -64,16 +64,16 @@ def _network(kind: str, options: str) -> JetModel:
     return networks.build(kind, options=json.loads(options))
 
 
-def _ready(question: dict[str, Any]) -> None:
+def _prepare(request: dict[str, Any]) -> None:
     """Build the network and load its compiled code, which all forks then share."""
-    model = _network(question["kind"], json.dumps(question["options"]))
+    model = _network(request["kind"], json.dumps(request["options"]))
     outputs(model, random_jets(_FEW, 2, model.fields))
 
 
-def _answer(question: dict[str, Any]) -> dict[str, float]:
-    return TASKS[question.pop("task")](**question)
+def _answer(request: dict[str, Any]) -> dict[str, float]:
+    return TASKS[request.pop("task")](**request)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[1]))
-    serve(_answer, _ready)
+    serve(_answer, _prepare)

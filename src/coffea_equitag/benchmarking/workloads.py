@@ -1,4 +1,4 @@
-"""Random jets of the sizes that analyses have."""
+"""Random jets with multiplicities typical of analyses."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _Columns = dict[str, AnyArray]
 
 @dataclass(frozen=True)
 class Workload:
-    """How many constituents jets have.
+    """A distribution of the number of constituents per jet.
 
     Attributes
     ----------
     name : str
-        What stands in the tables.
+        Name in the tables.
     mean, spread : float
-        Of a normal distribution; a spread of 0 gives jets of equal n.
+        Mean and standard deviation of a normal distribution; a spread of 0 gives jets of equal n.
     largest : int
-        Where it is cut off.
+        Upper cut-off.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Workload:
     largest: int = 200
 
     def counts(self, number: int, seed: int = 0) -> I8:
-        """Constituents of so many jets."""
+        """Numbers of constituents of `number` jets."""
         drawn = np.random.default_rng(seed).normal(self.mean, self.spread, number)
         return drawn.round().astype(np.int64).clip(min(2, self.largest), self.largest)
 
 
-#: What the tables are made of.
+#: The workloads in the tables.
 WORKLOADS = {
     "ak4": Workload("AK4-like, n = 20 ± 10", 20, 10),
     "top": Workload("top-like, n = 50 ± 20", 50, 20),
@@ -53,18 +53,18 @@ WORKLOADS = {
 
 
 def random_jets(workload: Workload, number: int, fields: tuple[str, ...] = (), seed: int = 0) -> RaggedJets:
-    """Jets of random massive constituents around an axis, with the columns a model asks for.
+    """Jets of random constituents around an axis, with the columns a model needs.
 
     Parameters
     ----------
     workload : Workload
-        Their sizes.
+        Distribution of their numbers of constituents.
     number : int
-        How many.
+        Number of jets.
     fields : tuple of str
         Constituent columns.
     seed : int
-        The same seed gives the same jets.
+        Random seed: the same seed gives the same jets.
     """
     counts = workload.counts(number, seed)
     columns = random_columns(counts, seed)
@@ -94,7 +94,7 @@ def random_columns(counts: I8, seed: int = 0) -> _Columns:
 
 
 def representative(jets: RaggedJets, number: int) -> RaggedJets:
-    """So many of the jets, small and large ones in proportion."""
+    """A sample of `number` jets with the same distribution of sizes."""
     if number >= jets.num_jets:
         return jets
     order = torch.argsort(jets.counts, stable=True)

@@ -1,7 +1,7 @@
-"""Padded plain-torch implementations of the same maths, to compare with: one model a file.
+"""Padded plain-torch implementations of the same networks, for comparison: one model per module.
 
-Each takes a network and its weights, lays a batch out once, and gives a function without arguments that computes the
-logits. They are written as the official codes are, padding left out of every sum; only masks differ from those codes.
+Each takes a network with its weights, prepares a batch once, and returns a function without arguments that computes the
+logits. They are written like the official codes, except that masks exclude padding from every sum.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...jets.ragged import RaggedJets
 
 __all__ = ["edge_list", "has_edge_list", "has_padded", "padded"]
 
-#: Kind -> module of this folder.
+#: Kind -> module of this package.
 _MODULES = {
     "lgn": "lgn",
     "lorentznet": "lorentznet",
@@ -46,7 +46,7 @@ def padded(model: JetModel, jets: RaggedJets, width: int) -> Callable[[], Tensor
 
 
 def edge_list(model: JetModel, jets: RaggedJets) -> Callable[[], Tensor]:
-    """The network on a list of edges with their inputs side by side."""
+    """The network on a list of edges, with the inputs of each edge concatenated."""
     form: Callable[[], Tensor] = _module(model.kind).edge_list(model, jets)
     return form
 

@@ -15,9 +15,9 @@ __all__ = ["kinematic_form"]
 
 
 def kinematic_form(jets: RaggedJets, mask: Tensor, dtype: torch.dtype) -> Callable[[], Tensor]:
-    """What forms the features (J, width, 7) from momenta laid out beforehand: (E, pT, η, φ), in `dtype`.
+    """Function that computes the features (J, width, 7) from padded momenta (E, pT, η, φ) in `dtype`.
 
-    Definitions as of `invariants.kinematic_features`; places without a constituent get zeros.
+    Definitions as in `invariants.kinematic_features`; padding gets zeros.
     """
     angles = _polar(jets.p4[:, 1:]) if jets.polar is None else jets.polar
     own = pad(torch.column_stack([jets.p4[:, 0], angles]).to(dtype), mask)

@@ -1,4 +1,4 @@
-"""LGN in plain torch on padded jets, a tensor on every edge."""
+"""LGN in plain torch on padded jets, with a tensor on every edge."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["padded"]
 
 
 def padded(model: LGN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """LGN for classes on (J, width + beams) places, momenta given, in the network's precision.
+    """LGN classifier on (J, width + beams) padded nodes, from given momenta, in the network's precision.
 
-    As in the official code each edge holds its radial functions times 1 and p_i − p_j, (2, J, W, W, C, 1 + 4), which
-    are summed over j with the features of j in one product; products of tensors follow at the nodes.
+    As in the official code, each edge holds its radial functions times 1 and p_i − p_j, (2, J, W, W, C, 1 + 4), which
+    are contracted over j with the features of j in one product; products of tensors follow at the nodes.
     """
     scale = float(model.options["scale"])
     nodes = with_beams(jets) if model.options["beams"] else jets
@@ -83,7 +83,7 @@ def _over_pairs(
 
 
 def _products(product: TensorProduct, outer: dict[str, Tensor]) -> LorentzTensors:
-    """What a `TensorProduct` makes of features and p, from the sums of their outer products (..., C, 1 + 4, d)."""
+    """A `TensorProduct` of features and p, from the sums of their outer products (..., C, 1 + 4, d)."""
     total: LorentzTensors | None = None
     for direction in range(4):
         unit = torch.zeros(1, 4).index_fill(1, torch.tensor([direction]), 1.0)

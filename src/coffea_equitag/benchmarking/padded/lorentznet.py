@@ -1,4 +1,4 @@
-"""LorentzNet in plain torch: all pairs of a padded batch, and the official code's list of edges."""
+"""LorentzNet in plain torch: with all pairs of a padded batch, and with a list of edges as in the official code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["edge_list", "padded"]
 
 
 def padded(model: LorentzNet, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """LorentzNet on (J, width + beams) places, edge inputs side by side in (J, width, width, 2C + 2).
+    """LorentzNet on (J, width + beams) padded nodes, with concatenated edge inputs (J, width, width, 2C + 2).
 
-    Nodes and their scalars are given; everything is computed in the network's precision, as the official code does.
+    Nodes and their scalars are given; everything is computed in the network's precision, as in the official code.
     """
     blocks: list[Any] = list(model.blocks)
     nodes = with_beams(jets) if model.options["beams"] else jets
@@ -55,7 +55,7 @@ def padded(model: LorentzNet, jets: RaggedJets, width: int) -> Callable[[], Tens
 
 
 def edge_list(model: LorentzNet, jets: RaggedJets) -> Callable[[], Tensor]:
-    """LorentzNet as its paper and its official code write it: an index of edges, their inputs side by side."""
+    """LorentzNet as in its paper and its official code: an index of edges, with concatenated inputs."""
     blocks: list[Any] = list(model.blocks)
     nodes = with_beams(jets) if model.options["beams"] else jets
     scalars, start, counts = model.scalars(nodes), nodes.offsets[:-1].tolist(), nodes.counts.tolist()

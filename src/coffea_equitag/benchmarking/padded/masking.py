@@ -1,4 +1,4 @@
-"""Padding, and averages that leave it out."""
+"""Padding, and averages that exclude it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["masked_norm", "pad", "real"]
 
 
 def real(jets: RaggedJets, width: int) -> Tensor:
-    """Which of the places (J, width) hold a constituent."""
+    """Mask (J, width) of real constituents."""
     return torch.arange(width, device=jets.device) < jets.counts[:, None]
 
 
 def pad(rows: Tensor, mask: Tensor) -> Tensor:
-    """Rows (N, ...) of constituents at their places (J, width, ...), zeros in the others."""
+    """Rows (N, ...) of constituents, padded with zeros to (J, width, ...)."""
     padded = rows.new_zeros((*mask.shape, *rows.shape[1:]))
     padded[mask] = rows
     return padded
 
 
 def masked_norm(norm: nn.BatchNorm1d, values: Tensor, mask: Tensor) -> Tensor:
-    """Batch normalisation of values (..., C) whose statistics, in training, are those of the places in the mask (...).
+    """Batch normalization of values (..., C); in training, with the statistics of the entries in the mask (...).
 
-    Running statistics are used, but left as they are.
+    Running statistics are not updated.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -18,10 +18,10 @@ __all__ = ["padded"]
 
 
 def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """ParticleNet on jets padded to `width`, without patches, as it is usually written.
+    """ParticleNet on jets padded to `width`, without patches, as usually implemented.
 
-    Graphs by topk on a matrix of distances, edges [x_i, x_j − x_i] gathered into one array, 1 × 1 convolutions; masks
-    keep padding out of graphs, statistics and means.
+    Graphs from topk on a matrix of distances, edges [x_i, x_j − x_i] gathered into one array, 1 × 1 convolutions; masks
+    exclude padding from graphs, statistics and means.
     """
     mask = real(jets, width)
     kinematic = kinematic_form(jets, mask, model.dtype)
@@ -43,7 +43,7 @@ def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Ten
 
 
 def _graph(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Neighbours (J, W, k) of each place, and which of them exist."""
+    """Neighbours (J, W, k) of each padded constituent, and a mask of those that exist."""
     square = points.square().sum(2)
     distance = square[:, :, None] + square[:, None] - 2 * points @ points.mT
     distance = distance.masked_fill(torch.eye(distance.shape[1], dtype=torch.bool, device=mask.device), torch.inf)

@@ -1,4 +1,4 @@
-"""PELICAN in plain torch on padded jets, with its fifteen aggregators side by side."""
+"""PELICAN in plain torch on padded jets, with its fifteen aggregators stacked."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["padded"]
 
 
 def padded(model: PELICAN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """PELICAN for classes, symmetry by spurions, on (J, width + spurions) places.
+    """PELICAN classifier, with symmetry by spurions, on (J, width + spurions) padded nodes.
 
-    Momenta are given; products are formed in the network's precision. Every layer from pairs to pairs makes all of
-    its fifteen matrices, (J, W, W, C, 15), and mixes them by one product, as the paper has it.
+    Momenta are given; products are computed in the network's precision. Every layer from pairs to pairs forms all
+    fifteen matrices, (J, W, W, C, 15), and mixes them in one product, as in the paper.
     """
     k = model.extra_nodes
     nodes = jets
@@ -71,7 +71,7 @@ def _pairs_to_pairs(block: Any, x: Tensor, counts: Tensor, layout: _Layout) -> T
     diagonal = x.diagonal(dim1=1, dim2=2).mT
     trace, total = (values.sum(1, keepdim=True) / n for values in (diagonal, row))
     whole, delta = torch.zeros_like(x), layout.delta
-    made = [
+    operations = [
         x,
         x.transpose(1, 2),
         delta * diagonal[:, :, None],
@@ -88,7 +88,7 @@ def _pairs_to_pairs(block: Any, x: Tensor, counts: Tensor, layout: _Layout) -> T
         total[:, :, None] + whole,
         delta * total[:, :, None],
     ]
-    stack = torch.stack(made, dim=-1)
+    stack = torch.stack(operations, dim=-1)
     if block.power is not None:
         factors = nn.functional.pad(block.power(counts).to(x), (5, 0), value=1.0)
         stack = stack * factors[:, None, None]
@@ -101,14 +101,14 @@ def _nodes_to_pairs(block: Any, x: Tensor, counts: Tensor, layout: _Layout) -> T
     n = norm[:, None] if isinstance(norm, Tensor) else norm
     mean = (x * layout.nodes).sum(1, keepdim=True) / n
     whole = x.new_zeros((*layout.pairs.shape[:3], x.shape[-1]))
-    made = [
+    operations = [
         layout.delta * x[:, :, None],
         x[:, None] + whole,
         x[:, :, None] + whole,
         layout.delta * mean[:, :, None],
         mean[:, :, None] + whole,
     ]
-    stack = torch.stack(made, dim=-1)
+    stack = torch.stack(operations, dim=-1)
     if block.power is not None:
         stack = stack * block.power(counts).to(x)[:, None, None]
     return nn.functional.leaky_relu(_mix(block.mixing, stack) + block.bias) * layout.pairs
@@ -125,6 +125,6 @@ def _pairs_to_jet(block: Any, x: Tensor, counts: Tensor, layout: _Layout) -> Ten
 
 
 def _mix(mixing: ChannelMixing, stack: Tensor) -> Tensor:
-    """Σ over channel d and operation b: (..., D, B) to (..., S), as one matrix product."""
+    """Sum over channels d and operations b: (..., D, B) to (..., S), as one matrix product."""
     coefficients: Tensor = mixing().permute(1, 0, 2).flatten(0, 1).to(stack)
     return stack.flatten(-2) @ coefficients

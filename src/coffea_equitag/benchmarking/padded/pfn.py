@@ -15,7 +15,7 @@ __all__ = ["padded"]
 
 
 def padded(model: PFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """PFN on jets padded to `width`, without patches; features of tracks, if it has them, are given.
+    """PFN on jets padded to `width`, without patches; track features, if used, are given.
 
     Padding is masked in the sum.
     """

@@ -20,10 +20,10 @@ __all__ = ["padded"]
 
 
 def padded(model: VectorPFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """Vector or Tensor PFN on (J, width) tracks: this package's layers on all places, padding masked in the sum.
+    """Vector or Tensor PFN on (J, width) padded tracks, with this package's layers; padding is masked in the sum.
 
-    Tracks in the jets' frames are given. What follows the sum, one row a jet, is in float64 as in the reference, which
-    float32 would not agree with.
+    Tracks in the frames of their jets are given. After the sum, with one row per jet, everything is in float64 as in
+    the reference, with which float32 would not agree.
     """
     momenta = jets.p4[:, 1:]
     towards = segment_sum(momenta * momenta.norm(dim=1, keepdim=True), jets.offsets)
@@ -33,9 +33,9 @@ def padded(model: VectorPFN, jets: RaggedJets, width: int) -> Callable[[], Tenso
     number = jets.num_jets
 
     def summed(values: Tensor) -> Tensor:
-        apart = torch.unflatten(values, 0, (number, width))
-        here: Tensor = mask.view(number, width, *[1] * (apart.ndim - 2)).to(values)
-        return (apart * here).double().sum(1)
+        by_jet = torch.unflatten(values, 0, (number, width))
+        here: Tensor = mask.view(number, width, *[1] * (by_jet.ndim - 2)).to(values)
+        return (by_jet * here).double().sum(1)
 
     def run() -> Tensor:
         scalars = pad(model.scalars(jets), mask).flatten(0, 1)
