@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import triton
@@ -11,10 +12,19 @@ from torch import Tensor
 
 from ....jets.ragged import boundaries
 
-__all__ = ["RECEIVERS", "Tiles", "own_tile", "tile_at"]
+__all__ = ["RECEIVERS", "JetTiles", "Tiles", "own_tile", "tile_at"]
 
 #: Rows of a jet's matrix that one program works on.
 RECEIVERS = 16
+
+
+class JetTiles(NamedTuple):
+    """What kernels take of `Tiles`: boundaries of jets among nodes and pairs, each program's jet and first node."""
+
+    offsets: Tensor
+    pairs: Tensor
+    jet: Tensor
+    first: Tensor
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,11 @@ class Tiles:
             num_pairs=int(pairs[-1]),
             num_jets=len(counts),
         )
+
+    @property
+    def arguments(self) -> JetTiles:
+        """What kernels take of them."""
+        return JetTiles(self.offsets, self.pairs, self.jet, self.first)
 
 
 @triton.jit
