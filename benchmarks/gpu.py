@@ -1,4 +1,4 @@
-"""Time networks on a CUDA GPU: the Triton kernels against the same networks in plain torch on it.
+"""Time networks on a CUDA GPU: the Triton kernels against the same networks in plain torch.
 
 ::
 
@@ -9,32 +9,19 @@
     python benchmarks/gpu.py --tune --training
 
 For each network and workload: every precision of the kernels (``EQUITAG_GPU_PRECISION``), the reference layers, the
-official algorithm's list of edges and the padded form, where they exist. Jets are on the GPU before the clock starts;
-the kernels and the layers are timed from ragged momenta to logits, invariants included, the plain forms from their
-padded inputs or edges. Jets a second from medians of rounds in turn; peak memory beyond the jets; deviation of the
-logits from the float64 layers, as a fraction of their rms. ``--training`` measures forward and backward passes of
-the networks that train on their kernels, in training mode but without dropout; then the deviation is that of all
-gradients together. ``--tune`` times other tile shapes of the pair kernels of LorentzNet and PELICAN.
+official algorithm with its list of edges, and the padded form, as far as they exist. Jets are on the GPU before the
+clock starts; kernels and layers are timed from ragged momenta to logits, invariants included, the plain forms from
+their padded inputs or edges. Jets per second are from medians over rounds in turn; memory is the peak beyond that of
+the jets; deviations of the logits are from the float64 layers, as a fraction of their rms. ``--training`` measures
+forward and backward passes of the networks that have kernels for training, in training mode but without dropout; the
+deviation is then that of all gradients together. ``--tune`` times other tile shapes of the pair kernels of LorentzNet
+and PELICAN.
 
-On a GPU machine that has torch, Triton and numba but neither registries nor this package's other dependencies, as
-/work/.library/device/README.md describes, carry wheels (10 MB; Python 3.12 there) and run the tests of the kernels
-first. Here, in the repository's root, once::
+On a machine with an NVIDIA GPU, run the tests of the GPU kernels first::
 
-    echo /.whl/ >> .git/info/exclude
-    pip download -c constraints.txt --no-deps --only-binary=:all: --python-version 3.12 --implementation cp
-        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64
-        --platform manylinux2014_x86_64 -d .whl awkward awkward-cpp boost-histogram coffea hist histoprint uhi uproot
-        vector cramjam lz4 cachetools importlib-metadata lazy-importer pydantic pydantic-core annotated-types
-        typing-inspection
-
-There, with ``.whl`` in ``carry``, one line::
-
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .whl/*.whl
-    && export PYTHONPATH=/tmp/site:src:tests PYTHONUNBUFFERED=1 || exit; python3 -m pytest -q -c /dev/null --rootdir .
-    --import-mode=importlib -p no:cacheprovider -m gpu tests/kernels; python3 -m pytest -q -c /dev/null --rootdir .
-    --import-mode=importlib -p no:cacheprovider tests/kernels/test_gpu_compiler.py;
-    python3 benchmarks/gpu.py 2>&1 | tee $OUT/gpu.md; python3 benchmarks/gpu.py --training 2>&1 | tee
-    $OUT/training.md; python3 benchmarks/gpu.py --tune 2>&1 | tee $OUT/tune.md
+    pip install -e ".[test]"
+    pytest tests/kernels -m gpu
+    python benchmarks/gpu.py | tee gpu.md
 """
 
 from __future__ import annotations
@@ -61,24 +48,24 @@ from coffea_equitag.jets.ragged import RaggedJets
 
 Task = Callable[[], Tensor]
 
-#: Networks with kernels for GPUs; those whose kernels train; those whose tiles are tried in other shapes.
+#: Networks with GPU kernels, those with GPU kernels for training, and those whose tile shapes can be tuned.
 KERNELS = ("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn")
 TRAINED = ("lorentznet", "pelican")
 TUNED = ("lorentznet", "pelican")
 #: Other shapes of a tile of pairs: receivers, senders, warps.
 SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))
-#: The same of LorentzNet's way back, and the rows of its sums, see `edge_slopes`.
-SHAPES_BACK = ((4, 16, 64, 4), (8, 8, 64, 4), (2, 32, 64, 4), (16, 4, 64, 4), (8, 16, 64, 8), (16, 8, 64, 8))
-#: Senders and warps of PELICAN's, see `pair_slopes`.
-SHAPES_OF_PELICAN_BACK = ((4, 4), (4, 8), (2, 4), (2, 2), (8, 8))
-#: Jets whose logits are compared.
+#: The same for LorentzNet's backward pass, with the rows of its sums before the warps.
+LORENTZNET_BACKWARD = ((4, 16, 64, 4), (8, 8, 64, 4), (2, 32, 64, 4), (16, 4, 64, 4), (8, 16, 64, 8), (16, 8, 64, 8))
+#: Senders and warps of PELICAN's backward pass.
+PELICAN_BACKWARD = ((4, 4), (4, 8), (2, 4), (2, 2), (8, 8))
+#: Number of jets whose logits are compared.
 COMPARED = 64
 
 
 def main() -> None:
     options = arguments()
     if not torch.cuda.is_available():
-        sys.exit("benchmarks/gpu.py needs a CUDA GPU: torch sees none here. Nothing was measured.")
+        sys.exit("benchmarks/gpu.py needs a CUDA GPU, but torch finds none. Nothing was measured.")
     print(heading(), flush=True)
     for kind in options.models:
         model = build(kind, "cuda", {"dropout": 0.0} if options.training else None)
@@ -90,12 +77,12 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--models", nargs="+", choices=KERNELS, help="default: all that can be measured so")
+    parser.add_argument("--models", nargs="+", choices=KERNELS, help="default: all that apply")
     parser.add_argument("--workloads", nargs="+", default=["ak4", "top"], choices=list(WORKLOADS))
-    parser.add_argument("--jets", type=int, default=1000, help="jets in the batch of the kernels")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each table")
+    parser.add_argument("--jets", type=int, default=1000, help="jets per batch for the kernels (default: 1000)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time per table (default: 10)")
     parser.add_argument("--tune", action="store_true", help="time tile shapes instead")
-    parser.add_argument("--training", action="store_true", help="forward and backward passes")
+    parser.add_argument("--training", action="store_true", help="time forward and backward passes")
     options = parser.parse_args()
     measured = TRAINED if options.training else TUNED if options.tune else KERNELS
     if refused := set(options.models or ()) - set(measured):
@@ -110,8 +97,8 @@ def heading() -> str:
     gpu = torch.cuda.get_device_properties(0)
     return (
         f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, {gpu.multi_processor_count} multiprocessors; Python "
-        f"{platform.python_version()}, torch {torch.__version__}, Triton {triton.__version__}; torch's own products "
-        f"in {'TF32' if torch.backends.cuda.matmul.allow_tf32 else 'float32'}"
+        f"{platform.python_version()}, torch {torch.__version__}, Triton {triton.__version__}; torch's own matrix "
+        f"products in {'TF32' if torch.backends.cuda.matmul.allow_tf32 else 'float32'}"
     )
 
 
@@ -173,7 +160,7 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -
     found = in_turn({name: task for name, (_, task) in tasks.items()}, seconds, "cuda")
     cost = {name: Spread.of(found[name]).median / tasks[name][0] for name in tasks}
     what = "gradients" if training else "logits"
-    print(f"| form | jets at once | jets/s | µs a jet | times the layers | kB a jet | {what} off by (of rms) |")
+    print(f"| form | jets per batch | jets/s | µs per jet | speed / layers | kB per jet | deviation of {what} / rms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, (number, _) in tasks.items():
         print(
@@ -185,7 +172,7 @@ def compare(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -
 
 
 def exact(model: JetModel, jets: RaggedJets, training: bool) -> Tensor:
-    """What the layers give in float64."""
+    """The result of the layers in float64."""
     with kernels.use("reference"):
         found = compared(model.double(), lambda: model(jets), training)
     model.float()
@@ -193,7 +180,7 @@ def exact(model: JetModel, jets: RaggedJets, training: bool) -> Tensor:
 
 
 def compared(model: JetModel, logits: Task, training: bool) -> Tensor:
-    """The logits, or all gradients side by side; statistics are left as they were."""
+    """The logits, or all gradients in one vector; running statistics are restored afterwards."""
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     found = one_pass(model, logits, training)()
     for name, buffer in model.named_buffers():
@@ -209,19 +196,19 @@ def deviation(found: Tensor, expected: Tensor) -> float:
 
 def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
     from coffea_equitag.kernels.common.gpu.arithmetic import PRECISIONS
-    from coffea_equitag.kernels.lorentznet.gpu import backward as edge_slopes
-    from coffea_equitag.kernels.lorentznet.gpu import forward as edges
-    from coffea_equitag.kernels.pelican.gpu import backward as pair_slopes
-    from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks
+    from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward
+    from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward
+    from coffea_equitag.kernels.pelican.gpu import backward as pelican_backward
+    from coffea_equitag.kernels.pelican.gpu import forward as pelican_forward
 
-    tiles: dict[str, Any] = {"lorentznet": edges.TILES, "pelican": pair_blocks.TILES}[model.kind]
+    tiles: dict[str, Any] = {"lorentznet": lorentznet_forward.TILES, "pelican": pelican_forward.TILES}[model.kind]
     shapes: tuple[tuple[int, ...], ...] = SHAPES
     names = "receivers, senders, warps"
     if training and model.kind == "pelican":
-        tiles, shapes, names = pair_slopes.TILES, SHAPES_OF_PELICAN_BACK, "senders, warps"
+        tiles, shapes, names = pelican_backward.TILES, PELICAN_BACKWARD, "senders, warps"
     elif training:
-        tiles, shapes, names = edge_slopes.TILES, SHAPES_BACK, "receivers, senders, sums, warps"
-    print(f"| precision | {names} | µs a jet |")
+        tiles, shapes, names = lorentznet_backward.TILES, LORENTZNET_BACKWARD, "receivers, senders, sums, warps"
+    print(f"| precision | {names} | µs per jet |")
     print("| --- | --- | ---: |")
     for precision in PRECISIONS[1:]:
         ours = tiles[precision]
@@ -232,7 +219,7 @@ def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> N
                 task()
                 median = Spread.of(in_turn({"": task}, seconds / len(shapes), "cuda")[""]).median
                 found = f"{1e6 * median / jets.num_jets:.2f}"
-            except Exception as error:  # registers or shared memory of this GPU do not suffice
+            except Exception as error:  # not enough registers or shared memory on this GPU
                 found = f"– ({type(error).__name__})"
             print(f"| {precision} | {', '.join(map(str, shape))} | {found} |", flush=True)
         tiles[precision] = ours

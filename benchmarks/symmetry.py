@@ -1,12 +1,12 @@
-"""Measure how well each network keeps its symmetries: a table of deviations relative to the rms of the logits.
+"""Measure how well each network preserves its symmetries: a table of deviations relative to the rms of the logits.
 
 ::
 
     python benchmarks/symmetry.py > docs/symmetry-table.md
 
-Jets have n = 40, 20, 1, 9, 60 constituents, massless and pions, given as (px, py, pz, mass) in float64. Weights are
-fresh, but every normalisation is fed with jets first, and scales that start at or near 0 are raised, so that every
-part of a network is at work.
+Jets have n = 40, 20, 1, 9, 60 constituents, massless particles and pions, given as (px, py, pz, mass) in float64.
+Weights are random, but all normalization statistics are from jets, and weights that are initialized at or near 0 are
+increased, so that every part of a network contributes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MODELS = {
     "particlenet": {},
     "particlenet + m_ij, m_G": {"pairwise": "mass", "nodewise": "mass"},
     "lorentznet, no beams": {"beams": False},
-    "lorentznet, beams moved along": {"beams": True},
+    "lorentznet, beams transformed": {"beams": True},
     "lorentznet, beams fixed": {"beams": True},
     "lorentznet_base + m_ij": {"pairwise": "mass"},
     "lorentznet_base + E_ij": {"pairwise": "energy"},
@@ -81,7 +81,7 @@ def measured(function, *arguments, **keywords) -> float:
     return function(*arguments, **keywords, tolerance=np.inf)
 
 
-def row(kind: str, options: dict, dtype: torch.dtype, moved: bool) -> list[float]:
+def row(kind: str, options: dict, dtype: torch.dtype, transform_beams: bool) -> list[float]:
     model = network(kind, options).to(dtype)
     jets = jets_for()
 
@@ -90,7 +90,7 @@ def row(kind: str, options: dict, dtype: torch.dtype, moved: bool) -> list[float
         with torch.no_grad():
             return model(jets, **keywords)
 
-    references = BEAMS if moved else None
+    references = BEAMS if transform_beams else None
     found = [measured(testing.assert_lorentz_invariant, logits, jets, gammas=(1.0,), references=references)]
     found += [
         measured(testing.assert_lorentz_invariant, logits, jets, gammas=(gamma,), references=references)
@@ -109,13 +109,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     headings = ["network", "precision", "rotation", *(f"γ = {g:g}" for g in GAMMAS)]
-    headings += ["permutation", "batch", "SO(2) about the jet", "SO(2) about z"]
+    headings += ["permutation", "batch", "SO(2) about the jet axis", "SO(2) about z"]
     print("| " + " | ".join(headings) + " |")
     print("| " + " | ".join("---" for _ in headings) + " |")
     for name, options in MODELS.items():
         kind = name.split(",")[0].split()[0]
         for dtype in (torch.float64, torch.float32):
-            numbers = row(kind, options, dtype, moved="moved" in name)
+            numbers = row(kind, options, dtype, transform_beams="transformed" in name)
             cells = [name, str(dtype).removeprefix("torch."), *(f"{value:.0e}" for value in numbers)]
             print("| " + " | ".join(cells) + " |", flush=True)
 

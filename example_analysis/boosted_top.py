@@ -1,10 +1,10 @@
 """A search for boosted hadronic tops, as an analyst would write it.
 
-One central fat jet of 550 to 650 GeV is selected, scored by a Lorentz-invariant tagger beside the ordinary cuts,
-and its mass is histogrammed in the region that passes the working point and in the one that fails it, from which
-a background estimate would start.
+The leading central fat jet with pT between 550 and 650 GeV is selected and scored by a Lorentz-invariant tagger, next
+to the ordinary cuts. Its mass is histogrammed in the regions that pass and fail the working point, the starting point
+of a background estimate.
 
-Run it on the packaged file, or on your own PFNano files::
+Run it on the packaged file or on your own PFNano files::
 
     python example_analysis/boosted_top.py
     python example_analysis/boosted_top.py --files ttbar.root qcd.root --output plots
@@ -30,7 +30,7 @@ WORKING_POINT = 0.9
 
 
 class BoostedTop(processor.ProcessorABC):
-    """Leading fat jet, tagged."""
+    """Select and tag the leading fat jet."""
 
     def __init__(self, tagger: str = TAGGER, working_point: float = WORKING_POINT) -> None:
         self.tagger, self.working_point = tagger, working_point
@@ -40,7 +40,7 @@ class BoostedTop(processor.ProcessorABC):
         weights = ak.to_numpy(events.genWeight) if "genWeight" in events.fields else np.ones(len(events))
         cutflow = {"all": float(weights.sum())}
 
-        # Only jets that can pass the cuts are scored; the others keep a missing score.
+        # only jets that can pass the cuts are scored; the score of the others is missing
         def in_range(jets):
             return (jets.pt > 550) & (jets.pt < 650) & (abs(jets.eta) < 2)
 
@@ -49,7 +49,7 @@ class BoostedTop(processor.ProcessorABC):
         jets = jets[ak.argsort(jets.pt, axis=1, ascending=False)]
 
         selected = ak.num(jets) > 0
-        cutflow["fat jet of 550-650 GeV"] = float(weights[selected].sum())
+        cutflow["fat jet, 550 < pT < 650 GeV"] = float(weights[selected].sum())
         leading, weights = jets[selected][:, 0], weights[selected]
 
         tagged = ak.to_numpy(leading.top_score) > self.working_point
@@ -96,12 +96,12 @@ def analyse(files: dict[str, list[str]], workers: int = 1, chunksize: int = 100_
 
 
 def plot(output, folder: Path) -> list[Path]:
-    """Draw the mass of passing and failing jets, and the score."""
+    """Plot the mass of passing and failing jets, and the score."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
-    made = []
+    paths = []
     with plt.style.context(mplhep.style.CMS):
         figure, axes = plt.subplots(1, 2, figsize=(20, 9))
         for axis, region in zip(axes, ("pass", "fail"), strict=True):
@@ -115,8 +115,8 @@ def plot(output, folder: Path) -> list[Path]:
             )
             axis.set(xlabel="Jet mass [GeV]", ylabel="Jets / 10 GeV", title=f"{region}es the tagger")
             axis.legend()
-        made.append(folder / "mass.png")
-        figure.savefig(made[-1], dpi=80, bbox_inches="tight")
+        paths.append(folder / "mass.png")
+        figure.savefig(paths[-1], dpi=80, bbox_inches="tight")
         plt.close(figure)
 
         figure, axis = plt.subplots(figsize=(10, 9))
@@ -128,10 +128,10 @@ def plot(output, folder: Path) -> list[Path]:
         )
         axis.set(xlabel="Top score", ylabel="Jets", yscale="log")
         axis.legend()
-        made.append(folder / "score.png")
-        figure.savefig(made[-1], dpi=80, bbox_inches="tight")
+        paths.append(folder / "score.png")
+        figure.savefig(paths[-1], dpi=80, bbox_inches="tight")
         plt.close(figure)
-    return made
+    return paths
 
 
 def main() -> None:
@@ -139,8 +139,8 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", nargs="+", default=[str(PACKAGED_FILE)], help="PFNano files (default: packaged)")
-    parser.add_argument("--output", type=Path, default=Path("boosted-top"), help="folder of the plots")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("boosted-top"), help="folder for the plots")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (default: 1)")
     arguments = parser.parse_args()
     output = analyse({Path(name).stem: [name] for name in arguments.files}, arguments.workers)
     for dataset, cutflow in output["cutflow"].items():

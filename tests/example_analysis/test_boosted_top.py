@@ -28,9 +28,9 @@ def test_runs_and_plots(analysis, tmp_path):
     output = analysis.analyse({"packaged": [str(PACKAGED_FILE)]})
     cutflow = output["cutflow"]["packaged"]
     assert cutflow["all"] == 400
-    assert cutflow["all"] >= cutflow["fat jet of 550-650 GeV"] > cutflow["top score above 0.9"] > 0
+    assert cutflow["all"] >= cutflow["fat jet, 550 < pT < 650 GeV"] > cutflow["top score above 0.9"] > 0
     mass = output["mass"][{"dataset": sum}]
-    assert mass.sum(flow=True).value == cutflow["fat jet of 550-650 GeV"]
+    assert mass.sum(flow=True).value == cutflow["fat jet, 550 < pT < 650 GeV"]
     passed = mass[{"region": "pass"}]
     assert passed[{"truth": "top"}].sum().value > passed[{"truth": "other"}].sum().value
     assert all(path.stat().st_size > 5000 for path in analysis.plot(output, tmp_path))
