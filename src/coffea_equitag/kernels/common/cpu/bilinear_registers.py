@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.types.containers import BaseTuple
 
 from .shapes import WIDE
 
-__all__ = ["REGISTERS", "Register", "lanes_of", "pointers"]
+__all__ = ["REGISTERS", "Register", "accumulate", "lanes_of", "pointers", "row_pointer"]
 
 #: A vector register's bytes, and how many there are.
 _BYTES = 4 * max(WIDE.widths)
@@ -106,11 +107,44 @@ class Register:
 
 
 def pointers(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """An intrinsic's arguments, arrays replaced by the address of their first number."""
-    return [
-        context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-        for kind, value in zip(signature.args, arguments, strict=True)
-    ]
+    """An intrinsic's arguments, with the address of its first number for each array, also within tuples."""
+
+    def pointer(kind: Any, value: Any) -> Any:
+        if isinstance(kind, types.Array):
+            return context.make_array(kind)(context, builder, value).data
+        if isinstance(kind, BaseTuple):
+            return [pointer(part, builder.extract_value(value, index)) for index, part in enumerate(kind)]
+        return value
+
+    return [pointer(kind, value) for kind, value in zip(signature.args, arguments, strict=True)]
+
+
+def row_pointer(builder: Any, pointer: Any, at: Any, stride: Any, row: int) -> Any:
+    """Address of ``pointer[at + row * stride]``."""
+    return builder.gep(pointer, [builder.add(at, builder.mul(stride, stride.type(row)))])
+
+
+def accumulate(
+    builder: Any, depth: Any, start: list[Register], body: Callable[[Any, list[Register]], list[Register]]
+) -> list[Register]:
+    """Registers carried through ``for k in range(depth): registers = body(k, registers)``."""
+    before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_signed(">", depth, depth.type(0)), loop, after)
+    builder.position_at_end(loop)
+    k = builder.phi(depth.type, "k")
+    carried = [builder.phi(value.value.type) for value in start]
+    following = body(k, [Register(builder, phi) for phi in carried])
+    end, next_k = builder.block, builder.add(k, depth.type(1))
+    k.add_incoming(depth.type(0), before)
+    k.add_incoming(next_k, end)
+    builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
+    builder.position_at_end(after)
+    ended = [builder.phi(value.value.type) for value in start]
+    for phis, block in ((carried, end), (ended, end), (carried, before), (ended, before)):
+        values = following if block is end else start
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(value.value, block)
+    return [Register(builder, phi) for phi in ended]
 
 
 def _itemsize(kind: Any) -> int:

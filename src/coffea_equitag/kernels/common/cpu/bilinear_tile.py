@@ -11,7 +11,7 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from .bilinear_registers import REGISTERS, Register, lanes_of, pointers
+from .bilinear_registers import REGISTERS, Register, accumulate, lanes_of, pointers, row_pointer
 
 __all__ = [
     "COMPLEX_ROWS",
@@ -62,7 +62,7 @@ def _real_of(rows: int, vectors: int) -> Any:
                 context, builder, signature, arguments
             )
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
-            x_rows = [_offset(builder, x, x_at, x_stride, r) for r in range(rows)]
+            x_rows = [row_pointer(builder, x, x_at, x_stride, r) for r in range(rows)]
 
             def body(k: Any, sums: list[Register]) -> list[Register]:
                 w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
@@ -75,12 +75,12 @@ def _real_of(rows: int, vectors: int) -> Any:
                 return following
 
             places = [
-                (_offset(builder, out, out_at, out_stride, r), depth.type(v * step))
+                (row_pointer(builder, out, out_at, out_stride, r), depth.type(v * step))
                 for r in range(rows)
                 for v in range(vectors)
             ]
             zero = Register.constant(builder, kind, 0.0)
-            found = _accumulate(builder, depth, [zero] * (rows * vectors), body)
+            found = accumulate(builder, depth, [zero] * (rows * vectors), body)
             _store(builder, places, found, adds)
             return context.get_dummy_value()
 
@@ -123,12 +123,12 @@ def _complex_of(rows: int, vectors: int) -> Any:
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
             x_rows = [
                 (row, builder.gep(row, [x_imaginary]))
-                for row in (_offset(builder, x, x_at, x_stride, r) for r in range(rows))
+                for row in (row_pointer(builder, x, x_at, x_stride, r) for r in range(rows))
             ]
             places = [
                 (builder.gep(row, [shift]), shift.type(v * step))
                 for shift in (depth.type(0), out_imaginary)
-                for row in (_offset(builder, out, out_at, out_stride, r) for r in range(rows))
+                for row in (row_pointer(builder, out, out_at, out_stride, r) for r in range(rows))
                 for v in range(vectors)
             ]
 
@@ -149,7 +149,7 @@ def _complex_of(rows: int, vectors: int) -> Any:
                 return following
 
             zero = Register.constant(builder, kind, 0.0)
-            found = _accumulate(builder, depth, [zero] * (3 * rows * vectors), body)
+            found = accumulate(builder, depth, [zero] * (3 * rows * vectors), body)
             re = [first - third for first, third in zip(found[::3], found[2::3], strict=True)]
             im = [first + second for first, second in zip(found[::3], found[1::3], strict=True)]
             _store(builder, places, [*re, *im], adds)
@@ -160,39 +160,11 @@ def _complex_of(rows: int, vectors: int) -> Any:
     return tile
 
 
-def _offset(builder: Any, pointer: Any, at: Any, stride: Any, row: int) -> Any:
-    return builder.gep(pointer, [builder.add(at, builder.mul(stride, stride.type(row)))])
-
-
 def _store(builder: Any, places: list[tuple[Any, Any]], values: list[Register], adds: Any) -> None:
     """Into memory, added to what is there if so wanted."""
     before = [Register.load(builder, pointer, at) for pointer, at in places]
     for (pointer, at), value, there in zip(places, values, before, strict=True):
         Register(builder, builder.select(adds, (there + value).value, value.value)).store(pointer, at)
-
-
-def _accumulate(builder: Any, depth: Any, start: list[Register], body: Any) -> list[Register]:
-    """Registers carried through ``for k in range(depth)``."""
-    before, loop, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
-    builder.cbranch(builder.icmp_signed(">", depth, depth.type(0)), loop, after)
-    builder.position_at_end(loop)
-    k = builder.phi(depth.type, "k")
-    carried = [builder.phi(value.value.type) for value in start]
-    following = body(k, [Register(builder, phi) for phi in carried])
-    next_k = builder.add(k, depth.type(1))
-    k.add_incoming(depth.type(0), before)
-    k.add_incoming(next_k, loop)
-    for phi, first, last in zip(carried, start, following, strict=True):
-        phi.add_incoming(first.value, before)
-        phi.add_incoming(last.value, loop)
-    builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
-    builder.position_at_end(after)
-    # phi nodes stand first in a block
-    ended = [builder.phi(value.value.type) for value in start]
-    for phi, first, last in zip(ended, start, following, strict=True):
-        phi.add_incoming(first.value, before)
-        phi.add_incoming(last.value, loop)
-    return [Register(builder, phi) for phi in ended]
 
 
 real_tile, small_real_tile = _real_of(ROWS, REAL_VECTORS), _real_of(SMALL_ROWS, SMALL_VECTORS)

@@ -2,84 +2,55 @@
 
 from __future__ import annotations
 
-from ....array_types import F4, F8, I8
-from ....compiled import inner, njit
-from .nodes_forward import (
-    enter,
-    gather,
-    keep_features,
-    keep_sums,
-    mix,
-    perceive,
-    square,
-    sum_norms,
-    sum_scalars,
-    whole_blocks,
-)
-from .pairs_forward import moments_of, pair_sums, ring
-from .products import NODES
-from .stacked import member
+from ....array_types import F8, I8
+from ....compiled import njit
+from .bells import evaluate_bells, sum_pairs
+from .jets import Jets
+from .nodes import gather_sources, load_inputs, mix, perceptron, square_features, times_momentum
+from .readout import sum_norms, sum_scalars
+from .stored import Stored, place_of, store_features, store_sums
+from .tiles import NODES
+from .tuple_table import member
 from .weights import LevelWeights
 from .workspace import WIDE, Workspace, stride_of
 
-__all__ = ["forward", "sums_kept"]
+__all__ = ["forward"]
 
 
 @njit
 def forward(
-    level_0: LevelWeights,
-    levels: I8,
-    work: Workspace,
-    p4: F8,
-    entering: F8,
-    offsets: I8,
-    places: I8,
-    squares: F8,
-    kept: F4,
-    kept_from: I8,
-    rows: I8,
-    sums: F8,
-    first: int,
-    last: int,
+    level_0: LevelWeights, levels: I8, jets: Jets, stored: Stored, work: Workspace, sums: F8, first: int, last: int
 ) -> None:
-    """Sums over jets `first` to `last` (J, K); what backward needs goes to `kept`, if that is not empty.
+    """Invariants summed over jets `first` to `last`, `sums` (J, K); what backward needs goes to `stored`.
 
-    `levels` is the `table_of` all.
+    `levels` is the `table_of` all levels.
     """
+    stores = len(stored.values) > 0
     for jet in range(first, last):
-        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        n = jets.offsets[jet + 1] - jets.offsets[jet]
         stride = stride_of(n)
-        enter(p4, entering, start, n, stride, work.momenta, work.features)
-        at = sum_scalars(work.features, entering.shape[1] // 2, n, stride, sums[jet], 0)
+        load_inputs(jets, jet, n, stride, work.momenta, work.features)
+        at = sum_scalars(work.features, jets.scalars.shape[1] // 2, n, stride, sums[jet], 0)
         for level in range(len(levels)):
             weights = member(level_0, levels, level)
             before = work.others if level % 2 == 1 else work.features
-            found = work.features if level % 2 == 1 else work.others
-            kept_at = kept_from[jet] * rows[-1] + rows[level] * whole_blocks(n)
-            moments_of(weights, before, n, stride, work)
+            after = work.features if level % 2 == 1 else work.others
+            stored_at = place_of(stored, jet, level, n)
+            times_momentum(weights, before, n, stride, work)
             for i in range(0, n, WIDE):
-                ring(weights, squares, places[jet], n, i, work)
-                pair_sums(
-                    weights, n, stride, i, work.bells, before, before, work.moments,
-                    work.plain, work.weighted, work.moved, False,
+                evaluate_bells(weights, jets.squares, jets.pair_offsets[jet], n, i, work)
+                sum_pairs(
+                    weights, n, stride, i, work.bells, before, before, work.features_p,
+                    work.f0_sums, work.f1_sums, work.f1_p_sums, False,
                 )  # fmt: skip
             for i in range(0, n, NODES):
-                gather(weights, before, stride, i, work)
-                if len(kept) > 0:
-                    keep_sums(weights, work.mixed, n, i, kept, kept_at)
-                square(weights, before, stride, i, work)
-                mix(weights, work.mixed, found, stride, i)
-            if len(kept) > 0:
-                kept_at += sums_kept(weights) * whole_blocks(n)
-                keep_features(weights.channels[1], weights.channels[3], found, n, stride, kept, kept_at)
-            perceive(weights, found, n, stride, work, 0, 0)
-            at = sum_scalars(found, weights.channels[1], n, stride, sums[jet], at)
-            at = sum_norms(weights, found, n, stride, work.block, sums[jet], at)
-
-
-@inner
-def sums_kept(weights: LevelWeights) -> int:
-    """Numbers that sums over pairs are for each node."""
-    channels, components = weights.channels[0], weights.channels[2]
-    found: int = 2 * channels * (components + len(weights.moments.component))
-    return found
+                gather_sources(weights, before, stride, i, work)
+                if stores:
+                    store_sums(weights, work.sources, n, i, stored.values, stored_at)
+                square_features(weights, before, stride, i, work)
+                mix(weights, work.sources, after, stride, i)
+            if stores:
+                store_features(weights, after, n, stride, stored.values, stored_at)
+            perceptron(weights, after, n, stride, work, 0, 0)
+            at = sum_scalars(after, weights.channels[1], n, stride, sums[jet], at)
+            at = sum_norms(weights, after, n, stride, work.block, sums[jet], at)

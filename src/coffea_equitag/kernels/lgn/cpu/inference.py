@@ -1,9 +1,8 @@
-"""LGN's evaluation, fused: a jet goes through all levels, its pairs' bells in chunks, its nodes in vectors' lanes.
+"""LGN's evaluation, fused: each jet passes through all levels, its bells in chunks of pairs, its nodes in registers.
 
-In float64 but for the bells, as the reference. Every sum runs over a jet's own nodes in a fixed order, so a jet's
-logits are the same to the last bit whatever jets stand beside it and however many threads there are.
-
-Features lie as [channel][component of 20][Re, Im][node], nodes padded to whole blocks of lanes.
+In float64 except for the bells, as the layers. Every sum runs over a jet's own nodes in a fixed order, so that a jet's
+logits are the same to the last bit in any batch and with any number of threads. Features lie as
+[channel][component of 20][Re, Im][node], nodes padded to whole blocks of registers.
 """
 
 from __future__ import annotations
@@ -12,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....array_types import F4, F8, I8
-from ....compiled import njit, over_jets
-from ....invariants.minkowski import pair_offsets
+from ....array_types import F8
+from ....compiled import over_jets
 from ....jet_model import JetModel
 from .forward import forward
-from .stacked import table_of
-from .weights import weights_of
+from .jets import make_jets
+from .readout import classify
+from .stored import Stored
+from .tuple_table import table_of
+from .weights import LGNWeights, weights_of
 from .workspace import make_workspace
 
-__all__ = ["logits", "squared_differences"]
+__all__ = ["logits"]
 
 
 def logits(
@@ -32,70 +33,33 @@ def logits(
     products_Q: Tensor,
     scale2: float | None = None,
 ) -> Tensor:
-    """Logits of a float32 `LGN` of classes; arguments as of its ``network``.
+    """Logits of a float32 `LGN` of classes; arguments as in the tower's ``support``.
 
     Returns
     -------
     Tensor of float32, shape (J, n_classes)
     """
     weights = weights_of(model)
-    inputs = np.ascontiguousarray(scalars.detach().to(torch.float32).numpy())
-    p4 = np.ascontiguousarray(p4_N4.detach().numpy(), np.float64)
-    bounds = np.ascontiguousarray(offsets.numpy())
-    places = pair_offsets(bounds)
-    squares = squared_differences(products_Q, bounds, scale2)
-    entering = np.repeat(weights.input[None, :, -1], len(inputs), axis=0)
-    for column in range(inputs.shape[1]):
-        entering += inputs[:, column, None] * weights.input[:, column]
-    sums = np.empty((len(bounds) - 1, weights.head.shape[1]))
+    jets = make_jets(p4_N4, _input_layer(weights, scalars), offsets, products_Q, scale2)
+    sums = np.empty((len(jets.offsets) - 1, weights.head.shape[1]))
     logits = np.empty((len(sums), model.n_classes), np.float32)
-    # nothing is kept
-    kept, kept_from, rows = np.empty(0, np.float32), np.zeros_like(bounds), np.zeros(len(weights.levels) + 1, np.int64)
-
-    levels = table_of(weights.levels)
+    nothing = np.zeros_like(jets.offsets), np.zeros(len(weights.levels) + 1, np.int64)
+    stored, levels = Stored(np.empty(0, np.float32), *nothing), table_of(weights.levels)
 
     def run(first: int, last: int) -> None:
-        largest = int(np.diff(bounds[first : last + 1]).max(initial=1))
+        largest = int(np.diff(jets.offsets[first : last + 1]).max(initial=1))
         work = make_workspace(max(largest, 1), weights.levels)
-        forward(weights.levels[0], levels, work, p4, entering, bounds, places, squares, kept, kept_from, rows, sums,
-                first, last)  # fmt: skip
+        forward(weights.levels[0], levels, jets, stored, work, sums, first, last)
 
-    over_jets(run, places, torch.get_num_threads())
-    _classify(weights.head, weights.head_bias, sums, logits)
+    over_jets(run, jets.pair_offsets, torch.get_num_threads())
+    classify(weights.head, weights.head_bias, sums, logits)
     return torch.from_numpy(logits)
 
 
-def squared_differences(products_Q: Tensor, bounds: I8, scale2: float | None) -> F8:
-    """scale² (p_i − p_j)² = scale² (m_i² + m_j² − 2 p_i·p_j) of p_i·p_j; without a scale they are given already."""
-    products: F8 = np.ascontiguousarray(products_Q.detach().numpy(), np.float64)
-    if scale2 is None:
-        return products
-    squares, places = np.empty_like(products), pair_offsets(bounds)
-
-    def run(first: int, last: int) -> None:
-        _differences(products, bounds, places, scale2, squares, first, last)
-
-    over_jets(run, places, torch.get_num_threads())
-    return squares
-
-
-@njit
-def _differences(gram: F8, offsets: I8, places: I8, factor: float, squares: F8, first: int, last: int) -> None:
-    for jet in range(first, last):
-        n, at = offsets[jet + 1] - offsets[jet], places[jet]
-        for i in range(n):
-            own = gram[at + i * n + i]
-            for j in range(n):
-                squares[at + i * n + j] = factor * (own + gram[at + j * n + j] - 2 * gram[at + i * n + j])
-            squares[at + i * n + i] = 0
-
-
-@njit
-def _classify(weight: F8, bias: F8, sums: F8, logits: F4) -> None:
-    """The head, each jet's sum in one order: a matrix product's may depend on the number of jets."""
-    for jet in range(len(sums)):
-        for k in range(len(weight)):
-            total = bias[k]
-            for s in range(sums.shape[1]):
-                total += weight[k, s] * sums[jet, s]
-            logits[jet, k] = total
+def _input_layer(weights: LGNWeights, scalars: Tensor) -> F8:
+    """The first linear layer, its terms added in one order."""
+    inputs = np.ascontiguousarray(scalars.detach().to(torch.float32).numpy())
+    found: F8 = np.repeat(weights.input[None, :, -1], len(inputs), axis=0)
+    for column in range(inputs.shape[1]):
+        found += inputs[:, column, None] * weights.input[:, column]
+    return found

@@ -1,6 +1,6 @@
-"""LGN's levels with gradients: forward keeps the sums over pairs, which are of nodes, backward does the rest again.
+"""LGN's levels with gradients: forward stores sums over pairs, which belong to nodes, backward computes the rest again.
 
-Bells are worked out jet by jet both times, so that nothing is kept for pairs. Gradients of weights are summed over
+Bells are evaluated jet by jet both times, so that nothing is stored per pair. Gradients of weights are summed over
 groups of jets, whose number depends on that of the jets alone, and then over the groups in their order: they do not
 depend on the number of threads. Momenta get no gradients.
 """
@@ -16,53 +16,43 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ....array_types import AnyArray
+from ....array_types import F4, AnyArray
 from ....compiled import over_jets
-from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
 from ...common.cpu.folding import double
-from .backward import backward
+from .adjoint import gradients_of, level_adjoint, padded, size_of_sums
+from .backward import Gradients, backward, make_spaces
 from .forward import forward
-from .gradient_tables import LANES, gradients_of, level_gradients, padded, size_of_sums
-from .inference import squared_differences
-from .nodes_backward import make_gradient_space
-from .pairs_backward import make_pair_space
-from .products import NODES
-from .stacked import table_of
+from .jets import Jets, make_jets
+from .stored import Stored
+from .tiles import LANES, NODES
+from .tuple_table import table_of
 from .weights import LevelTables, LevelWeights, level_weights, tables_of
-from .workspace import make_workspace, stride_of
+from .workspace import make_workspace
 
 __all__ = ["logits"]
 
 
-#: Groups of jets whose gradients are kept apart, at most.
+#: Groups of jets whose gradients are summed separately, at most.
 _GROUPS = 16
 
 
 @dataclass(frozen=True)
-class _Given:
-    """What has no gradient: tables and names of the parameters of each level; momenta, boundaries, squares."""
+class _Constants:
+    """What has no gradient."""
 
     tables: tuple[LevelTables, ...]
-    names: tuple[tuple[str, ...], ...]
-    p4: AnyArray
-    offsets: AnyArray
-    places: AnyArray
-    squares: AnyArray
+    names: tuple[tuple[str, ...], ...]  # of the parameters of each level
+    jets: Jets  # their scalars are set for each pass
 
-    @property
-    def rows(self) -> AnyArray:
-        """Numbers that levels before each keep for a node: sums over pairs, and features before the perceptron."""
-        kept = [
-            2 * int(t.channels[0] * (t.channels[2] + len(t.moments.component)) + t.channels[1] * t.channels[3])
+    def stored(self, values: F4) -> Stored:
+        """What is stored per node: sums over pairs, and features before the perceptron."""
+        numbers = [
+            2 * int(t.channels[0] * (t.channels[2] + len(t.times_momentum.component)) + t.channels[1] * t.channels[3])
             for t in self.tables
         ]
-        return np.cumsum([0, *kept])
-
-    @property
-    def kept_from(self) -> AnyArray:
-        """Nodes before each jet, and all, each jet's in whole blocks."""
-        return np.cumsum([0, *padded(np.diff(self.offsets), NODES)])
+        nodes = padded(np.diff(self.jets.offsets), NODES)
+        return Stored(values, np.cumsum([0, *nodes]), np.cumsum([0, *numbers]))
 
     @property
     def invariants(self) -> int:
@@ -85,90 +75,79 @@ def logits(
     products_Q: Tensor,
     scale2: float | None = None,
 ) -> Tensor:
-    """As `inference.logits`, with gradients: to the network's parameters and to `scalars`."""
+    """As `inference.logits`, with gradients: of the network's parameters and of `scalars`."""
     named = [list(level.named_parameters()) for level in model.get_submodule("levels").children()]
-    bounds = np.ascontiguousarray(offsets.numpy())
-    given = _Given(
+    constants = _Constants(
         tables_of(model),
         tuple(tuple(name for name, _ in of_level) for of_level in named),
-        np.ascontiguousarray(p4_N4.detach().numpy(), np.float64),
-        bounds,
-        pair_offsets(bounds),
-        squared_differences(products_Q, bounds, scale2),
+        make_jets(p4_N4, np.empty((0, 0)), offsets, products_Q, scale2),
     )
     parameters = [parameter for of_level in named for _, parameter in of_level]
     run: Callable[..., Tensor] = _Levels.apply
     linear: Callable[..., Tensor] = _Linear.apply
-    entering, head = (model.get_submodule(name) for name in ("input", "head"))
-    sums = run(given, linear(scalars.to(torch.float32), entering.weight, entering.bias), *parameters)
+    first, head = (model.get_submodule(name) for name in ("input", "head"))
+    sums = run(constants, linear(scalars.to(torch.float32), first.weight, first.bias), *parameters)
     return linear(sums, head.weight, head.bias)
 
 
 class _Levels(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, given: _Given, entering: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.given = given
-        ctx.save_for_backward(entering, *parameters)
-        ctx.states = states = given.states(parameters)
-        ctx.levels = levels = tuple(map(level_weights, given.tables, states))
-        rows, kept_from, features = given.rows, given.kept_from, double(entering)
-        keeps = any(ctx.needs_input_grad)
-        ctx.kept = kept = np.empty(int(kept_from[-1] * rows[-1]) if keeps else 0, np.float32)
-        sums, table = np.empty((len(given.offsets) - 1, given.invariants)), table_of(levels)
+    def forward(ctx: Any, constants: _Constants, scalars: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.save_for_backward(scalars, *parameters)
+        ctx.constants, ctx.states = constants, constants.states(parameters)
+        ctx.levels = levels = tuple(map(level_weights, constants.tables, ctx.states))
+        ctx.jets = jets = constants.jets._replace(scalars=double(scalars))
+        stored = constants.stored(np.empty(0, np.float32))
+        if any(ctx.needs_input_grad):
+            stored = stored._replace(values=np.empty(int(stored.nodes[-1] * stored.rows[-1]), np.float32))
+        ctx.stored = stored
+        sums, table = np.empty((len(jets.offsets) - 1, constants.invariants)), table_of(levels)
 
         def run(first: int, last: int) -> None:
-            work = make_workspace(_largest(given.offsets[first : last + 1]), levels)
-            forward(levels[0], table, work, given.p4, features, given.offsets, given.places, given.squares, kept,
-                    kept_from, rows, sums, first, last)  # fmt: skip
+            work = make_workspace(_largest(jets.offsets[first : last + 1]), levels)
+            forward(levels[0], table, jets, stored, work, sums, first, last)
 
-        over_jets(run, given.places, torch.get_num_threads())
+        over_jets(run, jets.pair_offsets, torch.get_num_threads())
         return torch.from_numpy(sums)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
-        given: _Given = ctx.given
+        constants: _Constants = ctx.constants
         levels: tuple[LevelWeights, ...] = ctx.levels
-        entering, *parameters = ctx.saved_tensors
-        made, end = [], 0
-        for tables, weights in zip(given.tables, levels, strict=True):
-            of_level, end = level_gradients(tables, weights, end)
-            made.append(of_level)
-        jets = len(given.offsets) - 1
-        group = max(1, -(-jets // _GROUPS))
-        bounds = np.minimum(np.arange(0, jets + group, group), jets) if jets else np.zeros(1, np.int64)
-        features, slope = double(entering), np.ascontiguousarray(arriving[0].numpy(), np.float64)
-        of_entering = np.zeros_like(features)
-        of_weights = np.zeros((len(bounds) - 1, size_of_sums(end) // LANES))
-        rows, kept_from, gradients = given.rows, given.kept_from, tuple(made)
-        of_levels, of_gradients = table_of(levels), table_of(gradients)
+        jets: Jets = ctx.jets
+        scalars, *parameters = ctx.saved_tensors
+        adjoints, end = [], 0
+        for tables, weights in zip(constants.tables, levels, strict=True):
+            adjoint, end = level_adjoint(tables, weights, end)
+            adjoints.append(adjoint)
+        groups = _groups(len(jets.offsets) - 1)
+        grads = Gradients(
+            np.ascontiguousarray(arriving[0].numpy(), np.float64),
+            np.zeros_like(jets.scalars),
+            np.zeros((len(groups) - 1, size_of_sums(end) // LANES)),
+            groups,
+        )
+        level_table, adjoint_table = table_of(levels), table_of(adjoints)
 
         def run(first: int, last: int) -> None:
-            largest = _largest(given.offsets[bounds[first] : bounds[last] + 1])
-            work = make_workspace(largest, levels)
-            layer_rows = len(work.activated) // stride_of(largest)
-            layers = max(len(level.layers) for level in levels)
-            work = work._replace(hidden=np.zeros(len(levels) * layers * len(work.activated)))
-            between = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
-            backward(levels[0], of_levels, gradients[0], of_gradients, work, between,
-                     make_gradient_space(levels, work), make_pair_space(largest, levels), given.p4, features,
-                     given.offsets, given.places, given.squares, ctx.kept, kept_from, rows, slope, bounds, layers,
-                     layer_rows, of_entering, of_weights, first, last)  # fmt: skip
+            spaces = make_spaces(_largest(jets.offsets[groups[first] : groups[last] + 1]), levels)
+            backward(levels[0], level_table, adjoints[0], adjoint_table, jets, ctx.stored, spaces, grads, first, last)
 
-        over_jets(run, given.places[bounds], torch.get_num_threads())
-        total = np.zeros(of_weights.shape[1])
-        for part in of_weights:
-            total += part
-        by_name = map(gradients_of, given.tables, levels, gradients, [total] * len(levels), ctx.states)
-        found = [of_level[name] for of_level, names in zip(by_name, given.names, strict=True) for name in names]
-        of_parameters = [
+        over_jets(run, jets.pair_offsets[groups], torch.get_num_threads())
+        total = np.zeros(grads.weights.shape[1])
+        for of_group in grads.weights:
+            total += of_group
+        by_name = map(gradients_of, constants.tables, levels, adjoints, [total] * len(levels), ctx.states)
+        found = [of_level[name] for of_level, names in zip(by_name, constants.names, strict=True) for name in names]
+        grad_parameters = [
             torch.from_numpy(np.ascontiguousarray(value)).to(p) for value, p in zip(found, parameters, strict=True)
         ]
-        return None, torch.from_numpy(of_entering).to(entering), *of_parameters
+        return None, torch.from_numpy(grads.scalars).to(scalars), *grad_parameters
 
 
 class _Linear(torch.autograd.Function):
-    """A linear layer whose sums run in one order: those of torch's depend on the number of threads."""
+    """A linear layer whose terms are added in one order: in torch's the order depends on the number of threads."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -180,13 +159,21 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, ...]:
         x, weight, bias = ctx.saved_tensors
-        slope = double(arriving[0])
+        grad = double(arriving[0])
         found = (
-            np.einsum("no,ok->nk", slope, double(weight)),
-            np.einsum("no,nk->ok", slope, double(x)),
-            slope.sum(0),
+            np.einsum("no,ok->nk", grad, double(weight)),
+            np.einsum("no,nk->ok", grad, double(x)),
+            grad.sum(0),
         )
         return tuple(torch.from_numpy(value).to(like) for value, like in zip(found, (x, weight, bias), strict=True))
+
+
+def _groups(jets: int) -> AnyArray:
+    """The first jet of each group, and the number of jets."""
+    if jets == 0:
+        return np.zeros(1, np.int64)
+    size = -(-jets // _GROUPS)
+    return np.minimum(np.arange(0, jets + size, size), jets)
 
 
 def _largest(offsets: AnyArray) -> int:

@@ -1,4 +1,4 @@
-"""LGN's parameters for its CPU kernel; what a square of one tensor makes twice, or not at all, folded away."""
+"""LGN's parameters for its CPU kernel, without the products of a tensor with itself that vanish or repeat others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ....layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ....layers.tensor_product import TensorProduct
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from ...common.cpu.folding import double, folded
-from .products import PLACE, ProductTable, components, product_table
+from .product_tables import PLACE, ProductTable, components, product_table
 
 __all__ = [
+    "LGNWeights",
     "LevelTables",
     "LevelWeights",
-    "LgnWeights",
     "first_block",
     "level_tables",
     "level_weights",
     "padded_rows",
+    "signed_take",
     "tables_of",
-    "taken",
     "weights_of",
 ]
 
@@ -35,24 +35,23 @@ __all__ = [
 class LevelWeights(NamedTuple):
     """One level, all in float64; C channels come in, C' go out, rows of matrices padded to whole tiles.
 
-    The mixing sees blocks of C channels: 0 the features summed over pairs, 1 themselves, then their moments with p,
-    then their squares.
+    The sources of the mixing are blocks of C channels: 0 Σ_j f⁰ F_j, 1 F_i, then Σ_j f¹ F_j ⊗ p_ij, then F_i ⊗ F_i.
     """
 
     channels: I8  # C, C', components that come in, that go out, and blocks
     falloff: F8  # (bells,): c²
-    bells: F8  # (rows of 2 C real parts, then as many imaginary ones, bells + 1), constant last
-    diagonal: F8  # (2, 2 C): what i = j sees, real and imaginary; power, then channel
-    moments: ProductTable  # features times momentum; blocks from 2
-    squares: ProductTable  # blocks after those
-    norms: ProductTable  # scalars of what comes out, for the readout
+    bells: F8  # (2, rows, bells + 1): 2 C real parts and as many imaginary ones, the constant last
+    diagonal: F8  # (2, 2 C): the bells of i = j, real and imaginary; power, then channel
+    times_momentum: ProductTable  # F ⊗ p; blocks from 2
+    squares: ProductTable  # F ⊗ F; blocks after those
+    norms: ProductTable  # squared norms of the tensors that go out, for the readout
     mixing: F8  # matrices one after another
     places: I8  # (terms, 5): component out, component in, first block, K, where the matrix (2, rows, K) begins
     perceptron: F8  # matrices (rows, K), the bias last
     layers: I8  # (layers, 3): where one begins, outputs, K
 
 
-class LgnWeights(NamedTuple):
+class LGNWeights(NamedTuple):
     """All of an LGN; the head's columns are channels of level after level, scalars first, (Re, Im) each."""
 
     input: F8  # (2 C, scalars + 1), the bias last
@@ -62,12 +61,12 @@ class LgnWeights(NamedTuple):
 
 
 class LevelTables(NamedTuple):
-    """What a level's parameters do not change."""
+    """What does not depend on a level's parameters."""
 
     given: tuple[str, ...]  # tensors that come in
-    out: tuple[str, ...]  # that go out
+    out: tuple[str, ...]  # tensors that go out
     channels: I8  # as in `LevelWeights`
-    moments: ProductTable
+    times_momentum: ProductTable
     squares: ProductTable
     norms: ProductTable
     folding: dict[str, F8]  # for each matrix of the mixing (blocks here, blocks there)
@@ -77,11 +76,11 @@ class LevelTables(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What `level_tables` made them of."""
+        """The arguments of `level_tables`."""
         return self.given, self.out, tuple(self.folding), *self.channels[:2].tolist()
 
 
-def weights_of(model: nn.Module) -> LgnWeights:
+def weights_of(model: nn.Module) -> LGNWeights:
     """Fold an `LGN`'s parameters; kept until one of them changes."""
     return folded(model, _network)
 
@@ -103,23 +102,23 @@ def level_weights(tables: LevelTables, state: Mapping[str, F8]) -> LevelWeights:
         tables.channels,
         state["bells.c"] ** 2,
         *_bells(state, channels_in),
-        tables.moments,
+        tables.times_momentum,
         tables.squares,
         tables.norms,
-        taken(np.concatenate([matrix.ravel() for matrix in mixing]), tables.packing),
+        signed_take(np.concatenate([matrix.ravel() for matrix in mixing]), tables.packing),
         tables.places,
         *_perceptron(state),
     )
 
 
-def _network(model: nn.Module) -> LgnWeights:
+def _network(model: nn.Module) -> LGNWeights:
     state = {name: double(tensor) for name, tensor in model.state_dict().items()}
     levels = [
         level_weights(tables, {name.split(".", 2)[2]: value for name, value in state.items()
                                if name.startswith(f"levels.{index}.")})
         for index, tables in enumerate(tables_of(model))
     ]  # fmt: skip
-    return LgnWeights(
+    return LGNWeights(
         np.hstack([state["input.weight"], state["input.bias"][:, None]]),
         tuple(levels),
         state["head.weight"],
@@ -141,10 +140,10 @@ def level_tables(
     given: tuple[str, ...], out: tuple[str, ...], kept: tuple[str, ...], channels_in: int, channels_out: int
 ) -> LevelTables:
     """Tables of a level with these tensors in and out, matrices of the mixing, and channels."""
-    # made once and kept: perhaps first asked for while scores are computed
+    # cached, and perhaps first needed within inference_mode, whose tensors could not be used outside it
     with torch.inference_mode(mode=False), torch.no_grad():
         names = [name for name in IRREPS if name in kept]
-        moments = components(TensorProduct(given, ("v",), names), given, ("v",))
+        momenta = components(TensorProduct(given, ("v",), names), given, ("v",))
         squares = components(TensorProduct(given, given, names), given, given)
         tensors = tuple(name for name in out if name != "s")
         norms = components(TensorProduct(tensors, tensors, ("s",)), tensors, tensors)["s"] if tensors else None
@@ -153,15 +152,15 @@ def level_tables(
     for name in out:
         blocks, which = _fold(squares[name]) if name in squares else (np.zeros((0, 1, 1, 1)), np.zeros((0, 0)))
         folded_squares[name] = blocks
-        before = _reordered(len(moments.get(name, ())), name in given)
+        before = _reordered(len(momenta.get(name, ())), name in given)
         matrix = np.zeros((len(before) + len(which), len(before) + which.shape[1]))
         matrix[: len(before), : len(before)], matrix[len(before) :, len(before) :] = before, which
         folding |= dict.fromkeys(("F", "dual") if name == "F" else (name,), matrix)
-    moment_table = product_table(moments, dict.fromkeys(IRREPS, 2))
-    square_table = product_table(folded_squares, {name: 2 + len(moments.get(name, ())) for name in IRREPS})
-    blocks_in = 1 + max(1, *moment_table.block, *square_table.block)
+    momentum_table = product_table(momenta, dict.fromkeys(IRREPS, 2))
+    square_table = product_table(folded_squares, {name: 2 + len(momenta.get(name, ())) for name in IRREPS})
+    blocks_in = 1 + max(1, *momentum_table.block, *square_table.block)
     channels = np.array([channels_in, channels_out, _size(given), _size(out), blocks_in])
-    tables = given, out, channels, moment_table, square_table, _norms(norms), folding, _terms(out)
+    tables = given, out, channels, momentum_table, square_table, _norms(norms), folding, _terms(out)
     return LevelTables(*tables, *_packing(*tables[-2:], given, channels_in, channels_out))
 
 
@@ -169,15 +168,15 @@ def _size(names: tuple[str, ...]) -> int:
     return sum(DIMENSION[name] for name in names)
 
 
-def _reordered(moments: int, own: bool) -> F8:
-    """The features themselves before their moments; a permutation of blocks."""
-    order = [0, moments + 1, *range(1, moments + 1)] if own else list(range(moments))
+def _reordered(products: int, own: bool) -> F8:
+    """F_i before the products F ⊗ p, where the layers have it after them; a permutation of blocks."""
+    order = [0, products + 1, *range(1, products + 1)] if own else list(range(products))
     found: F8 = np.eye(len(order))[order]
     return found
 
 
 def _fold(blocks: F8) -> tuple[F8, F8]:
-    """Squares that differ, and what each block is of them: x ⊗ x has no antisymmetric part, and much of it twice."""
+    """Distinct squares, and the share of each in every block: x ⊗ x has no antisymmetric part, and repeats itself."""
     kept: list[F8] = []
     shares: list[tuple[int, int, float]] = []
     for index, block in enumerate(blocks):
@@ -210,11 +209,11 @@ def _terms(out: tuple[str, ...]) -> tuple[tuple[str, int, int, int], ...]:
 
 
 def first_block(given: tuple[str, ...], key: str) -> int:
-    """Where the blocks that a matrix of the mixing sees begin."""
+    """The first block of sources that a matrix of the mixing acts on."""
     return 0 if ("F" if key == "dual" else key) in given else 2
 
 
-def taken(values: F8, index: I8) -> F8:
+def signed_take(values: F8, index: I8) -> F8:
     """Numbers by an index that counts from 1, with its sign; 0 where it is 0."""
     found: F8 = np.concatenate([np.zeros(1), values])[np.abs(index)] * np.sign(index)
     return found
@@ -273,7 +272,7 @@ def _norms(blocks: F8 | None) -> ProductTable:
     squares = np.triu(blocks + blocks.swapaxes(2, 3)) - np.eye(blocks.shape[-1]) * blocks
     table = product_table({"s": squares}, {"s": 0})
     # components are counted among all, the scalar first
-    return table._replace(left=table.left + 1, right=table.right + 1)
+    return table._replace(terms=table.terms._replace(left=table.terms.left + 1, right=table.terms.right + 1))
 
 
 def _perceptron(state: Mapping[str, F8]) -> tuple[F8, I8]:

@@ -1,17 +1,39 @@
-"""LGN's sums over the senders of each receiver; what belongs to a pair is in registers alone."""
+"""LGN's sums over the senders of each receiver; what belongs to a pair exists in registers only."""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from ...common.gpu.arithmetic import product
 from ...common.gpu.tiles import own_tile
+from .weights import Bells
 
-__all__ = ["SENDERS", "pair_sums_kernel"]
+__all__ = ["SENDERS", "JetTiles", "LevelShape", "pair_sums_kernel"]
 
 #: Senders worked on at once.
 SENDERS = 16
+
+
+class JetTiles(NamedTuple):
+    """The ragged batch: jets' boundaries among nodes and pairs, each program's jet and first node."""
+
+    offsets: Tensor
+    pairs: Tensor
+    jet: Tensor
+    first: Tensor
+
+
+class LevelShape(NamedTuple):
+    """Planes of a channel, components of F among them, of F ⊗ p, and the number of bells."""
+
+    channel: Any
+    components: Any
+    products: Any
+    bells: Any
 
 
 # the same code for any number of nodes
@@ -19,17 +41,10 @@ SENDERS = 16
 def pair_sums_kernel(
     products: tl.tensor,
     planes: tl.tensor,
-    bells: tl.tensor,
-    constants: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    bells: Bells,
+    tiles: JetTiles,
+    shape: LevelShape,
     nodes: tl.tensor,
-    channel: tl.tensor,
-    components: tl.tensor,
-    moments: tl.tensor,
-    count: tl.tensor,
     factor: tl.tensor,
     SQUARES: tl.constexpr,
     EXACT: tl.constexpr,
@@ -45,30 +60,29 @@ def pair_sums_kernel(
     ----------
     products : (Q,), float64
         p_i·p_j, or with SQUARES (p_i − p_j)²; times `factor`.
-    planes : (C, `channel`, 2, `nodes`), float64
-        In: the components of F, then the `moments` of F ⊗ p. Out, after them: Σ f⁰ F, Σ f¹ F, Σ f¹ F ⊗ p.
-    bells : (C, count, 5), float32
-        c² of each bell, then its weights in f⁰ and f¹ (Re, Im).
-    constants : (C, 2, 4), float32
-        What is added to them, and what i = j sees.
+    planes : (C, channel, 2, `nodes`), float64
+        In: the components of F, then those of F ⊗ p. Out, after them: Σ f⁰ F, Σ f¹ F, Σ f¹ F ⊗ p.
+    bells : Bells
+        In float32: weights (C, bells, 5), c² of each bell, then its weights in f⁰ and f¹ (Re, Im); and constants
+        (C, 2, 4), those added to f⁰ and f¹, and the f⁰ and f¹ of i = j.
     OWN, ALL
-        Powers of two, 16 or more, that hold the components without and with the moments.
+        Powers of two, 16 or more, that hold the components of F, and those of F and of F ⊗ p.
     EXACT
         Sums in float64.
     """
     KIND: tl.constexpr = tl.float64 if EXACT else tl.float32
-    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
-    block = products + tl.load(pairs + jet)
+    jet, start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
+    block = products + tl.load(tiles.pairs + jet)
     i = begin + tl.arange(0, RECEIVERS)
     real_i = i < n
     row = block + i.to(tl.int64) * n
     c = tl.program_id(1)
-    x = planes + (2 * c * channel).to(tl.int64) * nodes + start
-    weights, added = bells + c * count * 5, constants + 8 * c
+    components, total = shape.components, shape.components + shape.products
+    x = planes + (2 * c * shape.channel).to(tl.int64) * nodes + start
+    weights, added = bells.weights + c * shape.bells * 5, bells.constants + 8 * c
     own, every = tl.arange(0, OWN), tl.arange(0, ALL)
-    total = components + moments
-    plain_re, plain_im = tl.zeros((RECEIVERS, OWN), KIND), tl.zeros((RECEIVERS, OWN), KIND)
-    moved_re, moved_im = tl.zeros((RECEIVERS, ALL), KIND), tl.zeros((RECEIVERS, ALL), KIND)
+    f0_sum_re, f0_sum_im = tl.zeros((RECEIVERS, OWN), KIND), tl.zeros((RECEIVERS, OWN), KIND)
+    f1_sum_re, f1_sum_im = tl.zeros((RECEIVERS, ALL), KIND), tl.zeros((RECEIVERS, ALL), KIND)
     square_i = tl.load(row + i, mask=real_i, other=0.0)
     for sender in range(0, n, SENDERS):
         j = sender + tl.arange(0, SENDERS)
@@ -83,7 +97,7 @@ def pair_sums_kernel(
         f0_im = tl.zeros((RECEIVERS, SENDERS), tl.float32) + tl.load(added + 1)
         f1_re = tl.zeros((RECEIVERS, SENDERS), tl.float32) + tl.load(added + 2)
         f1_im = tl.zeros((RECEIVERS, SENDERS), tl.float32) + tl.load(added + 3)
-        for b in range(count):
+        for b in range(shape.bells):
             bell = 1.0 / (1.0 + tl.load(weights + 5 * b) * size)
             f0_re += tl.load(weights + 5 * b + 1) * bell
             f0_im += tl.load(weights + 5 * b + 2) * bell
@@ -96,20 +110,20 @@ def pair_sums_kernel(
         f1_im = _weight(f1_im, added + 7, same, inside).to(KIND)
         x_re, x_im = _senders(x, j, own, n, components, nodes)
         x_re, x_im = x_re.to(KIND), x_im.to(KIND)
-        plain_re = product(-f0_im, x_im, product(f0_re, x_re, plain_re, PRECISION), PRECISION)
-        plain_im = product(f0_im, x_re, product(f0_re, x_im, plain_im, PRECISION), PRECISION)
+        f0_sum_re = product(-f0_im, x_im, product(f0_re, x_re, f0_sum_re, PRECISION), PRECISION)
+        f0_sum_im = product(f0_im, x_re, product(f0_re, x_im, f0_sum_im, PRECISION), PRECISION)
         x_re, x_im = _senders(x, j, every, n, total, nodes)
         x_re, x_im = x_re.to(KIND), x_im.to(KIND)
-        moved_re = product(-f1_im, x_im, product(f1_re, x_re, moved_re, PRECISION), PRECISION)
-        moved_im = product(f1_im, x_re, product(f1_re, x_im, moved_im, PRECISION), PRECISION)
+        f1_sum_re = product(-f1_im, x_im, product(f1_re, x_re, f1_sum_re, PRECISION), PRECISION)
+        f1_sum_im = product(f1_im, x_re, product(f1_re, x_im, f1_sum_im, PRECISION), PRECISION)
     out = x + i[:, None] + 2 * total.to(tl.int64) * nodes + 2 * own[None, :].to(tl.int64) * nodes
     known = real_i[:, None] & (own < components)[None, :]
-    tl.store(out, plain_re.to(tl.float64), mask=known)
-    tl.store(out + nodes, plain_im.to(tl.float64), mask=known)
+    tl.store(out, f0_sum_re.to(tl.float64), mask=known)
+    tl.store(out + nodes, f0_sum_im.to(tl.float64), mask=known)
     out = x + i[:, None] + 2 * (total + components).to(tl.int64) * nodes + 2 * every[None, :].to(tl.int64) * nodes
     known = real_i[:, None] & (every < total)[None, :]
-    tl.store(out, moved_re.to(tl.float64), mask=known)
-    tl.store(out + nodes, moved_im.to(tl.float64), mask=known)
+    tl.store(out, f1_sum_re.to(tl.float64), mask=known)
+    tl.store(out + nodes, f1_sum_im.to(tl.float64), mask=known)
 
 
 @triton.jit

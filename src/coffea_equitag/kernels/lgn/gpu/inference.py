@@ -1,8 +1,9 @@
-"""LGN's evaluation on a GPU: pairs live in registers, tile by tile, and products of tensors in a node's.
+"""LGN's evaluation on a GPU: what belongs to a pair, and the products of a node's tensors, exist in registers only.
 
-Of all pairs only p_i·p_j are in memory, 8 bytes each. Sums are in float64, as in the layers, where float32 is asked
-for; a node's products always. Those are sparse: tables list the few terms of each component, and a matrix product of
-torch's would write all 400 products of two tensors' components, and sum in an order that depends on the batch.
+Of all pairs only p_i·p_j are in memory, 8 bytes each. Sums are in float64, as in the layers, if float32 is asked for;
+products of a node's tensors always are. Those products are sparse: tables list the few terms of each component, while
+torch's matrix products would write all 400 products of two tensors' components, and add them in an order that depends
+on the batch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ...common.gpu.device import on_its_device
 from ...common.gpu.folding import folded
 from ...common.gpu.pool import pool
 from ...common.gpu.tiles import RECEIVERS, Tiles
-from .forward import SENDERS, pair_sums_kernel
+from .forward import SENDERS, JetTiles, LevelShape, pair_sums_kernel
 from .mixing import NODES, mixing_kernel, products_kernel
 from .weights import Level, Terms, fold
 
@@ -30,7 +31,7 @@ __all__ = ["logits"]
 def logits(
     model: Any, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, products_Q: Tensor, scale2: float | None = None
 ) -> Tensor:
-    """Logits of a float32 `LGN` of classes in evaluation mode; arguments as of its ``network``.
+    """Logits of a float32 `LGN` of classes in evaluation mode.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def logits(
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries, beams counted.
     products_Q : Tensor of float64, shape (Q,)
-        Scaled (p_i − p_j)², jet after jet, n × n; with `scale2` p_i·p_j, not scaled.
+        Scaled (p_i − p_j)², jet after jet, n × n; with `scale2` unscaled p_i·p_j.
     scale2 : float, optional
         The square of the scale.
 
@@ -55,11 +56,11 @@ def logits(
     nodes = tiles.num_nodes
     p4 = p4_N4.detach().double()
     momenta = torch.cat([p4.T, p4.new_ones(1, nodes)]).contiguous()
-    seen = p4.new_empty(nodes, len(tables.head[0]))
+    invariants = p4.new_empty(nodes, len(tables.head[0]))
     first = dense(scalars.detach().double().contiguous(), *tables.input)
-    seen[:, : first.shape[1]] = first
+    invariants[:, : first.shape[1]] = first
     planes = p4.new_empty(tables.levels[0].channels, tables.levels[0].planes, 2, nodes)
-    _enter(planes, first)
+    _set_scalars(planes, first)
     at = first.shape[1]
     for index, level in enumerate(tables.levels):
         last = index == len(tables.levels) - 1
@@ -71,34 +72,35 @@ def logits(
         x = following[:, 0].permute(2, 0, 1).reshape(nodes, 2 * level.channels_out).contiguous()
         for k, (matrix, bias) in enumerate(level.perceptron):
             x = dense(x, matrix, bias, slope=1.0 if k == len(level.perceptron) - 1 else 0.01)
-        seen[:, at : at + x.shape[1]] = x
+        invariants[:, at : at + x.shape[1]] = x
         at += x.shape[1]
-        _enter(following, x)
-        norms = seen[:, at : at + 2 * level.channels_out * (len(level.norms.first) - 1)]
-        _multiply(following, following, level.norms, norms, (seen.stride(0), 1, 2 * level.channels_out, 2), True)
+        _set_scalars(following, x)
+        norms = invariants[:, at : at + 2 * level.channels_out * (len(level.norms.first) - 1)]
+        _multiply(following, following, level.norms, norms, (invariants.stride(0), 1, 2 * level.channels_out, 2), True)
         at += norms.shape[1]
         planes = following
-    return dense(pool(seen, tiles.offsets), *tables.head).float()
+    return dense(pool(invariants, tiles.offsets), *tables.head).float()
 
 
-def _enter(planes: Tensor, scalars: Tensor) -> None:
-    """Put scalars, (Re, Im) of each channel, where a channel begins."""
+def _set_scalars(planes: Tensor, scalars: Tensor) -> None:
+    """Set the scalars, (Re, Im) of each channel, with which a channel begins."""
     planes[:, 0] = scalars.T.reshape(len(planes), 2, -1)
 
 
 def _sum_pairs(
     planes: Tensor, momenta: Tensor, pairs_Q: Tensor, factor: float | None, level: Level, tiles: Tiles, how: str
 ) -> None:
-    """Fill in the moments of each node, and all that is summed over pairs."""
+    """Fill in F ⊗ p of each node, and the sums over pairs."""
     nodes = tiles.num_nodes
-    moments = planes[:, level.components :]
-    _multiply(planes, momenta, level.moment_terms, moments, (1, nodes, 2 * nodes, planes.stride(0)), False)
+    features_p = planes[:, level.components :]
+    _multiply(planes, momenta, level.times_momentum, features_p, (1, nodes, 2 * nodes, planes.stride(0)), False)
     exact = how in ("ieee", "tf32x3")
     pair_sums_kernel[(len(tiles.jet), level.channels)](
-        pairs_Q, planes, level.bells, level.constants, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, nodes,
-        level.planes, level.components, level.moments, level.bells.shape[1], 1.0 if factor is None else factor,
-        SQUARES=factor is None, EXACT=exact, PRECISION="ieee" if exact else how, OWN=_power_of_two(level.components),
-        ALL=_power_of_two(level.components + level.moments), RECEIVERS=RECEIVERS, SENDERS=SENDERS, num_stages=1,
+        pairs_Q, planes, level.bells, JetTiles(tiles.offsets, tiles.pairs, tiles.jet, tiles.first),
+        LevelShape(level.planes, level.components, level.products, level.bells.weights.shape[1]), nodes,
+        1.0 if factor is None else factor, SQUARES=factor is None, EXACT=exact, PRECISION="ieee" if exact else how,
+        OWN=_power_of_two(level.components), ALL=_power_of_two(level.components + level.products), RECEIVERS=RECEIVERS,
+        SENDERS=SENDERS, num_stages=1,
     )  # fmt: skip
 
 
@@ -110,14 +112,14 @@ def _multiply(
     rows = len(terms.first) - 1
     if nodes and rows:
         products_kernel[(triton.cdiv(nodes, NODES), rows, channels)](
-            planes, other, *terms, out, *strides, nodes, width, SQUARES=squares, NODES=NODES
+            planes, other, terms, out, *strides, nodes, width, SQUARES=squares, NODES=NODES
         )
 
 
 def _mix(planes: Tensor, momenta: Tensor, out: Tensor, level: Level) -> None:
     nodes = planes.shape[3]
     mixing_kernel[(triton.cdiv(nodes, NODES), level.components_out)](
-        planes, momenta, level.rows, *level.terms, level.weight, out, nodes, level.planes, out.shape[1],
+        planes, momenta, level.rows, level.terms, level.weight, out, nodes, level.planes, out.shape[1],
         level.channels, level.channels_out, OUT=level.weight.shape[3], NODES=NODES,
     )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .weights import Terms
+
 __all__ = ["NODES", "mixing_kernel", "products_kernel"]
 
 #: Nodes that a program works on.
@@ -16,10 +18,7 @@ NODES = 128
 def products_kernel(
     planes: tl.tensor,
     other: tl.tensor,
-    first: tl.tensor,
-    left: tl.tensor,
-    right: tl.tensor,
-    factor: tl.tensor,
+    terms: Terms,
     out: tl.tensor,
     out_node: tl.tensor,
     out_part: tl.tensor,
@@ -38,14 +37,14 @@ def products_kernel(
         Components (Re, Im) of tensors.
     other : (R, nodes), float64
         The real second factor; with SQUARES it is of the same channel of `planes`.
-    first : (rows + 1,); left, right : int32; factor : float64
+    terms : Terms
         Component `row` is Σ factor x[left] y[right] over the terms from first[row] on.
     out, out_node, out_part, out_row, out_channel
-        Where to: the distances of nodes, of Re and Im, of rows and of channels.
+        Where the results go: the distances between nodes, Re and Im, rows, and channels.
     """
     i = tl.program_id(0).to(tl.int64) * NODES + tl.arange(0, NODES)
     row, c = tl.program_id(1), tl.program_id(2)
-    re, im = _product(planes + _channel(c, channel, nodes), other, first, left, right, factor, row, i, nodes, SQUARES)
+    re, im = _product(planes + _channel(c, channel, nodes), other, terms, row, i, nodes, SQUARES)
     place = out + i * out_node + row.to(tl.int64) * out_row + c.to(tl.int64) * out_channel
     tl.store(place, re, mask=i < nodes)
     tl.store(place + out_part, im, mask=i < nodes)
@@ -56,10 +55,7 @@ def mixing_kernel(
     planes: tl.tensor,
     other: tl.tensor,
     rows: tl.tensor,
-    first: tl.tensor,
-    left: tl.tensor,
-    right: tl.tensor,
-    factor: tl.tensor,
+    terms: Terms,
     weight: tl.tensor,
     out: tl.tensor,
     nodes: tl.tensor,
@@ -75,7 +71,7 @@ def mixing_kernel(
     Parameters
     ----------
     rows : (components, 3), int32
-        The rows of the table that make a component: those whose second factor is `other`, from the first number to
+        The rows of `terms` that make a component: those whose second factor is `other`, from the first number to
         the second; those that are squares, to the third.
     weight : (rows, C, 2, OUT), float64
         Complex weights; OUT is a power of two that holds the channels.
@@ -91,12 +87,12 @@ def mixing_kernel(
     for c in range(channels):
         x = planes + _channel(c, channel, nodes)
         for row in range(begin, middle):
-            re, im = _product(x, other, first, left, right, factor, row, i, nodes, False)
+            re, im = _product(x, other, terms, row, i, nodes, False)
             w_re, w_im = _weights(weight, row * channels + c, o, OUT)
             total_re += w_re * re[None, :] - w_im * im[None, :]
             total_im += w_re * im[None, :] + w_im * re[None, :]
         for row in range(middle, end):
-            re, im = _product(x, other, first, left, right, factor, row, i, nodes, True)
+            re, im = _product(x, other, terms, row, i, nodes, True)
             w_re, w_im = _weights(weight, row * channels + c, o, OUT)
             total_re += w_re * re[None, :] - w_im * im[None, :]
             total_im += w_re * im[None, :] + w_im * re[None, :]
@@ -123,26 +119,23 @@ def _weights(weight: tl.tensor, place: tl.tensor, o: tl.tensor, OUT: tl.constexp
 def _product(
     x: tl.tensor,
     other: tl.tensor,
-    first: tl.tensor,
-    left: tl.tensor,
-    right: tl.tensor,
-    factor: tl.tensor,
+    terms: Terms,
     row: tl.tensor,
     i: tl.tensor,
     nodes: tl.tensor,
     SQUARES: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:
-    """(Re, Im) of a row of the table, for the nodes i."""
+    """(Re, Im) of a row of `terms`, for the nodes i."""
     real = i < nodes
     re, im = tl.zeros(i.shape, tl.float64), tl.zeros(i.shape, tl.float64)
-    for term in range(tl.load(first + row), tl.load(first + row + 1)):
-        f = tl.load(factor + term)
-        a = x + 2 * tl.load(left + term).to(tl.int64) * nodes + i
+    for term in range(tl.load(terms.first + row), tl.load(terms.first + row + 1)):
+        f = tl.load(terms.factor + term)
+        a = x + 2 * tl.load(terms.left + term).to(tl.int64) * nodes + i
         a_re = f * tl.load(a, mask=real, other=0.0)
         a_im = f * tl.load(a + nodes, mask=real, other=0.0)
-        place = tl.load(right + term).to(tl.int64) * nodes + i
+        place = tl.load(terms.right + term).to(tl.int64) * nodes + i
         if SQUARES:
-            b = x + place + tl.load(right + term).to(tl.int64) * nodes
+            b = x + place + tl.load(terms.right + term).to(tl.int64) * nodes
             b_re, b_im = tl.load(b, mask=real, other=0.0), tl.load(b + nodes, mask=real, other=0.0)
             re += a_re * b_re - a_im * b_im
             im += a_re * b_im + a_im * b_re

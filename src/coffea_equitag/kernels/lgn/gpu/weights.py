@@ -1,4 +1,4 @@
-"""LGN's parameters for its GPU kernels, from those of the CPU's, in which nothing is computed twice."""
+"""LGN's parameters for its GPU kernels, from the CPU's, in which products that vanish or repeat are left out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from ....array_types import AnyArray
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS
-from ..cpu.products import ProductTable
+from ..cpu.product_tables import ProductTable
+from ..cpu.product_tables import Terms as HostTerms
 from ..cpu.weights import LevelWeights, weights_of
 
-__all__ = ["Level", "LgnTables", "Terms", "fold"]
+__all__ = ["Bells", "LGNTables", "Level", "Terms", "fold"]
 
 
 class Terms(NamedTuple):
@@ -26,21 +27,26 @@ class Terms(NamedTuple):
     factor: Tensor
 
 
+class Bells(NamedTuple):
+    """Parameters of the bells, see `pair_sums_kernel`."""
+
+    weights: Tensor
+    constants: Tensor
+
+
 class Level(NamedTuple):
     """One level.
 
-    Among the planes of a channel stand: its `components`, their `moments` with p, the components summed over pairs
-    with f⁰ and with f¹, the moments summed with f¹.
+    The planes of a channel are: the `components` of F, the `products` F ⊗ p, Σ_j f⁰ F_j, Σ_j f¹ F_j, Σ_j f¹ F_j ⊗ p_j.
     """
 
     channels: int
     channels_out: int
     components: int
     components_out: int
-    moments: int
-    bells: Tensor
-    constants: Tensor
-    moment_terms: Terms
+    products: int
+    bells: Bells
+    times_momentum: Terms
     rows: Tensor
     terms: Terms
     weight: Tensor
@@ -50,10 +56,10 @@ class Level(NamedTuple):
     @property
     def planes(self) -> int:
         """Planes of a channel."""
-        return 3 * self.components + 2 * self.moments
+        return 3 * self.components + 2 * self.products
 
 
-class LgnTables(NamedTuple):
+class LGNTables(NamedTuple):
     """All of an LGN in float64, layers as matrices (inputs, outputs) and biases."""
 
     input: tuple[Tensor, Tensor]
@@ -61,7 +67,7 @@ class LgnTables(NamedTuple):
     head: tuple[Tensor, Tensor]
 
 
-def fold(model: nn.Module) -> LgnTables:
+def fold(model: nn.Module) -> LGNTables:
     """Tables on the network's device."""
     device = next(model.parameters()).device
     weights = weights_of(copy.deepcopy(model).cpu())
@@ -71,7 +77,7 @@ def fold(model: nn.Module) -> LgnTables:
         return values[:, :-1].T.contiguous(), values[:, -1].contiguous()
 
     head = np.hstack([weights.head, weights.head_bias[:, None]])
-    return LgnTables(
+    return LGNTables(
         layer(weights.input),
         tuple(_level(level, layer, device) for level in weights.levels),
         layer(head),
@@ -90,20 +96,22 @@ def _level(weights: LevelWeights, layer: Any, device: torch.device) -> Level:
     def floats(values: AnyArray, kind: torch.dtype = torch.float32) -> Tensor:
         return torch.tensor(np.ascontiguousarray(values), dtype=kind, device=device)
 
-    rows, table, weight = _mixing(weights)
+    rows, terms, weight = _mixing(weights)
     return Level(
         channels,
         channels_out,
         components,
         components_out,
-        len(weights.moments.component),
-        floats(np.concatenate([falloff, bells[:, :count]], axis=2)),
-        floats(np.stack([bells[:, count], own], axis=1)),
-        _terms(weights.moments, device),
+        len(weights.times_momentum.component),
+        Bells(
+            floats(np.concatenate([falloff, bells[:, :count]], axis=2)),
+            floats(np.stack([bells[:, count], own], axis=1)),
+        ),
+        _terms(weights.times_momentum.terms, device),
         torch.tensor(rows, dtype=torch.int32, device=device),
-        _terms(table, device),
+        _terms(terms, device),
         floats(weight, torch.float64),
-        _terms(weights.norms, device),
+        _terms(weights.norms.terms, device),
         tuple(
             layer(weights.perceptron[start : start + outputs * depth].reshape(outputs, depth))
             for start, outputs, depth in weights.layers
@@ -111,26 +119,19 @@ def _level(weights: LevelWeights, layer: Any, device: torch.device) -> Level:
     )
 
 
-def _terms(table: Any, device: torch.device) -> Terms:
-    first, left, right = (torch.tensor(values, dtype=torch.int32, device=device) for values in table[:3])
-    return Terms(first, left, right, torch.tensor(table.factor, dtype=torch.float64, device=device))
+def _terms(terms: HostTerms, device: torch.device) -> Terms:
+    first, left, right = (torch.tensor(values, dtype=torch.int32, device=device) for values in terms[:3])
+    return Terms(first, left, right, torch.tensor(terms.factor, dtype=torch.float64, device=device))
 
 
-class _Table(NamedTuple):
-    first: AnyArray
-    left: AnyArray
-    right: AnyArray
-    factor: AnyArray
-
-
-def _mixing(weights: LevelWeights) -> tuple[AnyArray, _Table, AnyArray]:
+def _mixing(weights: LevelWeights) -> tuple[AnyArray, HostTerms, AnyArray]:
     """Rows of each component that comes out, their terms, and their weights (rows, C, 2, OUT)."""
     channels, channels_out, components, components_out, _ = (int(number) for number in weights.channels)
     padded = -(-channels_out // COMPLEX_ROWS) * COMPLEX_ROWS
-    moments = len(weights.moments.component)
-    summed = components + moments
-    weighted, moved = summed + components, summed + 2 * components
-    # what momenta are followed by in the second factor: 1
+    products = len(weights.times_momentum.component)
+    f0_sums = components + products
+    f1_sums, f1_p_sums = f0_sums + components, f0_sums + 2 * components
+    # the second factor is (p, 1): a plane by itself is multiplied by the latter
     one = 4
     bounds: list[tuple[int, int, int]] = []
     terms: list[AnyArray] = []
@@ -146,10 +147,10 @@ def _mixing(weights: LevelWeights) -> tuple[AnyArray, _Table, AnyArray]:
             values = weights.mixing[start : start + 2 * padded * depth].reshape(2, padded, -1, channels)
             for block, matrix in enumerate(values[:, :channels_out].transpose(2, 3, 0, 1), start=first):
                 if block < 2:
-                    linear(source if block else summed + source, matrix)
-                elif (row := _row(weights.moments, source, block)) is not None:
-                    linear(moved + row, -matrix)
-                    real.append((_terms_of(weights.moments, row, weighted), matrix))
+                    linear(source if block else f0_sums + source, matrix)
+                elif (row := _row(weights.times_momentum, source, block)) is not None:
+                    linear(f1_p_sums + row, -matrix)
+                    real.append((_terms_of(weights.times_momentum, row, f1_sums), matrix))
                 elif (row := _row(weights.squares, source, block)) is not None:
                     squares.append((_terms_of(weights.squares, row, 0), matrix))
         bounds.append((len(terms), len(terms) + len(real), len(terms) + len(real) + len(squares)))
@@ -162,7 +163,7 @@ def _mixing(weights: LevelWeights) -> tuple[AnyArray, _Table, AnyArray]:
     out = 1 << (channels_out - 1).bit_length()
     return (
         np.array(bounds),
-        _Table(ends, listed[:, 0], listed[:, 1], listed[:, 2]),
+        HostTerms(ends, listed[:, 0], listed[:, 1], listed[:, 2]),
         np.pad(stacked, ((0, 0), (0, 0), (0, 0), (0, out - channels_out))),
     )
 
@@ -174,5 +175,6 @@ def _row(table: ProductTable, component: int, block: int) -> int | None:
 
 def _terms_of(table: ProductTable, row: int, shift: int) -> AnyArray:
     """A row's terms (left, right, factor), the left ones counted from `shift`."""
-    of_row = slice(table.first[row], table.first[row + 1])
-    return np.stack([table.left[of_row] + shift, table.right[of_row], table.factor[of_row]], axis=1)
+    terms = table.terms
+    of_row = slice(terms.first[row], terms.first[row + 1])
+    return np.stack([terms.left[of_row] + shift, terms.right[of_row], terms.factor[of_row]], axis=1)

@@ -1,7 +1,7 @@
-"""Tuples of arrays of which there are several, such as a network's levels, for compiled code.
+"""Several tuples of arrays of the same types, such as a network's levels, for compiled code.
 
-A tuple of such tuples costs seconds to compile: the entry from Python unpacks every array, and a choice by number
-copies all of them. Here one of them comes as it is and tells the types, and a table the addresses and shapes of all.
+A tuple of such tuples costs seconds to compile: the entry from Python unpacks every array, and indexing copies all of
+them. Here one tuple is passed as it is, for its types, and a table with the addresses and shapes of the arrays of all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WORDS = 4
 def table_of(members: Sequence[tuple[Any, ...]]) -> I8:
     """Addresses and shapes (members, arrays, 4) of contiguous arrays in tuples, whose types are the same in each.
 
-    The arrays have to live as long as the table is in use.
+    The arrays must stay alive as long as the table is in use.
     """
     found = [list(_arrays(member)) for member in members]
     kinds = {tuple((array.dtype, array.ndim, array.flags.c_contiguous) for array in arrays) for arrays in found}
@@ -49,7 +49,7 @@ def _arrays(member: tuple[Any, ...]) -> Iterator[AnyArray]:
 
 @intrinsic
 def member(typing_context: Any, example: Any, table: Any, index: Any) -> Any:
-    """The tuple with this number in a table; `example` is one of them."""
+    """Tuple number `index` of a table; `example` is one of them."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind, table_kind = signature.args[:2]
@@ -77,7 +77,7 @@ def member(typing_context: Any, example: Any, table: Any, index: Any) -> Any:
             for length in words[2:]:
                 total = builder.mul(total, length)
             out.nitems = total
-            # nobody's memory: what is not counted is not freed
+            # without an owner: the arrays are not reference-counted here, the caller keeps them alive
             out.meminfo = cgutils.get_null_value(out.meminfo.type)
             out.parent = cgutils.get_null_value(out.parent.type)
             return out._getvalue()

@@ -1,4 +1,4 @@
-"""LGN's bells, and sums over pairs with them, on one jet."""
+"""LGN's bells f(p_ij²), and sums over senders weighted by them, on one jet."""
 
 from __future__ import annotations
 
@@ -7,34 +7,18 @@ import numpy as np
 from ....array_types import F8
 from ....compiled import inner
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
-from .products import NODES, sum_of_products
+from .tiles import NODES
 from .weights import LevelWeights
 from .workspace import BELL_STRIDE, CHANNEL, SENDERS, WIDE, Workspace
 
-__all__ = ["moments_of", "pair_sums", "ring"]
+__all__ = ["evaluate_bells", "set_own_bells", "sum_pairs"]
 
 
 @inner
-def moments_of(weights: LevelWeights, x: F8, n: int, stride: int, work: Workspace) -> None:
-    """Features times momentum."""
-    table, channels = weights.moments, weights.channels[0]
-    products = len(table.component)
-    for c in range(channels):
-        for row in range(products):
-            for i in range(0, n, NODES):
-                sum_of_products(
-                    table.left, table.right, table.factor, table.first[row], table.first[row + 1],
-                    x, c * CHANNEL * stride + i, work.momenta, i, 2 * stride, stride,
-                    work.moments, (c * products + row) * 2 * stride + i, stride, work.moments, 0, False,
-                )  # fmt: skip
-
-
-@inner
-def ring(weights: LevelWeights, squares: F8, squares_at: int, n: int, first: int, work: Workspace) -> None:
-    """The bells of all senders and some receivers."""
+def evaluate_bells(weights: LevelWeights, squares: F8, squares_at: int, n: int, first: int, work: Workspace) -> None:
+    """The bells of all senders and a block of receivers."""
     count, depth = weights.bells.shape[2] - 1, weights.bells.shape[2]
-    rows, used = weights.bells.shape[1], 2 * weights.channels[0]
-    pairs = SENDERS * WIDE
+    rows, pairs = weights.bells.shape[1], SENDERS * WIDE
     falloff, sizes = work.falloff, work.sizes
     for q in range(pairs):
         falloff[count * pairs + q] = 1.0
@@ -59,36 +43,42 @@ def ring(weights: LevelWeights, squares: F8, squares_at: int, n: int, first: int
                             work.bells, ((row * n + sender + j) * 2 + part) * BELL_STRIDE + i, n * 2 * BELL_STRIDE,
                             False,
                         )  # fmt: skip
-    for i in range(receivers):
-        for row in range(used):
-            for part in range(2):
-                at = ((row * n + first + i) * 2 + part) * BELL_STRIDE + i
-                work.bells[at] = weights.diagonal[part, row]
+    set_own_bells(weights, n, first, work.bells)
 
 
 @inner
-def pair_sums(
+def set_own_bells(weights: LevelWeights, n: int, first: int, bells: F8) -> None:
+    """The bells of i = j, for the receivers of a block."""
+    for i in range(min(WIDE, n - first)):
+        for row in range(2 * weights.channels[0]):
+            for part in range(2):
+                bells[((row * n + first + i) * 2 + part) * BELL_STRIDE + i] = weights.diagonal[part, row]
+
+
+@inner
+def sum_pairs(
     weights: LevelWeights,
     n: int,
     stride: int,
     first: int,
     bells: F8,
-    x: F8,
-    x_weighted: F8,
-    moments: F8,
-    plain: F8,
-    weighted: F8,
-    moved: F8,
+    x0: F8,
+    x1: F8,
+    x1_p: F8,
+    f0_sums: F8,
+    f1_sums: F8,
+    f1_p_sums: F8,
     adds: bool,
 ) -> None:
-    """Σ_j f⁰ x_j to `plain`, Σ_j f¹ x_j to `weighted` (if `adds`, added) and Σ_j f¹ m_j to `moved`; some receivers."""
+    """Σ_j f⁰ x⁰_j, Σ_j f¹ x¹_j (`adds` to what is there) and Σ_j f¹ (x¹ ⊗ p)_j, for a block of receivers."""
     channels, components = weights.channels[0], weights.channels[2]
-    products = len(weights.moments.component)
+    products = len(weights.times_momentum.component)
     for c in range(channels):
         for i in range(first, min(first + WIDE, n), NODES):
+            # one call of the tile for all three sums, so that it is compiled once
             for task in range(3):
-                source = moments if task == 2 else (x_weighted if task == 1 else x)
-                into = moved if task == 2 else (weighted if task == 1 else plain)
+                source = x1_p if task == 2 else (x1 if task == 1 else x0)
+                into = f1_p_sums if task == 2 else (f1_sums if task == 1 else f0_sums)
                 begin = c * products * 2 * stride if task == 2 else c * CHANNEL * stride
                 f = (c + (channels if task > 0 else 0)) * n * 2 * BELL_STRIDE + i - first
                 for row in range(0, products if task == 2 else components, COMPLEX_ROWS):
