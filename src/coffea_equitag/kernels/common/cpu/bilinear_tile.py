@@ -11,7 +11,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from .bilinear_registers import REGISTERS, Register, accumulate, lanes_of, pointers, row_pointer
+from .llvm import pointers, row_at
+from .registers import REGISTERS, Register, accumulate, lanes_of
 
 __all__ = [
     "COMPLEX_ROWS",
@@ -62,7 +63,7 @@ def _real_of(rows: int, vectors: int) -> Any:
                 context, builder, signature, arguments
             )
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
-            x_rows = [row_pointer(builder, x, x_at, x_stride, r) for r in range(rows)]
+            x_rows = [row_at(builder, x, x_at, x_stride, r) for r in range(rows)]
 
             def body(k: Any, sums: list[Register]) -> list[Register]:
                 w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
@@ -75,7 +76,7 @@ def _real_of(rows: int, vectors: int) -> Any:
                 return following
 
             places = [
-                (row_pointer(builder, out, out_at, out_stride, r), depth.type(v * step))
+                (row_at(builder, out, out_at, out_stride, r), depth.type(v * step))
                 for r in range(rows)
                 for v in range(vectors)
             ]
@@ -123,12 +124,12 @@ def _complex_of(rows: int, vectors: int) -> Any:
             kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
             x_rows = [
                 (row, builder.gep(row, [x_imaginary]))
-                for row in (row_pointer(builder, x, x_at, x_stride, r) for r in range(rows))
+                for row in (row_at(builder, x, x_at, x_stride, r) for r in range(rows))
             ]
             places = [
                 (builder.gep(row, [shift]), shift.type(v * step))
                 for shift in (depth.type(0), out_imaginary)
-                for row in (row_pointer(builder, out, out_at, out_stride, r) for r in range(rows))
+                for row in (row_at(builder, out, out_at, out_stride, r) for r in range(rows))
                 for v in range(vectors)
             ]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
-from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
+from ...common.cpu.registers import lanes_of
 from .adjoint import LevelAdjoint
 from .nodes_gradient import GradWorkspace
 from .tiles import LANES, NODES, OUTER_COLUMNS, OUTER_ROWS, copy_block, outer_tile

@@ -13,8 +13,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.bilinear_registers import REGISTERS, Register, accumulate, lanes_of, pointers, row_pointer
 from ...common.cpu.bilinear_tile import SMALL_VECTORS
+from ...common.cpu.llvm import pointers, row_at
+from ...common.cpu.registers import REGISTERS, Register, accumulate, lanes_of
 
 __all__ = [
     "LANES",
@@ -149,10 +150,10 @@ def outer_tile(
             context, builder, signature, arguments
         )
         lanes = lanes_of(signature.args[0].dtype.bitwidth // 8)
-        a_rows = [row_pointer(builder, a, a_at, a_stride, r) for r in range(OUTER_ROWS)]
-        b_rows = [row_pointer(builder, b, b_at, b_stride, q) for q in range(OUTER_COLUMNS)]
+        a_rows = [row_at(builder, a, a_at, a_stride, r) for r in range(OUTER_ROWS)]
+        b_rows = [row_at(builder, b, b_at, b_stride, q) for q in range(OUTER_COLUMNS)]
         places = [
-            (row_pointer(builder, sums, sums_at, sums_stride, r), depth.type(q * lanes))
+            (row_at(builder, sums, sums_at, sums_stride, r), depth.type(q * lanes))
             for r in range(OUTER_ROWS)
             for q in range(OUTER_COLUMNS)
         ]
@@ -206,7 +207,7 @@ def complex_outer_tile(
          sums_row) = pointers(context, builder, signature, arguments)  # fmt: skip
         index = first.type
         places = [
-            (row_pointer(builder, sums, sums_at, sums_row, r), index((2 * q + part) * LANES))
+            (row_at(builder, sums, sums_at, sums_row, r), index((2 * q + part) * LANES))
             for r in range(PAIR_ROWS)
             for q in range(PAIR_COLUMNS)
             for part in range(2)
@@ -214,7 +215,7 @@ def complex_outer_tile(
 
         def rows(pointer: Any, at: Any, term: Any, distance: Any, stride: Any, count: int) -> list[Any]:
             begin = builder.add(at, builder.mul(term, distance))
-            return [row_pointer(builder, pointer, begin, stride, row) for row in range(count)]
+            return [row_at(builder, pointer, begin, stride, row) for row in range(count)]
 
         def body(k: Any, carried: list[Register]) -> list[Register]:
             term = builder.mul(builder.add(first, k), index(2))

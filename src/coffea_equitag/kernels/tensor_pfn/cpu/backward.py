@@ -6,8 +6,8 @@ import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
-from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
+from ...common.cpu.registers import lanes_of
 from .bilinear import VECTOR_PLANES
 from .bilinear_gradient import tensor_gradients, vector_gradients
 from .forward import CHUNK, COMPLEX, MARGIN, PLANES, activate, enter, linear, set_unit, sum_tracks

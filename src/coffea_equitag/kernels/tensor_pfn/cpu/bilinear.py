@@ -13,7 +13,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.bilinear_registers import Register, pointers
+from ...common.cpu.llvm import pointers
+from ...common.cpu.registers import Register
 
 __all__ = ["TENSOR_PLANES", "VECTOR_PLANES", "dot", "matrix_of", "multiply_tensors", "multiply_vectors", "raw_products"]
 

@@ -8,7 +8,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.bilinear_registers import Register, pointers
+from ...common.cpu.llvm import pointers
+from ...common.cpu.registers import Register
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES, dot, matrix_of, raw_products
 
 __all__ = ["tensor_gradients", "vector_gradients"]

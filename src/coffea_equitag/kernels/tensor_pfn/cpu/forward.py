@@ -9,9 +9,9 @@ import numpy as np
 
 from ....array_types import F4, F8, I8, AnyArray
 from ....compiled import inner
-from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
 from ...common.cpu.elementary import psi
+from ...common.cpu.registers import lanes_of
 from .bilinear import VECTOR_PLANES, multiply_tensors, multiply_vectors
 from .weights import Matrices
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from ....array_types import F4, F8, I8
 from ....compiled import njit, over_jets
 from ....jet_model import JetModel
-from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import REAL_VECTORS, ROWS, real_tile
+from ...common.cpu.registers import lanes_of
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES
 from .forward import CHUNK, MARGIN, activate, linear, set_unit, sum_tracks
 from .weights import Matrices, TensorPFNWeights, padded_features, weights_of

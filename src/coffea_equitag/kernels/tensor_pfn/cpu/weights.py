@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from ....array_types import I8, AnyArray
 from ....layers.tensor_layer import TensorLayer
 from ...common.cpu.aligned import aligned
-from ...common.cpu.bilinear_registers import lanes_of
 from ...common.cpu.bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
 from ...common.cpu.folding import folded
+from ...common.cpu.registers import lanes_of
 from ..maps import affine_maps, features_of, layer_maps, phi_of
 
 __all__ = [
