@@ -18,6 +18,7 @@ from coffea_equitag.kernels.common.gpu import dense, pool  # noqa: E402
 from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
+from coffea_equitag.kernels.lgn.gpu import weights as lgn_weights  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import backward as edge_slopes  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import edge_statistics  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import edge_statistics_gradient as edge_statistics_slopes  # noqa: E402
@@ -57,12 +58,22 @@ POINTERS = {
 }
 NUMBERS = {
     "x_stride", "out_stride", "rows", "depth", "width", "stride", "totals_stride", "narrow", "encoded",
-    "dimensions", "shortcut_stride", "nodes", "channel", "channels", "channels_out", "components", "moments", "count",
+    "dimensions", "shortcut_stride", "nodes", "channel", "channels", "channels_out",
     "jets", "out_node", "out_part", "out_row", "out_channel",
 }  # fmt: skip
 
 JETS = {"RECEIVERS": 16}
-_IN_DOUBLE = dict.fromkeys(("factor", "weight", "out"), "*fp64")
+LGN_PAIRS = {
+    "factor": "fp32",
+    "bells": lgn_weights.Bells("*fp32", "*fp32"),
+    "tiles": lgn_pairs.JetTiles("*i64", "*i64", "*i32", "*i32"),
+    "shape": lgn_pairs.LevelShape("i32", "i32", "i32", "i32"),
+}
+LGN_NODES = {
+    "terms": lgn_weights.Terms("*i32", "*i32", "*i32", "*fp64"),
+    "rows": "*i32",
+    **dict.fromkeys(("weight", "out"), "*fp64"),
+}
 MATRICES = {"ROWS": 16, "COLUMNS": 32, "DEPTH": 16}
 OF_NODES = {"OF_BATCH": True, "CHANNELS": 80}
 IN_TRAINING = {
@@ -181,10 +192,10 @@ KERNELS = {
     "lgn-pairs": (
         lgn_pairs.pair_sums_kernel,
         {"SQUARES": False, "EXACT": True, "PRECISION": "ieee", "OWN": 32, "ALL": 64, "SENDERS": 16} | JETS,
-        {"factor": "fp32"},
+        LGN_PAIRS,
     ),
-    "lgn-products": (lgn_mixing.products_kernel, {"SQUARES": True, "NODES": 128}, _IN_DOUBLE),
-    "lgn-mixing": (lgn_mixing.mixing_kernel, {"OUT": 4, "NODES": 128}, _IN_DOUBLE | {"rows": "*i32"}),
+    "lgn-products": (lgn_mixing.products_kernel, {"SQUARES": True, "NODES": 128}, LGN_NODES),
+    "lgn-mixing": (lgn_mixing.mixing_kernel, {"OUT": 4, "NODES": 128}, LGN_NODES),
     **{
         f"tensor-layer-{real}-{complex_}": (
             tensor_layers.layer_kernel,

@@ -7,24 +7,11 @@ import pytest
 import torch
 
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.models.lgn import LGN
-from kernel_forms import deviation, run, with_avx2
+from kernel_forms import deviation, needs_vectors, run, with_avx2
 
-pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+pytestmark = needs_vectors
 
 COUNTS = [20, 1, 0, 7, 40, 2, 7, 31, 3]
-
-
-def build(**given):
-    """A network in which the tensors matter as much as the scalars."""
-    torch.manual_seed(3)
-    model = LGN(**({"scale": 0.05} | given))
-    for level in model.levels:
-        for name, factor in (("v", 3.0), ("F", 2.0), ("dual", 2.0), ("S", 10.0)):
-            if name in level.mixing.weight:
-                level.mixing.weight[name].data *= factor
-    return model
 
 
 def step(model, jets, mode="cpu"):
@@ -59,14 +46,14 @@ def assert_same_step(found, expected):
         {"channels": (1, 5, 2, 6), "mlp_width": 1},
     ],
 )
-def test_gradients_are_those_of_the_layers_in_double_precision(random_jets, given):
+def test_gradients_are_those_of_the_layers_in_double_precision(random_jets, given, build):
     model, jets = build(**given), RaggedJets.from_awkward(random_jets(COUNTS))
     assert_same_step(step(model, jets), step(copy.deepcopy(model).double(), jets, "reference"))
 
 
 @pytest.mark.parametrize("counts", [[1], [2], [0, 0], [0, 2, 0], [1, 16], [17, 33]])
 @pytest.mark.parametrize("beams", [False, True])
-def test_few_constituents(random_jets, counts, beams):
+def test_few_constituents(random_jets, counts, beams, build):
     model, jets = build(beams=beams), random_jets(counts)
     logits, found = step(model, jets)
     expected_logits, expected = step(copy.deepcopy(model).double(), jets, "reference")
@@ -77,13 +64,13 @@ def test_few_constituents(random_jets, counts, beams):
 
 
 @pytest.mark.parametrize("beams", [False, True])
-def test_no_jets(random_jets, beams):
+def test_no_jets(random_jets, beams, build):
     logits, gradients = step(build(beams=beams), random_jets([]))
     assert logits.shape == (0, 2)
     assert all(not gradient.any() for gradient in gradients.values())
 
 
-def test_same_bits_with_any_threads(random_jets):
+def test_same_bits_with_any_threads(random_jets, build):
     counts = np.random.default_rng(5).integers(0, 70, 40).tolist()
     model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
     logits, gradients = step(model, jets)
@@ -98,12 +85,12 @@ def test_same_bits_with_any_threads(random_jets):
         torch.set_num_threads(before)
 
 
-def test_training_and_evaluation_agree(random_jets):
+def test_training_and_evaluation_agree(random_jets, build):
     model, jets = build(), random_jets(COUNTS)
     assert deviation(step(model, jets)[0], run(model.eval(), jets)) <= 1e-5
 
 
-def test_a_step_changes_the_next(random_jets):
+def test_a_step_changes_the_next(random_jets, build):
     model, jets = build(), RaggedJets.from_awkward(random_jets([9, 4, 30]))
     optimiser = torch.optim.Adam(model.parameters(), 0.01)
     for _ in range(3):
@@ -112,7 +99,7 @@ def test_a_step_changes_the_next(random_jets):
         optimiser.step()
 
 
-def test_frozen_parameters_have_no_gradients(random_jets):
+def test_frozen_parameters_have_no_gradients(random_jets, build):
     model, jets = build(), random_jets([5, 9])
     _, expected = step(model, jets)
     for name, parameter in model.named_parameters():
@@ -124,7 +111,7 @@ def test_frozen_parameters_have_no_gradients(random_jets):
     }
 
 
-def test_nan_stays_in_its_jet(random_jets):
+def test_nan_stays_in_its_jet(random_jets, build):
     model, jets = build(), RaggedJets.from_awkward(random_jets([5, 5, 3, 0]))
     clean = model(jets)
     jets.p4[6] = torch.nan
@@ -135,7 +122,7 @@ def test_nan_stays_in_its_jet(random_jets):
     assert torch.isfinite(expected).all()
 
 
-def test_changed_parameters_are_noticed_between_passes(random_jets):
+def test_changed_parameters_are_noticed_between_passes(random_jets, build):
     model = build()
     logits = model(random_jets([5]))
     with torch.no_grad():
@@ -144,7 +131,7 @@ def test_changed_parameters_are_noticed_between_passes(random_jets):
         logits.sum().backward()
 
 
-def test_backward_twice(random_jets):
+def test_backward_twice(random_jets, build):
     model = build()
     total = model(random_jets([5, 8])).sum()
     first, second = (torch.autograd.grad(total, model.levels[1].bells.b, retain_graph=True)[0] for _ in range(2))
@@ -160,7 +147,7 @@ def network_inputs(model, n=6):
     return p4, scalars, torch.tensor([0, n - 2, n]), squares[: (n - 2) ** 2 + 4]
 
 
-def test_scalars_have_gradients():
+def test_scalars_have_gradients(build):
     model = build()
     p4, scalars, offsets, squares = network_inputs(model)
     squares[:16] = (squares[:16].reshape(4, 4) + squares[:16].reshape(4, 4).T).fill_diagonal_(0.0).flatten()
@@ -176,7 +163,7 @@ def test_scalars_have_gradients():
 
 
 @pytest.mark.parametrize("place", [0, 3])
-def test_gradients_of_momenta_are_left_to_the_layers(place):
+def test_gradients_of_momenta_are_left_to_the_layers(place, build):
     model = build()
     inputs = list(network_inputs(model))
     inputs[place].requires_grad_()
@@ -193,7 +180,7 @@ def test_gradients_of_momenta_are_left_to_the_layers(place):
         (lambda model: model.levels[0].mlp.append(torch.nn.Tanh()), "layers were replaced"),
     ],
 )
-def test_what_is_not_supported_runs_on_the_layers(random_jets, change, reason):
+def test_what_is_not_supported_runs_on_the_layers(random_jets, change, reason, build):
     model = build()
     change(model)
     model(random_jets([5])).sum().backward()
@@ -201,7 +188,7 @@ def test_what_is_not_supported_runs_on_the_layers(random_jets, change, reason):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_momenta_are_learnt_on_the_layers(random_jets):
+def test_momenta_are_learnt_on_the_layers(random_jets, build):
     model = build(output="momentum")
     model(random_jets([5])).sum().backward()
     assert kernels.last_choice("lgn").reason == "it gives momenta"

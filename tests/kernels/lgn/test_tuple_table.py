@@ -1,4 +1,4 @@
-"""Tuples of arrays by their addresses."""
+"""Tuples of arrays, reached by their addresses."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag.compiled import njit
-from coffea_equitag.kernels.lgn.cpu.stacked import member, table_of
+from coffea_equitag.kernels.lgn.cpu.tuple_table import member, table_of
 
 
 class Inner(NamedTuple):
@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
 
 @njit
-def _seen(example: Member, table: Any, index: int) -> Any:  # pragma: no cover
+def _summary(example: Member, table: Any, index: int) -> Any:  # pragma: no cover
     found = member(example, table, index)
     cube, total = found.cube, 0.0
     for i in range(cube.shape[0]):
@@ -59,7 +59,7 @@ def test_each_is_found() -> None:
             len(one.numbers), one.numbers.sum(), 3 + index, one.matrix[1, 0], one.matrix.size,
             (one.cube * (1 + weight)).sum(),
         )  # fmt: skip
-        assert _seen(members[0], table, index) == pytest.approx(expected)
+        assert _summary(members[0], table, index) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("change", ["dtype", "order"])
