@@ -14,7 +14,7 @@ from hypothesis import settings
 from coffea_equitag import make_jets
 from coffea_equitag.invariants.track_features import with_impact_parameter
 
-# Tests share the cores among processes; torch's own threads would only wait for each other.
+# Test processes share the cores; torch's own threads would only wait for each other.
 torch.set_num_threads(1)
 
 # The same examples on every machine; ``--hypothesis-profile search`` (nox -s search) looks for new ones.
@@ -26,14 +26,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings of the tests' own helpers are errors, as those of tests are: see pyproject.toml."""
+    """Warnings from the tests' own helpers are errors, like those from tests: see pyproject.toml."""
     for path in Path(__file__).parent.glob("*.py"):
         config.addinivalue_line("filterwarnings", f"error:::{path.stem}$")
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real jets, real files and parity fixtures; they are not part of the repository."""
+    """Real jets, real files and parity fixtures, which are not part of the repository."""
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED}: real jets and parity fixtures are not part of the repository")
     return SHARED
@@ -41,7 +41,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def random_jets() -> Callable[..., ak.Array]:
-    """Jets of given multiplicities, some of their constituents massless, some pions."""
+    """Jets with given multiplicities; some constituents are massless, some are pions."""
 
     def make(counts: Sequence[int], seed: int = 0, coordinates: str = "polar", **fields: object) -> ak.Array:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Networks as tests want them."""
+"""Networks prepared for tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 
 def enliven(model, gain=1.0):
-    """Give a network BatchNorm statistics that are not the initial ones, and let LorentzNet's vectors really move."""
+    """Give a network non-trivial BatchNorm statistics, and LorentzNet's vectors sizeable updates."""
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
             buffer.uniform_(-0.5, 0.5)
@@ -20,7 +20,7 @@ def enliven(model, gain=1.0):
 
 
 def run(model):
-    """A function of jets (and of beams) that gives the network's outputs without gradients."""
+    """A function of jets (and beams) that returns the network's outputs without gradients."""
 
     def function(jets, beams=None):
         keywords = {} if beams is None else {"beams": torch.from_numpy(np.asarray(beams))}

@@ -1,4 +1,4 @@
-"""What workers of tests do: importable, so that processes of their own find it."""
+"""Work for the workers in tests: an importable module, so that other processes find it."""
 
 import os
 

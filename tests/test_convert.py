@@ -12,7 +12,7 @@ SMALL = {"n_scalar": 2, "hidden": 6, "n_layers": 2}
 
 @pytest.fixture
 def state():
-    """A checkpoint with the official code's names."""
+    """A checkpoint with the parameter names of the official code."""
     model = eqt.models.build("lorentznet", **SMALL)
     rename = {"blocks": "LGEBs", "head": "graph_dec"}
     return {

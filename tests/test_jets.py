@@ -12,7 +12,7 @@ CONSTITUENT = {"pt": 20.0, "eta": 0.5, "phi": 1.0, "mass": 0.1}
 
 
 def jets_with(**changes: float) -> ak.Array:
-    """Three jets; the second constituent of the second is changed."""
+    """Three jets, with changes to the second constituent of the second jet."""
     good = dict(CONSTITUENT)
     return eqt.make_jets(ak.Array([[good], [good, good | changes], [good]]))
 
@@ -33,7 +33,7 @@ def test_jets_with_their_own_momentum_are_vectors():
 @pytest.mark.parametrize(
     ("constituents", "label"),
     [
-        ([[CONSTITUENT]], [0, 1]),  # awkward would make two jets of the one
+        ([[CONSTITUENT]], [0, 1]),  # awkward would turn one jet into two
         ([[CONSTITUENT], []], [1]),
         ([[CONSTITUENT], []], np.zeros(3)),
         ([[[CONSTITUENT]], [[CONSTITUENT]]], [[1], [1, 2]]),
@@ -180,7 +180,7 @@ def test_columns_of_records_inside_constituents():
     track = CONSTITUENT | {"charge": 1, "ip": {"x": 0.1, "y": 0.2, "z": 0.3}}
     jets = eqt.make_jets(ak.Array([[track], [], [track | {"charge": 0}, track]]))
     columns = flatten(jets[::-1], ("ip.y", "ip.z")).columns
-    assert columns["ip.y"].tolist() == [0.0, 0.2, 0.2]  # nothing neutral has a track
+    assert columns["ip.y"].tolist() == [0.0, 0.2, 0.2]  # neutral particles have no track
     assert columns["ip.z"].tolist() == [0.0, 0.3, 0.3]
     assert set(columns) == {"ip.y", "ip.z"}
     with pytest.raises(eqt.JetError, match=r"without 'position\.x'"):

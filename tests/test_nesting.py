@@ -15,7 +15,7 @@ EXTRA = [[JET], [None, JET], None]
 
 @given(events)
 def test_values_return_to_their_jets(nested):
-    # a few known events at the end keep the type known
+    # a few filled events at the end determine the type
     array = ak.Array([*nested, *EXTRA])[: len(nested)]
     nesting, records = unnest(array)
     values = np.arange(nesting.num_jets, dtype=np.float64)

@@ -62,7 +62,7 @@ def test_warnings_of_commands_have_no_line_of_code(capsys, monkeypatch):
 
     monkeypatch.setattr(models, "run", run)
     assert main(["models"]) == 0
-    # others' warnings as they were, which a library may have changed for all
+    # restore the warning filters, which a library may have changed globally
     others = usual("of torch", RuntimeWarning, "other.py", 4)
     assert capsys.readouterr().out == "equitag models: far outside\n" + others
     assert warnings.formatwarning is usual

@@ -115,7 +115,7 @@ def test_a_tagger_in_memory_does_not_pickle(tagger):
 
 def test_replaced_tagger_is_noticed(tagger, tmp_path):
     with torch.no_grad():
-        tagger.model.embedding.weight += 1  # weights that no other test has loaded
+        tagger.model.embedding.weight += 1  # weights that no other test loads
     tagger.save(tmp_path / "t")
     pickled = pickle.dumps(tagger)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The assertions must fail on what is not symmetric, and measure how much."""
+"""The assertions must fail for functions that break a symmetry, and measure by how much."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_transform_knows_other_names_of_coordinates_and_padding():
     assert moved.constituents.charge.tolist() == [[1, -1], [0]]
     before, after = flatten(jets), flatten(moved)
     np.testing.assert_allclose(after.momenta.p4, before.momenta.p4 @ matrix.T.astype(float))
-    # the jets' own momenta move as their constituents do
+    # the jets' own momenta transform like their constituents
     np.testing.assert_allclose(after.jet_p4, before.jet_p4 @ matrix.T.astype(float))
 
 

@@ -1,4 +1,4 @@
-"""Files that appear under their names only when they are complete."""
+"""Files that get their final name only when they are complete."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["atomic_file", "check_writable", "make_folder", "remove_unfinished", 
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Return ``path`` if a file can be written there; to be called before any work is spent on it.
+    """Return ``path`` if a file can be written there; call this before doing expensive work.
 
     Raises
     ------
     JetError
-        If its folder is missing or not writable, or it is a folder itself.
+        If its folder is missing or not writable, or ``path`` is itself a folder.
     """
     target = Path(path)
     folder = target.parent
@@ -30,7 +30,7 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
         given = f"{target}: the folder {folder} is not writable"
     else:
         return target
-    raise JetError(explain(given, "the name of a file in a folder that can be written", "choose another file name"))
+    raise JetError(explain(given, "the name of a file in a writable folder", "choose another file name"))
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -51,7 +51,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path``, which takes its place at the end; after an error nothing is left.
+    """Yield a temporary file name in the folder of ``path``, renamed to ``path`` at the end; removed after an error.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         If ``path`` cannot be written, see `check_writable`.
     """
     target = check_writable(path)
-    # the process number keeps two writers apart; the suffix tells libraries the format
+    # the process id distinguishes two writers; libraries recognize the format by the suffix
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield part
@@ -70,12 +70,12 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write a file through to the disk: at any moment the former file is there, or the new one.
+    """Write a file and flush it to disk; at any moment either the old or the new file exists, complete.
 
     Raises
     ------
     JetError
-        As `atomic_file`.
+        As for `atomic_file`.
     """
     with atomic_file(path) as part, part.open("wb") as file:
         file.write(content)
@@ -84,6 +84,6 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview) -> N
 
 
 def remove_unfinished(pattern: Path) -> None:
-    """Remove what killed processes left of files of this name; the name may hold wildcards."""
+    """Remove unfinished files of this name left by killed processes; the name may contain wildcards."""
     for part in pattern.parent.glob(f".{pattern.stem}.*.part{pattern.suffix}"):
         part.unlink(missing_ok=True)

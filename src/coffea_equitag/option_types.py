@@ -23,12 +23,12 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def check_names(kind: str, init: Callable[..., None], options: Iterable[str]) -> None:
-    """Refuse options that the constructor `init` of a model of this kind does not have.
+    """Reject options that the constructor `init` of a model of this kind does not have.
 
     Raises
     ------
     TaggerError
-        Naming the unknown options and the known ones.
+        Naming the unknown and the known options.
     """
     known = _hints(init)
     if unknown := sorted(set(options) - set(known)):
@@ -42,22 +42,22 @@ def check_names(kind: str, init: Callable[..., None], options: Iterable[str]) ->
 
 
 def check_values(kind: str, init: Callable[..., None], options: Mapping[str, Any]) -> None:
-    """Refuse values of another type than the constructor's signature gives, or not among those of a `Literal`.
+    """Reject values whose type differs from the constructor's signature, or that are not among those of a `Literal`.
 
     Raises
     ------
     TaggerError
-        Naming the option, its value, and what it takes.
+        Naming the option, its value, and the allowed values.
     """
     known = _hints(init)
     for name, value in options.items():
         if name in known and not _fits(value, known[name]):
             raise TaggerError(
-                explain(f"{name} = {value!r} for {kind}", _in_words(known[name]), "use one of these, or leave it out")
+                explain(f"{name} = {value!r} for {kind}", _describe(known[name]), "use such a value, or leave it out")
             )
     classes = options.get("n_classes", 2)
     if classes < 1:
-        raise TaggerError(explain(f"n_classes = {classes} for {kind}", "1 or more", "give one per class"))
+        raise TaggerError(explain(f"n_classes = {classes} for {kind}", "1 or more", "set it to the number of classes"))
 
 
 def _hints(init: Callable[..., None]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _hints(init: Callable[..., None]) -> dict[str, Any]:
 
 
 def _alternatives(hint: Any) -> list[Any]:
-    """The members of a union; the hint itself where it is none."""
+    """The members of a union, or the hint itself if it is not a union."""
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return [one for member in typing.get_args(hint) for one in _alternatives(member)] if is_union else [hint]
 
@@ -80,17 +80,17 @@ def _fits_one(value: Any, hint: Any) -> bool:
     if typing.get_origin(hint) is Sequence:
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
         return is_list and all(_fits(one, typing.get_args(hint)[0]) for one in value)
-    # True is a number to Python; as one of these it is a slip
+    # True is a number in Python; as a value of a numeric option it is a mistake
     return hint not in _SCALARS or (isinstance(value, _SCALARS[hint]) and (hint is bool or not isinstance(value, bool)))
 
 
-def _in_words(hint: Any) -> str:
+def _describe(hint: Any) -> str:
     words: list[str] = []
     for one in _alternatives(hint):
         if typing.get_origin(one) is Literal:
             words += map(repr, typing.get_args(one))
         elif typing.get_origin(one) is Sequence:
-            words.append(f"a sequence, each {_in_words(typing.get_args(one)[0])}")
+            words.append(f"a sequence, each {_describe(typing.get_args(one)[0])}")
         else:
             words.append(_WORDS.get(one, str(one)))
     return " or ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])

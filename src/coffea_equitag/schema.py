@@ -1,4 +1,4 @@
-"""The schema under which this package opens files by itself."""
+"""The schema with which this package itself opens files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["QuietPFNano"]
 
 
 class QuietPFNano(PFNanoAODSchema):
-    """PFNano, without warnings on cross-references and event numbers, which the jets do not need."""
+    """PFNano without warnings about cross-references and event numbers, which the jets do not need."""
 
     warn_missing_crossrefs = False
     event_ids: Sequence[str] = ()

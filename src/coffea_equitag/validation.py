@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with values, in one line for an error of this package."""
+"""Pydantic's validation errors as one line for an error of this package."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["faults"]
 
 
 def faults(error: ValidationError) -> str:
-    """Say which values are wrong, and why."""
+    """List the invalid values, and why they are invalid."""
     found = []
     for fault in error.errors(include_url=False):
         where, what = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
-        # a rule about several fields has no place of its own, and its input is the whole object
+        # a rule about several fields has no location, and its input is the whole object
         found.append(f"{where} = {fault['input']!r}: {what}" if where else what)
     return "; ".join(found)

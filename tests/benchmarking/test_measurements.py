@@ -1,4 +1,4 @@
-"""What is measured, on small things; the numbers themselves are the machine's affair."""
+"""The measurements, on small networks and batches; the numbers themselves depend on the machine."""
 
 from __future__ import annotations
 

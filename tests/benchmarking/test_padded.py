@@ -1,4 +1,4 @@
-"""The forms that are compared with: the same maths, to the last figures in float64."""
+"""The forms compared with ours: the same results in float64, up to rounding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build(kind):
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     if kind == "pelican":
-        # |x| has no slope at 0, where the products of massless constituents are, but for rounding
+        # |x| has no derivative at 0, which the products of massless constituents are up to rounding
         model.embedding.bias.data += 0.1
     return model, random_jets(Workload("few", 9, 4, 15), 7, model.fields, seed=3)
 

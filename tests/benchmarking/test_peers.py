@@ -1,4 +1,4 @@
-"""Other packages' networks, where they are installed."""
+"""Networks of other packages, if installed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_peers_take_our_jets(peer):
 
 
 def test_a_peer_stands_beside_ours(monkeypatch):
-    """With a stranger that is always installed."""
+    """With a made-up package that is always installed."""
 
     def prepare(theirs, ours, jets):
         return lambda: theirs(jets.jet_p4.float())

@@ -20,7 +20,7 @@ def test_catalogue_counts():
     entries = {entry.kind: entry for entry in catalogue(20)}
     assert tuple(entries) == eqt.models.names()
     assert all(entry.parameters > 0 and entry.flops > 0 for entry in entries.values())
-    # PFN: one multiplication and one addition a weight, a constituent in Φ and a jet in F
+    # PFN: one multiplication and one addition per weight, for each constituent in Φ and each jet in F
     assert entries["pfn"].flops == 2 * (20 * (7 * 128 + 2 * 128**2) + 3 * 128**2 + 2 * 128)
 
 

@@ -15,7 +15,7 @@ SIZES = (2, 4, 8)
 
 
 def brute_force(jets, sizes):
-    """Members by sorting, masses and energies by adding four-momenta, in extended precision."""
+    """Members from sorting, masses and energies from sums of four-momenta, in extended precision."""
     mass2, energy = [], []
     for jet in range(jets.num_jets):
         part = jets.slice(jet, jet + 1)
@@ -59,7 +59,7 @@ def test_masses_are_invariant_and_energies_are_not(random_jets):
 
 
 def test_order_does_not_matter_even_among_massless_twins():
-    # pairs of massless objects of one direction, as calorimeters give: p_i·p_i = p_i·p_j = 0
+    # massless objects with the same direction, as from a calorimeter: p_i·p_i = p_i·p_j = 0
     rng = np.random.default_rng(2)
     eta, phi, pt = np.repeat(rng.normal(size=4), 2), np.repeat(rng.normal(size=4), 2), rng.exponential(10, 8)
     cloud = ak.zip({"pt": pt, "eta": eta, "phi": phi, "mass": np.zeros(8)})

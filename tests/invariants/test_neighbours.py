@@ -28,7 +28,7 @@ def brute_force(points, counts, k, priority):
 @given(st.lists(st.integers(0, 9), max_size=5), st.integers(1, 6), st.integers(1, 3), st.integers(0, 1000))
 def test_equals_sorting_all_distances(counts, k, dimensions, seed):
     rng = np.random.default_rng(seed)
-    # a coarse grid, so that ties abound
+    # a coarse grid, for many ties
     points = rng.integers(0, 3, (sum(counts), dimensions)).astype(float)
     priority = rng.integers(0, 2, sum(counts)).astype(float)
     offsets = boundaries(torch.tensor(counts, dtype=torch.int64))
@@ -68,7 +68,7 @@ def test_not_a_number_stays_in_its_jet():
     assert torch.equal(plain.sender[8:], found.sender[8:])
     assert len(found.sender) == 18
     assert set(found.sender[:8].tolist()) <= {0, 1, 2, 3}
-    # the broken one is the last that the others of its jet would choose
+    # the others in its jet choose the broken one last
     assert 1 not in found.sender[[0, 1, 4, 5, 6, 7]].tolist()
 
 

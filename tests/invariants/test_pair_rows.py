@@ -1,4 +1,4 @@
-"""Rows of products: every figure, wherever the jet lies and whichever coordinates its rows have."""
+"""Rows of products: full precision, for any jet and any coordinates of its rows."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_gradcheck(in_features, n_pair, training):
 def test_no_edges(counts, n_pair):
     block, x, edges, pair = make(n_pair=n_pair, counts=counts)
     out = block.train()(x, edges, pair)
-    # without neighbours the shortcut stands alone
+    # without neighbours only the shortcut remains
     assert torch.equal(out, torch.relu(x))
     out.sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in block.parameters() if p.grad is not None)

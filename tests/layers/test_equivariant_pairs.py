@@ -37,7 +37,7 @@ def make(layer, *args, seed=1, **kwargs):
 
 
 def sums(x, w, aggregation):
-    """Row, column, trace and total of one jet's X (n, n, C), as the papers write them."""
+    """Row, column, trace and total of one jet's X (n, n, C), as defined in the papers."""
     n = len(x)
     norm = n if aggregation.kind == "mean" else aggregation.mean_count
     w = torch.ones(n, dtype=x.dtype) if w is None else w
@@ -48,7 +48,7 @@ def sums(x, w, aggregation):
 
 
 def stack_2to2(layer, x, w):
-    """The fifteen operations, one after the other."""
+    """The fifteen operations, one by one."""
     n, eye = len(x), torch.eye(len(x), dtype=x.dtype)[:, :, None]
     row, col, diag, trace, total = sums(x, w, layer.aggregation)
     ones = torch.ones(n, n, 1, dtype=x.dtype)
@@ -80,7 +80,7 @@ def stack_2to2(layer, x, w):
 
 
 def split(x, w, counts):
-    """X and w jet by jet."""
+    """X and w of each jet."""
     at = first = 0
     for n in counts:
         yield x[at : at + n * n].view(n, n, -1), None if w is None else w[first : first + n]

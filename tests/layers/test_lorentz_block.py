@@ -19,7 +19,7 @@ def products(x, counts):
 
 
 def edge_list_block(block, h, x, scalars, counts):
-    """The block as the paper writes it: explicit edges, explicit coordinates (eqs. 3.1-3.4)."""
+    """The block as in the paper: explicit edges, explicit coordinates (eqs. 3.1-3.4)."""
     h_out, x_out, at = [], [], 0
     for n in counts:
         for i in range(at, at + n):

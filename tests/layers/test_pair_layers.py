@@ -25,7 +25,7 @@ def test_encoder_is_the_formula():
     a = 1e-6 + torch.linspace(0.05, 0.5, 4).double() ** 2
     expected = x.sign() * ((1 + x.abs()) ** a - 1) / a
     torch.testing.assert_close(encoder(x), expected, rtol=1e-9, atol=1e-12)
-    # the written-out formula has lost its figures here, ours has not
+    # the direct formula has lost its precision here, ours has not
     torch.testing.assert_close(encoder(x)[4], x[4], rtol=1e-8, atol=0)
 
 

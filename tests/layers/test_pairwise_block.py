@@ -16,7 +16,7 @@ METRIC = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
 
 
 def scalar(kind, a, b):
-    """One pair's scalar, as one writes it down."""
+    """The scalar of one pair, from its definition."""
     if kind == "mass":
         return ((a + b) ** 2 * METRIC).sum()
     if kind == "energy":
@@ -101,7 +101,7 @@ def test_no_pairs(kind, counts):
 
 
 def function(kind):
-    """Two blocks whose nodes start from their masses alone."""
+    """Two blocks whose nodes start from their masses only."""
     blocks = make(kind)[0]
 
     def run(jets):

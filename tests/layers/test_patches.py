@@ -15,7 +15,7 @@ def test_gradcheck():
 
 @pytest.mark.parametrize("rows", [0, 1, 4])
 def test_huge_invariants_in_single_precision(rows):
-    # 1e39 is no float32: ψ is taken before the precision is lost
+    # 1e39 overflows float32: ψ is applied before the conversion
     out = Patch(3, 8)(torch.full((rows, 3), 1e39, dtype=torch.float64))
     assert out.shape == (rows, 8)
     assert out.dtype == torch.float32

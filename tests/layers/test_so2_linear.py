@@ -14,7 +14,7 @@ def cross_matrix(axis):
 
 
 def pair_matrices(maps, axis):
-    """A_ij of each pair of features as the paper writes it: (a ĵĵᵀ + b (1 − ĵĵᵀ)) R_ĵ(φ)."""
+    """A_ij of each pair of features as in the paper: (a ĵĵᵀ + b (1 − ĵĵᵀ)) R_ĵ(φ)."""
     along = torch.outer(axis, axis)
     matrices = torch.empty(*maps.a.shape, 3, 3, dtype=torch.float64)
     for i, j in torch.cartesian_prod(*(torch.arange(k) for k in maps.a.shape)).tolist():
@@ -96,8 +96,8 @@ def test_frames():
     torch.manual_seed(0)
     axes = torch.cat([torch.randn(5, 3, dtype=torch.float64) * 300, ONE, -ONE, torch.zeros(1, 3, dtype=torch.float64)])
     towards = torch.randn(len(axes), 3, dtype=torch.float64)
-    towards[0] = 0  # says nothing
-    towards[1] = 2 * axes[1]  # nor does this
+    towards[0] = 0  # determines no direction
+    towards[1] = 2 * axes[1]  # nor does a vector along the axis
     for frames in (axis_frames(axes), axis_frames(axes, towards)):
         torch.testing.assert_close(frames @ frames.mT, ONE.expand_as(frames))
         torch.testing.assert_close(torch.linalg.det(frames), torch.ones(len(axes), dtype=torch.float64))

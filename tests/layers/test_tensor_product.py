@@ -18,7 +18,7 @@ def lorentz(seed):
 
 
 def transformed(tensors, matrix):
-    """Λ on every index of the plain components."""
+    """Λ applied to every index of the ordinary components."""
 
     def on(name, part):
         plain = basis(name)
@@ -72,7 +72,7 @@ def test_tables_say_what_the_formulas_say(product):
 
 
 def test_products_are_independent():
-    """No product is a mixture of the others, duals of the antisymmetric results among them."""
+    """No product is a linear combination of the others, including the duals of antisymmetric results."""
     for name in IRREPS:
         everything = TensorProduct(keep=(name,))
         x, y = random_tensors(400, 1, seed=5), random_tensors(400, 1, seed=6)

@@ -1,4 +1,4 @@
-"""Jets from files: both Parquet layouts, flat ROOT and NanoAOD ROOT, and what is refused."""
+"""Jets from files: both Parquet layouts, flat ROOT and NanoAOD ROOT, and invalid files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jets from NanoEvents: the real PFNano file, and small event records that hold the awkward cases."""
+"""Jets from NanoEvents: the real PFNano file, and small event records with special cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from coffea_equitag.readers import nanoaod
 def nano_events(path, mode="virtual", schema="PFNanoAODSchema", **options):
     nanoevents = importlib.import_module("coffea.nanoevents")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # coffea's own, on cross-references the file lacks
+        warnings.simplefilter("ignore")  # coffea warns about cross-references that the file lacks
         factory = nanoevents.NanoEventsFactory.from_root(
             {str(path): "Events"}, schemaclass=getattr(nanoevents, schema), mode=mode, **options
         )

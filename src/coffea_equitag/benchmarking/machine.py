@@ -19,7 +19,7 @@ _CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def describe_machine(device: str = "cpu") -> dict[str, Any]:
-    """Processor, cores, cache, memory, GPU, pip's versions, day; whatever the system does not tell is left out."""
+    """Processor, cores, cache, memory, GPU, package versions, date; without what the system does not provide."""
     found = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

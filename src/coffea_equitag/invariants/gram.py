@@ -14,12 +14,12 @@ __all__ = ["gram"]
 
 
 def gram(jets: RaggedJets) -> Tensor:
-    """p_i·p_j of all pairs of each jet, stable (see `minkowski`), formed on the CPU.
+    """p_i·p_j of all pairs within each jet, numerically stable (see `minkowski`), computed on the CPU.
 
     Returns
     -------
     Tensor of float64, shape (Q,)
-        Jet after jet, an n × n row-major block with m_i² on its diagonal; GeV²; on the jets' device.
+        One n × n row-major block per jet, with m_i² on its diagonal; GeV²; on the jets' device.
     """
     momenta = FourMomenta(
         p4=np.ascontiguousarray(jets.p4.cpu().numpy()),

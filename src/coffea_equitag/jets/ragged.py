@@ -149,9 +149,9 @@ class RaggedJets:
         )
 
     def by_multiplicity(self, function: Callable[[RaggedJets], Tensor]) -> Tensor:
-        """Apply a function with one row per jet to the jets sorted by n, and put its rows back into their order.
+        """Apply a function with one row per jet to the jets sorted by n, and return the rows in the original order.
 
-        Layers work on jets of equal n together where these stand side by side.
+        Layers process consecutive jets of equal n together.
         """
         order = torch.argsort(self.counts, stable=True)
         rows = function(self.select(order))

@@ -1,4 +1,4 @@
-"""EnergyFlow's quark/gluon sets: npz files in the published layout."""
+"""The EnergyFlow quark/gluon datasets: npz files in the published layout."""
 
 from __future__ import annotations
 

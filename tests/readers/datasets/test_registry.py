@@ -1,4 +1,4 @@
-"""The published sets by name: what is known of them, downloads from a small server here, and no network."""
+"""The published datasets by name: their descriptions, downloads from a small local server, and no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from coffea_equitag.readers.datasets import RemoteFile, registry
 
 
 def content(seed=0, jets=3):
-    """Give a file of the EnergyFlow layout as bytes."""
+    """A file in the EnergyFlow layout, as bytes."""
     X = np.zeros((jets, 4, 4))
     X[:, :2] = np.random.default_rng(seed).uniform(0.5, 1, (jets, 2, 4))
     X[:, :2, 3] = 22
@@ -31,7 +31,7 @@ def content(seed=0, jets=3):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `server.files`; honours Range; breaks off after `server.limit` bytes."""
+    """Serves `server.files`; supports Range; disconnects after `server.limit` bytes."""
 
     def do_GET(self):
         self.server.ranges.append(self.headers.get("Range"))
@@ -72,7 +72,7 @@ def server():
 
 
 def served(server, monkeypatch, files, name="energyflow", split="test"):
-    """Put files on the server in the place of a split."""
+    """Replace the files of a split by files on the server."""
     remote = []
     for file, data in files.items():
         server.files[f"/{file}"] = data
@@ -173,7 +173,7 @@ def test_download(tmp_path, server, monkeypatch):
         == jets[2:4].tolist()
     )
     assert dataset("energyflow", "test", tmp_path / "new/folder", False, masses="zero").tolist() == jets.tolist()
-    assert len(server.ranges) == 2  # once a file
+    assert len(server.ranges) == 2  # one request per file
     assert sorted(path.name for path in (tmp_path / "new/folder").iterdir()) == ["a.npz", "b.npz"]
 
 
@@ -277,7 +277,7 @@ def test_root_files_put_by_hand(tmp_path):
 def test_damaged_archive_put_by_hand(tmp_path):
     whole = archive("a.root", "b.root")
     (tmp_path / "JetClass_Pythia_val_5M.tar").write_bytes(whole[: whole.rindex(b"root") + 2])
-    for _ in range(2):  # what was unpacked of it is not taken for the whole
+    for _ in range(2):  # a partly unpacked archive is not taken as complete
         with pytest.raises(JetError, match="cannot be unpacked"):
             dataset_files("jetclass", "val_5M", tmp_path, download=False)
     (tmp_path / "JetClass_Pythia_val_5M.tar").write_bytes(whole)

@@ -1,4 +1,4 @@
-"""The Top Quark Tagging Reference set: tables written by pandas in the published layout."""
+"""The Top Quark Tagging Reference Dataset: tables written by pandas in the published layout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRUTH = ["truthE", "truthPX", "truthPY", "truthPZ"]
 
 
 def frame(counts, seed=0):
-    """Jets of given multiplicities in the published columns."""
+    """Jets with given multiplicities in the published columns."""
     rng = np.random.default_rng(seed)
     values = np.zeros((len(counts), SLOTS, 4), dtype=np.float32)
     for jet, count in enumerate(counts):
