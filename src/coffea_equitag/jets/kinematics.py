@@ -55,13 +55,13 @@ def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], st
         For NaN or infinite values, pT < 0, and E < |p| beyond rounding.
     """
     for name, values in coordinates.items():
-        _refuse(~np.isfinite(values), values, name, locate, what)
+        _reject(~np.isfinite(values), values, name, locate, what)
     given = {name: np.asarray(values, dtype=np.float64) for name, values in coordinates.items()}
     if "pt" in given:
         pt, eta, phi = given["pt"], given["eta"], given["phi"]
-        _refuse(pt < 0, pt, "pt", locate, what)
+        _reject(pt < 0, pt, "pt", locate, what)
         x, y, z = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
-        _refuse(~np.isfinite(z), eta, "eta", locate, what)
+        _reject(~np.isfinite(z), eta, "eta", locate, what)
         polar = np.stack([pt, eta, phi], axis=1)
     else:
         x, y, z = given["px"], given["py"], given["pz"]
@@ -106,7 +106,7 @@ def _squared_masses(e: F8, x: F8, y: F8, z: F8, out: F8) -> None:
         out[k] = high + low
 
 
-def _refuse(
+def _reject(
     bad: AnyArray,
     values: AnyArray,
     name: str,
