@@ -22,7 +22,7 @@ def test_parquet(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [path]
     before = path.read_bytes()
     assert main(["simulate", "top", "-n", "2", "-o", str(path)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert main(["simulate", "qg", "-n", "2", "-o", str(path), "--overwrite"]) == 0
     assert len(ak.from_parquet(path)) == 2

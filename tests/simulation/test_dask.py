@@ -8,14 +8,14 @@ pytest.importorskip("distributed")
 import distributed
 
 from coffea_equitag.cli import main
-from coffea_equitag.simulation import sample, simulate_folder
+from coffea_equitag.simulation import sample_request, simulate_folder
 
 N = 8
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(sample, "SHARD", 3)
+    monkeypatch.setattr(sample_request, "SHARD", 3)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A full disk and forbidden places: a clear message, no file under the final name, nothing left over."""
 
 import errno
+import os
 import subprocess
 import sys
 from concurrent.futures import Executor, Future
@@ -14,12 +15,12 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag.cli import main
 from coffea_equitag.errors import EquitagError
-from coffea_equitag.simulation import sample, simulate_folder
+from coffea_equitag.simulation import sample_request, simulate_folder
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(sample, "SHARD", 2)
+    monkeypatch.setattr(sample_request, "SHARD", 2)
 
 
 def _full_at_the_second(write):
@@ -41,7 +42,7 @@ def _full_at_the_second(write):
         ("x.parquet", pyarrow.parquet.ParquetWriter, "write_table", set()),
         ("x.root", uproot.writing.writable.WritableTree, "extend", set()),
         # the manifest is the first
-        ("folder", Path, "write_bytes", {"folder", "sample.json"}),
+        ("folder", os, "fsync", {"folder", "sample.json"}),
     ],
 )
 def test_full_disk(tmp_path, capsys, monkeypatch, name, owner, method, left):
@@ -50,7 +51,7 @@ def test_full_disk(tmp_path, capsys, monkeypatch, name, owner, method, left):
     err = capsys.readouterr().err
     assert f"{name}" in err
     assert "cannot be written: No space left on device" in err
-    assert "to fix: make room" in err
+    assert "to fix: free some space" in err
     assert {path.name for path in tmp_path.rglob("*")} == left
 
 
@@ -82,7 +83,7 @@ def test_folder_that_must_not_be_made(tmp_path, capsys, monkeypatch):
         assert main(["simulate", recipe, "-o", str(tmp_path / "new")]) == 1
         err = capsys.readouterr().err
         assert "new cannot be written: Permission denied" in err
-        assert "name another place" in err
+        assert "choose another place" in err
 
 
 class Elsewhere(Executor):

@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_equitag.simulation.early_veto import SCALE, early_veto, hopeless, scattered
+from coffea_equitag.simulation.early_veto import SCALE, cannot_pass, decay_unmerged, early_veto
 from coffea_equitag.simulation.recipes import recipe
 
 TOP = recipe("top")
@@ -12,7 +12,7 @@ TOP = recipe("top")
 
 def verdict(*partons):
     pt, eta, phi = np.array(partons, float).reshape(-1, 3).T
-    return hopeless(TOP, pt, eta, phi)
+    return cannot_pass(TOP, pt, eta, phi)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_decay_quarks_of_one_top_have_to_lie_together():
             (-5, 4, 1.5, 3.1), (-24, 4, -0.3, 3.1), (-2, 10, -0.4, -3.1), (1, 10, 0.1, 3.1),
         ]  # fmt: skip
 
-    assert not scattered(TOP, 6, event(0.7))
-    assert scattered(TOP, 6, event(1.1))
+    assert not decay_unmerged(TOP, 6, event(0.7))
+    assert decay_unmerged(TOP, 6, event(1.1))
     # the W's quarks alone
-    assert not scattered(TOP, 24, event(1.1))
+    assert not decay_unmerged(TOP, 24, event(1.1))
 
 
 @pytest.mark.parametrize(("name", "number"), [("top", 0), ("top", 1), ("qg", 1), ("w", 0)])
@@ -72,7 +72,7 @@ def test_no_kept_jet_is_lost(name, number):
             return judge.canVetoProcessLevel()
 
         def doVetoProcessLevel(self, event):
-            self.scattered = judge.doVetoProcessLevel(event)
+            self.decay_unmerged = judge.doVetoProcessLevel(event)
             return False
 
         def canVetoPT(self):
@@ -83,7 +83,7 @@ def test_no_kept_jet_is_lost(name, number):
 
         def doVetoPT(self, stage, event):
             if stage <= 3:
-                self.last = judge.doVetoPT(stage, event) or getattr(self, "scattered", False)
+                self.last = judge.doVetoPT(stage, event) or getattr(self, "decay_unmerged", False)
             return False
 
     from coffea_equitag.simulation.generator import Generator

@@ -11,14 +11,14 @@ import pytest
 
 pytest.importorskip("pythia8mc")
 
-from coffea_equitag.simulation import sample, simulate_folder
+from coffea_equitag.simulation import sample_request, simulate_folder
 
 N, SHARD = 9, 3
 
 SCRIPT = f"""
 import sys
-from coffea_equitag.simulation import sample
-sample.SHARD = {SHARD}
+from coffea_equitag.simulation import sample_request
+sample_request.SHARD = {SHARD}
 from coffea_equitag.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -48,7 +48,7 @@ def _is_running(pid):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes by /proc")
 def test_same_files_when_killed_and_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "SHARD", SHARD)
+    monkeypatch.setattr(sample_request, "SHARD", SHARD)
     folder = tmp_path / "jets"
     command = [sys.executable, "-c", SCRIPT, "simulate", "qg", "-n", str(N), "--seed", "4", "-o", str(folder)]
     process = subprocess.Popen([*command, "-j", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -15,7 +15,7 @@ from coffea_equitag.jets.impact_parameter import IMPACT_COLUMNS, impact_paramete
 from coffea_equitag.simulation import (
     RECIPES,
     read_provenance,
-    sample,
+    sample_request,
     simulate,
     simulate_events,
     simulate_file,
@@ -136,7 +136,7 @@ def others(tmp_path_factory):
     """Events of the other recipes, and their files, written a few at a time."""
     folder = tmp_path_factory.mktemp("others")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "SHARD", 3)
+        patch.setattr(sample_request, "SHARD", 3)
         return {
             name: (simulate_events(name, 5, seed=3), simulate_file(name, 5, folder / f"{name}.root", seed=3))
             for name in OTHERS
@@ -212,7 +212,7 @@ def test_leading_jets_of_other_recipes_are_labelled(others):
 
 def _flat(name):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "SHARD", 3)
+        patch.setattr(sample_request, "SHARD", 3)
         return simulate(name, 5, seed=3)
 
 

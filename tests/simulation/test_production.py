@@ -8,7 +8,7 @@ pytest.importorskip("pythia8mc")
 
 from coffea_equitag.errors import EquitagError, JetError
 from coffea_equitag.jets import validate
-from coffea_equitag.simulation import RECIPES, generator, sample, shards, simulate, simulate_events
+from coffea_equitag.simulation import RECIPES, generator, sample_request, shards, simulate, simulate_events
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_same_seed_same_jets_other_seed_other_jets(jets):
 def test_result_does_not_depend_on_workers(monkeypatch):
     seen: list[tuple[int, int]] = []
     # Spawned workers import the module anew, but are given the size of each shard.
-    monkeypatch.setattr(sample, "SHARD", 3)
+    monkeypatch.setattr(sample_request, "SHARD", 3)
     alone = simulate("top", 5, seed=8, progress=lambda done, n: seen.append((done, n)))
     together = simulate("top", 5, seed=8, workers=2)
     assert ak.array_equal(alone, together)

@@ -15,8 +15,8 @@ from coffea_equitag.simulation import (
     content_hash,
     provenance,
     read_provenance,
-    sample,
     sample_folder,
+    sample_request,
     simulate,
     simulate_file,
     simulate_folder,
@@ -27,13 +27,13 @@ N = 7
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(sample, "SHARD", 3)
+    monkeypatch.setattr(sample_request, "SHARD", 3)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "SHARD", 3)
+        patch.setattr(sample_request, "SHARD", 3)
         return simulate_folder("qg", N, tmp_path_factory.mktemp("sample") / "jets", seed=6)
 
 
@@ -107,7 +107,7 @@ def test_changed_and_damaged_files_are_found(folder, tmp_path):
     target = tmp_path / "jets"
     shutil.copytree(folder, target)
     shutil.copy(target / "shard-00001.parquet", target / "shard-00000.parquet")
-    with pytest.raises(JetError, match="holds other jets than when it was made"):
+    with pytest.raises(JetError, match="are not those it was made with"):
         simulate_folder("qg", N, target, seed=6)
     (target / "shard-00000.parquet").write_bytes(b"PAR1")
     with pytest.raises(JetError, match=r"shard-00000.parquet is damaged[\s\S]*remove it"):
@@ -128,7 +128,7 @@ def test_other_software_may_not_help(folder, tmp_path, monkeypatch):
 def test_files_of_others_do_not_say_how_they_were_made(tmp_path):
     ak.to_parquet(ak.Array([1]), tmp_path / "other.parquet")
     (tmp_path / "bad.root").write_bytes(b"root")
-    with pytest.raises(JetError, match="does not say how"):
+    with pytest.raises(JetError, match="has no record of how"):
         read_provenance(tmp_path / "other.parquet")
     for name in ("bad.root", "nothing.parquet"):
         with pytest.raises(JetError, match="cannot be read"):

@@ -11,7 +11,7 @@ from coffea_equitag import read_jets
 from coffea_equitag.cli import main
 from coffea_equitag.errors import JetError
 from coffea_equitag.simulation import RECIPES, STANDARD_SPLITS, content_hash, make_split
-from coffea_equitag.simulation.sample import shard_sizes
+from coffea_equitag.simulation.sample_request import shard_sizes
 from coffea_equitag.simulation.shards import _pythia_seed
 
 

@@ -9,29 +9,29 @@ import vector
 
 __all__ = ["TRACK_COLUMNS", "cluster"]
 
-#: Columns that constituents keep if their particles have them.
+#: Columns that are passed on from particles to constituents where they exist.
 TRACK_COLUMNS = ("d0", "dz", "d0Err", "dzErr", "ip")
 
 
 def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
     """Cluster particles into anti-kT jets.
 
-    fastjet keeps the history of every event it is given, some 45 kB each: give it some hundred events at a time.
+    fastjet keeps the history of every event it is given, about 45 kB each: pass a few hundred events at a time.
 
     Parameters
     ----------
     particles : ak.Array
-        ``[event][particle]`` records (px, py, pz, mass, GeV; ``pdgId``, ``charge``; any of `TRACK_COLUMNS`).
+        ``[event][particle]`` records (px, py, pz, mass in GeV; ``pdgId``, ``charge``; any of `TRACK_COLUMNS`).
     radius : float
         Jet radius.
     min_pt : float
-        Smallest jet pT, GeV.
+        Smallest jet pT in GeV.
 
     Returns
     -------
     ak.Array
-        ``[event][jet]`` records, sorted by falling pT: ``pt, eta, phi, mass`` (float32, GeV) and ``constituents``
-        (``pt, eta, phi, mass, charge, pdgId`` and the track columns), these sorted by falling pT too.
+        ``[event][jet]`` records in order of decreasing pT: ``pt, eta, phi, mass`` (float32, GeV) and ``constituents``
+        (``pt, eta, phi, mass, charge, pdgId`` and the track columns), also in order of decreasing pT.
     """
     given = ak.zip(
         {"px": particles.px, "py": particles.py, "pz": particles.pz, "E": particles.E},
@@ -42,10 +42,10 @@ def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
     sequence = fastjet.ClusterSequence(given, definition)
     found = sequence.inclusive_jets(min_pt=min_pt)
     members = sequence.constituent_index(min_pt=min_pt)
-    # fastjet leaves the jets unsorted.
+    # fastjet does not sort the jets
     order = ak.argsort(found.pt, axis=1, ascending=False)
     found, members = found[order], members[order]
-    # Jagged indices reach one level down: flatten [event][jet][k] to [event][k], pick, and fold back.
+    # jagged indices reach one level down: flatten [event][jet][k] to [event][k], pick, and restore the nesting
     counts = ak.num(members, axis=2)
     picked = particles[ak.flatten(members, axis=2)]
     lists = ak.unflatten(ak.flatten(_polar(picked)), ak.flatten(counts))
@@ -60,7 +60,7 @@ def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
 
 
 def _coordinates(momenta: ak.Array) -> dict[str, ak.Array]:
-    # float32 holds (pt, eta, phi, mass) to 1e-7, and the mass is never derived from them again.
+    # float32 holds (pt, eta, phi, mass) to 1e-7, and the mass is never derived from them again
     return {name: ak.values_astype(getattr(momenta, name), np.float32) for name in ("pt", "eta", "phi", "mass")}
 
 

@@ -1,4 +1,4 @@
-"""One number for the content of a sample, however it lies in files."""
+"""A hash of the content of a sample that does not depend on how it is stored."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ __all__ = ["content_hash"]
 def content_hash(parts: Iterable[ak.Array]) -> str:
     """Hash the values of jets, not the bytes of their files.
 
-    Each column has a SHA-256, as has the length of every list; the result is that of all of them, by name. So it is
-    the same for one array and for its pieces in order, whatever the compression, the file format and the order of the
-    columns.
+    Each column and the lengths of its lists have a SHA-256; the result is the hash of these by name. So it is the same
+    for one array and for its parts in order, whatever the compression, the file format and the order of the columns.
 
     Parameters
     ----------
     parts : iterable of ak.Array
-        Arrays of the same columns, one after the other; they are not all held at once if not all are given at once.
+        Arrays with the same columns, in order; from an iterator, only one of them is held at a time.
 
     Returns
     -------
@@ -44,7 +43,7 @@ def content_hash(parts: Iterable[ak.Array]) -> str:
 
 
 def _columns(array: ak.Array, name: str) -> Iterator[tuple[str, AnyArray]]:
-    """Columns of numbers, outermost first; a list gives its lengths, and goes on with what is in it."""
+    """Columns of numbers, outermost first; of a list, the lengths and then the columns of its content."""
     if array.ndim > 1:
         yield f"{name}#", ak.to_numpy(ak.num(array)).astype(np.int64)
         yield from _columns(ak.flatten(array), f"{name}[]")

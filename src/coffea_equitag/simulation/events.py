@@ -1,4 +1,4 @@
-"""Whole events whose jets are labelled as far as their truth is known."""
+"""Whole events, whose jets are labelled where their truth is known."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator
 import awkward as ak
 import numpy as np
 
-from .recipes import Process, Recipe
-from .shards import Made, make_shard
+from .recipes import Process, SampleRecipe
+from .shards import Shard, make_shard
 
 __all__ = ["UNKNOWN", "labelled_events"]
 
-#: Label of a jet whose truth is not known, or is that of no class.
+#: Label of a jet whose truth is unknown or belongs to no class.
 UNKNOWN = -1
 
 _TRUTH = ("isTop", "isQCD", "flavour")
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
 
-def labelled_events(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
-    """Make the events of a shard, process after process, as `simulate_events` describes them."""
+def labelled_events(recipe: SampleRecipe, seed: int, shard: int, size: int) -> Shard:
+    """Make the events of a shard, process by process, as `simulate_events` describes them."""
     return make_shard(recipe, seed, shard, size, _labelled, whole=True)
 
 
-def _labelled(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
+def _labelled(recipe: SampleRecipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
     of_tops = any(one.truth == "top" for one in recipe.processes)
     for batch in events:
         jets = batch.jets

@@ -13,10 +13,10 @@ from ..errors import EquitagError, explain
 
 __all__ = ["Generator", "pythia_module"]
 
-#: Pythia refuses seeds above this.
+#: Largest seed that Pythia accepts.
 MAX_SEED = 900_000_000
 
-#: Events a batch: a whole event record is about half a megabyte.
+#: Events per batch: a full event record is about half a megabyte.
 BATCH = 200
 
 
@@ -50,12 +50,12 @@ class Generator:
     seed : int
         Seed of the random numbers, 1 to 900 000 000.
     veto : UserHooks, optional
-        Gives events up while they are made.
+        Vetoes events while they are generated.
 
     Raises
     ------
     EquitagError
-        If Pythia is missing, or refuses a setting or the whole of them.
+        If Pythia is missing, refuses a setting, or cannot start with them.
     """
 
     def __init__(self, settings: Iterable[str], seed: int, veto: Any = None) -> None:
@@ -69,7 +69,7 @@ class Generator:
                 raise EquitagError(explain(f"Pythia refuses {line!r}", "a Pythia 8 setting", "see pythia.org's manual"))
         if not self._pythia.init():
             raise EquitagError(
-                explain("Pythia did not start", "settings that agree", f"look at {lines} and Pythia's output")
+                explain("Pythia did not start", "settings that are consistent", f"check {lines} and Pythia's output")
             )
 
     def batch(self, size: int) -> ak.Array:
@@ -84,14 +84,14 @@ class Generator:
 
     @property
     def generated(self) -> int:
-        """Events so far, those that the veto gave up among them."""
+        """Events so far, including vetoed ones."""
         return int(self._pythia.infoPython().nSelected())
 
     @property
     def cross_section_pb(self) -> float:
         """Cross-section of the processes so far, pb, before the veto and any selection."""
         info = self._pythia.infoPython()
-        # Pythia's own counts accepted events alone
+        # Pythia's own figure counts only accepted events
         return float(info.sigmaGen()) * 1e9 * int(info.nSelected()) / max(int(info.nAccepted()), 1)
 
     def charges(self, pdg_ids: ak.Array) -> ak.Array:

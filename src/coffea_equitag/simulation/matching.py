@@ -1,4 +1,4 @@
-"""Truth: the hard partons of an event, which jets hold a whole hadronic top or W, and the flavour of jets."""
+"""Truth: the hard partons of an event, the jets that contain a whole hadronic top or W, and jet flavour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .particles import delta_r, event_numbers, flat, momenta
 
 __all__ = ["BOTTOM", "CHARM", "LIGHT", "flavour", "hard_partons", "holds_top", "holds_w", "top_decays", "w_decays"]
 
-#: Pythia's status of particles that leave the hard process or a resonance's decay, before they radiate.
+#: Pythia's status of particles from the hard process or a resonance decay, before they radiate.
 OUTGOING = 23
 
 #: Flavours of jets, as labels.
@@ -19,7 +19,7 @@ LIGHT, CHARM, BOTTOM = 0, 1, 2
 #: PDG codes.
 CHARM_QUARK, BOTTOM_QUARK = 4, 5
 
-#: Hadrons of less pT do not make a jet's flavour, GeV.
+#: Hadrons below this pT (GeV) do not determine a jet's flavour.
 HADRON_PT = 5.0
 
 
@@ -43,8 +43,8 @@ def top_decays(particles: ak.Array) -> ak.Array:
     Returns
     -------
     ak.Array
-        ``[event][10]``: top, b, W, quark, quark, then the same of the anti-top; ``pt, eta, phi, mass`` (GeV),
-        ``pdgId``, ``status`` and ``mother`` (the position in this list, -1 for the tops). Top and W just before
+        ``[event][10]``: top, b, W, quark, quark, then the same for the anti-top; ``pt, eta, phi, mass`` (GeV),
+        ``pdgId``, ``status`` and ``mother`` (the index in this list, -1 for the tops). Top and W are taken just before
         they decay, quarks before they radiate.
     """
     quarks = particles[(abs(particles.status) == OUTGOING) & (abs(particles.id) <= 5)]
@@ -59,12 +59,12 @@ def top_decays(particles: ak.Array) -> ak.Array:
 
 
 def hard_partons(particles: ak.Array) -> ak.Array:
-    """Outgoing partons of the hard process, ``[event][parton]``, in the columns of `top_decays`."""
+    """Outgoing partons of the hard process, ``[event][parton]``, with the columns of `top_decays`."""
     return _parton(particles[abs(particles.status) == OUTGOING], -1)
 
 
 def holds_top(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
-    """Tell which jets have a top and all its three decay quarks within ``radius``.
+    """Which jets have a top and all three of its decay quarks within ``radius``.
 
     Parameters
     ----------
@@ -82,28 +82,28 @@ def holds_top(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
     """
     jet, parton = ak.unzip(ak.cartesian([jets[["eta", "phi"]], decays[["eta", "phi"]]], axis=1, nested=True))
     near = delta_r(jet, parton) < radius
-    # Places in `top_decays`: top, b and the two quarks; the W need not be near.
+    # indices in `top_decays`: top, b and the two quarks; the W need not be near
     top = near[:, :, 0] & near[:, :, 1] & near[:, :, 3] & near[:, :, 4]
     antitop = near[:, :, 5] & near[:, :, 6] & near[:, :, 8] & near[:, :, 9]
     return top | antitop
 
 
 def w_decays(particles: ak.Array) -> ak.Array:
-    """Find the W boson that decays to quarks and these: ``[event][3]``, in the columns of `top_decays`."""
+    """Find the W boson that decays to quarks, and the quarks: ``[event][3]``, with the columns of `top_decays`."""
     quarks = particles[(abs(particles.status) == OUTGOING) & (abs(particles.id) <= 5)]
     pair = quarks[abs(particles.id[quarks.mother1]) == 24][:, :2]
     return ak.concatenate([_parton(particles[pair.mother1[:, :1]], -1), _parton(pair, 0)], axis=1)
 
 
 def holds_w(jets: ak.Array, decays: ak.Array, radius: float) -> ak.Array:
-    """Tell which jets have both decay quarks of `w_decays` within ``radius``; ``[event][jet]``."""
+    """Which jets have both decay quarks of `w_decays` within ``radius``; ``[event][jet]``."""
     jet, parton = ak.unzip(ak.cartesian([jets[["eta", "phi"]], decays[["eta", "phi"]]], axis=1, nested=True))
     near = delta_r(jet, parton) < radius
     return near[:, :, 1] & near[:, :, 2]
 
 
 def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
-    """Flavour of jets by the hadrons in them.
+    """Flavour of jets from the hadrons in them.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
     Returns
     -------
     ak.Array of int
-        ``[event][jet]``: `BOTTOM` with a b hadron of at least 5 GeV in the jet, else `CHARM` with such a c hadron, else
+        ``[event][jet]``: `BOTTOM` with a b hadron above 5 GeV in the jet, else `CHARM` with such a c hadron, else
         `LIGHT`.
     """
     code = np.abs(flat(particles.id))
@@ -136,6 +136,6 @@ def flavour(jets: ak.Array, particles: ak.Array, radius: float) -> ak.Array:
 
 
 def _has_quark(code: AnyArray, quark: int) -> Bools:
-    # the quarks of a hadron stand in the hundreds and thousands of its code, the heaviest first
+    # the hundreds and thousands digits of a hadron's code are its quarks, heaviest first
     has: Bools = ((code // 100) % 10 == quark) | ((code // 1000) % 10 == quark)
     return has

@@ -1,4 +1,4 @@
-"""From Pythia's event record to four-momenta: the particles a detector could see."""
+"""From Pythia's event record to four-momenta: the particles that a detector could see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ETA = 5.0
 
 
 def momenta(particles: ak.Array) -> ak.Array:
-    """Give generator particles as ``Momentum4D`` records (px, py, pz, mass) in GeV, with ``pdgId``."""
+    """Generator particles as ``Momentum4D`` records (px, py, pz, mass) in GeV, with ``pdgId``."""
     return ak.zip(
         {
             "px": particles.p.px,
@@ -35,11 +35,11 @@ def momenta(particles: ak.Array) -> ak.Array:
 
 
 def visible(particles: ak.Array, max_eta: float = MAX_ETA, vertices: bool = False) -> ak.Array:
-    """Select stable particles that are no neutrinos and lie within ``max_eta``; ``[event][particle]``.
+    """Select stable particles within ``max_eta``, without neutrinos; ``[event][particle]``.
 
-    With ``vertices`` they also tell where they are born, ``vx, vy, vz`` in mm; 0 where Pythia gives nothing.
+    With ``vertices`` they also have their production vertices ``vx, vy, vz`` in mm; 0 where Pythia gives none.
     """
-    # on flat arrays: a record holds some thousand particles, nine tenths of which are intermediate
+    # on flat arrays: a record holds some thousand particles, nine tenths of them intermediate
     code, status = flat(particles.id), flat(particles.status)
     rows = np.flatnonzero((status > 0) & ~np.isin(np.abs(code), NEUTRINOS))
     px, py, pz = (flat(particles.p[name])[rows] for name in ("px", "py", "pz"))
@@ -54,17 +54,17 @@ def visible(particles: ak.Array, max_eta: float = MAX_ETA, vertices: bool = Fals
 
 
 def flat(values: ak.Array) -> AnyArray:
-    """All numbers of ``[event][particle]``, one event after the other."""
+    """All values of ``[event][particle]``, event by event."""
     numbers: AnyArray = ak.to_numpy(ak.flatten(values))
     return numbers
 
 
 def event_numbers(particles: ak.Array) -> I8:
-    """Place of its event, for each particle of `flat`."""
+    """Index of the event of each particle of `flat`."""
     return np.repeat(np.arange(len(particles)), ak.to_numpy(ak.num(particles)))
 
 
 def delta_r(one: Any, other: Any) -> Any:
-    """Distance in (eta, phi) between records that have both."""
+    """Distance in (eta, phi) between records that have both fields."""
     phi = (one.phi - other.phi + np.pi) % (2 * np.pi) - np.pi
     return np.sqrt((one.eta - other.eta) ** 2 + phi**2)

@@ -1,4 +1,4 @@
-"""Simulated events as a ROOT file in the manner of CMS PFNano."""
+"""Simulated events as a ROOT file in the style of CMS PFNano."""
 
 from __future__ import annotations
 
@@ -20,57 +20,59 @@ from .writing import Writer, explained
 
 __all__ = ["collection_name", "pfnano_branches", "pfnano_file", "write_pfnano"]
 
-#: Events a basket of the tree.
+#: Events per basket of the tree.
 STEP = 1000
 
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
-#: Columns that are no whole numbers.
+#: Columns that are not whole numbers.
 _FLOATS = {*_MOMENTUM, *(f"true_{name}" for name in _MOMENTUM), "puppiWeight", "d0", "d0Err", "dz", "dzErr"}
 
-#: Our mm, with Delphes' sign of d0, to the file's cm, with that of CMS' dxy.
+#: From our mm with Delphes' sign of d0 to the file's cm with the sign of CMS' dxy.
 _TRACK_FACTORS = {"d0": -0.1, "d0Err": 0.1, "dz": 0.1, "dzErr": 0.1}
 
-#: What the file has in these columns where no track was measured.
+#: Value of these columns where no track was measured.
 _NO_TRACK = -1.0
 
 
 def collection_name(radius: float) -> str:
-    """What CMS calls anti-kT jets of this radius: ``Jet`` (0.4), ``FatJet`` (0.8)."""
+    """CMS' name for anti-kT jets of this radius: ``Jet`` (0.4), ``FatJet`` (0.8)."""
     return "Jet" if radius < 0.6 else "FatJet"
 
 
 def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0) -> dict[str, ak.Array]:
-    """Lay simulated events out as the collections of PFNano.
+    """Arrange simulated events as the collections of PFNano.
 
     Parameters
     ----------
     events : ak.Array
         Events of `simulate_events`.
     collection : str
-        What the jets are called.
+        Name of the jets.
     first : int
-        Events written before these.
+        Number of events written before these.
 
     Returns
     -------
     dict of str to ak.Array
-        ``FatJet`` (with its ``label`` and further truth as `simulate_events` gives it), ``PFCands`` (every constituent
-        of these jets, by falling pT; ``puppiWeight`` 1: no pile-up; behind a detector with impact parameters ``d0, dz,
-        d0Err, dzErr`` in cm with the sign of CMS' dxy, all -1 where no track is measured), ``FatJetPFCands``
-        (``jetIdx``, ``pFCandsIdx``; jet by jet), ``GenPart``, and ``run``, ``luminosityBlock``, ``event``,
-        ``genWeight``. float32 and int32, GeV.
+        ``FatJet`` (with its ``label`` and further truth as given by `simulate_events`), ``PFCands`` (every constituent
+        of these jets, by decreasing pT; ``puppiWeight`` is 1, as there is no pile-up; after a detector with impact
+        parameters also ``d0, dz, d0Err, dzErr`` in cm with the sign of CMS' dxy, all -1 where no track is measured),
+        ``FatJetPFCands`` (``jetIdx``, ``pFCandsIdx``; jet by jet), ``GenPart``, and ``run``, ``luminosityBlock``,
+        ``event``, ``genWeight``. float32 and int32, GeV.
 
     Raises
     ------
     JetError
-        If these are not events of `simulate_events`.
+        If these are not events from `simulate_events`.
     """
     missing = {"jets", "partons", "weight"} - set(events.fields)
     if missing:
         raise JetError(
             explain(
-                f"events without {sorted(missing)}", "events of simulate_events", "simulate_events(recipe, n, seed=...)"
+                f"events without {sorted(missing)}",
+                "events from simulate_events",
+                "simulate_events(recipe, n, seed=...)",
             )
         )
     jets, partons = events.jets, events.partons
@@ -87,7 +89,7 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
         "event": (1 + serial).astype(np.uint64),
         "genWeight": ak.values_astype(events.weight, np.float32),
         collection: _collection({name: jets[name] for name in (*_MOMENTUM, *truth)} | {"nConstituents": counts}),
-        # The inverse of the ordering: where the candidate of each jet's list now stands.
+        # the inverse of the ordering: where each jet's constituents are among the candidates
         f"{collection}PFCands": _collection({"jetIdx": jet_index, "pFCandsIdx": ak.argsort(order, axis=1)}),
         "PFCands": _collection(
             {
@@ -118,7 +120,7 @@ def _tracks(candidates: ak.Array) -> dict[str, ak.Array]:
 
 @contextmanager
 def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Iterator[Writer]:
-    """Write events as the TTree ``Events`` of a PFNano-like ROOT file, whenever some are added.
+    """Open a PFNano-like ROOT file whose TTree ``Events`` grows with every call of ``add``.
 
     Raises
     ------
@@ -164,9 +166,9 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
     """Write simulated events as the TTree ``Events`` of a PFNano-like ROOT file.
 
     coffea opens it with ``PFNanoAODSchema`` (``events.FatJet.constituents.pf``) and ``NanoAODSchema``, and
-    `coffea_equitag.read_jets` with ``jets="FatJet"``. The jets are called ``FatJet``, those of recipes with a radius
-    below 0.6 ``Jet``. The file appears under its name only when it is complete. Branches as in `pfnano_branches`; the
-    string ``coffea_equitag`` beside the tree says in JSON how the events were made.
+    `coffea_equitag.read_jets` reads it with ``jets="FatJet"``. The jets are called ``FatJet``, or ``Jet`` for recipes
+    with a radius below 0.6. The file appears under its name only when it is complete. Branches are those of
+    `pfnano_branches`; the string ``coffea_equitag`` beside the tree records in JSON how the events were made.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ def write_pfnano(path: str | os.PathLike[str], events: ak.Array) -> None:
     Raises
     ------
     JetError
-        If ``path`` cannot be written, the disk is full, or these are not events of `simulate_events`.
+        If ``path`` cannot be written, the disk is full, or these are not events from `simulate_events`.
     """
     facts = dict(events.attrs.get(KEY, {}))
     with pfnano_file(path, collection_name(facts.get("recipe", {}).get("radius", 0.8))) as file:

@@ -1,9 +1,8 @@
-"""Labelled samples by recipe: as arrays, or as one file."""
+"""Labelled samples from recipes: as arrays, or as one file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,16 @@ from ..errors import JetError, explain
 from .events import labelled_events
 from .pfnano import collection_name, pfnano_file
 from .provenance import total_yields, with_provenance
-from .recipes import Recipe
-from .sample import Progress, Sample
-from .shards import Made, Yield, jet_shard
+from .recipes import SampleRecipe
+from .sample_request import Progress, SampleRequest
+from .shards import MakeShard, Yield, jet_shard
 from .writing import parquet_file
 
 __all__ = ["simulate", "simulate_events", "simulate_file"]
 
 
 def simulate(
-    recipe: str | Recipe,
+    recipe: str | SampleRecipe,
     n: int,
     *,
     seed: int,
@@ -36,49 +35,49 @@ def simulate(
 ) -> ak.Array:
     """Make labelled jets.
 
-    Each event gives its leading jet, if that lies in the recipe's range and holds what its process asks for.
+    Each event contributes its leading jet, if that lies in the recipe's range and contains what its process requires.
 
     Parameters
     ----------
-    recipe : str or Recipe
-        A name of `RECIPES` (``"top"``, ``"top-particle"``, ``"qg"``, ``"btag"``, ``"w"``), or a recipe of your own.
+    recipe : str or SampleRecipe
+        A name of `RECIPES` (``"top"``, ``"top-particle"``, ``"qg"``, ``"btag"``, ``"w"``), or your own recipe.
     n : int
-        Number of jets: as many from each process of the recipe, the odd ones from the first.
+        Number of jets: equally many from each process of the recipe, the remainder from the first ones.
     seed : int
-        Seed, 0 to 2⁶³ - 1; the same gives the same jets, whoever makes them.
+        Seed, 0 to 2⁶³ - 1; the same seed gives the same jets, whatever makes them.
     workers : int
-        Processes; with more than one, call this from under ``if __name__ == "__main__":``. With an executor, how many
-        shards it can work on at once.
+        Number of processes; with more than one, call this under ``if __name__ == "__main__":``. With an executor, how
+        many shards it can work on at once.
     mpi : bool
         Whether multiparton interactions (the underlying event) are on.
     particle_level : bool
-        Leave out the recipe's detector.
+        Leave out the recipe's detector simulation.
     progress : callable, optional
         Called with (done, n) at the start and after every shard.
     executor : concurrent.futures.Executor or dask.distributed.Client, optional
-        Who makes the shards instead of processes of this machine. Its workers need the same software, and neither
-        files nor a filesystem in common; each makes one shard at a time, so give Dask workers one thread.
+        Makes the shards instead of processes on this machine. Its workers need the same software, but no shared files
+        or filesystem; each makes one shard at a time, so give Dask workers one thread.
 
     Returns
     -------
     ak.Array
         ``[jet]``, shuffled within each shard of 1000: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``,
-        ``pdgId``; hardest first; behind a detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector
-        ``ip``, mm), the jet's ``pt, eta, phi, mass`` and ``label`` (the place in the recipe's ``classes``). Jets of
-        ``"w"`` also have the boson's ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` says how
-        they were made.
+        ``pdgId``; hardest first; after a detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector
+        ``ip``, mm), the jet's ``pt, eta, phi, mass`` and ``label`` (the index in the recipe's ``classes``). Jets of
+        ``"w"`` also have the boson's ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` records
+        how they were made.
 
     Raises
     ------
     EquitagError
-        If the recipe is unknown, a number cannot be, ``pythia8mc`` is missing, or a worker is lost.
+        If the recipe is unknown, a number is impossible, ``pythia8mc`` is missing, or a worker is lost.
     """
-    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     return _joined(sample, jet_shard, progress)
 
 
 def simulate_events(
-    recipe: str | Recipe,
+    recipe: str | SampleRecipe,
     n: int,
     *,
     seed: int,
@@ -88,27 +87,27 @@ def simulate_events(
     progress: Progress | None = None,
     executor: Any = None,
 ) -> ak.Array:
-    """Make whole events, as many of each process, with all their jets.
+    """Make whole events with all their jets, equally many of each process.
 
-    An event is kept if its leading jet lies in the recipe's range. Parameters, errors and random numbers as in
-    `simulate`, ``n`` counting events.
+    An event is kept if its leading jet lies in the recipe's range. Parameters, errors and random numbers are
+    those of `simulate`; ``n`` counts events.
 
     Returns
     -------
     ak.Array
         ``[event]``, shuffled within each shard of 1000: ``jets`` (``[event][jet]`` above the recipe's smallest pT,
-        hardest first, with all their constituents), ``partons`` (the hard process and, of tops and W bosons, the
-        decay) and ``weight``. Jets have a ``label``, the place in the recipe's ``classes``; -1 where truth is unknown
-        or that of no class. Every jet of the top recipes is looked at, and has ``isTop`` and ``isQCD`` too (a jet with
-        part of a top is neither); of other recipes the leading jet only. That of ``"w"`` has the boson's ``true_pt,
-        true_eta, true_phi, true_mass`` (0 in other jets).
+        hardest first, with all their constituents), ``partons`` (the hard process and, for tops and W bosons, the
+        decay) and ``weight``. Jets have a ``label``, the index in the recipe's ``classes``; -1 where the truth is
+        unknown or belongs to no class. In the top recipes every jet is labelled, and has ``isTop`` and ``isQCD`` too (a
+        jet with part of a top is neither); in other recipes only the leading jet is. That of ``"w"`` has the boson's
+        ``true_pt, true_eta, true_phi, true_mass`` (0 in other jets).
     """
-    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     return _joined(sample, labelled_events, progress)
 
 
 def simulate_file(
-    recipe: str | Recipe,
+    recipe: str | SampleRecipe,
     n: int,
     path: str | os.PathLike[str],
     *,
@@ -120,10 +119,10 @@ def simulate_file(
     executor: Any = None,
     overwrite: bool = False,
 ) -> Path:
-    """Make labelled jets, or events, into one file, a shard at a time.
+    """Make labelled jets, or events, and write them to one file, a shard at a time.
 
-    Memory does not grow with ``n``. The file has its name when it is complete; what is made of it is lost if that does
-    not come about: `simulate_folder` goes on.
+    Memory does not grow with ``n``. The file appears under its name when it is complete; an interrupted call leaves
+    nothing, whereas `simulate_folder` can be continued.
 
     Parameters
     ----------
@@ -142,10 +141,10 @@ def simulate_file(
     Raises
     ------
     EquitagError
-        As in `simulate`; also if the file is there, its name has another ending, it cannot be written or the disk is
+        As in `simulate`; also if the file exists, its name has another ending, it cannot be written or the disk is
         full.
     """
-    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     target = check_writable(path)
     if target.suffix not in (".parquet", ".root"):
         raise JetError(
@@ -156,10 +155,10 @@ def simulate_file(
             )
         )
     if target.exists() and not overwrite:
-        remedy = "name another, or overwrite=True (--overwrite)"
-        raise JetError(explain(f"{target} is there already", "a new file", remedy))
+        remedy = "choose another name, or give overwrite=True (--overwrite)"
+        raise JetError(explain(f"{target} already exists", "a new file", remedy))
     facts = sample.provenance()
-    make: Callable[[Recipe, int, int, int], Made] = jet_shard
+    make: MakeShard = jet_shard
     opened = parquet_file(target)
     if target.suffix == ".root":
         make, opened = labelled_events, pfnano_file(target, collection_name(sample.recipe.radius))
@@ -172,7 +171,7 @@ def simulate_file(
     return target
 
 
-def _joined(sample: Sample, make: Callable[[Recipe, int, int, int], Made], progress: Progress | None) -> ak.Array:
+def _joined(sample: SampleRequest, make: MakeShard, progress: Progress | None) -> ak.Array:
     """All shards as one array."""
     facts = sample.provenance()
     shards = list(sample.shards(make, facts, progress))

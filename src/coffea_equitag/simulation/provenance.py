@@ -1,4 +1,4 @@
-"""How a sample was made, to be kept in its file."""
+"""How a sample was made, as recorded in its file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import pyarrow.parquet
 import uproot
 
 from ..errors import JetError, explain
-from .recipes import Recipe
+from .recipes import SampleRecipe
 from .shards import Yield
 
 __all__ = ["KEY", "check_software", "provenance", "read_provenance", "total_yields", "with_provenance"]
 
-#: Name of the metadata: among an array's attributes, in a Parquet file, beside the tree of a ROOT file.
+#: Name of the metadata: in an array's attributes, in a Parquet file, and beside the tree of a ROOT file.
 KEY = "coffea_equitag"
 
 _SOFTWARE = ("coffea-equitag", "pythia8mc", "fastjet", "awkward", "numpy")
 
 
-def provenance(recipe: Recipe, n: int, seed: int, shard_size: int) -> dict[str, Any]:
-    """What fixes a sample: recipe, number, seed and software; JSON values only."""
+def provenance(recipe: SampleRecipe, n: int, seed: int, shard_size: int) -> dict[str, Any]:
+    """What determines a sample: recipe, number, seed and software; JSON values only."""
     fixed = asdict(recipe)
     fixed["processes"] = [process | {"settings": list(process["settings"])} for process in fixed["processes"]]
     for name, value in fixed.items():
@@ -41,7 +41,7 @@ def _versions() -> dict[str, str]:
 
 
 def check_software(expected: dict[str, str]) -> None:
-    """Refuse to make a shard of a sample that other software began: it might hold other jets.
+    """Refuse to make a shard of a sample that was begun with other software: its jets might differ.
 
     Raises
     ------
@@ -51,7 +51,9 @@ def check_software(expected: dict[str, str]) -> None:
     for name, version in _versions().items():
         if version != expected[name]:
             raise JetError(
-                explain(f"a worker with {name} {version}", f"{name} {expected[name]}, as here", "install the same")
+                explain(
+                    f"a worker with {name} {version}", f"{name} {expected[name]}, as here", "install the same version"
+                )
             )
 
 
@@ -61,17 +63,17 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : path-like
-        A Parquet or ROOT file of `simulate_file` or `simulate_folder`.
+        A Parquet or ROOT file from `simulate_file` or `simulate_folder`.
 
     Returns
     -------
     dict
-        ``recipe``, ``n``, ``seed``, ``shard_size``, ``versions``, ``yields``; of a file in a folder also ``shard``.
+        ``recipe``, ``n``, ``seed``, ``shard_size``, ``versions``, ``yields``; for a file in a folder also ``shard``.
 
     Raises
     ------
     JetError
-        If the file cannot be read, or does not tell.
+        If the file cannot be read, or has no such record.
     """
     target = Path(path)
     try:
@@ -79,12 +81,14 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
             with uproot.open(target) as file:
                 text = str(file[KEY])
         else:
-            # kept under our own name, so that any version of awkward and plain pyarrow find it
+            # under our own name, so that any version of awkward and plain pyarrow find it
             text = (pyarrow.parquet.read_schema(target).metadata or {})[KEY.encode()].decode()
     except (KeyError, OSError, ValueError) as error:
-        given = "does not say how its jets were made" if isinstance(error, KeyError) else f"cannot be read ({error})"
+        given = (
+            "has no record of how its jets were made" if isinstance(error, KeyError) else f"cannot be read ({error})"
+        )
         raise JetError(
-            explain(f"{target} {given}", "a file made by equitag simulate", "make it anew, or name another")
+            explain(f"{target} {given}", "a file made by equitag simulate", "make it again, or choose another file")
         ) from error
     facts: dict[str, Any] = json.loads(text)
     return facts
@@ -103,5 +107,5 @@ def total_yields(yields: Iterable[Yield]) -> list[dict[str, Any]]:
 
 
 def with_provenance(array: ak.Array, facts: dict[str, Any]) -> ak.Array:
-    """The same array with facts of its making among its attributes."""
+    """The same array with the record of how it was made in its attributes."""
     return ak.Array(array.layout, behavior=array.behavior, attrs={KEY: facts})

@@ -7,12 +7,12 @@ from typing import Literal
 
 from ..errors import JetError, explain
 
-__all__ = ["RECIPES", "Process", "Recipe", "recipe"]
+__all__ = ["RECIPES", "Process", "SampleRecipe", "recipe"]
 
 
 @dataclass(frozen=True)
 class Process:
-    """One hard process and what its jets are.
+    """One hard process, and the class of its jets.
 
     Attributes
     ----------
@@ -21,12 +21,12 @@ class Process:
     settings : tuple of str
         Pythia settings that switch it on.
     label : int
-        Class of its jets, unless their flavour is.
+        Class of its jets, unless it is given by their flavour.
     truth : str, optional
-        What its leading jets have to hold: a whole hadronic ``"top"`` or ``"W"``; or ``"flavour"``: their label is
+        What its leading jets must contain: a whole hadronic ``"top"`` or ``"W"``; or ``"flavour"``: their label is
         their flavour.
     early_veto : bool
-        Whether events may be given up at parton level; not where the leading jet is a decay product of a resonance.
+        Whether events may be vetoed at parton level; not where the leading jet is a decay product of a resonance.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SampleRecipe:
     """A labelled sample: its processes and the jets that are kept.
 
     Attributes
@@ -53,20 +53,20 @@ class Recipe:
     radius : float
         Radius of the anti-kT jets; also the largest distance of a decay quark or hadron from its jet.
     leading_pt : tuple of float
-        Range of the leading jet's pT, GeV.
+        Range of the leading jet's pT in GeV.
     leading_eta : float
         Largest absolute pseudorapidity (or rapidity) of the leading jet.
     rapidity : bool
-        Whether that is a rapidity.
+        Whether `leading_eta` is a rapidity.
     min_pt : float
-        Smallest pT of the jets that are kept in an event, GeV.
+        Smallest pT in GeV of the jets that are kept in an event.
     max_constituents : int, optional
-        The hardest constituents kept in a jet of the flat sample; None: all.
+        How many of the hardest constituents are kept in a jet of the flat sample; None for all.
     detector : str, optional
-        Name of a card of `coffea_equitag.simulation.detector.CARDS`; None: particle level.
+        Name of a card in `coffea_equitag.simulation.detector.CARDS`; None for particle level.
     massless : bool
-        Whether constituents are given pT, rapidity as pseudorapidity, and no mass, as EnergyFlow's are. Objects of a
-        detector have no mass anyway.
+        Whether constituents are made massless, with their rapidity as pseudorapidity, like EnergyFlow's. Objects
+        from a detector have no mass anyway.
     mpi : bool
         Whether Pythia's multiparton interactions (the underlying event) are on.
     """
@@ -88,11 +88,11 @@ class Recipe:
 
     @property
     def pythia(self) -> tuple[str, ...]:
-        """Pythia settings common to all processes, the underlying event's with them."""
+        """Pythia settings common to all processes, including those of the underlying event."""
         return self.settings if self.mpi else (*self.settings, "PartonLevel:MPI = off")
 
-    def variant(self, *, mpi: bool = True, particle_level: bool = False) -> Recipe:
-        """The same recipe with the underlying event or the detector left out."""
+    def variant(self, *, mpi: bool = True, particle_level: bool = False) -> SampleRecipe:
+        """The same recipe without the underlying event or without the detector."""
         return replace(self, mpi=self.mpi and mpi, detector=None if particle_level else self.detector)
 
 
@@ -103,7 +103,7 @@ _INVISIBLE_Z = ("WeakZ0:gmZmode = 2", "23:onMode = off", "23:onIfAny = 12 14 16"
 
 # Multiparton interactions are on, though the paper of the Top Landscape (arXiv:1902.09914) says off: with them, and
 # only with them, multiplicities agree with the published jets.
-_TOP = Recipe(
+_TOP = SampleRecipe(
     name="top",
     summary="hadronic top against QCD jets, 14 TeV, anti-kT R = 0.8, 550-650 GeV, ATLAS-like detector",
     classes=("QCD", "top"),
@@ -111,12 +111,12 @@ _TOP = Recipe(
         Process(name="ttbar", settings=_TTBAR, label=1, truth="top"),
         Process(name="QCD", settings=("HardQCD:all = on",), label=0),
     ),
-    # A jet of 550-650 GeV seldom comes from a parton outside 500-800 GeV.
+    # a jet of 550-650 GeV seldom comes from a parton outside 500-800 GeV
     settings=("Beams:eCM = 14000.", "PhaseSpace:pTHatMin = 500.", "PhaseSpace:pTHatMax = 800."),
     detector="ATLAS",
 )
 
-_QUARK_GLUON = Recipe(
+_QUARK_GLUON = SampleRecipe(
     name="qg",
     summary="quark against gluon jets beside Z -> nu nu, 14 TeV, anti-kT R = 0.4, 500-550 GeV, |y| < 1.7, "
     "particle level",
@@ -135,8 +135,8 @@ _QUARK_GLUON = Recipe(
 )
 
 # Every W decays to quarks here too, so that no leading jet is a lepton. QCD jets just above 90 GeV that come from
-# softer partons than 80 GeV are missing.
-_BOTTOM = Recipe(
+# partons below 80 GeV are missing.
+_BOTTOM = SampleRecipe(
     name="btag",
     summary="b, c and light jets of QCD and top pairs, 13 TeV, anti-kT R = 0.5, pT > 90 GeV, |eta| < 2.4, CMS-like "
     "detector with impact parameters",
@@ -154,7 +154,7 @@ _BOTTOM = Recipe(
     detector="CMS",
 )
 
-_W = Recipe(
+_W = SampleRecipe(
     name="w",
     summary="boosted W -> qq' with its true four-momentum, 14 TeV, anti-kT R = 0.8, 550-650 GeV, ATLAS-like detector",
     classes=("W",),
@@ -170,7 +170,7 @@ _W = Recipe(
     detector="ATLAS",
 )
 
-#: Recipe name -> recipe. ``top-particle`` is ``top`` without the detector.
+#: Name -> recipe. ``top-particle`` is ``top`` without the detector.
 RECIPES = {
     known.name: known
     for known in (
@@ -188,7 +188,7 @@ RECIPES = {
 }
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str) -> SampleRecipe:
     """Return the recipe of this name.
 
     Raises
@@ -201,7 +201,7 @@ def recipe(name: str) -> Recipe:
             explain(
                 f"no recipe {name!r}",
                 "one of " + ", ".join(f"{known.name} ({known.summary})" for known in RECIPES.values()),
-                "name one of these, or generate the jets elsewhere and read them with eqt.read_jets",
+                "use one of these, or generate the jets elsewhere and read them with eqt.read_jets",
             )
         )
     return RECIPES[name]

@@ -1,4 +1,4 @@
-"""Samples of any size: one Parquet file a shard in a folder, made where they are missing."""
+"""Samples of any size: a folder with one Parquet file per shard, made where missing."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..atomic_file import remove_unfinished
 from ..errors import JetError, explain
 from .content import content_hash
 from .provenance import read_provenance, total_yields
-from .recipes import Recipe
-from .sample import Progress, Sample, shard_sizes, shuffled_shard
+from .recipes import SampleRecipe
+from .sample_request import Progress, SampleRequest, shard_sizes, shuffled_shard
 from .shards import Yield, jet_shard
 from .workers import run_shards
 from .writing import encoded, explained, write_bytes
 
 __all__ = ["MANIFEST", "read_manifest", "simulate_folder", "write_manifest"]
 
-#: What a folder holds: how its sample is made and, when it is complete, the yields and the hash of its content.
+#: File that says how the sample of a folder is made and, when it is complete, its yields and content hash.
 MANIFEST = "sample.json"
 
 
 def simulate_folder(
-    recipe: str | Recipe,
+    recipe: str | SampleRecipe,
     n: int,
     folder: str | os.PathLike[str],
     *,
@@ -39,31 +39,32 @@ def simulate_folder(
     progress: Progress | None = None,
     executor: Any = None,
 ) -> Path:
-    """Make labelled jets of a recipe into a folder, shard by shard.
+    """Make labelled jets of a recipe and write them to a folder, shard by shard.
 
-    Begun anew with the same arguments, after whatever ended it, it goes on where it was and gives the same files, bit
-    by bit, whoever makes the shards. Memory does not grow with ``n``. Called for a complete sample, it checks it.
+    Called again with the same arguments after an interruption, it continues where it stopped and gives the same files,
+    bit for bit, whatever makes the shards. Memory does not grow with ``n``. For a complete sample it checks the
+    content.
 
     Parameters
     ----------
     recipe, n, seed, workers, mpi, particle_level, progress, executor
-        As in `simulate`; ``progress`` is first told what was there already.
+        As in `simulate`; ``progress`` is first called with what already exists.
     folder : path-like
-        Made if it is not there. ``shard-00000.parquet``, ... hold the jets of `simulate`, in the same order;
-        ``sample.json`` says how they were made, and has their `content_hash`.
+        Created if needed. ``shard-00000.parquet``, ... hold the jets of `simulate`, in the same order; ``sample.json``
+        says how they were made, and has their `content_hash`.
 
     Returns
     -------
     Path
-        The folder; read it by ``read_jets(folder)``.
+        The folder; read it with ``read_jets(folder)``.
 
     Raises
     ------
     EquitagError
-        As in `simulate`; also if the folder holds another sample, or files that were changed, if it cannot be written
-        or the disk is full.
+        As in `simulate`; also if the folder holds another sample or modified files, if it cannot be written or the
+        disk is full.
     """
-    sample = Sample.asked(recipe, n, seed, workers=workers, mpi=mpi, particle_level=particle_level, executor=executor)
+    sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     target = Path(folder)
     facts = sample.provenance()
     former = _claim(target, facts)
@@ -72,7 +73,7 @@ def simulate_folder(
     done = n - sum(missing.values())
     if progress is not None:
         progress(done, n)
-    # Workers may have no filesystem in common with this process, which alone writes.
+    # workers may share no filesystem with this process, so that only this process writes
     work = partial(_content, facts, sample.recipe, seed)
     for shard, content in run_shards(work, missing, workers, executor):
         write_bytes(_path(target, shard), content)
@@ -84,9 +85,9 @@ def simulate_folder(
     if former.get("content_hash", found) != found:
         raise JetError(
             explain(
-                f"{target} holds other jets than when it was made",
-                f"jets with the content hash of its {MANIFEST}",
-                "make the sample anew in another folder",
+                f"the jets in {target} are not those it was made with",
+                f"jets with the content hash in its {MANIFEST}",
+                "make the sample again in another folder",
             )
         )
     yields = total_yields(one for path in shards for one in _yields(path))
@@ -106,10 +107,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text())
         if isinstance(facts, dict):
             return facts
-        error = "no JSON object"
+        error = "not a JSON object"
     except (OSError, ValueError) as fault:
         error = str(fault)
-    raise JetError(explain(f"{path} cannot be read ({error})", "what equitag simulate wrote", "name another folder"))
+    raise JetError(explain(f"{path} cannot be read ({error})", "what equitag simulate wrote", "choose another folder"))
 
 
 def write_manifest(path: Path, facts: dict[str, Any]) -> None:
@@ -122,9 +123,9 @@ def _path(folder: Path, shard: int) -> Path:
 
 
 def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Begin a sample in a folder, or go on with the same: then return its manifest."""
+    """Begin a sample in a folder, or continue the same one; returns the manifest found there."""
     if folder.exists() and not folder.is_dir():
-        raise JetError(explain(f"{folder} is a file", "a folder for the shards", "name another folder"))
+        raise JetError(explain(f"{folder} is a file", "a folder for the shards", "choose another folder"))
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     manifest, former = folder / MANIFEST, {}
@@ -135,13 +136,13 @@ def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
             raise JetError(
                 explain(
                     f"{folder} holds a sample with another {', '.join(differing)}",
-                    "an empty folder, or one with the same sample begun",
-                    f"name another folder, or give the arguments (and use the software) of its {MANIFEST}",
+                    "an empty folder, or one in which the same sample was begun",
+                    f"choose another folder, or use the arguments and the software listed in its {MANIFEST}",
                 )
             )
     elif any(folder.glob("*.parquet")):
         raise JetError(
-            explain(f"{folder} holds Parquet files but no {MANIFEST}", "an empty folder", "name another folder")
+            explain(f"{folder} holds Parquet files but no {MANIFEST}", "an empty folder", "choose another folder")
         )
     else:
         write_manifest(manifest, facts)
@@ -150,8 +151,8 @@ def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     return former
 
 
-def _content(facts: dict[str, Any], recipe: Recipe, seed: int, shard: int, size: int) -> bytes:
-    """Content of a shard's file."""
+def _content(facts: dict[str, Any], recipe: SampleRecipe, seed: int, shard: int, size: int) -> bytes:
+    """Content of the file of a shard."""
     made = shuffled_shard(jet_shard, facts["versions"], recipe, seed, shard, size)
     return encoded(made.array, facts | {"shard": shard, "yields": total_yields(made.yields)})
 
@@ -161,7 +162,7 @@ def _jets(path: Path) -> ak.Array:
         return ak.from_parquet(path)
     except (OSError, ValueError) as error:
         raise JetError(
-            explain(f"{path} is damaged ({error})", "a Parquet file", "remove it and begin again: it is made anew")
+            explain(f"{path} is damaged ({error})", "a Parquet file", "delete it and run again: it will be made again")
         ) from error
 
 

@@ -1,10 +1,10 @@
-"""One shard of a sample: generate, detect, cluster, select and label, until there are enough."""
+"""One shard of a sample: generate, simulate the detector, cluster, select and label until there are enough."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -16,25 +16,25 @@ from .early_veto import early_veto
 from .generator import BATCH, MAX_SEED, Generator, pythia_module
 from .matching import flavour, hard_partons, holds_top, holds_w, top_decays, w_decays
 from .particles import visible
-from .recipes import Process, Recipe
+from .recipes import Process, SampleRecipe
 
-__all__ = ["Made", "Yield", "jet_shard", "make_shard"]
+__all__ = ["MakeShard", "Shard", "Yield", "jet_shard", "make_shard"]
 
 _MOMENTUM = ("pt", "eta", "phi", "mass")
 
-#: What is used of Pythia's record; truth does without the last.
+#: Columns used of Pythia's record; the truth does not need the last one.
 _RECORD = ("id", "status", "mother1", "p", "m", "vProd")
 
 
 @dataclass
 class Yield:
-    """What a process gave.
+    """Numbers of events of a process.
 
     Attributes
     ----------
     process : str
     generated, selected : int
-        Events generated, those given up early among them; and those with a jet of the recipe.
+        Events generated, including vetoed ones, and events with a jet of the recipe.
     cross_section_pb : float
         Pythia's estimate for the process, before any selection.
     """
@@ -46,38 +46,42 @@ class Yield:
 
 
 @dataclass(frozen=True)
-class Made:
+class Shard:
     """A shard: its jets or events, and the yield of each process."""
 
     array: ak.Array
     yields: tuple[Yield, ...]
 
 
-def jet_shard(recipe: Recipe, seed: int, shard: int, size: int) -> Made:
-    """Make the jets of a shard, process after process."""
+#: Makes a shard of a recipe from the sample's seed, the shard's index and its size.
+MakeShard: TypeAlias = Callable[[SampleRecipe, int, int, int], Shard]
+
+
+def jet_shard(recipe: SampleRecipe, seed: int, shard: int, size: int) -> Shard:
+    """Make the jets of a shard, process by process."""
     return make_shard(recipe, seed, shard, size, _leading_jets)
 
 
 def make_shard(
-    recipe: Recipe,
+    recipe: SampleRecipe,
     seed: int,
     shard: int,
     size: int,
-    select: Callable[[Recipe, Process, Iterator[ak.Array]], Iterator[ak.Array]],
+    select: Callable[[SampleRecipe, Process, Iterator[ak.Array]], Iterator[ak.Array]],
     *,
     whole: bool = False,
-) -> Made:
-    """Make what ``select`` keeps of events whose leading jet lies in the recipe's range, process after process.
+) -> Shard:
+    """Make what ``select`` keeps of events whose leading jet lies in the recipe's range, process by process.
 
     Parameters
     ----------
-    recipe : Recipe
+    recipe : SampleRecipe
     seed, shard, size : int
-        Seed of the sample, number of the shard, and how many it holds.
+        Seed of the sample, index of the shard, and number of jets or events in it.
     select : callable
         From batches of events (``jets, partons, weight, wanted, label``) to batches of jets or events.
     whole : bool
-        Whether events are wanted that do not hold what their process asks for.
+        Whether to keep events that do not contain what their process requires.
     """
     parts, yields = [], []
     for k, (process, share) in enumerate(_shares(recipe, size)):
@@ -86,11 +90,11 @@ def make_shard(
             events = _selected(recipe, process, _pythia_seed(seed, shard, k), share, found, whole)
             parts.append(_enough(select(recipe, process, events), share, found))
             yields.append(found)
-    # vector's behavior holds lambdas, which cannot travel between processes; the records keep their names.
-    return Made(ak.Array(ak.concatenate(parts).layout), tuple(yields))
+    # vector's behavior holds lambdas, which cannot be pickled; the records keep their names
+    return Shard(ak.Array(ak.concatenate(parts).layout), tuple(yields))
 
 
-def _shares(recipe: Recipe, size: int) -> list[tuple[Process, int]]:
+def _shares(recipe: SampleRecipe, size: int) -> list[tuple[Process, int]]:
     kinds = len(recipe.processes)
     return [(process, (size + kinds - 1 - k) // kinds) for k, process in enumerate(recipe.processes)]
 
@@ -100,10 +104,12 @@ def _pythia_seed(seed: int, shard: int, process: int) -> int:
     return 1 + int(state[0] % MAX_SEED)
 
 
-def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yield, whole: bool) -> Iterator[ak.Array]:
-    """Yield batches of events whose leading jet lies in the recipe's range, without end.
+def _selected(
+    recipe: SampleRecipe, process: Process, seed: int, share: int, found: Yield, whole: bool
+) -> Iterator[ak.Array]:
+    """Yield batches of events whose leading jet lies in the recipe's range, endlessly.
 
-    ``share`` (how many will be asked for) only saves work: events are the same in any batches.
+    ``share``, the number that will be needed, only saves work: the events do not depend on the batches.
     """
     veto = early_veto(pythia_module(), recipe, process, whole=whole) if process.early_veto else None
     generator = Generator([*recipe.pythia, *process.settings], seed, veto)
@@ -130,19 +136,19 @@ def _selected(recipe: Recipe, process: Process, seed: int, share: int, found: Yi
 
 
 def _batch_size(wanted: int, selected: int, seen: int) -> int:
-    """Events that will hardly give more jets than are wanted."""
+    """Number of events that is unlikely to give more jets than are needed."""
     efficiency = (selected + 1) / (seen + 2)
     return max(5, min(BATCH, round(wanted / efficiency)))
 
 
-def _in_range(recipe: Recipe, leading: ak.Array) -> ak.Array:
+def _in_range(recipe: SampleRecipe, leading: ak.Array) -> ak.Array:
     low, high = recipe.leading_pt
     direction = leading.rapidity if recipe.rapidity else leading.eta
     kept = (leading.pt > low) & (leading.pt < high) & (abs(direction) < recipe.leading_eta)
     return ak.fill_none(kept, False)
 
 
-def _truth(recipe: Recipe, process: Process, jets: ak.Array, record: ak.Array) -> dict[str, Any]:
+def _truth(recipe: SampleRecipe, process: Process, jets: ak.Array, record: ak.Array) -> dict[str, Any]:
     none = ak.zeros_like(jets.pt, dtype=np.bool_)
     truth = {"partons": hard_partons(record), "isTop": none, "isQCD": ~none}
     truth["flavour"] = ak.values_astype(ak.zeros_like(jets.pt), np.int32)
@@ -169,7 +175,7 @@ def _enough(batches: Iterator[ak.Array], n: int, found: Yield) -> ak.Array:
     return ak.concatenate(parts)[:n]
 
 
-def _leading_jets(recipe: Recipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
+def _leading_jets(recipe: SampleRecipe, process: Process, events: Iterator[ak.Array]) -> Iterator[ak.Array]:
     for batch in events:
         wanted = batch[batch.wanted]
         jets = wanted.jets[:, 0]

@@ -1,4 +1,4 @@
-"""Standard splits: samples that anyone can make again, to compare networks on."""
+"""Standard splits: samples that anyone can reproduce, to compare networks on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from ..errors import JetError, explain
 from .generator import pythia_module
-from .sample import Progress, check_counts
 from .sample_folder import MANIFEST, read_manifest, simulate_folder, write_manifest
+from .sample_request import Progress, check_counts
 from .writing import explained
 
 __all__ = ["SPLIT_MANIFEST", "STANDARD_SPLITS", "Part", "StandardSplit", "make_split"]
 
-#: What the folder of a split holds beside its parts.
+#: File in the folder of a split, beside its parts.
 SPLIT_MANIFEST = "split.json"
 
 
@@ -29,9 +29,9 @@ class Part:
     name : str
         ``"train"``, ``"val"`` or ``"test"``.
     n : int
-        Jets.
+        Number of jets.
     seed : int
-        Seed; no two parts of any split have the same.
+        Seed, different for all parts of all splits.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class StandardSplit:
-    """A recipe, with its numbers of jets and its seeds.
+    """A recipe with numbers of jets and seeds.
 
     Attributes
     ----------
@@ -85,29 +85,29 @@ def make_split(
     progress: Progress | None = None,
     executor: Any = None,
 ) -> Path:
-    """Make a standard split, or go on with it.
+    """Make a standard split, or continue one.
 
     Parameters
     ----------
     name : str
         A name of `STANDARD_SPLITS`.
     folder : path-like
-        Made if it is not there. ``train``, ``val`` and ``test`` are samples of `simulate_folder`; ``split.json`` says
-        how they were made, and has the hash of the content of each that is complete.
+        Created if needed. ``train``, ``val`` and ``test`` are samples of `simulate_folder`; ``split.json`` says how
+        they were made, and has the content hash of each that is complete.
     workers, progress, executor
-        As in `simulate_folder`; ``progress`` counts the jets of all the parts that are asked for.
+        As in `simulate_folder`; ``progress`` counts the jets of all requested parts.
     only : str or iterable of str, optional
-        Parts to make; all of them by default.
+        Parts to make; default all.
 
     Returns
     -------
     Path
-        The folder; read a part by ``read_jets(folder / "train")``.
+        The folder; read a part with ``read_jets(folder / "train")``.
 
     Raises
     ------
     EquitagError
-        If there is no such split or part, the folder holds another split, or as in `simulate_folder`.
+        If there is no such split or part, if the folder holds another split, or as in `simulate_folder`.
     """
     split = _named(name)
     parts = _parts(split, only)
@@ -139,7 +139,7 @@ def make_split(
 def _named(name: str) -> StandardSplit:
     if name not in STANDARD_SPLITS:
         raise JetError(
-            explain(f"no standard split {name!r}", "one of " + ", ".join(STANDARD_SPLITS), "name one of these")
+            explain(f"no standard split {name!r}", "one of " + ", ".join(STANDARD_SPLITS), "use one of these")
         )
     return STANDARD_SPLITS[name]
 
@@ -149,26 +149,28 @@ def _parts(split: StandardSplit, only: str | Iterable[str] | None) -> list[Part]
     wanted = list(known) if only is None else [only] if isinstance(only, str) else list(dict.fromkeys(only))
     for name in wanted:
         if name not in known:
-            raise JetError(explain(f"{split.name} has no part {name!r}", "one of " + ", ".join(known), "name one"))
+            raise JetError(
+                explain(f"{split.name} has no part {name!r}", "one of " + ", ".join(known), "use one of these")
+            )
     return [known[name] for name in wanted]
 
 
 def _claim(folder: Path, split: StandardSplit) -> None:
     manifest = folder / SPLIT_MANIFEST
     if folder.exists() and not folder.is_dir():
-        raise JetError(explain(f"{folder} is a file", "a folder for the split", "name another folder"))
+        raise JetError(explain(f"{folder} is a file", "a folder for the split", "choose another folder"))
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if manifest.exists():
         former = read_manifest(manifest).get("split")
         if former != split.name:
-            raise JetError(explain(f"{folder} holds the split {former!r}", f"{split.name!r}", "name another folder"))
+            raise JetError(explain(f"{folder} holds the split {former!r}", f"{split.name!r}", "choose another folder"))
     else:
         write_manifest(manifest, _facts(folder, split))
 
 
 def _facts(folder: Path, split: StandardSplit) -> dict[str, Any]:
-    """What split.json says: of each part its number and seed and, when it is complete, how it was made."""
+    """Content of split.json: number and seed of each part and, if it is complete, how it was made."""
     parts: dict[str, dict[str, Any]] = {}
     for part in split.parts:
         path = folder / part.name / MANIFEST

@@ -1,4 +1,4 @@
-"""Who makes the shards: this process, others of this machine, or any executor, Dask's among them."""
+"""Run shards in this process, in other processes of this machine, or on any executor, including Dask's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["run_shards"]
 
 _Result = TypeVar("_Result")
 
-#: Shards under way for each that can be worked on: none waits for the next one, and memory stays flat.
+#: Shards submitted per shard that can be worked on: no worker waits for the next one, and memory stays flat.
 _AHEAD = 2
 
 
@@ -41,25 +41,25 @@ def run_shards(
 ) -> Iterator[tuple[int, _Result]]:
     """Call ``make(shard, size)`` for every shard, and yield ``(shard, result)``.
 
-    Only a few shards are under way at a time, however many there are.
+    Only a few shards are in progress at a time, however many there are.
 
     Parameters
     ----------
     make : callable
-        Can be pickled, as its results can.
+        Picklable, as are its results.
     sizes : mapping
         Shard -> size.
     workers : int
-        Processes of this machine; with an executor, how many shards it can work on at once.
+        Processes on this machine; with an executor, how many shards it can work on at once.
     executor : concurrent.futures.Executor or dask.distributed.Client, optional
-        Who works instead; a client is asked how many threads its cluster has.
+        Works instead; a client is asked how many threads its cluster has.
     in_order : bool
-        Yield the shards as they are listed, not as they are ready.
+        Yield the shards in the order of ``sizes``, not as they are finished.
 
     Raises
     ------
     EquitagError
-        If a worker ends before its shard is made.
+        If a worker ends before its shard is finished.
     """
     if executor is None and (workers == 1 or len(sizes) <= 1):
         for shard, size in sizes.items():
@@ -77,7 +77,7 @@ def run_shards(
                 task = next(iter(tasks if in_order else wait(tasks, return_when=FIRST_COMPLETED).done))
                 shard = tasks.pop(task)
                 result = _result(task, shard, foreign=executor is not None)
-                # a result is let go as soon as it is used, or memory would grow with the sample
+                # drop each result as soon as it is used, or memory would grow with the sample
                 del task
                 yield shard, result
                 del result
@@ -92,9 +92,9 @@ def _result(task: Future[_Result], shard: int, foreign: bool) -> _Result:
     except (BrokenExecutor, CancelledError) as error:
         raise EquitagError(
             explain(
-                f"a worker ended before shard {shard} was made ({type(error).__name__})",
-                "workers that live until the sample is whole",
-                "give each more memory, or have fewer of them; a script that uses several needs "
+                f"a worker ended before shard {shard} was finished ({type(error).__name__})",
+                "workers that run until the sample is complete",
+                "use fewer workers or give each more memory; a script with several workers needs "
                 'if __name__ == "__main__":',
             )
         ) from error
@@ -118,14 +118,14 @@ def _threads(executor: Any) -> int:
 
 @contextmanager
 def _given(executor: Any) -> Iterator[Executor]:
-    """Take an executor as it is, and the executor of a Dask client."""
+    """The executor itself, or that of a Dask client."""
     yield executor.get_executor(pure=False) if hasattr(executor, "get_executor") else executor
 
 
 @contextmanager
 def _processes(workers: int) -> Iterator[Executor]:
-    """Processes that end when they are not wanted any more, or when this one is killed."""
-    # Pythia does not survive a fork: fresh processes, each with its own.
+    """Processes that end when they are no longer needed, or when this process is killed."""
+    # Pythia does not survive a fork: new processes, each with its own
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(lifeline,))
@@ -133,14 +133,14 @@ def _processes(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     finally:
-        # the workers end with the lifeline; the pool's thread may wait for what one of them half sent, so not for it
+        # the workers end with the lifeline; the pool's thread may hang on a half-sent result, so do not wait for it
         held.close()
         pool.shutdown(wait=False, cancel_futures=True)
         lifeline.close()
 
 
 def _begin(lifeline: Connection) -> None:
-    # Ctrl-C goes to all processes of a terminal; the first of them tells the others by the lifeline.
+    # Ctrl-C reaches all processes of a terminal; this one leaves it to the main process, which closes the lifeline
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Jets and events into files that are there whole or not at all, a shard at a time."""
+"""Write jets and events to files, a shard at a time; files appear only when complete."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ from .provenance import KEY
 
 __all__ = ["Writer", "encoded", "explained", "parquet_file", "write_bytes", "write_parquet"]
 
-#: zstd after the bytes of floats are sorted by significance: a third smaller than without.
+#: zstd after sorting the bytes of floats by significance: a third smaller than without.
 _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": False,
     "use_byte_stream_split": True,
-    # Parquet's own types are enough; and only without this are metadata found that are known at the end.
+    # Parquet's own types suffice, and with a stored schema readers miss metadata that are added at the end
     "store_schema": False,
 }
 
-#: Where awkward keeps the attributes of an array.
+#: Where awkward stores the attributes of an array.
 _ATTRS = "AWKWARD_ATTRS"
 
 
 @contextmanager
 def explained(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say what to do where the disk is full, or a file must not be written.
+    """Explain what to do if the disk is full or a file cannot be written.
 
     Raises
     ------
     JetError
-        In the place of an OSError.
+        Instead of an OSError.
     """
     try:
         yield
     except OSError as error:
-        # pyarrow puts words of its own about the system's
+        # pyarrow wraps the system's message in its own
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise JetError(
             explain(
                 f"{os.fspath(path)} cannot be written: {reason}",
-                "a place that can be written, with room for 1 to 3 kB a jet",
-                "make room there, or name another place; a folder goes on where it was when begun again",
+                "a writable place with 1 to 3 kB of space per jet",
+                "free some space, or choose another place; a sample in a folder is continued when run again",
             )
         ) from error
 
 
 class Writer:
-    """An open file: ``add`` writes jets or events at its end, ``facts`` is written when it is closed.
+    """An open file: ``add`` appends jets or events, ``facts`` is written when it is closed.
 
     Attributes
     ----------
     facts : dict
-        How all of them were made.
+        How the jets or events were made.
     """
 
     def __init__(self, add: Callable[[ak.Array], None]) -> None:
@@ -74,7 +74,7 @@ class Writer:
 
 @contextmanager
 def parquet_file(path: str | os.PathLike[str]) -> Iterator[Writer]:
-    """Write jets as Parquet, a row group whenever some are added.
+    """Open a Parquet file of jets that grows by a row group with every call of ``add``.
 
     Raises
     ------
@@ -104,14 +104,14 @@ def parquet_file(path: str | os.PathLike[str]) -> Iterator[Writer]:
                     file.close()
             raise
         if file is None:
-            raise JetError(explain(f"no jets for {target}", "at least one", "add some"))
+            raise JetError(explain(f"no jets for {target}", "at least one jet", "add some"))
         with explained(target):
             file.add_key_value_metadata(kept | _metadata(writer.facts))
             file.close()
 
 
 def write_parquet(path: str | os.PathLike[str], jets: ak.Array) -> None:
-    """Write jets and their attributes as Parquet; the file is there whole or not at all.
+    """Write jets and their attributes as Parquet; the file appears only when complete.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def write_parquet(path: str | os.PathLike[str], jets: ak.Array) -> None:
 
 
 def encoded(jets: ak.Array, facts: dict[str, Any]) -> bytes:
-    """Give the content of a Parquet file of jets, and of how they were made."""
+    """Content of a Parquet file of jets, with the record of how they were made."""
     table = _table(jets)
     content = io.BytesIO()
     with pyarrow.parquet.ParquetWriter(content, table.schema.remove_metadata(), **_OPTIONS) as file:
@@ -152,10 +152,10 @@ def _decoded(schema: pa.Schema) -> dict[str, str]:
 
 
 def _table(jets: ak.Array) -> pa.Table:
-    """Jets as the Arrow table, in plain types, that awkward itself would write.
+    """Jets as the Arrow table of plain types that awkward itself would write.
 
-    `ak.to_arrow_table` gives types of awkward's own, which other readers do not know; only `ak.to_parquet` turns them
-    into plain ones, and it writes to filesystems only.
+    `ak.to_arrow_table` gives awkward's own types, which other readers do not know; only `ak.to_parquet` converts them
+    to plain ones, and it writes to filesystems only.
     """
     memory, name = fsspec.filesystem("memory"), f"/{uuid.uuid4().hex}.parquet"
     try:

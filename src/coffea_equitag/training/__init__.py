@@ -1,4 +1,4 @@
-"""Training: recipes, batches, and `fit`. Lightning is imported only when `fit` is called."""
+"""Training: recipes, batches and `fit`. Lightning is imported only when `fit` is called."""
 
 from .batches import Batches
 from .fitting import fit

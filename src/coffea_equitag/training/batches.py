@@ -1,4 +1,4 @@
-"""Batches of the optimiser, in an order that seed and epoch alone decide."""
+"""Batches of jets, in an order that depends only on seed and epoch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Batches of jet indices: each jet once an epoch.
+    """Batches of jet indices: each jet once per epoch.
 
     Parameters
     ----------
     counts : ndarray of int, shape (J,)
         Constituents of each jet.
     batch_size : int
-        Jets a batch.
+        Jets per batch.
     seed : int
-        Decides, with the epoch's number, the order: nothing else has to be stored to continue.
+        Together with the epoch's number it determines the order: nothing else has to be stored to resume.
     pool : int
-        Jets are sorted by n within random pools of this many batches, so that jets of a batch are of similar
-        size; 0 leaves them in random order.
+        Jets are sorted by multiplicity within random pools of this many batches, so that the jets of a batch are of
+        similar size; 0 leaves them in random order.
     """
 
     def __init__(self, counts: AnyArray, batch_size: int, *, seed: int = 0, pool: int = 0) -> None:
@@ -30,7 +30,7 @@ class Batches:
         self.batch_size, self.seed, self.pool = batch_size, seed, pool
 
     def epoch(self, number: int) -> list[I8]:
-        """The batches of one epoch, in their order."""
+        """The batches of one epoch, in order."""
         generator = np.random.default_rng([self.seed, number])
         order = generator.permutation(len(self.counts))
         if self.pool == 0:

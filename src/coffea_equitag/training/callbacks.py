@@ -1,4 +1,4 @@
-"""What a run leaves on disk while it goes on, and what it tells. Imported only when `fit` is called."""
+"""What a run writes to disk and prints while it trains. Imported only when `fit` is called."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["CheckpointWriter", "ProgressReporter"]
 
 
 class CheckpointWriter(Callback):
-    """Writes ``last.ckpt`` at the start, every so often and at each epoch's end; the best tagger when it betters.
+    """Writes ``last.ckpt`` at the start, at intervals and at the end of each epoch; the tagger when it has improved.
 
-    The order at an epoch's end matters: best tagger, table, last checkpoint. A kill in between repeats the
-    epoch, which writes the same again.
+    The order at the end of an epoch matters: best tagger, table, last checkpoint. A kill in between repeats the
+    epoch, which writes the same files again.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class CheckpointWriter(Callback):
         self._saved = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the state a run begins with: its weights may be random."""
+        """Save the state that a run begins with: its weights may be random."""
         if not self.folder.last.exists():
             self._save(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save in mid-epoch if the last time is long ago."""
+        """Save in the middle of an epoch if the last checkpoint is old enough."""
         if batch.index + 1 < batch.total and time.monotonic() - self._saved >= self.seconds:
             self._save(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take in the epoch's metrics."""
+        """Save the epoch's metrics, and the tagger if it is the best so far."""
         assert isinstance(pl_module, Training)
         row = pl_module.row
         best = min((self._figure(r) for r in self.rows), default=math.inf)
@@ -81,7 +81,7 @@ class CheckpointWriter(Callback):
 
 
 class ProgressReporter(Callback):
-    """A bar within the epoch, a line after it."""
+    """Shows a progress bar within each epoch, and prints a line after it."""
 
     def __init__(self, epochs: int, model: str) -> None:
         console = Console(stderr=True)
@@ -106,7 +106,7 @@ class ProgressReporter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         described = f"{self.model}: epoch {batch.epoch + 1} of {self.epochs}"
         self._bar.update(self._task, description=described, completed=batch.index + 1, total=batch.total)
 
@@ -127,9 +127,9 @@ class ProgressReporter(Callback):
         )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()

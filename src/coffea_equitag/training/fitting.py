@@ -51,66 +51,66 @@ def fit(
 ) -> Tagger:
     """Train a network on labelled jets; resume where an interrupted call stopped.
 
-    The same call again goes on from the last checkpoint, in mid-epoch if need be, and takes the very steps that
-    the unbroken run would have taken: bit for bit on a CPU with the same number of threads, on a GPU up to the
-    order of its atomic sums. A finished run is only loaded.
+    The same call again continues from the last checkpoint, in the middle of an epoch if need be, and takes exactly the
+    steps that the uninterrupted run would have taken: bit for bit on a CPU with the same number of threads, on a GPU
+    up to the order of its atomic sums. A finished run is only loaded.
 
     Parameters
     ----------
     model : JetModel
-        The network, trained in place: it ends with the last weights, the tagger has the best.
+        The network, trained in place: it ends with the last weights, while the tagger has the best ones.
     jets : ak.Array
         Canonical jets, any nesting; missing jets are left out.
     labels : str or array-like
-        Name of a jet field, or a label a jet in the jets' structure: 0 to n_classes − 1.
+        Name of a jet field, or one label per jet in the jets' structure: 0 to n_classes − 1.
     validation : float, ak.Array or (jets, labels)
-        Fraction of each class to hold out (chosen by `seed`), or jets of their own.
+        Fraction of each class to hold out (selected by `seed`), or separate jets.
     out : path-like
-        Folder of the run: ``tagger/`` (the best so far), ``metrics.csv`` (a row an epoch), ``best.ckpt``,
+        Folder of the run: ``tagger/`` (the best so far), ``metrics.csv`` (one row per epoch), ``best.ckpt``,
         ``last.ckpt``, ``run.json``. ``coffea_equitag.load(out)`` finds the tagger.
     epochs, batch_size, learning_rate, weight_decay : optional
-        Replace the recipe's; its schedule is stretched to the epochs.
+        Replace those of the recipe; its schedule is scaled to the epochs.
     pair_budget : int, optional
-        Pairs Σ(n + extra)² handled at once, at most, which bounds the memory: larger batches are taken in pieces whose
-        gradients add up to the batch's, except that batch normalisation takes its statistics piece by piece. Chosen
-        from the free memory where not given (a power of two; on a CPU for at most 2 GB), and kept when the run is
-        resumed; networks that do not see pairs have none. Where a GPU's memory does not suffice all the same, the
-        budget is halved, with a warning, and the batch begun again.
+        Most pairs Σ(n + extra)² processed at once, which bounds the memory: larger batches are processed in pieces
+        whose gradients add up to that of the batch, except that batch normalisation takes its statistics piece by
+        piece. By default chosen from the free memory (a power of two; on a CPU for at most 2 GB) and kept when the run
+        is resumed; networks that do not see pairs have none. If a GPU still runs out of memory, the budget is halved,
+        with a warning, and the batch started again.
     pool : int
-        Sort jets by n within random pools of this many batches; 0 (default) leaves them in random order, which
-        batch normalisation prefers.
+        Sort jets by multiplicity within random pools of this many batches; 0 (default) leaves them in random order,
+        which suits batch normalisation better.
     class_weights : None, "balanced" or sequence of float
-        Weights of the classes in the loss; "balanced" gives each class the same sum. Their mean over jets is
-        made 1.
+        Weights of the classes in the loss; "balanced" gives each class the same total weight. They are scaled to a
+        mean of 1 over the jets.
     recipe : Recipe, mapping, str, optional
-        Default: that of the model's paper, see `coffea_equitag.training.recipe_of`.
+        Default: the recipe of the model's paper, see `coffea_equitag.training.recipe_of`.
     precision : {"32", "bf16-mixed"}
-        Of the network's arithmetic; weights are float32 and invariants float64 in both.
+        Of the network's arithmetic; weights are float32 and invariants float64 in both cases.
     monitor : {"loss", "auc", "accuracy"}
-        Validation figure that tells the best epoch.
+        Validation metric that selects the best epoch.
     seed : int
-        Of validation split, batches and dropout; not of the weights the model comes with.
+        Of validation split, batches and dropout; not of the model's initial weights.
     device : str, optional
-        "cpu", "cuda", "cuda:1"; default the GPU where there is one.
+        "cpu", "cuda", "cuda:1"; default the GPU if there is one.
     progress : bool
-        A progress bar within, and a line after, each epoch.
+        Show a progress bar during each epoch, and a line after it.
     resume : bool
-        False begins anew in place of a run that `out` holds.
+        False starts over and replaces a run in `out`.
     save_every : float
         Seconds between checkpoints within an epoch.
     name, classes, signal, data, jet_definition : optional
         For the card: name (default the model's kind), names of the classes by label (default background, signal),
-        which is the signal (default the last), where the jets are from, how they were clustered.
+        which of them is the signal (default the last), where the jets come from, how they were clustered.
 
     Returns
     -------
     Tagger
-        The best epoch's, loaded from ``out/tagger``.
+        That of the best epoch, loaded from ``out/tagger``.
 
     Raises
     ------
     TaggerError
-        Without Lightning; for settings that cannot be; if `out` holds another run; if the loss diverges.
+        Without Lightning; for impossible settings; if `out` holds another run; if the loss diverges.
     JetError
         For jets or labels that cannot be trained on.
     """

@@ -1,4 +1,4 @@
-"""Labelled jets laid flat: what a training sees."""
+"""Labelled jets as a ragged batch: what a training sees."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LabelledJets:
     jets : RaggedJets
         J jets.
     labels : Tensor of int64, shape (J,)
-        Class of each.
+        Their classes.
     """
 
     jets: RaggedJets
@@ -39,23 +39,23 @@ class LabelledJets:
 
     @classmethod
     def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> LabelledJets:
-        """Lay jets and labels flat; missing jets are left out.
+        """Convert jets and their labels; missing jets are left out.
 
         Parameters
         ----------
         jets : ak.Array
             Canonical jets, any outer nesting.
         labels : str or array-like
-            Name of a jet field, or one label a jet in the jets' outer structure.
+            Name of a jet field, or one label per jet in the jets' outer structure.
         n_classes : int
             Labels are 0 to n_classes − 1.
         fields : tuple of str
-            Further constituent columns the network needs.
+            Further constituent columns that the network needs.
 
         Raises
         ------
         JetError
-            If the jets are not canonical, or labels are missing, not whole numbers or beyond the classes.
+            If the jets are not canonical, or labels are missing, not whole numbers or out of range.
         """
         check_structure(jets, fields)
         if isinstance(labels, str):
@@ -64,12 +64,12 @@ class LabelledJets:
                     explain(
                         f"jets without a field '{labels}'; they have {', '.join(jets.fields)}",
                         "a label for each jet",
-                        "name the field that holds it, labels='...', or give an array",
+                        "name the field that holds it, labels='...', or pass an array",
                     )
                 )
             name = labels
         else:
-            jets, name = _attached(jets, labels), _LABEL
+            jets, name = _with_labels(jets, labels), _LABEL
         _, records = unnest(jets)
         values = _whole(records[name], n_classes)
         return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values))
@@ -80,7 +80,7 @@ class LabelledJets:
         return LabelledJets(self.jets.select(index), self.labels[index])
 
     def require(self, classes: tuple[str, ...], what: str) -> None:
-        """Refuse a sample that lacks jets of a class; `what` names the sample."""
+        """Refuse jets that lack a class; `what` names the sample in the error."""
         number = np.bincount(self.labels.numpy(), minlength=len(classes))
         if (number == 0).any():
             k = int(np.argmin(number))
@@ -93,19 +93,19 @@ class LabelledJets:
             )
 
     def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[LabelledJets, LabelledJets]:
-        """Training and validation jets: the same fraction of each class, chosen by the seed.
+        """Training and validation jets: the same fraction of each class, selected by the seed.
 
         Raises
         ------
         JetError
-            If a class has too few jets to be on both sides.
+            If a class has too few jets for both.
         """
         if not 0 < fraction < 1:
             raise JetError(
                 explain(
                     f"validation = {fraction}",
                     "a fraction between 0 and 1, or jets",
-                    "give validation=0.1 or jets of their own",
+                    "give validation=0.1, or separate jets",
                 )
             )
         labels = self.labels.numpy()
@@ -117,7 +117,7 @@ class LabelledJets:
                 raise JetError(
                     explain(
                         f"{len(members)} jets of class {k} ('{name}') among {len(labels)}",
-                        "at least two of each class: one to train, one to validate",
+                        "at least two of each class: one to train on and one to validate with",
                         "add jets of that class, or check the labels",
                     )
                 )
@@ -125,12 +125,12 @@ class LabelledJets:
         return self.select(np.flatnonzero(~held)), self.select(np.flatnonzero(held))
 
     def pt_range(self) -> tuple[float, float]:
-        """Lowest and highest jet pT (GeV), rounded outwards to three digits."""
+        """Lowest and highest jet pT in GeV, rounded outwards to three digits."""
         pt = torch.hypot(self.jets.jet_p4[:, 1], self.jets.jet_p4[:, 2]).numpy()
         return _rounded(float(pt.min()), np.floor), _rounded(float(pt.max()), np.ceil)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that the network and the loss see."""
+        """SHA-256 of everything that the network and the loss see."""
         digest = hashlib.sha256()
         jets = self.jets
         tensors = {"p4": jets.p4, "mass": jets.mass, "offsets": jets.offsets, "jet_p4": jets.jet_p4}
@@ -142,8 +142,8 @@ class LabelledJets:
         return digest.hexdigest()
 
 
-def _attached(jets: ak.Array, labels: Any) -> ak.Array:
-    """`jets` with `labels` as a field, refusing what awkward would broadcast."""
+def _with_labels(jets: ak.Array, labels: Any) -> ak.Array:
+    """`jets` with `labels` as a field; refuses labels that awkward would broadcast."""
     labels = labels if isinstance(labels, ak.Array) else ak.Array(labels)
     given, expected = labels.ndim, jets.ndim
     if given == expected and len(labels) == len(jets):
@@ -154,8 +154,8 @@ def _attached(jets: ak.Array, labels: Any) -> ak.Array:
     raise JetError(
         explain(
             f"labels of type {labels.type} for {len(jets)} entries nested {expected} deep",
-            "one label a jet, in the jets' own structure",
-            "keep the label beside the jets: jets['label'] = ...; labels='label'",
+            "one label per jet, in the jets' own structure",
+            "store the labels with the jets: jets['label'] = ..., and give labels='label'",
         )
     )
 

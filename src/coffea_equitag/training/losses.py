@@ -1,4 +1,4 @@
-"""Losses beside the cross-entropy."""
+"""Losses other than the cross-entropy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 __all__ = ["momentum_loss"]
 
-#: GeV², keeps the slope of the root finite.
+#: In GeV²; keeps the gradient of the square root finite.
 _FLOOR = 1e-8
 
 
@@ -21,12 +21,12 @@ def momentum_loss(
     predicted_J4, target_J4 : Tensor, shape (J, 4)
         (E, px, py, pz) in GeV.
     mass_weight, momentum_weight : float
-        Weights of the two terms, 1/GeV. A space-like prediction has a negative mass −√|m²|.
+        Weights of the two terms in 1/GeV. A space-like prediction has a negative mass −√|m²|.
 
     Returns
     -------
     Tensor, scalar
-        NaN for no jets, as the mean of nothing.
+        NaN if there are no jets.
     """
     mass = (_mass(predicted_J4) - _mass(target_J4)).abs().mean()
     momentum = torch.linalg.vector_norm(predicted_J4[:, 1:] - target_J4[:, 1:], dim=1).mean()

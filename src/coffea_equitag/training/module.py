@@ -1,4 +1,4 @@
-"""The training as Lightning sees it. Imported only when `fit` is called: this needs Lightning."""
+"""The training as a Lightning module. Imported only when `fit` is called, as it needs Lightning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Batch", "Progress", "Training"]
 
 @dataclass(frozen=True)
 class Batch:
-    """A sample with its place in the training: batch `index` of `total` in `epoch`."""
+    """Jets with their place in the training: batch `index` of `total` in `epoch`."""
 
     sample: LabelledJets
     epoch: int = 0
@@ -41,9 +41,9 @@ class Batch:
 
 @dataclass
 class Progress:
-    """Where a training stands: `batches` of `epoch` are done, with these sums over their jets.
+    """State of a training: `batches` of `epoch` are done, with these sums over their jets.
 
-    `pair_budget` is what memory has sufficed for so far; None is no limit.
+    `pair_budget` is what the memory has sufficed for so far; None means no limit.
     """
 
     epoch: int = 0
@@ -57,18 +57,18 @@ class Progress:
 class Training(LightningModule):
     """One network, its loss and its schedule.
 
-    An epoch's order, its dropout and its learning rates follow from (seed, epoch, batch) alone. So weights,
-    optimiser and `Progress` are all there is to store, and a resumed training takes the very same steps.
+    The order of the jets, the dropout and the learning rates follow from (seed, epoch, batch) alone. So weights,
+    optimiser and `Progress` are all there is to store, and a resumed training takes exactly the same steps.
 
-    A batch's loss is Σ w l over its jets, divided by the mean Σ w of the epoch's batches and not by its own: so each
-    jet weighs the same in an epoch's gradient, whichever batch it falls in, the last and smaller one too.
+    The loss of a batch is Σ w l over its jets, divided by the mean Σ w of the epoch's batches and not by its own: so
+    each jet has the same weight in an epoch's gradient, whichever batch it is in, including the last and smaller one.
 
-    A batch is handled in pieces of the pair budget, whose gradients add up to the batch's; only batch normalisation
-    takes its statistics piece by piece. Where a GPU's memory does not suffice, the budget is halved and the batch
-    begun again, with the same random numbers.
+    A batch is processed in pieces of the pair budget, whose gradients add up to that of the batch; only batch
+    normalisation takes its statistics piece by piece. If a GPU runs out of memory, the budget is halved and the batch
+    started again, with the same random numbers.
     """
 
-    #: A batch's backward passes and its step are this class's own affair.
+    #: This class runs the backward passes and the optimiser's step itself.
     automatic_optimization = False
 
     class_weights: Tensor
@@ -97,12 +97,12 @@ class Training(LightningModule):
         self._epoch_weight = float(torch.tensor(class_weights, dtype=torch.float64)[train.labels].sum())
         self._logits: list[Tensor] = []
         self.row: dict[str, float] = {}
-        # sums stay on the device until somebody needs numbers: reading one waits for the GPU
+        # sums stay on the device until their values are needed: reading one waits for the GPU
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._right_sum = torch.zeros((), dtype=torch.int64)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The recipe's optimiser, where it was left."""
+        """The recipe's optimiser, in its stored state when resuming."""
         kind = torch.optim.AdamW if self.recipe.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
         if self._optimizer_state is not None:
@@ -110,7 +110,7 @@ class Training(LightningModule):
         return optimizer
 
     def train_dataloader(self) -> _Batches:
-        """Batches of the current epoch, from where it was left."""
+        """Batches of the current epoch that are not done yet."""
         return _Batches(self._remaining)
 
     def val_dataloader(self) -> _Batches:
@@ -128,7 +128,7 @@ class Training(LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rate, which depends on the place in the training alone."""
+        """Set the learning rate, which depends only on the place in the training."""
         if (batch.epoch, batch.index) != (self.progress.epoch, self.progress.batches):
             raise RuntimeError(f"batch {batch.epoch}/{batch.index} came at {self.progress}")
         done = (batch.epoch + (batch.index + 0.5) / batch.total) / self.epochs
@@ -144,22 +144,22 @@ class Training(LightningModule):
         optimizer.step()
         self._loss_sum = self._loss_sum.to(total.device) + total
         self._right_sum = self._right_sum.to(right.device) + right
-        # callbacks see a batch's end before this module would
+        # callbacks run at the end of a batch before this module's own hook would
         self.progress.batches += 1
         self.progress.jets += len(batch.sample.labels)
 
     def accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Leave the gradient of a batch's loss (see the class) in the weights.
+        """Compute the gradient of a batch's loss (see the class) into the weights' ``grad``.
 
         Returns
         -------
         (Tensor, Tensor)
-            Sum of the losses, float64, and the number of jets classified right.
+            Sum of the losses, float64, and the number of correctly classified jets.
 
         Raises
         ------
         TaggerError
-            If the GPU's memory does not suffice for a single jet.
+            If the GPU does not have enough memory for a single jet.
         """
         buffers = {name: value.clone() for name, value in self.model.named_buffers()}
         while True:
@@ -174,7 +174,7 @@ class Training(LightningModule):
                     value.copy_(buffers[name])
 
     def _by_pieces(self, batch: Batch) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
-        """The sums, or None and the piece that was too large; the failed attempt's memory is free again on return."""
+        """The sums, or None and the piece that was too large; memory of a failed attempt is free again on return."""
         jets, labels, done = batch.sample.jets, batch.sample.labels, 0
         budget = self.progress.pair_budget
         losses = torch.zeros((), dtype=torch.float64, device=labels.device)
@@ -193,20 +193,20 @@ class Training(LightningModule):
         return (losses, right), jets
 
     def _halve(self, piece: RaggedJets) -> None:
-        """Half the budget, or half of a piece that was too large for memory."""
+        """Set the budget to half of it, or to half of a piece that was too large for the memory."""
         pairs = int((piece.counts + self.model.extra_nodes).square().sum())
         if piece.num_jets == 1:
             raise TaggerError(
                 explain(
                     f"the GPU's memory does not suffice to train on one jet of {int(piece.counts[0])} constituents",
-                    "free memory, or smaller jets",
-                    "end other programs on the GPU, keep each jet's hardest constituents only, or train with "
+                    "more free memory, or smaller jets",
+                    "end other programs on the GPU, keep only the hardest constituents of each jet, or train with "
                     "device='cpu'",
                 )
             )
         self.progress.pair_budget = max(1, min(self.progress.pair_budget or pairs, pairs) // 2)
         warnings.warn(
-            f"the GPU's memory does not suffice for {pairs} pairs: going on with {self.progress.pair_budget}",
+            f"the GPU's memory does not suffice for {pairs} pairs: continuing with {self.progress.pair_budget}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -218,7 +218,7 @@ class Training(LightningModule):
         torch.manual_seed(int(seed[0] >> np.uint64(1)))
 
     def gather(self) -> Progress:
-        """The progress with its sums up to date.
+        """Bring the sums of the progress up to date and return it.
 
         Raises
         ------
@@ -240,11 +240,11 @@ class Training(LightningModule):
         return self.progress
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the logits."""
+        """Collect the logits."""
         self._logits.append(self.model(batch.sample.jets).double().cpu())
 
     def on_validation_epoch_end(self) -> None:
-        """One row of metrics; what follows is the next epoch."""
+        """Compute the row of metrics, and move on to the next epoch."""
         done = self.gather()
         logits = torch.cat(self._logits)
         labels = torch.cat([sample.labels for sample in self.validation])
@@ -276,7 +276,7 @@ class Training(LightningModule):
 
 
 class _Batches:
-    """An iterable that begins anew each time; without a length, since epochs differ in theirs."""
+    """An iterable that restarts each time; it has no length, as epochs differ in theirs."""
 
     def __init__(self, make: Callable[[], Iterator[Batch]]) -> None:
         self._make = make

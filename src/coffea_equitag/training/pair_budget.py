@@ -1,4 +1,4 @@
-"""How many pairs fit into the memory that is free."""
+"""How many pairs fit into the free memory."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from .labelled_jets import LabelledJets
 
 __all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
 
-#: What a forward pass keeps, at most, in bytes: on a CPU larger tensors leave malloc's heap, and page faults cost as
-#: much again as the computation.
+#: Most bytes that a forward pass may keep: on a CPU larger tensors are outside malloc's heap, and page faults double
+#: the time.
 _MOST_KEPT = {"cpu": 1.0e9}
 
-#: Memory at the peak of the backward pass, in units of what the forward pass keeps.
+#: Peak memory of the backward pass, in units of what the forward pass keeps.
 _PEAK = 2.0
 
 #: Share of the free memory that is used.
 _SHARE = 0.5
 
-#: Pairs that are looked at.
+#: Pairs in the jets that are tried.
 _PROBED = 5_000
 
 
 def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, precision: str = "32") -> int | None:
-    """Pairs Σ(n + references)² that a forward and a backward pass have memory for: a power of two.
+    """Pairs Σ(n + references)² for which forward and backward pass have enough memory: a power of two.
 
-    Half of the memory that is free, by what the network keeps of a few of the jets for its backward pass; on a CPU at
-    most 2 GB. A power of two, so that it is the same again unless memory is really another.
+    They use half of the free memory, on a CPU at most 2 GB, judged by what the network keeps for the backward pass
+    of a few of the jets. As a power of two, the budget is the same again unless the memory is very different.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, 
     device : torch.device
         Where it will be trained.
     precision : str
-        In which, as `fit` has it.
+        Precision of the training, as in `fit`.
 
     Returns
     -------
     int or None
-        None for networks that do not see pairs: they need none.
+        None for networks that do not see pairs: they need no budget.
     """
     if not model.sees_pairs:
         return None
@@ -59,16 +59,16 @@ def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, 
 
 
 def bytes_per_pair(model: JetModel, sample: LabelledJets, precision: str = "32") -> float:
-    """Bytes that a forward pass in training mode keeps for the backward pass, for each pair; 0 without jets.
+    """Bytes per pair that a forward pass in training mode keeps for the backward pass; 0 without jets.
 
-    The network is left as it was.
+    The network is left unchanged.
     """
     jets = sample.select(torch.linspace(0, len(sample.labels) - 1, min(16, len(sample.labels))).long().numpy()).jets
     jets = next(jets.split(_PROBED, model.extra_nodes), jets).to(model.device)
     pairs = int((jets.counts + model.extra_nodes).square().sum())
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
-    alive: list[Tensor] = []  # else a later tensor may be given the place of an earlier one
+    alive: list[Tensor] = []  # otherwise a later tensor may reuse the address of an earlier one
 
     def count(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -95,7 +95,7 @@ def bytes_per_pair(model: JetModel, sample: LabelledJets, precision: str = "32")
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that are free on a device: what the GPU says, or the kernel and the batch system's limit."""
+    """Free bytes on a device: as the GPU reports, or the lesser of the system's and the batch system's limit."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     free = min((value for value in (_available(), *_group_limits()) if value is not None), default=None)
@@ -116,7 +116,7 @@ def _available() -> float | None:
 
 
 def _group_limits(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
-    """What control groups, as batch systems and containers set them, leave to this process."""
+    """Free bytes under the limits of control groups, as batch systems and containers set them."""
     found = []
     for limit, used in (
         ("memory.max", "memory.current"),

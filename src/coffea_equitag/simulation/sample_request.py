@@ -1,4 +1,4 @@
-"""What sample is asked for, and its shards, whose random numbers do not depend on who makes them."""
+"""A requested sample and its shards, whose random numbers do not depend on where they are made."""
 
 from __future__ import annotations
 
@@ -15,73 +15,72 @@ import numpy as np
 from ..errors import JetError, explain
 from .generator import pythia_module
 from .provenance import check_software, provenance
-from .recipes import Recipe
+from .recipes import SampleRecipe
 from .recipes import recipe as recipe_of
-from .shards import Made
+from .shards import MakeShard, Shard
 from .workers import run_shards
 
-__all__ = ["SHARD", "Progress", "Sample", "check_counts", "shard_sizes", "shuffled_shard"]
+__all__ = ["SHARD", "Progress", "SampleRequest", "check_counts", "shard_sizes", "shuffled_shard"]
 
-#: Jets, or events, a shard: the unit of work and of random numbers.
+#: Jets, or events, per shard: the unit of work and of random numbers.
 SHARD = 1000
 
-#: Seeds end here: the largest number that every format keeps.
+#: Largest seed: the largest number that every format can store.
 _MAX_SEED = 2**63 - 1
 
-#: Called with how many jets or events have been made and how many will be.
+#: Called with the number of jets or events made so far, and the total.
 Progress = Callable[[int, int], None]
 
-# Pythia and fastjet keep global state: one shard at a time in a process, however many threads a Dask worker has.
+# Pythia and fastjet have global state: one shard at a time per process, however many threads a Dask worker has.
 _ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A sample that can be made here.
+class SampleRequest:
+    """A sample to be made.
 
     Attributes
     ----------
-    recipe : Recipe
-        With or without the underlying event and the detector, as wanted.
+    recipe : SampleRecipe
+        With or without the underlying event and the detector, as requested.
     n, seed : int
-        Jets or events, and where their random numbers begin.
+        Number of jets or events, and seed of their random numbers.
     workers : int
-        Who makes them: see `run_shards`.
     executor : concurrent.futures.Executor, dask.distributed.Client or None
-        Likewise.
+        What makes them, see `run_shards`.
     """
 
-    recipe: Recipe
+    recipe: SampleRecipe
     n: int
     seed: int
     workers: int
     executor: Any
 
     @classmethod
-    def asked(
+    def of(
         cls,
-        recipe: str | Recipe,
+        recipe: str | SampleRecipe,
         n: int,
         seed: int,
-        *,
         workers: int,
+        executor: Any,
+        *,
         mpi: bool,
         particle_level: bool,
-        executor: Any,
-    ) -> Sample:
+    ) -> SampleRequest:
         """Take the arguments of `simulate`.
 
         Raises
         ------
         EquitagError
-            If the recipe is unknown, or a number cannot be.
+            If the recipe is unknown, or a number is impossible.
         """
         chosen = recipe_of(recipe) if isinstance(recipe, str) else recipe
         check_counts(n, seed, workers)
         return cls(chosen.variant(mpi=mpi, particle_level=particle_level), n, seed, workers, executor)
 
     def provenance(self) -> dict[str, Any]:
-        """How it is made, here and now.
+        """How it is made, with the software installed here.
 
         Raises
         ------
@@ -91,26 +90,24 @@ class Sample:
         pythia_module()
         return provenance(self.recipe, self.n, self.seed, SHARD)
 
-    def shards(
-        self, make: Callable[[Recipe, int, int, int], Made], facts: dict[str, Any], progress: Progress | None
-    ) -> Iterator[Made]:
-        """All shards in order, few of them at once."""
-        done, tell = 0, progress or (lambda done, n: None)
-        tell(done, self.n)
+    def shards(self, make: MakeShard, facts: dict[str, Any], progress: Progress | None) -> Iterator[Shard]:
+        """All shards in order, few of them in memory at once."""
+        done, report = 0, progress or (lambda done, n: None)
+        report(done, self.n)
         work = partial(shuffled_shard, make, facts["versions"], self.recipe, self.seed)
         for _, made in run_shards(work, shard_sizes(self.n), self.workers, self.executor, in_order=True):
             done += len(made.array)
             yield made
-            tell(done, self.n)
+            report(done, self.n)
 
 
 def check_counts(n: int, seed: int, workers: int) -> None:
-    """Refuse numbers that no sample can have.
+    """Refuse impossible numbers.
 
     Raises
     ------
     JetError
-        If one is no whole number, or out of its range.
+        If one is not a whole number, or out of its range.
     """
     for name, value, least, most in (("n", n, 1, None), ("seed", seed, 0, _MAX_SEED), ("workers", workers, 1, None)):
         try:
@@ -118,34 +115,34 @@ def check_counts(n: int, seed: int, workers: int) -> None:
         except TypeError:
             possible = False
         if not possible:
-            range_ = f"from {least} on" if most is None else f"from {least} to {most}"
-            raise JetError(explain(f"{name} = {value}", f"a whole number {range_}", f"give another {name}"))
+            range_ = f"of at least {least}" if most is None else f"from {least} to {most}"
+            raise JetError(explain(f"{name} = {value}", f"a whole number {range_}", f"change {name}"))
 
 
 def shard_sizes(n: int) -> dict[int, int]:
-    """How many jets or events each shard of a sample holds."""
+    """Number of jets or events in each shard of a sample."""
     return {shard: min(SHARD, n - shard * SHARD) for shard in range(-(-n // SHARD))}
 
 
 def shuffled_shard(
-    make: Callable[[Recipe, int, int, int], Made],
+    make: MakeShard,
     versions: dict[str, str],
-    recipe: Recipe,
+    recipe: SampleRecipe,
     seed: int,
     shard: int,
     size: int,
-) -> Made:
-    """Make a shard, on whatever machine, and shuffle it: its processes come one after the other.
+) -> Shard:
+    """Make a shard and shuffle it, as its processes come one after the other; runs on any machine.
 
     Raises
     ------
     JetError
-        If this machine has other ``versions`` of the software.
+        If the software on this machine has other ``versions``.
     """
     pythia_module()
     check_software(versions)
     with _ALONE:
         made = make(recipe, seed, shard, size)
     order = np.random.default_rng([seed, shard]).permutation(size)
-    # vector's behavior holds lambdas, which cannot travel between processes; the records keep their names.
-    return Made(ak.Array(ak.to_packed(made.array[order]).layout), made.yields)
+    # vector's behavior holds lambdas, which cannot be pickled; the records keep their names
+    return Shard(ak.Array(ak.to_packed(made.array[order]).layout), made.yields)
