@@ -27,11 +27,11 @@ def _full_at_the_second(write):
     """A writer that finds the disk full when it is called for the second time."""
     calls = []
 
-    def full(self, content, *arguments, **options):
-        calls.append(content)
+    def full(*arguments, **options):
+        calls.append(arguments)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(self, content, *arguments, **options)
+        return write(*arguments, **options)
 
     return full
 

@@ -103,7 +103,7 @@ def test_refuses_other_names_and_folders(folder, tmp_path, capsys):
     with pytest.raises(JetError, match="is a file"):
         make_split("tiny", tmp_path / "file")
     assert main(["simulate", "tiny", "-o", str(tmp_path / "jets.parquet")]) == 1
-    assert "a folder, without an ending" in capsys.readouterr().err
+    assert "a folder, without a suffix" in capsys.readouterr().err
     assert main(["simulate", "qg", "--only", "train", "-o", str(tmp_path / "new")]) == 1
     assert "--only with qg" in capsys.readouterr().err
 

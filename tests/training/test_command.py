@@ -38,7 +38,7 @@ def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
     assert written["auc"] == metrics.auc
     assert written["content_hash"] == tagger.content_hash
     assert main(["evaluate", "run", "test.parquet", "-o", "test.parquet", "--device", "cpu"]) == 1
-    assert "a file is in its place" in capsys.readouterr().err
+    assert "is a file" in capsys.readouterr().err
     scores = ak.from_parquet("report/scores.parquet")
     assert ak.all(scores.score == tagger(test))
     assert ak.all(scores.label == test.label)
@@ -68,7 +68,7 @@ def test_jets_of_nanoaod(tmp_path, capsys):
     run, report = str(tmp_path / "run"), str(tmp_path / "report")
     nano = [str(PACKAGED_FILE), "--labels", "isTop", "--device", "cpu"]
     assert main(["train", "pfn", *nano, "-o", run]) == 1
-    assert "give jets=..., one of FatJet (--jets)" in capsys.readouterr().err
+    assert "pass jets=..., one of FatJet (--jets)" in capsys.readouterr().err
     nano += ["--jets", "FatJet"]
     words = ["--option", "phi=[8]", "--option", "f=[8]", "--epochs", "1", "--validation", str(PACKAGED_FILE)]
     assert main(["train", "pfn", *nano, *words, "-o", run]) == 0

@@ -47,9 +47,9 @@ def test_labels_as_array(toy):
         (np.array([0, 1, 2, 1]), "label of jet 2 is 2"),
         (np.array([0, 1, -1, 1]), "label of jet 2 is -1"),
         (np.array([0, 0.5, 1, 1]), "label of jet 1 is 0.5"),
-        (np.array([0, 1]), "one label a jet"),
-        (ak.Array([[0, 1], [1, 1]]), "one label a jet"),
-        (ak.Array(["top", "qcd", "top", "qcd"]), "one label a jet|whole numbers"),
+        (np.array([0, 1]), "one label per jet"),
+        (ak.Array([[0, 1], [1, 1]]), "one label per jet"),
+        (ak.Array(["top", "qcd", "top", "qcd"]), "one label per jet|whole numbers"),
     ],
 )
 def test_labels_refused(toy, labels, message):
@@ -58,7 +58,7 @@ def test_labels_refused(toy, labels, message):
 
 
 def test_event_labels_are_not_spread_over_jets(toy):
-    with pytest.raises(JetError, match="one label a jet"):
+    with pytest.raises(JetError, match="one label per jet"):
         LabelledJets.of(nested(toy(9)), np.array([0, 1, 0, 1]), 2)
 
 
