@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from arithmetic import deviation
 from coffea_equitag import kernels
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 
@@ -25,11 +26,6 @@ def run(model, jets, mode="cpu"):
         outputs = model(jets)
     assert kernels.last_choice(model.kind).kernel == mode
     return outputs
-
-
-def deviation(found, expected):
-    """Largest deviation, by the rms of what is expected."""
-    return float((found - expected).abs().max() / expected.square().mean().sqrt())
 
 
 def assert_own_jet_alone(model, jets):

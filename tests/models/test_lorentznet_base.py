@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from arithmetic import rounding
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram, kinematic_features
 from coffea_equitag.layers import psi
@@ -38,8 +39,9 @@ def test_sizes(options, parameters):
 @pytest.mark.parametrize("nodewise", [None, "mass"])
 def test_symmetries(random_jets, pairwise, nodewise):
     jets, model = random_jets(COUNTS), build(pairwise=pairwise, nodewise=nodewise)
-    assert_permutation_invariant(run(model), jets)
-    assert_batch_independent(run(model), jets)
+    allowed = rounding(model, jets)
+    assert_permutation_invariant(run(model), jets, tolerance=allowed)
+    assert_batch_independent(run(model), jets, tolerance=allowed)
     assert_batch_independent(run(model.double()), jets, tolerance=1e-12)
     assert_so2_invariant(run(model), jets, (0, 0, 1), tolerance=1e-9)
 

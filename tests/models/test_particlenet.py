@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets
 from coffea_equitag.convert.particlenet import translate
 from coffea_equitag.invariants import kinematic_features
@@ -54,8 +55,9 @@ def test_symmetries(random_jets, lite):
 
 def test_single_precision(random_jets):
     jets, model = random_jets(COUNTS), build()
-    assert_permutation_invariant(run(model), jets, tolerance=1e-6)
-    assert_batch_independent(run(model), jets, tolerance=1e-6)
+    allowed = rounding(model, jets)
+    assert_permutation_invariant(run(model), jets, tolerance=allowed)
+    assert_batch_independent(run(model), jets, tolerance=allowed)
 
 
 def test_objects_of_one_direction_do_not_depend_on_their_order():
@@ -123,10 +125,10 @@ class TestOfficial:
         with torch.no_grad():
             logits = model.network(torch.from_numpy(parity["features"]), torch.from_numpy(parity["points"]), offsets)
             from_jets = model(RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets))
-            single = model.float()(RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets))
+            jets = RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets)
+            single, allowed = model.float()(jets), rounding(model, jets.slice(0, 8))
         # below, the official code gives a constituent featureless neighbours out of the padding
         real = np.diff(parity["offsets"]) >= 18
         expected = parity["particlenet__logits_pad128"][real]
-        for found, tolerance in ((logits, 1e-12), (from_jets, 1e-12), (single, 1e-4)):
-            deviation = np.abs(found.numpy()[real] - expected).max() / np.sqrt(np.mean(expected**2))
-            assert deviation <= tolerance
+        for found, tolerance in ((logits, 1e-12), (from_jets, 1e-12), (single, allowed)):
+            assert deviation(found[real], expected) <= tolerance

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.testing import (
@@ -27,8 +28,9 @@ def test_published_size(model):
 
 def test_symmetries(model, random_jets):
     jets = random_jets([20, 1, 0, 7, 35])
-    assert_permutation_invariant(run(model), jets)
-    assert_batch_independent(run(model), jets)
+    allowed = rounding(model, jets)
+    assert_permutation_invariant(run(model), jets, tolerance=allowed)
+    assert_batch_independent(run(model), jets, tolerance=allowed)
     assert_batch_independent(run(model.double()), jets, tolerance=1e-12)
     assert_so2_invariant(run(model), jets, (0, 0, 1), tolerance=1e-10)
     with pytest.raises(AssertionError, match="SO\\(2\\)"):
@@ -55,7 +57,7 @@ def test_official(shared_data):
         logits = model.network(torch.from_numpy(parity["features"]), offsets)
         from_jets = model(RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets))
     for found in (logits, from_jets):
-        assert np.abs(found.numpy() - expected).max() / np.sqrt(np.mean(expected**2)) <= 1e-10
+        assert deviation(found, expected) <= 1e-10
 
 
 def test_features_follow_the_published_scaling(random_jets):

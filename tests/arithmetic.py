@@ -1,0 +1,97 @@
+"""What rounding may do to a network: bounds that follow from float32 arithmetic, whichever processor does it.
+
+Each operation rounds its result to float32; a sum does so many times, in an order that processors and libraries choose
+for themselves. What comes of it in the outputs is measured here: the layers run again with random errors of one unit
+in the last place in the operands of all operations (Monte Carlo arithmetic), as often as gives them the variance of
+rounding, 1/12 of the unit squared. So sums that cancel, and values at the edge of a ReLU, count for what they are.
+What is float64 in the network stays as it is.
+
+A bound is `FACTOR` times the largest deviation among such runs: a factor of 2 because the worst of a few runs is not
+the worst of all; one of 2 because two results are compared, each off in its own way, after sums in orders of their own;
+and one of 2 because exponentials and their like are allowed errors of two units or so. What was found, by
+any instruction set, is 0.02 to 0.25 of it. An error of 1e-3 in one weight is seen (test_arithmetic.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from coffea_equitag import kernels
+
+FACTOR = 8
+EPSILON = torch.finfo(torch.float32).eps
+
+#: Operations that round nothing.
+MOVES = {f"aten::{name}" for name in ("cat", "clone", "copy_", "gather", "index", "index_select", "stack", "where")}
+
+
+def rounding(function: Callable[..., torch.Tensor], *arguments: Any) -> float:
+    """The largest deviation, relative to the outputs' rms, that rounding explains in ``function(*arguments)``."""
+    with torch.no_grad():
+        outputs = moved_by_rounding(lambda: function(*arguments))
+        exact = next(outputs)
+        worst = [deviation(next(outputs), exact) for _ in range(draws(exact))]
+    return FACTOR * max(EPSILON, *worst)
+
+
+def draws(outputs: torch.Tensor) -> int:
+    """As many runs as give two dozen deviations, 3 at least."""
+    return max(3, 24 // outputs.numel()) if outputs.numel() else 1
+
+
+def moved_by_rounding(function: Callable[[], Any]) -> Iterator[Any]:
+    """What the layers give in `function`, first as it is and then, again and again, with random roundings."""
+    generator = torch.Generator().manual_seed(0)
+    with kernels.use("reference"):
+        yield function()
+    while True:
+        with kernels.use("reference"), _RandomRounding(generator):
+            outputs = function()
+        yield outputs
+
+
+def deviation(found: torch.Tensor, expected: Any) -> float:
+    """Largest deviation, by the rms of what is expected."""
+    expected = torch.as_tensor(expected)
+    if not expected.numel():
+        return 0.0
+    return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+class _RandomRounding(TorchDispatchMode):
+    """Changes float32 operands, except those that are written to or viewed, by random units in the last place."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket._qualified_op_name not in MOVES:
+            roles = func._schema.arguments
+            args = [value if role.alias_info else self._moved(value) for value, role in zip(args, roles, strict=False)]
+        return func(*args, **(kwargs or {}))
+
+    def _moved(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [self._moved(entry) for entry in value]
+        if not isinstance(value, torch.Tensor) or value.dtype != torch.float32 or not value.numel():
+            return value
+        errors, size = _errors(value.device), value.numel()
+        errors = errors.roll(int(torch.randint(len(errors), (1,), generator=self.generator)))
+        given, moved = value.reshape(-1), torch.empty_like(value, memory_format=torch.contiguous_format)
+        rows = slice(0, size - size % len(errors))
+        torch.mul(given[rows].view(-1, len(errors)), errors, out=moved.view(-1)[rows].view(-1, len(errors)))
+        torch.mul(given[rows.stop :], errors[: size - rows.stop], out=moved.view(-1)[rows.stop :])
+        return moved
+
+
+@cache
+def _errors(device: torch.device) -> torch.Tensor:
+    """Factors 1 ± ε, one in 24 each, among those of 1; a prime number of them, which no width divides."""
+    drawn = torch.randint(24, (65_537,), generator=torch.Generator().manual_seed(0))
+    return (1 + EPSILON * ((drawn == 0).float() - (drawn == 1).float())).to(device)
