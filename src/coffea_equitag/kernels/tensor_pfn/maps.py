@@ -1,7 +1,7 @@
-"""The linear maps of Vector and Tensor PFN's layers, those that follow each other made one; gradients go through.
+"""The linear maps of Vector and Tensor PFN's layers, successive ones multiplied into one; differentiable.
 
 Every bias is the weight of one more feature, of scalar 1, vector 0 and tensor 1·I; the affine map before the sum over
-tracks is done after it, where its bias is weighted with their number.
+tracks is applied after it, where its bias is weighted with their number.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def affine_maps(affine: SO3Affine) -> list[Tensor]:
 
 
 def layer_maps(layer: TensorLayer, before: SO3Affine | None = None) -> list[Tensor]:
-    """All that a layer does before its products, in float64.
+    """The linear part of a layer, all before its products, in float64.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def layer_maps(layer: TensorLayer, before: SO3Affine | None = None) -> list[Tens
             torch.cat([matrix[:, :-1] @ first, matrix[:, -1:]], dim=1)
             for matrix, first in zip(inputs, affine_maps(before), strict=True)
         ]
-    a, b, phi = _numbers(layer.vectors)
+    a, b, phi = _axis_maps(layer.vectors)
     maps = [inputs[0], _turn(b, phi) @ inputs[1], a @ inputs[1]]
     if layer.tensors is None:
         return maps
     tensors: SO2LinearTensor = layer.tensors
-    (a, b, phi), (a_right, b_right, phi_right) = _numbers(tensors.left), _numbers(tensors.right)
+    (a, b, phi), (a_right, b_right, phi_right) = _axis_maps(tensors.left), _axis_maps(tensors.right)
     bias = nn.functional.pad(tensors.bias.double()[:, None], (inputs[2].shape[1] - 1, 0))
     return [
         *maps,
@@ -79,7 +79,7 @@ def layer_maps(layer: TensorLayer, before: SO3Affine | None = None) -> list[Tens
     ]
 
 
-def _numbers(maps: AxisMaps) -> tuple[Tensor, Tensor, Tensor]:
+def _axis_maps(maps: AxisMaps) -> tuple[Tensor, Tensor, Tensor]:
     return maps.a.double(), maps.b.double(), maps.phi.double()
 
 

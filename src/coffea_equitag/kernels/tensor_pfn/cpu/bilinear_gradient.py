@@ -10,12 +10,9 @@ from numba.extending import intrinsic
 
 from ...common.cpu.llvm import pointers
 from ...common.cpu.registers import Register
-from .bilinear import TENSOR_PLANES, VECTOR_PLANES, dot, matrix_of, raw_products
+from .bilinear import PRODUCTS, TENSOR_PLANES, VECTOR_PLANES, Feature, Matrix, Vector, cross, dot, flat, transposed
 
 __all__ = ["tensor_gradients", "vector_gradients"]
-
-_Vector = Sequence[Register]
-_Matrix = Sequence[_Vector]
 
 
 def _gradients_of(planes: int) -> Any:
@@ -26,24 +23,24 @@ def _gradients_of(planes: int) -> Any:
         x_at: Any,
         x_plane: Any,
         x_half: Any,
-        gradient: Any,
-        gradient_at: Any,
-        gradient_plane: Any,
-        gradient_third: Any,
+        grad: Any,
+        grad_at: Any,
+        grad_plane: Any,
+        grad_third: Any,
         out: Any,
         out_at: Any,
         out_plane: Any,
         logarithmic: Any,
     ) -> Any:
-        """Take gradients of products, after their activation, back to the features; arrays as in `multiply`.
+        """From gradients of the activated products to those of the features; arrays as in `multiply`.
 
         Scalars are activated by ReLU, or by `log_relu`.
         """
         n = types.intp
-        signature = types.void(x, n, n, n, gradient, n, n, n, out, n, n, types.boolean)
+        signature = types.void(x, n, n, n, grad, n, n, n, out, n, n, types.boolean)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (x, x_at, x_plane, x_half, gradient, gradient_at, gradient_plane, gradient_third, out, out_at, out_plane,
+            (x, x_at, x_plane, x_half, grad, grad_at, grad_plane, grad_third, out, out_at, out_plane,
              logarithmic) = pointers(context, builder, signature, arguments)  # fmt: skip
             index = x_at.type
 
@@ -53,12 +50,12 @@ def _gradients_of(planes: int) -> Any:
                     for plane in range(planes)
                 ]
 
-            a, b = load(x, x_at, x_plane), load(x, builder.add(x_at, x_half), x_plane)
+            a, b = (Feature.of(load(x, at, x_plane)) for at in (x_at, builder.add(x_at, x_half)))
             thirds = [
-                load(gradient, builder.add(gradient_at, builder.mul(gradient_third, index(third))), gradient_plane)
+                load(grad, builder.add(grad_at, builder.mul(grad_third, index(third))), grad_plane)
                 for third in range(3 if planes == TENSOR_PLANES else 2)
             ]
-            for half, values in enumerate(_back(a, b, thirds, logarithmic)):
+            for half, values in enumerate(_grad_features(a, b, thirds, logarithmic)):
                 first = builder.add(out_at, builder.mul(x_half, index(half)))
                 for plane, value in enumerate(values):
                     value.store(out, builder.add(first, builder.mul(out_plane, index(plane))))
@@ -69,78 +66,68 @@ def _gradients_of(planes: int) -> Any:
     return gradients
 
 
-def _back(a: _Vector, b: _Vector, thirds: Sequence[_Vector], logarithmic: Any) -> tuple[list[Register], list[Register]]:
-    scalars, vectors, tensors = raw_products(a, b)
-    (s_a, s_b), (v_a, v_b) = (a[0], b[0]), (a[1:4], b[1:4])
-    gs = [_past_relu(g[0], s, logarithmic) for g, s in zip(thirds, scalars, strict=True)]
-    gv = [_past_cut(g[1:4], v) for g, v in zip(thirds, vectors, strict=True)]
-    ds_a, ds_b = dot([gs[0], *gv[0]], [s_b, *v_b]), gs[0] * s_a
-    # s_a v_b, v_a · v_b and v_a × v_b
-    dv_a = [cross.plus(gs[1], y) for cross, y in zip(_cross(v_b, gv[1]), v_b, strict=True)]
-    dv_b = [cross.plus(gs[1], x).plus(s_a, g) for cross, x, g in zip(_cross(gv[1], v_a), v_a, gv[0], strict=True)]
-    if len(a) == VECTOR_PLANES:
-        return [ds_a, *dv_a], [ds_b, *dv_b]
-    t_a, t_b = matrix_of(a[4:]), matrix_of(b[4:])
-    gt = [_past_cut_matrix(g[4:], t) for g, t in zip(thirds, tensors, strict=True)]
+def _grad_features(
+    a: Feature, b: Feature, thirds: Sequence[Vector], logarithmic: Any
+) -> tuple[list[Register], list[Register]]:
+    """Gradients of the planes of a and of b; `g_s`, `g_v`, `g_t` are those of the products before activation."""
+
+    def products(name: str) -> list[Any]:
+        return [formula(a, b) for formula in PRODUCTS[name][: len(thirds)]]
+
+    g_s = [_relu_backward(g[0], s, logarithmic) for g, s in zip(thirds, products("s"), strict=True)]
+    g_v = [_cut_backward(g[1:4], v) for g, v in zip(thirds, products("v"), strict=True)]
+    # s_a s_b, v_a · v_b; s_a v_b, v_a × v_b
+    s_a, s_b = dot([g_s[0], *g_v[0]], [b.s, *b.v]), g_s[0] * a.s
+    v_a = [turned.plus(g_s[1], y) for turned, y in zip(cross(b.v, g_v[1]), b.v, strict=True)]
+    v_b = [turned.plus(g_s[1], x).plus(a.s, g) for turned, x, g in zip(cross(g_v[1], a.v), a.v, g_v[0], strict=True)]
+    if not a.T:
+        return [s_a, *v_a], [s_b, *v_b]
+    g_t = [_cut_matrix_backward(g[4:], t) for g, t in zip(thirds, products("T"), strict=True)]
     # s_a T_b, v_a ⊗ v_b
-    ds_a = ds_a + dot(_flat(gt[0]), _flat(t_b))
-    dv_a = [d + dot(row, v_b) for d, row in zip(dv_a, gt[1], strict=True)]
-    dv_b = [d + dot(column, v_a) for d, column in zip(dv_b, _turned(gt[1]), strict=True)]
+    s_a = s_a + dot(flat(g_t[0]), flat(b.T))
+    v_a = [total + dot(row, b.v) for total, row in zip(v_a, g_t[1], strict=True)]
+    v_b = [total + dot(column, a.v) for total, column in zip(v_b, transposed(g_t[1]), strict=True)]
     # T_a v_b
-    dv_b = [d + dot(column, gv[2]) for d, column in zip(dv_b, _turned(t_a), strict=True)]
-    # T_a T_b, and their trace
-    dt_a = [
-        [dot(g_row, row).plus(g, y).plus(gs[2], t) for row, y, t in zip(t_b, v_b, t_row, strict=True)]
-        for g_row, g, t_row in zip(gt[2], gv[2], t_b, strict=True)
+    v_b = [total + dot(column, g_v[2]) for total, column in zip(v_b, transposed(a.T), strict=True)]
+    # T_a T_b and tr(T_aᵀ T_b), with T_a v_b and s_a T_b
+    t_a = [
+        [dot(g_row, row).plus(g, y).plus(g_s[2], t) for row, y, t in zip(b.T, b.v, t_row, strict=True)]
+        for g_row, g, t_row in zip(g_t[2], g_v[2], b.T, strict=True)
     ]
-    dt_b = [
-        [dot(column, g_column).plus(s_a, g).plus(gs[2], t)
-         for g_column, g, t in zip(_turned(gt[2]), g_row, t_row, strict=True)]
-        for column, g_row, t_row in zip(_turned(t_a), gt[0], t_a, strict=True)
+    t_b = [
+        [dot(column, g_column).plus(a.s, g).plus(g_s[2], t)
+         for g_column, g, t in zip(transposed(g_t[2]), g_row, t_row, strict=True)]
+        for column, g_row, t_row in zip(transposed(a.T), g_t[0], a.T, strict=True)
     ]  # fmt: skip
-    return [ds_a, *dv_a, *_to_planes(dt_a)], [ds_b, *dv_b, *_to_planes(dt_b)]
+    return [s_a, *v_a, *_grad_planes(t_a)], [s_b, *v_b, *_grad_planes(t_b)]
 
 
-def _flat(matrix: _Matrix) -> list[Register]:
-    return [value for row in matrix for value in row]
-
-
-def _turned(matrix: _Matrix) -> list[list[Register]]:
-    return [list(column) for column in zip(*matrix, strict=True)]
-
-
-def _cross(a: _Vector, b: _Vector) -> list[Register]:
-    (ax, ay, az), (bx, by, bz) = a, b
-    return [(ay * bz).minus(az, by), (az * bx).minus(ax, bz), (ax * by).minus(ay, bx)]
-
-
-def _past_relu(gradient: Register, value: Register, logarithmic: Any) -> Register:
+def _relu_backward(grad: Register, value: Register, logarithmic: Any) -> Register:
     builder, kind = value.builder, value.value.type.element
     zero, one = (Register.constant(builder, kind, number) for number in (0.0, 1.0))
-    steep = Register(builder, builder.select(logarithmic, (one / value.at_least(one)).value, one.value))
-    # NaN is above nothing: it comes through the gradient
-    return value.above(zero, gradient * steep, gradient * zero)
+    derivative = Register(builder, builder.select(logarithmic, (one / value.at_least(one)).value, one.value))
+    # NaN is never above: it passes through the gradient
+    return value.above(zero, grad * derivative, grad * zero)
 
 
-def _past_cut(gradient: _Vector, vector: _Vector) -> list[Register]:
-    """Of v / max(1, |v|)."""
+def _cut_backward(grad: Vector, vector: Vector) -> list[Register]:
+    """The gradient of v, from that of v / max(1, |v|)."""
     square = dot(vector, vector)
     one = Register.constant(square.builder, square.value.type.element, 1.0)
     scale = one / square.at_least(one).root()
-    along = square.above(one, dot(gradient, vector) * scale * scale, one - one)
-    return [scale * g.minus(along, v) for g, v in zip(gradient, vector, strict=True)]
+    along = square.above(one, dot(grad, vector) * scale * scale, one - one)
+    return [scale * g.minus(along, v) for g, v in zip(grad, vector, strict=True)]
 
 
-def _past_cut_matrix(gradient: _Vector, matrix: _Matrix) -> list[list[Register]]:
-    zz, zx, zy, xz, yz, even, odd, plus, cross = gradient
-    flat = _past_cut(
-        [even + plus, cross - odd, xz, odd + cross, even - plus, yz, zx, zy, zz],
-        _flat(matrix),
-    )
-    return [flat[0:3], flat[3:6], flat[6:9]]
+def _cut_matrix_backward(grad: Vector, matrix: Matrix) -> list[list[Register]]:
+    """The same for a tensor, from the gradients of its planes."""
+    zz, zx, zy, xz, yz, even, odd, plus, minus = grad
+    components = [even + plus, minus - odd, xz, odd + minus, even - plus, yz, zx, zy, zz]
+    found = _cut_backward(components, flat(matrix))
+    return [found[0:3], found[3:6], found[6:9]]
 
 
-def _to_planes(matrix: _Matrix) -> list[Register]:
+def _grad_planes(matrix: Matrix) -> list[Register]:
     """Gradients of planes from those of components: xx = (even + plus) / 2 and so on."""
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = matrix
     half = Register.constant(zz.builder, zz.value.type.element, 0.5)

@@ -1,153 +1,57 @@
-"""A layer of Vector or Tensor PFN on rows of features, in float32 or float64.
-
-Features lie as [plane][row][feature], planes as in `bilinear`; after them stands the feature of the biases.
-"""
+"""Vector and Tensor PFN, track after track and jet after jet: sums over tracks alone, or the whole network."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ....array_types import F4, F8, I8, AnyArray
-from ....compiled import inner
-from ...common.cpu.bilinear_tile import COMPLEX_ROWS, COMPLEX_VECTORS, REAL_VECTORS, ROWS, complex_tile, real_tile
-from ...common.cpu.elementary import psi
-from ...common.cpu.registers import lanes_of
-from .bilinear import VECTOR_PLANES, multiply_tensors, multiply_vectors
-from .weights import Matrices
+from ....array_types import F4, F8, I8
+from ....compiled import inner, njit
+from .bilinear import VECTOR_PLANES
+from .layer import CHUNK, MARGIN, Tracks, activate, linear, load_track, set_unit
+from .readout import classify
+from .weights import Matrices, TensorPFNWeights
 
-__all__ = ["CHUNK", "COMPLEX", "MARGIN", "PLANES", "activate", "enter", "linear", "set_unit", "sum_tracks"]
-
-
-#: Rows worked on at once: whole tiles.
-CHUNK = 5 * ROWS
-#: Numbers after the features of a row: the features of biases, and what keeps rows from falling on the same cache sets.
-MARGIN = 16
-#: The planes a layer's matrices act on, and whether that is two of them, as one complex number.
-PLANES, COMPLEX = np.array([0, 1, 3, 4, 5, 7, 9, 11]), np.array([0, 1, 0, 0, 1, 1, 1, 1], np.bool_)
-_LANES4, _LANES8 = lanes_of(4), lanes_of(8)
+__all__ = ["Shape", "forward", "score"]
 
 
-@inner
-def set_unit(x: AnyArray, scalar: int, tensor: int) -> None:
-    """The feature of the biases, scalar 1 and unit matrix, in all rows."""
-    for row in range(x.shape[1]):
-        x[0, row, scalar] = 1
-        if len(x) > VECTOR_PLANES:
-            x[4, row, tensor], x[9, row, tensor] = 1, 2
+class Shape(NamedTuple):
+    """Sizes of a network's features, and its activation."""
+
+    planes: int  # components of a feature: `TENSOR_PLANES`, or `VECTOR_PLANES`
+    padded: int  # F padded
+    thirds: int  # 3 products of each representation, 2 without tensors
+    logarithmic: bool  # scalars beyond 1 grow as 1 + log s
 
 
-@inner
-def enter(x: F4, row: int, scalars: F4, vectors: F8, frames: F8, constituent: int, jet: int) -> None:
-    """A constituent's row: its vectors turned into the jet's frame, their outer products."""
-    count = vectors.shape[2]
-    for s in range(scalars.shape[1]):
-        x[0, row, s] = scalars[constituent, s]
-    for axis in range(3):
-        for v in range(count):
-            total = frames[jet, axis, 0] * vectors[constituent, 0, v]
-            for k in range(1, 3):
-                total += frames[jet, axis, k] * vectors[constituent, k, v]
-            x[1 + axis, row, v] = total
-    if len(x) > VECTOR_PLANES:
-        for a in range(count):
-            for b in range(count):
-                at = a * count + b
-                ax, ay, az = x[1, row, a], x[2, row, a], x[3, row, a]
-                bx, by, bz = x[1, row, b], x[2, row, b], x[3, row, b]
-                x[4, row, at], x[5, row, at], x[6, row, at] = az * bz, az * bx, az * by
-                x[7, row, at], x[8, row, at] = ax * bz, ay * bz
-                x[9, row, at], x[10, row, at] = ax * bx + ay * by, ay * bx - ax * by
-                x[11, row, at], x[12, row, at] = ax * bx - ay * by, ax * by + ay * bx
+class _Rows(NamedTuple):
+    """Space for a chunk of tracks, and for a chunk of jets."""
+
+    inputs: F4
+    x: F4  # features into a layer
+    y: F4  # and out of its maps
+    owners: I8  # the jet of each row, within the chunk
+    sums: F8
 
 
 @inner
-def linear(x: AnyArray, weights: Matrices, layer: int, y: AnyArray, rows: int) -> None:
-    """All matrices of a layer on rows of features; whole tiles are computed."""
-    x_stride, y_stride, lanes = x.shape[2], y.shape[2], _LANES4 if y.itemsize == 4 else _LANES8
-    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
-    columns = (y_stride - MARGIN) // lanes * lanes
-    for matrix in range(weights.places.shape[1]):
-        plane = PLANES[matrix]
-        at, depth = weights.places[layer, matrix]
-        x_at, y_at = plane * x_plane, plane * y_plane
-        if COMPLEX[matrix]:
-            block = COMPLEX_VECTORS * lanes
-            for column in range(0, columns, block):
-                for row in range(0, rows, COMPLEX_ROWS):
-                    complex_tile(
-                        x, x_at + row * x_stride, x_stride, 1, x_plane, depth,
-                        weights.values, at + 2 * column * depth, 2 * block, block,
-                        y, y_at + row * y_stride + column, y_stride, y_plane, False,
-                    )  # fmt: skip
-        else:
-            block = REAL_VECTORS * lanes
-            for column in range(0, columns, block):
-                for row in range(0, rows, ROWS):
-                    real_tile(
-                        x, x_at + row * x_stride, x_stride, 1, depth,
-                        weights.values, at + column * depth, block,
-                        y, y_at + row * y_stride + column, y_stride, False,
-                    )  # fmt: skip
+def _make_rows(tracks: Tracks, shape: Shape) -> _Rows:
+    width = shape.thirds * shape.padded
+    inputs = np.zeros((shape.planes, CHUNK, MARGIN), np.float32)
+    x = np.zeros((shape.planes, CHUNK, width + MARGIN), np.float32)
+    y = np.zeros((shape.planes, CHUNK, 2 * shape.padded + MARGIN), np.float32)
+    set_unit(inputs, tracks.scalars.shape[1], tracks.vectors.shape[2] ** 2)
+    set_unit(x, width, width)
+    return _Rows(inputs, x, y, np.empty(CHUNK, np.int64), np.zeros((shape.planes, CHUNK, width + MARGIN)))
 
 
 @inner
-def activate(y: AnyArray, x: AnyArray, padded: int, thirds: int, rows: int, logarithmic: bool) -> None:
-    """Products of the halves of y, cut to size, into x."""
-    x_stride, y_stride = x.shape[2], y.shape[2]
-    x_plane, y_plane = x.shape[1] * x_stride, y.shape[1] * y_stride
-    lanes = _LANES4 if y.itemsize == 4 else _LANES8
-    for row in range(rows):
-        for f in range(0, padded, lanes):
-            if len(y) > VECTOR_PLANES:
-                multiply_tensors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
-            else:
-                multiply_vectors(y, row * y_stride + f, y_plane, padded, x, row * x_stride + f, x_plane, padded)
-        _cut_scalars(x, row, thirds * padded, logarithmic)
-
-
-@inner
-def _cut_scalars(x: AnyArray, row: int, width: int, logarithmic: bool) -> None:
-    if not logarithmic:
-        for f in range(width):
-            value = x[0, row, f]
-            x[0, row, f] = 0 if value < 0 else value
-    elif x.itemsize == 4:
-        for f in range(width):
-            value = x[0, row, f]
-            value = np.float32(0.0) if value < 0 else value
-            above = np.float32(1.0) if value < 1 else value
-            value = np.float32(1.0) if value > 1 else value
-            x[0, row, f] = value + psi(np.float64(above) - 1.0)
-    else:
-        for f in range(width):
-            value = x[0, row, f]
-            if value > 1:
-                x[0, row, f] = 1 + np.log(value)
-            elif value < 0:
-                x[0, row, f] = 0
-
-
-@inner
-def sum_tracks(
-    phi: Matrices,
-    scalars: F4,
-    vectors: F8,
-    frames: F8,
-    offsets: I8,
-    logarithmic: bool,
-    padded: int,
-    thirds: int,
-    jet: int,
-    jets: int,
-    entering: F4,
-    x: F4,
-    y: F4,
-    owners: I8,
-    sums: F8,
-) -> None:
-    """Sums over the constituents of some jets of what the hidden layers make of them; the rest is space to work in."""
-    width = thirds * padded
-    for plane in range(len(sums)):
+def _sum_tracks(phi: Matrices, tracks: Tracks, shape: Shape, jet: int, jets: int, rows: _Rows) -> None:
+    """What the hidden layers before the sum make of tracks, summed over each of some jets into `rows.sums`."""
+    width, offsets = shape.thirds * shape.padded, tracks.offsets
+    inputs, x, y, owners, sums = rows.inputs, rows.x, rows.y, rows.owners, rows.sums
+    for plane in range(shape.planes):
         for row in range(jets):
             for f in range(width):
                 sums[plane, row, f] = 0
@@ -158,12 +62,55 @@ def sum_tracks(
             while offsets[owner + 1] <= start + row:
                 owner += 1
             owners[row] = owner - jet
-            enter(entering, row, scalars, vectors, frames, start + row, owner)
+            load_track(inputs, row, tracks, start + row, owner)
         for layer in range(len(phi.places)):
-            linear(entering if layer == 0 else x, phi, layer, y, count)
-            activate(y, x, padded, thirds, count, logarithmic)
-        for plane in range(len(sums)):
+            linear(inputs if layer == 0 else x, phi, layer, y, count)
+            activate(y, x, shape.padded, shape.thirds, count, shape.logarithmic)
+        for plane in range(shape.planes):
             for row in range(count):
                 total, values = sums[plane, owners[row]], x[plane, row]
                 for f in range(width):
                     total[f] += values[f]
+
+
+@njit
+def forward(phi: Matrices, tracks: Tracks, shape: Shape, out: F8, first: int, last: int) -> None:
+    """Sums over the tracks of jets `first` to `last`, planes (P, J, width)."""
+    rows = _make_rows(tracks, shape)
+    for jet in range(first, last, CHUNK):
+        jets = min(CHUNK, last - jet)
+        _sum_tracks(phi, tracks, shape, jet, jets, rows)
+        for plane in range(shape.planes):
+            for row in range(jets):
+                for f in range(out.shape[2]):
+                    out[plane, jet + row, f] = rows.sums[plane, row, f]
+
+
+@njit
+def score(
+    weights: TensorPFNWeights, tracks: Tracks, shape: Shape, vectors: F8, outputs: F8, first: int, last: int
+) -> None:
+    """Outputs (J, K) of jets `first` to `last`, and the last layer's vectors (J, 3, width)."""
+    width = shape.thirds * shape.padded
+    rows = _make_rows(tracks, shape)
+    sums = rows.sums
+    x, y = np.zeros_like(sums), np.zeros((shape.planes, CHUNK, 2 * shape.padded + MARGIN))
+    set_unit(x, width, width)
+    set_unit(sums, width + 1, width + 1)
+    for jet in range(first, last, CHUNK):
+        jets = min(CHUNK, last - jet)
+        _sum_tracks(weights.phi, tracks, shape, jet, jets, rows)
+        for row in range(jets):
+            # the bias of the affine map before the sum is there once per track
+            count = tracks.offsets[jet + row + 1] - tracks.offsets[jet + row]
+            sums[0, row, width] = count
+            if shape.planes > VECTOR_PLANES:
+                sums[4, row, width], sums[9, row, width] = count, 2 * count
+        for layer in range(len(weights.f.places)):
+            linear(sums if layer == 0 else x, weights.f, layer, y, jets)
+            activate(y, x, shape.padded, shape.thirds, jets, shape.logarithmic)
+        for row in range(jets):
+            for axis in range(3):
+                for f in range(width):
+                    vectors[jet + row, axis, f] = x[1 + axis, row, f]
+        classify(x, width, weights.mlp, outputs, jet, jets)

@@ -1,7 +1,7 @@
-"""Vector and Tensor PFN's layers before the sum, with gradients: forward keeps the sums alone, backward recomputes.
+"""Vector and Tensor PFN with gradients: forward stores the sums over tracks alone, backward computes the rest again.
 
 Gradients of weights are summed over groups of jets, whose number depends on that of the jets alone, and then over the
-groups in their order: they do not depend on the number of threads.
+groups in their order: they do not depend on the number of threads. Layers after the sum, one row per jet, are torch's.
 """
 
 from __future__ import annotations
@@ -19,83 +19,75 @@ from ....compiled import over_jets
 from ....jet_model import JetModel
 from ....layers.double import in_double
 from ....layers.tensor_features import TensorFeatures
-from ...common.cpu.bilinear_tile import ROWS
 from ..maps import affine_maps, features_of, layer_maps, phi_of
-from .backward import backward, forward
+from .backward import Gradients, backward
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES
-from .weights import packed, packed_maps, padded_features, transposed_maps
+from .forward import Shape, forward
+from .layer import Tracks, make_tracks
+from .weights import map_gradient, map_places, packed, packed_maps, padded_features, transposed_maps
 
 __all__ = ["outputs_and_vectors"]
 
 
-#: Groups of jets whose gradients are kept apart at most, and jets of a group at least.
+#: Groups of jets whose gradients are summed separately at most, and jets per group at least.
 _GROUPS, _GROUP_JETS = 32, 16
-#: Work of a constituent in the units of `over_jets` (pairs).
-_CONSTITUENT_WORK = 400
+#: Work of a track in the units of `over_jets` (pairs).
+_TRACK_WORK = 400
 
 
 @dataclass(frozen=True)
-class _Given:
-    """What has no gradient: F, whether scalars grow as logarithms, vectors, frames, boundaries, maps of each layer."""
+class _Constants:
+    """What has no gradient."""
 
-    features: int
-    logarithmic: bool
-    vectors: AnyArray
-    frames: AnyArray
-    offsets: AnyArray
-    maps: int
-
-    @property
-    def tensors(self) -> bool:
-        return self.maps > 3
-
-    @property
-    def planes(self) -> int:
-        return TENSOR_PLANES if self.tensors else VECTOR_PLANES
+    features: int  # F
+    maps: int  # maps of a layer
+    shape: Shape
+    tracks: Tracks
 
     @property
     def thirds(self) -> int:
-        return 3 if self.tensors else 2
+        return self.shape.thirds
 
     @property
     def width(self) -> int:
         """Padded features out of a layer."""
-        return self.thirds * padded_features(self.features)
+        return self.shape.thirds * self.shape.padded
 
     def layers(self, maps: tuple[Tensor, ...]) -> list[list[Tensor]]:
+        """Maps of each layer."""
         return [list(maps[at : at + self.maps]) for at in range(0, len(maps), self.maps)]
+
+    def unpadded(self, values: AnyArray) -> AnyArray:
+        """Numbers (..., thirds · padded F) as a view (..., thirds, F)."""
+        return values.reshape(*values.shape[:-1], self.thirds, self.shape.padded)[..., : self.features]
 
 
 def outputs_and_vectors(
     model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """As `inference.outputs_and_vectors`, with gradients: to the network's parameters and to `scalars`."""
-    jets = in_double(model.get_submodule("f"), _summed_tracks(model, scalars, vectors, frames_J33, offsets))
+    """As `inference.outputs_and_vectors`, with gradients: of the network's parameters and of `scalars`."""
+    jets = in_double(model.get_submodule("f"), _latent_features(model, scalars, vectors, frames_J33, offsets))
     outputs: Tensor = in_double(model.get_submodule("mlp"), jets.invariants())
     return outputs, jets.vectors
 
 
-def _summed_tracks(
+def _latent_features(
     model: JetModel, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor
 ) -> TensorFeatures:
-    """Latent features of a float32 `VectorPFN` or `TensorPFN`, summed over each jet's constituents, in float64."""
+    """Latent features of a float32 `VectorPFN` or `TensorPFN`, summed over each jet's tracks, in float64."""
     hidden, last = phi_of(model)
     maps = [layer_maps(layer) for layer in hidden]
-    given = _Given(
-        features_of(hidden[0]),
-        model.options["scalar_activation"] == "log_relu",
-        np.ascontiguousarray(vectors.detach().numpy(), np.float64),
-        np.ascontiguousarray(frames_J33.detach().numpy(), np.float64),
-        np.ascontiguousarray(offsets.numpy()),
-        len(maps[0]),
-    )
+    features, has_tensors = features_of(hidden[0]), len(maps[0]) > 3
+    planes, thirds = (TENSOR_PLANES, 3) if has_tensors else (VECTOR_PLANES, 2)
+    shape = Shape(planes, padded_features(features), thirds, model.options["scalar_activation"] == "log_relu")
+    constants = _Constants(features, len(maps[0]), shape, make_tracks(scalars, vectors, frames_J33, offsets))
     sums: Tensor = _SumOverTracks.apply(  # type: ignore[no-untyped-call]
-        given, scalars, *[matrix for layer in maps for matrix in layer]
+        constants, scalars, *[matrix for layer in maps for matrix in layer]
     )
-    # a bias is there once for each constituent
+    # a bias is there once per track
     count = offsets.diff().to(sums)[:, None]
     parts = [sums[0], sums[1:4].movedim(0, 1)]
-    if given.tensors:
+    if has_tensors:
         zz, zx, zy, xz, yz, even, odd, plus, cross = sums[4:]
         xx, yy, yx, xy = (even + plus) / 2, (even - plus) / 2, (cross + odd) / 2, (cross - odd) / 2
         rows = [[xx, xy, xz], [yx, yy, yz], [zx, zy, zz]]
@@ -112,96 +104,62 @@ class _SumOverTracks(torch.autograd.Function):
     """Hidden layers, and their sums over each jet: planes (P, J, 3F) in float64."""
 
     @staticmethod
-    def forward(ctx: Any, given: _Given, scalars: Tensor, *maps: Tensor) -> Tensor:
-        ctx.given = given
+    def forward(ctx: Any, constants: _Constants, scalars: Tensor, *maps: Tensor) -> Tensor:
+        ctx.constants = constants
         ctx.save_for_backward(scalars, *maps)
-        rows, jets = np.ascontiguousarray(scalars.detach().numpy()), len(given.offsets) - 1
-        ctx.phi = phi = _packed(given, maps)
-        sums = np.empty((given.planes, jets, given.width))
+        tracks, shape, thirds = constants.tracks, constants.shape, constants.thirds
+        ctx.phi = phi = packed(
+            [
+                packed_maps(layer, constants.features, thirds * (index > 0), np.float32)
+                for index, layer in enumerate(constants.layers(maps))
+            ],
+            np.float32,
+        )
+        sums = np.empty((shape.planes, len(tracks.offsets) - 1, constants.width))
 
         def run(first: int, last: int) -> None:
-            forward(phi, rows, given.vectors, given.frames, given.offsets, given.logarithmic, given.thirds, sums,
-                    first, last)  # fmt: skip
+            forward(phi, tracks, shape, sums, first, last)
 
-        over_jets(run, _CONSTITUENT_WORK * given.offsets, torch.get_num_threads())
-        padded = sums.reshape(given.planes, jets, given.thirds, given.width // given.thirds)[..., : given.features]
-        shape = given.planes, jets, given.thirds * given.features
-        return torch.from_numpy(np.ascontiguousarray(padded).reshape(shape))
+        over_jets(run, _TRACK_WORK * tracks.offsets, torch.get_num_threads())
+        unpadded = np.ascontiguousarray(constants.unpadded(sums))
+        return torch.from_numpy(unpadded.reshape(*sums.shape[:2], thirds * constants.features))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        given: _Given = ctx.given
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        constants: _Constants = ctx.constants
         scalars, *maps = ctx.saved_tensors
-        layers, jets = given.layers(tuple(maps)), len(given.offsets) - 1
-        rows, phi = np.ascontiguousarray(scalars.numpy()), ctx.phi
-        first = packed([transposed_maps(layers[0][:1], given.features, 0, scalars.shape[1])], np.float32)
-        back = [transposed_maps(layer, given.features, given.thirds, given.width) for layer in layers[1:]]
-        transposed = packed(back, np.float32) if back else first
-        arriving = np.zeros((given.planes, jets, given.width), np.float32)
-        by_thirds = arriving.reshape(given.planes, jets, given.thirds, given.width // given.thirds)
-        inner = by_thirds[..., : given.features]
-        inner[...] = gradients[0].numpy().reshape(inner.shape)
-        places, size = _places(given, layers)
-        group = max(_GROUP_JETS, -(-jets // _GROUPS))
-        bounds = np.minimum(np.arange(0, jets + group, group), jets) if jets else np.zeros(1, np.int64)
-        of_scalars = np.zeros_like(rows)
-        of_weights = np.zeros((len(bounds) - 1, size), np.float32)
+        tracks, shape, features = constants.tracks, constants.shape, constants.features
+        layers, jets = constants.layers(tuple(maps)), len(tracks.offsets) - 1
+        first_transposed = packed([transposed_maps(layers[0][:1], features, 0, scalars.shape[1])], np.float32)
+        others = [transposed_maps(layer, features, shape.thirds, constants.width) for layer in layers[1:]]
+        transposed = packed(others, np.float32) if others else first_transposed
+        grad_sums = np.zeros((shape.planes, jets, constants.width), np.float32)
+        unpadded = constants.unpadded(grad_sums)
+        unpadded[...] = arriving[0].numpy().reshape(unpadded.shape)
+        places, size = map_places(layers, features, shape.thirds)
+        groups = _groups(jets)
+        grad_maps = np.zeros((len(groups) - 1, size), np.float32)
+        grads = Gradients(grad_sums, np.zeros_like(tracks.scalars), grad_maps, places, groups)
 
-        def run(start: int, stop: int) -> None:
-            backward(phi, transposed, first, rows, given.vectors, given.frames, given.offsets, given.logarithmic,
-                     given.thirds, arriving, places, bounds, of_scalars, of_weights, start, stop)  # fmt: skip
+        def run(first: int, last: int) -> None:
+            backward(ctx.phi, transposed, first_transposed, tracks, shape, grads, first, last)
 
-        over_jets(run, _CONSTITUENT_WORK * given.offsets[bounds], torch.get_num_threads())
+        over_jets(run, _TRACK_WORK * tracks.offsets[groups], torch.get_num_threads())
         total = np.zeros(size)
-        for part in of_weights:
-            total += part
+        for of_group in grad_maps:
+            total += of_group
         found = [
-            torch.from_numpy(_of_map(total[places[layer, at] :], matrix, given, layer > 0)).to(matrix)
-            for layer, matrices in enumerate(layers)
-            for at, matrix in enumerate(matrices)
+            torch.from_numpy(map_gradient(total[place:], matrix, features, shape.thirds * (layer > 0))).to(matrix)
+            for layer, (matrices, of_layer) in enumerate(zip(layers, places, strict=True))
+            for matrix, place in zip(matrices, of_layer, strict=True)
         ]
-        return None, torch.from_numpy(of_scalars), *found
+        return None, torch.from_numpy(grads.scalars), *found
 
 
-def _packed(given: _Given, maps: tuple[Tensor, ...]) -> Any:
-    return packed(
-        [
-            packed_maps(layer, given.features, given.thirds * (index > 0), np.float32)
-            for index, layer in enumerate(given.layers(maps))
-        ],
-        np.float32,
-    )
-
-
-def _rows(matrix: Tensor, given: _Given, products: bool) -> int:
-    """A map's inputs as the kernel counts them."""
-    inputs = matrix.shape[-1]
-    return inputs + given.width - given.thirds * given.features if products else inputs
-
-
-def _places(given: _Given, layers: list[list[Tensor]]) -> tuple[AnyArray, int]:
-    """Where the gradient of each map begins, whole tiles of (K, 2F) or (K, 2, 2F), and where all end."""
-    columns = 2 * padded_features(given.features)
-    sizes = [
-        -(-_rows(matrix, given, index > 0) // ROWS) * ROWS * columns * (matrix.ndim - 1)
-        for index, layer in enumerate(layers)
-        for matrix in layer
-    ]
-    ends = np.cumsum([0, *sizes])
-    return ends[:-1].reshape(len(layers), -1), int(ends[-1])
-
-
-def _of_map(values: AnyArray, matrix: Tensor, given: _Given, products: bool) -> AnyArray:
-    """A map's gradient, (2F, K) or (2, 2F, K), from what the kernel has summed."""
-    features, padded = given.features, padded_features(given.features)
-    parts, rows = matrix.ndim - 1, _rows(matrix, given, products)
-    found: AnyArray = values[: rows * parts * 2 * padded].reshape(rows, parts, 2, padded)[..., :features]
-    found = found.reshape(rows, parts, 2 * features)
-    if products:
-        inner = found[: given.width].reshape(given.thirds, padded, parts, -1)[:, :features]
-        found = np.concatenate([inner.reshape(-1, parts, 2 * features), found[given.width :]])
-    found = found.transpose(1, 2, 0).copy()
-    # the kernel multiplies by conjugates
-    found[1:] *= -1
-    return found.reshape(matrix.shape)
+def _groups(jets: int) -> AnyArray:
+    """The first jet of each group, and the number of jets."""
+    if jets == 0:
+        return np.zeros(1, np.int64)
+    size = max(_GROUP_JETS, -(-jets // _GROUPS))
+    return np.minimum(np.arange(0, jets + size, size), jets)

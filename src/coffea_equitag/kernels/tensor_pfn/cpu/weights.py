@@ -1,7 +1,7 @@
-"""Parameters of Vector and Tensor PFN as their CPU kernel wants them: linear maps that follow each other made one.
+"""Parameters of Vector and Tensor PFN as their CPU kernel wants them: successive linear maps multiplied into one.
 
 Every bias is the weight of one more feature, of scalar 1, vector 0 and tensor 1·I; the affine map before the sum over
-tracks is done after it, where its bias is weighted with their number.
+tracks is applied after it, where its bias is weighted with their number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ....array_types import I8, AnyArray
 from ....layers.tensor_layer import TensorLayer
 from ...common.cpu.aligned import aligned
-from ...common.cpu.bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS
+from ...common.cpu.bilinear_tile import COMPLEX_VECTORS, REAL_VECTORS, ROWS
 from ...common.cpu.folding import folded
 from ...common.cpu.registers import lanes_of
 from ..maps import affine_maps, features_of, layer_maps, phi_of
@@ -22,6 +22,8 @@ from ..maps import affine_maps, features_of, layer_maps, phi_of
 __all__ = [
     "Matrices",
     "TensorPFNWeights",
+    "map_gradient",
+    "map_places",
     "packed",
     "packed_maps",
     "padded_features",
@@ -79,7 +81,7 @@ def _fold(model: nn.Module) -> TensorPFNWeights:
 
 
 def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[AnyArray]:
-    """A layer's maps as tiles want them, their inputs being `thirds` times F products and what follows."""
+    """A layer's maps as tiles want them; their inputs are `thirds` times F products, then the others."""
     out = []
     for tensor in maps:
         parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
@@ -89,14 +91,14 @@ def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.f
 
 
 def transposed_maps(maps: list[Tensor], features: int, thirds: int, inputs: int) -> list[AnyArray]:
-    """Maps that take gradients back, to `inputs` features, in float32; columns are whole blocks of all tiles."""
+    """Maps from gradients of outputs to those of `inputs` features, float32; columns are whole blocks of all tiles."""
     out = []
     block = lanes_of(4) * REAL_VECTORS
     for tensor in maps:
         parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
-        back = [_spread(_halves(part, features), features, thirds)[:, :inputs].T for part in parts]
-        back = [np.pad(part, ((0, -inputs % block), (0, 0))) for part in back]
-        out.append(_real(back[0], np.float32) if tensor.ndim == 2 else _complex(back[0], -back[1], np.float32))
+        wide = [_spread(_halves(part, features), features, thirds)[:, :inputs].T for part in parts]
+        wide = [np.pad(part, ((0, -inputs % block), (0, 0))) for part in wide]
+        out.append(_real(wide[0], np.float32) if tensor.ndim == 2 else _complex(wide[0], -wide[1], np.float32))
     return out
 
 
@@ -109,6 +111,37 @@ def packed(layers: list[list[AnyArray]], dtype: type[np.floating[Any]]) -> Matri
     return Matrices(aligned(values, dtype), np.stack([starts, depths], axis=2))
 
 
+def map_places(layers: list[list[Tensor]], features: int, thirds: int) -> tuple[I8, int]:
+    """Where the gradient of each map begins, whole tiles of (K, 2F) or (K, 2, 2F), and where all end."""
+    columns = 2 * padded_features(features)
+    sizes = [
+        -(-_inputs(matrix, features, thirds * (index > 0)) // ROWS) * ROWS * columns * (matrix.ndim - 1)
+        for index, layer in enumerate(layers)
+        for matrix in layer
+    ]
+    ends = np.cumsum([0, *sizes])
+    return ends[:-1].reshape(len(layers), -1), int(ends[-1])
+
+
+def map_gradient(values: AnyArray, matrix: Tensor, features: int, thirds: int) -> AnyArray:
+    """The gradient of a map (2F, K) or (2, 2F, K), from the numbers that the kernel has summed."""
+    padded, parts = padded_features(features), matrix.ndim - 1
+    rows, width = _inputs(matrix, features, thirds), thirds * padded
+    found: AnyArray = values[: rows * parts * 2 * padded].reshape(rows, parts, 2, padded)[..., :features]
+    found = found.reshape(rows, parts, 2 * features)
+    products = found[:width].reshape(thirds, padded, parts, 2 * features)[:, :features]
+    found = np.concatenate([products.reshape(-1, parts, 2 * features), found[width:]])
+    found = found.transpose(1, 2, 0).copy()
+    # the kernel multiplies by conjugates
+    found[1:] *= -1
+    return found.reshape(matrix.shape)
+
+
+def _inputs(matrix: Tensor, features: int, thirds: int) -> int:
+    """A map's inputs, those of `thirds` times F products padded."""
+    return int(matrix.shape[-1]) + thirds * (padded_features(features) - features)
+
+
 def _halves(matrix: AnyArray, features: int) -> AnyArray:
     """Rows of 2F outputs as two padded halves."""
     padded = padded_features(features)
@@ -117,7 +150,7 @@ def _halves(matrix: AnyArray, features: int) -> AnyArray:
 
 
 def _spread(matrix: AnyArray, features: int, thirds: int) -> AnyArray:
-    """Columns of products with F features each padded; what follows stays."""
+    """Columns of products with F features each padded; the others stay."""
     padded = padded_features(features)
     products, rest = matrix[:, : thirds * features], matrix[:, thirds * features :]
     wide = np.pad(products.reshape(len(matrix), thirds, features), ((0, 0), (0, 0), (0, padded - features)))

@@ -1,4 +1,4 @@
-"""Products of scalars, vectors and tensors in registers, cut to size: what a layer of a Tensor PFN ends with.
+"""Activated products of scalars, vectors and tensors in registers: the end of a layer of a Tensor PFN.
 
 Features lie as [plane][row][feature]: plane 0 scalars; 1 to 3 x, y, z of vectors; 4 to 12 of tensors zz, zx, zy, xz, yz
 and xx + yy, yx − xy, xx − yy, xy + yx, which turn about z as complex numbers do (see `so2_linear`). A row holds 2F of

@@ -1,7 +1,7 @@
 """A layer of a Vector or Tensor PFN from the products before it to its linear maps; and sums of the last products.
 
-A layer is known by what its linear maps give, 2F features; the 3F products of these are made in registers where they
-are wanted, as the left side of the next matrix products or as what is summed over a jet.
+A layer is stored as the outputs of its linear maps, 2F features; the 3F products of these are computed in registers
+where they are needed, as the left side of the next matrix products or as the terms of the sum over a jet.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import triton.language as tl
 
 from ...common.gpu.arithmetic import product
 from .bilinear import plane, scalars, tensors, vectors
+from .weights import Maps
 
 __all__ = ["GROUPS", "layer_kernel", "sums_kernel"]
 
-#: Matrices, one real and one complex (none: -1), multiplied together: of scalars and of vectors; of tensors.
+#: Matrices of one program, one real and one complex (-1: none): on scalars and on vectors; on tensors.
 GROUPS = ((0, -1), (3, 1)), ((4, 5), (-1, 7), (-1, 9), (-1, 11))
 
 
@@ -22,13 +23,11 @@ GROUPS = ((0, -1), (3, 1)), ((4, 5), (-1, 7), (-1, 9), (-1, 11))
 @triton.jit(do_not_specialize=["rows"])
 def layer_kernel(
     x: tl.tensor,
-    weight: tl.tensor,
-    bias: tl.tensor,
+    maps: Maps,
     counts: tl.tensor,
     out: tl.tensor,
     rows: tl.tensor,
-    REAL: tl.constexpr,
-    COMPLEX: tl.constexpr,
+    GROUP: tl.constexpr,
     PRODUCTS: tl.constexpr,
     THIRDS: tl.constexpr,
     COUNTED: tl.constexpr,
@@ -36,28 +35,30 @@ def layer_kernel(
     WIDTH: tl.constexpr,
     F: tl.constexpr,
     PRECISION: tl.constexpr,
-    ROWS: tl.constexpr,
-    OUT: tl.constexpr,
-    DEPTH: tl.constexpr,
+    TILE: tl.constexpr,
 ) -> None:
-    """Some outputs of some of a layer's matrices, of some rows; float32, or float64 throughout.
+    """Some outputs of some of a layer's matrices, for some rows; float32, or float64 throughout.
 
     Parameters
     ----------
     x : (planes, rows, 2 WIDTH), or (planes, rows, WIDTH) without PRODUCTS
-        What the maps of the layer before gave; or features themselves.
-    weight : (13, K, 2F)
-        Matrices, inputs first, of K = THIRDS · WIDTH products. Each acts on the plane of its number, or, (Re, Im), on
-        two planes as a complex number: x + iy of vectors, zx + i zy and so on of tensors.
-    bias : (2, 13, 2F)
-        With COUNTED the first, times `counts` (rows,), is added as well as the second.
+        Outputs of the maps of the layer before; or features themselves.
+    maps : Maps
+        weight (13, K, 2F): matrices, inputs first, of K = THIRDS · WIDTH products. Each acts on the plane of its
+        number, or, (Re, Im), on two planes as a complex number: x + iy of vectors, zx + i zy and so on of tensors.
+        bias (2, 13, 2F): with COUNTED the first, times `counts` (rows,), is added as well as the second.
     out : (planes, rows, 2F)
-        What the maps give.
-    REAL, COMPLEX
+        Outputs of the maps.
+    GROUP
         One of `GROUPS`.
-    DEPTH
-        Inputs multiplied at once, a divisor of WIDTH.
+    TILE
+        Rows, outputs, and inputs multiplied at once, a divisor of WIDTH.
     """
+    REAL: tl.constexpr = GROUP[0]
+    COMPLEX: tl.constexpr = GROUP[1]
+    ROWS: tl.constexpr = TILE[0]
+    OUT: tl.constexpr = TILE[1]
+    DEPTH: tl.constexpr = TILE[2]
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     o = tl.program_id(1) * OUT + tl.arange(0, OUT)
     count = tl.zeros((ROWS,), x.dtype.element_ty)
@@ -66,10 +67,10 @@ def layer_kernel(
     STEPS: tl.constexpr = THIRDS if PRODUCTS else 1
     K: tl.constexpr = STEPS * WIDTH
     zeros = tl.zeros((ROWS, OUT), x.dtype.element_ty)
-    # what a group lacks is never used, and not compiled
-    y = _start(bias, count, REAL, o, COUNTED, F) if REAL >= 0 else zeros
-    re = _start(bias, count, COMPLEX, o, COUNTED, F) if COMPLEX >= 0 else zeros
-    im = _start(bias, count, COMPLEX + 1, o, COUNTED, F) if COMPLEX >= 0 else zeros
+    # a matrix that a group lacks is neither used nor compiled
+    y = _start(maps.bias, count, REAL, o, COUNTED, F) if REAL >= 0 else zeros
+    re = _start(maps.bias, count, COMPLEX, o, COUNTED, F) if COMPLEX >= 0 else zeros
+    im = _start(maps.bias, count, COMPLEX + 1, o, COUNTED, F) if COMPLEX >= 0 else zeros
     for third in tl.static_range(STEPS):
         for first in range(0, WIDTH, DEPTH):
             f = first + tl.arange(0, DEPTH)
@@ -81,9 +82,9 @@ def layer_kernel(
                 a_re = plane(x, max(COMPLEX, 0), row, f, rows, WIDTH)
                 a_im = plane(x, max(COMPLEX, 0) + 1, row, f, rows, WIDTH)
             if REAL >= 0:
-                y = product(a, _matrix(weight, REAL, k, o, K, F), y, PRECISION)
+                y = product(a, _matrix(maps.weight, REAL, k, o, K, F), y, PRECISION)
             if COMPLEX >= 0:
-                w_re, w_im = _matrix(weight, COMPLEX, k, o, K, F), _matrix(weight, COMPLEX + 1, k, o, K, F)
+                w_re, w_im = _matrix(maps.weight, COMPLEX, k, o, K, F), _matrix(maps.weight, COMPLEX + 1, k, o, K, F)
                 re = product(-a_im, w_im, product(a_re, w_re, re, PRECISION), PRECISION)
                 im = product(a_im, w_re, product(a_re, w_im, im, PRECISION), PRECISION)
     if REAL >= 0:
@@ -105,11 +106,11 @@ def _products(
     LOGARITHMIC: tl.constexpr,
     F: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
-    """The planes that a group of matrices acts on."""
+    """The planes of products that a group of matrices acts on."""
     if REAL == 0:
         s = scalars(x, row, f, rows, THIRD, F, LOGARITHMIC)
         return s, s, s
-    elif REAL == 3:  # noqa: RET505 (Triton would compile what follows an if, too)
+    elif REAL == 3:  # noqa: RET505 (without it, Triton would compile the code after the if too)
         v_x, v_y, v_z = vectors(x, row, f, rows, THIRD, F)
         return v_z, v_x, v_y
     else:
@@ -143,7 +144,7 @@ def sums_kernel(
     Parameters
     ----------
     x : (planes, rows, 2F)
-        What a layer's maps give.
+        Outputs of a layer's maps.
     offsets : (jets + 1,)
         Where the rows of each jet begin.
     out : (planes, jets, THIRDS · F), float64
@@ -205,7 +206,7 @@ def _total(values: tl.tensor, real: tl.tensor) -> tl.tensor:
 def _start(
     bias: tl.tensor, count: tl.tensor, index: tl.constexpr, o: tl.tensor, COUNTED: tl.constexpr, F: tl.constexpr
 ) -> tl.tensor:
-    """What a matrix product is added to."""
+    """The biases that a matrix product is added to."""
     total = tl.load(bias + (13 + index) * 2 * F + o)[None, :] + tl.zeros_like(count)[:, None]
     if COUNTED:
         total += count[:, None] * tl.load(bias + index * 2 * F + o)[None, :]

@@ -1,4 +1,4 @@
-"""Parameters of Vector and Tensor PFN for their GPU kernels: each layer's linear maps made one, padded."""
+"""Parameters of Vector and Tensor PFN for their GPU kernels: each layer's linear maps multiplied into one, padded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..maps import affine_maps, features_of, layer_maps, phi_of
 
 __all__ = ["Maps", "TensorPFNWeights", "fold", "padded_features"]
 
-#: Numbers of features that are matrix products' depth: a multiple of this.
+#: The depth of matrix products is a multiple of this.
 _DEPTH = 16
-#: Of a layer's matrices, that on scalars and those on zz and xx + yy (Re, Im) of tensors: what a bias contributes.
+#: What a bias contributes, in units of itself: to scalars, zz and xx + yy (Re, Im), the planes of these matrices.
 _UNIT = {0: 1.0, 4: 1.0, 9: 2.0, 10: 2.0}
 
 
@@ -52,7 +52,7 @@ def fold(model: nn.Module) -> TensorPFNWeights:
 
 
 def _maps(layer: TensorLayer, thirds: int, dtype: torch.dtype, latent: Any = None) -> Maps:
-    """One layer's; its inputs are `thirds` times F products, or features as they are for 0."""
+    """Maps of one layer; its inputs are `thirds` times F products, or features as they are for 0."""
     features = features_of(layer)
     padded = padded_features(features)
     biases = 1 if latent is None else 2
