@@ -32,6 +32,7 @@ from coffea_equitag.kernels.pelican.gpu import encoder_gradient as encoder_slope
 from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks  # noqa: E402
 from coffea_equitag.kernels.pelican.gpu import pair_messages  # noqa: E402
 from coffea_equitag.kernels.tensor_pfn.gpu import forward as tensor_layers  # noqa: E402
+from coffea_equitag.kernels.tensor_pfn.gpu import weights as tensor_weights  # noqa: E402
 
 #: Bytes of shared memory that a block may have on an H100 or H200.
 SHARED = 227 * 1024
@@ -89,7 +90,7 @@ PAIRS_IN_TRAINING = {
     **dict.fromkeys(("key", "key_after"), "i64"),
     "shares": "*i64",
 }
-TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3", "ROWS": 64, "OUT": 32, "DEPTH": 16}
+TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 WIDE_BACK = {"PRECISION": "tf32x3", "BJ": 4} | JETS
 MESSAGES = {"DEPTH": 36, "NARROW": 64, "WIDE": 64}
@@ -199,17 +200,18 @@ KERNELS = {
     **{
         f"tensor-layer-{real}-{complex_}": (
             tensor_layers.layer_kernel,
-            {"REAL": real, "COMPLEX": complex_, "PRODUCTS": True, "COUNTED": False, "F": 64, "WIDTH": 64} | TENSORS,
-            {},
+            {"GROUP": (real, complex_), "TILE": (64, 32, 16), "PRODUCTS": True, "COUNTED": False, "F": 64, "WIDTH": 64}
+            | TENSORS,
+            {"maps": tensor_weights.Maps("*fp32", "*fp32")},
         )
         for real, complex_ in ((3, 1), (4, 5))
     },
     "tensor-layer-float64": (
         tensor_layers.layer_kernel,
-        {"REAL": 4, "COMPLEX": 5, "PRODUCTS": False, "COUNTED": True, "F": 64, "WIDTH": 192}
+        {"GROUP": (4, 5), "TILE": (16, 32, 16), "PRODUCTS": False, "COUNTED": True, "F": 64, "WIDTH": 192}
         | TENSORS
-        | {"PRECISION": "ieee", "ROWS": 16},
-        dict.fromkeys(("x", "weight", "bias", "counts", "out"), "*fp64"),
+        | {"PRECISION": "ieee"},
+        dict.fromkeys(("x", "counts", "out"), "*fp64") | {"maps": tensor_weights.Maps("*fp64", "*fp64")},
     ),
     "tensor-sums": (
         tensor_layers.sums_kernel,
