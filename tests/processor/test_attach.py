@@ -55,7 +55,7 @@ def test_names(nano_file, open_nano, saved_tagger, three_class_tagger):
 
 def test_overwriting_is_asked_for(nano_file, open_nano, saved_tagger):
     events = attach(open_nano(nano_file), {"FatJet": saved_tagger})
-    with pytest.raises(JetError, match="'score' already"):
+    with pytest.raises(JetError, match="already has a field 'score'"):
         attach(events, {"FatJet": saved_tagger})
     assert same(attach(events, {"FatJet": saved_tagger}, overwrite=True).FatJet.score, events.FatJet.score)
 
@@ -131,9 +131,9 @@ def test_refusals(nano_file, open_nano, saved_tagger, tmp_path):
     events = open_nano(nano_file)
     with pytest.raises(JetError, match=r"without a collection 'Jet'\n.*FatJet"):
         attach(events, {"Jet": saved_tagger})
-    with pytest.raises(TaggerError, match="one name a tagger"):
+    with pytest.raises(TaggerError, match="one name per tagger"):
         attach(events, {"FatJet": [saved_tagger]}, name="top")
-    with pytest.raises(TaggerError, match="of the same name"):
+    with pytest.raises(TaggerError, match="with the same name"):
         attach(events, {"FatJet": [saved_tagger, saved_tagger]})
     with pytest.raises(TaggerError, match="no tagger at"):
         attach(events, {"FatJet": tmp_path})

@@ -13,7 +13,7 @@ def test_scores_a_file(nano_file, saved_tagger, tmp_path, capsys):
     assert "12 events, 17 jets, FatJet_net" in capsys.readouterr().out
     assert {"FatJet_net", "FatJet_msoftdrop"} < set(uproot.open(output)["Events"].keys())
     assert main(arguments) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*arguments, "--overwrite", "--quiet", "--chunk", "1 MB"]) == 0
     assert capsys.readouterr().err == ""
 

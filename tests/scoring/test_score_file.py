@@ -120,10 +120,10 @@ def test_missing_jets_are_nan(nano_file, saved_tagger, tmp_path):
     ("options", "message"),
     [
         ({"jets": "Jet"}, "without a collection 'Jet'.*\n.*FatJet"),
-        ({"name": "pt"}, "has a branch FatJet_pt already"),
+        ({"name": "pt"}, "already has a branch FatJet_pt"),
         ({"tree": "Delphes"}, "without a TTree 'Delphes'\n.*Events, Runs"),
         ({"tree": "tag"}, "is of class TObjString"),
-        ({"branches": ["Muon_*"]}, "no branch fits 'Muon_\\*'"),
+        ({"branches": ["Muon_*"]}, "no branch matches 'Muon_\\*'"),
         ({"chunk_size": 0}, "chunk_size=0"),
         ({"chunk_size": "many"}, "chunk_size='many'"),
         ({"reader": lambda events, jets: nanoaod(events, jets)[:, :1]}, "one score for each FatJet"),
@@ -144,7 +144,7 @@ def test_refused_paths(nano_file, saved_tagger, tmp_path):
         ([], tmp_path / "out.root", "no file to score"),
         (tmp_path / "text.root", tmp_path / "out.root", "cannot be read"),
         (copy, copy, "same file"),
-        (copy, tmp_path / "text.root", "exists already"),
+        (copy, tmp_path / "text.root", "already exists"),
         (copy, tmp_path / "no" / "out.root", "no folder"),
     ]:
         with pytest.raises(JetError, match=message):

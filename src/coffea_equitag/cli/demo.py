@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print where the results are."""
     from rich.console import Console
 
-    from ..demo.run import walk
+    from ..demo.run import run_demo
 
-    walk(Path(arguments.output), Console())
+    run_demo(Path(arguments.output), Console())
     return 0

@@ -1,4 +1,4 @@
-"""The whole way, once: a ROOT file, a coffea processor, scores, histograms, plots."""
+"""The demonstration: from a ROOT file through a coffea processor to scores, histograms and plots."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ..schema import QuietPFNano
 from ..scoring import score_file
 from ..tagger import load
 
-__all__ = ["DemoReport", "walk"]
+__all__ = ["DemoReport", "run_demo"]
 
-#: The jets the tagger was trained on.
+#: The range of the jets that the tagger was trained on.
 PT_RANGE, ETA_LIMIT = (550.0, 650.0), 2.0
 
 WORKING_POINTS = {"loose": 0.5, "tight": 0.9}
@@ -35,14 +35,14 @@ WORKING_POINTS = {"loose": 0.5, "tight": 0.9}
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demonstration made.
+    """Output of the demonstration.
 
     Attributes
     ----------
     files : dict of str to Path
         Scored ROOT file, histograms and plots.
     metrics : Metrics
-        Of the tagger on the selected jets whose truth is known.
+        Of the tagger, on the selected jets whose truth is known.
     output : dict
         The processor's accumulator.
     seconds : float
@@ -56,19 +56,19 @@ class DemoReport:
 
 
 def in_range(jets: ak.Array) -> ak.Array:
-    """Jets as the packaged tagger knows them: 550 < pT < 650 GeV, |η| < 2."""
+    """Jets in the range of the packaged tagger: 550 < pT < 650 GeV, |η| < 2."""
     return (jets.pt > PT_RANGE[0]) & (jets.pt < PT_RANGE[1]) & (abs(jets.eta) < ETA_LIMIT)
 
 
-def walk(folder: Path, console: Console | None = None) -> DemoReport:
+def run_demo(folder: Path, console: Console | None = None) -> DemoReport:
     """Run the demonstration.
 
     Parameters
     ----------
     folder : Path
-        Where its files go; files of an earlier run are replaced.
+        Folder of its files; files of an earlier run are replaced.
     console : rich Console, optional
-        Where to tell of it.
+        Where to print.
     """
     start = time.perf_counter()
     console = console or Console(quiet=True)
@@ -89,13 +89,13 @@ def walk(folder: Path, console: Console | None = None) -> DemoReport:
 
     console.print("[bold]2.[/] writing the scores beside the original branches")
     with warnings.catch_warnings():
-        # every jet of the file gets a score here; those outside the tagger's range are left out of the plots
+        # every jet of the file is scored here; jets outside the tagger's range are left out of the plots
         warnings.simplefilter("ignore", JetRangeWarning)
         scoring = score_file(
             PACKAGED_TAGGER, PACKAGED_FILE, files["scored ROOT file"], jets="FatJet", name="top", overwrite=True
         )
 
-    console.print("[bold]3.[/] reading them back and plotting")
+    console.print("[bold]3.[/] reading the scores and plotting them")
     scores, labels = truth_and_scores(files["scored ROOT file"])
     metrics = measure(scores, labels)
     plots.score_by_class(scores, labels, classes=("QCD", "top"), title=PACKAGED_TAGGER).savefig(
@@ -104,12 +104,12 @@ def walk(folder: Path, console: Console | None = None) -> DemoReport:
     plots.roc_curve(scores, labels, name=PACKAGED_TAGGER).savefig(files["plot of ROC"], dpi=100)
 
     report = DemoReport(files, metrics, output, time.perf_counter() - start)
-    tell(report, console, scoring.events, scoring.jets)
+    print_report(report, console, scoring.events, scoring.jets)
     return report
 
 
 def truth_and_scores(path: Path) -> tuple[Any, Any]:
-    """Scores and labels of the jets in range that hold a whole top or none, from the scored file."""
+    """Scores and labels of the jets in range that contain a whole top or none of it, from the scored file."""
     events = NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=QuietPFNano).events()
     jets = ak.flatten(events.FatJet)
     jets = jets[in_range(jets) & ((jets.isTop == 1) | (jets.isQCD == 1))]
@@ -117,7 +117,7 @@ def truth_and_scores(path: Path) -> tuple[Any, Any]:
 
 
 def run_processor() -> dict[str, Any]:
-    """The packaged file through `TaggerProcessor`, beside ordinary cuts."""
+    """Run `TaggerProcessor` on the packaged file, with ordinary cuts."""
     tagging = TaggerProcessor(
         {"FatJet": PACKAGED_TAGGER},
         event_selections={"a jet above 500 GeV": lambda events: ak.any(events.FatJet.pt > 500, axis=1)},
@@ -130,7 +130,7 @@ def run_processor() -> dict[str, Any]:
 
 
 def flat_histograms(output: dict[str, Any]) -> dict[str, Any]:
-    """The processor's histograms without categories, as ROOT keeps them: ``FatJet_mass_tight_pass``, ..."""
+    """The processor's histograms without categories, as ROOT stores them: ``FatJet_mass_tight_pass``, ..."""
     found = {}
     for group in ("scores", "jets"):
         for collection, histograms in output[group].items():
@@ -142,8 +142,8 @@ def flat_histograms(output: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def tell(report: DemoReport, console: Console, num_events: int, num_jets: int) -> None:
-    """Print the cutflow, what the tagger is worth on these jets, and where things lie."""
+def print_report(report: DemoReport, console: Console, num_events: int, num_jets: int) -> None:
+    """Print the cutflow, the tagger's metrics on these jets, and the paths of the files."""
     tagger = load(PACKAGED_TAGGER, shared=True)
     cuts = Table(title="Cutflow", show_header=False)
     for cut, count in report.output["cutflow"]["packaged"].items():

@@ -1,4 +1,4 @@
-"""Evaluation: metrics of scores on labelled jets, and plots."""
+"""Evaluation: metrics and plots of scores on labelled jets."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,6 @@ __all__ = ["Metrics", "Rejection", "measure", "plots", "roc"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # matplotlib is imported only by those who plot
+    if name == "plots":  # matplotlib is imported only for plots
         return importlib.import_module(".plots", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,9 +24,9 @@ class Rejection:
     Attributes
     ----------
     efficiency : float
-        The signal efficiency asked for; the cut keeps at least that.
+        The requested signal efficiency; the cut keeps at least that.
     cut : float
-        Jets of this score or more are kept.
+        Jets with at least this score are kept.
     value : float
         1/ε_B; infinite where no background jet is kept.
     uncertainty : float
@@ -44,20 +44,20 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What scores are worth on labelled jets; prints as a table.
+    """Performance of scores on labelled jets; prints as a table.
 
     Attributes
     ----------
     num_signal, num_background : int
-        Jets measured on; background is whatever is not signal.
+        Numbers of jets; background is everything that is not signal.
     num_missing : int
-        Jets left out for lack of a score.
+        Jets left out because they have no score.
     accuracy, accuracy_uncertainty : float
-        Share of jets whose likeliest class is their own, binomial uncertainty.
+        Fraction of jets whose most probable class is the true one, with binomial uncertainty.
     auc, auc_uncertainty : float
         Area under the ROC curve; uncertainty after Hanley and McNeil, Radiology 143 (1982) 29.
     rejections : tuple of Rejection
-        1/ε_B at the signal efficiencies asked for.
+        1/ε_B at the requested signal efficiencies.
     """
 
     num_signal: int
@@ -70,7 +70,7 @@ class Metrics:
     rejections: tuple[Rejection, ...]
 
     def as_dict(self) -> dict[str, float]:
-        """Flat numbers: ``accuracy``, ``auc``, ``rejection_50``, ...; numbers that are not finite are left out."""
+        """Flat mapping: ``accuracy``, ``auc``, ``rejection_50``, ...; values that are not finite are left out."""
         numbers: dict[str, float] = {
             "num_signal": self.num_signal,
             "num_background": self.num_background,
@@ -112,25 +112,25 @@ def measure(
     Parameters
     ----------
     scores : array-like
-        What a tagger gives: the signal's probability a jet, any nesting, or a record with a field a class; None
+        Output of a tagger: the signal's probability of each jet, any nesting, or a record with a field per class; None
         where a jet is missing (left out and counted).
     labels : array-like
-        Class of each jet, in the same structure: 0 or 1, or the position of the class in the scores' fields.
+        Class of each jet, in the same structure: 0 or 1, or the index of the class in the scores' fields.
     signal : int or str, optional
-        The class (or its field) that counts as signal; default the last.
+        Index or name of the class that counts as signal; default the last.
     efficiencies : sequence of float
-        Signal efficiencies to give the rejection at.
+        Signal efficiencies at which to give the rejection.
 
     Raises
     ------
     JetError
-        If scores and labels differ in structure, a score is NaN, or only one class is there.
+        If scores and labels differ in structure, a score is NaN, or only one class is present.
     """
     given = labelled_scores(scores, labels, signal)
     is_signal = given.labels == given.signal
     fpr, tpr, cuts = _curve(given.scores, is_signal)
     num_signal, num_background = int(is_signal.sum()), int((~is_signal).sum())
-    accuracy = float((given.likeliest == given.labels).mean())
+    accuracy = float((given.most_probable == given.labels).mean())
     auc = float(sklearn_metrics.auc(fpr, tpr))
     return Metrics(
         num_signal=num_signal,
@@ -145,7 +145,7 @@ def measure(
 
 
 def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[F8, F8, F8]:
-    """The ROC curve: background efficiency, signal efficiency and cut, one entry a different score.
+    """The ROC curve: background efficiency, signal efficiency and cut, one entry per distinct score.
 
     Parameters and errors as `measure`; the first cut is infinite and keeps nothing.
     """
@@ -155,17 +155,17 @@ def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[F
 
 @dataclass(frozen=True)
 class LabelledScores:
-    """Flat scores of the signal with their labels, jets without a score left out."""
+    """Flat scores of the signal with their labels, without jets that have no score."""
 
     scores: F8
     labels: I8
-    likeliest: I8
+    most_probable: I8
     signal: int
     num_missing: int
 
 
 def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -> LabelledScores:
-    """Check scores and labels against each other and lay them flat; see `measure`."""
+    """Check scores and labels against each other and flatten them; see `measure`."""
     scores, labels = ak.Array(scores), ak.Array(labels)
     classes = scores.fields
     first = scores[classes[0]] if classes else scores
@@ -175,7 +175,7 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
         raise JetError(
             explain(
                 f"scores of type {first.type} and labels of type {labels.type}",
-                "one label a score, nested alike",
+                "one label per score, in the same structure",
                 "take both from the same jets: measure(tagger(jets), jets.label)",
             )
         )
@@ -187,7 +187,7 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
     unlabelled = _missing(kept)
     if unlabelled.any():
         raise JetError(
-            explain(f"{int(unlabelled.sum())} jets with a score but no label", "a label a jet", "drop those jets")
+            explain(f"{int(unlabelled.sum())} jets with a score but no label", "one label per jet", "drop those jets")
         )
     numbers = _numbers(kept)
     values = np.stack(columns, axis=1) if classes else np.stack([1 - columns[0], columns[0]], axis=1)
@@ -197,7 +197,7 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
             explain(
                 f"{int(bad.sum())} of {len(bad)} scores are NaN or infinite, first of jet {int(np.argmax(bad))}",
                 "finite scores",
-                "look at that jet's constituents; missing jets should be None, not NaN",
+                "check that jet's constituents; missing jets should be None, not NaN",
             )
         )
     beyond = ~((numbers >= 0) & (numbers < values.shape[1]) & (numbers == np.floor(numbers)))
@@ -225,13 +225,13 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
         raise JetError(
             explain(f"{what} with a score", "jets of signal and of background", "check the labels and the selection")
         )
-    # two classes: a score of exactly one half counts as signal, as a cut `score >= 0.5` would have it
-    likeliest = values.argmax(axis=1) if classes else (values[:, 1] >= 0.5).astype(np.int64)
-    return LabelledScores(values[:, index], number_labels, likeliest, index, int((~present).sum()))
+    # two classes: a score of exactly one half counts as signal, as with the cut `score >= 0.5`
+    most_probable = values.argmax(axis=1) if classes else (values[:, 1] >= 0.5).astype(np.int64)
+    return LabelledScores(values[:, index], number_labels, most_probable, index, int((~present).sum()))
 
 
 def _flat(values: ak.Array) -> tuple[ak.Array, list[Any]]:
-    """All entries one level deep, missing ones among them, and the nesting they came from."""
+    """All entries in one flat array, including missing ones, and the lengths of the lists they were in."""
     shape: list[Any] = []
     while values.ndim > 1:
         values = ak.fill_none(values, [], axis=0)
@@ -247,7 +247,7 @@ def _numbers(labels: ak.Array) -> F8:
         raise JetError(
             explain(
                 f"labels of type {labels.type}",
-                "the number of its class for each jet",
+                "the index of its class for each jet",
                 "number the classes as the tagger does (tagger.classes)",
             )
         ) from error

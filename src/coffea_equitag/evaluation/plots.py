@@ -1,4 +1,4 @@
-"""Plots of scores: by class, and the ROC curve. Figures are returned, never shown; pyplot is left alone."""
+"""Plots of scores: by class, and the ROC curve. Figures are returned, never shown; pyplot is not used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def score_by_class(
     bins: int = 40,
     title: str = "",
 ) -> Figure:
-    """Distribution of the score, one histogram a class, each of area 1.
+    """Distribution of the score, one histogram per class, each of area 1.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def score_by_class(
     bins : int
         Bins between 0 and 1.
     title : str
-        Written above the plot.
+        Title above the plot.
     """
     given = labelled_scores(scores, labels, signal)
     figure, axes = _canvas(title)
@@ -66,9 +66,9 @@ def roc_curve(
     scores, labels, signal, efficiencies
         As `coffea_equitag.evaluation.measure`.
     name : str
-        What the curve is called in the legend.
+        Name of the curve in the legend.
     title : str
-        Written above the plot.
+        Title above the plot.
     """
     fpr, tpr, _ = roc(scores, labels, signal=signal)
     metrics = measure(scores, labels, signal=signal, efficiencies=efficiencies)
@@ -81,7 +81,7 @@ def roc_curve(
         axes.errorbar(
             rejection.efficiency,
             rejection.value,
-            # a lower bar that would reach 0 cannot be drawn on a logarithmic axis
+            # an error bar that reaches 0 cannot be drawn on a logarithmic axis
             yerr=[[min(rejection.uncertainty, 0.99 * rejection.value)], [rejection.uncertainty]],
             fmt="o",
             capsize=3,

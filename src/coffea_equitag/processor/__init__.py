@@ -1,4 +1,4 @@
-"""Taggers inside coffea analyses: a ready processor, and `attach` for those who write their own."""
+"""Taggers in coffea analyses: a ready-made processor, and `attach` for your own."""
 
 from .attach import attach
 from .tagger_processor import TaggerProcessor

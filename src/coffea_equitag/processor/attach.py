@@ -25,10 +25,10 @@ __all__ = ["Reader", "Selection", "Taggers", "attach", "attach_masked", "is_trac
 
 Selection: TypeAlias = Callable[[ak.Array], ak.Array]
 Reader: TypeAlias = Callable[[ak.Array, str], ak.Array]
-#: Collection -> its tagger, several, or several by the name of their scores.
+#: Collection -> its tagger, several of them, or several by the name of their scores.
 Taggers: TypeAlias = Mapping[str, "TaggerLike | Sequence[TaggerLike] | Mapping[str, TaggerLike]"]
 
-#: Names vector gives to coordinates: a field of such a name would change or break the jets' four-momenta.
+#: Names that vector uses for coordinates: a field of such a name would change or break the jets' four-momenta.
 VECTOR_NAMES = frozenset(
     (
         "x",
@@ -64,46 +64,46 @@ def attach(
     overwrite: bool = False,
     device: str | None = None,
 ) -> ak.Array:
-    """Score jets and put the scores on them.
+    """Score jets and add the scores to them as fields.
 
     ::
 
         events = eqt.attach(events, {"FatJet": tagger})
         tagged = events.FatJet[events.FatJet.score > 0.8]
 
-    Call it on jets as they are in the file, and select, correct or sort them afterwards: the scores go along.
+    Call it on the jets as they are in the file, and select, correct or sort them afterwards: the scores stay with them.
 
     Parameters
     ----------
     events : ak.Array
-        NanoEvents (virtual, eager or traced; sliced or not). It is not changed.
+        NanoEvents (virtual, eager or traced; sliced or not); not modified.
     taggers : mapping
-        Collection -> a tagger (or the path or zoo name of one; loaded once a process), a list of them (scores are
-        called after the taggers), or a mapping from the scores' name to the tagger.
+        Collection -> a tagger (or its path or zoo name; loaded once per process), a list of taggers (scores are named
+        after them), or a mapping from the scores' name to the tagger.
     name : str, optional
-        Name of the scores of a single tagger; default ``"score"``. For more than two classes there is one field a
+        Name of the scores of a single tagger; default ``"score"``. For more than two classes there is one field per
         class, ``name_class``.
     where : callable or mapping of collection to callable, optional
-        Takes ``events[collection]`` and says which jets to score; the others' scores are None.
+        Takes ``events[collection]`` and returns which jets to score; the scores of the others are None.
     reader : callable, optional
         ``(events, collection) -> jets``, parallel to ``events[collection]``; default `readers.nanoaod`.
     overwrite : bool
-        Replace scores of the same name, e.g. for a shifted jet energy scale.
+        Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
-        Where taggers given by path compute.
+        Device for taggers given by path.
 
     Returns
     -------
     ak.Array
-        The events with float32 fields on their jets. Traced events (typetracers) get fields of the right type
-        without the model being run.
+        The events with float32 fields on their jets. Traced events (typetracers) get fields of the right type without
+        running the model.
 
     Raises
     ------
     JetError
-        If there is no such collection, its jets cannot be read, or a score's name is taken or unfit.
+        If there is no such collection, its jets cannot be read, or the name of a score is taken or invalid.
     TaggerError
-        If a tagger cannot be loaded or is given without a collection, or `name` is given for several.
+        If a tagger cannot be loaded or is given without a collection, or `name` is given for several taggers.
     """
     check_mapping(taggers)
     masks: dict[str, ak.Array] = {}
@@ -128,7 +128,7 @@ def named_taggers(
                 raise TaggerError(
                     explain(
                         f"name={name!r} for {len(given)} taggers of {collection}",
-                        "one name a tagger",
+                        "one name per tagger",
                         f"give them by name: {{'{collection}': {{'first': tagger_a, 'second': tagger_b}}}}",
                     )
                 )
@@ -137,7 +137,7 @@ def named_taggers(
             if len(named[collection]) < len(loaded):
                 raise TaggerError(
                     explain(
-                        f"taggers of {collection} of the same name: {', '.join(map(name_of, loaded))}",
+                        f"taggers of {collection} with the same name: {', '.join(map(name_of, loaded))}",
                         "different names",
                         "give them by name, as a mapping",
                     )
@@ -155,7 +155,7 @@ def attach_masked(
     reader: Reader | None = None,
     overwrite: bool = False,
 ) -> ak.Array:
-    """`attach`, with taggers loaded and jets chosen: collection -> boolean ``[event][jet]``."""
+    """`attach` with loaded taggers and selected jets: collection -> boolean ``[event][jet]``."""
     for collection, named in taggers.items():
         check_collection(events, collection)
         scored = events[collection]
@@ -175,24 +175,24 @@ def attach_masked(
 
 
 def is_traced(array: ak.Array) -> bool:
-    """Whether an array only has a type (``coffea.nanoevents.trace``)."""
+    """Whether an array has a type but no values (``coffea.nanoevents.trace``)."""
     return bool(ak.backend(array) == "typetracer")
 
 
 def touch(array: ak.Array) -> None:
-    """Tell a trace that an array's numbers are needed."""
+    """Report to a trace that an array's values are needed."""
     ak.typetracer.touch_data(array)
 
 
 def check_mapping(taggers: Any) -> None:
-    """Refuse a tagger that is given without its collection."""
+    """Refuse a tagger given without its collection."""
     if not isinstance(taggers, Mapping):
         name = repr(taggers) if isinstance(taggers, str) else "tagger"
         raise TaggerError(
             explain(
                 f"taggers of type {type(taggers).__name__}",
                 "a mapping of jet collections to their taggers",
-                f"say which jets it scores: {{'FatJet': {name}}}",
+                f"name the jets that it scores: {{'FatJet': {name}}}",
             )
         )
 
@@ -205,7 +205,7 @@ def check_collection(events: ak.Array, collection: str) -> None:
             explain(
                 f"events without a collection '{collection}'",
                 f"a jet collection: these events have {', '.join(found) or 'none'}",
-                "name one of them",
+                "use one of these",
             )
         )
 
@@ -222,12 +222,12 @@ def _check_name(jets: ak.Array, collection: str, name: str, overwrite: bool) -> 
         )
     if name in jets.fields and not overwrite:
         raise JetError(
-            explain(f"{collection} has a field {name!r} already", "a new name", f"{remedy}, or overwrite=True")
+            explain(f"{collection} already has a field {name!r}", "a new name", f"{remedy}, or overwrite=True")
         )
 
 
 def _traced_scores(jets: ak.Array, tagger: JetScorer, names: Mapping[str, str | None]) -> ak.Array:
-    """Scores without numbers; what the tagger would read is marked as read."""
+    """Scores without values; what the tagger would read is reported as read."""
     for record, extra in ((jets["constituents"], constituent_columns(tagger) or ()), (jets, ())):
         for field in [*(coordinates_of(record.fields) or {}).values(), *extra]:
             touch(record[field])
@@ -236,5 +236,5 @@ def _traced_scores(jets: ak.Array, tagger: JetScorer, names: Mapping[str, str | 
 
 
 def _optional(column: ak.Array, masked: bool) -> ak.Array:
-    """Option type wherever jets were chosen, though a chunk may have chosen all."""
+    """Option type wherever jets are selected, even if all jets of this chunk are."""
     return ak.mask(column, ~ak.is_none(column, axis=1)) if masked else column

@@ -20,7 +20,7 @@ Variable: TypeAlias = Any | tuple[Any, str | Callable[[ak.Array], ak.Array]]
 
 SCORE_BINS = 100
 
-#: Always histogrammed where the jets have them; a variable of the same name takes its place.
+#: Always histogrammed if the jets have them; a variable of the same name replaces them.
 KINEMATICS: Mapping[str, Any] = {
     "pt": hist.axis.Regular(100, 0, 2000, name="pt", label=r"Jet $p_T$ [GeV]"),
     "eta": hist.axis.Regular(50, -2.5, 2.5, name="eta", label=r"Jet $\eta$"),
@@ -30,7 +30,7 @@ KINEMATICS: Mapping[str, Any] = {
 
 
 def jet_histogram(axis: Any) -> hist.Hist:
-    """Make an empty histogram: dataset × working point × decision × `axis`, weighted."""
+    """An empty weighted histogram: dataset × working point × decision × `axis`."""
     return hist.Hist(
         hist.axis.StrCategory([], growth=True, name="dataset", label="Dataset"),
         hist.axis.StrCategory([], growth=True, name="working_point", label="Working point"),
@@ -48,7 +48,7 @@ def fill(
     scores: Mapping[str, AnyArray],
     points: Sequence[WorkingPoint],
 ) -> None:
-    """Fill one value a jet, once a working point; jets without a value or a score are left out."""
+    """Fill one value per jet for each working point; jets without a value or a score are left out."""
     present = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
     histogram.fill(dataset, INCLUSIVE, "pass", values[present], weight=weights[present])
     for point in points:
@@ -60,7 +60,7 @@ def fill(
 
 
 def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
-    """One value a jet.
+    """One value per jet.
 
     Raises
     ------
@@ -84,10 +84,10 @@ def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
 
 
 def variable_axis(variable: Variable) -> Any:
-    """Give the axis of a variable."""
+    """The axis of a variable."""
     return variable[0] if isinstance(variable, tuple) else variable
 
 
 def flat(values: ak.Array) -> AnyArray:
-    """``[event][jet]`` → one entry a jet; NaN where one is missing."""
+    """``[event][jet]`` → one entry per jet; NaN where a value is missing."""
     return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(values, axis=1), np.nan)))

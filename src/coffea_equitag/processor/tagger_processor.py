@@ -32,7 +32,7 @@ Hook = Callable[[ak.Array, dict[str, ak.Array]], Mapping[str, Any]]
 
 
 class TaggerProcessor(ProcessorABC):
-    """Score jets next to ordinary cuts, and histogram them.
+    """Score jets along with ordinary cuts, and histogram them.
 
     ::
 
@@ -44,35 +44,35 @@ class TaggerProcessor(ProcessorABC):
             variables={"FatJet": {"msoftdrop": hist.axis.Regular(50, 0, 250, name="msoftdrop")}},
         )
 
-    Cuts apply one after the other, and only jets that pass all of them are scored.
+    Cuts are applied one after the other, and only jets that pass all of them are scored.
 
     Parameters
     ----------
     taggers : mapping
-        As for `attach`. Taggers by path are loaded where the processor runs, once a process.
+        As for `attach`. Taggers given by path are loaded where the processor runs, once per process.
     event_selections : mapping of str to callable, optional
-        Name -> function of the events giving a boolean an event.
+        Name -> function of the events that returns one boolean per event.
     jet_selections : mapping of str to (mapping of str to callable), optional
-        Collection -> name -> function of the collection giving a boolean a jet.
+        Collection -> name -> function of the collection that returns one boolean per jet.
     working_points : mapping, optional
-        Collection -> name -> threshold (a jet passes at or above it); collection -> score -> name -> threshold
-        where a collection has several scores, and ``score:name`` is what the histograms call it.
+        Collection -> name -> threshold (a jet passes at or above it); for a collection with several scores,
+        collection -> score -> name -> threshold, and the histograms call the working point ``score:name``.
     variables : mapping, optional
-        Collection -> name -> hist axis, or (axis, field name or function of the jets), beside pt, eta, phi, mass.
+        Collection -> name -> hist axis, or (axis, field name or function of the jets), besides pt, eta, phi, mass.
     hook : callable, optional
-        ``hook(events, jets)`` gets the selected events, scores attached, and the selected jets by collection;
-        the mapping it returns joins the output.
+        ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection; the
+        mapping it returns is added to the output.
     weight : str, callable or None
-        Field of the events (where they have it), or function of them. Default ``"genWeight"``.
+        Field of the events (used if it exists), or function of them. Default ``"genWeight"``.
     reader : callable, optional
         As for `attach`.
     device : str, optional
-        Where taggers given by path compute.
+        Device for taggers given by path.
 
     Raises
     ------
     TaggerError
-        If options do not fit together, or a threshold lies outside [0, 1].
+        If options are inconsistent, or a threshold lies outside [0, 1].
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TaggerProcessor(ProcessorABC):
                         explain(
                             f"{option} for {collection}, which has no tagger",
                             f"one of {', '.join(self.taggers) or '(no taggers)'}",
-                            "give it a tagger or leave it out",
+                            "give it a tagger, or leave it out",
                         )
                     )
         selections = [self.event_selections, *self.jet_selections.values()]
@@ -122,11 +122,11 @@ class TaggerProcessor(ProcessorABC):
         -------
         dict
             ``cutflow``: dataset -> cut -> ``events`` and ``weight``;
-            ``jet_cutflow``: collection -> dataset -> cut -> jets, ``scored`` among them;
+            ``jet_cutflow``: collection -> dataset -> cut -> jets, including ``scored``;
             ``scores``: collection -> score -> histogram (dataset, working_point, decision, score);
             ``jets``: collection -> variable -> histogram (dataset, working_point, decision, variable);
-            and what the hook returned. Histograms hold every jet once a working point, and once as ``inclusive``:
-            choose one, ``histogram[{"working_point": "tight", "decision": "pass"}]``. Traced events give an empty
+            and what the hook returned. Histograms hold every jet once per working point, and once as ``inclusive``:
+            select one, ``histogram[{"working_point": "tight", "decision": "pass"}]``. Traced events give an empty
             dict.
         """
         metadata = getattr(events, "metadata", None) or {}
@@ -197,7 +197,7 @@ class TaggerProcessor(ProcessorABC):
         return ak.values_astype(ak.ones_like(counts), np.float64)
 
     def _select_jets(self, jets: ak.Array, collection: str) -> tuple[ak.Array, dict[str, int]]:
-        """Mask of the jets that pass all cuts, and how many pass up to each."""
+        """Mask of the jets that pass all cuts, and how many are left after each cut."""
         mask = ak.values_astype(ak.local_index(jets, axis=1) >= 0, bool)
         counts = {"all": _number(mask)}
         for name, select in self.jet_selections.get(collection, {}).items():
@@ -206,7 +206,7 @@ class TaggerProcessor(ProcessorABC):
         return mask, counts
 
     def _columns(self, jets: ak.Array, collection: str) -> dict[str, ak.Array]:
-        """Columns to histogram: the kinematics that are there, and the user's variables."""
+        """Columns to histogram: the kinematics that exist, and the user's variables."""
         variables = {
             name: axis for name, axis in KINEMATICS.items() if name in jets.fields or hasattr(type(jets), name)
         }
@@ -215,8 +215,8 @@ class TaggerProcessor(ProcessorABC):
 
 
 def _boolean(mask: ak.Array, like: ak.Array, name: str) -> ak.Array:
-    """A selection's answer, checked; missing means no."""
-    # uproot's type names stay on what is computed from branches: "bool[parameters={...}]"
+    """The result of a selection, checked; missing values count as False."""
+    # uproot's type parameters survive in what is computed from branches: "bool[parameters={...}]"
     mask = ak.without_parameters(ak.fill_none(ak.Array(mask), False, axis=-1))
     if mask.ndim != like.ndim or not str(ak.type(mask).content).endswith("bool"):
         if is_traced(mask) or (len(like) == 0 and mask.ndim == like.ndim):
@@ -225,7 +225,7 @@ def _boolean(mask: ak.Array, like: ak.Array, name: str) -> ak.Array:
             explain(
                 f"selection '{name}' gives {ak.type(mask)}",
                 "one boolean for each event (event_selections) or jet (jet_selections)",
-                "compare, or reduce with ak.any(..., axis=1)",
+                "compare values, or reduce with ak.any(..., axis=1)",
             )
         )
     return mask

@@ -10,7 +10,7 @@ from ..errors import TaggerError, explain
 
 __all__ = ["INCLUSIVE", "WorkingPoint", "WorkingPoints", "check_thresholds", "working_points"]
 
-#: Label of the histograms' bin for all jets, whatever their score.
+#: Label of the histogram bin for all jets, whatever their score.
 INCLUSIVE = "inclusive"
 
 #: Name -> threshold, or score -> name -> threshold where a collection has several scores.
@@ -27,21 +27,21 @@ class WorkingPoint:
 
 
 def working_points(given: WorkingPoints, scores: Iterable[str], collection: str) -> list[WorkingPoint]:
-    """Working points of a collection.
+    """The working points of a collection.
 
     Parameters
     ----------
     given : mapping
-        As the user gave them.
+        As given by the user.
     scores : iterable of str
         Names of the collection's scores.
     collection : str
-        For the messages.
+        Name of the collection, for error messages.
 
     Raises
     ------
     TaggerError
-        If it is not clear which score is meant, or there is none of that name.
+        If it is ambiguous which score is meant, or there is none of that name.
     """
     scores = tuple(scores)
     points: list[WorkingPoint] = []
@@ -52,7 +52,7 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
                     explain(
                         f"working points for a score '{key}' of {collection}",
                         f"one of {', '.join(scores)}",
-                        "name the score as it is attached",
+                        "use the name under which the score is attached",
                     )
                 )
             prefix = "" if len(scores) == 1 else f"{key}:"
@@ -71,7 +71,7 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
 
 
 def check_thresholds(given: Mapping[str, WorkingPoints]) -> None:
-    """Refuse thresholds that are no probabilities."""
+    """Refuse thresholds that are not probabilities."""
     for collection, points in given.items():
         for key, value in points.items():
             group = value.items() if isinstance(value, Mapping) else [(key, value)]

@@ -1,4 +1,4 @@
-"""ROOT files in, the same files with scores out, streamed."""
+"""Read ROOT files and write them with scores added, chunk by chunk."""
 
 from .stream import ScoringReport, score_file
 

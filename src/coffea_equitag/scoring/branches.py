@@ -1,4 +1,4 @@
-"""Branches of a TTree as uproot can write them again: which ones, of which types, sharing which counters."""
+"""Branches of a TTree that uproot can copy: their names, types and shared counters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import JetError, explain
 
 __all__ = ["BranchLayout", "TreeWriter", "branch_layout"]
 
-#: Always kept: NanoAODSchema refuses a file without them.
+#: Always kept: NanoAODSchema rejects a file without them.
 EVENT_IDS = ("run", "luminosityBlock", "event")
 
 
@@ -26,9 +26,9 @@ class BranchLayout:
     Attributes
     ----------
     flat : dict of str to dtype or "string"
-        Branches with one entry (or fixed array) an event, counters not among them.
+        Branches with one entry (or fixed-size array) per event, without the counters.
     jagged : dict of str to (dict of str to dtype)
-        Counter -> the branches that share it.
+        Counter -> branches that share it.
     dropped : dict of str to str
         Branches that uproot cannot write -> their type.
     titles : dict of str to str
@@ -42,11 +42,11 @@ class BranchLayout:
 
     @property
     def names(self) -> list[str]:
-        """Branches to read; counters follow from the jagged ones."""
+        """Branches to read; counters are derived from the jagged ones."""
         return [*self.flat, *(name for group in self.jagged.values() for name in group)]
 
     def types(self) -> dict[str, Any]:
-        """Describe the branches as ``mktree`` takes them: one record a counter."""
+        """The types of the branches as ``mktree`` expects them: one record per counter."""
         records = {
             _record(counter): ak.types.ListType(
                 ak.types.RecordType([ak.types.NumpyType(kind.name) for kind in group.values()], list(group))
@@ -63,19 +63,19 @@ class BranchLayout:
 
 
 def branch_layout(tree: Any, patterns: Iterable[str] | None = None) -> BranchLayout:
-    """Sort the branches of a tree into those that can be copied and those that cannot.
+    """Divide the branches of a tree into those that can be copied and those that cannot.
 
     Parameters
     ----------
     tree : uproot TTree
         The tree.
     patterns : iterable of str, optional
-        Glob patterns (``"FatJet_*"``) of the branches to keep; all by default. Event numbers always stay.
+        Glob patterns (``"FatJet_*"``) of the branches to keep; default all. Event numbers are always kept.
 
     Raises
     ------
     JetError
-        If a pattern fits no branch.
+        If a pattern matches no branch.
     """
     branches = {branch.name: branch for branch in tree.branches}
     if patterns is not None:
@@ -84,8 +84,8 @@ def branch_layout(tree: Any, patterns: Iterable[str] | None = None) -> BranchLay
             if not any(fnmatchcase(name, pattern) for name in branches):
                 raise JetError(
                     explain(
-                        f"no branch fits {pattern!r}",
-                        f"glob patterns of branches of '{tree.name}'",
+                        f"no branch matches {pattern!r}",
+                        f"glob patterns for branches of '{tree.name}'",
                         "quote them for the shell, e.g. --keep 'FatJet_*'",
                     )
                 )
@@ -96,7 +96,7 @@ def branch_layout(tree: Any, patterns: Iterable[str] | None = None) -> BranchLay
     for name, branch in branches.items():
         _place(layout, name, branch, taken)
     for counter in layout.jagged:
-        layout.flat.pop(counter, None)  # written with its branches
+        layout.flat.pop(counter, None)  # written together with its branches
     return layout
 
 
@@ -128,21 +128,21 @@ def _record(counter: str) -> str:
 
 
 class TreeWriter:
-    """A TTree being written, chunk by chunk.
+    """Writes a TTree chunk by chunk.
 
     Parameters
     ----------
     directory : uproot WritableDirectory
         Where to write.
     name, title : str
-        Of the tree.
+        Name and title of the tree.
     layout : BranchLayout
         Its branches.
     """
 
     def __init__(self, directory: Any, name: str, title: str, layout: BranchLayout) -> None:
         self.layout = layout
-        # the first extend runs out of baskets and writes the description anew, with the branches' titles
+        # with a single basket, the first extend rewrites the description, and so includes the branches' titles
         self._tree = directory.mktree(
             name,
             layout.types(),
@@ -154,7 +154,7 @@ class TreeWriter:
         _set_titles(self._tree, layout.titles)
 
     def extend(self, arrays: Mapping[str, ak.Array]) -> None:
-        """Append entries: one array a branch."""
+        """Append entries: one array per branch."""
         data: dict[str, Any] = {name: arrays[name] for name in self.layout.flat}
         for counter, group in self.layout.jagged.items():
             data[_record(counter)] = ak.zip({name: arrays[name] for name in group}, depth_limit=2)
@@ -162,7 +162,7 @@ class TreeWriter:
 
 
 def _set_titles(tree: Any, titles: Mapping[str, str]) -> None:
-    """Give branches their descriptions, which uproot has no public way for; without them they stay bare."""
+    """Set the titles of branches, for which uproot has no public function."""
     cascade = getattr(tree, "_cascading", None)
     for branch in getattr(cascade, "_branch_data", ()):
         if branch.get("fName") in titles:

@@ -1,4 +1,4 @@
-"""What a file holds beside its events: luminosity blocks, runs, histograms."""
+"""Contents of a file other than its events: luminosity blocks, runs, histograms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["OtherObjects"]
 
 
 class OtherObjects:
-    """Copies what a file holds beside its events: luminosity blocks, runs, histograms."""
+    """Copies everything in a file except its events: luminosity blocks, runs, histograms."""
 
     def __init__(self, target: Any, tree: str, *, alone: bool) -> None:
         self.target, self.tree, self.alone = target, tree, alone
@@ -19,7 +19,7 @@ class OtherObjects:
         self.not_copied: list[str] = []
 
     def copy(self, file: Any) -> None:
-        """Copy from one source; trees of several sources are joined."""
+        """Copy from one source; trees of several sources are concatenated."""
         for key in dict.fromkeys(file.keys(cycle=False)):
             kind = file.classname_of(key)
             if key == self.tree or kind.startswith("TDirectory"):
@@ -42,7 +42,7 @@ class OtherObjects:
 
     def _copy_object(self, key: str, file: Any) -> bool:
         if not self.alone:
-            return False  # histograms of several files cannot simply be put side by side
+            return False  # histograms of several files would need merging
         try:
             found = file[key]
             self.target[key] = str(found) if file.classname_of(key) == "TObjString" else found

@@ -1,4 +1,4 @@
-"""What a tagger's scores are called, and taking them apart into one column a name."""
+"""Names of a tagger's scores, and their separation into one column per name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 @runtime_checkable
 class JetScorer(Protocol):
-    """What is asked of a tagger here: called with jets, it gives scores in their outer structure."""
+    """What is required of a tagger here: called with jets, it returns scores in their outer structure."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -42,17 +42,17 @@ class JetScorer(Protocol):
         ...
 
 
-#: A tagger, or where to load one from: a folder, or a name of the zoo.
+#: A tagger, or where to load one from: a folder, or a name from the zoo.
 TaggerLike: TypeAlias = "Tagger | JetScorer | str | os.PathLike[str]"
 
 
 def resolve(tagger: TaggerLike, device: str | None = None) -> JetScorer:
-    """Give the tagger itself; a path or zoo name is loaded once a process and device.
+    """Return the tagger itself; a path or zoo name is loaded once per process and device.
 
     Raises
     ------
     TaggerError
-        If there is no tagger of that name, or the object is none.
+        If there is no tagger of that name, or the object is not a tagger.
     """
     if isinstance(tagger, str | os.PathLike):
         from ..tagger import load
@@ -62,34 +62,34 @@ def resolve(tagger: TaggerLike, device: str | None = None) -> JetScorer:
         raise TaggerError(
             explain(
                 f"an object of type {type(tagger).__name__} as tagger",
-                "a coffea_equitag.Tagger, the folder of one, or a name of the zoo",
+                "a coffea_equitag.Tagger, the folder of one, or a name from the zoo",
                 "wrap a network with Tagger.from_model(model, name=..., classes=...)",
             )
         )
     if not tagger.classes:
         raise TaggerError(
             explain(
-                f"{name_of(tagger)}, which gives vectors and no scores",
+                f"{name_of(tagger)}, whose output is a vector and not a score",
                 "a tagger with classes",
-                "call it in your own processor: tagger(jets) gives one vector a jet",
+                "call it in your own processor: tagger(jets) gives one vector per jet",
             )
         )
     return tagger
 
 
 def identifier(text: str) -> str:
-    """Turn a name into one that a branch and an attribute can have."""
+    """Turn a name into one that is valid for a branch and an attribute."""
     name = re.sub(r"\W", "_", text, flags=re.ASCII)
     return name if name and not name[0].isdigit() else "_" + name
 
 
 def score_names(name: str, classes: Iterable[str]) -> dict[str, str | None]:
-    """Name of each score column -> its class; None where two classes leave one score.
+    """Name of each score column -> its class; None where two classes give a single score.
 
     Parameters
     ----------
     name : str
-        What the scores are called; more than two classes give ``name_class`` each.
+        Name of the scores; for more than two classes each is called ``name_class``.
     classes : iterable of str
         The tagger's classes.
     """
@@ -100,7 +100,7 @@ def score_names(name: str, classes: Iterable[str]) -> dict[str, str | None]:
     if len(names) < len(classes):
         raise TaggerError(
             explain(
-                f"classes {', '.join(classes)} that differ only in characters a field name cannot have",
+                f"classes {', '.join(classes)} that differ only in characters not allowed in field names",
                 "classes whose names differ in letters, digits or underscores",
                 "rename the classes of the tagger",
             )
@@ -109,18 +109,18 @@ def score_names(name: str, classes: Iterable[str]) -> dict[str, str | None]:
 
 
 def score_columns(scores: ak.Array, names: dict[str, str | None]) -> dict[str, ak.Array]:
-    """One array a score column, in the structure of `scores`."""
+    """One array per score column, in the structure of `scores`."""
     return {name: scores if label is None else scores[label] for name, label in names.items()}
 
 
 def constituent_columns(tagger: Any) -> tuple[str, ...] | None:
-    """Columns of the constituents that a tagger reads beside four-momenta; None where it does not say."""
+    """Columns of the constituents that a tagger reads beside four-momenta; None if it has no card."""
     contract = getattr(getattr(tagger, "card", None), "contract", None)
     return None if contract is None else tuple(contract.constituent_fields)
 
 
 def default_reader(taggers: Iterable[JetScorer]) -> Callable[[ak.Array, str], ak.Array]:
-    """`readers.nanoaod`, reading only the columns that these taggers need."""
+    """`readers.nanoaod`, restricted to the columns that these taggers need."""
     from ..readers import nanoaod
 
     wanted = [constituent_columns(tagger) for tagger in taggers]
@@ -131,5 +131,5 @@ def default_reader(taggers: Iterable[JetScorer]) -> Callable[[ak.Array, str], ak
 
 
 def name_of(tagger: Any, default: str = "score") -> str:
-    """Give the tagger's own name, fit for a field."""
+    """The tagger's name, made valid for a field."""
     return identifier(str(getattr(tagger, "name", None) or default))

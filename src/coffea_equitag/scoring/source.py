@@ -1,4 +1,4 @@
-"""ROOT files to score: opening them, their trees, and reading those in ranges; every fault explained."""
+"""ROOT files to score: open them, find their trees and read these in ranges, with every error explained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Source: TypeAlias = str | os.PathLike[str]
 
 
 def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> None:
-    """Refuse missing inputs, and outputs that would destroy something."""
+    """Refuse missing inputs, and outputs that would overwrite something."""
     if not sources:
         raise JetError(explain("no file to score", "at least one ROOT file", "give its path"))
     for source in sources:
@@ -36,18 +36,18 @@ def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> Non
             )
     if output.suffix != ".root":
         raise JetError(
-            explain(f"an output named {output.name}", "a name that ends in .root", f"call it {output.stem}.root")
+            explain(f"an output named {output.name}", "a name that ends in .root", f"name it {output.stem}.root")
         )
     if output.exists() and not overwrite:
         raise JetError(
-            explain(f"{output} exists already", "a new file", "choose another name, or overwrite it (--overwrite)")
+            explain(f"{output} already exists", "a new file", "choose another name, or overwrite it (--overwrite)")
         )
     if not output.parent.is_dir():
         raise JetError(explain(f"no folder {output.parent}", "an existing folder", f"mkdir -p {output.parent}"))
 
 
 def check_names(branches: Iterable[str]) -> None:
-    """Refuse names that NanoEvents could not give to a field."""
+    """Refuse names that NanoEvents could not use for a field."""
     for name in branches:
         if not name.isidentifier():
             raise JetError(
@@ -57,26 +57,28 @@ def check_names(branches: Iterable[str]) -> None:
 
 @contextmanager
 def open_root(source: Source) -> Iterator[Any]:
-    """Open a ROOT file; JetError if it is none."""
+    """Open a ROOT file; JetError if it is not one."""
     try:
         file = uproot.open({os.fspath(source): None})
     except (ValueError, uproot.DeserializationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise JetError(explain(f"{source} cannot be read: {reason}", "a ROOT file", "check the file")) from error
-    except ImportError as error:  # fsspec names what it lacks, e.g. fsspec-xrootd for root://
-        raise JetError(explain(f"{source} cannot be read: {error}", "its package", "pip install it")) from error
+    except ImportError as error:  # fsspec names the missing package, e.g. fsspec-xrootd for root://
+        raise JetError(
+            explain(f"{source} cannot be read: {error}", "the package for it", "install that package")
+        ) from error
     with file:
         yield file
 
 
 def event_tree(file: Any, source: Source, tree: str, jets: str, new: Iterable[str]) -> Any:
-    """Find the tree of events, which must have the jets and not yet the new branches."""
+    """Find the tree of events, which must have the jets but not yet the new branches."""
     if tree not in (found := dict.fromkeys(file.keys(cycle=False))) or file.classname_of(tree) != "TTree":
         trees = [key for key in found if file.classname_of(key) == "TTree"]
         given, remedy = f"{source} without a TTree '{tree}'", "name it with tree= (--tree)"
         if tree in found:
             given = f"'{tree}' of {source} is of class {file.classname_of(tree)}"
-            remedy = "read its jets with coffea_equitag.read_jets or coffea's NanoEvents, and score these"
+            remedy = "read its jets with coffea_equitag.read_jets or coffea's NanoEvents, and score them"
         raise JetError(explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", remedy))
     events = file[tree]
     present = set(events.keys(recursive=False))
@@ -92,13 +94,13 @@ def event_tree(file: Any, source: Source, tree: str, jets: str, new: Iterable[st
     for name in new:
         if name in present:
             raise JetError(
-                explain(f"{source} has a branch {name} already", "a new name", "give another with name= (--name)")
+                explain(f"{source} already has a branch {name}", "a new name", "choose another with name= (--name)")
             )
     return events
 
 
 def check_same(layout: BranchLayout, first: BranchLayout, source: object) -> None:
-    """Refuse a file whose branches are not those of the first."""
+    """Refuse a file whose branches differ from those of the first."""
     if layout != first:
         ours, theirs = set(layout.names), set(first.names)
         differ = sorted(ours ^ theirs) or ["types of branches"]
@@ -107,7 +109,7 @@ def check_same(layout: BranchLayout, first: BranchLayout, source: object) -> Non
             explain(
                 f"{source} differs from the first file: {', '.join(differ[:5])}{more}",
                 "files with the same branches",
-                "keep only branches they share (branches=, --keep), or score the files one by one",
+                "keep only common branches (branches=, --keep), or score the files one by one",
             )
         )
 
@@ -137,11 +139,11 @@ def ranges(tree: Any, chunk_size: int | str, progress: bool, label: str) -> Iter
 
 
 def _bad_chunk(chunk_size: object) -> str:
-    return explain(f"chunk_size={chunk_size!r}", "a number of events >= 1, or a size like '100 MB'", "give one of them")
+    return explain(f"chunk_size={chunk_size!r}", "a number of events >= 1, or a size like '100 MB'", "use one of these")
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-    """Read branches of a range of entries."""
+    """Read branches in a range of entries."""
     wanted = set(names)
     arrays: dict[str, ak.Array] = tree.arrays(
         filter_branch=lambda branch: branch.name in wanted, entry_start=start, entry_stop=stop, how=dict

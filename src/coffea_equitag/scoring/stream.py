@@ -1,4 +1,4 @@
-"""Score the jets of ROOT files and write the scores beside the branches they came with."""
+"""Score the jets of ROOT files and write the scores beside the original branches."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Reader = Callable[[ak.Array, str], ak.Array]
 
 @dataclass(frozen=True)
 class ScoringReport:
-    """What `score_file` did.
+    """Summary of `score_file`.
 
     Attributes
     ----------
     events, jets : int
-        Rows and jets written.
+        Events and jets written.
     unscored : int
-        Jets without a score, among `jets`; the file has NaN for them.
+        How many of the `jets` have no score; it is NaN in the file.
     seconds : float
         Wall-clock time.
     output : Path
@@ -46,7 +46,7 @@ class ScoringReport:
     branches : tuple of str
         The new branches.
     not_copied : tuple of str
-        Branches and objects of the source that uproot cannot write, with their types.
+        Branches and objects in the source that uproot cannot write, with their types.
     """
 
     events: int
@@ -73,38 +73,38 @@ def score_file(
     device: str | None = None,
     reader: Reader | None = None,
 ) -> ScoringReport:
-    """Score the jets of a NanoAOD-like file; write its branches and the scores to a new one.
+    """Score the jets of a NanoAOD-like file, and write its branches and the scores to a new file.
 
-    The file is read and written in chunks, under a temporary name until it is complete
-    and its rows are counted. Jagged counters become int32, as in NanoAOD from v12 on.
+    The file is read and written in chunks, under a temporary name until it is complete and its events have been
+    counted. Jagged counters become int32, as in NanoAOD since v12.
 
     Parameters
     ----------
     tagger : Tagger, path or str
-        The tagger, its folder, or a name of the zoo.
+        The tagger, its folder, or a name from the zoo.
     source : path-like or sequence of them
-        ROOT file(s) with the same branches; several are joined in their order.
+        ROOT file or files with the same branches; several are concatenated in order.
     output : path-like
         The file to write.
     jets : str
-        Jet collection; the scores are aligned with its counter.
+        Jet collection; the scores share its counter.
     name : str, optional
-        Scores are called ``<jets>_<name>``, with ``_<class>`` after it for more than two classes. By default
-        the tagger's name.
+        Scores are called ``<jets>_<name>``, followed by ``_<class>`` for more than two classes. Default the tagger's
+        name.
     tree : str
-        The events.
+        Name of the tree of events.
     branches : iterable of str, optional
-        Glob patterns of branches to keep (event numbers always are); all by default.
+        Glob patterns of branches to keep (event numbers always are); default all.
     chunk_size : int or str
-        Events held at once, or their uncompressed size. Scores do not depend on it.
+        Events in memory at once, or their uncompressed size. Scores do not depend on it.
     overwrite : bool
-        Replace an output that exists.
+        Replace an existing output.
     progress : bool
-        Show a bar on standard error.
+        Show a progress bar on standard error.
     device : str, optional
-        Where a tagger given by path computes; by default the GPU where there is one.
+        Device for a tagger given by path; default the GPU if there is one.
     reader : callable, optional
-        ``(events, collection) -> jets``; by default `coffea_equitag.readers.nanoaod`.
+        ``(events, collection) -> jets``; default `coffea_equitag.readers.nanoaod`.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def score_file(
     Raises
     ------
     JetError
-        If files, trees, branches or options are not as they should be; nothing is left behind.
+        If files, trees, branches or options are invalid; no output is left behind.
     """
     started = time.perf_counter()
     sources = [source] if isinstance(source, str | os.PathLike) else list(source)
@@ -161,7 +161,7 @@ def score_file(
 
 
 class _Scorer:
-    """Scores of a range of events, one ``[event][jet]`` array a new branch."""
+    """Scores of a range of events, one ``[event][jet]`` array per new branch."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Scorer:
         self.options: dict[str, Any] = {}
         if reader is None:
             reader = default_reader([model])
-            # the description of 1800 branches takes half a second a chunk; that of the jets' a tenth of it
+            # the form of 1800 branches takes half a second per chunk, that of the jets' alone a tenth of it
             self.options = {"filter_name": [f"n{jets}", f"{jets}_*", "*PFCand*", "run", "event"]}
         self.reader = reader
 
@@ -213,7 +213,7 @@ def _filled(column: ak.Array) -> ak.Array:
 
 
 def _check_written(path: Path, tree: str, counter: str, rows: int, num_jets: int) -> None:
-    """Rows in = rows out, read back from the closed file."""
+    """Compare events and jets in the closed file with those written."""
     with uproot.open({str(path): None}) as file:
         written = file[tree].num_entries
         jets = int(file[tree][counter].array(library="np").sum()) if rows else 0
@@ -221,7 +221,7 @@ def _check_written(path: Path, tree: str, counter: str, rows: int, num_jets: int
         raise JetError(
             explain(
                 f"{written} events and {jets} jets were written of {rows} and {num_jets}",
-                "rows in = rows out",
+                "all events and jets in the file",
                 "check the disk's free space and write again",
             )
         )

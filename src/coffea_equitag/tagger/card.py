@@ -1,4 +1,4 @@
-"""The card of a tagger: what it is, what it eats, how it was made. Stored as JSON beside the weights."""
+"""The card of a tagger: what it is, its input contract, how it was made. Stored as JSON beside the weights."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class _Strict(BaseModel):
 
 
 class InputContract(_Strict):
-    """What jets a tagger takes."""
+    """The jets that a tagger expects."""
 
     units: str = Field("GeV", description="Unit of momenta and masses.", pattern="^GeV$")
     constituent_fields: tuple[str, ...] = Field(
-        (), description="Columns each constituent must have beside its four-momentum."
+        (), description="Columns that each constituent must have beside its four-momentum."
     )
     jet_definition: str | None = Field(None, description="Clustering of the training jets, e.g. 'anti-kT, R = 0.8'.")
     pt_range: tuple[float, float] | None = Field(
-        None, description="Jet pT (GeV) between which the training jets lie; outside it the tagger warns."
+        None, description="Range of the training jets' pT in GeV; outside it the tagger warns."
     )
 
     @model_validator(mode="after")
@@ -33,22 +33,22 @@ class InputContract(_Strict):
 
 
 class TrainingRecord(_Strict):
-    """How the weights came about."""
+    """How the weights were obtained."""
 
-    data: str = Field(description="Where the training jets are from.")
-    num_jets: int = Field(description="Jets trained on.", ge=0)
-    num_validation_jets: int = Field(0, description="Jets the metrics were measured on.", ge=0)
+    data: str = Field(description="Origin of the training jets.")
+    num_jets: int = Field(description="Number of training jets.", ge=0)
+    num_validation_jets: int = Field(0, description="Number of jets that the metrics were measured on.", ge=0)
     seed: int | None = Field(None, description="Seed of weights, split and batches.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="Optimiser, schedule, epochs, batches.")
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was trained with.")
 
 
 class Card(_Strict):
-    """Description of a tagger; refuses fields it does not know."""
+    """Description of a tagger; refuses unknown fields."""
 
     schema_version: int = Field(1, description="Version of this schema.", ge=1, le=1)
-    name: str = Field(description="Name; scores attached to events are called after it.", pattern=r"^[A-Za-z][\w.-]*$")
-    architecture: str = Field(description="Model, as `coffea_equitag.models.build` names it.")
+    name: str = Field(description="Name; scores attached to events are named after it.", pattern=r"^[A-Za-z][\w.-]*$")
+    architecture: str = Field(description="Kind of model, as in `coffea_equitag.models.build`.")
     options: dict[str, Any] = Field(description="Options of the model.")
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits; none for vectors.")
     signal: str | None = Field(description="The class whose probability is the score of a two-class tagger.")
@@ -56,13 +56,13 @@ class Card(_Strict):
     training: TrainingRecord | None = None
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict, description="Measured on the validation jets.")
     citation: str | None = Field(None, description="Paper to cite.")
-    content_hash: str | None = Field(None, description="SHA-256 of weights and of what fixes the scores.")
+    content_hash: str | None = Field(None, description="SHA-256 of the weights and what else fixes the scores.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
         if self.options.get("output", "classes") != "classes":
             if self.classes or self.signal is not None:
-                raise ValueError(f"classes {self.classes} for a network that gives vectors")
+                raise ValueError(f"classes {self.classes} for a network whose output is a vector")
             return self
         if len(self.classes) < 2:
             raise ValueError(f"classes {self.classes}: at least two are needed")

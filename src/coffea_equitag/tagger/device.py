@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""The device on which a network computes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["device_of"]
 
 
 def device_of(given: torch.device | str | None = None) -> torch.device:
-    """Give the device of that name, or the GPU where there is one.
+    """The device of that name; by default the GPU if there is one.
 
     Raises
     ------
     TaggerError
-        For a device that does not exist here, or has no float64, which invariants need.
+        For a device that is not available, or has no float64, which the invariants need.
     """
     if not given:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -32,4 +32,4 @@ def device_of(given: torch.device | str | None = None) -> torch.device:
 def _refused(given: torch.device | str) -> TaggerError:
     number = torch.cuda.device_count()
     found = f"'cpu', 'cuda' or 'cuda:0' to 'cuda:{number - 1}'" if number else "'cpu': torch sees no GPU here"
-    return TaggerError(explain(f"device = '{given}'", found, "leave it out, and a GPU is used where there is one"))
+    return TaggerError(explain(f"device = '{given}'", found, "leave it out: a GPU is used if there is one"))

@@ -1,4 +1,4 @@
-"""A network over any number of jets: in pieces of bounded memory, on every thread; scores depend on neither."""
+"""Run a network on any number of jets: in pieces of bounded memory, on all threads; scores depend on neither."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..jets.ragged import RaggedJets
 
 __all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "default_budget", "outputs", "pieces"]
 
-#: Pairs handled at once: few enough for the caches of a core, enough for a GPU.
+#: Pairs processed at once: few enough for the caches of a core, enough to fill a GPU.
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
 
-#: Constituents handled at once by networks that do not see pairs.
+#: Constituents processed at once by networks that do not see pairs.
 CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
 
 _Piece = TypeVar("_Piece")
@@ -28,26 +28,26 @@ _Result = TypeVar("_Result")
 def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> F8:
     """Run a network without gradients, in evaluation mode.
 
-    On a CPU each piece is computed by one thread, and as many pieces at once as torch may use threads: the outputs do
-    not depend on their number. Where a GPU's memory does not suffice for a piece, the budget is halved.
+    On a CPU each piece is computed by one thread, with as many pieces in parallel as torch may use threads: the outputs
+    do not depend on that number. If a GPU's memory does not suffice for a piece, the budget is halved.
 
     Parameters
     ----------
     model : JetModel
-        The network; left in the mode it was in.
+        The network; its training mode is restored.
     jets : RaggedJets
         The jets, on any device.
     pair_budget : int, optional
-        Pairs Σ(n + references)² a piece, default `PAIR_BUDGET`; for networks that do not see pairs the constituents
-        Σn, default `CONSTITUENT_BUDGET`.
+        Pairs Σ(n + references)² per piece, default `PAIR_BUDGET`; for networks that do not see pairs, constituents Σn,
+        default `CONSTITUENT_BUDGET`.
 
     Returns
     -------
     ndarray of float64, shape (J, K)
-        Logits, or components of vectors, one row a jet.
+        Logits, or components of vectors, one row per jet.
     """
     device = model.device
-    # asked of every layer, but set only where need be: setting costs as much as scoring a few jets
+    # set only where it differs: setting it on every layer costs as much as scoring a few jets
     trained = [module for module in model.modules() if module.training]
     for module in trained:
         module.training = False
@@ -71,18 +71,18 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
 
 
 def default_budget(model: JetModel) -> int:
-    """`PAIR_BUDGET` or `CONSTITUENT_BUDGET` of the network's device."""
+    """`PAIR_BUDGET` or `CONSTITUENT_BUDGET` for the network's device."""
     defaults = PAIR_BUDGET if model.sees_pairs else CONSTITUENT_BUDGET
     return defaults.get(model.device.type, defaults["cpu"])
 
 
 def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJets]:
-    """Cut jets by what the network's cost grows with."""
+    """Split jets by what the network's cost is proportional to: pairs or constituents."""
     return jets.split(budget, model.extra_nodes, pairs=model.sees_pairs)
 
 
 def _halving(function: Callable[[RaggedJets], F8], model: JetModel, jets: RaggedJets, budget: int) -> list[F8]:
-    """Map over pieces of the budget, of half of it from where memory does not suffice."""
+    """Map over pieces of the budget, and halve it whenever the memory does not suffice."""
     found: list[F8] = []
     done = 0
     while done < jets.num_jets:
@@ -96,15 +96,15 @@ def _halving(function: Callable[[RaggedJets], F8], model: JetModel, jets: Ragged
                 budget = int((nodes.square() if model.sees_pairs else nodes).sum()) // 2
                 break
             done += piece.num_jets
-        # outside the handler, so that the failed attempt's memory is free again
+        # outside the handler, where the failed attempt's memory is free again
         torch.cuda.empty_cache()
     return found
 
 
 def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
-    """Map over pieces in torch.get_num_threads() threads, each of which computes alone."""
+    """Map over pieces with torch.get_num_threads() threads, one piece per thread."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what a new thread starts with
+    torch.set_num_threads(1)  # the default of new threads
     try:
         if threads == 1 or len(pieces) <= 1:
             return [function(piece) for piece in pieces]

@@ -1,4 +1,4 @@
-"""A tagger's folder: ``model.safetensors`` and ``card.json``, which belong together by a hash."""
+"""A tagger's folder: ``model.safetensors`` and ``card.json``, tied together by a hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WEIGHTS, _CARD = "model.safetensors", "card.json"
 
 
 def find(source: str | os.PathLike[str]) -> Path:
-    """The folder of a tagger: a path, a training run that holds one, or a name of the zoo.
+    """The folder of a tagger, given by its path, by that of its training run, or by a name from the zoo.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def find(source: str | os.PathLike[str]) -> Path:
     raise TaggerError(
         explain(
             f"no tagger at {path} ({'a folder without ' + _CARD if path.is_dir() else 'no such folder'})",
-            f"a folder with {_CARD} and {_WEIGHTS}, or a name of the zoo: {', '.join(zoo.names()) or '(empty)'}",
+            f"a folder with {_CARD} and {_WEIGHTS}, or a name from the zoo: {', '.join(zoo.names()) or '(empty)'}",
             "check the path, or train one with coffea_equitag.fit",
         )
     )
@@ -63,20 +63,20 @@ def read_card(path: Path) -> Card:
             explain(
                 f"{path / _CARD} is not a valid card: {faults(error)}",
                 "a card of this version",
-                "save the tagger anew",
+                "save the tagger again",
             )
         ) from error
 
 
 def read_model(path: Path, card: Card) -> JetModel:
-    """The network of a tagger's folder, on the CPU, in the precision it was saved in.
+    """The network in a tagger's folder, on the CPU, in the precision it was saved in.
 
     Raises
     ------
     CheckpointError
         If the weights do not fit the card.
     """
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced: the caller's numbers stay
+    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, then replaced
         model = models.build(card.architecture, **card.options)
     try:
         state = safetensors.torch.load_file(path / _WEIGHTS)
@@ -87,15 +87,15 @@ def read_model(path: Path, card: Card) -> JetModel:
             explain(
                 f"{path / _WEIGHTS}: {error}",
                 f"the weights of {card.architecture} with options {card.options}",
-                "save the tagger anew; a copy may have been cut short",
+                "save the tagger again; a copy may be incomplete",
             )
         ) from error
     if card.content_hash != content_hash(model, card):
         raise CheckpointError(
             explain(
                 f"{path}: weights and card do not belong together (hash {content_hash(model, card)[:12]})",
-                f"content hash {str(card.content_hash)[:12]}, as the card says",
-                "restore the folder from its source; do not edit cards by hand",
+                f"content hash {str(card.content_hash)[:12]}, as in the card",
+                "restore the folder from its original; do not edit cards by hand",
             )
         )
     return model
@@ -107,13 +107,13 @@ def write(path: Path, model: JetModel, card: Card, overwrite: bool) -> Card:
     Raises
     ------
     TaggerError
-        If something is there already.
+        If the path exists.
     """
     if path.exists() and not overwrite:
-        remedy = "choose another, or overwrite=True (--overwrite)"
-        raise TaggerError(explain(f"{path} exists already", "a new folder", remedy))
+        remedy = "choose another, or give overwrite=True (--overwrite)"
+        raise TaggerError(explain(f"{path} already exists", "a new folder", remedy))
     if path.exists() and not (path / _CARD).is_file():
-        raise TaggerError(explain(f"{path} is no tagger", "a folder written by Tagger.save", "choose another"))
+        raise TaggerError(explain(f"{path} is not a tagger", "a folder written by Tagger.save", "choose another"))
     card = card.model_copy(update={"content_hash": content_hash(model, card)})
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -137,7 +137,7 @@ def write(path: Path, model: JetModel, card: Card, overwrite: bool) -> Card:
 
 
 def content_hash(model: JetModel, card: Card) -> str:
-    """SHA-256 over the weights (bytes in name order) and the parts of the card that fix the scores."""
+    """SHA-256 of the weights (bytes in name order) and of the parts of the card that determine the scores."""
     digest = hashlib.sha256()
     fixed = card.model_dump(mode="json", include={"architecture", "options", "classes", "signal", "contract"})
     digest.update(json.dumps(fixed, sort_keys=True).encode())

@@ -27,8 +27,8 @@ from .storage import content_hash
 
 __all__ = ["Tagger", "load", "load_count"]
 
-#: Share of jets outside the training range that is worth a warning.
-_STRAYS = 0.05
+#: Fraction of jets outside the training range above which a warning is given.
+_OUTSIDE = 0.05
 
 _shared: dict[tuple[str, str], Tagger] = {}
 _loads = 0
@@ -44,7 +44,7 @@ class Tagger:
     card : Card
         Its description.
     path : Path, optional
-        Where it lies on disk; needed to send it to other processes.
+        Its folder on disk; needed to send it to other processes.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Tagger:
             raise TaggerError(
                 explain(
                     f"{len(card.classes)} classes {card.classes} for a network of {model.n_classes} logits",
-                    "one class a logit",
-                    "give as many names as n_classes",
+                    "one class per logit",
+                    "give n_classes names",
                 )
             )
         self.model = model.eval()
@@ -70,7 +70,7 @@ class Tagger:
     def from_model(
         cls, model: JetModel, *, name: str, classes: Sequence[str], signal: str | None = None, **card: Any
     ) -> Tagger:
-        """Wrap a network; the signal is the last class unless named. Further keywords go to the card.
+        """Wrap a network; the signal is the last class unless given. Further keywords go to the card.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Tagger:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the weights and of what fixes the scores; equal hashes give equal scores."""
+        """SHA-256 of the weights and of all else that determines the scores; equal hashes give equal scores."""
         return self.card.content_hash or content_hash(self.model, self.card)
 
     def __repr__(self) -> str:
@@ -127,13 +127,13 @@ class Tagger:
         jets : ak.Array
             Canonical jets, any outer nesting; GeV.
         pair_budget : int, optional
-            Constituent pairs handled at once, which bounds the memory; scores do not depend on it.
+            Constituent pairs processed at once, which bounds the memory; scores do not depend on it.
 
         Returns
         -------
         ak.Array of float32
             In the jets' outer structure, None where a jet is missing: the signal's probability for two classes,
-            a record with one probability a class for more. A network that gives vectors gives them here: vector's
+            a record with one probability per class for more. For a network whose output is a vector: vector's
             ``Momentum4D`` (GeV) or ``Vector3D`` records of float64.
 
         Raises
@@ -157,7 +157,7 @@ class Tagger:
         return found
 
     def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F8:
-        """Logits, or components of vectors, one row a jet (see `coffea_equitag.tagger.inference`)."""
+        """Logits, or components of vectors, one row per jet (see `coffea_equitag.tagger.inference`)."""
         return outputs(self.model, jets, pair_budget)
 
     def _check_range(self, jets: RaggedJets) -> None:
@@ -166,7 +166,7 @@ class Tagger:
             return
         pt = torch.hypot(jets.jet_p4[:, 1], jets.jet_p4[:, 2]).numpy()
         outside = (pt < bounds[0]) | (pt > bounds[1])
-        if outside.mean() <= _STRAYS:
+        if outside.mean() <= _OUTSIDE:
             return
         self._warned = True
         median = float(np.median(pt))
@@ -174,7 +174,7 @@ class Tagger:
             f"{outside.sum()} of {len(pt)} jets given to {self.name} have pT outside the range it was trained on "
             f"(median {median:.4g} GeV)",
             f"jets of pT {bounds[0]:g} to {bounds[1]:g} GeV",
-            "select jets in that range, or check the tagger there yourself before you trust its scores",
+            "select jets in that range, or validate the tagger outside it before you use its scores",
         )
         if bounds[0] <= median / 1000 <= bounds[1]:
             message += "; these look like MeV: divide momenta and masses by 1000"
@@ -188,12 +188,12 @@ class Tagger:
         path : path-like
             The folder; it appears only when complete.
         overwrite : bool
-            Replace a tagger that is there.
+            Replace an existing tagger.
 
         Raises
         ------
         TaggerError
-            If something is there already.
+            If the path exists.
         """
         self.card = tagger_folder.write(Path(path), self.model, self.card, overwrite)
         self.path = Path(path).resolve()
@@ -203,7 +203,7 @@ class Tagger:
         if self.path is None:
             raise TaggerError(
                 explain(
-                    f"tagger {self.name!r} is only in memory, and cannot be sent to another process",
+                    f"tagger {self.name!r} exists only in memory, and cannot be sent to another process",
                     "a tagger on disk: other processes load it by its path and hash",
                     "save it first: tagger.save('my-tagger/')",
                 )
@@ -213,28 +213,28 @@ class Tagger:
                 explain(
                     f"tagger {self.name!r} has changed since it was saved to {self.path}",
                     "the tagger on disk: other processes load it from there",
-                    "save it again, in float32 or float64 as it is to be used",
+                    "save it again, in the precision in which it will be used",
                 )
             )
         return _restore, (str(self.path), self.content_hash, self.model.device.type)
 
 
 def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
-    """Load a tagger from a folder or, by its name, from the zoo. Nothing is unpickled.
+    """Load a tagger from a folder or, by name, from the zoo. Nothing is unpickled.
 
     Parameters
     ----------
     source : path-like or str
-        Folder written by `Tagger.save` (or a training run that holds one), or a name of `coffea_equitag.zoo`.
+        Folder written by `Tagger.save` or by `fit`, or a name from `coffea_equitag.zoo`.
     device : str, optional
-        Default: the GPU where there is one.
+        Default: the GPU if there is one.
     shared : bool
-        Give every caller in this process the same tagger (by content and device), loaded once.
+        Return the same tagger to every caller in this process (by content and device), loaded once.
 
     Raises
     ------
     TaggerError, CheckpointError
-        If there is no tagger or no device there, its card is invalid, or the weights do not fit the card.
+        If there is no such tagger or device, the card is invalid, or the weights do not fit the card.
     """
     global _loads
     path = tagger_folder.find(source)
@@ -252,19 +252,19 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
 
 
 def load_count() -> int:
-    """How many times this process has read weights from disk."""
+    """How often this process has read weights from disk."""
     return _loads
 
 
 def _vectors(components: F8) -> ak.Array:
-    """Rows (E, px, py, pz) or (x, y, z) as records that vector knows."""
+    """Rows (E, px, py, pz) or (x, y, z) as vector's records."""
     names, kind = (("E", "px", "py", "pz"), "Momentum4D") if components.shape[1] == 4 else (("x", "y", "z"), "Vector3D")
     columns = {name: components[:, k].copy() for k, name in enumerate(names)}
     return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
 
 
 def _restore(path: str, expected: str, device: str) -> Tagger:
-    """Unpickle a tagger: load it by path, once a process and device, and check that it is the same."""
+    """Unpickle a tagger: load it by path, once per process and device, and check that it is the same."""
     device = device if device != "cuda" or torch.cuda.is_available() else "cpu"
     if (expected, device) in _shared:
         return _shared[expected, device]
@@ -274,7 +274,7 @@ def _restore(path: str, expected: str, device: str) -> Tagger:
             explain(
                 f"the tagger in {path} has hash {tagger.content_hash[:12]}",
                 f"{expected[:12]}, the one that was sent",
-                "it was replaced meanwhile: run the analysis again, or save each version in its own folder",
+                "it has been replaced: run the analysis again, or save each version in its own folder",
             )
         )
     return tagger

@@ -1,6 +1,6 @@
-"""A fast detector: helices in the field, tracks, calorimeter towers and energy flow, all on flat arrays.
+"""A fast detector simulation: helices, tracks, calorimeter towers and energy flow, all on flat arrays.
 
-The parametrisation is that of Delphes (arXiv:1307.6346); `ATLAS` and `CMS` hold the figures as data.
+The parametrisation is that of Delphes (arXiv:1307.6346); `ATLAS` and `CMS` hold its parameters as data.
 """
 
 from __future__ import annotations

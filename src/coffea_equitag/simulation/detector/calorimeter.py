@@ -1,4 +1,4 @@
-"""Calorimeter towers: which there are, what they measure, and what of it is no track's."""
+"""Calorimeter towers: which are hit, what they measure, and what is left after subtracting tracks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .tracking import log_normal
 __all__ = ["EnergyFlow", "Towers", "energy_resolution", "hit_towers", "measure", "subtract_tracks", "tower_keys"]
 
 
-#: More towers around the beam than any calorimeter has.
+#: Exceeds the number of towers around the beam in any calorimeter.
 _PHI_STRIDE = 1024
 
 
 @dataclass(frozen=True)
 class Towers:
-    """Towers that were hit, sorted by event.
+    """Hit towers, sorted by event.
 
     Attributes
     ----------
     event : ndarray of int64, shape (T,)
     abs_eta : ndarray, shape (T,)
-        |eta| of the towers' centres.
+        |eta| of the centres of the towers.
     eta, phi : ndarray, shape (T,)
-        A direction drawn evenly from within each tower.
+        A direction drawn uniformly within each tower.
     """
 
     event: I8
@@ -39,7 +39,7 @@ class Towers:
 
 
 def tower_keys(calorimeter: Calorimeter, event: I8, eta: F8, phi: F8) -> I8:
-    """Number of the tower of each hit, rising with the event; -1 outside the calorimeter."""
+    """Number of the tower of each hit, increasing with the event; -1 outside the calorimeter."""
     edges = calorimeter.edges
     ring = np.searchsorted(edges, np.abs(eta), side="right") - 1
     within = (ring >= 0) & (ring < len(edges) - 1)
@@ -54,13 +54,13 @@ def tower_keys(calorimeter: Calorimeter, event: I8, eta: F8, phi: F8) -> I8:
 def hit_towers(
     calorimeter: Calorimeter, keys: I8, events: int, random: EventRandom
 ) -> tuple[Towers, np.ndarray[Any, np.dtype[np.intp]]]:
-    """Find the towers that were hit and draw a direction in each.
+    """Find the hit towers and draw a direction in each.
 
     Returns
     -------
     towers : Towers
     index : ndarray of int, shape as ``keys``
-        Each hit's tower; meaningless for keys of -1.
+        Tower of each hit; meaningless for keys of -1.
     """
     found = np.unique(keys[keys >= 0])
     index = np.searchsorted(found, keys)
@@ -78,7 +78,7 @@ def hit_towers(
 
 
 def energy_resolution(calorimeter: Calorimeter, energy: F8, abs_eta: F8) -> F8:
-    """σ(E) in GeV; 0 outside the regions of the card."""
+    """σ(E) in GeV; 0 outside the card's regions."""
     sigma = np.zeros_like(energy)
     for region in calorimeter.resolution:
         here = region.holds(abs_eta)
@@ -95,21 +95,21 @@ def _cut(calorimeter: Calorimeter, energy: F8, abs_eta: F8) -> F8:
 
 
 def measure(calorimeter: Calorimeter, towers: Towers, energy: F8, normal: F8) -> F8:
-    """Energies that towers show for the true ones, with resolution and thresholds; GeV."""
+    """Measured energies of towers from the true ones, with resolution and thresholds; GeV."""
     sigma = energy_resolution(calorimeter, energy, towers.abs_eta)
     return _cut(calorimeter, log_normal(energy, sigma, normal), towers.abs_eta)
 
 
 @dataclass(frozen=True)
 class EnergyFlow:
-    """What becomes of one calorimeter's energy.
+    """Energy flow of one calorimeter.
 
     Attributes
     ----------
     neutral : ndarray, shape (T,)
-        Energy of each tower that is left for a neutral object, GeV.
+        Energy of each tower that remains for a neutral object, GeV.
     scale : ndarray, shape (K,)
-        Factor for the momentum of each track.
+        Factor on the momentum of each track.
     """
 
     neutral: F8
@@ -124,10 +124,10 @@ def subtract_tracks(
     track_energy: F8,
     track_resolution: F8,
 ) -> EnergyFlow:
-    """Take the tracks' energy off their towers.
+    """Subtract the energy of tracks from their towers.
 
-    A track that is measured better than the calorimeter would do is kept as it is. Where the calorimeter is better,
-    the tower's energy, less that of the well-measured tracks, is given to the others, and nothing is left over.
+    A track with a better resolution than the calorimeter is kept as it is. Where the calorimeter is better, the tower's
+    energy, less that of the well-measured tracks, is assigned to the other tracks, and nothing remains.
 
     Parameters
     ----------
@@ -136,9 +136,9 @@ def subtract_tracks(
     measured : ndarray, shape (T,)
         GeV.
     index : ndarray of int, shape (K,)
-        Each track's tower.
+        Tower of each track.
     track_energy : ndarray, shape (K,)
-        What each track has put into this calorimeter as far as the tracker knows, GeV.
+        Energy deposited by each track in this calorimeter according to the tracker, GeV.
     track_resolution : ndarray, shape (K,)
         Relative.
     """

@@ -1,4 +1,4 @@
-"""The card of a detector: its geometry, efficiencies and resolutions, as data."""
+"""The card of a detector: geometry, efficiencies and resolutions as data."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class _Region(_Strict):
         return self
 
     def holds(self, abs_eta: F8) -> Bools:
-        """Tell which |eta| lie in this region; its lower edge only if that is 0."""
+        """Which |eta| lie in this region; the lower edge belongs to it only if it is 0."""
         low, high = self.eta
         return ((abs_eta > low) | (low == 0)) & (abs_eta <= high)
 
 
 class EfficiencyRegion(_Region):
-    """Efficiency of tracks in a region of (pT, |eta|); none is found outside all regions."""
+    """Track efficiency in a region of (pT, |eta|); 0 outside all regions."""
 
-    pt: tuple[float, float] = Field(description="Range of pT, GeV: above the first, up to the second.")
+    pt: tuple[float, float] = Field(description="Range of pT in GeV: above the first, up to the second.")
     efficiency: float = Field(ge=0, le=1)
 
 
@@ -57,21 +57,21 @@ class MomentumResolution(_Region):
 class ImpactResolution(_Region):
     """Resolution of impact parameters, interpolated between points in log pT and log σ."""
 
-    pt: tuple[float, ...] = Field(description="pT of the points, GeV, rising.")
-    d0: tuple[float, ...] = Field(description="σ of the transverse impact parameter at the points, mm.")
-    dz: tuple[float, ...] = Field(description="σ of the longitudinal impact parameter at the points, mm.")
+    pt: tuple[float, ...] = Field(description="pT of the points in GeV, increasing.")
+    d0: tuple[float, ...] = Field(description="σ of the transverse impact parameter at the points in mm.")
+    dz: tuple[float, ...] = Field(description="σ of the longitudinal impact parameter at the points in mm.")
 
     @model_validator(mode="after")
     def _paired(self) -> ImpactResolution:
         if not len(self.pt) == len(self.d0) == len(self.dz) > 0 or min(*self.pt, *self.d0, *self.dz) <= 0:
-            raise ValueError("pt, d0 and dz need as many positive points each")
+            raise ValueError("pt, d0 and dz need equal numbers of positive points")
         if any(b <= a for a, b in zip(self.pt, self.pt[1:], strict=False)):
-            raise ValueError(f"the points' pT {self.pt} do not rise")
+            raise ValueError(f"the points' pT {self.pt} do not increase")
         return self
 
 
 class TrackType(_Strict):
-    """How one kind of charged particle is tracked."""
+    """Tracking of one kind of charged particle."""
 
     efficiency: tuple[EfficiencyRegion, ...]
     resolution: tuple[MomentumResolution, ...]
@@ -91,26 +91,26 @@ class EnergyResolution(_Region):
 class TowerBand(_Strict):
     """Towers of both hemispheres with one segmentation in phi."""
 
-    eta_edges: tuple[float, ...] = Field(description="Edges in |eta|, rising.")
-    phi_towers: int = Field(ge=1, description="Towers around the beam.")
+    eta_edges: tuple[float, ...] = Field(description="Edges in |eta|, increasing.")
+    phi_towers: int = Field(ge=1, description="Number of towers around the beam.")
 
 
 class Calorimeter(_Strict):
     """One calorimeter: towers, resolution and thresholds."""
 
-    bands: tuple[TowerBand, ...] = Field(description="Towers, from the centre outwards, each band from the last's end.")
+    bands: tuple[TowerBand, ...] = Field(description="Towers from the centre outwards; bands adjoin.")
     resolution: tuple[EnergyResolution, ...]
-    min_energy: float = Field(ge=0, description="Less energy in a tower is not seen, GeV.")
-    min_significance: float = Field(ge=0, description="Less energy in units of its σ is not seen.")
+    min_energy: float = Field(ge=0, description="Smallest energy of a tower that is measured, GeV.")
+    min_significance: float = Field(ge=0, description="The same in units of the energy's σ.")
 
     @model_validator(mode="after")
     def _joined(self) -> Calorimeter:
         for one, next_one in zip(self.bands, self.bands[1:], strict=False):
             if not math.isclose(one.eta_edges[-1], next_one.eta_edges[0]):
-                raise ValueError(f"towers end at |eta| {one.eta_edges[-1]} and go on at {next_one.eta_edges[0]}")
+                raise ValueError(f"towers end at |eta| {one.eta_edges[-1]} and continue at {next_one.eta_edges[0]}")
         edges = self.edges
         if edges[0] < 0 or np.any(np.diff(edges) <= 0):
-            raise ValueError("edges in |eta| do not rise from 0")
+            raise ValueError("edges in |eta| do not increase from 0")
         return self
 
     @property
@@ -121,33 +121,33 @@ class Calorimeter(_Strict):
 
     @property
     def phi_towers(self) -> I8:
-        """Towers in phi for every interval between `edges`."""
+        """Number of towers in phi for every interval between `edges`."""
         return np.concatenate([np.full(len(b.eta_edges) - 1, b.phi_towers) for b in self.bands]).astype(np.int64)
 
 
 class DetectorCard(_Strict):
-    """Description of a detector; refuses fields it does not know."""
+    """Description of a detector; refuses unknown fields."""
 
     name: str
-    source: str = Field(description="Where the figures are from.")
-    field: float = Field(gt=0, description="Magnetic field along the beam, T.")
-    radius: float = Field(gt=0, description="Radius of the field, where the calorimeter begins, mm.")
-    half_length: float = Field(gt=0, description="Half length of the field, mm.")
+    source: str = Field(description="Source of the parameters.")
+    field: float = Field(gt=0, description="Magnetic field along the beam in T.")
+    radius: float = Field(gt=0, description="Radius of the field, where the calorimeter begins, in mm.")
+    half_length: float = Field(gt=0, description="Half length of the field in mm.")
     hadrons: TrackType = Field(description="Charged hadrons.")
     electrons: TrackType
     muons: TrackType
-    impact: tuple[ImpactResolution, ...] = Field(description="None: tracks carry no impact parameters.")
+    impact: tuple[ImpactResolution, ...] = Field(description="Empty if tracks have no impact parameters.")
     ecal: Calorimeter
     hcal: Calorimeter
-    combined: bool = Field(description="Whether ECAL and HCAL objects of a tower share one smeared direction.")
+    combined: bool = Field(description="Whether the ECAL and HCAL objects of a tower share one smeared direction.")
     energy_fractions: dict[int, tuple[float, float]] = Field(
-        description="|PDG code| -> fractions of the energy that ECAL and HCAL see; 0 stands for all others."
+        description="|PDG code| -> fractions of the energy measured by ECAL and HCAL; 0 stands for all others."
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectorCard:
         if 0 not in self.energy_fractions:
-            raise ValueError("energy_fractions lack the code 0 that stands for all others")
+            raise ValueError("energy_fractions lack code 0, which stands for all others")
         if self.combined and self.ecal.bands != self.hcal.bands:
-            raise ValueError("a combined calorimeter has the same towers in ECAL and HCAL")
+            raise ValueError("a combined calorimeter needs the same towers in ECAL and HCAL")
         return self

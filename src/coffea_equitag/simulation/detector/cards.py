@@ -1,4 +1,4 @@
-"""The figures of the ATLAS- and CMS-like detectors, with their sources."""
+"""Parameters of the ATLAS- and CMS-like detectors, with their sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .card import (
 
 __all__ = ["ATLAS", "CARDS", "CMS"]
 
-#: No upper end.
+#: No upper limit.
 _ANY = 1e9
 
 _CENTRAL, _FORWARD = (0.0, 1.5), (1.5, 2.5)
@@ -68,7 +68,7 @@ _FRACTIONS = {
     3122: (0.3, 0.7),
 }
 
-# Points read off the curves for muons; the same are used for all tracks.
+# Points read off the curves for muons; used for all tracks.
 _IMPACT_PT = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 _IMPACT = (
     ImpactResolution(
@@ -99,7 +99,7 @@ _ATLAS_TOWERS = (
 ATLAS = DetectorCard(
     name="ATLAS",
     source="Delphes' delphes_card_ATLAS.tcl of release 3.3 (commit 8713dee), which cites physics/0608012 for the ECAL "
-    "and hep-ex/0004009 for the HCAL; towers beyond |eta| 2.6 a little simplified. Impact parameters: the card has "
+    "and hep-ex/0004009 for the HCAL; towers beyond |eta| 2.6 slightly simplified. Impact parameters: the card has "
     "none.",
     field=2.0,
     radius=1150.0,

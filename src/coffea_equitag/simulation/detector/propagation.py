@@ -1,4 +1,4 @@
-"""Particles on their way through a solenoid's field: where they meet the calorimeter, and where the beam line."""
+"""Propagation through a solenoid's field: to the calorimeter, and to the point closest to the beam line."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from ...array_types import F8, Bools
 __all__ = ["ClosestApproach", "closest_approach", "curvature", "propagate"]
 
 
-#: Curvature of a unit charge: 1/mm for 1 GeV in 1 T.
+#: Curvature of a unit charge, in 1/mm for 1 GeV and 1 T.
 _BEND = 0.299792458e-3
 
 _TURN = 2 * np.pi
 
 
 def curvature(charge: F8, pt: F8, field: float) -> F8:
-    """Change of phi per transverse path, 1/mm; ``pt`` in GeV, ``field`` along +z in T."""
+    """Change of phi per transverse path length, in 1/mm; ``pt`` in GeV, ``field`` along +z in T."""
     return -_BEND * field * charge / pt
 
 
 def propagate(
     position: F8, momentum: F8, charge: F8, field: float, radius: float, half_length: float
 ) -> tuple[F8, Bools]:
-    """Follow particles to the surface of a cylinder, on helices if they are charged.
+    """Propagate particles to the surface of a cylinder, on helices if they are charged.
 
     Parameters
     ----------
     position : ndarray, shape (N, 3)
-        Where the particles are born, mm.
+        Production vertices in mm.
     momentum : ndarray, shape (N, 3)
-        GeV; some pT each.
+        In GeV; pT must not be 0.
     charge : ndarray, shape (N,)
         In units of e.
     field : float
-        T, along +z.
+        In T, along +z.
     radius, half_length : float
-        The cylinder, mm.
+        Dimensions of the cylinder in mm.
 
     Returns
     -------
     points : ndarray, shape (N, 3)
-        Where they leave the cylinder, mm; a particle that curls up leaves at an end.
+        Where they leave the cylinder, in mm; a looping particle leaves at an end.
     inside : ndarray of bool, shape (N,)
-        Whether they are born inside; the points of others mean nothing.
+        Whether they are produced inside; the points of others are meaningless.
     """
     x, y, z = position.T
     px, py, pz = momentum.T
@@ -67,7 +67,7 @@ def propagate(
     crosses = (d + r > radius) & (d > 0)
     cosine = (radius**2 - d**2 - r**2) / np.where(crosses, 2 * d * r, 1.0)
     half = np.arccos(np.clip(cosine, -1.0, 1.0))
-    # angle about the helix's axis, from the direction that leads away from the beam line
+    # angle about the axis of the helix, from the direction away from the beam line
     angle = np.arctan2(y - cy, x - cx) - np.arctan2(cy, cx)
     turn = np.where(safe > 0, -half - angle, angle - half) % _TURN
     to_wall = np.where(bent, np.where(crosses, turn * r, np.inf), to_wall)
@@ -87,14 +87,14 @@ def propagate(
 
 @dataclass(frozen=True)
 class ClosestApproach:
-    """Tracks where they come nearest to the beam line (x = y = 0).
+    """Tracks at their closest approach to the beam line (x = y = 0).
 
     Attributes
     ----------
     phi : ndarray, shape (N,)
         Direction of the momentum there.
     d0, dz : ndarray, shape (N,)
-        Transverse (sign of Delphes' D0: x sin φ - y cos φ) and longitudinal impact parameter, mm.
+        Transverse (sign of Delphes' D0: x sin φ - y cos φ) and longitudinal impact parameter in mm.
     """
 
     phi: F8
@@ -103,7 +103,7 @@ class ClosestApproach:
 
 
 def closest_approach(position: F8, momentum: F8, charge: F8, field: float) -> ClosestApproach:
-    """Follow particles back (or on) to where their helices come nearest to the beam line; as `propagate`."""
+    """Propagate particles, forward or backward, to the closest approach to the beam line; parameters as `propagate`."""
     x, y, z = position.T
     px, py, pz = momentum.T
     pt = np.hypot(px, py)
@@ -111,7 +111,7 @@ def closest_approach(position: F8, momentum: F8, charge: F8, field: float) -> Cl
     omega = curvature(charge, pt, field)
     along = (x * px + y * py) / pt
     across = (x * py - y * px) / pt
-    # the helix's axis lies 1/omega away: only its products with omega enter, so that a straight track keeps its digits
+    # the axis of the helix is 1/omega away: only products with omega enter, so that straight tracks lose no precision
     turn = np.arctan2(-omega * along, 1 - omega * across)
     axis = np.hypot(omega * x - py / pt, omega * y + px / pt)
     d0 = (2 * across - omega * (x**2 + y**2)) / (1 + axis)

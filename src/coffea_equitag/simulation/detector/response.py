@@ -20,17 +20,17 @@ __all__ = ["Detector"]
 
 _Columns = dict[str, AnyArray]
 
-#: PDG codes of what a calorimeter sees where no track is: a photon (ECAL), a K_L (HCAL), as in CMS's particle flow.
+#: PDG codes of calorimeter objects without a track: a photon (ECAL), a K_L (HCAL), as in CMS' particle flow.
 PHOTON, NEUTRAL_HADRON = 22, 130
 
 
 class Detector:
-    """A detector that answers with energy-flow objects.
+    """A detector that returns energy-flow objects.
 
     Parameters
     ----------
     card : DetectorCard
-        Its figures.
+        Its parameters.
     """
 
     def __init__(self, card: DetectorCard) -> None:
@@ -46,18 +46,18 @@ class Detector:
         ----------
         particles : ak.Array
             ``[event][particle]``: stable visible particles with ``px, py, pz, mass`` (GeV), ``pdgId``, ``charge``, and
-            where they are born, ``vx, vy, vz`` (mm).
+            their production vertices ``vx, vy, vz`` (mm).
         seed : int
             Seed of the random numbers.
         first : int
-            Number of the first event: the same event of the same seed gets the same answer in any company.
+            Index of the first event: the response to an event depends only on it and the seed.
 
         Returns
         -------
         ak.Array
             ``[event][object]`` massless Momentum4D records, ``px, py, pz, mass`` (GeV), ``pdgId`` (±211, ±11, ±13 for
-            tracks, 22 and 130 for towers) and ``charge``. With impact parameters in the card, also ``d0, dz`` (mm, sign
-            of Delphes), ``d0Err, dzErr`` and the vector ``ip``; 0 for towers.
+            tracks, 22 and 130 for towers) and ``charge``. If the card has impact parameters, also ``d0, dz`` (mm, with
+            Delphes' sign), ``d0Err, dzErr`` and the vector ``ip``; 0 for towers.
         """
         events = len(particles)
         random = EventRandom(seed, first, events)
@@ -108,7 +108,7 @@ class Detector:
         code = np.abs(pdg_id)
         place = np.minimum(np.searchsorted(self._codes, code), len(self._codes) - 1)
         known = self._codes[place] == code
-        # codes are sorted: place 0 is code 0, all others
+        # codes are sorted: index 0 is code 0, which stands for all others
         fractions: F8 = self._fractions[np.where(known, place, 0)]
         return fractions
 

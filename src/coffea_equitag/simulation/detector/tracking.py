@@ -1,4 +1,4 @@
-"""Tracks: which charged particles are found, and how well they are measured."""
+"""Tracks: which charged particles are found, and with what resolution."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["efficiency", "impact_resolution", "log_normal", "momentum_resolution
 
 
 def track_types(card: DetectorCard, abs_id: AnyArray) -> list[tuple[TrackType, Bools]]:
-    """Each kind of track of a card, with which particles (absolute PDG codes) are of it."""
+    """Each track type of a card, with a mask of the particles (absolute PDG codes) that belong to it."""
     electron, muon = abs_id == 11, abs_id == 13
     return [(card.electrons, electron), (card.muons, muon), (card.hadrons, ~(electron | muon))]
 
 
 def efficiency(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
-    """Probability that tracks are found; 0 outside the regions of the card."""
+    """Probability of finding a track; 0 outside the card's regions."""
     found = np.zeros_like(pt)
     for region in kind.efficiency:
         low, high = region.pt
@@ -26,7 +26,7 @@ def efficiency(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
 
 
 def momentum_resolution(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
-    """σ(pT)/pT; 0 outside the regions of the card."""
+    """σ(pT)/pT; 0 outside the card's regions."""
     sigma = np.zeros_like(pt)
     for region in kind.resolution:
         here = region.holds(abs_eta)
@@ -35,7 +35,7 @@ def momentum_resolution(kind: TrackType, pt: F8, abs_eta: F8) -> F8:
 
 
 def impact_resolution(regions: tuple[ImpactResolution, ...], pt: F8, abs_eta: F8) -> tuple[F8, F8]:
-    """σ of d0 and dz, mm; beyond the last |eta| that of the last region."""
+    """σ of d0 and dz in mm; beyond the last |eta|, that of the last region."""
     d0, dz = np.empty_like(pt), np.empty_like(pt)
     left = np.ones(len(pt), np.bool_)
     for number, region in enumerate(regions):
@@ -48,7 +48,7 @@ def impact_resolution(regions: tuple[ImpactResolution, ...], pt: F8, abs_eta: F8
 
 
 def log_normal(mean: F8, sigma: F8, normal: F8) -> F8:
-    """Log-normal numbers of this mean and width, made of standard normal ones; 0 where the mean is."""
+    """Log-normal numbers of this mean and width from standard normal ones; 0 where the mean is 0."""
     positive = mean > 0
     ratio = np.where(positive, sigma, 0.0) / np.where(positive, mean, 1.0)
     width = np.sqrt(np.log1p(ratio**2))

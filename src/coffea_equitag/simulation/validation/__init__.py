@@ -1,7 +1,7 @@
-"""Simulated jets against real ones: a table, plots, and networks that try to tell them apart.
+"""Compare simulated jets with real ones: a table, plots, and networks trained to distinguish them.
 
-`validate_files` compares files, `compare_samples` the `JetSample`s of jets in memory, `write_report` writes what they
-find. On the command line: ``equitag validate``.
+`validate_files` compares files, `compare_samples` compares `JetSample`s in memory, and `write_report` writes the
+result. On the command line: ``equitag validate``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A simulated sample against real jets: everything that is compared, class by class."""
+"""Comparison of a simulated sample with real jets, class by class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tagging import TaggerResult
 __all__ = ["ALL", "ClassComparison", "Comparison", "compare_samples"]
 
 
-#: What both classes together are called.
+#: Name of all classes together.
 ALL = "all"
 
 #: Class -> peaks: their name, observable and window (GeV).
@@ -30,13 +30,13 @@ _PEAKS = {
     "W": (("W peak", "jet_mass", 60.0, 100.0),),
 }
 
-#: Called with what is done and the shares of it: done, total.
+#: Called with the name of the task, the parts done and their total number.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class ClassComparison:
-    """What is found for the jets of one class."""
+    """Results for the jets of one class."""
 
     simulated: Mapping[str, F8]
     real: Mapping[str, F8]
@@ -47,15 +47,15 @@ class ClassComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is found for all of them.
+    """Results for all classes.
 
     Attributes
     ----------
     classes : mapping of str to ClassComparison
-        By name of the class.
+        Class name -> its results.
     separation : mapping of str to Separation or None
-        Real versus simulated by class, and for `ALL` of them; None where there are too few jets. Empty where it was
-        left out.
+        Real versus simulated by class, and for `ALL` of them; None where there are too few jets. Empty if it was
+        skipped.
     taggers : tuple of TaggerResult
         Taggers measured on both samples.
     facts : mapping
@@ -68,7 +68,7 @@ class Comparison:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def checks(self) -> Iterator[tuple[str, float, str, bool]]:
-        """What a good simulation fulfils: statement, number, limit, whether it is kept."""
+        """Checks that a good simulation passes: description, value, limit, and whether it is satisfied."""
         for name, found in self.classes.items():
             difference = found.observables["multiplicity"].difference
             yield f"{name}: mean multiplicity, standard errors apart", difference, "|z| ≤ 2", abs(difference) <= 2
@@ -84,7 +84,7 @@ class Comparison:
                 yield f"{name}: AUC of real versus simulated", separation.auc, "AUC ≤ 0.55", separation.auc <= 0.55
 
     def as_dict(self) -> dict[str, Any]:
-        """Every number, by name; JSON values only, None for what is not finite."""
+        """All numbers by name; JSON values only, None for values that are not finite."""
         plain: dict[str, Any] = {
             "facts": dict(self.facts),
             "checks": [
@@ -133,18 +133,18 @@ def compare_samples(
     simulated, real : JetSample
         The samples.
     classes : sequence of str, optional
-        Names of the classes by label; default their numbers. The classes ``"top"`` and ``"W"`` have mass peaks.
+        Names of the classes by label; default their numbers. Mass peaks are measured for ``"top"`` and ``"W"``.
     network : bool
-        Whether to train networks to tell real from simulated jets.
+        Whether to train networks to distinguish real from simulated jets.
     folds, epochs, seed
         See `separate`.
     progress : callable, optional
-        Called with (what, done, total) as the work goes on.
+        Called with (task, done, total) during the work.
 
     Raises
     ------
     JetError
-        If a sample is empty, a class is in one of them only, or a label has no name.
+        If a sample is empty, a class is in only one of them, or a label has no name.
     """
     names = _names(simulated, real, classes)
     found: dict[str, ClassComparison] = {}
@@ -161,12 +161,12 @@ def compare_samples(
     trainings = len(parts | whole) * folds
     for name, (mine, theirs) in (parts | whole).items() if network else ():
 
-        def tell(done: int, _: int, before: int = len(separation) * folds) -> None:
+        def report(done: int, _: int, before: int = len(separation) * folds) -> None:
             if progress is not None:
                 progress("networks", before + done, trainings)
 
-        tell(0, folds)
-        separation[name] = separate(mine, theirs, folds=folds, epochs=epochs, seed=seed, progress=tell)
+        report(0, folds)
+        separation[name] = separate(mine, theirs, folds=folds, epochs=epochs, seed=seed, progress=report)
     return Comparison(found, separation)
 
 
@@ -196,14 +196,14 @@ def _names(simulated: JetSample, real: JetSample, classes: Sequence[str] | None)
                 f"simulated jets of the classes {', '.join(map(str, labels[0]))} and real jets of "
                 f"{', '.join(map(str, labels[1]))}",
                 "the same classes in both samples",
-                "make the sample by the recipe of the real jets, or keep the classes that both have",
+                "simulate with the recipe of the real jets, or keep the common classes",
             )
         )
     if classes is not None and (len(classes) <= labels[0][-1] or len(set(classes)) < len(classes) or ALL in classes):
         raise JetError(
             explain(
                 f"class names {', '.join(classes)} for labels up to {labels[0][-1]}",
-                f"a name of its own, other than {ALL!r}, for each label from 0 on",
+                f"a distinct name, other than {ALL!r}, for each label from 0",
                 "give the names in the order of the labels",
             )
         )

@@ -1,4 +1,4 @@
-"""What is compared of a sample: its labelled jets, massless and cut alike whatever file they come from."""
+"""The labelled jets that are compared: massless and with the same cuts, whatever file they come from."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["JetSample", "jet_files", "read_sample"]
 class JetSample:
     """J labelled jets with N constituents, hardest first; jet j owns rows ``offsets[j]:offsets[j + 1]``.
 
-    Constituents are massless (E = |p|) and at most the hardest `max_constituents` of a jet are kept, so that neither
-    a file's mass convention nor its limit on constituents tells two samples apart.
+    Constituents are massless (E = |p|) and at most the hardest `max_constituents` of a jet are kept, so that neither a
+    file's mass convention nor its limit on constituents distinguishes two samples.
 
     Attributes
     ----------
     pt, eta, phi : ndarray of float64, shape (N,)
-        Of the constituents; GeV.
+        Of the constituents, pT in GeV.
     offsets : ndarray of int64, shape (J + 1,)
         Jet boundaries; a jet may be empty.
     labels : ndarray of int64, shape (J,)
@@ -46,21 +46,21 @@ class JetSample:
 
     @classmethod
     def of(cls, jets: ak.Array, labels: str = "label", max_constituents: int = 128) -> JetSample:
-        """Lay jets flat; missing jets are left out.
+        """Flatten jets; missing jets are left out.
 
         Parameters
         ----------
         jets : ak.Array
             Canonical jets, any outer nesting.
         labels : str
-            Jet field that holds the class: whole numbers from 0 on.
+            Jet field that holds the class: whole numbers from 0.
         max_constituents : int
-            The hardest constituents kept in each jet.
+            Number of hardest constituents kept in each jet.
 
         Raises
         ------
         JetError
-            If the jets are not canonical, or labels are absent or no class numbers.
+            If the jets are not canonical, or labels are missing or not class numbers.
         """
         if max_constituents < 1:
             raise JetError(explain(f"max_constituents = {max_constituents}", "1 or more", "leave it at 128"))
@@ -72,7 +72,7 @@ class JetSample:
         order = np.lexsort((-pt, jet_of))
         kept = order[np.arange(len(pt)) - offsets[:-1][jet_of] < max_constituents]
         bounds = np.concatenate([[0], np.cumsum(np.minimum(np.diff(offsets), max_constituents))]).astype(np.int64)
-        # a particle along the beam has no pseudorapidity: a large one stands for it
+        # a particle along the beam has no pseudorapidity: use a large one
         eta = np.arcsinh(p4[:, 3] / np.maximum(pt, 1e-12 * np.abs(p4[:, 3]) + 1e-300))
         return cls(pt[kept], eta[kept], np.arctan2(p4[:, 2], p4[:, 1])[kept], bounds, classes)
 
@@ -81,7 +81,7 @@ class JetSample:
 
     @cached_property
     def counts(self) -> I8:
-        """Constituents a jet, shape (J,)."""
+        """Constituents per jet, shape (J,)."""
         return np.diff(self.offsets)
 
     @cached_property
@@ -101,7 +101,7 @@ class JetSample:
     def relative(self) -> tuple[F8, F8]:
         """Distances Δy and Δφ of each constituent from its jet's axis, shapes (N,).
 
-        y is the rapidity: it is additive under boosts along the beam, and η of what is massless.
+        y is the rapidity: additive under boosts along the beam, and equal to η for massless particles.
         """
         energy, px, py, pz = np.repeat(self.jet_p4, self.counts, axis=0).T
         mass2 = np.maximum(energy**2 - px**2 - py**2 - pz**2, 0)
@@ -110,7 +110,7 @@ class JetSample:
         return d_eta, d_phi
 
     def sums(self, values: F8) -> F8:
-        """Sum of one value a constituent over each jet, 0 for an empty one, shape (J,)."""
+        """Sum over each jet of one value per constituent, 0 for an empty jet, shape (J,)."""
         total = np.zeros(len(self))
         filled = self.counts > 0
         if filled.any():
@@ -126,14 +126,14 @@ class JetSample:
         return JetSample(self.pt[rows], self.eta[rows], self.phi[rows], bounds, self.labels[index])
 
     def centred(self) -> ak.Array:
-        """Canonical jets boosted along the beam and turned about it to y = φ = 0: massless, with pT, Δy and Δφ."""
+        """Canonical jets boosted along the beam and rotated about it to y = φ = 0: massless, with pT, Δy and Δφ."""
         d_eta, d_phi = self.relative
         columns = {"pt": self.pt, "eta": d_eta, "phi": d_phi, "mass": np.zeros_like(self.pt)}
         return ak.zip({"constituents": ak.unflatten(ak.zip(columns), self.counts)}, depth_limit=1)
 
 
 def jet_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Files of paths, patterns and folders of Parquet shards.
+    """Files named by paths, patterns and folders of Parquet shards.
 
     Raises
     ------
@@ -152,8 +152,8 @@ def jet_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
             raise JetError(
                 explain(
                     f"folder {path} without a Parquet file",
-                    "a folder as `equitag simulate` makes it, with shard-00000.parquet, ...",
-                    "name the files, or the folder that holds them",
+                    "a folder from `equitag simulate`, with shard-00000.parquet, ...",
+                    "give the files, or the folder that holds them",
                 )
             )
         found += shards
@@ -161,7 +161,7 @@ def jet_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
 
 
 def read_sample(paths: Any, labels: str, max_constituents: int) -> tuple[ak.Array, JetSample]:
-    """Jets of files, patterns or folders, as they are and as they are compared."""
+    """Jets from files, patterns or folders: as they are, and in the form that is compared."""
     jets = read_jets(jet_files(paths))
     return jets, JetSample.of(jets, labels, max_constituents)
 
@@ -180,14 +180,14 @@ def _classes(jets: ak.Array, name: str) -> I8:
         values = np.asarray(ak.to_numpy(labels, allow_missing=False), np.float64)
     except (TypeError, ValueError) as error:
         raise JetError(
-            explain(f"'{name}' of type {labels.type}", "a whole number from 0 on for each jet", "drop the other jets")
+            explain(f"'{name}' of type {labels.type}", "a whole number from 0 for each jet", "drop the other jets")
         ) from error
     bad = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
     if bad.any():
         raise JetError(
             explain(
                 f"'{name}' = {values[int(np.argmax(bad))]:g} of jet {int(np.argmax(bad))} ({int(bad.sum())} such)",
-                "whole numbers from 0 on",
+                "whole numbers from 0",
                 f"drop those jets, e.g. jets[jets.{name} >= 0]",
             )
         )

@@ -1,4 +1,4 @@
-"""What is compared jet by jet."""
+"""Observables of single jets."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SOFT = 1.0
 
 @dataclass(frozen=True)
 class Observable:
-    """One number a jet.
+    """One number per jet.
 
     Attributes
     ----------
     title : str
-        For axes and tables, with Matplotlib's mathematics.
+        For plots, with Matplotlib's mathematics.
     words : str
-        For tables, plain.
+        For tables, plain text.
     unit : str
         "GeV" or nothing.
     whole : bool
-        Whether it counts something.
+        Whether it is a count.
     """
 
     title: str
@@ -62,7 +62,7 @@ OBSERVABLES = {
 
 
 def values_of(sample: JetSample) -> dict[str, F8]:
-    """Every observable of every jet, shape (J,); NaN where a jet has none (an empty jet has no smallest pT)."""
+    """All observables of all jets, shape (J,); NaN where undefined (an empty jet has no smallest pT)."""
     d_eta, d_phi = sample.relative
     energy, px, py, pz = sample.jet_p4.T
     pt, counts, filled = np.hypot(px, py), sample.counts.astype(np.float64), sample.counts > 0
@@ -86,7 +86,7 @@ def values_of(sample: JetSample) -> dict[str, F8]:
 
 
 def _at(sample: JetSample, filled: Bools, place: int) -> F8:
-    """The pT of the first (0) or last (-1) constituent of each jet; they are sorted by falling pT."""
+    """The pT of the first (0) or last (-1) constituent of each jet; they are in order of decreasing pT."""
     values = np.full(len(sample), np.nan)
     rows = sample.offsets[:-1] if place == 0 else sample.offsets[1:] - 1
     values[filled] = sample.pt[rows[filled]]

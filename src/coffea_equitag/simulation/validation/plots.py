@@ -1,6 +1,6 @@
-"""Plots of a comparison: a panel a class, simulated and real, with their ratio.
+"""Plots of a comparison: one panel per class with simulated and real jets, and their ratio.
 
-Bars and the band are each sample's own statistical error; the outermost bins also hold what lies beyond them.
+Error bars and band are the statistical errors of each sample; the outermost bins include underflow and overflow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIMULATED = "tab:blue"
 
 
 def figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
-    """Name and figure of every observable, spectrum and of the networks' scores, one at a time."""
+    """Name and figure of each observable, of each spectrum and of the networks' scores."""
     for name, observable in OBSERVABLES.items():
         yield name, _observable(comparison, name, observable)
     for name, kind in SPECTRA.items():
@@ -101,7 +101,7 @@ def _draw(
     mplhep.histplot(
         real[0], edges, yerr=real[1], ax=upper, label=names[1], color="black", histtype="errorbar", markersize=5
     )
-    # each sample's own error: the band is the real one's
+    # the band is the error of the real sample
     known = real[0] > 0
     below = np.where(known, real[0], 1.0)
     ratio, error = np.where(known, simulated[0] / below, np.nan), np.where(known, simulated[1] / below, np.nan)
@@ -115,7 +115,7 @@ def _draw(
 
 
 def _room(axes: Any) -> None:
-    """From 0 on, with room for the legend above."""
+    """Start the axis at 0, with space for the legend above."""
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
 
 
@@ -131,7 +131,7 @@ def _edges(values: F8, whole: bool) -> F8:
 
 
 def _density(values: F8, edges: F8) -> tuple[F8, F8]:
-    """Density of area 1 and its errors; what lies beyond the bins is in the first and the last."""
+    """Density of area 1 and its errors; underflow and overflow are in the outermost bins."""
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], -np.inf))
     counts = np.histogram(inside, edges)[0]
     area = max(len(values), 1) * np.diff(edges)
@@ -140,7 +140,7 @@ def _density(values: F8, edges: F8) -> tuple[F8, F8]:
 
 def _canvas(titles: list[str]) -> tuple[Figure, list[tuple[Any, Any]]]:
     figure = Figure(figsize=(5.2 * len(titles), 5.0))
-    # margins set by hand: a layout engine would take as long as the drawing itself
+    # margins by hand: a layout engine takes as long as the drawing itself
     figure.subplots_adjust(left=0.75 / 5.2 / len(titles), right=1 - 0.1 / 5.2 / len(titles), bottom=0.1, top=0.94)
     figure.subplots_adjust(wspace=0.2, hspace=0.06)
     grid = figure.subplots(2, len(titles), squeeze=False, sharex="col", gridspec_kw={"height_ratios": (3, 1)})

@@ -1,4 +1,4 @@
-"""From files to a folder with the table, the numbers and the plots."""
+"""Compare files, and write a folder with table, numbers and plots."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def validate_files(
     taggers: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
 ) -> Comparison:
-    """Compare a simulated sample with real jets, file against file.
+    """Compare a simulated sample with real jets, both read from files.
 
     Parameters
     ----------
     simulated, real : path, or several
-        Files of any kind that `coffea_equitag.read_jets` reads, patterns, or folders of Parquet shards.
+        Files in any format that `coffea_equitag.read_jets` reads, patterns, or folders of Parquet shards.
     labels : str
-        Jet field that holds the class, in both.
+        Jet field that holds the class, in both samples.
     classes : sequence of str, optional
-        Names of the classes; default those that `simulate` wrote into the first simulated file, else numbers.
+        Names of the classes; default those recorded by `simulate` in the first simulated file, else numbers.
     max_constituents : int
-        The hardest constituents of a jet that count, in both samples.
+        Number of hardest constituents of each jet that are used, in both samples.
     network, folds, epochs, seed, progress
         See `compare_samples`.
     taggers : sequence of path-like
@@ -60,7 +60,7 @@ def validate_files(
     Raises
     ------
     EquitagError
-        If a file is missing or holds no such jets, a class is in one sample only, or a tagger cannot score them.
+        If a file is missing or has no such jets, a class is in only one sample, or a tagger cannot score the jets.
     """
     files = {"simulated": jet_files(simulated), "real": jet_files(real)}
     both = {which: read_sample(found, labels, max_constituents) for which, found in files.items()}
@@ -92,12 +92,12 @@ def validate_files(
 
 
 def claim(folder: str | os.PathLike[str]) -> Path:
-    """A folder that a report can be written to: one that is not there, or empty.
+    """A folder that a report can be written to: new or empty.
 
     Raises
     ------
     JetError
-        If there is something in it, or it is a file.
+        If it is not empty, or is a file.
     """
     target = Path(folder)
     given = ""
@@ -106,7 +106,7 @@ def claim(folder: str | os.PathLike[str]) -> Path:
     elif target.exists():
         given = f"{target} is a file"
     if given:
-        raise JetError(explain(given, "a new or an empty folder for the report", "name another folder"))
+        raise JetError(explain(given, "a new or empty folder for the report", "choose another folder"))
     return target
 
 
@@ -116,7 +116,7 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
     Raises
     ------
     JetError
-        If the folder holds something already.
+        If the folder is not empty.
     OSError
         If it cannot be written, or the disk is full.
     """
@@ -128,14 +128,14 @@ def write_report(comparison: Comparison, folder: str | os.PathLike[str]) -> Path
                 figure.savefig(part, dpi=100)
     with atomic_file(target / "table.json") as part:
         part.write_text(json.dumps(comparison.as_dict(), indent=2) + "\n")
-    # last: a report with a table is whole
+    # last: a report with a table is complete
     with atomic_file(target / "table.md") as part:
         part.write_text(markdown(comparison))
     return target
 
 
 def _classes_of(file: str) -> list[str] | None:
-    """Names of the classes that `simulate` left in a Parquet file."""
+    """Names of the classes that `simulate` recorded in a Parquet file."""
     if Path(file).suffix not in (".parquet", ".pq"):
         return None
     kept = (pyarrow.parquet.read_schema(file).metadata or {}).get(b"AWKWARD_ATTRS")

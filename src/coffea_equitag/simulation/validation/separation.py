@@ -1,6 +1,6 @@
-"""Real or simulated? A small Particle Flow Network is asked, by cross-validation.
+"""Real or simulated? Small Particle Flow Networks are trained to distinguish them, with cross-validation.
 
-An AUC of 0.5 means that it cannot tell. It is no proof that nothing could: the networks see only as many jets as the
+An AUC of 0.5 means that they cannot. That is no proof that nothing could: the networks see only as many jets as the
 smaller sample has.
 """
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["Separation", "separate"]
 
 
-#: Told after each training: how many of how many are done.
+#: Called after each training with the number done and the total.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How well networks tell simulated jets from real ones.
+    """How well networks distinguish simulated jets from real ones.
 
     Attributes
     ----------
     auc, error : float
-        Mean of the folds' areas under the ROC curve (simulated being the signal), each of jets its network has not
-        seen, and their bootstrap uncertainty. That does not hold the scatter between trainings.
+        Mean over the folds of the area under the ROC curve (with simulated jets as signal), each on jets that its
+        network has not seen, and its bootstrap uncertainty. That does not include the scatter between trainings.
     number : int
-        Jets of each sample.
+        Number of jets of each sample.
     scores : ndarray, shape (2 · number,)
-        What the networks say of jets they have not seen.
+        Scores of the networks on jets that they have not seen.
     simulated : ndarray of bool, shape (2 · number,)
-        Which of these are simulated.
+        Which of them are simulated.
     """
 
     auc: float
@@ -63,25 +63,25 @@ def separate(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> Separation | None:
-    """Train networks to tell two samples apart, and measure them on jets they have not seen.
+    """Train networks to distinguish two samples, and measure them on jets that they have not seen.
 
-    Of each class equally many jets of both samples are taken at random. A jet is what both have alike: its hardest
-    constituents, massless, as (pT, Δy, Δφ), the jet at y = φ = 0. The jets of each class and sample are dealt out to
-    the folds; of the training folds a fifth chooses the best epoch.
+    Equally many jets of each class are drawn from both samples. A jet is represented by its hardest constituents,
+    massless, as (pT, Δy, Δφ) with the jet at y = φ = 0. The jets of each class and sample are distributed over the
+    folds; a fifth of the training folds selects the best epoch.
 
     Parameters
     ----------
     simulated, real : JetSample
-        The samples, cut to as many constituents.
+        The samples, limited to the same number of constituents.
     folds, epochs, seed : int
-        Parts of the cross-validation, epochs of each training, seed of all choices and weights.
+        Folds of the cross-validation, epochs of each training, seed of all draws and weights.
     progress : callable, optional
         Called with (done, folds) after each training.
 
     Returns
     -------
     Separation or None
-        None where a class has fewer than four jets a fold.
+        None if a class has fewer than four jets per fold.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def separate(
     scores = np.empty(len(is_simulated))
     for fold in range(folds):
         held = fold_of == fold
-        # the same order whatever comes first would put all simulated jets before the real ones
+        # unshuffled, all simulated jets would come before the real ones
         train = rng.permutation(np.flatnonzero(~held))
         scores[held] = _train(jets[train], is_simulated[train], epochs, seed + fold)(jets[held])
         if progress is not None:
@@ -122,7 +122,7 @@ def separate(
 def _balanced(
     simulated: JetSample, real: JetSample, folds: int, rng: np.random.Generator
 ) -> tuple[tuple[I8, I8] | None, I8]:
-    """As many jets of each class from both samples, and the fold of each (simulated jets first)."""
+    """Equally many jets of each class from both samples, and the fold of each (simulated jets first)."""
     chosen: tuple[list[I8], list[I8]] = ([], [])
     dealt: list[I8] = []
     for label in np.union1d(simulated.labels, real.labels):
@@ -138,7 +138,7 @@ def _balanced(
 
 
 def _train(jets: ak.Array, is_simulated: Bools, epochs: int, seed: int) -> Callable[[ak.Array], F8]:
-    # torch takes its time to import: only now
+    # imported only now, as torch takes long to import
     import torch
 
     from ... import models
@@ -165,7 +165,7 @@ def _train(jets: ak.Array, is_simulated: Bools, epochs: int, seed: int) -> Calla
         )
 
     def scores(held: ak.Array) -> F8:
-        # not tagger(held), which warns of jets beyond the range of pT that the few others span
+        # not tagger(held), which warns of jets outside the pT range of the few training jets
         logits = outputs(tagger.model, RaggedJets.from_awkward(held))
         return np.asarray(expit(logits[:, 1] - logits[:, 0]))
 
@@ -177,7 +177,7 @@ def _mean_auc(groups: Sequence[tuple[F8, Bools]]) -> float:
 
 
 def _resampled(scores: F8, simulated: Bools, rng: np.random.Generator) -> tuple[F8, Bools]:
-    """As many jets of each kind, drawn with replacement."""
+    """Equally many jets of each kind, drawn with replacement."""
     rows = np.concatenate(
         [rng.choice(np.flatnonzero(simulated == kind), int((simulated == kind).sum())) for kind in (True, False)]
     )

@@ -1,4 +1,4 @@
-"""Spectra of constituents: how many, or how much pT, a jet holds in each bin."""
+"""Spectra of constituents: their number, or their pT, per jet and bin."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .jet_sample import JetSample
 __all__ = ["SPECTRA", "Spectrum", "SpectrumKind", "spectrum_of"]
 
 
-#: Constituents that a bin needs in each sample to enter χ².
+#: Jets with content in a bin that each sample needs for the bin to enter χ².
 _FILLED = 10
 
 
 @dataclass(frozen=True)
 class SpectrumKind:
-    """What is counted, and where.
+    """What is binned, and in what.
 
     Attributes
     ----------
     axis, ordinate, words : str
         Titles for plots and tables.
     values, weights : callable
-        Sample to the binned value and the weight of each constituent, shapes (N,).
+        Functions of a sample: the binned value and the weight of each constituent, shapes (N,).
     logarithmic : bool
-        Whether the bins are.
+        Whether the bins are logarithmic.
     """
 
     axis: str
@@ -54,7 +54,7 @@ def _share(sample: JetSample) -> F8:
 SPECTRA = {
     "constituent_pt": SpectrumKind(
         r"constituent $p_T$ [GeV]",
-        "constituents a jet",
+        "constituents per jet",
         "constituent pT",
         lambda sample: sample.pt,
         lambda sample: np.ones(len(sample.pt)),
@@ -62,7 +62,7 @@ SPECTRA = {
     ),
     "constituent_dr": SpectrumKind(
         r"$\Delta R$ of constituent and jet axis",
-        "constituents a jet",
+        "constituents per jet",
         "constituent ΔR from the axis",
         _distance,
         lambda sample: np.ones(len(sample.pt)),
@@ -79,17 +79,18 @@ SPECTRA = {
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Mean content of each of B bins a jet, with errors from the scatter among jets, for both samples.
+    """Mean content per jet of B bins for both samples, with errors from the scatter among jets.
 
     Attributes
     ----------
     edges : ndarray, shape (B + 1,)
-        Bins; the first and the last also hold what lies beyond.
+        Edges of the bins; the outermost bins include underflow and overflow.
     simulated, simulated_error, real, real_error : ndarray, shape (B,)
         Means over jets and their standard errors.
     chi2, num_bins, p : float, int, float
-        d·V⁻¹·d of the difference d of the means, V its covariance with that among a jet's bins (Hotelling's
-        statistic), the bins that enter it, and the p-value of χ². NaN with fewer jets than three a bin.
+        d·V⁻¹·d for the difference d of the means, where V is its covariance including that among the bins of a jet
+        (Hotelling's statistic); the number of bins that enter; and the p-value of χ². NaN with fewer than three jets
+        per bin.
     """
 
     edges: F8
@@ -103,9 +104,9 @@ class Spectrum:
 
 
 def spectrum_of(kind: SpectrumKind, simulated: JetSample, real: JetSample, bins: int = 20) -> Spectrum | None:
-    """Compare the spectra of two samples; None where one of them has no constituents.
+    """Compare the spectra of two samples; None if one of them has no constituents.
 
-    Bins span what 99.8% of the constituents of both samples span.
+    The bins cover the central 99.8% of the constituents of both samples.
     """
     values = [kind.values(sample) for sample in (simulated, real)]
     if min(map(len, values)) == 0:
@@ -136,7 +137,7 @@ def spectrum_of(kind: SpectrumKind, simulated: JetSample, real: JetSample, bins:
 
 
 def _contents(sample: JetSample, values: F8, weights: F8, edges: F8) -> F8:
-    """Content of each bin of each jet, shape (J, B)."""
+    """Content of each bin for each jet, shape (J, B)."""
     bins = len(edges) - 1
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
     jet = np.repeat(np.arange(len(sample)), sample.counts)
@@ -156,6 +157,6 @@ def _chi2(contents: list[F8]) -> tuple[float, int]:
         return math.nan, 0
     difference = contents[0].mean(axis=0) - contents[1].mean(axis=0)
     covariance = sum(np.atleast_2d(np.cov(content, rowvar=False)) / len(content) for content in contents)
-    # shares of pT sum to one, so that one of their bins may say nothing new
+    # pT fractions sum to one, so that one of the bins may be redundant
     inverse = np.linalg.pinv(covariance, rtol=1e-9, hermitian=True)
     return float(difference @ inverse @ difference), int(np.linalg.matrix_rank(covariance, rtol=1e-9, hermitian=True))

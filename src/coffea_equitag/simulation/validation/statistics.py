@@ -1,4 +1,4 @@
-"""Two samples of one observable, told apart by their means, medians and distributions."""
+"""Comparison of two samples of one observable: means, medians and distributions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXACT = 1000
 
 @dataclass(frozen=True)
 class TwoSamples:
-    """Simulated against real values of one observable; NaN where there are too few of them.
+    """Comparison of simulated and real values of one observable; NaN where there are too few of them.
 
     Attributes
     ----------
@@ -29,13 +29,13 @@ class TwoSamples:
     mean_simulated, mean_simulated_error, mean_real, mean_real_error : float
         Means and their standard errors.
     difference : float
-        Simulated less real mean, in standard errors of the difference.
+        Simulated minus real mean, in standard errors of the difference.
     spread_simulated, spread_real : float
         Half the width of the central 68%.
     median_simulated, median_real : float
         Medians.
     ks, ks_p : float
-        Kolmogorov-Smirnov distance and its p-value (two-sided; too large, never too small, for whole numbers).
+        Kolmogorov-Smirnov distance and its two-sided p-value (conservative for whole numbers).
     """
 
     num_simulated: int
@@ -55,7 +55,7 @@ class TwoSamples:
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a mass peak lies: the median of the masses in a window about it, with its standard error (GeV)."""
+    """Position of a mass peak: the median of the masses in a window around it, with its standard error (GeV)."""
 
     position: float
     error: float
@@ -65,7 +65,7 @@ class Peak:
 
 
 def compare(simulated: F8, real: F8) -> TwoSamples:
-    """Compare the values that are not NaN of two samples."""
+    """Compare the values of two samples, without NaN."""
     simulated, real = simulated[~np.isnan(simulated)], real[~np.isnan(real)]
     means, errors = zip(*(_mean(values) for values in (simulated, real)), strict=True)
     together = math.hypot(*errors)
@@ -73,7 +73,7 @@ def compare(simulated: F8, real: F8) -> TwoSamples:
     if len(simulated) and len(real):
         method = "exact" if max(len(simulated), len(real)) <= _EXACT else "asymp"
         with warnings.catch_warnings():
-            # scipy says so where the exact p-value falls out of range and it takes the asymptotic one
+            # scipy warns where the exact p-value is out of range and it uses the asymptotic one
             warnings.simplefilter("ignore", RuntimeWarning)
             found = stats.ks_2samp(simulated, real, method=method)
         ks, ks_p = float(found.statistic), float(found.pvalue)
@@ -95,10 +95,10 @@ def compare(simulated: F8, real: F8) -> TwoSamples:
 
 
 def peak(values: F8, low: float, high: float) -> Peak:
-    """The peak within a window; ``share`` is the share of all values that lies in it."""
+    """The peak within a window; ``share`` is the fraction of all values that lie in it."""
     values = values[~np.isnan(values)]
     inside = values[(values > low) & (values < high)]
-    # the error of a median is the mean's times sqrt(π/2), were the peak Gaussian
+    # for a Gaussian peak, the error of the median is that of the mean times sqrt(π/2)
     error = math.sqrt(math.pi / 2) * _mean(inside)[1]
     share = len(inside) / len(values) if len(values) else math.nan
     return Peak(_median(inside), error, _spread(inside), share, len(inside))

@@ -1,9 +1,9 @@
 """Exclusive kT subjets: the axes of N-subjettiness, and the W among the three subjets of a top.
 
 kT: Catani et al., Nucl. Phys. B 406 (1993) 187, with d_ij = min(pT_i², pT_j²)·ΔR_ij² and no distance to the beam, so
-that each jet is taken apart as a whole. Winner-take-all recombination: Larkoski, Neill, Thaler, JHEP 04 (2014) 017.
-N-subjettiness: Thaler, Van Tilburg, JHEP 03 (2011) 015. fastjet's Python wheels hold neither its contrib
-N-subjettiness nor exclusive jets of jets with fewer constituents than subjets.
+that each jet is declustered as a whole. Winner-take-all recombination: Larkoski, Neill, Thaler, JHEP 04 (2014) 017.
+N-subjettiness: Thaler, Van Tilburg, JHEP 03 (2011) 015. fastjet's Python wheels have neither the contrib
+N-subjettiness nor exclusive jets for jets with fewer constituents than subjets.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["n_subjettiness", "three_subjet_masses"]
 
 
 def n_subjettiness(sample: JetSample) -> F8:
-    """τ_1, τ_2 and τ_3 with β = 1 about winner-take-all kT axes, not minimised further; shape (J, 3), GeV.
+    """τ_1, τ_2 and τ_3 with β = 1 for winner-take-all kT axes, without further minimisation; shape (J, 3), GeV.
 
-    τ_N = Σ_k pT_k min_A ΔR_kA, without the factor 1/Σ pT_k R that cancels in ratios; 0 where a jet has N constituents
-    or fewer.
+    τ_N = Σ_k pT_k min_A ΔR_kA, without the factor 1/Σ pT_k R, which cancels in ratios; 0 for jets with at most N
+    constituents.
     """
     tau = np.zeros((len(sample), 3))
     _tau(sample.pt, sample.eta, sample.phi, sample.p4, sample.offsets, tau)
@@ -29,9 +29,9 @@ def n_subjettiness(sample: JetSample) -> F8:
 
 
 def three_subjet_masses(sample: JetSample) -> F8:
-    """Masses of the pairs of three exclusive kT subjets (E scheme), rising; shape (J, 3), GeV.
+    """Masses of the pairs of three exclusive kT subjets (E scheme), in increasing order; shape (J, 3), GeV.
 
-    NaN for jets of fewer than three constituents.
+    NaN for jets with fewer than three constituents.
     """
     masses = np.full((len(sample), 3), np.nan)
     _pair_masses(sample.pt, sample.eta, sample.phi, sample.p4, sample.offsets, masses)
@@ -48,7 +48,7 @@ def _distance2(eta_1: float, phi_1: float, eta_2: float, phi_2: float) -> float:
 
 @njit
 def _merge_closest(pt: F8, y: F8, phi: F8, p4: F8, d: F8, alive: I8, n: int, winner_takes_all: bool) -> None:
-    # alive[:n] are the rows still there; the second of the pair is merged into the first
+    # alive[:n] are the remaining rows; the second of the pair is merged into the first
     first, second, least = 0, 1, np.inf
     for a in range(n):
         for b in range(a + 1, n):

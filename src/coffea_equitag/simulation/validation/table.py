@@ -1,4 +1,4 @@
-"""The table of a comparison, as Markdown."""
+"""The table of a comparison as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["markdown"]
 
 
 def markdown(comparison: Comparison) -> str:
-    """All numbers of a comparison, with what they mean."""
+    """All numbers of a comparison, with their meaning."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
@@ -26,10 +26,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             yield f"- {which}: {_files(facts[which])}"
     if "max_constituents" in facts:
         yield (
-            f"- in both, constituents are massless and the {facts['max_constituents']} hardest of a jet count; "
-            "a jet is their sum"
+            f"- in both samples, constituents are massless and limited to the {facts['max_constituents']} hardest of "
+            "each jet; a jet is their sum"
         )
-    yield "- *z*: simulated less real, in standard errors; spread: half the central 68%; KS: Kolmogorov-Smirnov"
+    yield "- *z*: simulated minus real, in standard errors; spread: half the central 68%; KS: Kolmogorov-Smirnov"
     yield ""
     yield from _checks(comparison)
     for name, found in comparison.classes.items():
@@ -150,7 +150,7 @@ def _signed(value: float) -> str:
 
 
 def _measured(value: float, error: float) -> str:
-    """A value with its error to two figures."""
+    """A value with its error to two digits."""
     if not math.isfinite(value):
         return "—"
     if not (math.isfinite(error) and error > 0):

@@ -1,4 +1,4 @@
-"""One tagger on simulated and on real jets."""
+"""Performance of a tagger on simulated and on real jets."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class TaggerResult:
 
 
 def tag(path: str | os.PathLike[str], simulated: ak.Array, real: ak.Array, labels: str = "label") -> TaggerResult:
-    """Measure a tagger on both samples, their jets stored alike (`stored_alike`) but not cut.
+    """Measure a tagger on both samples, with jets stored alike (`stored_alike`) but not cut.
 
     Parameters
     ----------
     path : path-like
-        Folder of the tagger or of a training run, or a name of the zoo.
+        Folder of the tagger or of a training run, or a name from the zoo.
     simulated, real : ak.Array
         Canonical jets.
     labels : str
-        Jet field that holds the class, numbered as the tagger's classes are.
+        Jet field that holds the class, numbered like the tagger's classes.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def tag(path: str | os.PathLike[str], simulated: ak.Array, real: ak.Array, label
 
     tagger: Tagger = load(path)
     if tagger.model.output != "classes":
-        raise JetError(explain(f"{tagger.name}, which gives no classes", "a tagger", "name a classifier"))
+        raise JetError(explain(f"{tagger.name}, which does not give classes", "a classifier", "choose another tagger"))
     signal = tagger.classes.index(tagger.card.signal)
     found = []
     for jets in (simulated, real):
         jets = stored_alike(jets)
         scores, classes = tagger(jets), jets[labels]
         if not scores.fields and signal == 0:
-            # two classes give the score of the signal alone: count the signal as 1
+            # with two classes the score is that of the signal alone: label the signal 1
             classes = 1 - classes
         found.append(measure(scores, classes, signal=signal if scores.fields else 1))
     return TaggerResult(
@@ -77,10 +77,10 @@ def tag(path: str | os.PathLike[str], simulated: ak.Array, real: ak.Array, label
 
 
 def stored_alike(jets: ak.Array) -> ak.Array:
-    """The same jets with constituents as the published sets store them: (px, py, pz, E), E = |p|, in float32.
+    """The same jets with constituents as in the published datasets: (px, py, pz, E), E = |p|, in float32.
 
-    Official checkpoints learned the rounding noise of these numbers; a mass that is exactly 0 is news to them.
-    Further columns and the labels stay; a jet's own momentum is left out, so that it is the sum of its constituents'.
+    Official checkpoints have learned the rounding noise of these numbers and do not know a mass of exactly 0. Further
+    columns and the labels are kept; a jet's own momentum is dropped, so that it is the sum of its constituents.
     """
     flat = flatten(jets, _extra(jets))
     p4 = flat.momenta.p4.copy()
@@ -95,7 +95,7 @@ def stored_alike(jets: ak.Array) -> ak.Array:
     return ak.zip(kept | {"constituents": lists}, depth_limit=1)
 
 
-#: Fields of a momentum, under any of their names.
+#: Fields of a momentum, under all their names.
 _MOMENTUM = frozenset({"pt", "eta", "phi", "mass", "px", "py", "pz", "E", "energy", "x", "y", "z", "t", "rho", "tau"})
 
 
