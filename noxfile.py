@@ -4,6 +4,7 @@
 # ///
 """Development tasks: ``nox`` runs lint, types and tests, each in its own environment; ``nox -l`` lists the others."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def build(session: nox.Session) -> None:
     """Source distribution and wheel, and whether PyPI would take them."""
     session.install("build", "twine")
     folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(folder))
     session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
 
