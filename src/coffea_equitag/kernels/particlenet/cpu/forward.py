@@ -1,39 +1,24 @@
-"""ParticleNet's edge convolution, fused: edges live in chunks of whole neighbourhoods that stay in the caches."""
+"""ParticleNet's edge convolution forward: fused for evaluation, in passes from BatchNorm to BatchNorm for training.
+
+For evaluation, edges live in chunks of whole neighbourhoods that stay in the caches. A pass of training works on the
+edges ``first:last`` of one group of jets and adds to sums of that group alone.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from ....array_types import F4, I8
+from ....array_types import F4, F8, I8
 from ....compiled import njit
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
+from .edge_rows import CHUNK, ZERO, Ends, Norm, activate, add_moments, first_layer
+from .weights import EdgeConvWeights
 
-__all__ = ["EdgeConvWeights", "convolve"]
+__all__ = ["convolve", "forward_first", "forward_layer", "forward_mean"]
 
-
-#: Edges worked on at once, if no neighbourhood has more: three of 16 are whole tiles of 6 and of 12 rows.
-_CHUNK = 48
-
-
-class EdgeConvWeights(NamedTuple):
-    """One convolution, BatchNorm folded in; matrices in blocks, biases padded.
-
-    `own` and `other` are the first edge layer's parts of x_i and x_j.
-    """
-
-    own: F4
-    own_bias: F4
-    other: F4
-    zeros: F4
-    shortcut: F4
-    shortcut_bias: F4
-    pair: F4
-    edge: tuple[F4, ...]
-    edge_bias: tuple[F4, ...]
-    edge_inputs: tuple[int, ...]
+#: Edges of a chunk, if no neighbourhood has more: three of 16 are whole tiles of 6 and of 12 rows.
+_NEIGHBOURHOODS = 48
 
 
 @njit
@@ -53,16 +38,11 @@ def convolve(
     `x` has `MARGIN` rows more than constituents; `pairs` are the edges' further features, (P, 0) for none.
     """
     depth, extra = x.shape[1], pairs.shape[1]
-    largest, most = 1, 1
-    for jet in range(first, last):
-        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        largest = max(largest, n)
-        if n:
-            most = max(most, edges[start + 1] - edges[start])
+    largest, most = _largest(offsets, edges, first, last)
     inner, outer = len(weights.own_bias), len(weights.shortcut_bias)
     own, other = np.empty((largest + MARGIN, inner), np.float32), np.empty((largest + MARGIN, inner), np.float32)
     short = np.empty((largest + MARGIN, outer), np.float32)
-    capacity, widest = max(_CHUNK, most) + MARGIN, inner
+    capacity, widest = max(_NEIGHBOURHOODS, most) + MARGIN, inner
     for bias in weights.edge_bias:
         widest = max(widest, len(bias))
     here, there = np.zeros(capacity * widest, np.float32), np.zeros(capacity * widest, np.float32)
@@ -77,12 +57,9 @@ def convolve(
         layer(x, start, depth, weights.shortcut, weights.shortcut_bias, LINEAR, short, 0, n)
         degree = edges[start + 1] - edges[start]
         if degree == 0:
-            for i in range(n):
-                for c in range(outer):
-                    value = short[i, c]
-                    out[start + i, c] = np.float32(0) if value < 0 else value
+            _shortcut_alone(short, n, out, start)
             continue
-        at_once = max(1, _CHUNK // degree)
+        at_once = max(1, _NEIGHBOURHOODS // degree)
         for i_first in range(0, n, at_once):
             nodes = min(at_once, n - i_first)
             count, begin = nodes * degree, edges[start + i_first]
@@ -96,7 +73,7 @@ def convolve(
                     i, j = i_first + row // degree, sender[begin + row] - start
                     for c in range(inner):
                         value = own[i, c] + other[j, c] + from_pairs[row, c]
-                        rows[row, c] = np.float32(0) if value < 0 else value
+                        rows[row, c] = ZERO if value < 0 else value
             else:
                 for row in range(count):
                     i, j = i_first + row // degree, sender[begin + row] - start
@@ -107,5 +84,77 @@ def convolve(
                 sparse_layer(rows, weights.edge_inputs[level], weights.edge[level], bias, RELU, after, count, bits)
                 rows, here, there = after, there, here
             for i in range(nodes):
-                row = start + i_first + i
-                mean_row(rows, i * degree, degree, short, (i_first + i) * outer, out, row * out.shape[1])
+                place = (start + i_first + i) * out.shape[1]
+                mean_row(rows, i * degree, degree, short, (i_first + i) * outer, out, place)
+
+
+@njit
+def _largest(offsets: I8, edges: I8, first: int, last: int) -> tuple[int, int]:
+    """Most constituents of a jet, and most neighbours of a constituent."""
+    largest, most = 1, 1
+    for jet in range(first, last):
+        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        largest = max(largest, n)
+        if n:
+            most = max(most, edges[start + 1] - edges[start])
+    return largest, most
+
+
+@njit
+def _shortcut_alone(short: F4, n: int, out: F4, start: int) -> None:
+    for i in range(n):
+        for c in range(short.shape[1]):
+            value = short[i, c]
+            out[start + i, c] = ZERO if value < 0 else value
+
+
+@njit
+def forward_first(ends: Ends, moments: F8, first: int, last: int) -> None:
+    """Sums of the first layer's values and of their squares, into moments (2, C)."""
+    z = np.empty((CHUNK, ends.own.shape[1]), np.float32)
+    for begin in range(first, last, CHUNK):
+        count = min(CHUNK, last - begin)
+        first_layer(ends, begin, count, z)
+        add_moments(z, count, moments)
+
+
+@njit
+def forward_layer(
+    ends: Ends, before: F4, norm: Norm, weight: F4, zeros: F4, after: F4, moments: F8, first: int, last: int
+) -> None:
+    """A layer's values (P, C) of those before it, (P, C') or, if that is empty, the first layer's; their moments.
+
+    `before` and `after` may be one array.
+    """
+    is_first, depth, width = len(before) == 0, len(norm.scale), after.shape[1]
+    z, out = np.zeros((CHUNK + MARGIN, depth), np.float32), np.empty((CHUNK + MARGIN, width), np.float32)
+    bits = bits_for(CHUNK, depth)
+    for begin in range(first, last, CHUNK):
+        count = min(CHUNK, last - begin)
+        if is_first:
+            first_layer(ends, begin, count, z)
+            activate(z, 0, count, norm, z)
+        else:
+            activate(before, begin, count, norm, z)
+        sparse_layer(z, depth, weight, zeros, LINEAR, out, count, bits)
+        for row in range(count):
+            source, target = out[row], after[begin + row]
+            for c in range(width):
+                target[c] = source[c]
+        add_moments(out, count, moments)
+
+
+@njit
+def forward_mean(z: F4, norm: Norm, edges: I8, mean: F4, first: int, last: int) -> None:
+    """The mean over each receiver's edges of the last activations, for receivers ``first:last``."""
+    for i in range(first, last):
+        total, begin, end = mean[i], edges[i], edges[i + 1]
+        total[:] = ZERO
+        for p in range(begin, end):
+            row = z[p]
+            for c in range(len(total)):
+                value = row[c] * norm.scale[c] + norm.shift[c]
+                total[c] += ZERO if value < ZERO else value
+        degree = np.float32(max(end - begin, 1))
+        for c in range(len(total)):
+            total[c] /= degree

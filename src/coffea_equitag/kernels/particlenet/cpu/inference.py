@@ -8,37 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ....array_types import F4, F8, I8, AnyArray
+from ....array_types import F4, I8, AnyArray
 from ....compiled import njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
-from ...common.cpu.folding import batch_norm_of, blocks, double, folded, padded
-from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, block_of, layer
-from .forward import EdgeConvWeights, convolve
+from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer
+from .forward import convolve
 from .nearest import edge_offsets, nearest_senders
+from .weights import HeadWeights, weights_of
 
 __all__ = ["logits"]
-
-
-class _Head(NamedTuple):
-    hidden: F4
-    hidden_bias: F4
-    out: F4
-    out_bias: F4
-    inputs: int
-    units: int
-
-
-class _Weights(NamedTuple):
-    convolutions: tuple[EdgeConvWeights, ...]
-    channels: tuple[int, ...]
-    head: _Head
 
 
 def logits(
@@ -74,7 +58,7 @@ def logits(
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    weights = folded(model, _fold)
+    weights = weights_of(model)
     threads = torch.get_num_threads()
     bounds = np.ascontiguousarray(offsets.numpy())
     total, inputs = features_N7.shape
@@ -117,7 +101,7 @@ def _run(seek: Callable[[int, int], None] | None, form: Callable[[int, int], Non
 
 
 @njit
-def _classify(head: _Head, x: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
+def _classify(head: HeadWeights, x: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
     jets = last - first
     mean = np.zeros((jets + MARGIN, x.shape[1]), np.float32)
     for jet in range(jets):
@@ -134,62 +118,3 @@ def _classify(head: _Head, x: F4, offsets: I8, logits: F4, first: int, last: int
     for jet in range(jets):
         for c in range(logits.shape[1]):
             logits[first + jet, c] = out[jet, c]
-
-
-def _fold(model: Any) -> _Weights:
-    first, last = model.head[0], model.head[3]
-    channels = tuple(block.linears[-1].out_features for block in model.blocks)
-    extra = model.options["patch_width"] if model.node_patch is not None else 0
-    scale, shift = batch_norm_of(model.input_norm)
-    convolutions: list[EdgeConvWeights] = []
-    for block, n_input in zip(model.blocks, (len(scale), *channels), strict=False):
-        # what comes in is padded to whole tiles, but for the features themselves
-        gap = 0 if not convolutions else -n_input % block_of(n_input)
-        convolutions.append(_fold_block(block, n_input, gap, extra, scale, shift))
-        scale, shift = np.ones(1), np.zeros(1)
-    head = _Head(
-        hidden=blocks(double(first.weight)),
-        hidden_bias=padded(double(first.bias)),
-        out=blocks(double(last.weight)),
-        out_bias=padded(double(last.bias)),
-        inputs=first.in_features,
-        units=last.in_features,
-    )
-    return _Weights(tuple(convolutions), channels, head)
-
-
-def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: F8, shift: F8) -> EdgeConvWeights:
-    """Fold one `EdgeConv`; `scale` and `shift` are those of a normalisation before it."""
-
-    def spaced(matrix: F8) -> tuple[F8, F8]:
-        """The matrix for inputs as they come, and what the shift makes of them."""
-        own = matrix[:, :n_input]
-        shifted = own @ np.broadcast_to(shift, n_input)
-        return np.hstack([own * scale, np.zeros((len(matrix), gap)), matrix[:, n_input:]]), shifted
-
-    norms = [batch_norm_of(norm) for norm in block.norms]
-    weights = [
-        double(linear.weight) * norm_scale[:, None]
-        for linear, (norm_scale, _) in zip(block.linears, norms, strict=True)
-    ]
-    f = n_input + extra
-    w_own, w_step, w_pair = np.split(weights[0], [f, 2 * f], axis=1)
-    own, own_shift = spaced(w_own - w_step)
-    other, other_shift = spaced(w_step)
-    short, short_bias = np.eye(f), np.zeros(f)
-    if not isinstance(block.shortcut, nn.Identity):
-        short_scale, short_bias = batch_norm_of(block.shortcut[1])
-        short = double(block.shortcut[0].weight) * short_scale[:, None]
-    short, short_shift = spaced(short)
-    return EdgeConvWeights(
-        own=blocks(own),
-        own_bias=padded(norms[0][1] + own_shift + other_shift),
-        other=blocks(other),
-        zeros=padded(np.zeros(len(other))),
-        shortcut=blocks(short),
-        shortcut_bias=padded(short_bias + short_shift),
-        pair=blocks(w_pair),
-        edge=tuple(blocks(weight) for weight in weights[1:]),
-        edge_bias=tuple(padded(norm_shift) for _, norm_shift in norms[1:]),
-        edge_inputs=tuple(weight.shape[1] for weight in weights[1:]),
-    )

@@ -85,11 +85,7 @@ def nearest_senders(
         wanted = edges[start + 1] - edges[start]
         if wanted == n - 1:
             for i in range(n):
-                at = edges[start + i]
-                for j in range(n):
-                    if j != i:
-                        sender[at] = start + j
-                        at += 1
+                _choose_all(n, i, start, sender, edges[start + i])
             continue
         for j in range(n):
             for d in range(dimension):
@@ -104,14 +100,10 @@ def nearest_senders(
             equal = 0
             for j in range(n):
                 equal += 1 if row[j] == limit and j != i else 0
-            at = edges[start + i]
             if nearer + equal == wanted:
-                for j in range(n):
-                    if row[j] <= limit and j != i:
-                        sender[at] = start + j
-                        at += 1
+                _choose_near(row, limit, i, start, sender, edges[start + i])
             else:
-                _choose_equal(row, limit, i, wanted - nearer, priority, start, sender, at)
+                _choose_equal(row, limit, i, wanted - nearer, priority, start, sender, edges[start + i])
 
 
 @inner
@@ -164,8 +156,25 @@ def _smallest(values: F8, spare: F8, n: int, k: int) -> tuple[float, int]:
 
 
 @inner
+def _choose_all(n: int, i: int, start: int, sender: I8, at: int) -> None:
+    for j in range(n):
+        if j != i:
+            sender[at] = start + j
+            at += 1
+
+
+@inner
+def _choose_near(row: F8, limit: float, i: int, start: int, sender: I8, at: int) -> None:
+    """All that are not farther than the limit."""
+    for j in range(len(row)):
+        if row[j] <= limit and j != i:
+            sender[at] = start + j
+            at += 1
+
+
+@inner
 def _choose_equal(row: F8, limit: float, i: int, vacant: int, priority: F8, start: int, sender: I8, at: int) -> None:
-    """Of the equally near, those of highest priority, then those of the first rows."""
+    """Those nearer than the limit and, of those at it, the `vacant` of highest priority, then of the first rows."""
     n = len(row)
     for j in range(n):
         if j == i or not row[j] <= limit:

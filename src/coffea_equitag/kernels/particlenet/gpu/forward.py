@@ -6,7 +6,8 @@ import triton
 import triton.language as tl
 
 from ...common.gpu.arithmetic import product, relu
-from ...common.gpu.tiles import own_tile
+from ...common.gpu.tiles import JetTiles, own_tile
+from .weights import EdgeLayers
 
 __all__ = ["EDGES", "edge_conv_kernel"]
 
@@ -20,13 +21,8 @@ def edge_conv_kernel(
     senders: tl.tensor,
     shortcut: tl.tensor,
     shortcut_stride: tl.tensor,
-    second: tl.tensor,
-    second_bias: tl.tensor,
-    third: tl.tensor,
-    third_bias: tl.tensor,
-    offsets: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    layers: EdgeLayers,
+    tiles: JetTiles,
     out: tl.tensor,
     NEIGHBOURS: tl.constexpr,
     PRECISION: tl.constexpr,
@@ -46,12 +42,12 @@ def edge_conv_kernel(
         Neighbours, counted within the jet, −1 for none.
     shortcut : (N, CHANNELS) within rows of `shortcut_stride`
         What the mean over the edges is added to.
-    second, third : (CHANNELS, CHANNELS)
-        The other layers, inputs first.
+    layers : EdgeLayers
+        The other layers, (CHANNELS, CHANNELS), inputs first.
     out : (N, CHANNELS)
         ReLU of the sum.
     """
-    _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    _, start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
     edge, c = tl.arange(0, BK), tl.arange(0, CHANNELS)
     for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
         i = group + tl.arange(0, BI)
@@ -63,16 +59,16 @@ def edge_conv_kernel(
         total = tl.zeros((BI * BK, CHANNELS), tl.float32)
         for middle in range(0, CHANNELS, CHUNK):
             m = middle + tl.arange(0, CHUNK)
-            seen = tl.zeros((BI * BK, CHUNK), tl.float32)
+            hidden = tl.zeros((BI * BK, CHUNK), tl.float32)
             for begin_k in range(0, CHANNELS, CHUNK):
                 k = begin_k + tl.arange(0, CHUNK)
                 here = tl.load(own[:, None] + k[None, :], mask=(i < n)[:, None], other=0.0)[:, None, :]
                 there = tl.load(other[:, :, None] + k[None, None, :], mask=real[:, :, None], other=0.0)
                 x = tl.reshape(relu(here + there), (BI * BK, CHUNK))
-                seen = product(x, tl.load(second + k[:, None] * CHANNELS + m[None, :]), seen, PRECISION)
-            seen = relu(seen + tl.load(second_bias + m)[None, :])
-            total = product(seen, tl.load(third + m[:, None] * CHANNELS + c[None, :]), total, PRECISION)
-        total = tl.reshape(relu(total + tl.load(third_bias + c)[None, :]), (BI, BK, CHANNELS))
+                hidden = product(x, tl.load(layers.second + k[:, None] * CHANNELS + m[None, :]), hidden, PRECISION)
+            hidden = relu(hidden + tl.load(layers.second_bias + m)[None, :])
+            total = product(hidden, tl.load(layers.third + m[:, None] * CHANNELS + c[None, :]), total, PRECISION)
+        total = tl.reshape(relu(total + tl.load(layers.third_bias + c)[None, :]), (BI, BK, CHANNELS))
         count = tl.maximum(tl.sum(real.to(tl.int32), axis=1), 1).to(tl.float32)
         mean = tl.sum(tl.where(real[:, :, None], total, 0.0), axis=1) / count[:, None]
         row = (start + i)[:, None]

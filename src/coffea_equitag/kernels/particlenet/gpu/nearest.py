@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...common.gpu.tiles import RECEIVERS, Tiles, own_tile
+from ...common.gpu.tiles import RECEIVERS, JetTiles, Tiles, own_tile
 
 __all__ = ["nearest", "nearest_kernel"]
 
@@ -19,9 +19,7 @@ def nearest_kernel(
     stride: tl.tensor,
     dimensions: tl.tensor,
     priority: tl.tensor,
-    offsets: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    tiles: JetTiles,
     senders: tl.tensor,
     NEIGHBOURS: tl.constexpr,
     LARGEST: tl.constexpr,
@@ -29,7 +27,7 @@ def nearest_kernel(
     BI: tl.constexpr,
 ) -> None:
     """Neighbours of some constituents of a jet of at most LARGEST, nearest first; −1 where there are no more."""
-    _, start, n, begin = own_tile(offsets, tile_jet, tile_first)
+    _, start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
     j = tl.arange(0, LARGEST)
     first = tl.load(priority + start + j, mask=j < n, other=0.0)[None, :]
     others = points + (start + j) * stride
@@ -81,7 +79,7 @@ def nearest(points_ND: Tensor, priority_N: Tensor, k: int, largest: int, tiles: 
     out = tiles.first.new_empty(tiles.num_nodes, k)
     if len(tiles.jet):
         nearest_kernel[(len(tiles.jet),)](
-            points_ND, points_ND.stride(0), points_ND.shape[1], priority_N, tiles.offsets, tiles.jet, tiles.first, out,
+            points_ND, points_ND.stride(0), points_ND.shape[1], priority_N, tiles.arguments, out,
             NEIGHBOURS=k, LARGEST=max(16, triton.next_power_of_2(largest)), RECEIVERS=RECEIVERS, BI=_AT_ONCE,
         )  # fmt: skip
     return out

@@ -1,0 +1,114 @@
+"""ParticleNet's weights for evaluation: BatchNorm is folded into the layer before it, the inputs' into those after."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from ....array_types import F4, F8
+from ....jet_model import JetModel
+from ...common.cpu.folding import batch_norm_of, blocks, double, padded
+from ...common.cpu.wide_dense import block_of
+from ...common.folding import folded
+
+__all__ = ["EdgeConvWeights", "HeadWeights", "ParticleNetWeights", "weights_of"]
+
+
+class EdgeConvWeights(NamedTuple):
+    """One convolution; matrices in blocks, biases padded. With the edge network's first layer A x_i + B (x_j − x_i)."""
+
+    own: F4  # A − B
+    own_bias: F4
+    other: F4  # B
+    zeros: F4
+    shortcut: F4
+    shortcut_bias: F4
+    pair: F4  # of the pairwise patch's features in the first layer
+    edge: tuple[F4, ...]  # the later layers
+    edge_bias: tuple[F4, ...]
+    edge_inputs: tuple[int, ...]
+
+
+class HeadWeights(NamedTuple):
+    """The classifier of the mean over constituents, and how many channels come into its two layers."""
+
+    hidden: F4
+    hidden_bias: F4
+    out: F4
+    out_bias: F4
+    inputs: int
+    units: int
+
+
+class ParticleNetWeights(NamedTuple):
+    """All convolutions, the channels that each gives, and the classifier."""
+
+    convolutions: tuple[EdgeConvWeights, ...]
+    channels: tuple[int, ...]
+    head: HeadWeights
+
+
+def weights_of(model: JetModel) -> ParticleNetWeights:
+    """Fold a `ParticleNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    return folded(model, _fold)
+
+
+def _fold(model: Any) -> ParticleNetWeights:
+    first, last = model.head[0], model.head[3]
+    channels = tuple(block.linears[-1].out_features for block in model.blocks)
+    extra = model.options["patch_width"] if model.node_patch is not None else 0
+    scale, shift = batch_norm_of(model.input_norm)
+    convolutions: list[EdgeConvWeights] = []
+    for block, n_input in zip(model.blocks, (len(scale), *channels), strict=False):
+        # what comes in is padded to whole tiles, except for the features themselves
+        gap = 0 if not convolutions else -n_input % block_of(n_input)
+        convolutions.append(_fold_block(block, n_input, gap, extra, scale, shift))
+        scale, shift = np.ones(1), np.zeros(1)
+    head = HeadWeights(
+        hidden=blocks(double(first.weight)),
+        hidden_bias=padded(double(first.bias)),
+        out=blocks(double(last.weight)),
+        out_bias=padded(double(last.bias)),
+        inputs=first.in_features,
+        units=last.in_features,
+    )
+    return ParticleNetWeights(tuple(convolutions), channels, head)
+
+
+def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: F8, shift: F8) -> EdgeConvWeights:
+    """Fold one `EdgeConv`; `scale` and `shift` are those of a normalisation before it."""
+
+    def spaced(matrix: F8) -> tuple[F8, F8]:
+        """The matrix for inputs as they come, and what the shift makes of them."""
+        own = matrix[:, :n_input]
+        shifted = own @ np.broadcast_to(shift, n_input)
+        return np.hstack([own * scale, np.zeros((len(matrix), gap)), matrix[:, n_input:]]), shifted
+
+    norms = [batch_norm_of(norm) for norm in block.norms]
+    weights = [
+        double(linear.weight) * norm_scale[:, None]
+        for linear, (norm_scale, _) in zip(block.linears, norms, strict=True)
+    ]
+    f = n_input + extra
+    a, b, w_pair = np.split(weights[0], [f, 2 * f], axis=1)
+    own, own_shift = spaced(a - b)
+    other, other_shift = spaced(b)
+    shortcut, shortcut_bias = np.eye(f), np.zeros(f)
+    if not isinstance(block.shortcut, nn.Identity):
+        norm_scale, shortcut_bias = batch_norm_of(block.shortcut[1])
+        shortcut = double(block.shortcut[0].weight) * norm_scale[:, None]
+    shortcut, shortcut_shift = spaced(shortcut)
+    return EdgeConvWeights(
+        own=blocks(own),
+        own_bias=padded(norms[0][1] + own_shift + other_shift),
+        other=blocks(other),
+        zeros=padded(np.zeros(len(other))),
+        shortcut=blocks(shortcut),
+        shortcut_bias=padded(shortcut_bias + shortcut_shift),
+        pair=blocks(w_pair),
+        edge=tuple(blocks(weight) for weight in weights[1:]),
+        edge_bias=tuple(padded(norm_shift) for _, norm_shift in norms[1:]),
+        edge_inputs=tuple(weight.shape[1] for weight in weights[1:]),
+    )

@@ -1,0 +1,84 @@
+"""ParticleNet's weights for evaluation on a GPU, in float32, inputs first; BatchNorm is folded in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ....jet_model import JetModel
+from ...common.folding import batch_norm, folded
+
+__all__ = ["ConvolutionWeights", "EdgeLayers", "ParticleNetWeights", "weights_of"]
+
+
+class EdgeLayers(NamedTuple):
+    """The edge network's layers after the first; all (C, C)."""
+
+    second: Tensor
+    second_bias: Tensor
+    third: Tensor
+    third_bias: Tensor
+
+
+class ConvolutionWeights(NamedTuple):
+    """One edge convolution. With the edge network's first layer A x_i + B (x_j − x_i)."""
+
+    first: Tensor  # (inputs, 2C): A − B, then B
+    first_bias: Tensor
+    edge: EdgeLayers
+    shortcut: Tensor | None
+    shortcut_bias: Tensor
+
+
+class ParticleNetWeights(NamedTuple):
+    """The normalisation of the inputs, all convolutions, and the classifier."""
+
+    input_scale: Tensor
+    input_shift: Tensor
+    convolutions: tuple[ConvolutionWeights, ...]
+    head: Tensor
+    head_bias: Tensor
+    head_out: Tensor
+    head_out_bias: Tensor
+
+
+def weights_of(model: JetModel) -> ParticleNetWeights:
+    """Fold a `ParticleNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    return folded(model, _fold)
+
+
+def _fold(model: Any) -> ParticleNetWeights:
+    scale, shift = batch_norm(model.input_norm)
+    first, last = model.head[0], model.head[3]
+    return ParticleNetWeights(
+        input_scale=scale.float(),
+        input_shift=shift.float(),
+        convolutions=tuple(_fold_block(block) for block in model.blocks),
+        head=first.weight.T.contiguous(),
+        head_bias=first.bias.clone(),
+        head_out=last.weight.T.contiguous(),
+        head_out_bias=last.bias.clone(),
+    )
+
+
+def _fold_block(block: Any) -> ConvolutionWeights:
+    (first, first_bias), *later = (_layer(linear, norm) for linear, norm in zip(block.linears, block.norms, strict=True))
+    a, b = first.chunk(2)
+    shortcut, shortcut_bias = None, later[-1][1]
+    if not isinstance(block.shortcut, nn.Identity):
+        shortcut, shortcut_bias = _layer(*block.shortcut)
+    return ConvolutionWeights(
+        first=torch.cat([a - b, b], dim=1).float(),
+        first_bias=nn.functional.pad(first_bias, (0, len(first_bias))).float(),
+        edge=EdgeLayers(*(tensor.float() for layer in later for tensor in layer)),
+        shortcut=None if shortcut is None else shortcut.float(),
+        shortcut_bias=shortcut_bias.float(),
+    )
+
+
+def _layer(linear: Any, norm: Any) -> tuple[Tensor, Tensor]:
+    """Matrix (inputs, outputs) and bias, float64, of a layer and the BatchNorm behind it."""
+    scale, shift = batch_norm(norm)
+    return (linear.weight.double() * scale[:, None]).T.contiguous(), shift
