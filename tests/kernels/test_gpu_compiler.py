@@ -14,7 +14,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from coffea_equitag.kernels.common.gpu import dense, pool  # noqa: E402
+from coffea_equitag.kernels.common.gpu import dense, pool, tiles  # noqa: E402
 from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
@@ -27,6 +27,7 @@ from coffea_equitag.kernels.lorentznet.gpu import gram_step as similarity  # noq
 from coffea_equitag.kernels.lorentznet.gpu import weights as edge_weights  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
+from coffea_equitag.kernels.particlenet.gpu import weights as particlenet_weights  # noqa: E402
 from coffea_equitag.kernels.pelican.gpu import backward as pair_slopes  # noqa: E402
 from coffea_equitag.kernels.pelican.gpu import encoder_gradient as encoder_slopes  # noqa: E402
 from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks  # noqa: E402
@@ -64,10 +65,11 @@ NUMBERS = {
 }  # fmt: skip
 
 JETS = {"RECEIVERS": 16}
+JET_TILES = tiles.JetTiles("*i64", "*i64", "*i32", "*i32")
 LGN_PAIRS = {
     "factor": "fp32",
     "bells": lgn_weights.Bells("*fp32", "*fp32"),
-    "tiles": lgn_pairs.JetTiles("*i64", "*i64", "*i32", "*i32"),
+    "tiles": JET_TILES,
     "shape": lgn_pairs.LevelShape("i32", "i32", "i32", "i32"),
 }
 LGN_NODES = {
@@ -187,9 +189,13 @@ KERNELS = {
     "edge-conv": (
         edge_conv.edge_conv_kernel,
         {"NEIGHBOURS": 16, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32, "BI": 4, "BK": 16} | JETS,
-        {},
+        {"layers": particlenet_weights.EdgeLayers(*["*fp32"] * 4), "tiles": JET_TILES},
     ),
-    "nearest": (nearest.nearest_kernel, {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS, {}),
+    "nearest": (
+        nearest.nearest_kernel,
+        {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS,
+        {"tiles": JET_TILES},
+    ),
     "lgn-pairs": (
         lgn_pairs.pair_sums_kernel,
         {"SQUARES": False, "EXACT": True, "PRECISION": "ieee", "OWN": 32, "ALL": 64, "SENDERS": 16} | JETS,

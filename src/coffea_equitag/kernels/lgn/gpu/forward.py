@@ -6,25 +6,15 @@ from typing import Any, NamedTuple
 
 import triton
 import triton.language as tl
-from torch import Tensor
 
 from ...common.gpu.arithmetic import product
-from ...common.gpu.tiles import own_tile
+from ...common.gpu.tiles import JetTiles, own_tile
 from .weights import Bells
 
-__all__ = ["SENDERS", "JetTiles", "LevelShape", "pair_sums_kernel"]
+__all__ = ["SENDERS", "LevelShape", "pair_sums_kernel"]
 
 #: Senders worked on at once.
 SENDERS = 16
-
-
-class JetTiles(NamedTuple):
-    """The ragged batch: jets' boundaries among nodes and pairs, each program's jet and first node."""
-
-    offsets: Tensor
-    pairs: Tensor
-    jet: Tensor
-    first: Tensor
 
 
 class LevelShape(NamedTuple):

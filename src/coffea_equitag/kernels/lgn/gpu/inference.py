@@ -20,7 +20,7 @@ from ...common.gpu.device import on_its_device
 from ...common.gpu.folding import folded
 from ...common.gpu.pool import pool
 from ...common.gpu.tiles import RECEIVERS, Tiles
-from .forward import SENDERS, JetTiles, LevelShape, pair_sums_kernel
+from .forward import SENDERS, LevelShape, pair_sums_kernel
 from .mixing import NODES, mixing_kernel, products_kernel
 from .weights import Level, Terms, fold
 
@@ -96,7 +96,7 @@ def _sum_pairs(
     _multiply(planes, momenta, level.times_momentum, features_p, (1, nodes, 2 * nodes, planes.stride(0)), False)
     exact = how in ("ieee", "tf32x3")
     pair_sums_kernel[(len(tiles.jet), level.channels)](
-        pairs_Q, planes, level.bells, JetTiles(tiles.offsets, tiles.pairs, tiles.jet, tiles.first),
+        pairs_Q, planes, level.bells, tiles.arguments,
         LevelShape(level.planes, level.components, level.products, level.bells.weights.shape[1]), nodes,
         1.0 if factor is None else factor, SQUARES=factor is None, EXACT=exact, PRECISION="ieee" if exact else how,
         OWN=_power_of_two(level.components), ALL=_power_of_two(level.components + level.products), RECEIVERS=RECEIVERS,

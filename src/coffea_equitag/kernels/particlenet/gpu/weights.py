@@ -64,7 +64,9 @@ def _fold(model: Any) -> ParticleNetWeights:
 
 
 def _fold_block(block: Any) -> ConvolutionWeights:
-    (first, first_bias), *later = (_layer(linear, norm) for linear, norm in zip(block.linears, block.norms, strict=True))
+    (first, first_bias), *later = (
+        _layer(linear, norm) for linear, norm in zip(block.linears, block.norms, strict=True)
+    )
     a, b = first.chunk(2)
     shortcut, shortcut_bias = None, later[-1][1]
     if not isinstance(block.shortcut, nn.Identity):
