@@ -1,4 +1,4 @@
-"""What all tests of CPU kernels do with a network."""
+"""What all tests of kernels do with a network."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector
 
 
 def run(model, jets, mode="cpu"):
-    """Outputs without gradients, by the form that was asked for and by no other."""
+    """Outputs without gradients, on the CPU, by the form that was asked for and by no other."""
     with torch.no_grad(), kernels.use(mode):
         outputs = model(jets)
     assert kernels.last_choice(model.kind).kernel == mode
-    return outputs
+    return outputs.cpu()
 
 
-def assert_own_jet_alone(model, jets):
+def assert_own_jet_alone(model, jets, mode="cpu"):
     """Scores are the same to the last bit alone, in any batch and order, with any threads and pieces."""
-    together = run(model, jets)
-    alone = torch.cat([run(model, jets.slice(j, j + 1)) for j in range(jets.num_jets)])
+    together = run(model, jets, mode)
+    alone = torch.cat([run(model, jets.slice(j, j + 1), mode) for j in range(jets.num_jets)])
     assert torch.equal(together, alone)
     order = torch.randperm(jets.num_jets, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(run(model, jets.select(order)), together[order])
+    assert torch.equal(run(model, jets.select(order), mode), together[order])
+    if mode != "cpu":
+        return
     before = torch.get_num_threads()
     try:
         for threads in (2, 3):
@@ -47,13 +49,13 @@ def assert_own_jet_alone(model, jets):
         assert np.array_equal(tagger.outputs(jets, pair_budget=budget), together.double().numpy())
 
 
-def assert_changes_noticed(model, jets, statistic=None, weight=None):
+def assert_changes_noticed(model, jets, statistic=None, weight=None, mode="cpu"):
     """No parameter or statistic is remembered longer than it lasts, in whatever way it is changed.
 
     `statistic` and `weight` are tensors of the network to change in place, the latter behind autograd's back.
     """
     for change in ("statistic", "weight", "state"):
-        before = run(model, jets)
+        before = run(model, jets, mode)
         if change == "statistic" and statistic is not None:
             statistic += 1
         elif change == "weight" and weight is not None:
@@ -62,8 +64,8 @@ def assert_changes_noticed(model, jets, statistic=None, weight=None):
             model.load_state_dict({name: value * 0.9 for name, value in model.state_dict().items()})
         else:
             continue
-        assert not torch.equal(run(model, jets), before)
-        assert deviation(run(model, jets), run(model, jets, "reference")) <= 1e-5
+        assert not torch.equal(run(model, jets, mode), before)
+        assert deviation(run(model, jets, mode), run(model, jets, "reference")) <= 1e-5
 
 
 def with_avx2(code):

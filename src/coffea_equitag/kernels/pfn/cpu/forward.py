@@ -38,9 +38,7 @@ def forward(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, logits: F
 
 
 @njit
-def _sum_phi(
-    weights: PFNWeights, features: F4, nodes: F4, offsets: I8, totals: F4, first: int, last: int
-) -> None:
+def _sum_phi(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, totals: F4, first: int, last: int) -> None:
     """Add each jet's Φ to totals, one row per jet."""
     extra, width = nodes.shape[1], features.shape[1] + nodes.shape[1]
     for bias in weights.phi_bias:

@@ -10,10 +10,11 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
-from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.particlenet.cpu import training as edge_conv_training
+from coffea_equitag.kernels.particlenet.cpu import edge_groups, edge_network
+from coffea_equitag.kernels.particlenet.cpu import training as particlenet_training
+from kernel_forms import needs_vectors
 
-pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+pytestmark = needs_vectors
 
 # k reaches all: no rounding chooses another neighbour
 COUNTS = [20, 1, 0, 7, 16, 2, 17, 31, 3, 18, 0]
@@ -70,7 +71,7 @@ def test_agrees_with_the_layers(random_jets, options, training):
 def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
     jets, model = RaggedJets.from_awkward(random_jets(COUNTS)), build(lite=True, k=5)
     kept = step(model, jets, "cpu")
-    monkeypatch.setattr(edge_conv_training, "_KEPT", 0)
+    monkeypatch.setattr(edge_network, "_KEPT", 0)
     again = step(model, jets, "cpu")
     for name, gradient in kept[1].items():
         assert torch.equal(again[1][name], gradient), name
@@ -79,10 +80,11 @@ def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
 def test_threads_change_nothing(random_jets, monkeypatch):
     counts = np.random.default_rng(5).integers(0, 60, 40).tolist()
     jets, model, found = RaggedJets.from_awkward(random_jets(counts)), build(lite=True, k=7), []
-    real = edge_conv_training.over_jets
+    real = particlenet_training.over_jets
     for threads in (1, 2, 3):
         # torch's own sums depend on its threads, so that these are left alone
-        monkeypatch.setattr(edge_conv_training, "over_jets", lambda run, work, _, n=threads: real(run, work, n))
+        for module in (particlenet_training, edge_groups):
+            monkeypatch.setattr(module, "over_jets", lambda run, work, _, n=threads: real(run, work, n))
         found.append(step(model, jets, "cpu"))
     for logits, gradients, buffers in found[1:]:
         assert torch.equal(logits, found[0][0])

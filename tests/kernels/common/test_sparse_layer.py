@@ -3,19 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coffea_equitag.kernels.common.cpu import wide_dense as panels
 from coffea_equitag.kernels.common.cpu.folding import blocks, padded
-from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.common.cpu.sparse_layer import bits_for, sparse_layer
-from kernel_forms import with_avx2
+from coffea_equitag.kernels.common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer
+from kernel_forms import needs_vectors, with_avx2
 
-pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+pytestmark = needs_vectors
 
 
 def given(depth, channels, share, rows=29):
     rng = np.random.default_rng(depth + channels)
     width = -(-depth // 16) * 16
-    x = np.zeros((rows + panels.MARGIN, width), np.float32)
+    x = np.zeros((rows + MARGIN, width), np.float32)
     x[:, :depth] = rng.exponential(1, (len(x), depth)) * (rng.random((len(x), depth)) < share)
     weight, bias = rng.normal(0, 1, (channels, depth)), rng.normal(0, 1, channels)
     return x, weight, bias
@@ -26,11 +25,11 @@ def both(x, weight, bias, floor, rows=29):
     depth, matrix, begin = weight.shape[1], blocks(weight), padded(bias)
     found = [np.zeros((len(x), len(begin)), np.float32) for _ in range(2)]
     sparse_layer(x, depth, matrix, begin, floor, found[0], rows, bits_for(rows, x.shape[1]))
-    panels.layer(x, 0, depth, matrix, begin, floor, found[1], 0, rows)
+    layer(x, 0, depth, matrix, begin, floor, found[1], 0, rows)
     return [values[:rows, : len(bias)] for values in found]
 
 
-@pytest.mark.parametrize("floor", [panels.RELU, panels.LINEAR])
+@pytest.mark.parametrize("floor", [RELU, LINEAR])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
 @pytest.mark.parametrize(
     ("depth", "channels"), [(128, 128), (64, 64), (72, 192), (50, 64), (256, 256), (16, 64), (100, 70)]
@@ -45,9 +44,9 @@ def test_same_to_the_last_bit_as_tiles(depth, channels, share, floor):
 
 def test_nan_and_infinity_stay_in_their_rows():
     x, weight, bias = given(128, 128, 0.4)
-    plain, _ = both(x, weight, bias, panels.RELU)
+    plain, _ = both(x, weight, bias, RELU)
     x[3, 5], x[17, 127] = np.nan, np.inf
-    found, expected = both(x, weight, bias, panels.RELU)
+    found, expected = both(x, weight, bias, RELU)
     np.testing.assert_array_equal(found, expected)
     assert np.isnan(found[3]).all()
     others = np.delete(np.arange(29), [3, 17])
@@ -56,9 +55,9 @@ def test_nan_and_infinity_stay_in_their_rows():
 
 def test_other_registers():
     with_avx2(
-        "import sys; sys.path[:0] = ['tests', 'tests/kernels']\n"
+        "import sys; sys.path[:0] = ['tests', 'tests/kernels/common']\n"
         "import test_sparse_layer as test\n"
-        "from coffea_equitag.kernels.common.cpu import wide_dense as panels\n"
-        "assert panels.block_of(72) == 16\n"
-        "test.test_same_to_the_last_bit_as_tiles(256, 128, 0.4, panels.RELU)\n"
+        "from coffea_equitag.kernels.common.cpu.wide_dense import block_of\n"
+        "assert block_of(72) == 16\n"
+        "test.test_same_to_the_last_bit_as_tiles(256, 128, 0.4, test.RELU)\n"
     )

@@ -9,25 +9,21 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
-from coffea_equitag.invariants.neighbours import nearest
-from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.particlenet.cpu.nearest import nearest_senders
 from coffea_equitag.testing import assert_permutation_invariant
-from kernel_forms import assert_changes_noticed, assert_own_jet_alone, run, with_avx2
+from gpu import device_of, interpreted
+from kernel_forms import assert_changes_noticed, assert_own_jet_alone, needs_vectors, run, with_avx2
 from networks import enliven
 
-pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
-
-COUNTS = [20, 1, 0, 7, 90, 2, 17, 61, 3, 18, 0]
+COUNTS = {"cpu": [20, 1, 0, 7, 90, 2, 17, 61, 3, 18, 0], "gpu": [17, 1, 0, 3]}
 
 
-def build(**options):
+def build(backend="cpu", **options):
     torch.manual_seed(3)
-    return enliven(eqt.models.build("particlenet", **options))
+    return enliven(eqt.models.build("particlenet", **options)).to(device_of(backend))
 
 
 def deviations(found, expected):
-    """One number a jet, in units of the logits' rms."""
+    """One number per jet, in units of the logits' rms."""
     return (found - expected).abs().amax(dim=1) / expected.square().mean().sqrt()
 
 
@@ -50,15 +46,16 @@ def clear_cut(model, jets):
     return clear
 
 
-def assert_agrees(model, jets):
-    found = run(model, jets)
+def assert_agrees(model, jets, backend="cpu"):
+    found = run(model, jets, backend)
     assert found.dtype == torch.float32
     assert found.shape == (jets.num_jets, model.n_classes)
-    expected, clear = run(model, jets, "reference"), clear_cut(model, jets)
-    with torch.no_grad():
-        exact = model.double()(jets)
-    # in single precision another rounding may choose another one of two neighbours at equal distance
-    assert clear.double().mean() > 0.8
+    expected, clear = run(model, jets, "reference"), torch.ones(jets.num_jets, dtype=torch.bool)
+    if backend == "cpu":
+        # in single precision another rounding may choose another one of two neighbours at equal distance
+        clear = clear_cut(model, jets)
+        assert clear.double().mean() > 0.8
+    exact = run(model.double(), jets, "reference")
     assert deviations(found, expected)[clear].max() <= 1e-5
     assert deviations(found.double(), exact)[clear].max() <= 1e-5
 
@@ -69,6 +66,7 @@ def assert_agrees(model, jets):
         {},
         {"lite": True},
         {"lite": True, "k": 3, "n_classes": 5},
+        {"lite": True, "k": 3, "n_classes": 5, "nodewise": "mass"},
         {"lite": True, "k": 60},
         {"nodewise": "mass"},
         {"lite": True, "nodewise": "energy", "patch_width": 5},
@@ -77,56 +75,41 @@ def assert_agrees(model, jets):
         {"pairwise": "mass", "nodewise": "mass", "patch_width": 9},
     ],
 )
-def test_agrees_with_the_layers(random_jets, options):
-    assert_agrees(build(**options), RaggedJets.from_awkward(random_jets(COUNTS)))
+def test_agrees_with_the_layers(random_jets, backend, options):
+    if backend == "gpu" and "pairwise" in options:
+        pytest.skip("the pairwise patch has no GPU kernel")
+    if interpreted(backend) and ("lite" not in options or options.get("k") == 60 or "patch_width" in options):
+        pytest.skip("too slow in the interpreter")
+    assert_agrees(build(backend, **options), RaggedJets.from_awkward(random_jets(COUNTS[backend])), backend)
 
 
-@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [3]])
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [3], [2, 0, 1]])
 @pytest.mark.parametrize("options", [{}, {"pairwise": "mass", "nodewise": "mass"}])
-def test_few_constituents(random_jets, counts, options):
-    model, jets = build(lite=True, **options), random_jets(counts)
-    torch.testing.assert_close(run(model, jets), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+def test_few_constituents(random_jets, backend, counts, options):
+    if backend == "gpu" and "pairwise" in options:
+        pytest.skip("the pairwise patch has no GPU kernel")
+    model, jets = build(backend, lite=True, **options), random_jets(counts)
+    torch.testing.assert_close(run(model, jets, backend), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
 
 
-def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
-    counts = np.random.default_rng(5).integers(0, 60, 30).tolist()
-    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
-    assert_own_jet_alone(model, jets)
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, backend):
+    counts = np.random.default_rng(5).integers(0, 60, 30).tolist() if backend == "cpu" else COUNTS[backend]
+    model, jets = build(backend, lite=interpreted(backend)), RaggedJets.from_awkward(random_jets(counts))
+    assert_own_jet_alone(model, jets, backend)
 
 
+def test_changed_weights_are_noticed(random_jets, backend):
+    model, jets = build(backend, lite=True), random_jets([9, 4] if backend == "cpu" else [4])
+    assert_changes_noticed(model, jets, model.blocks[0].norms[1].running_mean, model.head[0].weight, backend)
+
+
+@needs_vectors
 def test_symmetry(random_jets):
     model, jets = build(lite=True), random_jets([20, 1, 7, 35, 2])
     assert_permutation_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 7, 64])
-@pytest.mark.parametrize("grid", [False, True])
-@pytest.mark.parametrize("k", [1, 5, 16])
-def test_neighbours_are_those_of_the_reference(dimension, grid, k):
-    rng = np.random.default_rng(dimension)
-    counts = np.array([40, 0, 1, 17, 16, 18, 5, 33])
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    points = rng.normal(size=(offsets[-1], dimension)).astype(np.float32)
-    if grid:  # many at equal distances, some in one place, some nowhere
-        points = np.round(points * 2)
-        points[rng.random(len(points)) < 0.1] = np.nan
-        points[3] = np.inf
-    priority = rng.integers(0, 3, len(points)).astype(np.float64)
-    expected = nearest(torch.from_numpy(points), torch.from_numpy(offsets), k, torch.from_numpy(priority))
-    edges = expected.offsets.numpy()
-    sender = np.full(edges[-1], -1)
-    wide = np.hstack([points, np.full((len(points), 3), 9, np.float32)])
-    nearest_senders(wide, dimension, priority, offsets, edges, sender, 0, len(counts))
-    for i in range(len(points)):
-        own = slice(edges[i], edges[i + 1])
-        assert sorted(expected.sender[own].tolist()) == sender[own].tolist()
-
-
-def test_changed_weights_are_noticed(random_jets):
-    model, jets = build(lite=True), random_jets([9, 4])
-    assert_changes_noticed(model, jets, model.blocks[0].norms[1].running_mean, model.head[0].weight)
-
-
+@needs_vectors
 def test_not_a_number_stays_in_its_jet(random_jets):
     jets, model = RaggedJets.from_awkward(random_jets([5, 20, 9])), build(lite=True)
     features, points = kinematic_features(jets).float(), torch.stack(relative_angles(jets), dim=1)
@@ -139,6 +122,7 @@ def test_not_a_number_stays_in_its_jet(random_jets):
     assert torch.isnan(found[1]).all()
 
 
+@needs_vectors
 def test_replaced_layers_are_left_to_the_layers(random_jets):
     model = build(lite=True)
     model.head[1] = torch.nn.LeakyReLU()
@@ -147,6 +131,7 @@ def test_replaced_layers_are_left_to_the_layers(random_jets):
     assert kernels.last_choice("particlenet").kernel == "reference"
 
 
+@needs_vectors
 def test_real_jets(shared_data):
     columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:60]
     names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
@@ -155,11 +140,12 @@ def test_real_jets(shared_data):
     )
 
 
+@needs_vectors
 def test_other_registers_give_the_same_scores():
     """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import torch; from coffea_equitag import models, kernels;"
-        "from coffea_equitag.kernels.common.cpu import wide_dense as panels; assert panels.block_of(72) == 16;"
+        "from coffea_equitag.kernels.common.cpu import wide_dense; assert wide_dense.block_of(72) == 16;"
         "torch.manual_seed(0); model = models.build('particlenet', lite=True).eval(); torch.set_grad_enabled(False);"
         "arguments = torch.randn(30, 7), torch.randn(30, 2), torch.tensor([0, 17, 18, 30]);"
         "a = model.network(*arguments); assert kernels.last_choice('particlenet').kernel == 'cpu';"
