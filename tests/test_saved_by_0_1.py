@@ -120,7 +120,7 @@ def test_finished_runs_are_recognised(run, kind, options, settings, training_jet
 )
 def test_other_settings_are_another_run(changed, training_jets, tmp_path):
     out = copy_of("pfn", tmp_path)
-    with pytest.raises(eqt.TaggerError, match=f"{next(iter(changed))} = .*the run there"):
+    with pytest.raises(eqt.TaggerError, match=f"{next(iter(changed))} = .*stored run"):
         eqt.fit(eqt.models.build("pfn", **PFN_MODEL), training_jets, out=out, **PFN_SETTINGS | changed)
 
 

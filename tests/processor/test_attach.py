@@ -139,5 +139,5 @@ def test_refusals(nano_file, open_nano, saved_tagger, tmp_path):
         attach(events, {"FatJet": tmp_path})
     with pytest.raises(TaggerError, match="of type int as tagger"):
         attach(events, {"FatJet": 3})
-    with pytest.raises(TaggerError, match=r"which jets it scores: \{'FatJet': 'top-lorentznet'\}"):
+    with pytest.raises(TaggerError, match=r"name the jets that it scores: \{'FatJet': 'top-lorentznet'\}"):
         attach(events, "top-lorentznet")

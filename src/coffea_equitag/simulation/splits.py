@@ -118,7 +118,7 @@ def make_split(
     total, before = sum(part.n for part in parts), 0
     for part in parts:
 
-        def tell(done: int, _: int, before: int = before) -> None:
+        def report(done: int, _: int, before: int = before) -> None:
             if progress is not None:
                 progress(before + done, total)
 
@@ -128,7 +128,7 @@ def make_split(
             target / part.name,
             seed=part.seed,
             workers=workers,
-            progress=tell,
+            progress=report,
             executor=executor,
         )
         before += part.n

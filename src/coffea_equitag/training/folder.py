@@ -36,12 +36,12 @@ class RunFolder:
         self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
         self._run, self._metrics = self.path / "run.json", self.path / "metrics.csv"
 
-    def begin(self, asked: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+    def begin(self, request: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
         """Create the folder, or find the state that an earlier call of the same run left in it.
 
         Parameters
         ----------
-        asked : mapping
+        request : mapping
             Everything that decides the run's result; JSON values only.
         resume : bool
             Continue from what is there; False starts over.
@@ -58,7 +58,7 @@ class RunFolder:
         CheckpointError
             If the checkpoint cannot be read.
         """
-        asked = json.loads(json.dumps(asked))
+        request = json.loads(json.dumps(request))
         if self.path.exists() and not self.path.is_dir():
             raise TaggerError(explain(f"{self.path} is a file", "a folder for the run", "choose another out=..."))
         if not self._run.exists():
@@ -73,7 +73,7 @@ class RunFolder:
                     )
                 )
         elif resume:
-            self._compare(asked)
+            self._compare(request)
             for path in (self.last, self.best, self._metrics):
                 remove_unfinished(path)
             if self.last.exists():
@@ -81,19 +81,19 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for former in (self.last, self.best, self._metrics):
             former.unlink(missing_ok=True)
-        write_atomic(self._run, (json.dumps(asked, indent=2) + "\n").encode())
+        write_atomic(self._run, (json.dumps(request, indent=2) + "\n").encode())
         return None
 
-    def _compare(self, asked: Mapping[str, Any]) -> None:
+    def _compare(self, request: Mapping[str, Any]) -> None:
         try:
             there = json.loads(self._run.read_bytes())
         except ValueError as error:
             raise TaggerError(
                 explain(f"{self._run} is not JSON: {error}", "the run.json that fit wrote", "choose another out=...")
             ) from error
-        before, now = _leaves(there), _leaves(asked)
+        before, now = _leaves(there), _leaves(request)
         differing = [
-            f"{name} = {now.get(name, 'nothing')} (the run there: {before.get(name, 'nothing')})"
+            f"{name} = {now.get(name, 'nothing')} (stored run: {before.get(name, 'nothing')})"
             for name in sorted(before.keys() | now.keys())
             if before.get(name) != now.get(name)
         ]

@@ -1,4 +1,4 @@
-"""What a call of `fit` asks for, checked before anything is trained or written."""
+"""Settings of a training, checked before anything is trained or written."""
 
 from __future__ import annotations
 
