@@ -1,4 +1,4 @@
-"""Metrics against numbers worked out by hand."""
+"""Metrics compared with values calculated by hand."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LABELS = [1, 0, 1, 0, 1, 0, 1, 0, 0]
 def test_by_hand():
     metrics = measure(SCORES, LABELS)
     assert (metrics.num_signal, metrics.num_background, metrics.num_missing) == (4, 5, 0)
-    # right: 0.9, 0.8, 0.7 and 0.3, 0.2, 0.1
+    # correct: 0.9, 0.8, 0.7 and 0.3, 0.2, 0.1
     assert metrics.accuracy == pytest.approx(6 / 9)
     assert metrics.accuracy_uncertainty == pytest.approx(math.sqrt(6 / 9 * 3 / 9 / 9))
-    # pairs in order: 5 + 5 + 4 + 3 of 20
+    # correctly ordered pairs: 5 + 5 + 4 + 3 of 20
     assert metrics.auc == pytest.approx(17 / 20)
     q1, q2 = 0.85 / 1.15, 2 * 0.85**2 / 1.85
     variance = (0.85 * 0.15 + 3 * (q1 - 0.85**2) + 4 * (q2 - 0.85**2)) / 20
@@ -90,7 +90,7 @@ def test_prints_and_serialises():
     assert lines[1].split() == ["accuracy", "0.6667", "±", "0.1571"]
     assert "5.0 ±" in lines[3]
     assert "more than 5" in lines[4]
-    # infinity is no JSON number
+    # JSON has no infinity
     numbers = json.loads(json.dumps(metrics.as_dict(), allow_nan=False))
     assert numbers["rejection_75"] == 5
     assert "rejection_30" not in numbers

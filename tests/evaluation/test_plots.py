@@ -1,4 +1,4 @@
-"""Plots: what they show, and that pyplot is left alone."""
+"""Plots: their content, and that pyplot is not used."""
 
 from __future__ import annotations
 

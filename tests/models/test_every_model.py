@@ -1,4 +1,4 @@
-"""What holds for every network that `build` knows, with its default options."""
+"""Properties of every network that `build` knows, with its default options."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_empty_and_single_constituents(kind, training, random_jets):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nan_stays_in_its_jet(kind, random_jets):
-    """Upstream refuses NaN; should one get in all the same, the other jets keep their scores."""
+    """NaN is refused on input; if there is one nevertheless, the other jets keep their scores."""
     model = network(kind)
     jets = ragged(random_jets([5, 9, 1, 5]), model)
     bad = replace(jets, p4=jets.p4.clone(), mass=jets.mass.clone(), polar=jets.polar.clone())

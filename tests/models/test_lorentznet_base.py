@@ -51,7 +51,7 @@ def test_invariant_but_for_its_node_scalars(random_jets):
         model = build(pairwise=pairwise, nodewise=nodewise).double()
 
         def frozen(jets):
-            # masses in the place of the seven features
+            # masses instead of the seven features
             ragged = RaggedJets.from_awkward(jets)
             scalars = psi(ragged.mass)[:, None].repeat(1, 8)
             groups = eqt.invariants.friends.friend_scalars(nodewise, ragged, (2, 4, 8))

@@ -61,7 +61,7 @@ def test_single_precision(random_jets):
 
 
 def test_objects_of_one_direction_do_not_depend_on_their_order():
-    # ECAL and HCAL give two objects a tower; k = 2 cuts through such pairs
+    # ECAL and HCAL give two objects per tower; k = 2 cuts through such pairs
     rng = np.random.default_rng(0)
     eta, phi = np.repeat(rng.normal(0, 0.3, 8), 2), np.repeat(rng.normal(0, 0.3, 8), 2)
     cloud = ak.zip({"pt": rng.exponential(20, 16), "eta": eta, "phi": phi, "mass": np.zeros(16)})
@@ -127,7 +127,7 @@ class TestOfficial:
             from_jets = model(RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets))
             jets = RaggedJets.from_momenta(torch.from_numpy(parity["p4"]), offsets)
             single, allowed = model.float()(jets), rounding(model, jets.slice(0, 8))
-        # below, the official code gives a constituent featureless neighbours out of the padding
+        # with fewer, the official code takes featureless neighbours from the padding
         real = np.diff(parity["offsets"]) >= 18
         expected = parity["particlenet__logits_pad128"][real]
         for found, tolerance in ((logits, 1e-12), (from_jets, 1e-12), (single, allowed)):

@@ -1,4 +1,4 @@
-"""The Lorentz-symmetric patches on each network they plug into."""
+"""The Lorentz-symmetric patches in each network that has them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_each_patch_on_each_network(random_jets, network, options):
     assert_permutation_invariant(run, jets, tolerance=1e-11)
     assert_batch_independent(run, jets, tolerance=1e-12)
     assert_so2_invariant(run, jets, (0, 0, 1), tolerance=1e-9)
-    # the patch is heard
+    # the patch has an effect
     assert model.num_parameters() > network().num_parameters()
     before = run(jets)
     for name, parameter in model.named_parameters():

@@ -30,7 +30,7 @@ METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
 
 def build(seed=3, **options):
-    """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
+    """A network as after training: running statistics and weights of broken symmetries are not the initial ones."""
     torch.manual_seed(seed)
     model = PELICAN(**({"size": (12, 8, 4)} | options))
     for name, buffer in model.named_buffers():
@@ -43,7 +43,7 @@ def build(seed=3, **options):
 
 
 def null_rotation(a, sign):
-    """What leaves (1, 0, 0, sign) alone and is no rotation about z."""
+    """Transformations other than rotations about z that leave (1, 0, 0, sign) unchanged."""
     h = a * a / 2
     return np.array(
         [[1 + h, a, 0, -sign * h], [a, 1, 0, -sign * a], [0, 0, 1, 0], [sign * h, sign * a, 0, 1 - h]],
@@ -369,7 +369,7 @@ class TestOfficial:
 
 
 def official_names(model):
-    """The state as the official code names it, for configurations without a fixture."""
+    """The state under the official code's names, for configurations without a fixture."""
     inverse = {}
     for name, value in model.state_dict().items():
         official = name.replace("embedding.", "linear.").replace("encoder.alpha", "input_encoder.rank2_alphas")

@@ -29,7 +29,7 @@ def build(kind, **options):
     torch.manual_seed(0)
     model = kind(**options).eval()
     with torch.no_grad():
-        # the biases start at 0, and the logits with a constant that would hide what moves
+        # biases start at 0, and a constant in the logits would hide changes
         for name, value in model.named_parameters():
             if name.endswith("bias"):
                 value.normal_(std=0.2)
@@ -86,7 +86,7 @@ def test_impact_parameters_matter(kind, track_jets):
     other = track_jets([12])
     other["constituents", "ip", "x"] = jets.constituents.ip.x + 1.0
     assert (run(model)(jets) - run(model)(other)).abs().max() > 1e-6
-    # left behind by a rotation, they break the symmetry
+    # if not rotated along, they break the symmetry
     turned = transform(jets, rotation(1.0, (0, 1, 0)))
     turned["constituents", "ip"] = jets.constituents.ip
     assert (run(model)(jets) - run(model)(turned)).abs().max() > 1e-6

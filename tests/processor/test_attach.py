@@ -113,7 +113,7 @@ def test_a_path_is_loaded_once(nano_file, open_nano, saved_tagger):
 
 def test_real_file(shared_data, open_nano, saved_tagger):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of coffea, on columns of photons
+        warnings.simplefilter("ignore", RuntimeWarning)  # from coffea, about columns of photons
         events = open_nano(shared_data / "pfnano.root")
         scored = attach(events, {"FatJet": saved_tagger, "Jet": {"net": saved_tagger}})
     assert ak.num(scored.FatJet.score).tolist() == ak.num(events.FatJet).tolist()

@@ -1,4 +1,4 @@
-"""The processor: output, cuts, weights, executors, pickles, loads."""
+"""The processor: output, cuts, weights, executors, pickling, loading."""
 
 import pickle
 

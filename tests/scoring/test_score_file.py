@@ -1,4 +1,4 @@
-"""Files in, files with scores out: rows, branches, chunks, refusals, interruptions."""
+"""Scoring of files: events, branches, chunks, refusals, interruptions."""
 
 import os
 

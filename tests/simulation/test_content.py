@@ -40,7 +40,7 @@ def test_changes_with_values_types_names_and_nesting(jets):
     hashes = {content_hash([other]) for other in others}
     assert len(hashes) == 4
     assert whole not in hashes
-    # the same numbers in other lists
+    # the same values in different lists
     assert content_hash([ak.Array([[1, 2], [3]])]) != content_hash([ak.Array([[1], [2, 3]])])
 
 

@@ -1,4 +1,4 @@
-"""The same samples by a Dask cluster."""
+"""The same samples from a Dask cluster."""
 
 import pytest
 

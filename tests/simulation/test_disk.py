@@ -1,4 +1,4 @@
-"""A full disk and forbidden places: a clear message, no file under the final name, nothing left over."""
+"""Full disks and unwritable places: a clear message, no file under the final name, no leftovers."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def small_shards(monkeypatch):
 
 
 def _full_at_the_second(write):
-    """A writer that finds the disk full when it is called for the second time."""
+    """A writer that finds the disk full on the second call."""
     calls = []
 
     def full(*arguments, **options):
@@ -41,7 +41,7 @@ def _full_at_the_second(write):
     [
         ("x.parquet", pyarrow.parquet.ParquetWriter, "write_table", set()),
         ("x.root", uproot.writing.writable.WritableTree, "extend", set()),
-        # the manifest is the first
+        # the first write is the manifest
         ("folder", os, "fsync", {"folder", "sample.json"}),
     ],
 )

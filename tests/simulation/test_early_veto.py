@@ -1,4 +1,4 @@
-"""Events that are given up early have no jet that a recipe keeps."""
+"""Vetoed events have no jet that a recipe keeps."""
 
 import awkward as ak
 import numpy as np
@@ -24,9 +24,9 @@ def verdict(*partons):
         ([(900, 0, 0), (600, 0, 3.1)], True),
         ([(600, 2.5, 0), (200, 0, 3.1)], True),
         ([(600, 2.5, 0), (560, 0, 3.1)], False),
-        # what a jet may gather: close partons, also across the seam of phi
+        # what a jet may contain: close partons, also across φ = ±π
         ([(300, 0, 3.1), (300, 0.1, -3.1)], False),
-        # what it may leave out: a hard parton's far companions
+        # what it may not contain: partons far from a hard one
         ([(600, 0, 0), (300, 0.7, 0)], False),
     ],
 )
@@ -49,7 +49,7 @@ def test_decay_quarks_of_one_top_have_to_lie_together():
 
     assert not decay_unmerged(TOP, 6, event(0.7))
     assert decay_unmerged(TOP, 6, event(1.1))
-    # the W's quarks alone
+    # only the quarks of the W
     assert not decay_unmerged(TOP, 24, event(1.1))
 
 
@@ -66,7 +66,7 @@ def test_no_kept_jet_is_lost(name, number):
     verdicts = []
 
     class Watch(pythia.UserHooks):
-        """Ask for the verdict, and go on whatever it is."""
+        """Record the verdict, and continue in any case."""
 
         def canVetoProcessLevel(self):
             return judge.canVetoProcessLevel()

@@ -1,4 +1,4 @@
-"""``equitag simulate`` killed in the middle: nothing half-made, no process left, and the same files in the end."""
+"""``equitag simulate`` killed midway: no incomplete files, no process left, and the same files in the end."""
 
 import os
 import signal

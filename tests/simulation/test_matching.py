@@ -1,4 +1,4 @@
-"""Truth of synthetic records: flavours, W bosons."""
+"""Truth from synthetic records: flavours, W bosons."""
 
 import awkward as ak
 import numpy as np
@@ -36,7 +36,7 @@ def _record(events):
         ([(443, 30)], CHARM),
         ([(511, 4)], LIGHT),
         ([(211, 50), (2212, 50), (310, 50)], LIGHT),
-        # quarks and diquarks are no hadrons
+        # quarks and diquarks are not hadrons
         ([(5, 50), (4, 50), (5101, 50), (4203, 50)], LIGHT),
     ],
 )

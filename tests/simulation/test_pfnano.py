@@ -36,7 +36,7 @@ def path(simulated, tmp_path_factory):
 
 
 def _open(path, schema, mode="virtual"):
-    # Files without electrons, muons, ... lack their cross-references: coffea warns of each unless told not to.
+    # Files without electrons, muons, ... lack their cross-references, and coffea warns about each of them.
     quiet = type("Quiet", (schema,), {"warn_missing_crossrefs": False})
     return NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=quiet, mode=mode).events()
 
@@ -166,7 +166,7 @@ def test_impact_parameters_are_read_back(others):
     for name in ("d0", "dz", "d0Err", "dzErr"):
         wanted, found = (ak.to_numpy(ak.flatten(of.constituents[name], axis=None)) for of in (made.jets, jets))
         np.testing.assert_allclose(found, wanted, rtol=3e-7)
-    # the vector follows from what is in the file
+    # the vector is derived from what is in the file
     flat = flatten(ak.flatten(jets), ("d0", "dz", "charge"))
     vectors = impact_parameters(flat.momenta.p4[:, 1:], *(flat.columns[name] for name in ("d0", "dz", "charge")))
     simulated = flatten(ak.flatten(made.jets), IMPACT_COLUMNS)
@@ -204,7 +204,7 @@ def test_leading_jets_of_other_recipes_are_labelled(others):
         assert set(ak.to_list(labels[:, 0])) <= {-1, *range(len(RECIPES[name].classes))}
         assert name == "w" or ak.all(labels[:, 0] >= 0)
         assert not {"isTop", "isQCD", "flavour"} & set(events.jets.fields)
-    # a process that takes every event of the range gives the same jets either way
+    # a process that keeps every event in the range gives the same jets either way
     events, _ = others["qg"]
     np.testing.assert_array_equal(np.sort(events.jets.pt[:, 0]), np.sort(_flat("qg").pt))
     assert ak.sum(events.jets.label[:, 0] == 1) == ak.sum(_flat("qg").label == 1)

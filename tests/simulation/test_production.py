@@ -1,4 +1,4 @@
-"""Jets and events by recipe: reproducible, independent of the workers, physical."""
+"""Jets and events from recipes: reproducible, independent of the workers, physical."""
 
 import awkward as ak
 import numpy as np
@@ -40,7 +40,7 @@ def test_jets_lie_in_the_recipes_range(jets):
 
 def test_constituents_sum_to_the_jet(jets):
     total = ak.sum(jets.constituents, axis=1)
-    # The two differ by float32 and by what the cap of 200 drops.
+    # The two differ by float32 rounding and by constituents beyond the limit of 200.
     np.testing.assert_allclose(total.pt, jets.pt, rtol=2e-3)
     np.testing.assert_allclose(total.mass, jets.mass, rtol=2e-3, atol=0.05)
 
@@ -49,7 +49,7 @@ def test_constituents_are_visible_capped_and_sorted(jets):
     constituents = jets.constituents
     codes = ak.to_numpy(ak.flatten(abs(constituents.pdgId)))
     assert not np.isin(codes, (12, 14, 16)).any()
-    # Photon, K_L, neutron: what is stable and neutral. K_S and Lambda decay.
+    # Photon, K_L, neutron: stable and neutral. K_S and Lambda decay.
     assert np.array_equal(ak.to_numpy(ak.flatten(constituents.charge)) == 0, np.isin(codes, (22, 130, 2112)))
     assert ak.all(ak.num(constituents) <= 200)
     assert ak.all(constituents.pt[:, 1:] <= constituents.pt[:, :-1])
@@ -68,13 +68,13 @@ def test_same_seed_same_jets_other_seed_other_jets(jets):
 
 def test_result_does_not_depend_on_workers(monkeypatch):
     seen: list[tuple[int, int]] = []
-    # Spawned workers import the module anew, but are given the size of each shard.
+    # Spawned workers import the module again, but receive the size of each shard.
     monkeypatch.setattr(sample_request, "SHARD", 3)
     alone = simulate("top", 5, seed=8, progress=lambda done, n: seen.append((done, n)))
     together = simulate("top", 5, seed=8, workers=2)
     assert ak.array_equal(alone, together)
     assert seen == [(0, 5), (3, 5), (5, 5)]
-    # ... and neither on how many events Pythia is asked for at once.
+    # ... nor on the number of events requested from Pythia at once.
     monkeypatch.setattr(shards, "BATCH", 3)
     assert ak.array_equal(alone, simulate("top", 5, seed=8))
 

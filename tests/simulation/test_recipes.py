@@ -1,4 +1,4 @@
-"""What each recipe promises of its jets."""
+"""The jets of each recipe are as it describes."""
 
 import awkward as ak
 import numpy as np
@@ -25,7 +25,7 @@ def test_jets_lie_in_the_range_and_are_canonical(made, name):
     assert ak.all(abs(direction) < recipe.leading_eta)
     assert set(jets.label.to_list()) <= set(range(len(recipe.classes)))
     assert ak.all(ak.num(jets.constituents) <= (recipe.max_constituents or 10_000))
-    # all are massless: detectors give no masses, EnergyFlow takes none
+    # all are massless: detectors give no masses, and EnergyFlow uses none
     assert ak.all(jets.constituents.mass == 0)
     assert ak.all(jets.constituents.pt[:, 1:] <= jets.constituents.pt[:, :-1])
 

@@ -1,4 +1,4 @@
-"""Samples in folders: the same bytes whatever the workers, killed and resumed or not."""
+"""Samples in folders: the same bytes for any workers, interrupted or not."""
 
 import json
 import shutil
@@ -98,7 +98,7 @@ def test_every_reader_finds_how_it_was_made(folder):
     facts = json.loads(pyarrow.parquet.read_schema(path).metadata[b"coffea_equitag"])
     assert facts == read_provenance(path) == ak.from_parquet(path).attrs["coffea_equitag"]
     assert (facts["shard"], facts["recipe"]["name"], facts["seed"]) == (1, "qg", 6)
-    # types that every reader of Parquet knows
+    # types that every Parquet reader knows
     kinds = {str(field.type).split("<")[0] for field in pyarrow.parquet.read_schema(path)}
     assert kinds == {"float", "int32", "list"}
 

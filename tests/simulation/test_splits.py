@@ -1,4 +1,4 @@
-"""Standard splits: as promised, apart from each other, and made again bit by bit."""
+"""Standard splits: as documented, disjoint, and reproducible bit for bit."""
 
 import json
 from dataclasses import replace
@@ -73,7 +73,7 @@ def test_one_part_is_the_same_as_in_the_whole(folder, tmp_path, capsys):
     told = json.loads((tmp_path / "again" / "split.json").read_text())["parts"]
     assert "content_hash" in told["val"]
     assert "content_hash" not in told["train"]
-    # the others are added, and all is then as if made at once
+    # the other parts are added, and the result is as if made at once
     assert main(["simulate", "tiny", "-o", str(tmp_path / "again"), "--only", "test", "--only", "train"]) == 0
     assert (tmp_path / "again" / "split.json").read_bytes() == (folder / "split.json").read_bytes()
     assert told["val"]["content_hash"] in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Shards by this process, by others, and by executors."""
+"""Shards made by this process, by others, and by executors."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

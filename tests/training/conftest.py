@@ -1,4 +1,4 @@
-"""Toy jets: one prong against two."""
+"""Toy jets with one prong and with two."""
 
 from __future__ import annotations
 

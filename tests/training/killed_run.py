@@ -1,4 +1,4 @@
-"""A training that ends by SIGKILL at its n-th step: run by test_resume in a process of its own."""
+"""A training that ends by SIGKILL at its n-th step: run by test_resume in a separate process."""
 
 from __future__ import annotations
 

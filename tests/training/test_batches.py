@@ -1,4 +1,4 @@
-"""Batches: every jet once, the same again for the same seed and epoch."""
+"""Batches: every jet once, the same for the same seed and epoch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_each_jet_once_in_batches_of_one_size(counts, batch_size, pool):
 @given(COUNTS, st.integers(0, 2**31), st.integers(0, 1000), st.integers(0, 3))
 def test_order_follows_from_seed_and_epoch(counts, seed, epoch, pool):
     def draw() -> list[list[int]]:
-        # the global generator has no say
+        # the global generator has no influence
         np.random.seed(len(counts))  # noqa: NPY002
         batches = Batches(np.array(counts), 16, seed=seed, pool=pool)
         batches.epoch(epoch + 1)

@@ -27,7 +27,7 @@ def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
     assert tagger.card.training is not None
     assert tagger.card.training.data == "train.parquet"
     assert "auc" in capsys.readouterr().out
-    # the same words again: loaded, not trained
+    # the same command again: loaded, not trained
     assert main(words) == 0
     assert load("run").content_hash == tagger.content_hash
 

@@ -1,4 +1,4 @@
-"""fit: a call from jets to a tagger, and all it refuses."""
+"""`fit`: from jets to a tagger, and everything it refuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_learns_two_prongs(tmp_path, toy, build_small, capsys, monkeypatch):
     tagger = fit(model, toy(400), out="runs/one", validation=0.25, monitor="auc", name="two-prong", **settings)
     metrics = measure(tagger(toy(300, seed=9)), toy(300, seed=9).label)
     assert metrics.auc > 0.95
-    # the card says all
+    # the card is complete
     card = tagger.card
     assert (card.name, card.classes, card.signal) == ("two-prong", ("background", "signal"), "signal")
     assert card.contract.pt_range is not None
@@ -42,7 +42,7 @@ def test_learns_two_prongs(tmp_path, toy, build_small, capsys, monkeypatch):
     assert (card.training.num_jets, card.training.num_validation_jets, card.training.seed) == (300, 100, 0)
     assert card.training.recipe["recipe"]["learning_rate"] == 1e-2
     assert card.training.versions["torch"] == version("torch")
-    # the tagger is the best epoch's, as the table has it
+    # the tagger is that of the best epoch in the table
     with open("runs/one/metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 13))
@@ -51,7 +51,7 @@ def test_learns_two_prongs(tmp_path, toy, build_small, capsys, monkeypatch):
     assert card.metrics["epoch"] == float(best["epoch"])
     assert {"train_loss", "loss", "accuracy", "auc", "rejection_50", "rejection_30"} <= best.keys()
     assert load("runs/one").content_hash == tagger.content_hash
-    # a line an epoch, and nothing strewn about
+    # one line per epoch, and no other files
     assert sum("AUC" in line for line in capsys.readouterr().err.splitlines()) == 12
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert {path.name for path in (tmp_path / "runs/one").iterdir()} == {

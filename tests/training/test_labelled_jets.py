@@ -1,4 +1,4 @@
-"""Labelled jets laid flat: nesting, missing jets, labels refused, the split."""
+"""Labelled jets: nesting, missing jets, refused labels, the split."""
 
 from __future__ import annotations
 

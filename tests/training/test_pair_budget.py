@@ -1,4 +1,4 @@
-"""The pair budget of a training: chosen from memory, halved where a GPU runs out of it."""
+"""The pair budget of a training: chosen from the free memory, halved when a GPU runs out of it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "see
 
 
 def out_of_memory_above(monkeypatch, pairs, calls=None):
-    """A GPU that has memory for so many pairs at most, the first `calls` times it is asked."""
+    """A GPU with memory for at most this many pairs, during the first `calls` calls."""
     original, left = models.LorentzNet.logits, [calls]
 
     def logits(self, jets, **keywords):
         if self.training and (left[0] is None or left[0] > 0) and int((jets.counts + 2).square().sum()) > pairs:
             if left[0] is not None:
                 left[0] -= 1
-            original(self, jets, **keywords)  # statistics and random numbers have moved on by then
+            original(self, jets, **keywords)  # statistics and random numbers have changed by then
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return original(self, jets, **keywords)
 
@@ -79,7 +79,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(tmp_path, toy, build_small,
         fit(build_small(dropout=0.3), toy(100), out=tmp_path / "halved", **QUICK)
     progress = torch.load(tmp_path / "halved" / "last.ckpt", weights_only=True)["progress"]
     assert 250 <= progress["pair_budget"] <= 1000
-    # what failed has left no trace: the same as if that budget had been there from the start
+    # the failed attempt has no effect: the same as with that budget from the start
     asked = QUICK | {"pair_budget": progress["pair_budget"]}
     fit(build_small(dropout=0.3), toy(100), out=tmp_path / "asked", **asked)
     states = [torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("halved", "asked")]
@@ -106,7 +106,7 @@ def test_resumes_with_the_halved_budget(tmp_path, toy, build_small, monkeypatch)
         patched.setattr(Training, "training_step", mortal)
         with pytest.warns(RuntimeWarning, match="does not suffice"), pytest.raises(KeyboardInterrupt):
             fit(build_small(dropout=0.3), toy(100), out=tmp_path / "broken", **settings)
-    # memory enough by now, and yet the same steps
+    # enough memory now, but still the same steps
     fit(build_small(dropout=0.3), toy(100), out=tmp_path / "broken", **settings)
     ends = [torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("unbroken", "broken")]
     assert ends[0]["progress"] == ends[1]["progress"]

@@ -1,4 +1,4 @@
-"""Recipes: the papers' schedules, stretched, replaced, refused."""
+"""Recipes: the papers' schedules, scaled, replaced, refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_lorentznet_as_published():
     recipe = recipe_of("lorentznet")
     assert (recipe.optimizer, recipe.learning_rate, recipe.weight_decay) == ("adamw", 1e-3, 1e-2)
     assert (recipe.batch_size, recipe.epochs) == (128, 35)
-    # warm-up over 5 epochs, cosines of 4, 8 and 16, halves from 31 on
+    # warm-up over 5 epochs, cosines of 4, 8 and 16, halved every epoch from 31
     assert rate(0) == 0
     assert rate(2.5) == pytest.approx(5e-4)
     assert [rate(e) for e in (5, 9, 17)] == pytest.approx([1e-3] * 3)

@@ -1,4 +1,4 @@
-"""A run that was cut off, anywhere and however often, ends bit for bit as the unbroken one."""
+"""A run interrupted anywhere ends bit for bit like the uninterrupted one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
 from coffea_equitag.training.folder import RunFolder
 from coffea_equitag.training.module import Training
 
-# a budget that does not depend on the memory that other programs leave
+# a budget that does not depend on the free memory
 SETTINGS = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}
 SETTINGS["pair_budget"] = 1_000_000
 
 
 class CutOffError(BaseException):
-    """Ends a training as a kill does: nothing handles it."""
+    """Ends a training like a kill: nothing catches it."""
 
 
 def cut_off_at(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, call: int) -> None:
@@ -74,14 +74,14 @@ def unbroken(tmp_path_factory, toy, build_small):
 
 
 def test_kill_9_in_mid_epoch(unbroken, tmp_path, toy, build_small):
-    # 90 jets to train on: 6 batches an epoch
+    # 90 jets to train on: 6 batches per epoch
     words = [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(tmp_path / "run"), "10"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, cwd=tmp_path, check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL
     progress = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["progress"]
     assert (progress["epoch"], progress["batches"]) == (1, 3)
-    # the second call comes with other weights: the run goes on with its own
+    # the second call has other initial weights: the run continues with its own
     model = build_small(dropout=0.3)
     torch.nn.init.zeros_(model.embedding.weight)
     fit(model, toy(100), out=tmp_path / "run", **SETTINGS)

@@ -1,4 +1,4 @@
-"""Towers: which, how much, and what is left when tracks are taken off."""
+"""Towers: which are hit, their energies, and the remainder after subtracting tracks."""
 
 import numpy as np
 import pytest
@@ -74,5 +74,5 @@ def test_badly_measured_tracks_take_the_towers_energy():
     flow = subtract_tracks(ATLAS.hcal, towers, np.array([100.0]), index, np.array([300.0, 40.0]), np.array([0.5, 1e-4]))
     np.testing.assert_allclose(flow.neutral, [0.0])
     np.testing.assert_allclose(flow.scale, [60.0 / 300.0, 1.0])
-    # energies add up to what the tower has measured
+    # energies add up to the measurement of the tower
     assert (flow.scale * [300.0, 40.0]).sum() == pytest.approx(100.0)

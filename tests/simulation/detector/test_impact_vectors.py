@@ -1,4 +1,4 @@
-"""Three-dimensional impact parameters turn with the event."""
+"""Three-dimensional impact parameters rotate with the event."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ N = 200
 
 
 def tracks():
-    """Tracks from decays some millimetres away, 1 to 50 GeV, not along the beam however turned by a test."""
+    """Tracks of 1 to 50 GeV from decays some millimetres away, not along the beam after any rotation in a test."""
     random = np.random.default_rng(3)
     momentum = random.normal(size=(N, 3))
     momentum *= (random.uniform(1, 50, N) / np.linalg.norm(momentum, axis=1))[:, None]
@@ -21,7 +21,7 @@ def tracks():
 
 
 def vectors(position, momentum, charge, field):
-    """The detector's way: helix to the beam line, d0 and dz there, and the vector that they stand for."""
+    """As in the detector: helix to the beam line, d0 and dz there, and the vector from them."""
     nearest = closest_approach(position, momentum, charge, field)
     pt = np.hypot(momentum[:, 0], momentum[:, 1])
     there = np.stack([pt * np.cos(nearest.phi), pt * np.sin(nearest.phi), momentum[:, 2]], axis=1)
@@ -42,7 +42,7 @@ def test_any_rotation_of_straight_tracks(seed, field):
     position, momentum, charge = tracks()
     turn = Rotation.random(random_state=seed)
     turned = turn.apply(momentum)
-    # a track along the beam has no nearest point to it
+    # a track along the beam has no closest point to it
     sound = np.hypot(turned[:, 0], turned[:, 1]) > 0.05 * np.linalg.norm(turned, axis=1)
     expected = turn.apply(position - (position * momentum).sum(1)[:, None] * momentum / (momentum**2).sum(1)[:, None])
     found = vectors(turn.apply(position), turned, charge, field)
@@ -64,7 +64,7 @@ def test_any_rotation_in_the_field_but_for_curvature(seed):
 
 
 def test_what_is_no_vector_would_be_found():
-    """(d0, dz) alone do not turn: the tests above can fail."""
+    """(d0, dz) alone do not rotate: the tests above can fail."""
     position, momentum, charge = tracks()
     turn = Rotation.from_euler("x", 1.0)
     plain = closest_approach(position, momentum, charge, 1e-5)

@@ -1,4 +1,4 @@
-"""Helices: against exact circles, straight lines and a step-by-step integration."""
+"""Helices compared with exact circles, straight lines and numerical integration."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_agrees_with_steps(position, momentum, charge):
 
 
 def test_bends_the_right_way():
-    # F = q v × B with B along +z: a positive charge along +x turns to -y
+    # F = q v × B with B along +z: a positive charge along +x bends towards -y
     assert _one((0, 0, 0), (5, 0, 0.1), +1)[0][1] < 0
     assert _one((0, 0, 0), (5, 0, 0.1), -1)[0][1] > 0
 
@@ -88,7 +88,7 @@ def test_closest_approach_of_a_straight_track():
 def test_closest_approach_of_a_helix(charge):
     momentum, position = np.array([[0.6, 0.3, 0.5]]), np.array([[20.0, 10.0, 4.0]])
     found = closest_approach(position, momentum, np.array([charge]), FIELD)
-    # step along the helix, both ways
+    # steps along the helix in both directions
     pt = np.hypot(0.6, 0.3)
     omega = -0.299792458e-3 * FIELD * charge / pt
     s = np.linspace(-100, 100, 400001)

@@ -48,9 +48,9 @@ def test_tracks_are_found_at_their_efficiency_and_keep_their_direction(card):
     assert share == pytest.approx(0.95, abs=0.035)
     assert ak.all(tracks.pdgId == 211)
     np.testing.assert_allclose(ak.flatten(tracks.eta), np.arcsinh(5 / np.hypot(20, 3)), atol=1e-9)
-    # born on the beam line: the direction there is that of birth
+    # produced on the beam line: the direction there is the original one
     np.testing.assert_allclose(ak.flatten(tracks.phi), np.arctan2(3, 20), atol=1e-9)
-    # a track that is missed leaves a neutral hadron
+    # a charged hadron without a track becomes a neutral hadron
     lost = seen[ak.num(tracks) == 0]
     assert ak.all(lost.pdgId == 130)
 
@@ -110,7 +110,7 @@ def test_displaced_tracks_have_impact_parameters():
 
 
 def test_impact_vectors_turn_with_the_event():
-    # without resolution the vectors of a turned event are the turned vectors: about the beam, the detector's symmetry
+    # without resolution, rotating the event about the beam, the detector's symmetry, rotates the vectors
     sharp = tuple(r.model_copy(update={"d0": (1e-12,) * len(r.pt), "dz": (1e-12,) * len(r.pt)}) for r in CMS.impact)
     perfect = CMS.model_copy(update={"impact": sharp})
     rng = np.random.default_rng(4)

@@ -1,4 +1,4 @@
-"""Two-pronged jets whose make-up can be shifted."""
+"""Two-pronged jets whose composition can be shifted."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from coffea_equitag import make_jets
 
 @pytest.fixture(scope="session")
 def toy_jets() -> Callable[..., ak.Array]:
-    """Jets of two classes in turn; those of class 1 have two prongs. `softer` multiplies the multiplicity."""
+    """Jets of two classes, alternating; those of class 1 have two prongs. `softer` multiplies the multiplicity."""
 
     def make(n: int, seed: int = 0, softer: float = 1.0) -> ak.Array:
         rng = np.random.default_rng(seed)

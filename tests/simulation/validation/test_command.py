@@ -27,7 +27,7 @@ def files(tmp_path, toy_jets):
 
 @pytest.fixture
 def few_plots(monkeypatch):
-    """Draw but one plot of the observables, for speed."""
+    """Draw only one plot of the observables, for speed."""
     monkeypatch.setattr(plots, "OBSERVABLES", {"jet_mass": plots.OBSERVABLES["jet_mass"]})
     monkeypatch.setattr(plots, "SPECTRA", {})
 
@@ -110,7 +110,7 @@ def test_refuses_and_leaves_nothing(tmp_path, files, toy_jets, capsys):
 
 @pytest.mark.usefixtures("few_plots")
 def test_real_jets(tmp_path, shared_data):
-    """A published set compared with itself: nothing differs."""
+    """A published dataset compared with itself: nothing differs."""
     path = str(shared_data / "top_landscape_1000.parquet")
     out = tmp_path / "report"
     assert main(["validate", path, path, "-o", str(out), "--no-network", "--classes", "QCD", "top"]) == 0

@@ -1,4 +1,4 @@
-"""Everything that is compared."""
+"""The whole comparison."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_networks_by_class_and_together(toy_jets):
 
 
 def test_few_and_empty_jets(random_jets):
-    """Numbers that cannot be had are left out, and nothing fails."""
+    """Undefined numbers are left out, and nothing fails."""
     mine = JetSample.of(random_jets([0, 1, 0, 3], label=[0, 0, 1, 1]))
     theirs = JetSample.of(random_jets([0, 0, 2, 0], label=[0, 0, 1, 1]))
     found = compare_samples(mine, theirs, ("QCD", "top"), folds=2)

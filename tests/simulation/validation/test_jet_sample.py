@@ -1,4 +1,4 @@
-"""What is compared of a sample."""
+"""The jets that are compared."""
 
 import awkward as ak
 import numpy as np

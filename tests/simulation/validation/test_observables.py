@@ -1,4 +1,4 @@
-"""Observables of jets that can be worked out by hand."""
+"""Observables of jets that can be calculated by hand."""
 
 import awkward as ak
 import numpy as np

@@ -1,4 +1,4 @@
-"""Networks that tell simulated from real jets."""
+"""Networks that distinguish simulated from real jets."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_shifted_sample_is_found_and_seeded(toy_jets):
 
 
 def test_neither_position_nor_order_nor_mass_tells(toy_jets):
-    """The same jets elsewhere, massless, in another order, give the same inputs."""
+    """The same jets, moved, massless and in another order, give the same inputs."""
     jets = toy_jets(20)
     sample = JetSample.of(jets)
     moved = JetSample(sample.pt, sample.eta + 0.3, sample.phi + 1.0, sample.offsets, sample.labels)

@@ -1,4 +1,4 @@
-"""Subjets, against fastjet and against jets whose subjets are known."""
+"""Subjets, compared with fastjet and in jets whose subjets are known."""
 
 import awkward as ak
 import fastjet
@@ -22,7 +22,7 @@ def test_pair_masses_are_fastjets(toy_jets):
     columns = dict(zip(("E", "px", "py", "pz"), sample.p4.T, strict=True))
     behavior = vector.backends.awkward.behavior
     particles = ak.unflatten(ak.zip(columns, with_name="Momentum4D", behavior=behavior), sample.counts)
-    # distances to the beam play no part in exclusive jets of a huge radius
+    # distances to the beam do not matter for exclusive jets of a huge radius
     sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.kt_algorithm, 100.0))
     found = sequence.exclusive_jets(3)
     subjets = np.stack([ak.to_numpy(found[name]) for name in ("E", "px", "py", "pz")], axis=2)
@@ -33,7 +33,7 @@ def test_pair_masses_are_fastjets(toy_jets):
 
 def test_three_particles():
     sample = jets_of([(100, 0, 0), (60, 0.4, 0), (50, 0, 0.3)])
-    # the closest pair merges first, onto the harder of the two: 50 GeV · ΔR 0.3 is left
+    # the closest pair merges first, onto the harder of the two: 50 GeV · ΔR 0.3 remains
     tau = n_subjettiness(sample)[0]
     np.testing.assert_allclose(tau, [60 * 0.4 + 50 * 0.3, 50 * 0.3, 0], rtol=1e-12)
     masses = [np.sqrt(2 * a * b * (np.cosh(y) - np.cos(f))) for a, b, y, f in _PAIRS]
