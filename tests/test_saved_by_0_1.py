@@ -1,8 +1,7 @@
 """Taggers and run folders that version 0.1 wrote still load, score the same and resume.
 
-Other processors round differently. How far apart two evaluations may lie follows from the arithmetic: every operation
-of a network rounds its result by ε/2 at most, which is what a change of the weights by as much would do. So the
-yardstick is measured, as how far the outputs move if every weight moves by one ε, with random signs.
+Other processors round differently. How far scores may differ follows from the arithmetic, see `arithmetic`; a training
+may end as differently as it does if every weight of its checkpoint moves by one ε.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from arithmetic import EPSILON, deviation, rounding
 from coffea_equitag import kernels
 from saved_by_0_1.settings import MODEL, PFN_MODEL, PFN_SETTINGS, SETTINGS, TAGGERS
 
 SAVED = Path(__file__).parent / "saved_by_0_1"
 
-#: Yardsticks (root mean squares) by which any output may be off: a few roundings per weight, and the largest of many.
-YARDSTICKS = 16
+#: Losses may differ by this many times the root mean square of how far they move with the weights: two trainings are
+#: compared, each of which rounds at every step, and the largest of a few differences.
+FACTOR = 16
 
 
 @pytest.fixture(scope="module")
@@ -41,34 +42,6 @@ def outputs():
         return dict(archive)
 
 
-def moved(state, epsilon, seed):
-    """Weights, each moved by one ε of its own size, up or down."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def move(value):
-        signs = 2.0 * torch.randint(0, 2, value.shape, generator=generator, dtype=torch.float64) - 1
-        return value * (1 + epsilon * signs).to(value.dtype)
-
-    return {name: move(value) if value.is_floating_point() else value for name, value in state.items()}
-
-
-def yardstick(model, jets, expected):
-    """Root mean square of what the layers' outputs in float64 move by, per ε of the weights."""
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    epsilon, changes = 1e-9, []
-    for seed in range(4):
-        model.load_state_dict(moved(state, epsilon, seed))
-        with kernels.use("reference"):
-            changes.append((tagger_outputs(model, jets) - expected) / epsilon)
-    model.load_state_dict(state)
-    return np.sqrt(np.mean(np.square(changes)))
-
-
-def tagger_outputs(model, jets):
-    with torch.no_grad():
-        return model(jets).double().numpy()
-
-
 @pytest.mark.parametrize("name", TAGGERS)
 def test_taggers_score_the_same(name, jets, outputs):
     tagger = eqt.load(SAVED / "taggers" / name, "cpu")
@@ -77,15 +50,14 @@ def test_taggers_score_the_same(name, jets, outputs):
     assert tagger.card.content_hash == card["content_hash"]
     assert len(tagger(jets)) == len(jets)
 
-    in_float32, in_float64 = outputs[f"{name}.float32"], outputs[f"{name}.float64"]
-    found = tagger.outputs(ragged)
+    bound = rounding(eqt.load(SAVED / "taggers" / name, "cpu").model.float(), ragged)
+    found = torch.from_numpy(tagger.outputs(ragged))
+    assert deviation(found, outputs[f"{name}.float32"]) <= bound
     tagger.model.double()
-    scale = yardstick(tagger.model, ragged, in_float64)
     with kernels.use("reference"):
-        reference = tagger.outputs(ragged)
-    for given, before in ((reference, in_float64), (found, in_float32)):
-        tolerance = YARDSTICKS * scale * np.finfo(before.dtype).eps
-        np.testing.assert_allclose(given, before, rtol=0, atol=tolerance)
+        found = torch.from_numpy(tagger.outputs(ragged))
+    # rounding is proportional to ε
+    assert deviation(found, outputs[f"{name}.float64"]) <= bound * torch.finfo(torch.float64).eps / EPSILON
 
 
 def copy_of(run, folder):
@@ -134,8 +106,18 @@ def resumed(training_jets, folder, change=None):
     return checkpoint(out)
 
 
+def moved(state, seed):
+    """Weights, each moved by one ε of its own size, up or down."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def move(value):
+        return value * (1 + EPSILON * (2.0 * torch.randint(0, 2, value.shape, generator=generator) - 1))
+
+    return {name: move(value) if value.is_floating_point() else value for name, value in state.items()}
+
+
 def losses(end):
-    """What the networks of all epochs and the steps between them decide; ranks and single weights jump."""
+    """Losses of all epochs: continuous in the weights, unlike the accuracy and the AUC."""
     return np.array([[row["train_loss"], row["loss"]] for row in end["rows"]])
 
 
@@ -143,16 +125,15 @@ def test_interrupted_run_ends_like_the_unbroken_one(training_jets, tmp_path):
     progress = checkpoint(SAVED / "runs" / "interrupted")["progress"]
     assert (progress["epoch"], progress["batches"]) == (1, 2)
     unbroken = checkpoint(SAVED / "runs" / "finished")
-    epsilon = torch.finfo(torch.float32).eps
     after = resumed(training_jets, tmp_path / "resumed")
     assert after["progress"] == unbroken["progress"]
     assert [row["learning_rate"] for row in after["rows"]] == [row["learning_rate"] for row in unbroken["rows"]]
     moves = [
-        losses(resumed(training_jets, tmp_path / str(seed), lambda state, seed=seed: moved(state, epsilon, seed)))
+        losses(resumed(training_jets, tmp_path / str(seed), lambda state, seed=seed: moved(state, seed)))
         - losses(after)
         for seed in range(4)
     ]
     scale = np.sqrt(np.mean(np.square(moves)))
-    np.testing.assert_allclose(losses(after), losses(unbroken), rtol=0, atol=YARDSTICKS * scale)
+    np.testing.assert_allclose(losses(after), losses(unbroken), rtol=0, atol=FACTOR * scale)
     # the bound tells this end from another: it is below what the training itself changed
-    assert YARDSTICKS * scale < np.ptp(losses(unbroken)[:, 1]) / 3
+    assert FACTOR * scale < np.ptp(losses(unbroken)[:, 1]) / 3

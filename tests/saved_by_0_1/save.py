@@ -1,17 +1,17 @@
-"""What version 0.1 left on disk: taggers of every network, their outputs, and folders of runs.
+"""Writes what is saved here with version 0.1: taggers of every network, their outputs, and folders of runs.
 
 Everything here was written by this script with the code of commit 85405c1, before kernels, jets and taggers moved to
-the folders they have now. It is not run again: the tests in ``tests/test_saved_by_0_1.py`` load what it wrote.
+the folders they have now. It is not run again: ``tests/test_saved_by_0_1.py`` loads what it wrote.
 
 - ``jets.parquet``, ``training_jets.parquet``: 12 jets of 1 to 9 tracks, 80 jets of 3 to 9 constituents. Momenta and
-  energies are multiples of 1/64 GeV, so that masses and sums,
-  and with them the fingerprints in ``run.json``, are exact on every machine.
+  energies are multiples of 1/64 GeV, so that masses and sums, and with them the fingerprints in ``run.json``, are exact
+  on every machine.
 - ``taggers/NAME/``: networks of few channels with random weights, random running statistics where they have them, and
   options other than the defaults.
-- ``outputs.npz``: of each tagger the ``float32`` outputs as scoring gives them (by the kernels where there are any),
-  and the ``float64`` outputs of the layers.
-- ``runs/finished``, ``runs/interrupted``: one training of 3 epochs of 6 batches, unbroken, and cut off at its ninth
-  step. ``runs/pfn``: a finished run of another network, with every setting that is not the default's.
+- ``outputs.npz``: for each tagger the ``float32`` outputs of scoring (from the kernels where there are any), and the
+  ``float64`` outputs of the layers.
+- ``runs/finished``, ``runs/interrupted``: one training of 3 epochs of 6 batches, uninterrupted, and interrupted at its
+  ninth step. ``runs/pfn``: a finished run of another network, with every setting other than the default.
 """
 
 from __future__ import annotations
