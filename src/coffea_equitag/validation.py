@@ -1,10 +1,16 @@
-"""Pydantic's validation errors as one line for an error of this package."""
+"""Values checked by pydantic, and its errors as one line for an error of this package."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["faults"]
+__all__ = ["Strict", "faults"]
+
+
+class Strict(BaseModel):
+    """Values that cannot be changed, without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def faults(error: ValidationError) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import awkward as ak
 import numpy as np
 
+from .particles import MOMENTUM
 from .recipes import Process, SampleRecipe
 from .shards import Shard, make_shard
 
@@ -16,7 +17,6 @@ __all__ = ["UNKNOWN", "labelled_events"]
 UNKNOWN = -1
 
 _TRUTH = ("isTop", "isQCD", "flavour")
-_MOMENTUM = ("pt", "eta", "phi", "mass")
 
 
 def labelled_events(recipe: SampleRecipe, seed: int, shard: int, size: int) -> Shard:
@@ -38,7 +38,7 @@ def _labelled(recipe: SampleRecipe, process: Process, events: Iterator[ak.Array]
         jets = jets[[name for name in jets.fields if name not in _TRUTH or (of_tops and name != "flavour")]]
         jets["label"] = ak.values_astype(known, np.int32)
         if process.truth == "W":
-            for name in _MOMENTUM:
+            for name in MOMENTUM:
                 true = ak.where(leading, batch.partons[name][:, 0], 0)
                 jets[f"true_{name}"] = ak.values_astype(true, np.float32)
         yield ak.zip({"jets": jets, "partons": batch.partons, "weight": batch.weight}, depth_limit=1)

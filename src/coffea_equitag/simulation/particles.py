@@ -10,7 +10,10 @@ import vector
 
 from ..array_types import I8, AnyArray
 
-__all__ = ["delta_r", "event_numbers", "flat", "momenta", "visible"]
+__all__ = ["MOMENTUM", "delta_r", "event_numbers", "flat", "momenta", "visible"]
+
+#: Components of a four-momentum as jets and partons have them.
+MOMENTUM = ("pt", "eta", "phi", "mass")
 
 #: PDG codes of neutrinos.
 NEUTRINOS = (12, 14, 16)

@@ -15,6 +15,7 @@ import uproot
 
 from ..atomic_file import atomic_file
 from ..errors import JetError, explain
+from .particles import MOMENTUM
 from .provenance import KEY
 from .writing import Writer, explained
 
@@ -23,10 +24,9 @@ __all__ = ["collection_name", "pfnano_branches", "pfnano_file", "write_pfnano"]
 #: Events per basket of the tree.
 STEP = 1000
 
-_MOMENTUM = ("pt", "eta", "phi", "mass")
 
 #: Columns that are not whole numbers.
-_FLOATS = {*_MOMENTUM, *(f"true_{name}" for name in _MOMENTUM), "puppiWeight", "d0", "d0Err", "dz", "dzErr"}
+_FLOATS = {*MOMENTUM, *(f"true_{name}" for name in MOMENTUM), "puppiWeight", "d0", "d0Err", "dz", "dzErr"}
 
 #: From our mm with Delphes' sign of d0 to the file's cm with the sign of CMS' dxy.
 _TRACK_FACTORS = {"d0": -0.1, "d0Err": 0.1, "dz": 0.1, "dzErr": 0.1}
@@ -82,18 +82,18 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
     candidates = listed[order]
     jet_index = ak.flatten(ak.broadcast_arrays(ak.local_index(counts), jets.constituents.pt)[0], axis=2)
     serial = first + np.arange(len(events))
-    truth = [name for name in jets.fields if name not in (*_MOMENTUM, "constituents")]
+    truth = [name for name in jets.fields if name not in (*MOMENTUM, "constituents")]
     return {
         "run": np.ones(len(events), np.uint32),
         "luminosityBlock": (1 + serial // 1000).astype(np.uint32),
         "event": (1 + serial).astype(np.uint64),
         "genWeight": ak.values_astype(events.weight, np.float32),
-        collection: _collection({name: jets[name] for name in (*_MOMENTUM, *truth)} | {"nConstituents": counts}),
+        collection: _collection({name: jets[name] for name in (*MOMENTUM, *truth)} | {"nConstituents": counts}),
         # the inverse of the ordering: where each jet's constituents are among the candidates
         f"{collection}PFCands": _collection({"jetIdx": jet_index, "pFCandsIdx": ak.argsort(order, axis=1)}),
         "PFCands": _collection(
             {
-                **{name: candidates[name] for name in _MOMENTUM},
+                **{name: candidates[name] for name in MOMENTUM},
                 "charge": candidates.charge,
                 "pdgId": candidates.pdgId,
                 "puppiWeight": ak.ones_like(candidates.pt),
@@ -102,7 +102,7 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
         ),
         "GenPart": _collection(
             {
-                **{name: partons[name] for name in _MOMENTUM},
+                **{name: partons[name] for name in MOMENTUM},
                 "pdgId": partons.pdgId,
                 "status": partons.status,
                 "genPartIdxMother": partons.mother,

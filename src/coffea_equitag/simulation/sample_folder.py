@@ -11,7 +11,7 @@ from typing import Any
 
 import awkward as ak
 
-from ..atomic_file import remove_unfinished
+from ..atomic_file import make_folder, remove_unfinished
 from ..errors import JetError, explain
 from .content import content_hash
 from .provenance import read_provenance, total_yields
@@ -124,10 +124,8 @@ def _path(folder: Path, shard: int) -> Path:
 
 def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Begin a sample in a folder, or continue the same one; returns the manifest found there."""
-    if folder.exists() and not folder.is_dir():
-        raise JetError(explain(f"{folder} is a file", "a folder for the shards", "choose another folder"))
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     manifest, former = folder / MANIFEST, {}
     if manifest.exists():
         former = read_manifest(manifest)

@@ -15,12 +15,11 @@ from .detector import CARDS, Detector
 from .early_veto import early_veto
 from .generator import BATCH, MAX_SEED, Generator, pythia_module
 from .matching import flavour, hard_partons, holds_top, holds_w, top_decays, w_decays
-from .particles import visible
+from .particles import MOMENTUM, visible
 from .recipes import Process, SampleRecipe
 
 __all__ = ["MakeShard", "Shard", "Yield", "jet_shard", "make_shard"]
 
-_MOMENTUM = ("pt", "eta", "phi", "mass")
 
 #: Columns used of Pythia's record; the truth does not need the last one.
 _RECORD = ("id", "status", "mother1", "p", "m", "vProd")
@@ -187,13 +186,13 @@ def _leading_jets(recipe: SampleRecipe, process: Process, events: Iterator[ak.Ar
         truth = {}
         if process.truth == "W":
             boson = wanted.partons[:, 0]
-            truth = {f"true_{name}": boson[name] for name in _MOMENTUM}
-        yield make_jets(constituents, **{name: jets[name] for name in _MOMENTUM}, label=wanted.label, **truth)
+            truth = {f"true_{name}": boson[name] for name in MOMENTUM}
+        yield make_jets(constituents, **{name: jets[name] for name in MOMENTUM}, label=wanted.label, **truth)
 
 
 def _massless(constituents: ak.Array) -> ak.Array:
     columns = {name: constituents[name] for name in constituents.fields if name not in ("eta", "mass")}
     columns["eta"] = ak.values_astype(constituents.rapidity, np.float32)
     columns["mass"] = ak.zeros_like(constituents.pt)
-    names = (*_MOMENTUM, "charge", "pdgId", *(name for name in TRACK_COLUMNS if name in columns))
+    names = (*MOMENTUM, "charge", "pdgId", *(name for name in TRACK_COLUMNS if name in columns))
     return ak.zip({name: columns[name] for name in names}, depth_limit=2, with_name="Momentum4D")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic_file import make_folder
 from ..errors import JetError, explain
 from .generator import pythia_module
 from .sample_folder import MANIFEST, read_manifest, simulate_folder, write_manifest
@@ -157,10 +158,8 @@ def _parts(split: StandardSplit, only: str | Iterable[str] | None) -> list[Part]
 
 def _claim(folder: Path, split: StandardSplit) -> None:
     manifest = folder / SPLIT_MANIFEST
-    if folder.exists() and not folder.is_dir():
-        raise JetError(explain(f"{folder} is a file", "a folder for the split", "choose another folder"))
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     if manifest.exists():
         former = read_manifest(manifest).get("split")
         if former != split.name:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
+
+from ..validation import Strict
 
 __all__ = ["Card", "InputContract", "TrainingRecord"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputContract(_Strict):
+class InputContract(Strict):
     """The jets that a tagger expects."""
 
     units: str = Field("GeV", description="Unit of momenta and masses.", pattern="^GeV$")
@@ -32,7 +30,7 @@ class InputContract(_Strict):
         return self
 
 
-class TrainingRecord(_Strict):
+class TrainingRecord(Strict):
     """How the weights were obtained."""
 
     data: str = Field(description="Origin of the training jets.")
@@ -43,7 +41,7 @@ class TrainingRecord(_Strict):
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was trained with.")
 
 
-class Card(_Strict):
+class Card(Strict):
     """Description of a tagger; refuses unknown fields."""
 
     schema_version: int = Field(1, description="Version of this schema.", ge=1, le=1)

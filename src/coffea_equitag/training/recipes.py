@@ -7,23 +7,21 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..errors import TaggerError, explain
-from ..validation import faults
+from ..validation import Strict, faults
 
 __all__ = ["RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
 
 
-class Recipe(BaseModel):
+class Recipe(Strict):
     """Optimiser, schedule and batches.
 
     The schedule is given in epochs of the recipe's own length; a training of another length scales it in proportion,
     warm-up and restarts alike (7 epochs of a 35-epoch recipe with 5 of warm-up warm up for 1). The learning rate
     changes from batch to batch, not only from epoch to epoch.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest value of the schedule.")

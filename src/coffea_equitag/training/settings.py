@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
-from ..validation import faults
+from ..validation import Strict, faults
 from .recipes import Recipe, resolve_recipe
 
 __all__ = ["Precision", "Settings"]
@@ -19,13 +19,11 @@ __all__ = ["Precision", "Settings"]
 Precision = Literal["32", "bf16-mixed"]
 
 
-class Settings(BaseModel):
+class Settings(Strict):
     """What decides the result of a training, beside the jets and the network's first weights.
 
     `fit` describes each of them.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     architecture: str
     options: dict[str, Any]

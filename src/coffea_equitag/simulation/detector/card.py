@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ...array_types import F8, I8, Bools
+from ...validation import Strict
 
 __all__ = [
     "Calorimeter",
@@ -21,11 +22,7 @@ __all__ = [
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Region(_Strict):
+class _Region(Strict):
     eta: tuple[float, float] = Field(description="Range of |eta| at the calorimeter's surface: above the first.")
 
     @model_validator(mode="after")
@@ -70,7 +67,7 @@ class ImpactResolution(_Region):
         return self
 
 
-class TrackType(_Strict):
+class TrackType(Strict):
     """Tracking of one kind of charged particle."""
 
     efficiency: tuple[EfficiencyRegion, ...]
@@ -88,14 +85,14 @@ class EnergyResolution(_Region):
     centre: float = 0.0
 
 
-class TowerBand(_Strict):
+class TowerBand(Strict):
     """Towers of both hemispheres with one segmentation in phi."""
 
     eta_edges: tuple[float, ...] = Field(description="Edges in |eta|, increasing.")
     phi_towers: int = Field(ge=1, description="Number of towers around the beam.")
 
 
-class Calorimeter(_Strict):
+class Calorimeter(Strict):
     """One calorimeter: towers, resolution and thresholds."""
 
     bands: tuple[TowerBand, ...] = Field(description="Towers from the centre outwards; bands adjoin.")
@@ -125,7 +122,7 @@ class Calorimeter(_Strict):
         return np.concatenate([np.full(len(b.eta_edges) - 1, b.phi_towers) for b in self.bands]).astype(np.int64)
 
 
-class DetectorCard(_Strict):
+class DetectorCard(Strict):
     """Description of a detector; refuses unknown fields."""
 
     name: str
