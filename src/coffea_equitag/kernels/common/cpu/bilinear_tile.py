@@ -11,8 +11,9 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from .llvm import pointers, row_at
+from .llvm import bytes_of, pointers, row_at
 from .registers import REGISTERS, Register, accumulate, lanes_of
+from .vector_rows import Lanes
 
 __all__ = [
     "COMPLEX_ROWS",
@@ -62,27 +63,14 @@ def _real_of(rows: int, vectors: int) -> Any:
             x, x_at, x_stride, x_step, depth, w, w_at, w_stride, out, out_at, out_stride, adds = pointers(
                 context, builder, signature, arguments
             )
-            kind, step = x.type.pointee, lanes_of(signature.args[0].dtype.bitwidth // 8)
+            kind = x.type.pointee
+            lanes = Lanes(builder, [lanes_of(bytes_of(kind))] * vectors, kind)
             x_rows = [row_at(builder, x, x_at, x_stride, r) for r in range(rows)]
-
-            def body(k: Any, sums: list[Register]) -> list[Register]:
-                w_k = builder.gep(w, [builder.add(w_at, builder.mul(k, w_stride))])
-                columns = [Register.load(builder, w_k, k.type(v * step)) for v in range(vectors)]
-                following = []
-                for r, x_row in enumerate(x_rows):
-                    number = Register.spread(builder, builder.load(builder.gep(x_row, [builder.mul(k, x_step)])))
-                    row = sums[r * vectors : (r + 1) * vectors]
-                    following += [total.plus(number, column) for total, column in zip(row, columns, strict=True)]
-                return following
-
-            places = [
-                (row_at(builder, out, out_at, out_stride, r), depth.type(v * step))
-                for r in range(rows)
-                for v in range(vectors)
-            ]
-            zero = Register.constant(builder, kind, 0.0)
-            found = accumulate(builder, depth, [zero] * (rows * vectors), body)
-            _store(builder, places, found, adds)
+            sums = lanes.multiply_add([lanes.zeros()] * rows, x_rows, x_step, builder.gep(w, [w_at]), w_stride, depth)
+            for r, row in enumerate(sums):
+                out_row = row_at(builder, out, out_at, out_stride, r)
+                added = lanes.add(lanes.load(out_row), row)
+                lanes.store([builder.select(adds, a, b) for a, b in zip(added, row, strict=True)], out_row)
             return context.get_dummy_value()
 
         return signature, generate
