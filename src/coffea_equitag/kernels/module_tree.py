@@ -1,6 +1,6 @@
-"""What a network consists of, found quickly: kernels ask at every call, and torch's own iterators are slow.
+"""A network's modules, parameters and buffers, found quickly: kernels ask at every call.
 
-They make the name of each parameter on the way, which costs more than small batches take to compute.
+torch's own iterators also build each parameter's name, which takes longer than a small batch takes to compute.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Running statistics of a BatchNorm whose batch a kernel has normalised."""
+"""Running statistics of a BatchNorm whose batch was normalised by a kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["follow"]
 
 
 def follow(norm: nn.BatchNorm1d, mean: Tensor, unbiased: Tensor) -> None:
-    """Let the running statistics follow the batch's, as `torch.nn.BatchNorm1d` does, if the norm has any.
+    """Update the running statistics with the batch's, as `torch.nn.BatchNorm1d` does, if the norm has any.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from .wide_dense import RELU, SPARSE_BLOCK, layer
 __all__ = ["bits_for", "sparse_layer"]
 
 
-#: Share of numbers that are not 0 from which on tiles are quicker, and channels from which on it matters.
+#: Tiles are quicker if at least this share of numbers is not 0; below so many channels it does not matter.
 _DENSE, _MANY = 0.8, 48
 #: Numbers of a word of bits; words whose rows of weights are used together, few enough for the first cache.
 _WORD, _TOGETHER = 16, 4
@@ -26,7 +26,7 @@ def bits_for(rows: int, width: int) -> U2:
 
 @njit
 def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, rows: int, bits: U2) -> None:
-    """max(x W + bias, floor) as of `panels.layer`, to the last bit; floors are RELU and LINEAR.
+    """max(x W + bias, floor) as `wide_dense.layer` gives it, to the last bit; floors are RELU and LINEAR.
 
     What stands behind `depth` numbers of a row of x is 0 or read with tiles alone. Whole tiles may be written.
     """
