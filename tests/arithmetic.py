@@ -23,6 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from coffea_equitag import kernels
 
+#: Logits, gradients of parameters and perhaps running statistics.
+Results = tuple[Any, ...]
+
 FACTOR = 8
 EPSILON = torch.finfo(torch.float32).eps
 
@@ -37,6 +40,40 @@ def rounding(function: Callable[..., torch.Tensor], *arguments: Any) -> float:
         exact = next(outputs)
         worst = [deviation(next(outputs), exact) for _ in range(draws(exact))]
     return FACTOR * max(EPSILON, *worst)
+
+
+def rounding_of_step(step: Callable[[], Results]) -> dict[str, float]:
+    """The same for all results of a step of training, as a size and not in units of what is expected.
+
+    `step` must not change what it begins with. What is nothing but noise, as the gradient of a bias before a BatchNorm,
+    has the noise of the layers here.
+    """
+    runs = (named(results) for results in moved_by_rounding(step))
+    exact, allowed = next(runs), {}
+    for _ in range(draws(exact["logits"])):
+        for name, values in next(runs).items():
+            worst = _largest(values - exact[name])
+            allowed[name] = max(allowed.get(name, EPSILON * _largest(exact[name])), worst)
+    return {name: FACTOR * worst for name, worst in allowed.items()}
+
+
+def assert_same_step(found: Results, expected: Results, allowed: dict[str, float]) -> None:
+    """Logits, gradients and statistics deviate by no more than what is allowed, each by its name."""
+    one, other = named(found), named(expected)
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        assert values.shape == other[name].shape, name
+        off = _largest(values - other[name])
+        assert off <= allowed[name], f"{name} is off by {off:.2g}, {allowed[name]:.2g} allowed"
+
+
+def named(results: Results) -> dict[str, torch.Tensor]:
+    """Logits, and gradients and statistics by the names of their parameters and buffers, in double precision."""
+    logits, gradients, *statistics = results
+    every = {"logits": logits, **{f"gradient of {name}": value for name, value in gradients.items()}}
+    for buffers in statistics:
+        every |= buffers
+    return {name: values.detach().double().cpu() for name, values in every.items() if values is not None}
 
 
 def draws(outputs: torch.Tensor) -> int:
@@ -61,6 +98,10 @@ def deviation(found: torch.Tensor, expected: Any) -> float:
     if not expected.numel():
         return 0.0
     return float((found - expected).abs().max() / expected.square().mean().sqrt())
+
+
+def _largest(values: torch.Tensor) -> float:
+    return float(values.abs().max()) if values.numel() else 0.0
 
 
 class _RandomRounding(TorchDispatchMode):

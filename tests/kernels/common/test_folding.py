@@ -10,7 +10,7 @@ import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.kernels.common.folding import batch_norm, folded
 from gpu import device_of
-from kernel_forms import deviation, run
+from kernel_forms import assert_agrees, run
 from networks import enliven
 
 
@@ -59,4 +59,4 @@ def test_another_epsilon(random_jets, backend, kind, options):
         if isinstance(module, nn.BatchNorm1d):
             module.eps = 0.1
     model = model.to(device_of(backend))
-    assert deviation(run(model, jets, backend), run(model, jets, "reference")) <= 1e-5
+    assert_agrees(run(model, jets, backend), model, jets)
