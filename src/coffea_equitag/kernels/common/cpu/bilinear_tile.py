@@ -150,7 +150,7 @@ def _complex_of(rows: int, vectors: int) -> Any:
 
 
 def _store(builder: Any, places: list[tuple[Any, Any]], values: list[Register], adds: Any) -> None:
-    """Into memory, added to what is there if so wanted."""
+    """Write to memory, or add to what is there."""
     before = [Register.load(builder, pointer, at) for pointer, at in places]
     for (pointer, at), value, there in zip(places, values, before, strict=True):
         Register(builder, builder.select(adds, (there + value).value, value.value)).store(pointer, at)

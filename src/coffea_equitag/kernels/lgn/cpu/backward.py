@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....array_types import F8, I8
-from ....compiled import inner, njit
+from ....compiled import njit
 from .adjoint import LevelAdjoint
 from .bells import set_own_bells, sum_pairs
 from .bells_gradient import (
@@ -57,14 +57,12 @@ class Gradients(NamedTuple):
 
 
 class Spaces(NamedTuple):
-    """All that is worked in; `hidden` of the first holds the inputs of all levels' perceptrons."""
+    """All that is worked in; `hidden` of the first holds the inputs of all layers of all levels' perceptrons."""
 
     work: Workspace
     features: tuple[F8, ...]  # before the first level and after each
     grad: GradWorkspace
     bells: BellWorkspace
-    layers: int  # that each perceptron has space for
-    layer_rows: int  # rows of nodes that each layer has space for
 
 
 def make_spaces(largest: int, levels: tuple[LevelWeights, ...]) -> Spaces:
@@ -72,9 +70,7 @@ def make_spaces(largest: int, levels: tuple[LevelWeights, ...]) -> Spaces:
     work, layers = make_workspace(largest, levels), max(len(level.layers) for level in levels)
     work = work._replace(hidden=np.zeros(len(levels) * layers * len(work.activated)))
     features = tuple(np.zeros_like(work.features) for _ in range(len(levels) + 1))
-    layer_rows = len(work.activated) // stride_of(largest)
-    grad, bells = make_grad_workspace(levels, work), make_bell_workspace(largest, levels)
-    return Spaces(work, features, grad, bells, layers, layer_rows)
+    return Spaces(work, features, make_grad_workspace(levels, work), make_bell_workspace(largest, levels))
 
 
 @njit
@@ -85,31 +81,35 @@ def backward(
     adjoints: I8,
     jets: Jets,
     stored: Stored,
-    spaces: Spaces,
+    work: Workspace,
+    features: tuple[F8, ...],
+    grad: GradWorkspace,
+    bells: BellWorkspace,
     grads: Gradients,
     first: int,
     last: int,
 ) -> None:
     """Gradients from those of the sums, for groups `first` to `last` of jets.
 
-    `levels` and `adjoints` are each the `table_of` all levels.
+    `levels` and `adjoints` are each the `table_of` all levels; `Spaces` come one by one, nested tuples compile longer.
     """
-    work, features, grad, bells = spaces.work, spaces.features, spaces.grad, spaces.bells
-    sums = np.empty(grads.weights.shape[1] * LANES)
+    hidden_size, step = len(work.hidden) // len(levels), len(work.activated)
+    scalars, offsets, values = jets.scalars.shape[1], jets.offsets, stored.values
+    grad_scalars, grad_weights, groups = grads.scalars, grads.weights, grads.groups
+    sums = np.empty(grad_weights.shape[1] * LANES)
     for group in range(first, last):
         for k in range(len(sums)):
             sums[k] = 0.0
-        for jet in range(grads.groups[group], grads.groups[group + 1]):
-            n = jets.offsets[jet + 1] - jets.offsets[jet]
+        for jet in range(groups[group], groups[group + 1]):
+            n = offsets[jet + 1] - offsets[jet]
             if n == 0:
                 continue
             stride = stride_of(n)
-            step = spaces.layer_rows * stride
             load_inputs(jets, jet, n, stride, work.momenta, features[0])
             for level in range(len(levels)):
                 weights, stored_at = member(level_0, levels, level), place_of(stored, jet, level, n)
-                load_features(weights, features[level + 1], n, stride, stored.values, stored_at)
-                perceptron(weights, features[level + 1], n, stride, work, level * spaces.layers * step, step)
+                load_features(weights, features[level + 1], n, stride, values, stored_at)
+                perceptron(weights, features[level + 1], n, stride, work, level * hidden_size, step)
             grad_out, grad_x = grad.features, grad.others
             for k in range(member(level_0, levels, len(levels) - 1).channels[1] * CHANNEL * stride):
                 grad_out[k] = 0.0
@@ -122,54 +122,37 @@ def backward(
                 at -= 2 * channels
                 scalars_backward(grad_sums, at, channels, n, stride, grad_out)
                 perceptron_backward(
-                    weights, adjoint, n, stride, grad_out, work.hidden, level * spaces.layers * step, step, grad, sums
+                    weights, adjoint, n, stride, grad_out, work.hidden, level * hidden_size, step, grad, sums
                 )
                 stored_at = place_of(stored, jet, level, n)
                 for i in range(0, n, NODES):
-                    load_sums(weights, stored.values, stored_at, n, stride, x, i, work)
+                    load_sums(weights, values, stored_at, n, stride, x, i, work)
                     square_features(weights, x, stride, i, work)
                     mixing_backward(weights, adjoint, stride, grad_out, i, work.sources, grad.sources, sums)
                     sources_backward(weights, adjoint, stride, x, grad_x, i, work.momenta, grad)
                 times_momentum(weights, x, n, stride, work)
                 to_single(weights, n, stride, x, work, grad, bells)
-                _pairs_backward(weights, adjoint, jets, jet, n, stride, work, grad, bells, sums)
+                for i in range(0, n, WIDE):
+                    for sender in range(0, n, CHUNK):
+                        evaluate_falloffs(weights.falloff, jets.squares, jets.pair_offsets[jet], n, sender, i, bells)
+                        copy_bells(weights, adjoint, n, sender, bells, work.bells)
+                        bells_backward(weights, n, sender, i, bells)
+                        bell_weights_backward(weights, adjoint, n, sender, i, bells, sums)
+                    set_own_bells(weights, n, i, work.bells)
+                    sum_pairs(
+                        weights, n, stride, i, work.bells, grad.f0_sums, grad.f1_sums, grad.f1_p_sums,
+                        grad.pair_features, grad.pair_features, grad.features_p, True,
+                    )  # fmt: skip
+                add_sums(adjoint, 4 * weights.channels[0], bells, sums)
                 features_backward(weights, adjoint, n, stride, work.momenta, grad_x, grad)
                 grad_out, grad_x = grad_x, grad_out
-            scalars_backward(grad_sums, 0, jets.scalars.shape[1] // 2, n, stride, grad_out)
-            for row in range(jets.scalars.shape[1]):
+            scalars_backward(grad_sums, 0, scalars // 2, n, stride, grad_out)
+            for row in range(scalars):
                 sign = 1.0 if row % 2 == 0 else -1.0
                 for i in range(n):
-                    grads.scalars[jets.offsets[jet] + i, row] = sign * grad_out[scalar_at(row, stride) + i]
-        for k in range(grads.weights.shape[1]):
+                    grad_scalars[offsets[jet] + i, row] = sign * grad_out[scalar_at(row, stride) + i]
+        for k in range(grad_weights.shape[1]):
             total = 0.0
             for lane in range(LANES):
                 total += sums[k * LANES + lane]
-            grads.weights[group, k] = total
-
-
-@inner
-def _pairs_backward(
-    weights: LevelWeights,
-    adjoint: LevelAdjoint,
-    jets: Jets,
-    jet: int,
-    n: int,
-    stride: int,
-    work: Workspace,
-    grad: GradWorkspace,
-    bells: BellWorkspace,
-    sums: F8,
-) -> None:
-    """Gradients of the bells' weights, added to the sums, and of features and of F ⊗ p through the sums over pairs."""
-    for i in range(0, n, WIDE):
-        for sender in range(0, n, CHUNK):
-            evaluate_falloffs(weights.falloff, jets.squares, jets.pair_offsets[jet], n, sender, i, bells)
-            copy_bells(weights, adjoint, n, sender, bells, work.bells)
-            bells_backward(weights, n, sender, i, bells)
-            bell_weights_backward(weights, adjoint, n, sender, i, bells, sums)
-        set_own_bells(weights, n, i, work.bells)
-        sum_pairs(
-            weights, n, stride, i, work.bells, grad.f0_sums, grad.f1_sums, grad.f1_p_sums,
-            grad.pair_features, grad.pair_features, grad.features_p, True,
-        )  # fmt: skip
-    add_sums(adjoint, 4 * weights.channels[0], bells, sums)
+            grad_weights[group, k] = total

@@ -132,7 +132,7 @@ class _Levels(torch.autograd.Function):
 
         def run(first: int, last: int) -> None:
             spaces = make_spaces(_largest(jets.offsets[groups[first] : groups[last] + 1]), levels)
-            backward(levels[0], level_table, adjoints[0], adjoint_table, jets, ctx.stored, spaces, grads, first, last)
+            backward(levels[0], level_table, adjoints[0], adjoint_table, jets, ctx.stored, *spaces, grads, first, last)
 
         over_jets(run, jets.pair_offsets[groups], torch.get_num_threads())
         total = np.zeros(grads.weights.shape[1])

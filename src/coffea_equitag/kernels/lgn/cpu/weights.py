@@ -72,7 +72,7 @@ class LevelTables(NamedTuple):
     folding: dict[str, F8]  # for each matrix of the mixing (blocks here, blocks there)
     terms: tuple[tuple[str, int, int, int], ...]  # matrix, sign, component out, component in; matrix after matrix
     places: I8  # as in `LevelWeights`
-    packing: I8  # which number of the folded matrices, counted from 1, stands where; negative ones subtracted
+    packing: I8  # indices into the folded matrices, counted from 1, negative for −1 times the number
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -81,7 +81,7 @@ class LevelTables(NamedTuple):
 
 
 def weights_of(model: nn.Module) -> LGNWeights:
-    """Fold an `LGN`'s parameters; kept until one of them changes."""
+    """Fold an `LGN`'s parameters; cached until one of them changes."""
     return folded(model, _network)
 
 
@@ -234,7 +234,7 @@ def _packing(
     channels_in: int,
     channels_out: int,
 ) -> tuple[I8, I8]:
-    """Which component goes where through which matrix, and each matrix as the tiles want it."""
+    """The matrices from component to component (`places`), and their numbers in the order of the tiles."""
     numbers, count = {}, 0
     for key, matrix in folding.items():
         depth = len(matrix) * channels_in

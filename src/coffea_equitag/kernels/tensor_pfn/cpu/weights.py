@@ -1,4 +1,4 @@
-"""Parameters of Vector and Tensor PFN as their CPU kernel wants them: successive linear maps multiplied into one.
+"""Parameters of Vector and Tensor PFN for their CPU kernel: successive linear maps multiplied into one.
 
 Every bias is the weight of one more feature, of scalar 1, vector 0 and tensor 1·I; the affine map before the sum over
 tracks is applied after it, where its bias is weighted with their number.
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Matrices(NamedTuple):
-    """Matrices one after another, as tiles want them: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
+    """Matrices one after another, in the layout of the tiles: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
 
     values: AnyArray
     places: I8  # (layers, matrices, 2): where one begins, and its K
@@ -58,7 +58,7 @@ def padded_features(features: int) -> int:
 
 
 def weights_of(model: nn.Module) -> TensorPFNWeights:
-    """Fold a network's parameters; kept until one of them changes."""
+    """Fold a network's parameters; cached until one of them changes."""
     return folded(model, _fold)
 
 
@@ -81,7 +81,7 @@ def _fold(model: nn.Module) -> TensorPFNWeights:
 
 
 def packed_maps(maps: list[Tensor], features: int, thirds: int, dtype: type[np.floating[Any]]) -> list[AnyArray]:
-    """A layer's maps as tiles want them; their inputs are `thirds` times F products, then the others."""
+    """A layer's maps in the layout of the tiles; their inputs are `thirds` times F products, then the others."""
     out = []
     for tensor in maps:
         parts = tensor.detach().numpy().reshape(-1, *tensor.shape[-2:])
