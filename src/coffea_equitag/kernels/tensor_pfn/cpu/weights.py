@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Matrices(NamedTuple):
-    """Matrices one after another, in the layout of the tiles: real ones (blocks, K, B), complex ones (blocks, K, 2, B)."""
+    """Matrices one after another in the layout of the tiles: real (blocks, K, B), complex (blocks, K, 2, B)."""
 
     values: AnyArray
     places: I8  # (layers, matrices, 2): where one begins, and its K
