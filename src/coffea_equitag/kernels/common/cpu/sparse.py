@@ -23,26 +23,51 @@ from .vector_rows import Lanes
 __all__ = [
     "bits_of_row",
     "columns_of_bits",
-    "hidden_16",
-    "hidden_64",
-    "hidden_72",
-    "linear_16",
+    "gradients_row",
+    "hidden_row",
     "linear_64",
-    "linear_72",
+    "linear_row",
     "ones",
     "relu_64",
-    "slopes_16",
-    "slopes_64",
-    "slopes_72",
 ]
 
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
 _BLOCKS = (16, 16, 16, 16, 8), (16,) * 4, (16,)
 
 
-def _gather_of(widths: tuple[int, ...], kind: str) -> Any:
+def _block(builder: Any, kind: str, widths: tuple[int, ...], places: list[Any]) -> Any:
+    """One block of a row's columns; `places` are the arguments of `_row_of` up to the bits' place."""
+    (bits, bits_at, words, x, x_at, x_step, w, w_at, w_stride, start, start_at, out, out_at, dot_vector, dot_vector_at,
+     kept, kept_at) = places  # fmt: skip
+    lanes, scaled = Lanes(builder, widths), kind == "gradients"
+    numbers, rows = builder.gep(x, [x_at]), builder.gep(w, [w_at])
+    bits = builder.gep(builder.bitcast(bits, WORD.as_pointer()), [bits_at])
+    begin = lanes.load(start, start_at)
+
+    def number(at: Any) -> list[Any]:
+        return lanes.spread(builder.load(builder.gep(numbers, [at]), align=bytes_of(FLOAT)))
+
+    def add(k: Any, sums: list[Any]) -> list[Any]:
+        row = lanes.load(rows, builder.mul(k, w_stride))
+        return lanes.add(sums, row) if scaled else lanes.fma(number(builder.mul(k, x_step)), row, sums)
+
+    sums = _over_bits(builder, bits, words, lanes.zeros() if scaled else begin, add)
+    if scaled:
+        sums = lanes.fma(number(INDEX(0)), sums, begin)
+    if kind in ("hidden", "relu"):
+        sums = lanes.at_least(sums, lanes.zeros())
+        for v, total in enumerate(sums):
+            place = builder.gep(kept, [builder.add(kept_at, INDEX(v))])
+            builder.store(bits_of(builder, total), place, align=2)
+    lanes.store(sums, out, out_at)
+    return FLOAT(0.0) if kind in ("linear", "relu") else lanes.dot(sums, lanes.load(dot_vector, dot_vector_at))
+
+
+def _row_of(kind: str, *, whole: bool = True) -> Any:
+    """An intrinsic for a whole row in blocks of 72, 64 or 16 columns; or not `whole`, for one block of 64."""
+
     @intrinsic
-    def gather(
+    def row(
         typing_context: Any,
         bits: Any,
         bits_at: Any,
@@ -61,50 +86,81 @@ def _gather_of(widths: tuple[int, ...], kind: str) -> Any:
         dot_vector_at: Any,
         kept: Any,
         kept_at: Any,
+        width: Any,
+        dot: Any,
     ) -> Any:
-        """One row of a block of columns, from the bits in `words` times 16 bits; k counts them.
+        """A row of `width` columns or more, from the bits in `words` times 16 bits; k counts them.
 
-        linear: out = start + Σ_k x_k weight_k.
+        linear: out = start + Σ_k x_k weight_k; returns `dot`.
         relu: the same, cut off below 0; bits of what is not 0 to `kept`.
-        hidden: that too; returns out·dot_vector.
-        gradients: out = start + x_0 Σ_k weight_k; returns out·dot_vector.
+        hidden: that too; returns dot + out·dot_vector.
+        gradients: out = start + x_0 Σ_k weight_k; returns dot + out·dot_vector.
+
+        Arguments are flat, as an intrinsic has no others: each array, then where in it the row is.
         """
         signature = types.float32(
             bits, types.intp, types.intp, x, types.intp, types.intp, weight, types.intp, types.intp,
-            start, types.intp, out, types.intp, dot_vector, types.intp, kept, types.intp,
+            start, types.intp, out, types.intp, dot_vector, types.intp, kept, types.intp, types.intp, types.float32,
         )  # fmt: skip
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (bits, bits_at, words, x, x_at, x_step, w, w_at, w_stride, start, start_at, out, out_at, dot_vector,
-             dot_vector_at, kept, kept_at) = pointers(context, builder, signature, arguments)  # fmt: skip
-            lanes, scaled = Lanes(builder, widths), kind == "gradients"
-            numbers, rows = builder.gep(x, [x_at]), builder.gep(w, [w_at])
-            bits = builder.gep(builder.bitcast(bits, WORD.as_pointer()), [bits_at])
-            begin = lanes.load(start, start_at)
+            *places, width, dot = pointers(context, builder, signature, arguments)
+            if not whole:
+                return _block(builder, kind, _BLOCKS[1], places)
 
-            def number(at: Any) -> list[Any]:
-                return lanes.spread(builder.load(builder.gep(numbers, [at]), align=bytes_of(FLOAT)))
+            def block(widths: tuple[int, ...], c: Any, total: Any) -> Any:
+                at = list(places)
+                for place in (_WEIGHT_AT, _START_AT, _OUT_AT, _DOT_VECTOR_AT):
+                    at[place] = builder.add(at[place], c)
+                at[_KEPT_AT] = builder.add(at[_KEPT_AT], builder.lshr(c, INDEX(4)))
+                found = _block(builder, kind, widths, at)
+                return total if kind in ("linear", "relu") else builder.fadd(total, found)
 
-            def add(k: Any, sums: list[Any]) -> list[Any]:
-                row = lanes.load(rows, builder.mul(k, w_stride))
-                return lanes.add(sums, row) if scaled else lanes.fma(number(builder.mul(k, x_step)), row, sums)
-
-            sums = _over_bits(builder, bits, words, lanes.zeros() if scaled else begin, add)
-            if scaled:
-                sums = lanes.fma(number(INDEX(0)), sums, begin)
-            if kind in ("hidden", "relu"):
-                sums = lanes.at_least(sums, lanes.zeros())
-                for v, total in enumerate(sums):
-                    place = builder.gep(kept, [builder.add(kept_at, INDEX(v))])
-                    builder.store(bits_of(builder, total), place, align=2)
-            lanes.store(sums, out, out_at)
-            if kind in ("linear", "relu"):
-                return FLOAT(0.0)
-            return lanes.dot(sums, lanes.load(dot_vector, dot_vector_at))
+            return _over_blocks(builder, width, dot, block)
 
         return signature, generate
 
-    return gather
+    return row
+
+
+#: Places in the arguments of `_row_of` that depend on the column.
+_WEIGHT_AT, _START_AT, _OUT_AT, _DOT_VECTOR_AT, _KEPT_AT = 7, 10, 12, 14, 16
+
+
+def _over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
+    """Let ``block(widths, c, total)`` follow on itself over the columns c of a row of `width`.
+
+    A block is 72 wide where just that is left, 64 where more than 48 are, else 16.
+    """
+    before = builder.block
+    head, choose, after = (builder.append_basic_block(name) for name in ("columns", "choose", "done"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    c, total = builder.phi(INDEX), builder.phi(first.type)
+    c.add_incoming(INDEX(0), before)
+    total.add_incoming(first, before)
+    builder.cbranch(builder.icmp_signed("<", c, width), choose, after)
+
+    builder.position_at_end(choose)
+    left = builder.sub(width, c)
+    just = builder.and_(builder.icmp_signed(">", left, INDEX(64)), builder.icmp_signed("<=", left, INDEX(72)))
+    for widths, chosen in zip(_BLOCKS, (just, builder.icmp_signed(">", left, INDEX(48)), None), strict=True):
+        here = builder.append_basic_block("block")
+        if chosen is None:
+            builder.branch(here)
+        else:
+            otherwise = builder.append_basic_block("otherwise")
+            builder.cbranch(chosen, here, otherwise)
+        builder.position_at_end(here)
+        found = block(widths, c, total)
+        following = builder.add(c, INDEX(sum(widths)))
+        c.add_incoming(following, builder.block)
+        total.add_incoming(found, builder.block)
+        builder.branch(head)
+        if chosen is not None:
+            builder.position_at_end(otherwise)
+    builder.position_at_end(after)
+    return total
 
 
 def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) -> list[Any]:
@@ -194,10 +250,8 @@ def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, 
     return signature, generate
 
 
-linear_72, linear_64, linear_16 = (_gather_of(widths, "linear") for widths in _BLOCKS)
-hidden_72, hidden_64, hidden_16 = (_gather_of(widths, "hidden") for widths in _BLOCKS)
-relu_64 = _gather_of(_BLOCKS[1], "relu")
-slopes_72, slopes_64, slopes_16 = (_gather_of(widths, "gradients") for widths in _BLOCKS)
+linear_row, hidden_row, gradients_row = (_row_of(kind) for kind in ("linear", "hidden", "gradients"))
+linear_64, relu_64 = (_row_of(kind, whole=False) for kind in ("linear", "relu"))
 
 
 @njit

@@ -16,6 +16,7 @@ __all__ = ["bits_for", "sparse_layer"]
 _DENSE, _MANY = 0.8, 48
 #: Numbers of a word of bits; words whose rows of weights are used together, few enough for the first cache.
 _WORD, _TOGETHER = 16, 4
+_NO_DOT = np.float32(0)
 
 
 @njit
@@ -50,7 +51,7 @@ def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out
                 begin = column if first == 0 else to
                 if cuts:
                     relu_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
-                            bias, 0, bits, unused)  # fmt: skip
+                            bias, 0, bits, unused, SPARSE_BLOCK, _NO_DOT)  # fmt: skip
                 else:
                     linear_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
-                              bias, 0, bits, unused)  # fmt: skip
+                              bias, 0, bits, unused, SPARSE_BLOCK, _NO_DOT)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The official LorentzNet's clamp of each component of a step: it needs the vectors beside their Gram matrix."""
+"""The official LorentzNet's clamp of the components of (x_i − x_j) φ_x, which needs the vectors beside G."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["clamped_step", "cut_off"]
 
 
 @inner
-def clamped_step(steps: F4, c_weight: float, clamp: float, x: F8, excess: F8) -> bool:
-    """Move x without the clamp, write what the clamp cuts off into `excess`; whether that is anything."""
+def clamped_step(phi_x: F4, c_weight: float, clamp: float, x: F8, excess: F8) -> bool:
+    """Update x (n, 4) without the clamp and write into `excess` what the clamp adds to it; whether that is anything."""
     n = len(x)
     scale = c_weight / max(n - 1, 1)
     cuts = False
@@ -21,7 +21,7 @@ def clamped_step(steps: F4, c_weight: float, clamp: float, x: F8, excess: F8) ->
             for j in range(n):
                 if j == i:
                     continue
-                raw = (before[i, d] - before[j, d]) * steps[i * n + j]
+                raw = (before[i, d] - before[j, d]) * phi_x[i * n + j]
                 total += raw
                 if raw > clamp:
                     cut += clamp - raw
@@ -35,7 +35,7 @@ def clamped_step(steps: F4, c_weight: float, clamp: float, x: F8, excess: F8) ->
 
 @inner
 def cut_off(gram: F8, x: F8, excess: F8) -> None:
-    """What the clamp cuts off, d_i, enters as (x + d)·(x + d)."""
+    """Let the excess d_i enter: G_ij ← (x_i + d_i)·(x_j + d_j), and x_i ← x_i + d_i."""
     n = len(x)
     for i in range(n):
         for j in range(n):

@@ -1,7 +1,7 @@
-"""Steps of a pair's row, forth and back through ReLU and gate, as vector code: 16 numbers at a time.
+"""A pair's row forward and backward through the first edge layer and the gate, as vector code: 16 numbers at a time.
 
 Rows are whole vectors long; ``words`` says how many, and as many words of 16 bits tell which of a row's numbers are
-not 0. CPUs with shorter vectors take several of theirs for one.
+not 0. CPUs with shorter vectors take several of theirs for one. Arguments are flat, as an intrinsic has no others: each array, then where in it the row is.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numba.extending import intrinsic
 from ...common.cpu.llvm import INDEX, at_least, fma, lane_sum, pointers
 from ...common.cpu.masked_rows import ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
 
-__all__ = ["add_gated", "edge_back", "gate_back", "make_run", "spread_bits"]
+__all__ = ["add_gated", "first_layer_backward", "first_layer_run", "gate_row_backward", "where_bits"]
 
 
 @intrinsic
-def make_run(
+def first_layer_run(
     typing_context: Any,
-    receiver: Any,
-    receiver_at: Any,
-    senders: Any,
-    senders_at: Any,
+    u: Any,
+    u_at: Any,
+    v: Any,
+    v_at: Any,
     stride: Any,
-    slopes: Any,
-    norms: Any,
-    products: Any,
+    scalar_weights: Any,
+    psi_norm: Any,
+    psi_dot: Any,
     pairs_at: Any,
     count: Any,
     words: Any,
@@ -36,31 +36,31 @@ def make_run(
     bits: Any,
     bits_at: Any,
 ) -> Any:
-    """ReLU(U_i + V_j + a·norm + b·product), and its bits, of one i and consecutive j, one or more.
+    """ReLU(U_i + V_j + a·ψ(norm) + b·ψ(dot)), and its bits, of one i and consecutive j, one or more.
 
-    Arrays of rows are a stride wide; `slopes` holds a, and b a stride after.
+    Arrays of rows are a stride wide; `scalar_weights` holds a, and b a stride after.
     """
     signature = types.void(
-        receiver, types.intp, senders, types.intp, types.intp, slopes, norms, products, types.intp, types.intp,
+        u, types.intp, v, types.intp, types.intp, scalar_weights, psi_norm, psi_dot, types.intp, types.intp,
         types.intp, out, types.intp, bits, types.intp,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (u, u_at, v, v_at, stride, a, norms, products, pairs_at, count, words, out, out_at, bits, bits_at) = pointers(
+        (u, u_at, v, v_at, stride, a_b, norms, dots, pairs_at, count, words, out, out_at, bits, bits_at) = pointers(
             context, builder, signature, arguments
         )
 
         def column(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            own, slope_norm = load(builder, u, u_at, at), load(builder, a, INDEX(0), at)
-            slope_product = load(builder, a, stride, at)
+            own = load(builder, u, u_at, at)
+            a, b = load(builder, a_b, INDEX(0), at), load(builder, a_b, stride, at)
 
             def one(row: Any, place: Any) -> None:
                 pair = builder.add(pairs_at, row)
                 norm = spread(builder, builder.load(builder.gep(norms, [pair]), align=4))
-                product = spread(builder, builder.load(builder.gep(products, [pair]), align=4))
+                dot = spread(builder, builder.load(builder.gep(dots, [pair]), align=4))
                 value = builder.fadd(own, load(builder, v, builder.add(v_at, place), at))
-                value = fma(builder, slope_norm, norm, value)
-                value = at_least(builder, fma(builder, slope_product, product, value), ZEROS)
+                value = fma(builder, a, norm, value)
+                value = at_least(builder, fma(builder, b, dot, value), ZEROS)
                 store(builder, value, out, builder.add(out_at, place), at)
                 bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
                 builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
@@ -125,7 +125,7 @@ def add_gated(
 
 
 @intrinsic
-def spread_bits(typing_context: Any, bits: Any, bits_at: Any, number: Any, words: Any, out: Any, out_at: Any) -> Any:
+def where_bits(typing_context: Any, bits: Any, bits_at: Any, number: Any, words: Any, out: Any, out_at: Any) -> Any:
     """The number where a bit is set, 0 elsewhere."""
     signature = types.void(bits, types.intp, types.float32, types.intp, out, types.intp)
 
@@ -145,38 +145,38 @@ def spread_bits(typing_context: Any, bits: Any, bits_at: Any, number: Any, words
 
 
 @intrinsic
-def gate_back(
+def gate_row_backward(
     typing_context: Any,
-    slope: Any,
-    slope_at: Any,
+    grad: Any,
+    grad_at: Any,
     row: Any,
     row_at: Any,
     bits: Any,
     bits_at: Any,
     gate: Any,
-    logit_slope: Any,
-    gate_weight: Any,
+    grad_logit: Any,
+    phi_m: Any,
     words: Any,
 ) -> Any:
-    """Back through m = y σ(g·y) and the ReLU that made y.
+    """Backward through m = y gate(φ_m·y) and the ReLU that made y.
 
-    slope (of m) ← (σ slope + `logit_slope` g) where y is not 0; y ← m.
+    grad (of m) ← gate grad + `grad_logit` φ_m where y is not 0; y ← m.
     """
     signature = types.void(
-        slope, types.intp, row, types.intp, bits, types.intp, types.float32, types.float32, gate_weight, types.intp
+        grad, types.intp, row, types.intp, bits, types.intp, types.float32, types.float32, phi_m, types.intp
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        slope, slope_at, row, row_at, bits, bits_at, gate, logit, weight, words = pointers(
+        grad, grad_at, row, row_at, bits, bits_at, gate, logit, weight, words = pointers(
             context, builder, signature, arguments
         )
         gate, logit = spread(builder, gate), spread(builder, logit)
 
         def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
             value = builder.fmul(logit, load(builder, weight, INDEX(0), at))
-            value = fma(builder, load(builder, slope, slope_at, at), gate, value)
+            value = fma(builder, load(builder, grad, grad_at, at), gate, value)
             value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
-            store(builder, value, slope, slope_at, at)
+            store(builder, value, grad, grad_at, at)
             store(builder, builder.fmul(load(builder, row, row_at, at), gate), row, row_at, at)
             return carried
 
@@ -187,42 +187,42 @@ def gate_back(
 
 
 @intrinsic
-def edge_back(
+def first_layer_backward(
     typing_context: Any,
-    slope: Any,
-    slope_at: Any,
+    grad: Any,
+    grad_at: Any,
     bits: Any,
     bits_at: Any,
-    sender: Any,
-    sender_at: Any,
-    slopes: Any,
-    slopes_stride: Any,
+    grad_v: Any,
+    grad_v_at: Any,
+    scalar_weights: Any,
+    stride: Any,
     words: Any,
     out: Any,
     out_at: Any,
 ) -> Any:
-    """Back through the ReLU of `make_row`.
+    """Backward through the ReLU of `first_layer_run`.
 
-    slope ← slope where the row was not 0; it is added to the sender's; its products with a and b are two numbers out.
+    grad ← grad where the row was not 0; it is added to the sender's; its products with a and b are two numbers out.
     """
     signature = types.void(
-        slope, types.intp, bits, types.intp, sender, types.intp, slopes, types.intp, types.intp, out, types.intp
+        grad, types.intp, bits, types.intp, grad_v, types.intp, scalar_weights, types.intp, types.intp, out, types.intp
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        slope, slope_at, bits, bits_at, sender, sender_at, a, a_stride, words, out, out_at = pointers(
+        grad, grad_at, bits, bits_at, grad_v, grad_v_at, a_b, stride, words, out, out_at = pointers(
             context, builder, signature, arguments
         )
 
         def body(word: Any, at: Any, carried: list[Any]) -> list[Any]:
-            value = load(builder, slope, slope_at, at)
+            value = load(builder, grad, grad_at, at)
             value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
-            store(builder, value, slope, slope_at, at)
-            store(builder, builder.fadd(load(builder, sender, sender_at, at), value), sender, sender_at, at)
-            norm, product = carried
+            store(builder, value, grad, grad_at, at)
+            store(builder, builder.fadd(load(builder, grad_v, grad_v_at, at), value), grad_v, grad_v_at, at)
+            norm, dot = carried
             return [
-                fma(builder, value, load(builder, a, INDEX(0), at), norm),
-                fma(builder, value, load(builder, a, a_stride, at), product),
+                fma(builder, value, load(builder, a_b, INDEX(0), at), norm),
+                fma(builder, value, load(builder, a_b, stride, at), dot),
             ]
 
         for place, total in enumerate(over_words(builder, words, [ZEROS, ZEROS], body)):

@@ -1,4 +1,4 @@
-"""What LorentzNet's edges see of two vectors: ψ of their distance and of their product."""
+"""The edge scalars of LorentzNet: ψ(‖x_i − x_j‖²) and ψ(x_i·x_j)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["edge_scalars"]
 
 
 @njit
-def edge_scalars(gram: F8, psi_norm: F4, psi_product: F4) -> None:
-    """ψ(‖x_i − x_j‖²) and ψ(x_i·x_j) of all pairs of one jet, from its Gram matrix."""
+def edge_scalars(gram: F8, psi_norm: F4, psi_dot: F4) -> None:
+    """Both for all pairs of one jet, (n, n) each, from its Gram matrix (n, n)."""
     n = len(gram)
     diagonal = np.empty(n)
     for i in range(n):
@@ -23,4 +23,4 @@ def edge_scalars(gram: F8, psi_norm: F4, psi_product: F4) -> None:
         for j in range(n):
             psi_norm[i, j] = psi(square + diagonal[j] - 2 * gram[i, j])
         for j in range(n):
-            psi_product[i, j] = psi(gram[i, j])
+            psi_dot[i, j] = psi(gram[i, j])

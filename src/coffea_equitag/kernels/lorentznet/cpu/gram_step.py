@@ -1,4 +1,4 @@
-"""The step of LorentzNet's vectors on a jet's Gram matrix, G ← S G Sᵀ, and its way back; in double precision."""
+"""LorentzNet's update of the vectors as the Gram step G ← S G Sᵀ of one jet, forward and backward, in float64."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from ....array_types import F4, F8
 from ....compiled import inner
 from .product import PRODUCT_COLUMNS, PRODUCT_ROWS, product_tile
 
-__all__ = ["move_back", "move_forth"]
+__all__ = ["gram_step", "gram_step_backward"]
 
 
 @inner
-def move_forth(steps: F4, gram: F8, c_weight: float, moved: F8) -> None:
-    """Write S G Sᵀ, with S of x_i ← x_i + c mean_j (x_i − x_j) w_ij; `steps` (n²,) are the w, `moved` is (n²,)."""
+def gram_step(phi_x: F4, gram: F8, c_weight: float, stepped: F8) -> None:
+    """Write S G Sᵀ into `stepped` (n²,): S of x_i ← x_i + c mean_j (x_i − x_j) φ_x(m_ij), with `phi_x` (n²,)."""
     n = len(gram)
-    mixing = _mixing(steps, n, c_weight)
-    found = _product(_product(mixing, _padded(gram), False), _turned(mixing), False)
+    mixing = _mixing(phi_x, n, c_weight)
+    found = _product(_product(mixing, _padded(gram), False), _transposed(mixing), False)
     for i in range(n):
         for j in range(n):
-            moved[i * n + j] = found[i, j]
+            stepped[i * n + j] = found[i, j]
 
 
 @inner
-def move_back(steps: F4, gram: F8, c_weight: float, slopes: F8, steps_slopes: F4) -> None:
-    """From slopes of S G Sᵀ, (n²,), to those of the w, in `steps_slopes`, and of G, in place."""
+def gram_step_backward(phi_x: F4, gram: F8, c_weight: float, grad: F8, grad_phi_x: F4) -> None:
+    """From dL/d(S G Sᵀ) in `grad` (n²,) to dL/dG, in its place, and to dL/dφ_x in `grad_phi_x` (n²,)."""
     n = len(gram)
-    mixing, moved = _mixing(steps, n, c_weight), _padded(slopes.reshape(n, n))
-    both = _turned(moved)
+    mixing, above = _mixing(phi_x, n, c_weight), _padded(grad.reshape(n, n))
+    both = _transposed(above)
     for i in range(n):
         for j in range(n):
-            both[i, j] += moved[i, j]
-    # ∂/∂S = (slopes + slopesᵀ) S G
-    change = _product(both, _product(mixing, _padded(gram), False), False)
+            both[i, j] += above[i, j]
+    # with M = dL/d(S G Sᵀ): dL/dS = (M + Mᵀ) S G and dL/dG = Sᵀ M S
+    grad_mixing = _product(both, _product(mixing, _padded(gram), False), False)
     scale = c_weight / max(n - 1, 1)
-    found = _product(mixing, _product(moved, mixing, False), True)
+    found = _product(mixing, _product(above, mixing, False), True)
     for i in range(n):
         for j in range(n):
-            steps_slopes[i * n + j] = scale * (change[i, i] - change[i, j])
-            slopes[i * n + j] = found[i, j]
+            grad_phi_x[i * n + j] = scale * (grad_mixing[i, i] - grad_mixing[i, j])
+            grad[i * n + j] = found[i, j]
 
 
 @inner
-def _mixing(steps: F4, n: int, c_weight: float) -> F8:
+def _mixing(phi_x: F4, n: int, c_weight: float) -> F8:
     """S, padded to whole tiles."""
     size = -(-n // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
     scale = c_weight / max(n - 1, 1)
@@ -51,9 +51,9 @@ def _mixing(steps: F4, n: int, c_weight: float) -> F8:
         total = 0.0
         for j in range(n):
             if j != i:
-                step = scale * steps[i * n + j]
-                mixing[i, j] = -step
-                total += step
+                share = scale * phi_x[i * n + j]
+                mixing[i, j] = -share
+                total += share
         mixing[i, i] = 1 + total
     return mixing
 
@@ -70,19 +70,19 @@ def _padded(matrix: F8) -> F8:
 
 
 @inner
-def _product(left: F8, right: F8, turned: bool) -> F8:
+def _product(left: F8, right: F8, transposed: bool) -> F8:
     """left·right, or leftᵀ·right, of padded square matrices."""
     size = len(left)
-    row, step = (1, size) if turned else (size, 1)
+    row, next_k = (1, size) if transposed else (size, 1)
     out = np.empty((size, size))
     for c in range(0, size, PRODUCT_COLUMNS):
         for i in range(0, size, PRODUCT_ROWS):
-            product_tile(left, i * row, row, step, right, c, size, size, out, i * size + c, size)
+            product_tile(left, i * row, row, next_k, right, c, size, size, out, i * size + c, size)
     return out
 
 
 @inner
-def _turned(matrix: F8) -> F8:
+def _transposed(matrix: F8) -> F8:
     out = np.empty_like(matrix)
     for i in range(len(matrix)):
         for j in range(len(matrix)):

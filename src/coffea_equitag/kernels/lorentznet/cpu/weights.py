@@ -1,157 +1,219 @@
-"""LorentzNet's parameters as its CPU kernel wants them: BatchNorm folded in, columns in blocks of a tile."""
+"""LorentzNet's parameters as the CPU's kernels take them: folded for inference, or one block's edges for training."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
 
 from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
-from ...common.cpu.folding import double, folded
+from ...common.cpu.folding import batch_norm_of, double, folded
 from ...common.cpu.shapes import block_for
+from .batch_norm import Statistics
 
-__all__ = ["LANES", "EdgeRows", "LorentzNetWeights", "weights_of"]
+__all__ = ["WORD", "Dense", "EdgeWeights", "LorentzNetWeights", "TrainingWeights", "training_weights", "weights_of"]
 
-
-#: Rows of edges are whole vectors of this many numbers.
-LANES = 16
-
-_EPSILON = nn.BatchNorm1d(1).eps
+#: Rows of edges are whole words of this many numbers.
+WORD = 16
 
 
-class EdgeRows(NamedTuple):
-    """A block's edge parameters for rows of which only what is not 0 is multiplied; C in whole vectors of 16."""
+class Dense(NamedTuple):
+    """Layers of nodes or pairs by tiles; L is one entry per block of the network, or 1."""
 
-    slopes: F4  # (L, 2, C): the first layer's part of ψ(norm) and ψ(product)
-    edge: F4  # (L, C, C): input by output
-    edge_bias: F4  # (L, C)
-    gate: F4
-    step: F4
-    step_bias: F4
-    step_out: F4
+    weight: F4  # (L, C / B, K, B): for each block of B columns, one row per summed index k
+    bias: F4  # (L, C), C the channels in whole blocks
+
+
+class EdgeWeights(NamedTuple):
+    """What acts on edges of which only the numbers that are not 0 are multiplied; C channels in whole words.
+
+    Matrices are inputs first. All may have a leading L, one entry per block of the network.
+    """
+
+    scalar_weights: F4  # (2, C): a and b, the first layer's columns for ψ(norm) and ψ(dot), times BatchNorm's scale
+    phi_e: F4  # (C, C): φ_e's second layer
+    phi_e_bias: F4  # (C,)
+    phi_m: F4  # (C,)
+    phi_m_bias: Any  # float32
+    phi_x: F4  # (C, C): φ_x's first layer; zeros in a block without φ_x
+    phi_x_bias: F4  # (C,)
+    phi_x_out: F4  # (C,): its last
 
 
 class LorentzNetWeights(NamedTuple):
-    """Parameters in float32; L is one entry a block of the network (1 of what there is once), C the padded channels.
+    """A network in float32, BatchNorm folded in."""
 
-    Matrices are (L, C / B, K, B): for each block of B columns, one row a summed index k. Vectors stand one after
-    the other, (L·C,), so that all layers are of the same types and compiled once.
-    """
+    embedding: Dense
+    phi_e_receiver: Dense  # the first edge layer's part of h_i, and its bias
+    phi_e_sender: Dense  # its part of h_j
+    phi_e: Dense  # the second edge layer
+    phi_x: Dense
+    phi_h: Dense  # summed over [h, Σm, scalars]
+    phi_h_out: Dense
+    head: Dense
+    head_out: Dense
+    phi_m: F4  # (L, C)
+    phi_x_out: F4  # (L, C)
+    edges: EdgeWeights  # the edges' part once more, (L, …)
+    zeros: F4  # (C,), for tiles whose dot products are not used
 
-    embedding: F4
-    embedding_bias: F4
-    receiver: F4  # the first edge layer's part of h_i, and its bias
-    receiver_bias: F4
-    sender: F4  # its part of h_j
-    edge: F4  # the second edge layer
-    edge_bias: F4
-    gate: F4
-    gate_bias: F4  # (L,)
-    step: F4  # φ_x; zeros for a block that does not move the vectors
-    step_bias: F4
-    step_out: F4
-    node: F4  # φ_h, summed over [h, Σm, scalars]
-    node_bias: F4
-    node_out: F4
-    node_out_bias: F4
-    head: F4
-    head_bias: F4
-    head_out: F4
-    head_out_bias: F4
-    rows: EdgeRows
-    zeros: F4  # (C,), for layers without a bias and tiles whose products nobody wants
+
+class TrainingWeights(NamedTuple):
+    """A block's edges in training; C channels in whole words."""
+
+    scale: F8  # (hidden,): BatchNorm's weight / σ; U_i and V_j are multiplied by it
+    mean: F8  # (hidden,): subtracted from U_i before
+    bias: F8  # (hidden,): added to U_i after
+    edges: EdgeWeights
+    phi_e_transposed: F4  # (C, C): outputs first
+    phi_x_transposed: F4  # (C, C): outputs first, times the last layer
+    zeros: F4  # (C,)
+    updates_vectors: bool
+    c_weight: float
 
 
 def weights_of(model: nn.Module) -> LorentzNetWeights:
     """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
-    return folded(model, lambda model: _fold({name: double(tensor) for name, tensor in model.state_dict().items()}))
+    return folded(model, _fold)
 
 
-def _fold(state: dict[str, F8]) -> LorentzNetWeights:
-    hidden, n_scalar = state["embedding.weight"].shape
-    block = block_for(hidden)
-    channels = -(-hidden // block) * block
-    layers: list[dict[str, F8]] = []
-    while f"blocks.{len(layers)}.phi_h.0.weight" in state:
-        prefix = f"blocks.{len(layers)}."
-        part = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-        layers.append(_fold_block(part, hidden, n_scalar, block))
-    stacked = {name: aligned(np.stack([layer[name] for layer in layers])) for name in layers[0]}
-    rows = {name: stacked.pop(f"rows.{name}") for name in EdgeRows._fields}
-    stacked = {name: values if values.ndim == 4 else values.reshape(-1) for name, values in stacked.items()}
-    return LorentzNetWeights(
-        embedding=aligned(_blocks(state["embedding.weight"], n_scalar, block)[None]),
-        embedding_bias=aligned(_padded(state["embedding.bias"], channels)),
-        head=aligned(_blocks(state["head.0.weight"], hidden, block)[None]),
-        head_bias=aligned(_padded(state["head.0.bias"], channels)),
-        head_out=aligned(_blocks(state["head.3.weight"], hidden, block)[None]),
-        head_out_bias=aligned(_padded(state["head.3.bias"], -(-len(state["head.3.bias"]) // block) * block)),
-        rows=EdgeRows(**rows),
-        zeros=aligned(np.zeros(channels)),
-        **stacked,
+def training_weights(
+    statistics: Statistics, scalar_weights: F8, parameters: list[F4], c_weight: float
+) -> TrainingWeights:
+    """A block's edges with the batch normalisation that `statistics` make.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        Of this block's pairs.
+    scalar_weights : ndarray of float64, shape (2, hidden)
+        a and b.
+    parameters : list of ndarray
+        BatchNorm's weight and bias; matrix and bias of φ_e's second layer and of φ_m; those of φ_x's first layer and
+        the matrix of its last, unless the block has none.
+    c_weight : float
+        Step of the vectors.
+    """
+    norm_weight, norm_bias, phi_e, phi_e_bias, phi_m, phi_m_bias, *rest = (p.astype(np.float64) for p in parameters)
+    hidden = len(phi_e)
+    phi_x, phi_x_bias, phi_x_out = rest or (np.zeros((hidden, hidden)), np.zeros(hidden), np.zeros((1, hidden)))
+    scale = norm_weight * statistics.inverse
+    return TrainingWeights(
+        scale=scale,
+        mean=statistics.mean,
+        bias=norm_bias,
+        edges=EdgeWeights(
+            scalar_weights=_in_words(scalar_weights * scale),
+            phi_e=_square_in_words(phi_e.T),
+            phi_e_bias=_in_words(phi_e_bias),
+            phi_m=_in_words(phi_m[0]),
+            phi_m_bias=np.float32(phi_m_bias[0]),
+            phi_x=_square_in_words(phi_x.T),
+            phi_x_bias=_in_words(phi_x_bias),
+            phi_x_out=_in_words(phi_x_out[0]),
+        ),
+        phi_e_transposed=_square_in_words(phi_e),
+        phi_x_transposed=_square_in_words(phi_x_out.T * phi_x),
+        zeros=_in_words(np.zeros(hidden)),
+        updates_vectors=bool(rest),
+        c_weight=float(c_weight),
     )
 
 
-def _fold_block(part: dict[str, F8], hidden: int, n_scalar: int, block: int) -> dict[str, F8]:
+def _fold(model: Any) -> LorentzNetWeights:
+    hidden, n_scalar = model.options["hidden"], model.options["n_scalar"]
+    block = block_for(hidden)
+    layers = [_fold_block(part, hidden, n_scalar, block) for part in model.blocks]
+    edges = [_fold_edges(part, hidden) for part in model.blocks]
+
+    def stacked(name: str) -> Any:
+        values = [layer[name] for layer in layers]
+        if isinstance(values[0], Dense):
+            return Dense(*(aligned(np.stack(parts)) for parts in zip(*values, strict=True)))
+        return aligned(np.stack(values))
+
+    return LorentzNetWeights(
+        embedding=_single(model.embedding, n_scalar, block),
+        head=_single(model.head[0], hidden, block),
+        head_out=_single(model.head[3], hidden, block),
+        edges=EdgeWeights(*(aligned(np.stack(parts)) for parts in zip(*edges, strict=True))),
+        zeros=aligned(np.zeros(-(-hidden // block) * block)),
+        **{name: stacked(name) for name in layers[0]},
+    )
+
+
+def _fold_block(part: Any, hidden: int, n_scalar: int, block: int) -> dict[str, Any]:
     channels = -(-hidden // block) * block
-    edge_scale, edge_shift = _batch_norm(part, "phi_e.1")
-    node_scale, node_shift = _batch_norm(part, "phi_h.1")
-    first = part["phi_e.0.weight"] * edge_scale[:, None]
-    node = part["phi_h.0.weight"] * node_scale[:, None]
+    phi_e_scale, phi_e_shift = batch_norm_of(part.phi_e[1])
+    phi_h_scale, phi_h_shift = batch_norm_of(part.phi_h[1])
+    first = double(part.phi_e[0].weight) * phi_e_scale[:, None]
+    phi_h = double(part.phi_h[0].weight) * phi_h_scale[:, None]
     gap = np.zeros((hidden, channels - hidden))
-    moves = "phi_x.0.weight" in part
-    square = np.zeros((hidden, hidden))
-    edge, edge_bias, gate = part["phi_e.3.weight"], part["phi_e.3.bias"], part["phi_m.0.weight"][0]
-    step = part["phi_x.0.weight"] if moves else square
-    step_bias = part["phi_x.0.bias"] if moves else square[0]
-    step_out = part["phi_x.2.weight"][0] if moves else square[0]
-    slopes = first[:, 2 * hidden :].T
-    whole = -(-hidden // LANES) * LANES
-    wide = {
-        "slopes": np.stack([_padded(column, whole) for column in slopes]),
-        "edge": _blocks(edge, whole, whole)[0],
-        "step": _blocks(step, whole, whole)[0],
-    } | {
-        name: _padded(values, whole)
-        for name, values in (("edge_bias", edge_bias), ("gate", gate), ("step_bias", step_bias), ("step_out", step_out))
-    }
-    return {f"rows.{name}": values for name, values in wide.items()} | {
-        "receiver": _blocks(first[:, :hidden], hidden, block),
-        "receiver_bias": _padded(edge_shift, channels),
-        "sender": _blocks(first[:, hidden : 2 * hidden], hidden, block),
-        "edge": _blocks(edge, hidden, block),
-        "edge_bias": _padded(edge_bias, channels),
-        "gate": _padded(gate, channels),
-        "gate_bias": part["phi_m.0.bias"][0],
-        "step": _blocks(step, hidden, block),
-        "step_bias": _padded(step_bias, channels),
-        "step_out": _padded(step_out, channels),
-        "node": _blocks(
-            np.hstack([node[:, :hidden], gap, node[:, hidden : 2 * hidden], gap, node[:, 2 * hidden :]]),
+    phi_x, phi_x_bias, phi_x_out = _phi_x(part, hidden)
+    return {
+        "phi_e_receiver": _dense(first[:, :hidden], phi_e_shift, hidden, block),
+        "phi_e_sender": _dense(first[:, hidden : 2 * hidden], np.zeros(hidden), hidden, block),
+        "phi_e": _dense(double(part.phi_e[3].weight), double(part.phi_e[3].bias), hidden, block),
+        "phi_m": _padded(double(part.phi_m[0].weight)[0], channels),
+        "phi_x": _dense(phi_x, phi_x_bias, hidden, block),
+        "phi_x_out": _padded(phi_x_out, channels),
+        "phi_h": _dense(
+            np.hstack([phi_h[:, :hidden], gap, phi_h[:, hidden : 2 * hidden], gap, phi_h[:, 2 * hidden :]]),
+            double(part.phi_h[0].bias) * phi_h_scale + phi_h_shift,
             2 * channels + n_scalar,
             block,
         ),
-        "node_bias": _padded(part["phi_h.0.bias"] * node_scale + node_shift, channels),
-        "node_out": _blocks(part["phi_h.3.weight"], hidden, block),
-        "node_out_bias": _padded(part["phi_h.3.bias"], channels),
+        "phi_h_out": _dense(double(part.phi_h[3].weight), double(part.phi_h[3].bias), hidden, block),
     }
 
 
-def _batch_norm(part: dict[str, F8], name: str) -> tuple[F8, F8]:
-    """The scale and shift that running statistics make of a BatchNorm."""
-    scale = part[f"{name}.weight"] / np.sqrt(part[f"{name}.running_var"] + _EPSILON)
-    return scale, part[f"{name}.bias"] - part[f"{name}.running_mean"] * scale
+def _fold_edges(part: Any, hidden: int) -> EdgeWeights:
+    scale, _ = batch_norm_of(part.phi_e[1])
+    phi_x, phi_x_bias, phi_x_out = _phi_x(part, hidden)
+    return EdgeWeights(
+        scalar_weights=_in_words((double(part.phi_e[0].weight) * scale[:, None])[:, 2 * hidden :].T),
+        phi_e=_square_in_words(double(part.phi_e[3].weight).T),
+        phi_e_bias=_in_words(double(part.phi_e[3].bias)),
+        phi_m=_in_words(double(part.phi_m[0].weight)[0]),
+        phi_m_bias=double(part.phi_m[0].bias)[0],
+        phi_x=_square_in_words(phi_x.T),
+        phi_x_bias=_in_words(phi_x_bias),
+        phi_x_out=_in_words(phi_x_out),
+    )
 
 
-def _padded(values: F8, length: int) -> F8:
-    return np.pad(values, (0, length - len(values)))
+def _phi_x(part: Any, hidden: int) -> tuple[F8, F8, F8]:
+    """φ_x's first matrix and bias, and its last layer; zeros where a block has none."""
+    if part.phi_x is None:
+        return np.zeros((hidden, hidden)), np.zeros(hidden), np.zeros(hidden)
+    return double(part.phi_x[0].weight), double(part.phi_x[0].bias), double(part.phi_x[2].weight)[0]
 
 
-def _blocks(matrix: F8, depth: int, block: int) -> F8:
-    """A layer's matrix (out, in) as (blocks of columns, depth, block), padded with zeros."""
+def _single(layer: Any, depth: int, block: int) -> Dense:
+    weight, bias = _dense(double(layer.weight), double(layer.bias), depth, block)
+    return Dense(aligned(weight[None]), aligned(bias[None]))
+
+
+def _dense(matrix: F8, bias: F8, depth: int, block: int) -> Dense:
+    """A layer's matrix (out, in) and bias in blocks of columns, filled up with zeros."""
     width, given = matrix.shape
     columns = -(-width // block) * block
     rows = np.pad(matrix.T, ((0, depth - given), (0, columns - width)))
-    return rows.reshape(depth, columns // block, block).transpose(1, 0, 2)
+    weight = rows.reshape(depth, columns // block, block).transpose(1, 0, 2)
+    return Dense(weight.astype(np.float32), _padded(bias, columns).astype(np.float32))
+
+
+def _padded(values: F8, length: int) -> F8:
+    """The last axis filled up with zeros to this length."""
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, length - values.shape[-1])])
+
+
+def _in_words(values: F8) -> F4:
+    """The last axis filled up with zeros to whole words."""
+    return aligned(_padded(values, -(-values.shape[-1] // WORD) * WORD))
+
+
+def _square_in_words(matrix: F8) -> F4:
+    return aligned(np.pad(matrix, (0, -len(matrix) % WORD)))
