@@ -1,7 +1,8 @@
 """A pair's row forward and backward through the first edge layer and the gate, as vector code: 16 numbers at a time.
 
 Rows are whole vectors long; ``words`` says how many, and as many words of 16 bits tell which of a row's numbers are
-not 0. CPUs with shorter vectors take several of theirs for one. Arguments are flat, as an intrinsic has no others: each array, then where in it the row is.
+not 0. CPUs with shorter vectors take several of theirs for one. Arguments are flat, as an
+intrinsic has no others: each array, then where in it the row is.
 """
 
 from __future__ import annotations

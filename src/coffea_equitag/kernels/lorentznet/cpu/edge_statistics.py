@@ -71,7 +71,7 @@ def node_sums(jets: Jets, out: F8, first: int, last: int) -> None:
 
 @njit
 def centred_sums(jets: Jets, means: PairMeans, out: F8, first: int, last: int) -> None:
-    """Over pairs, with u = U − Ū and v = V − V̄: Σ (u_i + v_j)², Σ (u_i + v_j) ν, Σ (u_i + v_j) π; added to out (3, C)."""
+    """Σ (u_i + v_j)², Σ (u_i + v_j) ν and Σ (u_i + v_j) π over pairs, u = U − Ū, v = V − V̄; added to out (3, C)."""
     channels = jets.u.shape[1]
     u_sum, v_sum = np.empty(channels), np.empty(channels)
     for jet in range(first, last):
