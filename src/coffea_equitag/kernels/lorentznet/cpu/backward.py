@@ -72,7 +72,8 @@ def backward(
                 if weights.updates_vectors:
                     for row in range(count):
                         grads.phi_x[row] = grad_phi_x[chunk.receiver[row] * n + chunk.sender[row]]
-                _messages_backward(weights, saved, bits_at, jet_grad_sums, hidden, count, chunk, grads)
+                grad_messages(saved, bits_at, channels // WORD if weights.updates_vectors else 0,
+                              weights.phi_x_transposed, jet_grad_sums, hidden, count, chunk, grads)  # fmt: skip
                 for row in range(count):
                     grads.logit[row] *= gate_derivative(chunk.gate[row])
                     out.phi_m_bias[group] += grads.logit[row]
@@ -105,22 +106,6 @@ def _forward_again(
         grads.edge_scalars[row, 0], grads.edge_scalars[row, 1] = inputs.psi_norm[i, j], inputs.psi_dot[i, j]
     second_layer(weights.edges, hidden, count, chunk)
     fill_gates(chunk)
-
-
-@inner
-def _messages_backward(
-    weights: TrainingWeights,
-    saved: Saved,
-    bits_at: int,
-    grad_sums: F4,
-    hidden: int,
-    count: int,
-    chunk: Chunk,
-    grads: GradChunk,
-) -> None:
-    """dL/dm_ij in `grads.messages`, and Σ_c y dL/dm in `grads.logit`."""
-    words = chunk.messages.shape[1] // WORD if weights.updates_vectors else 0
-    grad_messages(saved, bits_at, words, weights.phi_x_transposed, grad_sums, hidden, count, chunk, grads)
 
 
 @inner

@@ -60,33 +60,33 @@ def scalar_sums(jets: Jets, found: ScalarSums, first: int, last: int) -> None:
 @njit
 def node_sums(jets: Jets, out: F8, first: int, last: int) -> None:
     """Σ U_i and Σ V_j over the pairs of jets ``first:last``: added to out (2, C)."""
-    channels = jets.u.shape[1]
+    u, v = jets.u, jets.v
     for jet in range(first, last):
         others = jets.offsets[jet + 1] - jets.offsets[jet] - 1
         for i in range(jets.offsets[jet], jets.offsets[jet + 1]):
-            for c in range(channels):
-                out[0, c] += others * np.float64(jets.u[i, c])
-                out[1, c] += others * np.float64(jets.v[i, c])
+            for c in range(u.shape[1]):
+                out[0, c] += others * np.float64(u[i, c])
+                out[1, c] += others * np.float64(v[i, c])
 
 
 @njit
 def centred_sums(jets: Jets, means: PairMeans, out: F8, first: int, last: int) -> None:
     """Σ (u_i + v_j)², Σ (u_i + v_j) ν and Σ (u_i + v_j) π over pairs, u = U − Ū, v = V − V̄; added to out (3, C)."""
-    channels = jets.u.shape[1]
+    u, v, of_nodes, rows = jets.u, jets.v, means.nodes, means.rows
+    channels = u.shape[1]
     u_sum, v_sum = np.empty(channels), np.empty(channels)
     for jet in range(first, last):
         others = jets.offsets[jet + 1] - jets.offsets[jet] - 1
         u_sum[:] = 0
         v_sum[:] = 0
         for i in range(jets.offsets[jet], jets.offsets[jet + 1]):
-            norm = means.rows[i, 0] - others * means.scalars[0]
-            dot = means.rows[i, 1] - others * means.scalars[1]
+            nu, pi = rows[i, 0] - others * means.scalars[0], rows[i, 1] - others * means.scalars[1]
             for c in range(channels):
-                from_i, from_j = jets.u[i, c] - means.nodes[0, c], jets.v[i, c] - means.nodes[1, c]
+                from_i, from_j = u[i, c] - of_nodes[0, c], v[i, c] - of_nodes[1, c]
                 u_sum[c] += from_i
                 v_sum[c] += from_j
                 out[0, c] += others * (from_i * from_i + from_j * from_j) - 2 * from_i * from_j
-                out[1, c] += (from_i + from_j) * norm
-                out[2, c] += (from_i + from_j) * dot
+                out[1, c] += (from_i + from_j) * nu
+                out[2, c] += (from_i + from_j) * pi
         for c in range(channels):
             out[0, c] += 2 * u_sum[c] * v_sum[c]

@@ -27,12 +27,11 @@ class NormGradient(NamedTuple):
 @njit
 def gradient_sums(jets: Jets, found: EdgeGradients, means: PairMeans, out: F8, first: int, last: int) -> None:
     """Over nodes: Σ dL/dU, and Σ dL/dU (U − Ū) + Σ dL/dV (V − V̄); added to out (2, C)."""
-    channels = jets.u.shape[1]
+    u, v, grad_u, grad_v, of_nodes = jets.u, jets.v, found.u, found.v, means.nodes
     for i in range(jets.offsets[first], jets.offsets[last]):
-        for c in range(channels):
-            out[0, c] += found.u[i, c]
-            from_u, from_v = jets.u[i, c] - means.nodes[0, c], jets.v[i, c] - means.nodes[1, c]
-            out[1, c] += found.u[i, c] * from_u + found.v[i, c] * from_v
+        for c in range(u.shape[1]):
+            out[0, c] += grad_u[i, c]
+            out[1, c] += grad_u[i, c] * (u[i, c] - of_nodes[0, c]) + grad_v[i, c] * (v[i, c] - of_nodes[1, c])
 
 
 @njit
@@ -40,26 +39,28 @@ def nodes_backward(
     jets: Jets, means: PairMeans, norm: NormGradient, found: EdgeGradients, first: int, last: int
 ) -> None:
     """From gradients of the normalised U and V to those of U and V, in place."""
-    channels = jets.u.shape[1]
+    u, v, grad_u, grad_v, of_nodes, rows = jets.u, jets.v, found.u, found.v, means.nodes, means.rows
+    scale, shift, spread, a_b = norm.scale, norm.shift, norm.spread, norm.scalar_weights
+    channels = u.shape[1]
     u_sum, v_sum = np.empty(channels), np.empty(channels)
     for jet in range(first, last):
-        others = jets.offsets[jet + 1] - jets.offsets[jet] - 1
+        begin, end = jets.offsets[jet], jets.offsets[jet + 1]
+        others = end - begin - 1
         u_sum[:] = 0
         v_sum[:] = 0
-        for i in range(jets.offsets[jet], jets.offsets[jet + 1]):
+        for i in range(begin, end):
             for c in range(channels):
-                u_sum[c] += jets.u[i, c] - means.nodes[0, c]
-                v_sum[c] += jets.v[i, c] - means.nodes[1, c]
-        for i in range(jets.offsets[jet], jets.offsets[jet + 1]):
-            nu = means.rows[i, 0] - others * means.scalars[0]
-            pi = means.rows[i, 1] - others * means.scalars[1]
+                u_sum[c] += u[i, c] - of_nodes[0, c]
+                v_sum[c] += v[i, c] - of_nodes[1, c]
+        for i in range(begin, end):
+            nu, pi = rows[i, 0] - others * means.scalars[0], rows[i, 1] - others * means.scalars[1]
             for c in range(channels):
-                from_i, from_j = jets.u[i, c] - means.nodes[0, c], jets.v[i, c] - means.nodes[1, c]
-                both = norm.scalar_weights[0, c] * nu + norm.scalar_weights[1, c] * pi
+                from_i, from_j = u[i, c] - of_nodes[0, c], v[i, c] - of_nodes[1, c]
+                both = a_b[0, c] * nu + a_b[1, c] * pi
                 z_u = others * from_i + v_sum[c] - from_j + both
                 z_v = others * from_j + u_sum[c] - from_i + both
-                found.u[i, c] = norm.scale[c] * found.u[i, c] - others * norm.shift[c] + norm.spread[c] * z_u
-                found.v[i, c] = norm.scale[c] * found.v[i, c] - others * norm.shift[c] + norm.spread[c] * z_v
+                grad_u[i, c] = scale[c] * grad_u[i, c] - others * shift[c] + spread[c] * z_u
+                grad_v[i, c] = scale[c] * grad_v[i, c] - others * shift[c] + spread[c] * z_v
 
 
 @njit
@@ -70,15 +71,16 @@ def gram_backward(
 
     The statistics' part, Σ_c a_c (spread (z − mean) − shift)_c and the same with b, is added to the latter here.
     """
-    channels = jets.u.shape[1]
+    u, v, gram, grad_gram, of_nodes, a_b = jets.u, jets.v, jets.gram, found.gram, means.nodes, norm.scalar_weights
+    grad_scalars, mean_nu, mean_pi, channels = found.edge_scalars, means.scalars[0], means.scalars[1], u.shape[1]
     # Σ_c of spread·(a, b)·(a, b), and of shift·(a, b)
     products, shifts, weighted = np.zeros((2, 2)), np.zeros(2), np.empty((2, channels))
     for s in range(2):
         for c in range(channels):
-            weighted[s, c] = norm.spread[c] * norm.scalar_weights[s, c]
-            shifts[s] += norm.shift[c] * norm.scalar_weights[s, c]
+            weighted[s, c] = norm.spread[c] * a_b[s, c]
+            shifts[s] += norm.shift[c] * a_b[s, c]
             for t in range(2):
-                products[s, t] += weighted[s, c] * norm.scalar_weights[t, c]
+                products[s, t] += weighted[s, c] * a_b[t, c]
     for jet in range(first, last):
         start, n, square = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
         from_i, from_j = np.zeros((n, 2)), np.zeros((n, 2))
@@ -86,32 +88,31 @@ def gram_backward(
             for s in range(2):
                 u_sum, v_sum = 0.0, 0.0
                 for c in range(channels):
-                    u_sum += weighted[s, c] * (jets.u[start + i, c] - means.nodes[0, c])
-                    v_sum += weighted[s, c] * (jets.v[start + i, c] - means.nodes[1, c])
+                    u_sum += weighted[s, c] * (u[start + i, c] - of_nodes[0, c])
+                    v_sum += weighted[s, c] * (v[start + i, c] - of_nodes[1, c])
                 from_i[i, s], from_j[i, s] = u_sum - shifts[s], v_sum
         diagonal, columns, rows, norms = np.empty(n), np.zeros(n), np.empty(n), np.empty(n)
         psi_norms, psi_dots = np.empty(n, np.float32), np.empty(n, np.float32)
         for i in range(n):
-            diagonal[i] = jets.gram[square + i * n + i]
+            diagonal[i] = gram[square + i * n + i]
         for i in range(n):
             at = square + i * n
             for j in range(n):
-                dot = jets.gram[at + j]
+                dot = gram[at + j]
                 norms[j] = diagonal[i] + diagonal[j] - 2 * dot
                 psi_norms[j], psi_dots[j] = psi(norms[j]), psi(dot)
             row = 0.0
             for j in range(n):
-                dot = jets.gram[at + j]
-                nu, pi = psi_norms[j] - means.scalars[0], psi_dots[j] - means.scalars[1]
-                grad_nu = found.edge_scalars[at + j, 0] + from_i[i, 0] + from_j[j, 0]
+                dot, nu, pi = gram[at + j], psi_norms[j] - mean_nu, psi_dots[j] - mean_pi
+                grad_nu = grad_scalars[at + j, 0] + from_i[i, 0] + from_j[j, 0]
                 grad_nu += products[0, 0] * nu + products[0, 1] * pi
-                grad_pi = found.edge_scalars[at + j, 1] + from_i[i, 1] + from_j[j, 1]
+                grad_pi = grad_scalars[at + j, 1] + from_i[i, 1] + from_j[j, 1]
                 grad_pi += products[1, 0] * nu + products[1, 1] * pi
                 # ψ′ = 1 / (1 + |x|)
                 grad_norm = 0.0 if j == i else grad_nu / (1 + abs(norms[j]))
-                found.gram[at + j] += 0.0 if j == i else grad_pi / (1 + abs(dot)) - 2 * grad_norm
+                grad_gram[at + j] += 0.0 if j == i else grad_pi / (1 + abs(dot)) - 2 * grad_norm
                 columns[j] += grad_norm
                 row += grad_norm
             rows[i] = row
         for i in range(n):
-            found.gram[square + i * n + i] += rows[i] + columns[i]
+            grad_gram[square + i * n + i] += rows[i] + columns[i]
