@@ -5,43 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from ....array_types import F4, I8
-from ....compiled import njit
+from ....compiled import inner, njit
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
-from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, add_rows, layer
-from .weights import PFNWeights
+from ...common.cpu.wide_dense import LINEAR, RELU, add_rows, layer
+from .weights import Layers
 
-__all__ = ["forward"]
+__all__ = ["apply_f", "sum_phi"]
 
 #: Rows worked on at once: whole tiles of 6 or 12, and small enough for the first cache.
 _CHUNK = 24
 
 
 @njit
-def forward(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
-    """Logits of jets ``first:last``; `nodes` are the patch's features, (N, 0) for none."""
-    totals = np.zeros((last - first + MARGIN, len(weights.phi_bias[-1])), np.float32)
-    _sum_phi(weights, features, nodes, offsets, totals, first, last)
-    width = totals.shape[1]
-    for bias in weights.f_bias:
-        width = max(width, len(bias))
-    here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
-    for start in range(0, last - first, _CHUNK):
-        count = min(_CHUNK, last - first - start)
-        _copy(totals, start, count, here)
-        for level in range(len(weights.f)):
-            floor = RELU if level < len(weights.f) - 1 else LINEAR
-            layer(here, 0, weights.f_inputs[level], weights.f[level], weights.f_bias[level], floor, there, 0, count)
-            here, there = there, here
-        for row in range(count):
-            for c in range(logits.shape[1]):
-                logits[first + start + row, c] = here[row, c]
+def sum_phi(phi: Layers, features: F4, nodes: F4, offsets: I8, totals: F4, first: int, last: int) -> None:
+    """Add Φ of the constituents of jets ``first:last`` to totals, one row per jet.
 
-
-@njit
-def _sum_phi(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, totals: F4, first: int, last: int) -> None:
-    """Add each jet's Φ to totals, one row per jet."""
+    `nodes` are the patch's features, (N, 0) for none; rows of `totals` are whole tiles long, and 0 at first.
+    """
     extra, width = nodes.shape[1], features.shape[1] + nodes.shape[1]
-    for bias in weights.phi_bias:
+    for bias in phi.bias:
         width = max(width, len(bias) + extra)
     # two buffers take turns; the patch's features stand behind a layer's outputs
     here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
@@ -49,15 +31,15 @@ def _sum_phi(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, totals: 
     for start in range(offsets[first], offsets[last], _CHUNK):
         count = min(_CHUNK, offsets[last] - start)
         _copy(features, start, count, here)
-        for level in range(len(weights.phi)):
-            depth, matrix, bias = weights.phi_inputs[level], weights.phi[level], weights.phi_bias[level]
+        for level in range(len(phi.weight)):
+            depth, weight, bias = phi.inputs[level], phi.weight[level], phi.bias[level]
             for row in range(count):
                 for c in range(extra):
                     here[row, depth + c] = nodes[start + row, c]
             if level > 0 and extra == 0:
-                sparse_layer(here, depth, matrix, bias, RELU, there, count, bits)
+                sparse_layer(here, depth, weight, bias, RELU, there, count, bits)
             else:
-                layer(here, 0, depth + extra, matrix, bias, RELU, there, 0, count)
+                layer(here, 0, depth + extra, weight, bias, RELU, there, 0, count)
             here, there = there, here
         row = 0
         while row < count:
@@ -69,6 +51,25 @@ def _sum_phi(weights: PFNWeights, features: F4, nodes: F4, offsets: I8, totals: 
 
 
 @njit
+def apply_f(f: Layers, totals: F4, logits: F4, first: int, last: int) -> None:
+    """Write the logits of jets ``first:last`` from what `sum_phi` gives."""
+    width = totals.shape[1]
+    for bias in f.bias:
+        width = max(width, len(bias))
+    here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
+    for start in range(0, last - first, _CHUNK):
+        count = min(_CHUNK, last - first - start)
+        _copy(totals, start, count, here)
+        for level in range(len(f.weight)):
+            floor = RELU if level < len(f.weight) - 1 else LINEAR
+            layer(here, 0, f.inputs[level], f.weight[level], f.bias[level], floor, there, 0, count)
+            here, there = there, here
+        for row in range(count):
+            for c in range(logits.shape[1]):
+                logits[first + start + row, c] = here[row, c]
+
+
+@inner
 def _copy(source: F4, start: int, count: int, out: F4) -> None:
     for row in range(count):
         for c in range(source.shape[1]):

@@ -6,15 +6,13 @@ beside it and however many threads there are.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ....compiled import over_jets
 from ....jet_model import JetModel
-from .forward import forward
+from .forward import apply_f, sum_phi
 from .weights import weights_of
 
 __all__ = ["logits"]
@@ -45,6 +43,12 @@ def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tens
     nodes = np.empty((len(features), 0), np.float32) if nodes_NE is None else nodes_NE.detach().contiguous().numpy()
     bounds = np.ascontiguousarray(offsets.numpy())
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
-    run = partial(forward, weights_of(model), features, nodes, bounds, logits)
+    weights = weights_of(model)
+
+    def run(first: int, last: int) -> None:
+        totals = np.zeros((last - first, len(weights.phi.bias[-1])), np.float32)
+        sum_phi(weights.phi, features, nodes, bounds, totals, first, last)
+        apply_f(weights.f, totals, logits, first, last)
+
     over_jets(run, bounds * _PAIRS, torch.get_num_threads())
     return torch.from_numpy(logits)

@@ -12,18 +12,22 @@ from ....jet_model import JetModel
 from ...common.cpu.folding import batch_norm_of, blocks, double, padded
 from ...common.folding import folded
 
-__all__ = ["PFNWeights", "weights_of"]
+__all__ = ["Layers", "PFNWeights", "weights_of"]
+
+
+class Layers(NamedTuple):
+    """Dense layers: matrices in blocks, biases, and the channels that come in, without the patch's."""
+
+    weight: tuple[F4, ...]
+    bias: tuple[F4, ...]
+    inputs: tuple[int, ...]
 
 
 class PFNWeights(NamedTuple):
-    """Each layer of Φ and F: its matrix in blocks, its bias, and the channels that come in, without the patch's."""
+    """The layers of Φ and F."""
 
-    phi: tuple[F4, ...]
-    phi_bias: tuple[F4, ...]
-    phi_inputs: tuple[int, ...]
-    f: tuple[F4, ...]
-    f_bias: tuple[F4, ...]
-    f_inputs: tuple[int, ...]
+    phi: Layers
+    f: Layers
 
 
 def weights_of(model: JetModel) -> PFNWeights:
@@ -46,12 +50,12 @@ def _fold(model: Any) -> PFNWeights:
         before_scale, before_shift = np.ones(1), np.zeros(1)
     linears = [module for module in model.f if isinstance(module, nn.Linear)]
     f = [(double(linear.weight), double(linear.bias), linear.in_features) for linear in linears]
-    return PFNWeights(*_in_blocks(phi), *_in_blocks(f))
+    return PFNWeights(_in_blocks(phi), _in_blocks(f))
 
 
-def _in_blocks(layers: list[tuple[F8, F8, int]]) -> tuple[tuple[F4, ...], tuple[F4, ...], tuple[int, ...]]:
-    return (
-        tuple(blocks(matrix) for matrix, _, _ in layers),
-        tuple(padded(bias) for _, bias, _ in layers),
-        tuple(inputs for _, _, inputs in layers),
+def _in_blocks(layers: list[tuple[F8, F8, int]]) -> Layers:
+    return Layers(
+        weight=tuple(blocks(matrix) for matrix, _, _ in layers),
+        bias=tuple(padded(bias) for _, bias, _ in layers),
+        inputs=tuple(inputs for _, _, inputs in layers),
     )
