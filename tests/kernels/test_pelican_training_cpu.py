@@ -10,7 +10,7 @@ import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.pelican.cpu.pair_dropout import kept_channels
+from coffea_equitag.kernels.pelican.dropout import kept_channels
 from coffea_equitag.kernels.pelican.dropout import message_keys, threshold_of
 from kernel_forms import with_avx2
 from pelican_steps import Masked, assert_same_step, build
@@ -285,7 +285,7 @@ def test_other_registers_give_the_same_gradients():
     """The vectors of an AVX2 machine, where this one can run them, in a process of their own."""
     code = (
         "import copy, torch; from coffea_equitag import models, RaggedJets, kernels;"
-        "from coffea_equitag.kernels.pelican.cpu import pair_shapes as s; assert s.HALF == 4;"
+        "from coffea_equitag.kernels.pelican.cpu import channel_blocks as s; assert s.HALF == 4;"
         "torch.manual_seed(0); model = models.build('pelican', size=(34, 20, 10), dropout=0.0);"
         "p = torch.randn(30, 3, dtype=torch.float64);"
         "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"

@@ -18,18 +18,18 @@ __all__ = ["scale_and_shift"]
 
 
 def scale_and_shift(norm: RowBatchNorm, moments: Tensor, pairs: int, drop: float) -> Tensor:
-    """What BatchNorm, and dropout for those it keeps, make of messages: shape (2, D), float64.
+    """Scale and shift of BatchNorm, times 1/(1 − p) of dropout: X = scale Y + shift of messages kept; (2, D), float64.
 
     Parameters
     ----------
     norm : RowBatchNorm
-        With weights and running statistics, which follow if it is in training mode and there are two pairs or more.
+        With weights and running statistics, which are updated in training mode if there are two pairs or more.
     moments : Tensor of float64, shape (2, ≥ D)
         Sums of messages and of their squares.
     pairs : int
         How many were summed.
     drop : float
-        Dropout's probability.
+        Dropout's probability p.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -56,19 +56,19 @@ class _OfBatch(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (moments, weight), (pairs, eps, kept) = ctx.saved_tensors, ctx.numbers
         gain = double(weight)
         mean, var = _statistics(moments, pairs, len(gain))
         inverse = 1 / np.sqrt(np.maximum(var, 0) + eps)
-        of_scale, of_shift = slopes.numpy() * kept
-        of_inverse = of_scale - mean * of_shift
-        of_var = np.where(var >= 0, -0.5 * gain * of_inverse * inverse**3, 0)
-        of_moments = np.zeros(moments.shape)
-        of_moments[0, : len(gain)] = (-gain * inverse * of_shift - 2 * mean * of_var) / pairs
-        of_moments[1, : len(gain)] = of_var / pairs
-        found = torch.from_numpy(inverse * of_inverse), torch.from_numpy(of_shift)
-        return torch.from_numpy(of_moments), *(slope.to(weight) for slope in found), None, None, None
+        grad_scale, grad_shift = grad.numpy() * kept
+        grad_inverse = grad_scale - mean * grad_shift
+        grad_var = np.where(var >= 0, -0.5 * gain * grad_inverse * inverse**3, 0)
+        grad_moments = np.zeros(moments.shape)
+        grad_moments[0, : len(gain)] = (-gain * inverse * grad_shift - 2 * mean * grad_var) / pairs
+        grad_moments[1, : len(gain)] = grad_var / pairs
+        found = torch.from_numpy(inverse * grad_inverse), torch.from_numpy(grad_shift)
+        return torch.from_numpy(grad_moments), *(values.to(weight) for values in found), None, None, None
 
 
 _of_batch: Callable[..., Tensor] = _OfBatch.apply

@@ -1,53 +1,136 @@
 """What is done to a chunk of a jet's pairs and their mirror images, from encoded products to messages.
 
-Pairs go (0, 1), (0, 2), ..., (1, 2), ...; then the diagonal. `weights` are `PelicanWeights`, or others with fields of
-the same names.
+The pairs of a jet are taken in the order (0, 1), (0, 2), ..., (1, 2), ..., then those on the diagonal. `weights` are
+`PelicanWeights`, or `forward.LayerWeights`, which have fields of the same names.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import inner
-from .pair_encoding import ENCODED, encode_angles, encode_rows, scalar_row
-from .pair_tile import add_rows, block_of, message_tile, mixed_rows, mixed_tile, sum_pair, sum_self
+from ...common.cpu.aligned import aligned_rows
+from .encoder import ENCODED, encode_angles, encode_rows, scalar_row
+from .pair_tiles import add_rows, block_width, message_tile, mixed_tile, sum_pair, sum_self, tile_rows
 
-__all__ = ["begin", "collect", "encode", "message", "mix", "next_pair", "run_from"]
+__all__ = [
+    "CHUNK", "MARGIN", "Chunk", "NodeTerms", "Rows", "begin", "chunk_from", "collect", "encode", "make_rows", "message",
+    "mix", "next_pair", "pair_after", "run_from",
+]  # fmt: skip
+
+#: Pairs per chunk, and as many mirror images: few enough for the first-level cache.
+CHUNK = 72
+#: Rows that tiles may read or write beyond a matrix's own.
+MARGIN = 16
+
+
+class Chunk(NamedTuple):
+    """`size` pairs of a jet of n nodes, the first of which is (i, j)."""
+
+    i: int
+    j: int
+    at: int  # pairs of the jet before them
+    size: int
+    n: int
+    mirrored: bool  # whether i ≠ j
+
+
+class NodeTerms(NamedTuple):
+    """What nodes add to their pairs: u_i + v_j + δ_ij d_i, each (n, W)."""
+
+    u: F4
+    v: F4
+    d: F4
+
+
+class Rows(NamedTuple):
+    """Work space for one chunk: rows of T_ij and T_ji, (CHUNK, W), and of the messages Y_ij and Y_ji, (CHUNK, N)."""
+
+    t_ij: F4
+    t_ji: F4
+    y_ij: F4
+    y_ji: F4
+    spare: F4  # the even part of one tile
+    encoded: F4  # encoded products; zero beyond the encoder's channels
+    places: I8  # where each row of `encoded` has its inputs
+    mirror: I8  # the row of `encoded` of each pair's mirror image
 
 
 @inner
-def encode(
-    weights: Any,
-    angles: bool,
-    products: F8,
-    i: int,
-    j: int,
-    size: int,
-    n: int,
-    u: F4,
-    v: F4,
-    d: F4,
-    above: F4,
-    below: F4,
-    encoded: F4,
-    places: I8,
-    mirror: I8,
-) -> int:
-    """What pairs (i, j), ... begin with, and their mirror images: encoded products, and terms of their scalars.
+def chunk_from(i: int, j: int, at: int, n: int) -> Chunk:
+    """The chunk that begins with (i, j), `at` pairs into the jet; chunks end before the diagonal begins."""
+    count = n * (n - 1) // 2
+    if at < count:
+        return Chunk(i, j, at, min(count - at, CHUNK), n, True)
+    return Chunk(at - count, at - count, at, min(count + n - at, CHUNK), n, False)
 
-    Row r of `encoded` is the pair's own, row ``mirror[r]`` its image's; returns how many rows there are.
+
+@inner
+def pair_after(chunk: Chunk) -> tuple[int, int]:
+    """The pair after its last one."""
+    i, j, done = chunk.i, chunk.j, 0
+    while done < chunk.size:
+        run = run_from(i, j, chunk.n, chunk.size - done)
+        done += run
+        i, j = next_pair(i, j + run - 1, chunk.n)
+    return i, j
+
+
+@inner
+def make_rows(narrow: int, wide: int) -> Rows:
+    """Work space for N and W channels."""
+    side, encoded = CHUNK + MARGIN, 2 * CHUNK + ENCODED
+    return Rows(
+        aligned_rows(side, wide), aligned_rows(side, wide), aligned_rows(side, narrow), aligned_rows(side, narrow),
+        aligned_rows(MARGIN, wide), aligned_rows(encoded, wide), np.empty(encoded, np.int64), np.empty(CHUNK, np.int64),
+    )  # fmt: skip
+
+
+@inner
+def encode(weights: Any, angles: bool, products: F8, chunk: Chunk, terms: NodeTerms, rows: Rows) -> int:
+    """T_ij and T_ji of the first layer: encoded products beside LeakyReLU of the scalars' terms.
+
+    Row r of `rows.encoded` is a pair's own, row ``rows.mirror[r]`` its image's. Returns how many rows there are.
     """
-    wide, block, inputs = above.shape[1], block_of(weights.wide), products.shape[1]
-    # the mirror images follow; they are encoded only if they differ
-    first_i, first_j, count, done = i, j, size, 0
+    t_ij, t_ji, encoded, mirror = rows.t_ij, rows.t_ji, rows.encoded, rows.mirror
+    size, n, wide, block = chunk.size, chunk.n, rows.t_ij.shape[1], block_width(weights.wide)
+    count = _find_products(products, chunk, rows)
+    _encode_places(weights, angles, products, rows.places, count, encoded)
+    i, j, done = chunk.i, chunk.j, 0
+    while done < size:
+        run = run_from(i, j, n, size - done)
+        for c in range(0, wide, block):
+            if i == j:
+                # its mirror image is itself: the row of T_ji is free
+                to, own = done * wide + c, i * wide + c
+                add_rows(weights.wide, t_ji, to, terms.v, own, terms.d, own)
+                scalar_row(weights.wide, t_ij, to, encoded, to, terms.u, own, t_ji, to)
+                continue
+            for row in range(done, done + run):
+                to, own, other = row * wide + c, i * wide + c, (j + row - done) * wide + c
+                scalar_row(weights.wide, t_ij, to, encoded, to, terms.u, own, terms.v, other)
+                scalar_row(weights.wide, t_ji, to, encoded, mirror[row] * wide + c, terms.u, other, terms.v, own)
+        done += run
+        i, j = next_pair(i, j + run - 1, n)
+    return count
+
+
+@inner
+def _find_products(products: F8, chunk: Chunk, rows: Rows) -> int:
+    """Fill `places` and `mirror`: the pairs' rows, then those of mirror images with products of their own."""
+    places, mirror, inputs = rows.places, rows.mirror, products.shape[1]
+    i, j, size, n = chunk.i, chunk.j, chunk.size, chunk.n
+    count, done = size, 0
     while done < size:
         run = run_from(i, j, n, size - done)
         for row in range(done, done + run):
             pair, image = i * n + j + row - done, (j + row - done) * n + i
             places[row], mirror[row] = pair * inputs, row
             for k in range(inputs):
-                # NaN is not the same
+                # NaN differs from itself
                 if mirror[row] == row and products[pair, k] != products[image, k]:
                     places[count], mirror[row] = image * inputs, count
                     count += 1
@@ -55,23 +138,6 @@ def encode(
         i, j = next_pair(i, j + run - 1, n)
     for row in range(count, count + ENCODED):
         places[row] = 0
-    _encode_places(weights, angles, products, places, count, encoded)
-    i, j, done = first_i, first_j, 0
-    while done < size:
-        run = run_from(i, j, n, size - done)
-        for c in range(0, wide, block):
-            if i == j:
-                # its mirror image is itself: there is a row free
-                to, own = done * wide + c, i * wide + c
-                add_rows(weights.wide, below, to, v, own, d, own)
-                scalar_row(weights.wide, above, to, encoded, to, u, own, below, to)
-                continue
-            for row in range(done, done + run):
-                to, other = row * wide + c, (j + row - done) * wide + c
-                scalar_row(weights.wide, above, to, encoded, to, u, i * wide + c, v, other)
-                scalar_row(weights.wide, below, to, encoded, mirror[row] * wide + c, u, other, v, i * wide + c)
-        done += run
-        i, j = next_pair(i, j + run - 1, n)
     return count
 
 
@@ -91,7 +157,7 @@ def next_pair(i: int, j: int, n: int) -> tuple[int, int]:
 
 @inner
 def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: int, out: F4) -> None:
-    wide, inputs, block = out.shape[1], products.shape[1], block_of(weights.encoded)
+    wide, inputs, block = out.shape[1], products.shape[1], block_width(weights.encoded)
     for b in range(0, len(weights.encoded) * block, block):
         for row in range(0, count, ENCODED):
             if angles:
@@ -107,57 +173,48 @@ def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: 
 
 
 @inner
-def begin(weights: Any, i: int, j: int, size: int, n: int, u: F4, v: F4, d: F4, above: F4, below: F4) -> None:
-    """u_i + v_j for pairs (i, j), (i, j + 1), ... and their mirror images; u_i + v_i + d_i on the diagonal."""
-    wide, block = above.shape[1], block_of(weights.wide)
-    done = 0
-    while done < size:
-        run = run_from(i, j, n, size - done)
+def begin(weights: Any, chunk: Chunk, terms: NodeTerms, rows: Rows) -> None:
+    """u_i + v_j for the pairs, u_j + v_i for their mirror images; u_i + v_i + d_i on the diagonal."""
+    t_ij, t_ji, wide, block = rows.t_ij, rows.t_ji, rows.t_ij.shape[1], block_width(weights.wide)
+    i, j, done = chunk.i, chunk.j, 0
+    while done < chunk.size:
+        run = run_from(i, j, chunk.n, chunk.size - done)
         for c in range(0, wide, block):
+            own = i * wide + c
             for row in range(done, done + run):
                 to, other = row * wide + c, (j + row - done) * wide + c
-                add_rows(weights.wide, above, to, u, i * wide + c, v, other)
-                add_rows(weights.wide, below, to, u, other, v, i * wide + c)
+                add_rows(weights.wide, t_ij, to, terms.u, own, terms.v, other)
+                add_rows(weights.wide, t_ji, to, terms.u, other, terms.v, own)
             if i == j:
-                add_rows(weights.wide, above, done * wide + c, above, done * wide + c, d, i * wide + c)
+                add_rows(weights.wide, t_ij, done * wide + c, t_ij, done * wide + c, terms.d, own)
         done += run
-        i, j = next_pair(i, j + run - 1, n)
+        i, j = next_pair(i, j + run - 1, chunk.n)
 
 
 @inner
-def mix(
-    weights: Any,
-    layer: int,
-    size: int,
-    pairs: F4,
-    even_at: int,
-    odd_at: int,
-    above: F4,
-    below: F4,
-    spare: F4,
-) -> None:
-    """Add the mixed messages in rows S and A of `pairs` to both, and LeakyReLU."""
-    wide, narrow, depth = above.shape[1], pairs.shape[1], weights.even.shape[-2]
-    block, blocks = block_of(weights.wide), len(weights.wide)
+def mix(weights: Any, layer: int, size: int, pairs: F4, even_at: int, odd_at: int, rows: Rows) -> None:
+    """Add the mixed messages, S from row `even_at` and A from row `odd_at` of `pairs`, to T; then LeakyReLU."""
+    wide, narrow, depth = rows.t_ij.shape[1], pairs.shape[1], weights.even.shape[-2]
+    block, blocks = block_width(weights.wide), len(weights.wide)
     for b in range(blocks):
         at = (layer * blocks + b) * depth * block
-        for row in range(0, size, mixed_rows(weights.wide)):
+        for row in range(0, size, tile_rows(weights.wide)):
             mixed_tile(
-                weights.wide, weights.narrow, above, below, row * wide + b * block, pairs, (even_at + row) * narrow,
-                (odd_at + row) * narrow, depth, weights.even, weights.odd, at, spare,
+                weights.wide, weights.narrow, rows.t_ij, rows.t_ji, row * wide + b * block, pairs,
+                (even_at + row) * narrow, (odd_at + row) * narrow, depth, weights.even, weights.odd, at, rows.spare,
             )  # fmt: skip
 
 
 @inner
-def message(weights: Any, layer: int, size: int, mirrored: bool, above: F4, below: F4, up: F4, down: F4) -> None:
-    """Messages before their BatchNorm."""
-    wide, narrow, depth = above.shape[1], up.shape[1], weights.message.shape[-2]
-    block, blocks = block_of(weights.narrow), len(weights.narrow)
-    for side in range(2 if mirrored else 1):
-        x, out = (above, up) if side == 0 else (below, down)
+def message(weights: Any, layer: int, chunk: Chunk, rows: Rows) -> None:
+    """Messages Y from T, before their BatchNorm; those of mirror images if there are any."""
+    wide, narrow, depth = rows.t_ij.shape[1], rows.y_ij.shape[1], weights.message.shape[-2]
+    block, blocks = block_width(weights.narrow), len(weights.narrow)
+    for side in range(2 if chunk.mirrored else 1):
+        x, out = (rows.t_ij, rows.y_ij) if side == 0 else (rows.t_ji, rows.y_ji)
         for b in range(blocks):
             at = (layer * blocks + b) * depth * block
-            for row in range(0, size, mixed_rows(weights.narrow)):
+            for row in range(0, chunk.size, tile_rows(weights.narrow)):
                 message_tile(
                     weights.wide, weights.narrow, x, row * wide, depth, weights.message, at, weights.message_bias,
                     layer * narrow + b * block, out, row * narrow + b * block,
@@ -166,33 +223,23 @@ def message(weights: Any, layer: int, size: int, mirrored: bool, above: F4, belo
 
 @inner
 def collect(
-    weights: Any,
-    i: int,
-    j: int,
-    size: int,
-    n: int,
-    up: F4,
-    down: F4,
-    weight: F8,
-    row: F8,
-    column: F8,
-    pairs: F4,
-    even_to: int,
-    odd_to: int,
+    weights: Any, chunk: Chunk, rows: Rows, weight: F8, row: F8, column: F8, pairs: F4, even_to: int, odd_to: int
 ) -> tuple[int, int]:
-    """Sum a chunk's messages for their nodes and put S and A in their place; the pair after the last one."""
-    narrow, block = up.shape[1], block_of(weights.narrow)
-    done = 0
+    """Sum a chunk's messages for their nodes and store S and A in `pairs`; the pair after the last one."""
+    narrow, block = rows.y_ij.shape[1], block_width(weights.narrow)
+    i, j, size, n, done = chunk.i, chunk.j, chunk.size, chunk.n, 0
     while done < size:
         run = run_from(i, j, n, size - done)
         for c in range(0, narrow, block):
             if i == j:
-                sum_self(weights.narrow, up, c, done, narrow, weight, row, column, i, pairs, even_to + done,
-                         odd_to + done)  # fmt: skip
+                sum_self(
+                    weights.narrow, rows.y_ij, c, done, narrow, weight, row, column, i, pairs, even_to + done,
+                    odd_to + done,
+                )  # fmt: skip
             else:
                 sum_pair(
-                    weights.narrow, up, down, c, done, run, narrow, weight, row, column, i, j, pairs, even_to + done,
-                    odd_to + done,
+                    weights.narrow, rows.y_ij, rows.y_ji, c, done, run, narrow, weight, row, column, i, j, pairs,
+                    even_to + done, odd_to + done,
                 )  # fmt: skip
         done += run
         i, j = next_pair(i, j + run - 1, n)

@@ -1,6 +1,6 @@
-"""PELICAN's training, one layer of pairs forth: from messages to the next messages, chunk by chunk.
+"""PELICAN's training, one layer of pairs forward: from messages to the next messages, chunk by chunk.
 
-Of a layer's pairs only its messages are kept, before their BatchNorm, with a bit a channel for dropout.
+All that is stored of a layer's pairs are its messages Y, before their BatchNorm, with one dropout bit per channel.
 """
 
 from __future__ import annotations
@@ -12,43 +12,54 @@ import numpy as np
 from ....array_types import F4, F8, I8, U1
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
-from .chunks import begin, encode, message, mix, next_pair, run_from
+from .channel_blocks import ChannelBlocks
+from .chunks import (
+    CHUNK,
+    MARGIN,
+    Chunk,
+    NodeTerms,
+    Rows,
+    begin,
+    chunk_from,
+    encode,
+    make_rows,
+    message,
+    mix,
+    next_pair,
+    pair_after,
+    run_from,
+)
+from .message_norm import even_and_odd
 from .message_storage import keep_pair, keep_self
-from .pair_encoding import ENCODED
-from .pair_norm import even_and_odd
-from .pair_shapes import Columns
-from .pair_tile import block_of
+from .pair_tiles import block_width
 
-__all__ = ["CHUNK", "MARGIN", "Jets", "LayerWeights", "Terms", "add_to", "pair_after", "remake", "sweep_forth"]
-
-
-#: Pairs worked on at once, and as many mirror images.
-CHUNK = 72
-#: Rows that tiles may read or write beyond a matrix's own.
-MARGIN = 16
+__all__ = [
+    "Draw", "Jets", "LayerSums", "LayerValues", "LayerWeights", "add_to", "even_odd_rows", "jet_slice", "places_of",
+    "remake", "sweep_forward",
+]  # fmt: skip
 
 
 class LayerWeights(NamedTuple):
-    """Parameters of one layer in float32; letters and layouts as in `PelicanWeights`."""
+    """Parameters of one layer in float32; letters and layouts as in `PelicanWeights`, transposed for the gradient."""
 
-    narrow: Columns
-    wide: Columns
-    encoded: Columns
-    first: bool  # whether the layer begins with encoded products, and not with messages
+    narrow: ChannelBlocks
+    wide: ChannelBlocks
+    encoded: ChannelBlocks
+    first: bool  # whether the layer begins with encoded products, not with messages
     embedding: F4  # (R, W)
     embedding_bias: F4
     power: F4
     inverse: F4
-    scale: F4  # of the messages before: BatchNorm and dropout, (N,)
+    scale: F4  # BatchNorm and dropout of the messages that enter, (N,)
     shift: F4
     even: F4  # (W / B, D, B)
     odd: F4
     message: F4  # (N / B, S, B)
     message_bias: F4  # (N,)
-    even_back: F4  # (N / B, S, B)
-    odd_back: F4
-    message_back: F4  # (W / B, D, B)
-    below_zero: F4  # slope of what a message is made of, where that is not above 0: 1 of the encoder, (W,)
+    even_transposed: F4  # (N / B, S, B)
+    odd_transposed: F4
+    message_transposed: F4  # (W / B, D, B)
+    leak: F4  # dT/dZ where T is not above 0: 0.01, and 1 in the encoder's channels, (W,)
 
 
 class Jets(NamedTuple):
@@ -60,90 +71,103 @@ class Jets(NamedTuple):
     products: F8  # (Q, R)
 
 
-class Terms(NamedTuple):
-    """What a layer has of nodes, (N, W), and of the messages before it, (Q, N) with their bits; and its own."""
+class LayerValues(NamedTuple):
+    """Terms of nodes, (N, W), the messages that enter, (Q, N), with their bits, and the layer's own messages."""
 
-    u: F4
-    v: F4
-    d: F4
+    terms: NodeTerms
     before: F4
     before_bits: U1
     messages: F4
     bits: U1
 
 
+class LayerSums(NamedTuple):
+    """What is summed of a layer's messages, see `layer.Messages`."""
+
+    sums: F8  # (N, 3, C)
+    counts: F4
+    moments: F8  # of each group, (G, 2, C)
+
+
+class Draw(NamedTuple):
+    """What dropout draws: a key, and the hash below which a channel is dropped."""
+
+    key: np.uint64
+    threshold: np.uint32
+
+
 @njit
-def sweep_forth(
-    weights: LayerWeights,
-    jets: Jets,
-    terms: Terms,
-    sums: F8,
-    counts: F4,
-    moments: F8,
-    key: np.uint64,
-    threshold: np.uint32,
-    first: int,
-    last: int,
+def sweep_forward(
+    weights: LayerWeights, jets: Jets, values: LayerValues, sums: LayerSums, draw: Draw, first: int, last: int
 ) -> None:
-    """Messages of the jets of some groups, their bits, nodes' sums (N, 3, C), and moments (G, 2, C)."""
-    narrow, wide = weights.scale.shape[0], weights.below_zero.shape[0]
-    block, side = block_of(weights.narrow), CHUNK + MARGIN
-    above, below = aligned_rows(side, wide), aligned_rows(side, wide)
-    up, down = aligned_rows(side, narrow), aligned_rows(side, narrow)
-    mixed, spare = aligned_rows(2 * side, narrow), aligned_rows(MARGIN, wide)
-    encoded = aligned_rows(2 * CHUNK + ENCODED, wide)
-    places, mirror = np.empty(2 * CHUNK + ENCODED, np.int64), np.empty(CHUNK, np.int64)
-    chunk_moments = np.zeros((2, narrow), np.float32)
+    """Messages of the jets of some groups, their bits and sums."""
+    narrow, wide = weights.scale.shape[0], weights.leak.shape[0]
+    rows, even_odd = make_rows(narrow, wide), even_odd_rows(narrow)
+    moments = np.zeros((2, narrow), np.float32)
     for group in range(first, last):
         for jet in range(jets.groups[group], jets.groups[group + 1]):
-            start, n, base = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
-            own_sums, own_counts = sums[start : start + n], counts[start : start + n]
-            i, j, at, count = 0, 1, 0, n * (n - 1) // 2
-            while at < count + n:
-                mirrored = at < count
-                size = min((count if mirrored else count + n) - at, CHUNK)
-                if not mirrored:
-                    i, j = at - count, at - count
-                remake(weights, jets, terms, jet, i, j, at, size, above, below, mixed, spare, encoded, places, mirror)
-                message(weights, 0, size, mirrored, above, below, up, down)
-                chunk_moments[:] = np.float32(0)
-                upper, lower = base + at, base + count + at
-                for c in range(0, narrow, block):
-                    if not mirrored:
-                        keep_self(
-                            weights.narrow, up, c, size, terms.messages, lower, terms.bits, own_sums, own_counts,
-                            chunk_moments, i, key, base + i * (n + 1), n + 1, threshold,
-                        )  # fmt: skip
-                        continue
-                    a, b, done = i, j, 0
-                    while done < size:
-                        run = run_from(a, b, n, size - done)
-                        keep_pair(
-                            weights.narrow, up, down, c, done, run, terms.messages, upper + done, lower + done,
-                            terms.bits, own_sums, own_counts, chunk_moments, a, b, key, base + a * n + b,
-                            base + b * n + a, n, threshold,
-                        )  # fmt: skip
-                        done += run
-                        a, b = next_pair(a, b + run - 1, n)
-                add_to(moments[group], chunk_moments)
-                i, j = pair_after(i, j, size, n)
-                at += size
+            start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
+            own = LayerSums(sums.sums[start : start + n], sums.counts[start : start + n], sums.moments)
+            i, j, at = 0, 1, 0
+            while at < n * (n + 1) // 2:
+                chunk = chunk_from(i, j, at, n)
+                remake(weights, jets, values, jet, chunk, rows, even_odd)
+                message(weights, 0, chunk, rows)
+                moments[:] = np.float32(0)
+                _store(weights, values, own, draw, jets.squares[jet], chunk, rows, moments)
+                add_to(sums.moments[group], moments)
+                i, j = pair_after(chunk)
+                at += chunk.size
 
 
 @inner
-def pair_after(i: int, j: int, size: int, n: int) -> tuple[int, int]:
-    """The pair `size` pairs after (i, j)."""
-    done = 0
-    while done < size:
-        run = run_from(i, j, n, size - done)
-        done += run
-        i, j = next_pair(i, j + run - 1, n)
-    return i, j
+def _store(
+    weights: LayerWeights, values: LayerValues, sums: LayerSums, draw: Draw, base: int, chunk: Chunk, rows: Rows,
+    moments: F4,
+) -> None:  # fmt: skip
+    """A chunk's messages to where they are kept, and into the sums of its jet."""
+    narrow, block, n = rows.y_ij.shape[1], block_width(weights.narrow), chunk.n
+    ij, ji = places_of(chunk, base)
+    for c in range(0, narrow, block):
+        i, j, done = chunk.i, chunk.j, 0
+        if not chunk.mirrored:
+            keep_self(
+                weights.narrow, rows.y_ij, c, chunk.size, values.messages, ji, values.bits, sums.sums, sums.counts,
+                moments, i, draw.key, base + i * (n + 1), n + 1, draw.threshold,
+            )  # fmt: skip
+            continue
+        while done < chunk.size:
+            run = run_from(i, j, n, chunk.size - done)
+            keep_pair(
+                weights.narrow, rows.y_ij, rows.y_ji, c, done, run, values.messages, ij + done, ji + done, values.bits,
+                sums.sums, sums.counts, moments, i, j, draw.key, base + i * n + j, base + j * n + i, n, draw.threshold,
+            )  # fmt: skip
+            done += run
+            i, j = next_pair(i, j + run - 1, n)
+
+
+@inner
+def even_odd_rows(narrow: int) -> F4:
+    """Work space for S and, in the second half, A of a chunk."""
+    return aligned_rows(2 * (CHUNK + MARGIN), narrow)
+
+
+@inner
+def places_of(chunk: Chunk, base: int) -> tuple[int, int]:
+    """Where a chunk's Y_ij and its Y_ji begin, one on the diagonal, in a jet whose messages begin at `base`."""
+    ji = base + chunk.n * (chunk.n - 1) // 2 + chunk.at
+    return (base + chunk.at if chunk.mirrored else ji), ji
+
+
+@inner
+def jet_slice(terms: NodeTerms, start: int, n: int) -> NodeTerms:
+    """Those of a jet's n nodes."""
+    return NodeTerms(terms.u[start : start + n], terms.v[start : start + n], terms.d[start : start + n])
 
 
 @inner
 def add_to(total: F8, part: F4) -> None:
-    """Add up."""
+    """Add up in float64."""
     for r in range(part.shape[0]):
         for c in range(part.shape[1]):
             total[r, c] += part[r, c]
@@ -151,36 +175,20 @@ def add_to(total: F8, part: F4) -> None:
 
 @inner
 def remake(
-    weights: LayerWeights,
-    jets: Jets,
-    terms: Terms,
-    jet: int,
-    i: int,
-    j: int,
-    at: int,
-    size: int,
-    above: F4,
-    below: F4,
-    mixed: F4,
-    spare: F4,
-    encoded: F4,
-    places: I8,
-    mirror: I8,
+    weights: LayerWeights, jets: Jets, values: LayerValues, jet: int, chunk: Chunk, rows: Rows, even_odd: F4
 ) -> int:
-    """The wide rows of a chunk, and what they were made of in `mixed` or `encoded`; rows of the latter."""
-    start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
-    base, count, side = jets.squares[jet], n * (n - 1) // 2, mixed.shape[0] // 2
-    u, v, d = terms.u[start : start + n], terms.v[start : start + n], terms.d[start : start + n]
+    """The rows of T of a chunk, and what they were made of in `even_odd` or `rows.encoded`; how many the latter are."""
+    start, n, base = jets.offsets[jet], chunk.n, jets.squares[jet]
+    terms = jet_slice(values.terms, start, n)
     if weights.first:
-        products = jets.products[base : base + n * n]
-        return encode(weights, False, products, i, j, size, n, u, v, d, above, below, encoded, places, mirror)
-    block, lower = block_of(weights.narrow), base + count + at
-    upper = base + at if at < count else lower
-    for c in range(0, mixed.shape[1], block):
+        return encode(weights, False, jets.products[base : base + n * n], chunk, terms, rows)
+    side = even_odd.shape[0] // 2
+    ij, ji = places_of(chunk, base)
+    for c in range(0, even_odd.shape[1], block_width(weights.narrow)):
         even_and_odd(
-            weights.narrow, terms.before, upper, lower, c, size, terms.before_bits, weights.scale, weights.shift,
-            mixed, side,
+            weights.narrow, values.before, ij, ji, c, chunk.size, values.before_bits, weights.scale, weights.shift,
+            even_odd, side,
         )  # fmt: skip
-    begin(weights, i, j, size, n, u, v, d, above, below)
-    mix(weights, 0, size, mixed, 0, side, above, below, spare)
-    return size
+    begin(weights, chunk, terms, rows)
+    mix(weights, 0, chunk.size, even_odd, 0, side, rows)
+    return chunk.size

@@ -11,7 +11,7 @@ __all__ = ["in_order"]
 
 
 def in_order(groups: F4) -> F8:
-    """Sum over the first axis, in float64; numpy takes several times as long."""
+    """Sum over the first axis, in float64; NumPy takes several times as long."""
     total = np.zeros(groups.shape[1:])
     _add(groups.reshape(len(groups), total.size), total.reshape(-1))
     return total

@@ -1,17 +1,17 @@
-"""PELICAN's evaluation, fused: a jet goes through all blocks, each one sweep over the pairs of its messages in place.
+"""PELICAN's evaluation: a jet passes through all layers, each one sweep over the pairs of its messages, in place.
 
-A jet's messages X live as rows of channels: S_ij = X_ij + X_ji for i < j, then A_ij = X_ij − X_ji, then both for the
-diagonal. X_ij W₁ + X_ji W₂ and its mirror image are S_ij (W₁ + W₂)/2 ± A_ij (W₁ − W₂)/2: two products instead of
-four. A chunk of pairs is mixed, passes the next message while it is in the first cache, and is written back where it
-was, so that neither the fifteen aggregates nor a second X are kept.
+The messages of a jet are stored as S_ij = Y_ij + Y_ji for i < j, then A_ij = Y_ij − Y_ji, then both for the diagonal:
+two products per pair of mirror images instead of four, see ``../README.md``. A chunk of pairs is mixed, passes the
+next message layer while it is in the first-level cache, and is written back where it was, so neither the fifteen
+aggregates nor a second array of messages are stored.
 
-Every sum runs over a jet's own nodes in a fixed order, so a jet's logits are the same to the last bit whatever jets
-stand beside it and however many threads there are.
+Every sum runs over a jet's own nodes in a fixed order, so its logits are the same to the last bit whatever other jets
+are in the batch and however many threads run.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,23 +26,17 @@ from ....layers.broken_symmetry import along
 from ....layers.jet_frame import jet_frame
 from ....layers.squares import Squares
 from ...common.cpu.aligned import aligned_rows
-from .chunks import begin, collect, encode, message, mix
+from ..network import PelicanNetwork
+from .chunks import MARGIN, NodeTerms, begin, chunk_from, collect, encode, make_rows, message, mix
 from .inputs import labelled, pair_channels
-from .nodes import node_terms, readout, scalar_terms
-from .pair_encoding import ENCODED
+from .nodes import JetNodes, MessageSums, node_terms, readout, scalar_terms
 from .weights import PelicanWeights, weights_of
 
 __all__ = ["logits", "logits_from_jets"]
 
 
-#: Pairs worked on at once, and as many mirror images: few enough for the first cache.
-_CHUNK = 72
-#: Rows that tiles may read or write beyond a matrix's own.
-_MARGIN = 16
-
-
-def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `PELICAN` of classes in evaluation mode; arguments as of its ``network``.
+def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+    """Logits of a float32 `PELICAN` for classes in evaluation mode; arguments as for its ``network``.
 
     Returns
     -------
@@ -59,20 +53,19 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
         node_weights = np.ones(total)
     products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
     scalars = np.zeros((total, 0)) if scalars_NS is None else scalars_NS.detach().double().numpy()
-    squares = pair_offsets(bounds)
-    sums = model.options["aggregation"] == "sum"
-    mean_count = float(model.options["mean_count"])
+    jets = _Jets(products, scalars, node_weights, bounds, pair_offsets(bounds))
+    options = _Options(float(model.options["mean_count"]), model.options["aggregation"] == "sum", safe)
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
 
     def run(first: int, last: int) -> None:
-        _score(weights, products, scalars, node_weights, bounds, squares, sums, mean_count, safe, logits, first, last)
+        _score(weights, jets, options, logits, first, last)
 
-    over_jets(run, squares, torch.get_num_threads())
+    over_jets(run, jets.squares, torch.get_num_threads())
     return torch.from_numpy(logits)
 
 
-def logits_from_jets(model: Any, jets: RaggedJets) -> Tensor:
-    """Logits of a float32 `PELICAN` of classes in evaluation mode, straight from jets in any order.
+def logits_from_jets(model: PelicanNetwork, jets: RaggedJets) -> Tensor:
+    """Logits of a float32 `PELICAN` for classes in evaluation mode, directly from jets in any order.
 
     Returns
     -------
@@ -91,65 +84,58 @@ def logits_from_jets(model: Any, jets: RaggedJets) -> Tensor:
     return logits(model, products, scalars, torch.from_numpy(before + k * np.arange(len(before))))
 
 
+class _Jets(NamedTuple):
+    """The batch."""
+
+    products: F8  # pair channels, (Q, R)
+    scalars: F8  # (N, S)
+    weight: F8  # of each node in aggregates, (N,)
+    offsets: I8  # (J + 1,)
+    squares: I8  # n² before each jet, (J + 1,)
+
+
+class _Options(NamedTuple):
+    """Options of the network that change what is computed."""
+
+    mean_count: float  # n̄
+    sums: bool  # aggregates are sums over n̄, not means
+    angles: bool  # the encoder's form for angles
+
+
 @njit
-def _score(
-    weights: PelicanWeights,
-    products: F8,
-    scalars: F8,
-    node_weights: F8,
-    offsets: I8,
-    squares: I8,
-    sums: bool,
-    mean_count: float,
-    angles: bool,
-    logits: F4,
-    first: int,
-    last: int,
-) -> None:
-    narrow, wide = weights.scale.shape[1], weights.bias.shape[2]
-    layers = len(weights.even)
+def _score(weights: PelicanWeights, jets: _Jets, options: _Options, logits: F4, first: int, last: int) -> None:
+    narrow, wide, layers = weights.scale.shape[1], weights.bias.shape[2], len(weights.even)
     largest = 1
     for jet in range(first, last):
-        largest = max(largest, offsets[jet + 1] - offsets[jet])
-    nodes = largest + _MARGIN
-    pairs = aligned_rows(largest * (largest + 1) + _MARGIN, narrow)
-    above, below = aligned_rows(_CHUNK + _MARGIN, wide), aligned_rows(_CHUNK + _MARGIN, wide)
-    up, down = aligned_rows(_CHUNK + _MARGIN, narrow), aligned_rows(_CHUNK + _MARGIN, narrow)
-    u, v, d = aligned_rows(nodes, wide), aligned_rows(nodes, wide), aligned_rows(nodes, wide)
-    spare = aligned_rows(_MARGIN, wide)
-    # beyond the encoder's own channels it stays zero
-    encoded = aligned_rows(2 * _CHUNK + ENCODED, wide)
-    places, mirror = np.empty(2 * _CHUNK + ENCODED, np.int64), np.empty(_CHUNK, np.int64)
-    row, column = np.zeros((nodes, narrow)), np.zeros((nodes, narrow))
+        largest = max(largest, jets.offsets[jet + 1] - jets.offsets[jet])
+    nodes = largest + MARGIN
+    rows = make_rows(narrow, wide)
+    terms = NodeTerms(aligned_rows(nodes, wide), aligned_rows(nodes, wide), aligned_rows(nodes, wide))
+    pairs = aligned_rows(largest * (largest + 1) + MARGIN, narrow)
+    sums = MessageSums(pairs, np.zeros((nodes, narrow)), np.zeros((nodes, narrow)))
     for jet in range(first, last):
-        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        weight = node_weights[start : start + n]
-        products_of_jet = products[squares[jet] : squares[jet + 1]]
-        norm = mean_count if sums else float(max(n, 1))
-        scalar_terms(weights, scalars[start : start + n], weight, n, mean_count, norm, u, v, d)
+        start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
+        products = jets.products[jets.squares[jet] : jets.squares[jet + 1]]
+        norm = options.mean_count if options.sums else float(max(n, 1))
+        own = JetNodes(n, jets.weight[start : start + n], norm, np.log(max(n, 1) / options.mean_count))
+        scalar_terms(weights, jets.scalars[start : start + n], own, terms)
         for k in range(layers + 1):
             if k > 0:
-                node_terms(weights, k - 1, pairs, row, column, weight, n, mean_count, norm, u, v, d)
-            _clear(row, column, n)
-            # the first row's partners, then the second's, ...; then the diagonal
+                node_terms(weights, k - 1, sums, own, terms)
+            _clear(sums.row, sums.column, n)
             i, j, at, count = 0, 1, 0, n * (n - 1) // 2
             while at < count + n:
-                mirrored = at < count
-                size = min((count if mirrored else count + n) - at, _CHUNK)
-                even, odd = (at, at + count) if mirrored else (at + count, at + count + n)
-                if not mirrored:
-                    i, j = at - count, at - count
+                chunk = chunk_from(i, j, at, n)
+                even, odd = (at, at + count) if chunk.mirrored else (at + count, at + count + n)
                 if k == 0:
-                    encode(
-                        weights, angles, products_of_jet, i, j, size, n, u, v, d, above, below, encoded, places, mirror
-                    )
+                    encode(weights, options.angles, products, chunk, terms, rows)
                 else:
-                    begin(weights, i, j, size, n, u, v, d, above, below)
-                    mix(weights, k - 1, size, pairs, even, odd, above, below, spare)
-                message(weights, k, size, mirrored, above, below, up, down)
-                i, j = collect(weights, i, j, size, n, up, down, weight, row, column, pairs, even, odd)
-                at += size
-        readout(weights, layers, pairs, row, weight, n, mean_count, norm, logits[jet])
+                    begin(weights, chunk, terms, rows)
+                    mix(weights, k - 1, chunk.size, pairs, even, odd, rows)
+                message(weights, k, chunk, rows)
+                i, j = collect(weights, chunk, rows, own.weight, sums.row, sums.column, pairs, even, odd)
+                at += chunk.size
+        readout(weights, layers, sums, own, logits[jet])
 
 
 @inner

@@ -18,11 +18,11 @@ def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, 
     Parameters
     ----------
     dot_Q : Tensor of float64, shape (Q,)
-        Products of the constituents.
+        Products of the constituents, in GeV².
     offsets : ndarray of int64, shape (J + 1,)
         Jet boundaries, without spurions.
     mixed_Nk, own_kk : Tensor of float64, shapes (N, k) and (k, k)
-        Products of constituents with the spurions, and of these with each other.
+        Products of the constituents with the spurions, and of the spurions with each other.
     inputs_NR : Tensor of float64, shape (N, R)
         The invariants r; R = 0 if there are spurions.
 

@@ -1,4 +1,4 @@
-"""A layer of PELICAN with gradients on the CPU, from messages to the next; wide rows are made again on the way back."""
+"""A layer of PELICAN with gradients on the CPU, from messages to the next; T is computed again in the backward pass."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
 from ...common.cpu.jet_groups import JetGroups
 from ..dropout import threshold_of
-from .backward import LayerSlopes, sweep_back
-from .forward import MARGIN, Jets, LayerWeights, Terms, sweep_forth
+from .backward import LayerGrads, sweep_backward
+from .channel_blocks import HALF, blocks_for
+from .chunks import MARGIN, NodeTerms
+from .dropout_bits import bytes_of
+from .forward import Draw, Jets, LayerSums, LayerValues, LayerWeights, sweep_forward
 from .group_sums import in_order
-from .pair_dropout import bytes_of
-from .pair_shapes import HALF, columns_for
 from .weights import blocked, padded
 
-__all__ = ["Batch", "Messages", "encoded_messages", "next_messages", "total_columns"]
+__all__ = ["Batch", "Messages", "encoded_messages", "next_messages", "total_channels"]
 
 
 @dataclass(frozen=True)
@@ -32,36 +33,36 @@ class Batch:
 
     Attributes
     ----------
-    layout : JetGroups
+    groups : JetGroups
         The jets.
     products : ndarray of float64, shape (Q, R)
         Pair channels.
     encoded : int
-        Channels that they are encoded to.
+        Number of channels that they are encoded to.
     """
 
-    layout: JetGroups
+    groups: JetGroups
     products: F8
     encoded: int
 
     @property
     def num_pairs(self) -> int:
-        """Q, pairs i = j among them."""
-        return int(self.layout.squares[-1])
+        """Q, pairs i = j included."""
+        return int(self.groups.squares[-1])
 
 
 @dataclass(frozen=True)
 class Messages:
-    """Messages before their BatchNorm, D channels, and what is summed of them with dropout.
+    """Messages Y before their BatchNorm, D channels, and their sums after dropout.
 
     Attributes
     ----------
     values : Tensor, shape (Q, N)
-        The messages, D channels padded to N; of each jet those of pairs i < j, those of j, i, those of i, i.
+        The messages, D channels padded to N; of each jet Y_ij of pairs i < j, then Y_ji, then Y_ii.
     bits : Tensor of uint8
         Which of them dropout keeps.
     sums : Tensor of float64, shape (N nodes, 3, N)
-        Of those kept: X_ii, the sum of X_ji and the sum of X_ij over j.
+        Of those kept: Y_ii, the sum of Y_ji and the sum of Y_ij over j.
     counts : Tensor of float32, shape (N nodes, 3, N)
         How many were summed.
     moments : Tensor of float64, shape (2, N)
@@ -76,12 +77,7 @@ class Messages:
 
 
 def encoded_messages(
-    batch: Batch,
-    terms: Tensor,
-    embedding: tuple[Tensor, Tensor, Tensor],
-    linear: nn.Linear,
-    key: int,
-    drop: float,
+    batch: Batch, terms: Tensor, embedding: tuple[Tensor, Tensor, Tensor], linear: nn.Linear, key: int, drop: float
 ) -> Messages:
     """The first messages: of encoded products beside LeakyReLU of u_i + v_j + δ_ij d_i.
 
@@ -90,13 +86,13 @@ def encoded_messages(
     batch : Batch
         The jets.
     terms : Tensor of float32, shape (3, N nodes, W)
-        u, v and d, S channels padded to `total_columns`; 0 in the encoder's.
+        u, v and d, S channels padded to `total_channels`; 0 in the encoder's.
     embedding : tuple of Tensor
         Weights (C, R) and bias (C,) of the embedding, and the encoder's exponents a (C,).
     linear : Linear
         The message's.
     key, drop : int, float
-        What dropout draws, and its probability.
+        Dropout's key and its probability.
     """
     setting = _Setting(batch, True, key, threshold_of(drop))
     return Messages(*_layer(setting, terms, linear.weight, linear.bias, *embedding))
@@ -112,16 +108,16 @@ def next_messages(
     key: int,
     drop: float,
 ) -> Messages:
-    """The messages after X W₁ + (X W₂)ᵀ + u_i + v_j + δ_ij d_i, X being scale Y + shift of those messages Y kept.
+    """The messages after X W₁ + (X W₂)ᵀ + u_i + v_j + δ_ij d_i, where X = scale Y + shift of the messages Y kept.
 
     Parameters
     ----------
     batch, terms, linear, key, drop
-        As of `encoded_messages`.
+        As for `encoded_messages`.
     before : Messages
         Y.
     norm : Tensor of float64, shape (2, D)
-        Scale and shift, see `pelican_norm`.
+        Scale and shift, see `batch_norm.scale_and_shift`.
     mixing : Tensor of float32, shape (2, D, S)
         W₁ and W₂.
     """
@@ -129,10 +125,10 @@ def next_messages(
     return Messages(*_layer(setting, terms, linear.weight, linear.bias, before.values, before.bits, norm, mixing))
 
 
-def total_columns(channels: int) -> int:
+def total_channels(channels: int) -> int:
     """Channels with padding."""
-    columns = columns_for(channels)
-    return len(columns) * len(columns[0]) * HALF
+    blocks = blocks_for(channels)
+    return len(blocks) * len(blocks[0]) * HALF
 
 
 @dataclass(frozen=True)
@@ -144,6 +140,11 @@ class _Setting:
     key: int
     threshold: int
 
+    @property
+    def jets(self) -> Jets:
+        groups = self.batch.groups
+        return Jets(groups.offsets, groups.squares, groups.groups, self.batch.products)
+
 
 class _Layer(torch.autograd.Function):
     """From terms of nodes, weights, and either encoder or messages, to messages, bits, sums, counts and moments."""
@@ -153,20 +154,15 @@ class _Layer(torch.autograd.Function):
         ctx: Any, setting: _Setting, terms: Tensor, weight: Tensor, bias: Tensor, *given: Tensor
     ) -> tuple[Tensor, ...]:
         weights = _weights(setting, [weight, bias, *(given if setting.first else given[2:])])
-        layout, narrow = setting.batch.layout, len(weights.message_bias)
-        jets, nodes = _jets(setting), (layout.num_nodes, 3, narrow)
-        values = _rows(setting.batch.num_pairs, narrow)
-        bits = np.empty((len(values), bytes_of(weights.narrow)), np.uint8)
-        sums, counts = np.zeros(nodes), np.zeros(nodes, np.float32)
-        moments = np.zeros((layout.num_groups, 2, narrow))
-        before, before_bits = (values, bits) if setting.first else map(_array, given[:2])
-        u, v, d = _array(terms)
-        own = Terms(u, v, d, before, before_bits, values, bits)
-        key, threshold = np.uint64(setting.key), np.uint32(setting.threshold)
-        layout.over_groups(
-            lambda first, last: sweep_forth(weights, jets, own, sums, counts, moments, key, threshold, first, last)
-        )
-        found = tuple(map(torch.from_numpy, (values, bits, sums, counts, moments.sum(axis=0))))
+        groups, narrow = setting.batch.groups, len(weights.message_bias)
+        messages = _rows(setting.batch.num_pairs, narrow)
+        bits = np.empty((len(messages), bytes_of(weights.narrow)), np.uint8)
+        nodes = (groups.num_nodes, 3, narrow)
+        sums = LayerSums(np.zeros(nodes), np.zeros(nodes, np.float32), np.zeros((groups.num_groups, 2, narrow)))
+        values, jets = _values(setting, terms, messages, bits, given), setting.jets
+        draw = Draw(np.uint64(setting.key), np.uint32(setting.threshold))
+        groups.over_groups(lambda a, b: sweep_forward(weights, jets, values, sums, draw, a, b))
+        found = tuple(map(torch.from_numpy, (messages, bits, sums.sums, sums.counts, sums.moments.sum(axis=0))))
         if any(ctx.needs_input_grad):
             ctx.setting, ctx.weights = setting, weights
             ctx.save_for_backward(found[0], found[1], terms, weight, bias, *given)
@@ -177,63 +173,66 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, arriving: Tensor | None, _bits: None, of_sums: Tensor | None, _counts: None, of_moments: Tensor | None
+        ctx: Any,
+        grad_messages: Tensor | None,
+        _b: None,
+        grad_sums: Tensor | None,
+        _c: None,
+        grad_moments: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         setting, weights = ctx.setting, ctx.weights
-        values, bits, terms, weight, _, *given = ctx.saved_tensors
-        layout, first = setting.batch.layout, setting.first
-        messages, kept = values.numpy(), bits.numpy()
-        before, before_bits = (messages, kept) if first else map(_array, given[:2])
-        u, v, d = _array(terms)
-        (depth, channels), groups = weight.shape, layout.num_groups
-        narrow, wide, inputs = messages.shape[1], u.shape[1], setting.batch.products.shape[1]
-        statistics = np.zeros((2, narrow)) if of_moments is None else of_moments.numpy() * [[1.0], [2.0]]
-        of_weights, of_terms = 1 if first else groups, np.zeros(terms.shape, np.float32)
-        slopes = LayerSlopes(
-            messages=np.zeros(messages.shape, np.float32) if arriving is None else _array(arriving),
-            nodes=np.zeros((len(u), 3, narrow), np.float32) if of_sums is None else _array(of_sums.float()),
-            statistics=np.ascontiguousarray(statistics, np.float32),
-            before=_rows(1 if first else len(messages), narrow),
-            u=of_terms[0],
-            v=of_terms[1],
-            d=of_terms[2],
-            message=np.zeros((groups, narrow + MARGIN, wide), np.float32),
-            even=np.zeros((of_weights, narrow + MARGIN, wide), np.float32),
-            odd=np.zeros((of_weights, narrow + MARGIN, wide), np.float32),
-            message_bias=np.zeros((groups, narrow)),
-            norm=np.zeros((groups, 2, narrow)),
-            encoder=np.zeros((groups if first else 1, inputs + 2, wide)),
-        )
-        own, jets = Terms(u, v, d, before, before_bits, messages, kept), _jets(setting)
-        layout.over_groups(lambda a, b: sweep_back(weights, jets, own, slopes, a, b))
-        found = [
-            of_terms,
-            _total(slopes.message, depth, channels),
-            slopes.message_bias.sum(axis=0)[:depth],
-        ]
-        gradients = [torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in found]
-        if first:
-            *of_inputs, of_bias, of_power = slopes.encoder.sum(axis=0)[:, : setting.batch.encoded]
-            encoder = np.stack(of_inputs, axis=1), of_bias, of_power
-            gradients += [torch.from_numpy(np.ascontiguousarray(value, np.float32)) for value in encoder]
-            return None, *gradients
-        even, odd = _total(slopes.even, depth, channels), _total(slopes.odd, depth, channels)
-        mixing = np.stack([even + odd, even - odd]) / 2
-        return (
-            None,
-            *gradients,
-            torch.from_numpy(slopes.before),
-            None,
-            torch.from_numpy(slopes.norm.sum(axis=0)[:, :depth]),
-            torch.from_numpy(mixing).to(given[3]),
-        )
+        messages, bits, terms, weight, _, *given = ctx.saved_tensors
+        values, jets = _values(setting, terms, messages.numpy(), bits.numpy(), given), setting.jets
+        grad_terms = np.zeros(terms.shape, np.float32)
+        grads = _grads(setting, values, grad_terms, (grad_messages, grad_sums, grad_moments))
+        setting.batch.groups.over_groups(lambda a, b: sweep_backward(weights, jets, values, grads, a, b))
+        (depth, channels), encoded = weight.shape, setting.batch.encoded
+        message, even, odd = (in_order(parts)[:depth, :channels] for parts in (grads.message, grads.even, grads.odd))
+        found = [grad_terms, message, grads.message_bias.sum(axis=0)[:depth]]
+        if setting.first:
+            *inputs, bias, power = grads.encoder.sum(axis=0)[:, :encoded]
+            return None, *map(_float, (*found, np.stack(inputs, axis=1), bias, power))
+        mixing = torch.from_numpy(np.stack([even + odd, even - odd]) / 2).to(given[3])
+        norm = torch.from_numpy(grads.norm.sum(axis=0)[:, :depth])
+        return None, *map(_float, found), torch.from_numpy(grads.before), None, norm, mixing
 
 
 _layer: Callable[..., tuple[Tensor, ...]] = _Layer.apply
 
 
+def _values(setting: _Setting, terms: Tensor, messages: F4, bits: Any, given: Any) -> LayerValues:
+    before, before_bits = (messages, bits) if setting.first else map(_array, given[:2])
+    return LayerValues(NodeTerms(*_array(terms)), before, before_bits, messages, bits)
+
+
+def _grads(setting: _Setting, values: LayerValues, terms: F4, arriving: tuple[Tensor | None, ...]) -> LayerGrads:
+    """Room for a layer's gradients, with those that arrive: of messages, sums and moments."""
+    messages, sums, moments = arriving
+    first, groups, inputs = setting.first, setting.batch.groups.num_groups, setting.batch.products.shape[1]
+    (nodes, wide), narrow = values.terms.u.shape, values.messages.shape[1]
+    statistics = np.zeros((2, narrow)) if moments is None else moments.numpy() * [[1.0], [2.0]]
+    matrix, mixing_groups = (narrow + MARGIN, wide), 1 if first else groups
+    return LayerGrads(
+        messages=np.zeros(values.messages.shape, np.float32) if messages is None else _array(messages),
+        sums=np.zeros((nodes, 3, narrow), np.float32) if sums is None else _array(sums.float()),
+        moments=np.ascontiguousarray(statistics, np.float32),
+        before=_rows(1 if first else len(values.messages), narrow),
+        terms=NodeTerms(*terms),
+        message=np.zeros((groups, *matrix), np.float32),
+        even=np.zeros((mixing_groups, *matrix), np.float32),
+        odd=np.zeros((mixing_groups, *matrix), np.float32),
+        message_bias=np.zeros((groups, narrow)),
+        norm=np.zeros((groups, 2, narrow)),
+        encoder=np.zeros((groups if first else 1, inputs + 2, wide)),
+    )
+
+
 def _array(tensor: Tensor) -> Any:
     return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def _float(values: Any) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
 def _rows(number: int, width: int) -> F4:
@@ -243,31 +242,21 @@ def _rows(number: int, width: int) -> F4:
     return buffer[start : start + number * width].reshape(number, width)
 
 
-def _jets(setting: _Setting) -> Jets:
-    layout = setting.batch.layout
-    return Jets(layout.offsets, layout.squares, layout.groups, setting.batch.products)
-
-
-def _total(groups: F4, depth: int, channels: int) -> F8:
-    """A gradient, groups added up in their order."""
-    return in_order(groups)[:depth, :channels]
-
-
 def _weights(setting: _Setting, tensors: list[Tensor]) -> LayerWeights:
     weight, bias, *given = map(double, tensors)
     depth, channels = weight.shape
-    narrow, wide, first = columns_for(depth), columns_for(channels), setting.first
+    narrow, wide, first = blocks_for(depth), blocks_for(channels), setting.first
     zeros, inputs = np.zeros((depth, channels)), setting.batch.products.shape[1]
     embedding, embedding_bias, power = given if first else (np.zeros((1, inputs)), np.zeros(1), np.ones(1))
     (scale, shift), mixing = (np.zeros((2, depth)), [zeros] * 2) if first else given
-    below_zero = np.full(channels, 0.01)
-    below_zero[: setting.batch.encoded * first] = 1
+    leak = np.full(channels, 0.01)
+    leak[: setting.batch.encoded * first] = 1
     even, odd = (mixing[0] + mixing[1]) / 2, (mixing[0] - mixing[1]) / 2
     return LayerWeights(
         narrow=narrow,
         wide=wide,
-        # of all layers, though the first alone encodes: numba compiles once
-        encoded=columns_for(setting.batch.encoded),
+        # of all layers, though only the first encodes: numba compiles once
+        encoded=blocks_for(setting.batch.encoded),
         first=first,
         embedding=aligned(padded(embedding.T, wide)),
         embedding_bias=aligned(padded(embedding_bias, wide)),
@@ -279,8 +268,8 @@ def _weights(setting: _Setting, tensors: list[Tensor]) -> LayerWeights:
         odd=aligned(blocked(odd, wide)),
         message=aligned(blocked(weight.T, narrow)),
         message_bias=aligned(padded(bias, narrow)),
-        even_back=aligned(blocked(even.T, narrow)),
-        odd_back=aligned(blocked(odd.T, narrow)),
-        message_back=aligned(blocked(weight, wide)),
-        below_zero=aligned(padded(below_zero, wide)),
+        even_transposed=aligned(blocked(even.T, narrow)),
+        odd_transposed=aligned(blocked(odd.T, narrow)),
+        message_transposed=aligned(blocked(weight, wide)),
+        leak=aligned(padded(leak, wide)),
     )

@@ -1,4 +1,8 @@
-"""PELICAN's messages as they are kept for training: with dropout's bits, sums over nodes, and BatchNorm's moments."""
+"""Storing messages in training: with dropout's bits, their sums over nodes, and BatchNorm's moments.
+
+Arguments are flat for the reason in `pair_tiles`; `keep_pair` has the most, 20, since one pass over a message in
+registers writes it, its bits, two nodes' sums and counts, and the moments.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...common.cpu.vector_rows import DOUBLE, Lanes, constant, loop, pointers
-from .pair_dropout import drop_hash, hashed_kept, only, store_kept
-from .pair_places import COLUMN, DIAGONAL, ROW, MessageRows
+from .dropout_bits import drop_hash, hashed_kept, only, store_kept
+from .message_rows import COLUMN, DIAGONAL, ROW, MessageRows
 
 __all__ = ["keep_pair", "keep_self"]
 
@@ -20,25 +24,25 @@ def _ones(lanes: Lanes) -> list[Any]:
 
 @intrinsic
 def keep_pair(
-    typing_context: Any, narrow: Any, up: Any, down: Any, at: Any, first: Any, count: Any, messages: Any, up_to: Any,
-    down_to: Any, bits: Any, sums: Any, counts: Any, moments: Any, i: Any, j: Any, key: Any, pair: Any, image: Any,
+    typing_context: Any, narrow: Any, y_ij: Any, y_ji: Any, at: Any, first: Any, count: Any, messages: Any, ij_to: Any,
+    ji_to: Any, bits: Any, sums: Any, counts: Any, moments: Any, i: Any, j: Any, key: Any, pair: Any, image: Any,
     step: Any, threshold: Any,
 ) -> Any:  # fmt: skip
-    """Keep messages of pairs (i, j), (i, j + 1), ... and of their mirror images, one block of columns.
+    """Store messages of pairs (i, j), (i, j + 1), ... and of their mirror images, one block of channels.
 
-    From row `first` of `up` and `down` on they go to rows `up_to` and `down_to` of `messages` and, with dropout but
-    before BatchNorm, into the nodes' `sums`, ``(n, 3, C)`` in float64; `counts` are how many were summed, and
-    `moments` ``(2, C)`` the sums of all and of their squares. `pair`, and `image` with a `step`, are the numbers for
+    From row `first` of `y_ij` and `y_ji` on they go to rows `ij_to` and `ji_to` of `messages` and, after dropout but
+    before BatchNorm, into the nodes' `sums` (n, 3, C) in float64; `counts` are how many were summed, `moments` (2, C)
+    the sums of all messages and of their squares. `pair`, and `image` in steps of `step`, are the pairs' numbers for
     dropout's hash.
     """
     at_type = types.intp
     signature = types.void(
-        narrow, up, down, at_type, at_type, at_type, messages, at_type, at_type, bits, sums, counts, moments, at_type,
+        narrow, y_ij, y_ji, at_type, at_type, at_type, messages, at_type, at_type, bits, sums, counts, moments, at_type,
         at_type, types.uint64, at_type, at_type, at_type, types.uint32,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (_, up, down, at, first, count, messages, up_to, down_to, bits, sums, counts, moments, i, j, key, pair, image,
+        (_, y_ij, y_ji, at, first, count, messages, ij_to, ji_to, bits, sums, counts, moments, i, j, key, pair, image,
          step, threshold) = pointers(context, builder, signature, arguments)  # fmt: skip
         rows = MessageRows(builder, narrow, at)
         lanes, double = rows.lanes, Lanes(builder, rows.lanes.widths, DOUBLE)
@@ -53,7 +57,7 @@ def keep_pair(
             parts = [carried[p * vectors : (p + 1) * vectors] for p in range(6)]
             other = builder.add(j, k)
             numbers = (builder.add(pair, k), builder.add(image, builder.mul(step, k)))
-            sides = ((up, up_to, numbers[0], COLUMN), (down, down_to, numbers[1], ROW))
+            sides = ((y_ij, ij_to, numbers[0], COLUMN), (y_ji, ji_to, numbers[1], ROW))
             for side, (source, to, number, kind) in enumerate(sides):
                 values = lanes.load(source, rows.row(builder.add(first, k)))
                 target = builder.add(to, k)
@@ -84,18 +88,18 @@ def keep_pair(
 
 @intrinsic
 def keep_self(
-    typing_context: Any, narrow: Any, up: Any, at: Any, count: Any, messages: Any, to: Any, bits: Any, sums: Any,
+    typing_context: Any, narrow: Any, y_ii: Any, at: Any, count: Any, messages: Any, to: Any, bits: Any, sums: Any,
     counts: Any, moments: Any, i: Any, key: Any, pair: Any, step: Any, threshold: Any,
 ) -> Any:  # fmt: skip
-    """The same for pairs (i, i), (i + 1, i + 1), ... from the first row of `up` on."""
+    """The same for pairs (i, i), (i + 1, i + 1), ... from the first row of `y_ii` on."""
     at_type = types.intp
     signature = types.void(
-        narrow, up, at_type, at_type, messages, at_type, bits, sums, counts, moments, at_type, types.uint64, at_type,
+        narrow, y_ii, at_type, at_type, messages, at_type, bits, sums, counts, moments, at_type, types.uint64, at_type,
         at_type, types.uint32,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, up, at, count, messages, to, bits, sums, counts, moments, i, key, pair, step, threshold = pointers(
+        _, y_ii, at, count, messages, to, bits, sums, counts, moments, i, key, pair, step, threshold = pointers(
             context, builder, signature, arguments
         )
         rows = MessageRows(builder, narrow, at)
@@ -103,7 +107,7 @@ def keep_self(
         ones, vectors = _ones(lanes), len(rows.lanes.widths)
 
         def body(k: Any, carried: list[Any]) -> list[Any]:
-            values, target = lanes.load(up, rows.row(k)), builder.add(to, k)
+            values, target = lanes.load(y_ii, rows.row(k)), builder.add(to, k)
             lanes.store(values, messages, rows.row(target))
             hashed = drop_hash(builder, key, builder.add(pair, builder.mul(step, k)))
             kept = hashed_kept(lanes, hashed, at, threshold)

@@ -1,4 +1,4 @@
-"""PELICAN's training on the nodes of jets, forth and back: from sums of messages to the terms of a 2→2 layer."""
+"""PELICAN's training on the nodes of jets, forward and backward: from sums of messages to a 2→2 layer's u, v and d."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import numpy as np
 from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
-from .forward import MARGIN
-from .pair_encoding import exp
-from .pair_gradient_tile import outer_rows, outer_tile
-from .pair_shapes import Columns
-from .pair_tile import block_of, mixed_rows, node_tile, scaled_row
+from .channel_blocks import ChannelBlocks
+from .chunks import MARGIN
+from .encoder import exp
+from .pair_gradient_tiles import outer_rows, outer_tile
+from .pair_tiles import block_width, node_tile, scaled_row, tile_rows
 
-__all__ = ["NodeSlopes", "NodeWeights", "Sums", "terms_back", "terms_forth"]
+__all__ = ["NodeGrads", "NodeSums", "NodeWeights", "terms_backward", "terms_forward"]
 
 
 class NodeWeights(NamedTuple):
     """Parameters; letters and layouts as in `PelicanWeights`, targets u, v, d and sources diagonal, column, row."""
 
-    narrow: Columns
-    wide: Columns
+    narrow: ChannelBlocks
+    wide: ChannelBlocks
     scale: F8  # BatchNorm and dropout, (N,)
     shift: F8
     node: F4  # (3, W / B, 3 N, B): targets, below each other the sources
-    node_plain: F4  # (3, 3, N, W)
-    node_back: F4  # (3, 3, N / B, W, B)
+    node_rows: F4  # (3, 3, N, W)
+    node_transposed: F4  # (3, 3, N / B, W, B)
     node_exponent: F8  # (3, 3, N), 0 of the diagonal
-    whole: F8  # trace and total into u and d, (2, 2, N, W)
-    whole_exponent: F8  # (2, 2, N)
+    jet: F8  # trace and total into u and d, (2, 2, N, W)
+    jet_exponent: F8  # (2, 2, N)
     bias: F8  # (2, W)
-    mean_count: float
-    means: bool  # not sums over n̄
+    mean_count: float  # n̄
+    means: bool  # aggregates are means, not sums over n̄
 
 
-class Sums(NamedTuple):
-    """The batch, and what was summed of its messages."""
+class NodeSums(NamedTuple):
+    """The batch, and the sums of its messages."""
 
     offsets: I8  # (J + 1,)
     groups: I8  # (G + 1,)
@@ -45,45 +45,60 @@ class Sums(NamedTuple):
     counts: F4
 
 
-class NodeSlopes(NamedTuple):
-    """Slopes in the shapes of what they belong to, of parameters a group each."""
+class NodeGrads(NamedTuple):
+    """Gradients in the shapes of what they belong to; those of parameters once per group."""
 
     values: F8  # (N, 3, C)
     norm: F8  # of scale and shift, (G, 2, N)
     node: F4  # (G, 3, 3, N, W)
     node_exponent: F8
-    whole: F8  # (G, 2, 2, N, W)
-    whole_exponent: F8
+    jet: F8  # (G, 2, 2, N, W)
+    jet_exponent: F8
     bias: F8  # (G, 2, W)
 
 
+class _Aggregates(NamedTuple):
+    """A jet's aggregates, and the powers of n/n̄ by which each layer input is multiplied."""
+
+    nodes: F8  # (n, 3, N)
+    values: F4  # the same in float32, (n, 3 N)
+    jet: F8  # trace and total, (2, N)
+    node_powers: F8  # (3, 3, N)
+    jet_powers: F8  # (2, 2, N)
+
+
+@inner
+def _make_aggregates(nodes: int, narrow: int) -> _Aggregates:
+    return _Aggregates(
+        np.empty((nodes, 3, narrow)), aligned_rows(nodes + MARGIN, 3 * narrow), np.empty((2, narrow)),
+        np.empty((3, 3, narrow)), np.empty((2, 2, narrow)),
+    )  # fmt: skip
+
+
 @njit
-def terms_forth(weights: NodeWeights, sums: Sums, terms: F4, first: int, last: int) -> None:
+def terms_forward(weights: NodeWeights, sums: NodeSums, terms: F4, first: int, last: int) -> None:
     """Terms (3, N, W) of the nodes of some groups."""
-    narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_of(weights.wide)
-    most, rows = _largest(sums, first, last), mixed_rows(weights.wide)
-    values, matrix = aligned_rows(most + MARGIN, 3 * narrow), np.empty(weights.node.shape[1:], np.float32)
+    narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_width(weights.wide)
+    most, rows = _largest(sums, first, last), tile_rows(weights.wide)
+    aggregates, matrix = _make_aggregates(most, narrow), np.empty(weights.node.shape[1:], np.float32)
     out, starts = aligned_rows(most + MARGIN, wide), np.zeros((3, wide), np.float32)
-    aggregates, whole = np.empty((most, 3, narrow)), np.empty((2, narrow))
-    node_powers, whole_powers = np.empty((3, 3, narrow)), np.empty((2, 2, narrow))
     for jet in range(sums.groups[first], sums.groups[last]):
         start, n = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet]
-        _aggregate(weights, sums, jet, aggregates, whole, values)
-        _powers(weights, n, node_powers, whole_powers)
+        _aggregate(weights, sums, jet, aggregates)
         for target in range(2):
-            _of_whole(weights, target, whole, whole_powers, starts[2 * target])
+            _jet_terms(weights, target, aggregates, starts[2 * target])
         for target in range(3):
             for b in range(wide // block):
                 for k in range(3 * narrow):
                     at = (b * 3 * narrow + k) * block
                     scaled_row(
                         weights.wide, matrix, at, weights.node, target * matrix.size + at,
-                        np.float32(node_powers[target, k // narrow, k % narrow]),
+                        np.float32(aggregates.node_powers[target, k // narrow, k % narrow]),
                     )  # fmt: skip
                 for i in range(0, n, rows):
                     node_tile(
-                        weights.wide, values, i * 3 * narrow, 3 * narrow, 3 * narrow, matrix, b * 3 * narrow * block,
-                        starts, target * wide + b * block, out, i * wide + b * block, wide,
+                        weights.wide, aggregates.values, i * 3 * narrow, 3 * narrow, 3 * narrow, matrix,
+                        b * 3 * narrow * block, starts, target * wide + b * block, out, i * wide + b * block, wide,
                     )  # fmt: skip
             found = terms[target]
             for i in range(n):
@@ -92,7 +107,7 @@ def terms_forth(weights: NodeWeights, sums: Sums, terms: F4, first: int, last: i
 
 
 @inner
-def _largest(sums: Sums, first: int, last: int) -> int:
+def _largest(sums: NodeSums, first: int, last: int) -> int:
     most = 0
     for jet in range(sums.groups[first], sums.groups[last]):
         most = max(most, sums.offsets[jet + 1] - sums.offsets[jet])
@@ -105,44 +120,46 @@ def _norm(weights: NodeWeights, n: int) -> float:
 
 
 @inner
-def _aggregate(weights: NodeWeights, sums: Sums, jet: int, aggregates: F8, whole: F8, values: F4) -> None:
-    """Normalised aggregates of a jet's nodes, in both precisions; trace and total."""
+def _log_ratio(weights: NodeWeights, n: int) -> float:
+    return float(np.log(max(n, 1) / weights.mean_count))
+
+
+@inner
+def _aggregate(weights: NodeWeights, sums: NodeSums, jet: int, out: _Aggregates) -> None:
+    """Normalised aggregates of a jet's nodes, trace and total, and powers of n/n̄."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
     share = 1 / _norm(weights, n)
-    whole[:] = 0.0
+    out.jet[:] = 0.0
     for i in range(n):
         for source in range(3):
             given, counts = sums.values[start + i, source], sums.counts[start + i, source]
             factor = share if source > 0 else 1.0
             for k in range(narrow):
                 value = (weights.scale[k] * given[k] + weights.shift[k] * counts[k]) * factor
-                aggregates[i, source, k] = value
-                values[i, source * narrow + k] = value
+                out.nodes[i, source, k] = value
+                out.values[i, source * narrow + k] = value
         for k in range(narrow):
-            whole[0, k] += aggregates[i, 0, k] * share
-            whole[1, k] += aggregates[i, 2, k] * share
+            out.jet[0, k] += out.nodes[i, 0, k] * share
+            out.jet[1, k] += out.nodes[i, 2, k] * share
+    log_ratio = _log_ratio(weights, n)
+    _powers(weights.node_exponent.reshape(-1), log_ratio, out.node_powers.reshape(-1))
+    _powers(weights.jet_exponent.reshape(-1), log_ratio, out.jet_powers.reshape(-1))
 
 
 @inner
-def _powers(weights: NodeWeights, n: int, node: F8, whole: F8) -> None:
-    log_ratio = np.log(max(n, 1) / weights.mean_count)
-    for a in range(3):
-        for b in range(3):
-            for k in range(node.shape[2]):
-                node[a, b, k] = exp(weights.node_exponent[a, b, k] * log_ratio)
-    for a in range(2):
-        for b in range(2):
-            for k in range(node.shape[2]):
-                whole[a, b, k] = exp(weights.whole_exponent[a, b, k] * log_ratio)
+def _powers(exponents: F8, log_ratio: float, out: F8) -> None:
+    for k in range(len(exponents)):
+        out[k] = exp(exponents[k] * log_ratio)
 
 
 @inner
-def _of_whole(weights: NodeWeights, target: int, whole: F8, powers: F8, out: F4) -> None:
-    """What trace and total give to all pairs, or to the diagonal."""
+def _jet_terms(weights: NodeWeights, target: int, aggregates: _Aggregates, out: F4) -> None:
+    """What trace and total add to all pairs, or to the diagonal."""
     total = weights.bias[target].copy()
     for source in range(2):
-        for k in range(whole.shape[1]):
-            value, row = whole[source, k] * powers[target, source, k], weights.whole[target, source, k]
+        for k in range(aggregates.jet.shape[1]):
+            value = aggregates.jet[source, k] * aggregates.jet_powers[target, source, k]
+            row = weights.jet[target, source, k]
             for c in range(len(total)):
                 total[c] += value * row[c]
     for c in range(len(total)):
@@ -150,61 +167,60 @@ def _of_whole(weights: NodeWeights, target: int, whole: F8, powers: F8, out: F4)
 
 
 @njit
-def terms_back(weights: NodeWeights, sums: Sums, arriving: F4, slopes: NodeSlopes, first: int, last: int) -> None:
-    """Slopes of some groups from those of the terms, (3, N, W)."""
-    narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_of(weights.narrow)
-    most, rows = _largest(sums, first, last), mixed_rows(weights.narrow)
-    values, found = aligned_rows(most + MARGIN, 3 * narrow), aligned_rows(most + MARGIN, narrow)
+def terms_backward(
+    weights: NodeWeights, sums: NodeSums, grad_terms: F4, grads: NodeGrads, first: int, last: int
+) -> None:
+    """Gradients of some groups from those of the terms, (3, N, W)."""
+    narrow, wide, block = len(weights.scale), weights.bias.shape[1], block_width(weights.narrow)
+    most, rows = _largest(sums, first, last), tile_rows(weights.narrow)
+    aggregates, found = _make_aggregates(most, narrow), aligned_rows(most + MARGIN, narrow)
     given, product = aligned_rows(most + MARGIN, wide), aligned_rows(narrow + MARGIN, wide)
-    zeros, of_jet = np.zeros(narrow, np.float32), np.empty((2, wide))
-    aggregates, whole = np.empty((most, 3, narrow)), np.empty((2, narrow))
-    of_aggregates, of_whole = np.empty((most, 3, narrow)), np.empty((2, narrow))
-    node_powers, whole_powers = np.empty((3, 3, narrow)), np.empty((2, 2, narrow))
+    zeros, grad_jet_terms = np.zeros(narrow, np.float32), np.empty((2, wide))
+    grad_nodes, grad_jet = np.empty((most, 3, narrow)), np.empty((2, narrow))
     for group in range(first, last):
         for jet in range(sums.groups[group], sums.groups[group + 1]):
             start, n = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet]
-            log_ratio = np.log(max(n, 1) / weights.mean_count)
-            _aggregate(weights, sums, jet, aggregates, whole, values)
-            _powers(weights, n, node_powers, whole_powers)
-            of_aggregates[:n] = 0.0
-            of_jet[:] = 0.0
+            log_ratio = _log_ratio(weights, n)
+            _aggregate(weights, sums, jet, aggregates)
+            grad_nodes[:n] = 0.0
+            grad_jet_terms[:] = 0.0
             for target in range(3):
-                above = arriving[target]
+                arriving = grad_terms[target]
                 for i in range(n):
                     for c in range(wide):
-                        given[i, c] = above[start + i, c]
+                        given[i, c] = arriving[start + i, c]
                 if target != 1:
-                    total = of_jet[target // 2]
+                    total = grad_jet_terms[target // 2]
                     for i in range(n):
                         for c in range(wide):
                             total[c] += given[i, c]
                 for source in range(3):
-                    powers = node_powers[target, source]
-                    _outer(weights, values, source * narrow, n, given, product)
-                    _to_weights(
-                        product, weights.node_plain[target, source], powers, log_ratio,
-                        slopes.node[group, target, source], slopes.node_exponent[group, target, source],
+                    powers = aggregates.node_powers[target, source]
+                    _outer(weights, aggregates.values, source * narrow, n, given, product)
+                    _grad_weights(
+                        product, weights.node_rows[target, source], powers, log_ratio,
+                        grads.node[group, target, source], grads.node_exponent[group, target, source],
                     )  # fmt: skip
-                    back = weights.node_back[target, source]
+                    transposed = weights.node_transposed[target, source]
                     for b in range(narrow // block):
                         for i in range(0, n, rows):
                             node_tile(
-                                weights.narrow, given, i * wide, wide, wide, back, b * wide * block, zeros, b * block,
-                                found, i * narrow + b * block, narrow,
+                                weights.narrow, given, i * wide, wide, wide, transposed, b * wide * block, zeros,
+                                b * block, found, i * narrow + b * block, narrow,
                             )  # fmt: skip
                     for i in range(n):
                         for k in range(narrow):
-                            of_aggregates[i, source, k] += powers[k] * found[i, k]
-            _whole_back(weights, whole, whole_powers, log_ratio, of_jet, slopes, group, of_whole)
-            _to_sums(weights, sums, jet, of_aggregates, of_whole, slopes, group)
+                            grad_nodes[i, source, k] += powers[k] * found[i, k]
+            _through_jet_terms(weights, aggregates, log_ratio, grad_jet_terms, grads, group, grad_jet)
+            _grad_sums(weights, sums, jet, grad_nodes, grad_jet, grads, group)
 
 
 @inner
 def _outer(weights: NodeWeights, values: F4, first: int, n: int, given: F4, out: F4) -> None:
-    """valuesᵀ given over a jet's nodes, from one column of the values on."""
+    """valuesᵀ given over a jet's nodes, from one channel of the values on."""
     narrow, wide = len(weights.scale), given.shape[1]
     out[:] = np.float32(0)
-    for c in range(0, wide, block_of(weights.wide)):
+    for c in range(0, wide, block_width(weights.wide)):
         for r in range(0, narrow, outer_rows(weights.wide, weights.narrow)):
             outer_tile(
                 weights.wide, weights.narrow, values, first + r, values.shape[1], n, given, c, out, r * wide + c
@@ -212,64 +228,59 @@ def _outer(weights: NodeWeights, values: F4, first: int, n: int, given: F4, out:
 
 
 @inner
-def _to_weights(product: F4, matrix: F4, powers: F8, log_ratio: float, of_matrix: F4, of_exponent: F8) -> None:
+def _grad_weights(product: F4, matrix: F4, powers: F8, log_ratio: float, grad_matrix: F4, grad_exponent: F8) -> None:
     for k in range(len(powers)):
         power, total = np.float32(powers[k]), 0.0
         for c in range(matrix.shape[1]):
             total += product[k, c] * matrix[k, c]
-            of_matrix[k, c] += power * product[k, c]
-        of_exponent[k] += total * powers[k] * log_ratio
+            grad_matrix[k, c] += power * product[k, c]
+        grad_exponent[k] += total * powers[k] * log_ratio
 
 
 @inner
-def _whole_back(
-    weights: NodeWeights,
-    whole: F8,
-    powers: F8,
-    log_ratio: float,
-    of_jet: F8,
-    slopes: NodeSlopes,
-    group: int,
-    of_whole: F8,
-) -> None:
-    """Through what trace and total give to all pairs and to the diagonal."""
-    of_whole[:] = 0.0
+def _through_jet_terms(
+    weights: NodeWeights, aggregates: _Aggregates, log_ratio: float, grad_terms: F8, grads: NodeGrads, group: int,
+    grad_jet: F8,
+) -> None:  # fmt: skip
+    """Through what trace and total add to all pairs and to the diagonal."""
+    grad_jet[:] = 0.0
     for target in range(2):
-        above, of_bias = of_jet[target], slopes.bias[group, target]
-        for c in range(len(above)):
-            of_bias[c] += above[c]
+        arriving, grad_bias = grad_terms[target], grads.bias[group, target]
+        for c in range(len(arriving)):
+            grad_bias[c] += arriving[c]
         for source in range(2):
-            of_exponent = slopes.whole_exponent[group, target, source]
-            for k in range(whole.shape[1]):
-                value, total = whole[source, k] * powers[target, source, k], 0.0
-                row, of_row = weights.whole[target, source, k], slopes.whole[group, target, source, k]
-                for c in range(len(above)):
-                    total += above[c] * row[c]
-                    of_row[c] += value * above[c]
-                of_whole[source, k] += powers[target, source, k] * total
-                of_exponent[k] += value * total * log_ratio
+            grad_exponent = grads.jet_exponent[group, target, source]
+            for k in range(grad_jet.shape[1]):
+                power = aggregates.jet_powers[target, source, k]
+                value, total = aggregates.jet[source, k] * power, 0.0
+                row, grad_row = weights.jet[target, source, k], grads.jet[group, target, source, k]
+                for c in range(len(arriving)):
+                    total += arriving[c] * row[c]
+                    grad_row[c] += value * arriving[c]
+                grad_jet[source, k] += power * total
+                grad_exponent[k] += value * total * log_ratio
 
 
 @inner
-def _to_sums(
-    weights: NodeWeights, sums: Sums, jet: int, of_aggregates: F8, of_whole: F8, slopes: NodeSlopes, group: int
+def _grad_sums(
+    weights: NodeWeights, sums: NodeSums, jet: int, grad_nodes: F8, grad_jet: F8, grads: NodeGrads, group: int
 ) -> None:
-    """From slopes of aggregates, trace and total to those of sums, and of BatchNorm."""
+    """From gradients of aggregates, trace and total to those of sums, and of BatchNorm."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
     share = 1 / _norm(weights, n)
-    of_scale, of_shift = slopes.norm[group, 0], slopes.norm[group, 1]
+    grad_scale, grad_shift = grads.norm[group, 0], grads.norm[group, 1]
     for i in range(n):
         for source in range(3):
             given, counts = sums.values[start + i, source], sums.counts[start + i, source]
-            out, above = slopes.values[start + i, source], of_aggregates[i, source]
+            out, arriving = grads.values[start + i, source], grad_nodes[i, source]
             for k in range(narrow):
-                slope = above[k]
+                grad = arriving[k]
                 if source == 0:
-                    slope += of_whole[0, k] * share
+                    grad += grad_jet[0, k] * share
                 else:
                     if source == 2:
-                        slope += of_whole[1, k] * share
-                    slope *= share
-                of_scale[k] += slope * given[k]
-                of_shift[k] += slope * counts[k]
-                out[k] = slope * weights.scale[k]
+                        grad += grad_jet[1, k] * share
+                    grad *= share
+                grad_scale[k] += grad * given[k]
+                grad_shift[k] += grad * counts[k]
+                out[k] = grad * weights.scale[k]

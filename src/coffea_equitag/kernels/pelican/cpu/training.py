@@ -1,12 +1,10 @@
-"""PELICAN with gradients on the CPU: between layers only messages are kept, all that is wide is made again.
+"""PELICAN with gradients on the CPU: between layers only messages are stored, T is computed again.
 
-Pairs are the affair of `pelican_layer`. What acts on nodes and jets, from sums of messages to the terms of the next
-layer, BatchNorm's statistics, the last layers and all coefficients, is left to torch and its autograd.
+`layer` and the sweeps it calls do the work on pairs. Sums of messages become the terms of the next layer in
+`node_terms`; the scalars' terms, the readout, the head and all coefficients are left to torch and its autograd.
 """
 
 from __future__ import annotations
-
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,21 +12,20 @@ from torch import Tensor, nn
 
 from ....layers.aggregates import Aggregation
 from ....layers.equivariant_1to2 import Equivariant1to2
-from ....layers.equivariant_2to2 import Equivariant2to2
 from ....layers.equivariant_readout import Equivariant2to0
-from ....layers.pair_message import PairMessage
 from ....layers.segments import segment_sum
 from ...common.cpu.jet_groups import JetGroups
 from ..dropout import drop_of, message_keys
+from ..network import PelicanNetwork
 from .batch_norm import scale_and_shift
-from .layer import Batch, encoded_messages, next_messages, total_columns
+from .layer import Batch, encoded_messages, next_messages, total_channels
 from .node_terms import terms_of
 
-__all__ = ["logits", "message_keys"]
+__all__ = ["logits"]
 
 
-def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `PELICAN` of classes that is not IRC-safe, in training or not; arguments as of ``network``.
+def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+    """Logits of a float32 `PELICAN` for classes that is not IRC-safe, training or not; arguments as for ``network``.
 
     Gradients go to the parameters and to the scalars.
 
@@ -38,30 +35,24 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
     """
     products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
     batch = Batch(JetGroups.of(offsets), products, len(model.encoder.alpha))
-    nodes, layers = _Nodes(offsets), _messages(model)
-    keys = message_keys(model)
+    nodes, keys = _Nodes(offsets), message_keys(model)
     power = 1e-6 + model.encoder.alpha**2
-    embedding = model.embedding.weight, cast(Tensor, model.embedding.bias), power
     terms = nodes.scalar_terms(model.scalars_to_pairs, scalars_NS, len(power))
-    last = layers[0]
+    embedding = model.embedding.weight, model.embedding.bias, power
+    last, *layers = model.messages
     messages = encoded_messages(batch, terms, embedding, last.linear, keys[0], drop_of(last.dropout))
-    for layer, block, key in zip(layers[1:], model.blocks, keys[1:], strict=True):
-        assert isinstance(block, Equivariant2to2)
+    for layer, block, key in zip(layers, model.blocks, keys[1:], strict=True):
         norm = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
         coefficients = block.mixing()
-        terms = terms_of(block, coefficients, batch.layout, messages.sums, messages.counts, norm)
+        terms = terms_of(block, coefficients, batch.groups, messages.sums, messages.counts, norm)
         drop = drop_of(layer.dropout)
         messages = next_messages(batch, messages, norm, terms, coefficients[:2], layer.linear, key, drop)
         last = layer
     scale, shift = scale_and_shift(last.norm, messages.moments, batch.num_pairs, drop_of(last.dropout))
     depth = len(scale)
-    messages_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
-    out: Tensor = model.head(nodes.readout(cast(Equivariant2to0, model.readout), messages_N3D))
+    sums_N3D = messages.sums[..., :depth] * scale + messages.counts[..., :depth] * shift
+    out: Tensor = model.head(nodes.readout(model.readout, sums_N3D))
     return out
-
-
-def _messages(model: Any) -> list[PairMessage]:
-    return [cast(PairMessage, message) for message in model.messages]
 
 
 class _Nodes:
@@ -80,7 +71,7 @@ class _Nodes:
     def scalar_terms(self, layer: Equivariant1to2 | None, scalars_NS: Tensor | None, encoded: int) -> Tensor:
         """u, v and d of the 1→2 layer, (3, N, W) in float32, 0 in the encoder's channels and in padding."""
         if layer is None or scalars_NS is None:
-            return torch.zeros(3, len(self.jet), total_columns(encoded))
+            return torch.zeros(3, len(self.jet), total_channels(encoded))
         scalars = scalars_NS.double()
         whole = self._over_jets(layer.aggregation, scalars[:, None]).expand(-1, 2, -1)
         own = scalars[:, None].expand(-1, 3, -1)
@@ -92,13 +83,13 @@ class _Nodes:
         of_all, of_diagonal = (whole.transpose(0, 1) @ matrix[[4, 3]])[:, self.jet]
         terms = torch.stack([u + of_all + layer.bias, v, (d + of_diagonal) * layer.diagonal])
         channels = encoded + terms.shape[2]
-        return nn.functional.pad(terms.float(), (encoded, total_columns(channels) - channels))
+        return nn.functional.pad(terms.float(), (encoded, total_channels(channels) - channels))
 
-    def readout(self, layer: Equivariant2to0, nodes_N3D: Tensor) -> Tensor:
+    def readout(self, layer: Equivariant2to0, sums_N3D: Tensor) -> Tensor:
         """The 2→0 layer, (J, S)."""
         how = layer.aggregation
-        rows = nodes_N3D[:, 2:] / self._norm(how, by_node=True)
-        operations = self._over_jets(how, torch.cat([rows, nodes_N3D[:, :1]], dim=1)).transpose(1, 2)
+        rows = sums_N3D[:, 2:] / self._norm(how, by_node=True)
+        operations = self._over_jets(how, torch.cat([rows, sums_N3D[:, :1]], dim=1)).transpose(1, 2)
         if layer.power is not None:
             operations = operations * layer.power(self.counts)
         mixed = torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), layer.mixing().double())

@@ -1,34 +1,41 @@
-"""PELICAN's parameters as its CPU kernel wants them: BatchNorm folded in, columns in blocks of a tile."""
+"""PELICAN's parameters as its CPU kernels need them: BatchNorm folded in, channels in blocks of a tile."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import nn
 
 from ....array_types import F4, F8
-from ....jet_model import JetModel
+from ....layers.channel_mixing import ChannelMixing
+from ....layers.equivariant_1to2 import Equivariant1to2
+from ....layers.equivariant_2to2 import Equivariant2to2
+from ....layers.multiplicity_power import MultiplicityPower
 from ...common.cpu.aligned import aligned
-from ...common.cpu.folding import double, folded
-from .pair_shapes import HALF, Columns, columns_for
+from ...common.cpu.folding import batch_norm_of, double, folded
+from ..network import PelicanNetwork
+from .channel_blocks import HALF, ChannelBlocks, blocks_for
 
-__all__ = ["PelicanWeights", "blocked", "padded", "weights_of"]
+__all__ = ["JET", "NODE", "PelicanWeights", "blocked", "padded", "weights_of"]
 
-
-_EPSILON = nn.BatchNorm1d(1).eps
+#: Coefficients, counted from 0, of diagonal, columns and rows into u, v and d; of trace and total into u and d.
+NODE, JET = [[4, 7, 10], [3, 6, 9], [2, 5, 8]], [[11, 13], [12, 14]]
+#: Those of a layer without the operations on the diagonal that vanish.
+_ON_DIAGONAL = NODE[2] + JET[1]
+#: Of the 1→2 layer in the order x_i, x_j, δ x_i, mean, δ mean.
+_SCALARS = [2, 1, 0, 4, 3]
 
 
 class PelicanWeights(NamedTuple):
-    """Parameters; D and S are the channels of messages and of layers, N and W the same padded, L blocks.
+    """Parameters; D and S are the channels of messages and of layers, N and W the same padded, L blocks, B a block.
 
-    Matrices of pairs are float32, (..., N or W / B, K, B): for each block of B columns, one row a summed index k. What
-    acts on nodes and jets is float64.
+    Matrices for pairs are float32, (..., N or W / B, K, B): for each block of B channels, one row per summed index k.
+    What acts on nodes and jets is float64.
     """
 
-    narrow: Columns
-    wide: Columns
-    encoded: Columns
+    narrow: ChannelBlocks
+    wide: ChannelBlocks
+    encoded: ChannelBlocks
     embedding: F4  # (R, W)
     embedding_bias: F4  # (W,)
     power: F4  # the encoder's a, (W,)
@@ -40,12 +47,12 @@ class PelicanWeights(NamedTuple):
     message_bias: F4  # (L + 1, N)
     scale: F8  # of BatchNorm, (L + 1, N)
     shift: F8
-    even: F4  # of X_ij + X_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
-    odd: F4  # of X_ij − X_ji
+    even: F4  # of Y_ij + Y_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
+    odd: F4  # of Y_ij − Y_ji, (W₁ − W₂)/2
     node: F4  # (L, 3, W / B, 3 D, B): into u, v, d from diagonal, column, row
     node_exponent: F8  # (L, 3, 3, D)
-    whole: F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
-    whole_exponent: F8  # (L, 4, D)
+    jet: F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
+    jet_exponent: F8  # (L, 2, 2, D)
     bias: F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
     readout: F8  # total, trace: (2, D, S)
     readout_exponent: F8  # (2, D)
@@ -54,141 +61,120 @@ class PelicanWeights(NamedTuple):
     head_bias: F8
 
 
-def weights_of(model: JetModel) -> PelicanWeights:
+def weights_of(model: PelicanNetwork) -> PelicanWeights:
     """Fold a `PELICAN` in evaluation mode; the result is kept until a parameter or statistic changes."""
-    diagonal = bool(model.options["diagonal"])
-    return folded(
-        model,
-        lambda model: _fold({name: double(tensor) for name, tensor in model.state_dict().items()}, diagonal=diagonal),
-    )
+    return folded(model, _fold)
 
 
-def _fold(state: dict[str, F8], *, diagonal: bool) -> PelicanWeights:
-    depth, channels = state["messages.0.linear.weight"].shape
-    narrow, wide = columns_for(depth), columns_for(channels)
-    layers = sum(name.startswith("blocks.") and name.endswith(".diagonal_bias") for name in state)
-
-    norms = [_batch_norm(state, f"messages.{k}.norm") for k in range(layers + 1)]
+def _fold(model: PelicanNetwork) -> PelicanWeights:
+    linears = [message.linear for message in model.messages]
+    depth, channels = linears[0].weight.shape
+    narrow, wide = blocks_for(depth), blocks_for(channels)
+    norms = [batch_norm_of(message.norm) for message in model.messages]
     scale, shift = (np.stack([norm[side] for norm in norms]) for side in (0, 1))
-    parts: list[dict[str, F8]] = []
-    for k in range(layers):
-        part = {name.removeprefix(f"blocks.{k}."): value for name, value in state.items()}
-        parts.append(_fold_block(part, scale[k], shift[k], diagonal))
+    parts = [_fold_block(block, *norms[k]) for k, block in enumerate(model.blocks)]
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-    node = stacked.pop("node").reshape(layers, 3, 3 * depth, channels)
-    whole = stacked.pop("whole").reshape(layers, 2, 2 * depth, channels)
-    even, odd = (blocked(stacked.pop(name), wide) for name in ("even", "odd"))
-    inputs: dict[str, Any] = _fold_inputs(state, channels, wide, diagonal)
+    head: Any = model.head[1]
     return PelicanWeights(
         narrow=narrow,
         wide=wide,
-        message=aligned(blocked(_stack(state, "messages.{}.linear.weight", layers + 1).transpose(0, 2, 1), narrow)),
-        message_bias=aligned(padded(_stack(state, "messages.{}.linear.bias", layers + 1), narrow)),
+        message=aligned(blocked(np.stack([double(linear.weight).T for linear in linears]), narrow)),
+        message_bias=aligned(padded(np.stack([double(linear.bias) for linear in linears]), narrow)),
         scale=padded(scale, narrow),
         shift=padded(shift, narrow),
-        even=aligned(even),
-        odd=aligned(odd),
-        node=aligned(blocked(node, wide)),
-        whole=aligned(blocked(whole, wide)),
-        bias=aligned(padded(stacked.pop("bias"), wide)),
-        readout=np.ascontiguousarray(state["readout.mixing.coefficients"].transpose(2, 0, 1)),
-        readout_exponent=_exponent(state, "readout.", 2, depth),
-        readout_bias=state["readout.bias"],
-        head=state["head.1.weight"],
-        head_bias=state["head.1.bias"],
-        **inputs,
+        even=aligned(blocked(stacked["even"], wide)),
+        odd=aligned(blocked(stacked["odd"], wide)),
+        node=aligned(blocked(stacked["node"].reshape(-1, 3, 3 * depth, channels), wide)),
         node_exponent=stacked["node_exponent"],
-        whole_exponent=stacked["whole_exponent"],
+        jet=aligned(blocked(stacked["jet"].reshape(-1, 2, 2 * depth, channels), wide)),
+        jet_exponent=stacked["jet_exponent"],
+        bias=aligned(padded(stacked["bias"], wide)),
+        readout=mixing_of(model.readout.mixing),
+        readout_exponent=_exponent(model.readout.power, 2, depth),
+        readout_bias=double(model.readout.bias),
+        head=double(head.weight),
+        head_bias=double(head.bias),
+        **_fold_encoder(model, wide),
+        **_fold_scalars(model.scalars_to_pairs, channels, wide),
     )
 
 
-def _fold_inputs(state: dict[str, F8], channels: int, wide: Columns, diagonal: bool) -> dict[str, Any]:
-    own = len(state["embedding.bias"])
-    power = 1e-6 + state["encoder.alpha"] ** 2
-    prefix = "scalars_to_pairs."
-    coefficients = state.get(prefix + "mixing.coefficients", np.zeros((0, channels - own, 5)))
-    scalars = len(coefficients)
-    order = [2, 1, 0, 4, 3]
-    scalar = np.zeros((5, scalars, channels))
-    scalar[:, :, own:] = coefficients.transpose(2, 0, 1)[order]
-    if not diagonal:
-        scalar[[2, 4]] = 0
-    bias = np.zeros(channels)
-    bias[own:] = state.get(prefix + "bias", np.zeros(channels - own))
+def _fold_encoder(model: PelicanNetwork, wide: ChannelBlocks) -> dict[str, Any]:
+    power = 1e-6 + double(model.encoder.alpha) ** 2
     return {
-        "encoded": columns_for(own),
-        "embedding": aligned(padded(state["embedding.weight"].T, wide)),
-        "embedding_bias": aligned(padded(state["embedding.bias"], wide)),
+        "encoded": blocks_for(len(power)),
+        "embedding": aligned(padded(double(model.embedding.weight).T, wide)),
+        "embedding_bias": aligned(padded(double(model.embedding.bias), wide)),
         "power": aligned(padded(power, wide)),
         "inverse": aligned(padded(1 / power, wide)),
+    }
+
+
+def _fold_scalars(layer: Equivariant1to2 | None, channels: int, wide: ChannelBlocks) -> dict[str, Any]:
+    """The 1→2 layer, whose outputs are the last channels; without one, no scalars."""
+    if layer is None:
+        scalar, exponent, bias = np.zeros((5, 0, channels)), np.zeros((5, 0)), np.zeros(channels)
+    else:
+        coefficients = mixing_of(layer.mixing)[_SCALARS]
+        _, scalars, outputs = coefficients.shape
+        scalar, bias = np.zeros((5, scalars, channels)), np.zeros(channels)
+        scalar[:, :, channels - outputs :], bias[channels - outputs :] = coefficients, double(layer.bias)
+        if not layer.diagonal:
+            scalar[[2, 4]] = 0
+        exponent = _exponent(layer.power, 5, scalars)[_SCALARS]
+    return {
         "scalar": padded(scalar, wide),
-        "scalar_exponent": np.ascontiguousarray(_exponent(state, prefix, 5, scalars)[order]),
+        "scalar_exponent": np.ascontiguousarray(exponent),
         "scalar_bias": padded(bias, wide),
     }
 
 
-def _fold_block(part: dict[str, F8], scale: F8, shift: F8, diagonal: bool) -> dict[str, F8]:
-    w = mixing_of(part)
-    exponent = _exponent(part, "", 10, len(scale))
-    zero = np.zeros_like(exponent[0])
-    # operations 3 to 15 are w[2:]; 6 to 15 have exponents
-    into_u, into_v, into_d = (4, 7, 10), (3, 6, 9), (2, 5, 8)
-    whole = (11, 13, 12, 14)
-    if not diagonal:
-        w[[2, 5, 8, 12, 14]] = 0
-    bias = np.stack([part["bias"] + shift @ (w[0] + w[1]), part["diagonal_bias"] * diagonal])
+def _fold_block(block: Equivariant2to2, scale: F8, shift: F8) -> dict[str, F8]:
+    """A 2→2 layer with the BatchNorm of the messages that enter."""
+    w = mixing_of(block.mixing)
+    # the first five operations have no powers of n/n̄
+    exponent = np.concatenate([np.zeros((5, len(scale))), _exponent(block.power, 10, len(scale))])
+    if not block.diagonal:
+        w[_ON_DIAGONAL] = 0
     return {
         "even": scale[:, None] * (w[0] + w[1]) / 2,
         "odd": scale[:, None] * (w[0] - w[1]) / 2,
-        "node": np.stack([w[list(which)] for which in (into_u, into_v, into_d)]),
-        "node_exponent": np.stack(
-            [np.stack([zero, *exponent[[k - 5 for k in which[1:]]]]) for which in (into_u, into_v, into_d)]
-        ),
-        "whole": w[list(whole)],
-        "whole_exponent": exponent[[k - 5 for k in whole]],
-        "bias": bias,
+        "node": w[NODE],
+        "node_exponent": exponent[NODE],
+        "jet": w[JET],
+        "jet_exponent": exponent[JET],
+        "bias": np.stack([double(block.bias) + shift @ (w[0] + w[1]), double(block.diagonal_bias) * block.diagonal]),
     }
 
 
-def mixing_of(part: dict[str, F8]) -> F8:
-    """Coefficients, operation first, as of `layers.channel_mixing`."""
-    if "mixing.coefficients" in part:
-        return np.ascontiguousarray(part["mixing.coefficients"].transpose(2, 0, 1))
-    by_input = part["mixing.operation_of_input"].T[:, :, None] * part["mixing.channels_by_input"]
-    by_output = part["mixing.operation_of_output"].T[:, None, :] * part["mixing.channels_by_output"]
-    return np.asarray(by_input + by_output)
+def mixing_of(mixing: ChannelMixing) -> F8:
+    """Its coefficients in float64, operation first: (operations, D, S)."""
+    if not mixing.factorize:
+        return np.ascontiguousarray(double(mixing.coefficients).transpose(2, 0, 1))
+    by_input = double(mixing.operation_of_input).T[:, :, None] * double(mixing.channels_by_input)
+    by_output = double(mixing.operation_of_output).T[:, None, :] * double(mixing.channels_by_output)
+    return by_input + by_output
 
 
-def _exponent(state: dict[str, F8], prefix: str, operations: int, channels: int) -> F8:
-    """Exponents, operation first; without any, zeros."""
-    found = state.get(f"{prefix}power.exponent")
-    return np.zeros((operations, channels)) if found is None else np.ascontiguousarray(found.T)
+def _exponent(power: MultiplicityPower | None, operations: int, channels: int) -> F8:
+    """Exponents of n/n̄, operation first; zeros without any."""
+    return np.zeros((operations, channels)) if power is None else np.ascontiguousarray(double(power.exponent).T)
 
 
-def _batch_norm(state: dict[str, F8], name: str) -> tuple[F8, F8]:
-    """The scale and shift that running statistics make of a BatchNorm."""
-    scale = state[f"{name}.weight"] / np.sqrt(state[f"{name}.running_var"] + _EPSILON)
-    return scale, state[f"{name}.bias"] - state[f"{name}.running_mean"] * scale
+def _block(channels: ChannelBlocks) -> int:
+    return len(channels[0]) * HALF
 
 
-def _stack(state: dict[str, F8], name: str, times: int) -> F8:
-    return np.stack([state[name.format(k)] for k in range(times)])
-
-
-def _block(columns: Columns) -> int:
-    return len(columns[0]) * HALF
-
-
-def padded(values: Any, columns: Columns) -> Any:
-    """The last axis, channels, padded with zeros to so many columns."""
+def padded(values: Any, channels: ChannelBlocks) -> Any:
+    """The last axis, channels, padded with zeros to whole blocks."""
     # np.pad takes ten times as long
-    out = np.zeros((*values.shape[:-1], _block(columns) * len(columns)))
+    out = np.zeros((*values.shape[:-1], _block(channels) * len(channels)))
     out[..., : values.shape[-1]] = values
     return out
 
 
-def blocked(matrix: F8, columns: Columns) -> F8:
-    """Matrices (..., in, out) as (..., blocks of columns, in, block), padded with zeros."""
-    rows = padded(matrix, columns)
+def blocked(matrix: F8, channels: ChannelBlocks) -> F8:
+    """Matrices (..., in, out) as (..., blocks of channels, in, block), padded with zeros."""
+    rows = padded(matrix, channels)
     *batch, depth, _ = rows.shape
-    return np.moveaxis(rows.reshape(*batch, depth, len(columns), _block(columns)), -2, -3)
+    return np.moveaxis(rows.reshape(*batch, depth, len(channels), _block(channels)), -2, -3)

@@ -22,7 +22,7 @@ from ...common.gpu.device import on_its_device
 from ...common.gpu.folding import folded
 from ...common.gpu.pool import pool
 from ...common.gpu.tiles import RECEIVERS, Tiles
-from .forward import TILES, block_kernel, columns_kernel, encoder_kernel
+from .blocks import TILES, block_kernel, columns_kernel, encoder_kernel
 from .weights import Block, PelicanWeights, fold, power_of_two, wide_channels
 
 __all__ = ["logits"]

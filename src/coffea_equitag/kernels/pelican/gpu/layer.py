@@ -14,9 +14,9 @@ from torch.autograd.function import once_differentiable
 from ...common.gpu.tiles import RECEIVERS, Tiles
 from .backward import PROGRAMS, block_slopes_kernel, sender_sums_kernel
 from .backward import TILES as TILES_BACK
+from .blocks import TILES
 from .encoder_gradient import encoder_slopes_kernel
-from .forward import TILES
-from .pair_messages import messages_kernel, sums_kernel
+from .forward import messages_kernel, sums_kernel
 
 __all__ = ["Batch", "Draw", "Messages", "encoded_messages", "next_messages"]
 

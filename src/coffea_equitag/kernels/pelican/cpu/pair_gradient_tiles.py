@@ -1,4 +1,4 @@
-"""PELICAN's work on pairs, backwards, as register tiles; layouts and arguments as in `pair_tile`."""
+"""Gradients of PELICAN's work on pairs as register tiles; layouts and arguments as in `pair_tiles`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...common.cpu.vector_rows import INDEX, Lanes, constant, loop, pointers
-from .pair_shapes import rows_of, total_of, widths_of
-from .pair_tile import places_of, summed
+from .channel_blocks import rows_of, total_of, widths_of
+from .pair_tiles import places_of, summed
 
-__all__ = ["fold_pair", "fold_self", "outer_rows", "outer_tile", "slope_tile"]
+__all__ = ["fold_pair", "fold_self", "grad_tile", "leaky_gradient", "outer_rows", "outer_tile"]
 
 
 def _outer_rows(wide: Any, narrow: Any) -> int:
@@ -52,17 +52,17 @@ def outer_tile(
 
 
 @intrinsic
-def slope_tile(
+def grad_tile(
     typing_context: Any, wide: Any, narrow: Any, x: Any, x_at: Any, depth: Any, weight: Any, weight_at: Any, out: Any,
-    out_at: Any, below_zero: Any, below_zero_at: Any,
+    out_at: Any, leak: Any, leak_at: Any,
 ) -> Any:  # fmt: skip
-    """One tile of slopes before an activation: out[r] = x[r] W, times `below_zero` where out[r] was not above 0."""
+    """One tile of gradients before an activation: out[r] = x[r] W, times `leak` where out[r] was not above 0."""
     signature = types.void(
-        wide, narrow, x, types.intp, types.intp, weight, types.intp, out, types.intp, below_zero, types.intp
+        wide, narrow, x, types.intp, types.intp, weight, types.intp, out, types.intp, leak, types.intp
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, x, x_at, depth, weight, weight_at, out, out_at, below_zero, below_zero_at = pointers(
+        _, _, x, x_at, depth, weight, weight_at, out, out_at, leak, leak_at = pointers(
             context, builder, signature, arguments
         )
         lanes = Lanes(builder, widths_of(wide))
@@ -71,56 +71,57 @@ def slope_tile(
             lanes, [lanes.zeros() for _ in range(rows)], x, places_of(builder, x_at, INDEX(total_of(narrow)), rows),
             INDEX(1), weight, weight_at, INDEX(lanes.block), depth,
         )  # fmt: skip
-        factors = lanes.load(below_zero, below_zero_at)
+        factors = lanes.load(leak, leak_at)
         for row, place in zip(sums, places_of(builder, out_at, INDEX(total_of(wide)), rows), strict=True):
-            lanes.store(through_leaky(builder, row, lanes.load(out, place), factors), out, place)
+            lanes.store(leaky_gradient(builder, row, lanes.load(out, place), factors), out, place)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def through_leaky(builder: Any, slopes: list[Any], values: list[Any], factors: list[Any]) -> list[Any]:
-    """Slopes of what gave `values`: times the factors where these are not above 0."""
+def leaky_gradient(builder: Any, grads: list[Any], values: list[Any], factors: list[Any]) -> list[Any]:
+    """The gradient before LeakyReLU, which gave `values`: times the factors where these are not above 0."""
     out = []
-    for slope, value, factor in zip(slopes, values, factors, strict=True):
+    for grad, value, factor in zip(grads, values, factors, strict=True):
         above = builder.fcmp_ordered(">", value, constant(value.type, 0.0))
-        out.append(builder.select(above, slope, builder.fmul(slope, factor)))
+        out.append(builder.select(above, grad, builder.fmul(grad, factor)))
     return out
 
 
 @intrinsic
 def fold_pair(
-    typing_context: Any, wide: Any, above: Any, below: Any, at: Any, first: Any, count: Any, u: Any, v: Any, i: Any,
-    j: Any,
+    typing_context: Any, wide: Any, grad_ij: Any, grad_ji: Any, at: Any, first: Any, count: Any, grad_u: Any,
+    grad_v: Any, i: Any, j: Any,
 ) -> Any:  # fmt: skip
-    """Slopes of u_i + v_j of pairs (i, j), (i, j + 1), ... and their mirror images, one block of columns.
+    """Add the gradients of pairs (i, j), (i, j + 1), ... and their mirror images to those of u and v, one block.
 
-    Added to those of u and v; what is left in `above` and `below` are slopes of the even and of the odd part.
+    Afterwards `grad_ij` and `grad_ji` hold the gradients of the even and of the odd part, their sum and difference.
     """
-    signature = types.void(wide, above, below, types.intp, types.intp, types.intp, u, v, types.intp, types.intp)
+    at_type = types.intp
+    signature = types.void(wide, grad_ij, grad_ji, at_type, at_type, at_type, grad_u, grad_v, at_type, at_type)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, above, below, at, first, count, u, v, i, j = pointers(context, builder, signature, arguments)
+        _, grad_ij, grad_ji, at, first, count, grad_u, grad_v, i, j = pointers(context, builder, signature, arguments)
         lanes, stride = Lanes(builder, widths_of(wide)), INDEX(total_of(wide))
         vectors = len(lanes.widths)
 
         def place(index: Any) -> Any:
             return builder.add(builder.mul(index, stride), at)
 
-        own = lanes.load(u, place(i)) + lanes.load(v, place(i))
+        own = lanes.load(grad_u, place(i)) + lanes.load(grad_v, place(i))
 
         def body(k: Any, own: list[Any]) -> list[Any]:
             source, other = place(builder.add(first, k)), place(builder.add(j, k))
-            up, down = lanes.load(above, source), lanes.load(below, source)
-            lanes.store(lanes.add(up, down), above, source)
-            lanes.store(lanes.subtract(up, down), below, source)
-            lanes.store(lanes.add(lanes.load(v, other), up), v, other)
-            lanes.store(lanes.add(lanes.load(u, other), down), u, other)
-            return lanes.add(own[:vectors], up) + lanes.add(own[vectors:], down)
+            of_pair, of_image = lanes.load(grad_ij, source), lanes.load(grad_ji, source)
+            lanes.store(lanes.add(of_pair, of_image), grad_ij, source)
+            lanes.store(lanes.subtract(of_pair, of_image), grad_ji, source)
+            lanes.store(lanes.add(lanes.load(grad_v, other), of_pair), grad_v, other)
+            lanes.store(lanes.add(lanes.load(grad_u, other), of_image), grad_u, other)
+            return lanes.add(own[:vectors], of_pair) + lanes.add(own[vectors:], of_image)
 
         own = loop(builder, count, own, body)
-        lanes.store(own[:vectors], u, place(i))
-        lanes.store(own[vectors:], v, place(i))
+        lanes.store(own[:vectors], grad_u, place(i))
+        lanes.store(own[vectors:], grad_v, place(i))
         return context.get_dummy_value()
 
     return signature, generate
@@ -128,23 +129,24 @@ def fold_pair(
 
 @intrinsic
 def fold_self(
-    typing_context: Any, wide: Any, above: Any, below: Any, at: Any, count: Any, u: Any, v: Any, d: Any, i: Any
-) -> Any:
-    """The same of pairs (i, i), (i + 1, i + 1), ...; d takes part, and there is no odd part."""
-    signature = types.void(wide, above, below, types.intp, types.intp, u, v, d, types.intp)
+    typing_context: Any, wide: Any, grad_ij: Any, grad_ji: Any, at: Any, count: Any, grad_u: Any, grad_v: Any,
+    grad_d: Any, i: Any,
+) -> Any:  # fmt: skip
+    """The same for pairs (i, i), (i + 1, i + 1), ... and d; the odd part has no gradient."""
+    signature = types.void(wide, grad_ij, grad_ji, types.intp, types.intp, grad_u, grad_v, grad_d, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, above, below, at, count, u, v, d, i = pointers(context, builder, signature, arguments)
+        _, grad_ij, grad_ji, at, count, grad_u, grad_v, grad_d, i = pointers(context, builder, signature, arguments)
         lanes, stride = Lanes(builder, widths_of(wide)), INDEX(total_of(wide))
 
         def body(k: Any, carried: list[Any]) -> list[Any]:
             source = builder.add(builder.mul(k, stride), at)
             target = builder.add(builder.mul(builder.add(i, k), stride), at)
-            slopes = lanes.load(above, source)
-            lanes.store(lanes.zeros(), below, source)
-            lanes.store(slopes, d, target)
-            for terms in (u, v):
-                lanes.store(lanes.add(lanes.load(terms, target), slopes), terms, target)
+            grads = lanes.load(grad_ij, source)
+            lanes.store(lanes.zeros(), grad_ji, source)
+            lanes.store(grads, grad_d, target)
+            for terms in (grad_u, grad_v):
+                lanes.store(lanes.add(lanes.load(terms, target), grads), terms, target)
             return carried
 
         loop(builder, count, [], body)

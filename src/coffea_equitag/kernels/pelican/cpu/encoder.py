@@ -1,4 +1,4 @@
-"""PELICAN's input encoder on rows of channels in registers."""
+"""PELICAN's input encoder on rows of channels in registers; arguments are flat for the reason in `pair_tiles`."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from ...common.cpu.vector_rows import (
     with_sign_of,
 )
 from ...common.cpu.vector_rows import loop as repeat
-from .pair_shapes import widths_of
+from .channel_blocks import widths_of
 
 __all__ = ["ENCODED", "encode_angles", "encode_rows", "exp", "scalar_row"]
 
-#: Added to |x| in the angular form, as in `layers.pair_encoder`.
+#: Added to |x| in the form for angles, as in `layers.pair_encoder`.
 _ANGLE_FLOOR = 1e-5
-#: Pairs encoded at once, enough to hide the latency of long chains of operations.
+#: Pairs encoded together, enough to hide the latency of long chains of operations.
 ENCODED = 4
-#: Added to a double below 2⁵¹, it leaves the nearest integer in the last bits.
+#: Added to a double below 2⁵¹, this leaves the nearest integer in the last bits.
 _ROUNDER = 1.5 * 2.0**52
-#: log 2 in two parts, the first of few bits, so that its products with small integers are exact.
+#: log 2 in two parts, the first with few bits, so that its products with small integers are exact.
 _LOG2_HIGH, _LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 
 
 def _encoder(angles: bool) -> Any:
     @intrinsic
     def encode(
-        typing_context: Any, columns: Any, inputs: Any, places: Any, first: Any, count: Any, weight: Any, stride: Any,
+        typing_context: Any, channels: Any, inputs: Any, places: Any, first: Any, count: Any, weight: Any, stride: Any,
         bias: Any, power: Any, inverse: Any, at: Any, out: Any,
     ) -> Any:  # fmt: skip
         """One block of `ENCODED` pairs: x = inputs·weight + bias, then out = sgn(x) [(1 + |x|)^a − 1] / a.
 
-        The inputs of a pair begin at its place; they are float64 and rounded to float32 first, as the layers do.
-        `power` is a and `inverse` 1/a. The form for angles is [(1e-5 + |x|)^a − 1] / a.
+        A pair's inputs begin at its place; they are float64 and rounded to float32 first, as the layers do.
+        `power` is a, `inverse` 1/a. The form for angles is [(1e-5 + |x|)^a − 1] / a.
         """
         signature = types.void(
-            columns, inputs, places, types.intp, types.intp, weight, types.intp, bias, power, inverse, types.intp, out
+            channels, inputs, places, types.intp, types.intp, weight, types.intp, bias, power, inverse, types.intp, out
         )
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, inputs, places, first, count, weight, stride, bias, power, inverse, at, out = pointers(
                 context, builder, signature, arguments
             )
-            lanes = Lanes(builder, widths_of(columns))
+            lanes = Lanes(builder, widths_of(channels))
             indices = [builder.add(first, INDEX(r)) for r in range(ENCODED)]
             rows = [builder.load(builder.gep(places, [index])) for index in indices]
             begin, vectors = lanes.load(bias, at), len(lanes.widths)
@@ -94,7 +94,7 @@ encode_rows, encode_angles = _encoder(False), _encoder(True)
 
 @intrinsic
 def exp(typing_context: Any, x: Any) -> Any:
-    """exp(x) of a float64 of moderate size, as straight-line code that LLVM turns into vectors."""
+    """exp(x) of a float64 of moderate size, without branches, so that LLVM vectorises it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         (x,) = arguments
@@ -113,15 +113,15 @@ def exp(typing_context: Any, x: Any) -> Any:
 
 @intrinsic
 def scalar_row(
-    typing_context: Any, columns: Any, out: Any, out_at: Any, base: Any, base_at: Any, u: Any, u_at: Any, v: Any,
+    typing_context: Any, channels: Any, out: Any, out_at: Any, base: Any, base_at: Any, u: Any, u_at: Any, v: Any,
     v_at: Any,
 ) -> Any:  # fmt: skip
     """One block of one row: out = base + leaky(u + v)."""
-    signature = types.void(columns, out, types.intp, base, types.intp, u, types.intp, v, types.intp)
+    signature = types.void(channels, out, types.intp, base, types.intp, u, types.intp, v, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, out, out_at, base, base_at, u, u_at, v, v_at = pointers(context, builder, signature, arguments)
-        lanes = Lanes(builder, widths_of(columns))
+        lanes = Lanes(builder, widths_of(channels))
         terms = lanes.leaky(lanes.add(lanes.load(u, u_at), lanes.load(v, v_at)))
         lanes.store(lanes.add(lanes.load(base, base_at), terms), out, out_at)
         return context.get_dummy_value()

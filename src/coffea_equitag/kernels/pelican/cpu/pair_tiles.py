@@ -1,8 +1,10 @@
-"""PELICAN's work on pairs as register tiles, made for the channels that the argument `columns` tells by its type.
+"""PELICAN's work on pairs as register tiles, generated for the channels that an argument's type encodes.
 
-Rows are pairs or nodes; every row is summed over k in the same order whatever stands beside it, so its result does not
-depend on its place in a tile. Arrays are contiguous; an ``_at`` is where a tile's part of the array before it begins,
-and a ``_stride`` is from row to row. Tiles compute, and write, all their rows, `mixed_rows` many.
+Rows are pairs or nodes; every row is summed over k in the same order whatever other rows there are, so its result does
+not depend on its place in a tile. Arrays are contiguous; an ``_at`` is where a tile's part of the preceding array
+begins, a ``_stride`` the distance between rows. Tiles compute, and write, all their `tile_rows` rows.
+
+Intrinsics take their arguments one by one: a NamedTuple would reach them as a struct, and they need addresses.
 """
 
 from __future__ import annotations
@@ -14,38 +16,38 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...common.cpu.vector_rows import DOUBLE, INDEX, Lanes, loop, pointers
-from .pair_shapes import rows_of, total_of, widths_of
+from .channel_blocks import rows_of, total_of, widths_of
 
 __all__ = [
     "add_rows",
-    "block_of",
+    "block_width",
     "message_tile",
-    "mixed_rows",
     "mixed_tile",
     "node_tile",
     "scaled_row",
     "sum_pair",
     "sum_self",
+    "tile_rows",
 ]
 
 
 @intrinsic
-def block_of(typing_context: Any, columns: Any) -> Any:
-    """Columns of one block."""
-    return types.intp(columns), lambda context, builder, signature, arguments: INDEX(sum(widths_of(columns)))
+def block_width(typing_context: Any, channels: Any) -> Any:
+    """ChannelBlocks of one block."""
+    return types.intp(channels), lambda context, builder, signature, arguments: INDEX(sum(widths_of(channels)))
 
 
 @intrinsic
-def mixed_rows(typing_context: Any, columns: Any) -> Any:
+def tile_rows(typing_context: Any, channels: Any) -> Any:
     """Rows of `mixed_tile` and `message_tile`."""
-    return types.intp(columns), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(columns)))
+    return types.intp(channels), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(channels)))
 
 
 def summed(
     lanes: Lanes, sums: Sequence[list[Any]], x: Any, places: Sequence[Any], x_step: Any, weight: Any, weight_at: Any,
     weight_step: Any, depth: Any,
 ) -> list[list[Any]]:  # fmt: skip
-    """sums[r] += Σ_k x[places[r] + k·x_step] · weight[weight_at + k·weight_step : ...], as vectors over the columns."""
+    """sums[r] += Σ_k x[places[r] + k·x_step] · weight[weight_at + k·weight_step : ...], as vectors over channels."""
     builder, vectors = lanes.builder, len(lanes.widths)
 
     def body(k: Any, flat: list[Any]) -> list[Any]:
@@ -67,21 +69,21 @@ def places_of(builder: Any, at: Any, stride: Any, rows: int) -> list[Any]:
 
 @intrinsic
 def mixed_tile(
-    typing_context: Any, wide: Any, narrow: Any, above: Any, below: Any, at: Any, pairs: Any, even_at: Any, odd_at: Any,
+    typing_context: Any, wide: Any, narrow: Any, t_ij: Any, t_ji: Any, at: Any, pairs: Any, even_at: Any, odd_at: Any,
     depth: Any, weight_even: Any, weight_odd: Any, weight_at: Any, spare: Any,
 ) -> Any:  # fmt: skip
-    """Mix messages of pairs and their mirror images: above = leaky(above + E + O), below = leaky(below + E − O).
+    """Mix messages of pairs and their mirror images: T_ij = leaky(t_ij + E + O), T_ji = leaky(t_ji + E − O), in place.
 
-    E and O are the even and the odd part, S W_even and A W_odd, of S_ij = X_ij + X_ji and A_ij = X_ij − X_ji: half the
+    E = S W_even and O = A W_odd are the even and the odd part, with S_ij = X_ij + X_ji and A_ij = X_ij − X_ji: half the
     work of X_ij W₁ + X_ji W₂ for both. `spare` holds the even part of one tile.
     """
     signature = types.void(
-        wide, narrow, above, below, types.intp, pairs, types.intp, types.intp, types.intp, weight_even, weight_odd,
+        wide, narrow, t_ij, t_ji, types.intp, pairs, types.intp, types.intp, types.intp, weight_even, weight_odd,
         types.intp, spare,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, above, below, at, pairs, even_at, odd_at, depth, weight_even, weight_odd, weight_at, spare = pointers(
+        _, _, t_ij, t_ji, at, pairs, even_at, odd_at, depth, weight_even, weight_odd, weight_at, spare = pointers(
             context, builder, signature, arguments
         )
         lanes = Lanes(builder, widths_of(wide))
@@ -101,8 +103,8 @@ def mixed_tile(
             zip(places_of(builder, at, INDEX(total_of(wide)), rows), parts[1], strict=True)
         ):
             even = lanes.load(spare, INDEX(r * lanes.block))
-            lanes.store(lanes.leaky(lanes.add(lanes.add(lanes.load(above, place), even), odd)), above, place)
-            lanes.store(lanes.leaky(lanes.subtract(lanes.add(lanes.load(below, place), even), odd)), below, place)
+            lanes.store(lanes.leaky(lanes.add(lanes.add(lanes.load(t_ij, place), even), odd)), t_ij, place)
+            lanes.store(lanes.leaky(lanes.subtract(lanes.add(lanes.load(t_ji, place), even), odd)), t_ji, place)
         return context.get_dummy_value()
 
     return signature, generate
@@ -138,12 +140,12 @@ def message_tile(
 
 @intrinsic
 def node_tile(
-    typing_context: Any, columns: Any, x: Any, x_at: Any, x_stride: Any, depth: Any, weight: Any, weight_at: Any,
+    typing_context: Any, channels: Any, x: Any, x_at: Any, x_stride: Any, depth: Any, weight: Any, weight_at: Any,
     start: Any, start_at: Any, out: Any, out_at: Any, out_stride: Any,
 ) -> Any:  # fmt: skip
     """One tile of nodes: out[r] = x[r] W + start."""
     signature = types.void(
-        columns, x, types.intp, types.intp, types.intp, weight, types.intp, start, types.intp, out, types.intp,
+        channels, x, types.intp, types.intp, types.intp, weight, types.intp, start, types.intp, out, types.intp,
         types.intp,
     )  # fmt: skip
 
@@ -151,7 +153,7 @@ def node_tile(
         _, x, x_at, x_stride, depth, weight, weight_at, start, start_at, out, out_at, out_stride = pointers(
             context, builder, signature, arguments
         )
-        lanes = Lanes(builder, widths_of(columns))
+        lanes = Lanes(builder, widths_of(channels))
         rows = rows_of(lanes.widths)
         begin = lanes.load(start, start_at)
         sums = summed(
@@ -166,13 +168,13 @@ def node_tile(
 
 
 @intrinsic
-def add_rows(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, v: Any, v_at: Any) -> Any:
+def add_rows(typing_context: Any, channels: Any, out: Any, out_at: Any, u: Any, u_at: Any, v: Any, v_at: Any) -> Any:
     """One block of one row: out = u + v."""
-    signature = types.void(columns, out, types.intp, u, types.intp, v, types.intp)
+    signature = types.void(channels, out, types.intp, u, types.intp, v, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, out, out_at, u, u_at, v, v_at = pointers(context, builder, signature, arguments)
-        lanes = Lanes(builder, widths_of(columns))
+        lanes = Lanes(builder, widths_of(channels))
         lanes.store(lanes.add(lanes.load(u, u_at), lanes.load(v, v_at)), out, out_at)
         return context.get_dummy_value()
 
@@ -180,13 +182,13 @@ def add_rows(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u
 
 
 @intrinsic
-def scaled_row(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any, u_at: Any, factor: Any) -> Any:
+def scaled_row(typing_context: Any, channels: Any, out: Any, out_at: Any, u: Any, u_at: Any, factor: Any) -> Any:
     """One block of one row: out = factor · u."""
-    signature = types.void(columns, out, types.intp, u, types.intp, types.float32)
+    signature = types.void(channels, out, types.intp, u, types.intp, types.float32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, out, out_at, u, u_at, factor = pointers(context, builder, signature, arguments)
-        lanes = Lanes(builder, widths_of(columns))
+        lanes = Lanes(builder, widths_of(channels))
         row = zip(lanes.spread(factor), lanes.load(u, u_at), strict=True)
         lanes.store([builder.fmul(a, x) for a, x in row], out, out_at)
         return context.get_dummy_value()
@@ -196,46 +198,46 @@ def scaled_row(typing_context: Any, columns: Any, out: Any, out_at: Any, u: Any,
 
 @intrinsic
 def sum_pair(
-    typing_context: Any, columns: Any, up: Any, down: Any, at: Any, first: Any, count: Any, stride: Any, weights: Any,
-    row: Any, column: Any, i: Any, j: Any, out: Any, even_to: Any, odd_to: Any,
+    typing_context: Any, channels: Any, y_ij: Any, y_ji: Any, at: Any, first: Any, count: Any, stride: Any,
+    weights: Any, row: Any, column: Any, i: Any, j: Any, out: Any, even_to: Any, odd_to: Any,
 ) -> Any:  # fmt: skip
-    """Sums over pairs (i, j), (i, j + 1), ... and their mirror images, one block of columns; S and A go to `out`.
+    """Sums over pairs (i, j), (i, j + 1), ... and their mirror images, one block of channels; S and A go to `out`.
 
-    With X_ij in row `first` of `up` and X_ji in that of `down`, and so on: row_i += w_j X_ij, column_j += w_i X_ij,
-    row_j += w_i X_ji, column_i += w_j X_ji, sums in float64. S = X_ij + X_ji goes
-    to row `even_to` of `out`, A = X_ij − X_ji to `odd_to`. `at` is the block's first column.
+    With Y_ij and Y_ji in row `first` of `y_ij` and `y_ji`, and so on: row_i += w_j Y_ij, column_j += w_i Y_ij,
+    row_j += w_i Y_ji, column_i += w_j Y_ji, in float64. S = Y_ij + Y_ji goes to row `even_to` of `out`,
+    A = Y_ij − Y_ji to row `odd_to`. `at` is the block's first channel.
     """
     signature = types.void(
-        columns, up, down, types.intp, types.intp, types.intp, types.intp, weights, row, column, types.intp,
+        channels, y_ij, y_ji, types.intp, types.intp, types.intp, types.intp, weights, row, column, types.intp,
         types.intp, out, types.intp, types.intp,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, up, down, at, first, count, stride, weights, row, column, i, j, out, even_to, odd_to = pointers(
+        _, y_ij, y_ji, at, first, count, stride, weights, row, column, i, j, out, even_to, odd_to = pointers(
             context, builder, signature, arguments
         )
-        widths = widths_of(columns)
+        widths = widths_of(channels)
         lanes, wide = Lanes(builder, widths), Lanes(builder, widths, DOUBLE)
         vectors = len(widths)
 
         def place(index: Any) -> Any:
             return builder.add(builder.mul(index, stride), at)
 
-        of_i = wide.spread(builder.load(builder.gep(weights, [i])))
+        w_i = wide.spread(builder.load(builder.gep(weights, [i])))
         own = wide.load(row, place(i)) + wide.load(column, place(i))
 
         def body(k: Any, own: list[Any]) -> list[Any]:
             other = builder.add(j, k)
-            of_j = wide.spread(builder.load(builder.gep(weights, [other])))
+            w_j = wide.spread(builder.load(builder.gep(weights, [other])))
             source = place(builder.add(first, k))
-            above, below = lanes.load(up, source), lanes.load(down, source)
-            lanes.store(lanes.add(above, below), out, place(builder.add(even_to, k)))
-            lanes.store(lanes.subtract(above, below), out, place(builder.add(odd_to, k)))
-            above, below = lanes.widened(above), lanes.widened(below)
+            values, images = lanes.load(y_ij, source), lanes.load(y_ji, source)
+            lanes.store(lanes.add(values, images), out, place(builder.add(even_to, k)))
+            lanes.store(lanes.subtract(values, images), out, place(builder.add(odd_to, k)))
+            values, images = lanes.widened(values), lanes.widened(images)
             target = place(other)
-            wide.store(wide.fma(of_i, above, wide.load(column, target)), column, target)
-            wide.store(wide.fma(of_i, below, wide.load(row, target)), row, target)
-            return wide.fma(of_j, above, own[:vectors]) + wide.fma(of_j, below, own[vectors:])
+            wide.store(wide.fma(w_i, values, wide.load(column, target)), column, target)
+            wide.store(wide.fma(w_i, images, wide.load(row, target)), row, target)
+            return wide.fma(w_j, values, own[:vectors]) + wide.fma(w_j, images, own[vectors:])
 
         own = loop(builder, count, own, body)
         wide.store(own[:vectors], row, place(i))
@@ -247,19 +249,19 @@ def sum_pair(
 
 @intrinsic
 def sum_self(
-    typing_context: Any, columns: Any, x: Any, at: Any, source: Any, stride: Any, weights: Any, row: Any, column: Any,
+    typing_context: Any, channels: Any, x: Any, at: Any, source: Any, stride: Any, weights: Any, row: Any, column: Any,
     i: Any, out: Any, even_to: Any, odd_to: Any,
 ) -> Any:  # fmt: skip
-    """The same for X_ii in row `source` of x, one block of columns."""
+    """The same for Y_ii in row `source` of x."""
     signature = types.void(
-        columns, x, types.intp, types.intp, types.intp, weights, row, column, types.intp, out, types.intp, types.intp
+        channels, x, types.intp, types.intp, types.intp, weights, row, column, types.intp, out, types.intp, types.intp
     )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, x, at, source, stride, weights, row, column, i, out, even_to, odd_to = pointers(
             context, builder, signature, arguments
         )
-        widths = widths_of(columns)
+        widths = widths_of(channels)
         lanes, wide = Lanes(builder, widths), Lanes(builder, widths, DOUBLE)
 
         def place(index: Any) -> Any:
