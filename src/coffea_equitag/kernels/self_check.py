@@ -228,7 +228,7 @@ def _results(network: JetModel, jets: RaggedJets, form: str, mode: str) -> list[
     if mode != "reference" and not check.kernel_ran:
         raise RuntimeError("the network that was checked ran on its layers")
     network.load_state_dict(state)  # running statistics have followed
-    gradients = [p.grad for p in network.parameters() if p.grad is not None] if learns else []
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()] if learns else []
     return [values.detach().double().cpu() for values in (outputs, *gradients)]
 
 

@@ -1,4 +1,4 @@
-"""PELICAN's training, one block and message layer back: wide rows are made again tile by tile, never stored."""
+"""PELICAN's training, one block and message layer backward: T is computed again tile by tile, never stored."""
 
 from __future__ import annotations
 
@@ -7,47 +7,36 @@ import triton.language as tl
 
 from ...common.gpu.arithmetic import leaky
 from ...common.gpu.tf32_split import split_product
-from ...common.gpu.tiles import own_tile, tile_at
-from .pair_rows import entering, kept, node_terms
+from ...common.gpu.tiles import RECEIVERS, JetTiles, own_tile, tile_at
+from .kernel_arguments import Arriving, BlockGrads, Entering, Pairs, Transposed
+from .pair_rows import entering, kept, node_terms, pairs_of
 
-__all__ = ["PROGRAMS", "TILES", "block_slopes_kernel", "message_slopes", "sender_sums_kernel", "store_node_slopes"]
+__all__ = [
+    "PROGRAMS", "TILES", "block_gradient_kernel", "message_gradient", "sender_sums_kernel", "store_node_gradient",
+]  # fmt: skip
 
 #: Programs at most. Each adds up gradients of the weights over tiles of its own, in order; these sums are then added up
-#: in order, so that the number must not depend on the GPU. Two for each multiprocessor of an H200.
+#: in order, so the number must not depend on the GPU. Two for each multiprocessor of an H200.
 PROGRAMS = 264
 
 #: Precision -> senders worked on at once, beside all receivers of a tile, and warps.
 TILES = {"ieee": (1, 4), "tf32x3": (4, 4), "tf32": (4, 4), "bf16": (4, 4)}
 
+_TILE = tl.constexpr(RECEIVERS)
 
-# the same code for any batch and draw
+
+# the same code for any batch and draw: these six numbers are why there are more than fifteen arguments
 @triton.jit(do_not_specialize=["nodes", "tiles", "key", "threshold", "key_after", "threshold_after"])
-def block_slopes_kernel(
-    before: tl.tensor,
-    norm: tl.tensor,
-    plain: tl.tensor,
-    turned: tl.tensor,
-    plain_back: tl.tensor,
-    turned_back: tl.tensor,
+def block_gradient_kernel(
+    given: Entering,
+    transposed: Transposed,
     terms: tl.tensor,
-    nodes: tl.tensor,
-    matrix_back: tl.tensor,
-    after: tl.tensor,
-    arriving: tl.tensor,
-    node_slopes: tl.tensor,
-    statistics: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
+    arriving: Arriving,
+    jets: JetTiles,
     shares: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    out: BlockGrads,
+    nodes: tl.tensor,
     tiles: tl.tensor,
-    straight: tl.tensor,
-    mirrored: tl.tensor,
-    terms_slopes: tl.tensor,
-    sender_slopes: tl.tensor,
-    matrices: tl.tensor,
-    vectors: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     key_after: tl.tensor,
@@ -55,245 +44,201 @@ def block_slopes_kernel(
     ARRIVES: tl.constexpr,
     DROP: tl.constexpr,
     DROP_AFTER: tl.constexpr,
-    PRECISION: tl.constexpr,
-    DEPTH: tl.constexpr,
-    NARROW: tl.constexpr,
-    WIDE: tl.constexpr,
-    CHUNK: tl.constexpr,
-    RECEIVERS: tl.constexpr,
-    BJ: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> None:
-    """All pairs of some tiles of RECEIVERS nodes, wide channels chunk by chunk.
+    """All pairs of some tiles of receivers, wide channels chunk by chunk.
 
     Parameters
     ----------
-    before, norm, plain, turned, terms, key, threshold
-        As of `messages_kernel`.
-    plain_back, turned_back : (WIDE, NARROW); matrix_back : (NARROW, WIDE)
-        The weights of X_ij and of X_ji, and of the message layer, the other way.
-    after, arriving, node_slopes, statistics, key_after, threshold_after
-        As of `message_slopes`.
+    given, terms, nodes, key, threshold
+        As for `messages_kernel`.
+    transposed, out
+        See `Transposed` and `BlockGrads`.
+    arriving, key_after, threshold_after
+        As for `message_gradient`.
     shares : (J + 1,), int64
-        Where each jet's rows of `sender_slopes` begin: n for each of its tiles.
-    straight, mirrored : (Q, DEPTH), float32
-        Out: what comes to the messages that enter, from the rows of their own pairs and from those of their mirror
-        images. Both are added to from chunk to chunk.
-    terms_slopes : (3, N, WIDE)
-        Out: of u and d.
-    sender_slopes : (Σ n · tiles, WIDE)
-        Out: of v, for the receivers of each tile by themselves.
-    matrices : (programs, 3, NARROW, WIDE); vectors : (programs, 3, NARROW)
-        Out: of the message layer, of W₁ and W₂; of the message layer's bias, of scale and shift.
+        Where each jet's rows of `out.senders` begin: n for each of its tiles.
+    tiles : int
+        Tiles of the batch.
     """
-    M: tl.constexpr = RECEIVERS * BJ
+    BJ: tl.constexpr = SHAPE.senders
+    M: tl.constexpr = _TILE * BJ
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    PRECISION: tl.constexpr = SHAPE.precision
     c = tl.arange(0, NARROW)
     zeros, narrow_zeros = tl.zeros((M, CHUNK), tl.float32), tl.zeros((M, NARROW), tl.float32)
-    scale = tl.load(norm + c)
-    own_matrices = matrices + tl.program_id(0).to(tl.int64) * (3 * NARROW * WIDE)
-    own_vectors = vectors + tl.program_id(0) * (3 * NARROW) + c
+    own_matrices = out.matrices + tl.program_id(0).to(tl.int64) * (3 * NARROW * WIDE)
+    own_vectors = out.vectors + tl.program_id(0) * (3 * NARROW) + c
     part = nodes.to(tl.int64) * WIDE
     for wide in range(0, WIDE, CHUNK):
         k = wide + tl.arange(0, CHUNK)
-        of_matrix = tl.zeros((NARROW, CHUNK), tl.float32)
-        of_plain, of_turned = of_matrix, of_matrix
-        of_bias = tl.zeros((NARROW,), tl.float32)
-        of_scale, of_shift = of_bias, of_bias
+        weights = c[:, None] * WIDE + k[None, :]
+        grad_matrix = tl.zeros((NARROW, CHUNK), tl.float32)
+        grad_plain, grad_turned = grad_matrix, grad_matrix
+        grad_bias = tl.zeros((NARROW,), tl.float32)
+        grad_scale, grad_shift = grad_bias, grad_bias
         for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-            jet, start, n, first = tile_at(tile, offsets, tile_jet, tile_first)
-            block = tl.load(pairs + jet)
-            share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
-            i = first + tl.arange(0, RECEIVERS)
-            of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
+            jet, start, n, first = tile_at(tile, jets.offsets, jets.jet, jets.first)
+            block = tl.load(jets.pairs + jet)
+            share = tl.load(shares + jet) + (first // _TILE).to(tl.int64) * n
+            i = first + tl.arange(0, _TILE)
+            grad_u = tl.zeros((BJ, _TILE, CHUNK), tl.float32)
             for sender in range(0, n, BJ):
                 j = sender + tl.arange(0, BJ)
-                inside = (j < n)[:, None] & (i < n)[None, :]
-                place = block + i.to(tl.int64)[None, :] * n + j[:, None]
+                pairs = pairs_of(start, n, block, i, j)
+                inside = pairs.inside
                 mirror = block + j.to(tl.int64)[:, None] * n + i[None, :]
-                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
-                x = split_product(here, tl.load(plain + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
-                here = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
-                x = split_product(here, tl.load(turned + c[:, None] * WIDE + k[None, :]), x, PRECISION)
-                x += tl.reshape(node_terms(terms, nodes, start, i, j, n, k, WIDE), (M, CHUNK))
-                slopes = message_slopes(
-                    after, arriving, node_slopes, statistics, start, i, j, n, place, inside, key_after,
-                    threshold_after, ARRIVES, DROP_AFTER, DEPTH, NARROW,
-                )  # fmt: skip
-                of_bias += tl.sum(slopes, axis=0)
-                of_matrix = split_product(tl.trans(slopes), leaky(x), of_matrix, PRECISION)
-                row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
+                here = entering(given, pairs.place, inside, key, threshold, DROP, SHAPE)
+                x = split_product(here, tl.load(given.plain + weights), zeros, PRECISION)
+                here = entering(given, mirror, inside, key, threshold, DROP, SHAPE)
+                x = split_product(here, tl.load(given.turned + weights), x, PRECISION)
+                x += tl.reshape(node_terms(terms, nodes, pairs, k, WIDE), (M, CHUNK))
+                grads = message_gradient(arriving, pairs, key_after, threshold_after, ARRIVES, DROP_AFTER, SHAPE)
+                grad_bias += tl.sum(grads, axis=0)
+                grad_matrix = split_product(tl.trans(grads), leaky(x), grad_matrix, PRECISION)
+                row = split_product(grads, tl.load(transposed.matrix + weights), zeros, PRECISION)
                 row = tl.where(x > 0, row, 0.01 * row)
-                by_node = tl.reshape(row, (BJ, RECEIVERS, CHUNK))
-                of_u += by_node
-                store_node_slopes(
-                    by_node, sender_slopes + share * WIDE, terms_slopes + 2 * part + start * WIDE, i, j, n, inside, k,
-                    WIDE,
-                )  # fmt: skip
+                by_node = tl.reshape(row, (BJ, _TILE, CHUNK))
+                grad_u += by_node
+                store_node_gradient(
+                    by_node, out.senders + share * WIDE, out.terms + 2 * part + start * WIDE, pairs, k, WIDE
+                )
                 # what enters once more: registers do not hold it that long
-                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
-                of_plain = split_product(tl.trans(here), row, of_plain, PRECISION)
-                back = tl.load(plain_back + k[:, None] * NARROW + c[None, :])
+                here = entering(given, pairs.place, inside, key, threshold, DROP, SHAPE)
+                grad_plain = split_product(tl.trans(here), row, grad_plain, PRECISION)
+                back = tl.load(transposed.plain + k[:, None] * NARROW + c[None, :])
                 found = split_product(row, back, narrow_zeros, PRECISION)
                 more_scale, more_shift = _add(
-                    found, before, straight, place, inside, scale, wide, key, threshold, DROP, DEPTH, WIDE, CHUNK
+                    found, given, out.plain, pairs.place, inside, wide, key, threshold, DROP, SHAPE
                 )
-                of_scale, of_shift = of_scale + more_scale, of_shift + more_shift
-                here = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
-                of_turned = split_product(tl.trans(here), row, of_turned, PRECISION)
-                back = tl.load(turned_back + k[:, None] * NARROW + c[None, :])
+                grad_scale, grad_shift = grad_scale + more_scale, grad_shift + more_shift
+                here = entering(given, mirror, inside, key, threshold, DROP, SHAPE)
+                grad_turned = split_product(tl.trans(here), row, grad_turned, PRECISION)
+                back = tl.load(transposed.turned + k[:, None] * NARROW + c[None, :])
                 found = split_product(row, back, narrow_zeros, PRECISION)
                 more_scale, more_shift = _add(
-                    found, before, mirrored, mirror, inside, scale, wide, key, threshold, DROP, DEPTH, WIDE, CHUNK
+                    found, given, out.turned, mirror, inside, wide, key, threshold, DROP, SHAPE
                 )
-                of_scale, of_shift = of_scale + more_scale, of_shift + more_shift
-            out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
-            tl.store(out, tl.sum(of_u, axis=0), mask=(i < n)[:, None])
-        out = own_matrices + c[:, None] * WIDE + k[None, :]
-        tl.store(out, of_matrix)
-        tl.store(out + NARROW * WIDE, of_plain)
-        tl.store(out + 2 * NARROW * WIDE, of_turned)
+                grad_scale, grad_shift = grad_scale + more_scale, grad_shift + more_shift
+            place = out.terms + (start + i)[:, None] * WIDE + k[None, :]
+            tl.store(place, tl.sum(grad_u, axis=0), mask=(i < n)[:, None])
+        tl.store(own_matrices + weights, grad_matrix)
+        tl.store(own_matrices + weights + NARROW * WIDE, grad_plain)
+        tl.store(own_matrices + weights + 2 * NARROW * WIDE, grad_turned)
         # those of the last chunk stay
-        tl.store(own_vectors, of_bias)
-        tl.store(own_vectors + NARROW, of_scale)
-        tl.store(own_vectors + 2 * NARROW, of_shift)
+        tl.store(own_vectors, grad_bias)
+        tl.store(own_vectors + NARROW, grad_scale)
+        tl.store(own_vectors + 2 * NARROW, grad_shift)
         # what other threads of this program have added so far
         tl.debug_barrier()
 
 
 @triton.jit
-def store_node_slopes(
-    slopes: tl.tensor,
-    of_senders: tl.tensor,
-    of_itself: tl.tensor,
-    i: tl.tensor,
-    j: tl.tensor,
-    n: tl.tensor,
-    inside: tl.tensor,
-    k: tl.tensor,
-    WIDE: tl.constexpr,
+def store_node_gradient(
+    grads: tl.tensor, senders: tl.tensor, itself: tl.tensor, pairs: Pairs, k: tl.tensor, WIDE: tl.constexpr
 ) -> None:
-    """Store what a tile of pairs (senders, receivers, k) gives to v_j, its receivers summed, and to d_i of i = j.
+    """Store what a tile of pairs (senders, receivers, k) gives to v_j, summed over receivers, and to d_i of i = j.
 
-    `of_senders` and `of_itself` point to the first node of the jet.
+    `senders` and `itself` point to the first node of the jet.
     """
-    out = of_senders + j.to(tl.int64)[:, None] * WIDE + k[None, :]
-    tl.store(out, tl.sum(slopes, axis=1), mask=(j < n)[:, None])
-    out = of_itself + i.to(tl.int64)[None, :, None] * WIDE + k[None, None, :]
-    itself = inside & (j[:, None] == i[None, :])
-    tl.store(tl.broadcast_to(out, slopes.shape), slopes, mask=itself[:, :, None])
+    _, n, i, j, _, inside = pairs
+    out = senders + j.to(tl.int64)[:, None] * WIDE + k[None, :]
+    tl.store(out, tl.sum(grads, axis=1), mask=(j < n)[:, None])
+    out = itself + i.to(tl.int64)[None, :, None] * WIDE + k[None, None, :]
+    same = inside & (j[:, None] == i[None, :])
+    tl.store(tl.broadcast_to(out, grads.shape), grads, mask=same[:, :, None])
 
 
 @triton.jit
-def message_slopes(
-    after: tl.tensor,
-    arriving: tl.tensor,
-    node_slopes: tl.tensor,
-    statistics: tl.tensor,
-    start: tl.tensor,
-    i: tl.tensor,
-    j: tl.tensor,
-    n: tl.tensor,
-    place: tl.tensor,
-    inside: tl.tensor,
+def message_gradient(
+    arriving: Arriving,
+    pairs: Pairs,
     key: tl.tensor,
     threshold: tl.tensor,
     ARRIVES: tl.constexpr,
     DROP: tl.constexpr,
-    DEPTH: tl.constexpr,
-    NARROW: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> tl.tensor:
-    """Slopes of messages before their activation, one pair a row; 0 beyond the jet.
+    """Gradients of messages before their activation, one pair per row; 0 beyond the jet.
 
-    Parameters
-    ----------
-    after : (Q, DEPTH), float32
-        The messages Y.
-    arriving : (Q, DEPTH), float32
-        With ARRIVES: slopes from the next layer.
-    node_slopes : (N, 3, DEPTH), float32
-        Of the sums of `sums_kernel`.
-    statistics : (2, NARROW)
-        Of the moments: a constant, and a factor of Y.
-    key, threshold
-        With DROP: of these messages.
+    `key` and `threshold` are, with DROP, those of these messages.
     """
-    c = tl.arange(0, NARROW)
+    start, n, i, j, place, inside = pairs
+    DEPTH: tl.constexpr = SHAPE.depth
+    c = tl.arange(0, SHAPE.narrow)
     known = inside[:, :, None] & (c < DEPTH)[None, None, :]
     channels = place[:, :, None] * DEPTH + c[None, None, :]
-    y = tl.load(after + channels, mask=known, other=0.0)
-    own = node_slopes + (start + i)[:, None] * (3 * DEPTH) + c[None, :]
-    other = node_slopes + (start + j)[:, None] * (3 * DEPTH) + c[None, :]
+    y = tl.load(arriving.messages + channels, mask=known, other=0.0)
+    own = arriving.sums + (start + i)[:, None] * (3 * DEPTH) + c[None, :]
+    other = arriving.sums + (start + j)[:, None] * (3 * DEPTH) + c[None, :]
     real_i, real_j = (i < n)[:, None] & (c < DEPTH)[None, :], (j < n)[:, None] & (c < DEPTH)[None, :]
     of_self = tl.load(own, mask=real_i, other=0.0)[None, :, :]
     of_column = tl.load(other + DEPTH, mask=real_j, other=0.0)[:, None, :]
     of_row = tl.load(own + 2 * DEPTH, mask=real_i, other=0.0)[None, :, :]
-    slope = of_row + of_column + tl.where((j[:, None] == i[None, :])[:, :, None], of_self, 0.0)
+    grad = of_row + of_column + tl.where((j[:, None] == i[None, :])[:, :, None], of_self, 0.0)
     if DROP:
-        slope = tl.where(kept(place, c, key, threshold), slope, 0.0)
-    slope += tl.load(statistics + c)[None, None, :] + tl.load(statistics + NARROW + c)[None, None, :] * y
+        grad = tl.where(kept(place, c, key, threshold), grad, 0.0)
+    constant, linear = tl.load(arriving.moments + c), tl.load(arriving.moments + SHAPE.narrow + c)
+    grad += constant[None, None, :] + linear[None, None, :] * y
     if ARRIVES:
-        slope += tl.load(arriving + channels, mask=known, other=0.0)
-    slope = tl.where(y > 0, slope, 0.01 * slope)
-    return tl.reshape(tl.where(known, slope, 0.0), (place.shape[0] * place.shape[1], NARROW))
+        grad += tl.load(arriving.grads + channels, mask=known, other=0.0)
+    grad = tl.where(y > 0, grad, 0.01 * grad)
+    return tl.reshape(tl.where(known, grad, 0.0), (place.shape[0] * place.shape[1], SHAPE.narrow))
 
 
 @triton.jit
 def _add(
-    slopes: tl.tensor,
-    messages: tl.tensor,
+    grads: tl.tensor,
+    given: Entering,
     out: tl.tensor,
     place: tl.tensor,
     inside: tl.tensor,
-    scale: tl.tensor,
     wide: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     DROP: tl.constexpr,
-    DEPTH: tl.constexpr,
-    WIDE: tl.constexpr,
-    CHUNK: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:
-    """Add a chunk's slopes of X to those of the chunks before; of Y after the last, and then of scale and shift."""
-    NARROW: tl.constexpr = slopes.shape[1]
-    c = tl.arange(0, NARROW)
-    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
-    channels = place[:, :, None] * DEPTH + c[None, None, :]
-    slopes = tl.reshape(slopes, (place.shape[0], place.shape[1], NARROW))
-    of_scale = tl.zeros((NARROW,), tl.float32)
-    of_shift = of_scale
+    """Add a chunk's gradients of X to those of the chunks before; after the last, those of Y, scale and shift."""
+    c = tl.arange(0, SHAPE.narrow)
+    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
+    channels = place[:, :, None] * SHAPE.depth + c[None, None, :]
+    grads = tl.reshape(grads, (place.shape[0], place.shape[1], SHAPE.narrow))
+    grad_scale = tl.zeros((SHAPE.narrow,), tl.float32)
+    grad_shift = grad_scale
     if wide > 0:
-        slopes += tl.load(out + channels, mask=known, other=0.0)
-    if wide + CHUNK >= WIDE:
-        seen = known
+        grads += tl.load(out + channels, mask=known, other=0.0)
+    if wide + SHAPE.chunk >= SHAPE.wide:
+        keeps = known
         if DROP:
-            seen = seen & kept(place, c, key, threshold)
-        slopes = tl.where(seen, slopes, 0.0)
-        y = tl.load(messages + channels, mask=known, other=0.0)
-        of_scale = tl.sum(tl.sum(slopes * y, axis=0), axis=0)
-        of_shift = tl.sum(tl.sum(slopes, axis=0), axis=0)
-        slopes = slopes * scale[None, None, :]
-    tl.store(out + channels, slopes, mask=known)
-    return of_scale, of_shift
+            keeps = keeps & kept(place, c, key, threshold)
+        grads = tl.where(keeps, grads, 0.0)
+        y = tl.load(given.messages + channels, mask=known, other=0.0)
+        grad_scale = tl.sum(tl.sum(grads * y, axis=0), axis=0)
+        grad_shift = tl.sum(tl.sum(grads, axis=0), axis=0)
+        grads = grads * tl.load(given.norm + c)[None, None, :]
+    tl.store(out + channels, grads, mask=known)
+    return grad_scale, grad_shift
 
 
 @triton.jit
 def sender_sums_kernel(
-    sender_slopes: tl.tensor,
-    offsets: tl.tensor,
+    senders: tl.tensor,
+    jets: JetTiles,
     shares: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
     out: tl.tensor,
     WIDE: tl.constexpr,
     CHUNK: tl.constexpr,
-    RECEIVERS: tl.constexpr,
 ) -> None:
     """Sums over the tiles of receivers of what they give to some senders of one jet, in order: (N, WIDE)."""
-    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
-    place = tl.load(shares + jet) + begin + tl.arange(0, RECEIVERS)
-    j = begin + tl.arange(0, RECEIVERS)
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    j = begin + tl.arange(0, _TILE)
+    place = tl.load(shares + jet) + j
     k = tl.program_id(1) * CHUNK + tl.arange(0, CHUNK)
-    total = tl.zeros((RECEIVERS, CHUNK), tl.float32)
-    for _ in range(0, n, RECEIVERS):
-        total += tl.load(sender_slopes + place[:, None] * WIDE + k[None, :], mask=(j < n)[:, None], other=0.0)
+    total = tl.zeros((_TILE, CHUNK), tl.float32)
+    for _ in range(0, n, _TILE):
+        total += tl.load(senders + place[:, None] * WIDE + k[None, :], mask=(j < n)[:, None], other=0.0)
         place += n
     tl.store(out + (start + j)[:, None] * WIDE + k[None, :], total, mask=(j < n)[:, None])

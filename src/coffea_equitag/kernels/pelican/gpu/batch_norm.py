@@ -12,18 +12,18 @@ __all__ = ["scale_and_shift"]
 
 
 def scale_and_shift(norm: RowBatchNorm, moments: Tensor, pairs: int, drop: float) -> Tensor:
-    """What BatchNorm, and dropout for those it keeps, make of messages: shape (2, D), float64.
+    """Scale and shift of BatchNorm, times 1/(1 − p) of dropout: X = scale Y + shift of messages kept; (2, D), float64.
 
     Parameters
     ----------
     norm : RowBatchNorm
-        With weights and running statistics, which follow if it is in training mode and there are two pairs or more.
+        With weights and running statistics, which are updated in training mode if there are two pairs or more.
     moments : Tensor of float64, shape (2, D)
         Sums of messages and of their squares.
     pairs : int
         How many were summed.
     drop : float
-        Dropout's probability.
+        Dropout's probability p.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None

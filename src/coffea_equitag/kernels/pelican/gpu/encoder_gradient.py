@@ -1,4 +1,4 @@
-"""PELICAN's training, the encoder and the first message layer back: wide rows are made again, never stored."""
+"""PELICAN's training, the encoder and the first message layer backward: T is computed again, never stored."""
 
 from __future__ import annotations
 
@@ -7,133 +7,116 @@ import triton.language as tl
 
 from ...common.gpu.arithmetic import expm1, leaky, psi
 from ...common.gpu.tf32_split import split_product
-from ...common.gpu.tiles import tile_at
-from .backward import message_slopes, store_node_slopes
-from .pair_rows import embedded, node_terms
+from ...common.gpu.tiles import RECEIVERS, JetTiles, tile_at
+from .backward import message_gradient, store_node_gradient
+from .kernel_arguments import Arriving, Encoder, EncoderGrads
+from .pair_rows import embedded, node_terms, pairs_of
 
-__all__ = ["encoder_slopes_kernel"]
+__all__ = ["encoder_gradient_kernel"]
+
+_TILE = tl.constexpr(RECEIVERS)
 
 
 # the same code for any batch and draw
 @triton.jit(do_not_specialize=["nodes", "tiles", "key_after", "threshold_after"])
-def encoder_slopes_kernel(
-    products: tl.tensor,
-    embedding: tl.tensor,
-    embedding_bias: tl.tensor,
-    exponent: tl.tensor,
+def encoder_gradient_kernel(
+    encoder: Encoder,
+    matrix: tl.tensor,
     terms: tl.tensor,
-    nodes: tl.tensor,
-    matrix_back: tl.tensor,
-    after: tl.tensor,
-    arriving: tl.tensor,
-    node_slopes: tl.tensor,
-    statistics: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
+    arriving: Arriving,
+    jets: JetTiles,
     shares: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    out: EncoderGrads,
+    nodes: tl.tensor,
     tiles: tl.tensor,
-    terms_slopes: tl.tensor,
-    sender_slopes: tl.tensor,
-    matrices: tl.tensor,
-    vectors: tl.tensor,
-    encoder: tl.tensor,
-    channels: tl.tensor,
     key_after: tl.tensor,
     threshold_after: tl.tensor,
     ARRIVES: tl.constexpr,
     TERMS: tl.constexpr,
     DROP_AFTER: tl.constexpr,
-    INPUTS: tl.constexpr,
-    SEEN: tl.constexpr,
-    PRECISION: tl.constexpr,
-    DEPTH: tl.constexpr,
-    NARROW: tl.constexpr,
-    WIDE: tl.constexpr,
-    CHUNK: tl.constexpr,
-    RECEIVERS: tl.constexpr,
-    BJ: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> None:
-    """A chunk of wide channels for all pairs of some tiles of RECEIVERS nodes.
+    """A chunk of wide channels for all pairs of some tiles of receivers.
 
     Parameters
     ----------
-    products, embedding, embedding_bias, exponent, terms, channels
-        As of `messages_kernel`.
-    matrix_back, shares, terms_slopes, sender_slopes
-        As of `block_slopes_kernel`; the last two with TERMS.
-    after, arriving, node_slopes, statistics, key_after, threshold_after
-        As of `message_slopes`.
-    matrices : (programs, NARROW, WIDE); vectors : (programs, NARROW)
-        Out: of the message layer and its bias.
-    encoder : (programs, INPUTS + 2, WIDE)
-        Out: of the embedding of each input, at most SEEN, of its bias, and of the exponents.
+    encoder, terms, nodes
+        As for `messages_kernel`.
+    matrix : (NARROW, WIDE)
+        The message layer's weights, outputs first.
+    arriving, key_after, threshold_after
+        As for `message_gradient`.
+    shares, tiles
+        As for `block_gradient_kernel`.
+    out
+        See `EncoderGrads`.
     """
-    M: tl.constexpr = RECEIVERS * BJ
-    c, seen = tl.arange(0, NARROW), tl.arange(0, SEEN)
+    BJ: tl.constexpr = SHAPE.senders
+    M: tl.constexpr = _TILE * BJ
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    INPUTS: tl.constexpr = SHAPE.inputs
+    PADDED: tl.constexpr = SHAPE.inputs_padded
+    c, inputs = tl.arange(0, NARROW), tl.arange(0, PADDED)
     k = tl.program_id(1) * CHUNK + tl.arange(0, CHUNK)
-    a = tl.load(exponent + k)[None, None, :]
+    weights = c[:, None] * WIDE + k[None, :]
+    a = tl.load(encoder.exponent + k)[None, None, :]
     zeros = tl.zeros((M, CHUNK), tl.float32)
-    of_matrix, of_bias = tl.zeros((NARROW, CHUNK), tl.float32), tl.zeros((NARROW,), tl.float32)
-    of_inputs, of_power = tl.zeros((SEEN, CHUNK), tl.float32), tl.zeros((CHUNK,), tl.float32)
-    of_linear = of_power
+    grad_matrix, grad_bias = tl.zeros((NARROW, CHUNK), tl.float32), tl.zeros((NARROW,), tl.float32)
+    grad_inputs, grad_power = tl.zeros((PADDED, CHUNK), tl.float32), tl.zeros((CHUNK,), tl.float32)
+    grad_linear = grad_power
     part = nodes.to(tl.int64) * WIDE
-    through_encoder = (k < channels)[None, None, :]
+    through_encoder = (k < SHAPE.encoded)[None, None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        jet, start, n, first = tile_at(tile, offsets, tile_jet, tile_first)
-        block = tl.load(pairs + jet)
-        i = first + tl.arange(0, RECEIVERS)
-        of_u = tl.zeros((BJ, RECEIVERS, CHUNK), tl.float32)
+        jet, start, n, first = tile_at(tile, jets.offsets, jets.jet, jets.first)
+        block = tl.load(jets.pairs + jet)
+        i = first + tl.arange(0, _TILE)
+        grad_u = tl.zeros((BJ, _TILE, CHUNK), tl.float32)
         for sender in range(0, n, BJ):
-            j = sender + tl.arange(0, BJ)
-            inside = (j < n)[:, None] & (i < n)[None, :]
-            place = block + i.to(tl.int64)[None, :] * n + j[:, None]
-            slopes = message_slopes(
-                after, arriving, node_slopes, statistics, start, i, j, n, place, inside, key_after,
-                threshold_after, ARRIVES, DROP_AFTER, DEPTH, NARROW,
-            )  # fmt: skip
-            of_bias += tl.sum(slopes, axis=0)
-            x = embedded(products, embedding, embedding_bias, place, inside, k, INPUTS, WIDE, CHUNK)
+            pairs = pairs_of(start, n, block, i, sender + tl.arange(0, BJ))
+            grads = message_gradient(arriving, pairs, key_after, threshold_after, ARRIVES, DROP_AFTER, SHAPE)
+            grad_bias += tl.sum(grads, axis=0)
+            x = embedded(encoder, pairs.place, pairs.inside, k, SHAPE)
             power = psi(tl.abs(x))
             size = expm1(a * power) / a
             value = tl.where(x < 0, -size, size)
             if TERMS:
-                of_nodes = node_terms(terms, nodes, start, i, j, n, k, WIDE)
+                of_nodes = node_terms(terms, nodes, pairs, k, WIDE)
                 value = tl.where(through_encoder, value, leaky(of_nodes))
-            of_matrix = split_product(tl.trans(slopes), tl.reshape(value, (M, CHUNK)), of_matrix, PRECISION)
-            row = split_product(slopes, tl.load(matrix_back + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
-            row = tl.reshape(row, (BJ, RECEIVERS, CHUNK))
+            value = tl.reshape(value, (M, CHUNK))
+            grad_matrix = split_product(tl.trans(grads), value, grad_matrix, SHAPE.precision)
+            row = split_product(grads, tl.load(matrix + weights), zeros, SHAPE.precision)
+            row = tl.reshape(row, (BJ, _TILE, CHUNK))
             if TERMS:
                 by_node = tl.where(of_nodes > 0, row, 0.01 * row)
                 by_node = tl.where(through_encoder, 0.0, by_node)
-                of_u += by_node
-                share = tl.load(shares + jet) + (first // RECEIVERS).to(tl.int64) * n
-                store_node_slopes(
-                    by_node, sender_slopes + share * WIDE, terms_slopes + 2 * part + start * WIDE, i, j, n, inside, k,
-                    WIDE,
-                )  # fmt: skip
-            # as with the layers, there is no slope where x is 0
+                grad_u += by_node
+                share = tl.load(shares + jet) + (first // _TILE).to(tl.int64) * n
+                store_node_gradient(
+                    by_node, out.senders + share * WIDE, out.terms + 2 * part + start * WIDE, pairs, k, WIDE
+                )
+            # as in the layers, the gradient is 0 where x is 0
             change = power * power * _of_exponent(a * power)
             row = tl.where(through_encoder & (x != 0), tl.where(x < 0, -row, row), 0.0)
-            of_power += tl.sum(tl.sum(row * change, axis=0), axis=0)
+            grad_power += tl.sum(tl.sum(row * change, axis=0), axis=0)
             row = tl.where(x < 0, -row, row) * (1.0 + a * size) / (1.0 + tl.abs(x))
             for r in tl.static_range(INPUTS):
-                given = tl.load(products + place * INPUTS + r, mask=inside, other=0.0).to(tl.float32)
-                found = tl.sum(tl.sum(row * given[:, :, None], axis=0), axis=0)
-                of_inputs += tl.where((seen == r)[:, None], found[None, :], 0.0)
-            of_linear += tl.sum(tl.sum(row, axis=0), axis=0)
+                given = tl.load(encoder.products + pairs.place * INPUTS + r, mask=pairs.inside, other=0.0)
+                found = tl.sum(tl.sum(row * given.to(tl.float32)[:, :, None], axis=0), axis=0)
+                grad_inputs += tl.where((inputs == r)[:, None], found[None, :], 0.0)
+            grad_linear += tl.sum(tl.sum(row, axis=0), axis=0)
         if TERMS:
-            out = terms_slopes + (start + i)[:, None] * WIDE + k[None, :]
-            tl.store(out, tl.sum(of_u, axis=0), mask=(i < n)[:, None])
+            place = out.terms + (start + i)[:, None] * WIDE + k[None, :]
+            tl.store(place, tl.sum(grad_u, axis=0), mask=(i < n)[:, None])
     program = tl.program_id(0).to(tl.int64)
-    tl.store(matrices + program * NARROW * WIDE + c[:, None] * WIDE + k[None, :], of_matrix)
+    tl.store(out.matrices + program * NARROW * WIDE + weights, grad_matrix)
     if tl.program_id(1) == 0:
-        tl.store(vectors + program * NARROW + c, of_bias)
-    encoder += program * (INPUTS + 2) * WIDE + k
-    tl.store(encoder[None, :] + seen[:, None] * WIDE, of_inputs, mask=(seen < INPUTS)[:, None])
-    tl.store(encoder + INPUTS * WIDE, of_linear)
-    tl.store(encoder + (INPUTS + 1) * WIDE, of_power)
+        tl.store(out.vectors + program * NARROW + c, grad_bias)
+    own = out.encoder + program * (INPUTS + 2) * WIDE + k
+    tl.store(own[None, :] + inputs[:, None] * WIDE, grad_inputs, mask=(inputs < INPUTS)[:, None])
+    tl.store(own + INPUTS * WIDE, grad_linear)
+    tl.store(own + (INPUTS + 1) * WIDE, grad_power)
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""PELICAN's training, one layer of pairs forth: the messages, before their BatchNorm, and what is summed of them."""
+"""PELICAN's training, one layer of pairs forward: the messages, before their BatchNorm, and their sums."""
 
 from __future__ import annotations
 
@@ -6,109 +6,91 @@ import triton
 import triton.language as tl
 
 from ...common.gpu.arithmetic import leaky, product
-from ...common.gpu.tiles import own_tile
-from .pair_rows import embedded, encoded, entering, kept, node_terms
+from ...common.gpu.tiles import RECEIVERS, JetTiles, own_tile
+from .kernel_arguments import Encoder, Entering, Linear
+from .pair_rows import embedded, encoded, entering, kept, node_terms, pairs_of
 
 __all__ = ["messages_kernel", "sums_kernel"]
+
+_TILE = tl.constexpr(RECEIVERS)
 
 
 # the same code for any batch and draw
 @triton.jit(do_not_specialize=["nodes", "key", "threshold"])
 def messages_kernel(
-    before: tl.tensor,
-    norm: tl.tensor,
-    plain: tl.tensor,
-    turned: tl.tensor,
-    products: tl.tensor,
-    embedding: tl.tensor,
-    embedding_bias: tl.tensor,
-    exponent: tl.tensor,
+    given: Entering,
+    encoder: Encoder,
     terms: tl.tensor,
-    nodes: tl.tensor,
-    matrix: tl.tensor,
-    bias: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    layer: Linear,
+    jets: JetTiles,
     out: tl.tensor,
-    channels: tl.tensor,
+    nodes: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     FIRST: tl.constexpr,
-    INPUTS: tl.constexpr,
     TERMS: tl.constexpr,
     DROP: tl.constexpr,
-    PRECISION: tl.constexpr,
-    DEPTH: tl.constexpr,
-    NARROW: tl.constexpr,
-    WIDE: tl.constexpr,
-    CHUNK: tl.constexpr,
-    RECEIVERS: tl.constexpr,
-    BI: tl.constexpr,
-    BJ: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> None:
     """The messages to some receivers of one jet.
 
     Parameters
     ----------
-    before : (Q, DEPTH), float32; norm : (2, NARROW)
-        The messages that enter, and their scale and shift; not used if FIRST.
-    plain, turned : (NARROW, WIDE)
-        Weights of X_ij and of X_ji.
-    products : (Q, INPUTS), float64; embedding : (INPUTS, WIDE); embedding_bias, exponent : (WIDE,)
-        If FIRST: pair channels, and how they come to the wide channels, the first `channels` of which are encoded.
+    given, key, threshold
+        The messages that enter, and with DROP their dropout; not used if FIRST.
+    encoder
+        If FIRST: pair channels, and how the first `SHAPE.encoded` wide channels are made of them.
     terms : (3, N, WIDE)
         With TERMS: u, v and d of u_i + v_j + δ_ij d_i.
-    matrix : (WIDE, NARROW); bias : (NARROW,)
-        The message layer.
-    key, threshold
-        With DROP: of the messages that enter.
+    layer, jets
+        The message layer and the batch.
+    nodes : int
+        N.
     out : (Q, DEPTH), float32
         Out: the messages.
     """
-    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
-    block = tl.load(pairs + jet)
-    c = tl.arange(0, NARROW)
-    zeros = tl.zeros((BI * BJ, CHUNK), tl.float32)
-    for group in range(begin, tl.minimum(begin + RECEIVERS, n), BI):
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    block = tl.load(jets.pairs + jet)
+    c = tl.arange(0, SHAPE.narrow)
+    BI: tl.constexpr = SHAPE.receivers
+    BJ: tl.constexpr = SHAPE.senders
+    zeros = tl.zeros((BI * BJ, SHAPE.chunk), tl.float32)
+    for group in range(begin, tl.minimum(begin + _TILE, n), BI):
         i = group + tl.arange(0, BI)
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
-            inside = (j < n)[:, None] & (i < n)[None, :]
-            place = block + i.to(tl.int64)[None, :] * n + j[:, None]
+            pairs = pairs_of(start, n, block, i, j)
             if not FIRST:
                 mirror = block + j.to(tl.int64)[:, None] * n + i[None, :]
-                here = entering(before, norm, place, inside, key, threshold, DROP, DEPTH, NARROW)
-                there = entering(before, norm, mirror, inside, key, threshold, DROP, DEPTH, NARROW)
-            total = tl.zeros((BI * BJ, NARROW), tl.float32)
-            for wide in range(0, WIDE, CHUNK):
-                k = wide + tl.arange(0, CHUNK)
+                here = entering(given, pairs.place, pairs.inside, key, threshold, DROP, SHAPE)
+                there = entering(given, mirror, pairs.inside, key, threshold, DROP, SHAPE)
+            total = tl.zeros((BI * BJ, SHAPE.narrow), tl.float32)
+            for wide in range(0, SHAPE.wide, SHAPE.chunk):
+                k = wide + tl.arange(0, SHAPE.chunk)
                 if FIRST:
-                    x = embedded(products, embedding, embedding_bias, place, inside, k, INPUTS, WIDE, CHUNK)
-                    x = encoded(x, tl.load(exponent + k)[None, None, :])
+                    x = embedded(encoder, pairs.place, pairs.inside, k, SHAPE)
+                    x = encoded(x, tl.load(encoder.exponent + k)[None, None, :])
                     if TERMS:
-                        of_nodes = leaky(node_terms(terms, nodes, start, i, j, n, k, WIDE))
-                        x = tl.where((k < channels)[None, None, :], x, of_nodes)
-                    x = tl.reshape(x, (BI * BJ, CHUNK))
+                        of_nodes = leaky(node_terms(terms, nodes, pairs, k, SHAPE.wide))
+                        x = tl.where((k < SHAPE.encoded)[None, None, :], x, of_nodes)
+                    x = tl.reshape(x, (BI * BJ, SHAPE.chunk))
                 else:
-                    x = product(here, tl.load(plain + c[:, None] * WIDE + k[None, :]), zeros, PRECISION)
-                    x = product(there, tl.load(turned + c[:, None] * WIDE + k[None, :]), x, PRECISION)
-                    of_nodes = node_terms(terms, nodes, start, i, j, n, k, WIDE)
-                    x = leaky(x + tl.reshape(of_nodes, (BI * BJ, CHUNK)))
-                total = product(x, tl.load(matrix + k[:, None] * NARROW + c[None, :]), total, PRECISION)
-            message = tl.reshape(leaky(total + tl.load(bias + c)[None, :]), (BJ, BI, NARROW))
-            known = inside[:, :, None] & (c < DEPTH)[None, None, :]
-            tl.store(out + place[:, :, None] * DEPTH + c[None, None, :], message, mask=known)
+                    weights = c[:, None] * SHAPE.wide + k[None, :]
+                    x = product(here, tl.load(given.plain + weights), zeros, SHAPE.precision)
+                    x = product(there, tl.load(given.turned + weights), x, SHAPE.precision)
+                    of_nodes = node_terms(terms, nodes, pairs, k, SHAPE.wide)
+                    x = leaky(x + tl.reshape(of_nodes, (BI * BJ, SHAPE.chunk)))
+                weight = tl.load(layer.matrix + k[:, None] * SHAPE.narrow + c[None, :])
+                total = product(x, weight, total, SHAPE.precision)
+            message = tl.reshape(leaky(total + tl.load(layer.bias + c)[None, :]), (BJ, BI, SHAPE.narrow))
+            known = pairs.inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
+            tl.store(out + pairs.place[:, :, None] * SHAPE.depth + c[None, None, :], message, mask=known)
 
 
 @triton.jit(do_not_specialize=["key", "threshold"])
 def sums_kernel(
     messages: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    jets: JetTiles,
     sums: tl.tensor,
     counts: tl.tensor,
     moments: tl.tensor,
@@ -117,10 +99,9 @@ def sums_kernel(
     DROP: tl.constexpr,
     DEPTH: tl.constexpr,
     NARROW: tl.constexpr,
-    NODES: tl.constexpr,
     OTHERS: tl.constexpr,
 ) -> None:
-    """What is summed of messages Y for some nodes of one jet, in a fixed order.
+    """Sums of messages Y over some nodes of one jet, in a fixed order.
 
     Parameters
     ----------
@@ -131,17 +112,17 @@ def sums_kernel(
     sums : (N, 3, DEPTH), float64; counts : (N, 3, DEPTH), float32
         Out: of those that dropout keeps, Y_ii, Σ_j Y_ji and Σ_j Y_ij; with DROP, how many they are.
     moments : (tiles, 2, DEPTH), float64
-        Out: Σ Y_ij and Σ Y_ij² of all, i of this tile.
+        Out: Σ Y_ij and Σ Y_ij² of all, i in this tile.
     """
-    jet, start, n, begin = own_tile(offsets, tile_jet, tile_first)
-    block = tl.load(pairs + jet)
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    block = tl.load(jets.pairs + jet)
     c = tl.arange(0, NARROW)
-    i = begin + tl.arange(0, NODES)
-    own = tl.zeros((NODES, NARROW), tl.float64)
+    i = begin + tl.arange(0, _TILE)
+    own = tl.zeros((_TILE, NARROW), tl.float64)
     row, column, square, whole = own, own, own, own
-    own_count = tl.zeros((NODES, NARROW), tl.float32)
+    own_count = tl.zeros((_TILE, NARROW), tl.float32)
     row_count, column_count = own_count, own_count
-    # partners first: each thread sums what is its own
+    # partners first: each thread sums its own
     for other in range(0, n, OTHERS):
         j = other + tl.arange(0, OTHERS)
         known = ((j < n)[:, None] & (i < n)[None, :])[:, :, None] & (c < DEPTH)[None, None, :]
@@ -151,18 +132,18 @@ def sums_kernel(
         whole += tl.sum(y, axis=0)
         square += tl.sum(y * y, axis=0)
         if DROP:
-            seen = known & kept(place, c, key, threshold)
-            y = tl.where(seen, y, 0.0)
-            row_count += tl.sum(seen.to(tl.float32), axis=0)
-            own_count += tl.sum((seen & itself).to(tl.float32), axis=0)
+            keeps = known & kept(place, c, key, threshold)
+            y = tl.where(keeps, y, 0.0)
+            row_count += tl.sum(keeps.to(tl.float32), axis=0)
+            own_count += tl.sum((keeps & itself).to(tl.float32), axis=0)
         row += tl.sum(y, axis=0)
         own += tl.sum(tl.where(itself, y, 0.0), axis=0)
         place = block + j.to(tl.int64)[:, None] * n + i[None, :]
         y = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
         if DROP:
-            seen = known & kept(place, c, key, threshold)
-            y = tl.where(seen, y, 0.0)
-            column_count += tl.sum(seen.to(tl.float32), axis=0)
+            keeps = known & kept(place, c, key, threshold)
+            y = tl.where(keeps, y, 0.0)
+            column_count += tl.sum(keeps.to(tl.float32), axis=0)
         column += tl.sum(y.to(tl.float64), axis=0)
     out = (start + i)[:, None] * (3 * DEPTH) + c[None, :]
     real = (i < n)[:, None] & (c < DEPTH)[None, :]

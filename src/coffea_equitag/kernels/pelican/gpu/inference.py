@@ -1,29 +1,32 @@
 """PELICAN's evaluation on a GPU, a block in two passes.
 
-The first makes the messages and sums their rows, the second sums their columns. Between them a pair has the channels of
-a message alone: twice 4 bytes a channel, beside the float64 products. What is made of the sums costs little, and is
-float64 as in the layers.
+The first computes the messages and sums their rows, the second sums their columns. Between them a pair has only the
+channels of a message: two arrays of 4 bytes per channel, beside the float64 products. What is made of the sums costs
+little, and is float64 as in the layers.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ....layers.aggregates import Aggregates, Aggregation
+from ....layers.equivariant_1to2 import Equivariant1to2
 from ....layers.equivariant_2to2 import Equivariant2to2
-from ....layers.equivariant_readout import Equivariant2to0, Equivariant2to1
+from ....layers.equivariant_readout import Equivariant2to0
 from ....layers.multiplicity_power import MultiplicityPower
+from ...common.folding import folded
 from ...common.gpu.arithmetic import precision, precision_of_nodes
 from ...common.gpu.dense import dense
 from ...common.gpu.device import on_its_device
-from ...common.gpu.folding import folded
 from ...common.gpu.pool import pool
 from ...common.gpu.tiles import RECEIVERS, Tiles
+from ..network import PelicanNetwork
 from .blocks import TILES, block_kernel, columns_kernel, encoder_kernel
-from .weights import Block, PelicanWeights, fold, power_of_two, wide_channels
+from .kernel_arguments import Encoder
+from .weights import Block, NodeTerms, PelicanWeights, fold, shape_of
 
 __all__ = ["logits"]
 
@@ -31,17 +34,9 @@ __all__ = ["logits"]
 _ROWS = 4
 
 
-class _Nodes(NamedTuple):
-    """u, v, d of u_i + v_j + δ_ij d_i, float32, (N, WIDE)."""
-
-    u: Tensor
-    v: Tensor
-    d: Tensor
-
-
 @on_its_device
-def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """What a float32 `PELICAN` that is not IRC safe gives in evaluation mode; arguments as of its ``network``.
+def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
+    """Logits of a float32 `PELICAN` for classes that is not IRC-safe, in evaluation mode.
 
     Parameters
     ----------
@@ -56,51 +51,48 @@ def logits(model: Any, products_QR: Tensor, scalars_NS: Tensor | None, offsets: 
 
     Returns
     -------
-    Tensor of float32, shape (J, n_classes), or (N, B) for a momentum
+    Tensor of float32, shape (J, n_classes)
     """
     weights, how, tiles = folded(model, fold), precision(products_QR.device), Tiles.of(offsets)
-    layers: Any = model  # whose types torch does not know
-    wide, chunk = wide_channels(model)
-    narrow: int = layers.messages[0].linear.out_features
-    padded_narrow = power_of_two(narrow)
+    depth, jets, grid = model.message_channels, tiles.arguments, (len(tiles.jet),)
     receivers, senders, warps = TILES[how]
-    geometry = {
-        "PRECISION": how, "NARROW": padded_narrow, "WIDE": wide, "CHUNK": chunk, "RECEIVERS": RECEIVERS,
-        "BI": receivers, "BJ": senders, "num_warps": warps, "num_stages": 1,
-    }  # fmt: skip
-    where = (tiles.offsets, tiles.pairs, tiles.jet, tiles.first)
-    grid = (len(tiles.jet),)
-    now = products_QR.new_empty(tiles.num_pairs, narrow, dtype=torch.float32)
+    shape = replace(shape_of(model, how, senders), depth=depth, receivers=receivers)
+    now = products_QR.new_empty(tiles.num_pairs, depth, dtype=torch.float32)
     following = torch.empty_like(now)
-    row, column = (products_QR.new_empty(tiles.num_nodes, narrow) for _ in range(2))
+    row, column = (products_QR.new_empty(tiles.num_nodes, depth) for _ in range(2))
 
     def aggregates() -> Aggregates:
         if tiles.num_pairs:
-            columns_kernel[grid](now, *where, column, narrow, NARROW=padded_narrow, COLUMNS=RECEIVERS, ROWS=_ROWS)
-        return _aggregates(aggregation, row, column, now[tiles.diagonal].double(), tiles)
+            columns_kernel[grid](
+                now, jets, column, DEPTH=depth, NARROW=shape.narrow, COLUMNS=RECEIVERS, ROWS=_ROWS
+            )  # fmt: skip
+        return _aggregates(model.readout.aggregation, row, column, now[tiles.diagonal].double(), tiles)
 
-    nodes = None if weights.scalars is None else _from_scalars(model, weights, scalars_NS, tiles)
-    aggregation = model.readout.aggregation
+    terms = None
+    if model.scalars_to_pairs is not None and scalars_NS is not None:
+        terms = _from_scalars(model.scalars_to_pairs, weights, scalars_NS, tiles)
     if tiles.num_pairs:
-        encoder_kernel[grid](
-            products_QR.contiguous(), weights.embedding, weights.embedding_bias, weights.exponent,
-            *(nodes or [weights.embedding_bias] * 3), *weights.messages[0], *where, now, row, narrow,
-            len(model.encoder.alpha), INPUTS=products_QR.shape[1], SCALARS=nodes is not None, **geometry,
+        encoder = Encoder(
+            products_QR.contiguous(), weights.embedding, weights.embedding_bias, weights.exponent
         )  # fmt: skip
-    for layer, block, message in zip(layers.blocks, weights.blocks, weights.messages[1:], strict=True):
-        nodes = _from_aggregates(layer, block, aggregates(), weights.zeros, tiles)
+        encoder_kernel[grid](
+            encoder, terms or NodeTerms(*[weights.embedding_bias] * 3), weights.messages[0], jets, now, row,
+            SCALARS=terms is not None, SHAPE=shape, num_warps=warps, num_stages=1,
+        )  # fmt: skip
+    for layer, block, message in zip(model.blocks, weights.blocks, weights.messages[1:], strict=True):
+        terms = _from_aggregates(layer, block, aggregates(), weights.zeros, tiles)
         if tiles.num_pairs:
             block_kernel[grid](
-                now, block.plain, block.turned, *nodes, *message, *where, following, row, narrow, **geometry
+                now, block.plain, block.turned, terms, message, jets, following, row, SHAPE=shape, num_warps=warps,
+                num_stages=1,
             )  # fmt: skip
         now, following = following, now
-    seen = _read_out(model.readout, weights, aggregates(), tiles)
-    return dense(seen, weights.head, weights.head_bias, slope=0.01, precision=precision_of_nodes(how))
+    hidden = _read_out(model.readout, weights, aggregates(), tiles)
+    return dense(hidden, weights.head, weights.head_bias, slope=0.01, precision=precision_of_nodes(how))
 
 
 def _aggregates(aggregation: Aggregation, row: Tensor, column: Tensor, diagonal: Tensor, tiles: Tiles) -> Aggregates:
-    counts = tiles.offsets[1:] - tiles.offsets[:-1]
-    norm = aggregation.norm(counts)
+    norm = aggregation.norm(tiles.offsets.diff())
     norm_N = norm[tiles.node_jet] if isinstance(norm, Tensor) else norm
     row, column = row / norm_N, column / norm_N
     return Aggregates(
@@ -112,7 +104,7 @@ def _aggregates(aggregation: Aggregation, row: Tensor, column: Tensor, diagonal:
     )
 
 
-def _from_aggregates(layer: Equivariant2to2, block: Block, a: Aggregates, zeros: Tensor, tiles: Tiles) -> _Nodes:
+def _from_aggregates(layer: Equivariant2to2, block: Block, a: Aggregates, zeros: Tensor, tiles: Tiles) -> NodeTerms:
     jet = tiles.node_jet
     factors = _factors(layer.power, tiles)
     f6, f7, f8, f9, f10, f11 = (1.0,) * 6 if factors is None else factors[jet, :, :6].unbind(2)
@@ -129,16 +121,14 @@ def _from_aggregates(layer: Equivariant2to2, block: Block, a: Aggregates, zeros:
     d = torch.zeros_like(u)
     if layer.diagonal:
         d = nodes(block.diagonal, f6, f9) + jets(block.jet_diagonal, block.diagonal_bias, f13, f15)[jet]
-    return _Nodes(u.float(), v.float(), d.float())
+    return NodeTerms(u.float(), v.float(), d.float())
 
 
-def _from_scalars(model: Any, weights: PelicanWeights, scalars_NS: Tensor | None, tiles: Tiles) -> _Nodes:
-    layer, w = model.scalars_to_pairs, weights.scalars
-    assert layer is not None
+def _from_scalars(layer: Equivariant1to2, weights: PelicanWeights, scalars_NS: Tensor, tiles: Tiles) -> NodeTerms:
+    w = weights.scalars
     assert w is not None
-    assert scalars_NS is not None
     jet, x = tiles.node_jet, scalars_NS.double()
-    mean = pool(x, tiles.offsets) / layer.aggregation.norm(tiles.offsets[1:] - tiles.offsets[:-1])
+    mean = pool(x, tiles.offsets) / layer.aggregation.norm(tiles.offsets.diff())
     factors = _factors(layer.power, tiles)
     f1, f2, f3 = (1.0,) * 3 if factors is None else factors[jet, :, :3].unbind(2)
     f4, f5 = (1.0,) * 2 if factors is None else factors[:, :, 3:].unbind(2)
@@ -147,18 +137,13 @@ def _from_scalars(model: Any, weights: PelicanWeights, scalars_NS: Tensor | None
     d = torch.zeros_like(u)
     if layer.diagonal:
         d = dense(x * f1, w.diagonal, weights.zeros) + dense(mean * f4, w.jet_diagonal, weights.zeros)[jet]
-    return _Nodes(u.float(), v.float(), d.float())
+    return NodeTerms(u.float(), v.float(), d.float())
 
 
-def _read_out(layer: Equivariant2to0 | Equivariant2to1, weights: PelicanWeights, a: Aggregates, tiles: Tiles) -> Tensor:
-    """The readout before the head, float32: of jets, or of nodes for a momentum."""
+def _read_out(layer: Equivariant2to0, weights: PelicanWeights, a: Aggregates, tiles: Tiles) -> Tensor:
+    """The readout before the head, (J, S) in float32."""
     factors = _factors(layer.power, tiles)
-    if isinstance(layer, Equivariant2to0):
-        operations = torch.stack([a.total, a.trace], dim=2)
-    else:
-        jet = tiles.node_jet
-        operations = torch.stack([a.diagonal, a.row, a.column, a.trace[jet], a.total[jet]], dim=2)
-        factors = None if factors is None else factors[jet]
+    operations = torch.stack([a.total, a.trace], dim=2)
     if factors is not None:
         operations = operations * factors
     operations = nn.functional.leaky_relu(operations).flatten(1)
@@ -168,5 +153,5 @@ def _read_out(layer: Equivariant2to0 | Equivariant2to1, weights: PelicanWeights,
 def _factors(power: MultiplicityPower | None, tiles: Tiles) -> Tensor | None:
     if power is None:
         return None
-    factors: Tensor = power(tiles.offsets[1:] - tiles.offsets[:-1])
+    factors: Tensor = power(tiles.offsets.diff())
     return factors

@@ -1,4 +1,4 @@
-"""Sums over the nodes of each jet and what they give back, with gradients: in a fixed order both ways."""
+"""Sums over the nodes of each jet, and jets' values for their nodes, with gradients: in a fixed order both ways."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class _OverJets(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None]:
-        return slopes[ctx.tiles.node_jet], None
+    def backward(ctx: Any, grad_JC: Tensor) -> tuple[Tensor, None]:
+        return grad_JC[ctx.tiles.node_jet], None
 
 
 class _ToNodes(torch.autograd.Function):
@@ -45,8 +45,8 @@ class _ToNodes(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None]:
-        return pool(slopes.contiguous(), ctx.tiles.offsets), None
+    def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor, None]:
+        return pool(grad_NC.contiguous(), ctx.tiles.offsets), None
 
 
 _over_jets: Callable[[Tensor, Tiles], Tensor] = _OverJets.apply

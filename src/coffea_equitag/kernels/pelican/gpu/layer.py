@@ -1,32 +1,32 @@
-"""A layer of PELICAN with gradients on a GPU, from messages to the next; wide rows are made again on the way back."""
+"""A layer of PELICAN with gradients on a GPU, from messages to the next; T is computed again in the backward pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import triton
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ...common.gpu.tiles import RECEIVERS, Tiles
-from .backward import PROGRAMS, block_slopes_kernel, sender_sums_kernel
-from .backward import TILES as TILES_BACK
+from ...common.gpu.tiles import Tiles
+from .backward import PROGRAMS, block_gradient_kernel, sender_sums_kernel
+from .backward import TILES as TILES_BACKWARD
 from .blocks import TILES
-from .encoder_gradient import encoder_slopes_kernel
+from .encoder_gradient import encoder_gradient_kernel
 from .forward import messages_kernel, sums_kernel
+from .kernel_arguments import Arriving, BlockGrads, Encoder, EncoderGrads, Entering, Linear, Shape, Transposed
 
 __all__ = ["Batch", "Draw", "Messages", "encoded_messages", "next_messages"]
 
-#: Nodes' partners that `sums_kernel` takes at once, and channels that are read at once.
-_OTHERS, _VECTOR = 2, 4
+#: Nodes' partners that `sums_kernel` takes at once.
+_OTHERS = 2
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The jets, what the network sees of their pairs, and how it is worked on.
+    """The jets, what the network sees of their pairs, and the kernels' sizes.
 
     Attributes
     ----------
@@ -38,23 +38,15 @@ class Batch:
         That of all jets.
     products : Tensor of float64, shape (Q, R)
         Pair channels.
-    encoded : int
-        Channels that they are encoded to.
-    narrow, wide, chunk : int
-        Channels of messages and of blocks' outputs, with padding, and how many of the latter are worked on at once.
-    precision : str
-        Of the products.
+    shape : Shape
+        Sizes, with the backward pass's tiles.
     """
 
     tiles: Tiles
     shares: Tensor
     num_shares: int
     products: Tensor
-    encoded: int
-    narrow: int
-    wide: int
-    chunk: int
-    precision: str
+    shape: Shape
 
 
 @dataclass(frozen=True)
@@ -64,19 +56,24 @@ class Draw:
     key: int
     threshold: int
 
+    @property
+    def drops(self) -> bool:
+        """Whether it drops anything."""
+        return self.threshold > 0
+
 
 @dataclass(frozen=True)
 class Messages:
-    """Messages before their BatchNorm, D channels, and what is summed of them with dropout.
+    """Messages Y before their BatchNorm, D channels, and their sums after dropout.
 
     Attributes
     ----------
     values : Tensor of float32, shape (Q, D + padding)
-        The messages, in rows of a multiple of 16 bytes: all that is kept of pairs.
+        The messages, in rows of a multiple of 16 bytes: all that is stored of pairs.
     draw : Draw
         Which of them dropout keeps; found again from this wherever it is wanted.
     sums : Tensor of float64, shape (N, 3, D)
-        Of those kept: X_ii, the sum of X_ji and the sum of X_ij over j.
+        Of those kept: Y_ii, the sum of Y_ji and the sum of Y_ij over j.
     counts : Tensor of float32, shape (N, 3, D), or None
         How many were summed, if any was dropped.
     moments : Tensor of float64, shape (2, D)
@@ -116,22 +113,25 @@ def encoded_messages(
 def next_messages(
     batch: Batch, before: Messages, norm: Tensor, terms: Tensor, mixing: Tensor, linear: nn.Linear, draw: Draw
 ) -> Messages:
-    """The messages after X W₁ + (X W₂)ᵀ + u_i + v_j + δ_ij d_i, X being scale Y + shift of those messages Y kept.
+    """The messages after X W₁ + (X W₂)ᵀ + u_i + v_j + δ_ij d_i, where X = scale Y + shift of the messages Y kept.
 
     Parameters
     ----------
     batch, terms, linear, draw
-        As of `encoded_messages`.
+        As for `encoded_messages`.
     before : Messages
         Y.
     norm : Tensor of float64, shape (2, D)
-        Scale and shift, see `pelican_norm`.
+        Scale and shift, see `batch_norm.scale_and_shift`.
     mixing : Tensor of float32, shape (2, D, S)
         W₁ and W₂.
     """
     setting = _Setting(batch, before.draw, draw)
     values, *rest = _layer(setting, terms, linear.weight, linear.bias, before.values, norm, mixing)
     return Messages(values, draw, *rest)
+
+
+_NO_DRAW = Draw(0, 0)
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,10 @@ class _Setting:
     enters: Draw | None
     leaves: Draw
 
+    @property
+    def first(self) -> bool:
+        return self.enters is None
+
 
 class _Layer(torch.autograd.Function):
     """From terms of nodes, weights, and either encoder or messages, to messages, sums, counts and moments."""
@@ -150,32 +154,32 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, setting: _Setting, terms: Tensor | None, weight: Tensor, bias: Tensor, *given: Tensor
     ) -> tuple[Tensor | None, ...]:
-        batch, enters, leaves = setting.batch, setting.enters, setting.leaves
-        tiles, programs = batch.tiles, (len(batch.tiles.jet),)
-        channels, depth = len(weight), -(-len(weight) // _VECTOR) * _VECTOR
-        where = tiles.offsets, tiles.pairs, tiles.jet, tiles.first
-        values = weight.new_empty(tiles.num_pairs, depth)
-        sums = batch.products.new_empty(tiles.num_nodes, 3, depth)
-        counts = weight.new_empty(sums.shape if leaves.threshold else (0,))
-        moments = batch.products.new_empty(len(tiles.jet), 2, depth)
+        batch, enters, leaves = setting.batch, setting.enters or _NO_DRAW, setting.leaves
+        tiles, jets, programs = batch.tiles, batch.tiles.arguments, (len(batch.tiles.jet),)
+        channels, shape = len(weight), batch.shape
+        values = weight.new_empty(tiles.num_pairs, shape.depth)
+        sums = batch.products.new_empty(tiles.num_nodes, 3, shape.depth)
+        counts = weight.new_empty(sums.shape if leaves.drops else (0,))
+        moments = batch.products.new_empty(len(tiles.jet), 2, shape.depth)
         if tiles.num_pairs:
-            receivers, senders, warps = TILES[batch.precision]
+            receivers, senders, warps = TILES[shape.precision]
+            entering, encoder = _inputs(setting, given)
             messages_kernel[programs](
-                *_forth(setting, terms, given), _rows(batch, weight).T.contiguous(), _padded(bias, batch.narrow),
-                *where, values, batch.encoded, *_draw(enters), FIRST=enters is None,
-                INPUTS=batch.products.shape[1], TERMS=terms is not None, DROP=_drops(enters),
-                PRECISION=batch.precision, DEPTH=depth, NARROW=batch.narrow, WIDE=batch.wide, CHUNK=batch.chunk,
-                RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, num_warps=warps, num_stages=1,
+                entering, encoder, entering.plain if terms is None else terms,
+                Linear(_rows(shape, weight).T.contiguous(), _padded(bias, shape.narrow)), jets, values,
+                tiles.num_nodes, enters.key, enters.threshold, FIRST=setting.first, TERMS=terms is not None,
+                DROP=enters.drops, SHAPE=replace(shape, receivers=receivers, senders=senders), num_warps=warps,
+                num_stages=1,
             )  # fmt: skip
             sums_kernel[programs](
-                values, *where, sums, counts, moments, *_draw(leaves), DROP=_drops(leaves), DEPTH=depth,
-                NARROW=batch.narrow, NODES=RECEIVERS, OTHERS=_OTHERS, num_warps=4 if batch.narrow <= 64 else 8,
+                values, jets, sums, counts, moments, leaves.key, leaves.threshold, DROP=leaves.drops,
+                DEPTH=shape.depth, NARROW=shape.narrow, OTHERS=_OTHERS, num_warps=4 if shape.narrow <= 64 else 8,
             )  # fmt: skip
         ctx.setting = setting
         ctx.save_for_backward(values, terms, weight, *given)
         ctx.set_materialize_grads(False)
         found = sums[..., :channels], counts[..., :channels], moments.sum(dim=0)[:, :channels]
-        if not leaves.threshold:
+        if not leaves.drops:
             return values, found[0], None, found[2]
         ctx.mark_non_differentiable(found[1])
         return values, *found
@@ -183,104 +187,122 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, arriving: Tensor | None, of_sums: Tensor | None, _counts: None, of_moments: Tensor | None
+        ctx: Any, grad_values: Tensor | None, grad_sums: Tensor | None, _counts: None, grad_moments: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         values, terms, weight, *given = ctx.saved_tensors
-        setting: _Setting = ctx.setting
-        batch, enters, leaves = setting.batch, setting.enters, setting.leaves
-        tiles, narrow, wide = batch.tiles, batch.narrow, batch.wide
-        (depth, channels), columns = weight.shape, values.shape[1]
+        batch: Batch = ctx.setting.batch
+        tiles, shape, (depth, channels) = batch.tiles, batch.shape, weight.shape
         if not tiles.num_pairs:
-            of_bias = weight.new_zeros(depth)
-            return None, _zeros(terms), _zeros(weight), of_bias, *map(_zeros, given)
-        of_nodes = weight.new_zeros(tiles.num_nodes, 3, columns) if of_sums is None else _padded(of_sums, columns)
-        statistics = weight.new_zeros(2, narrow)
-        if of_moments is not None:
-            statistics[0, :depth], statistics[1, :depth] = of_moments[0], 2 * of_moments[1]
-        programs = min(len(tiles.jet), PROGRAMS)
-        of_terms = None if terms is None else torch.empty_like(terms)
-        of_senders = weight.new_empty(0 if terms is None else batch.num_shares, wide)
-        kinds = 1 if enters is None else 3
-        matrices = weight.new_empty(programs, kinds, narrow, wide)
-        vectors = weight.new_empty(programs, kinds, narrow)
-        common = (
-            _rows(batch, weight), values, values if arriving is None else arriving.contiguous(), of_nodes, statistics,
-            tiles.offsets, tiles.pairs, batch.shares, tiles.jet, tiles.first, len(tiles.jet),
+            return None, _zeros(terms), _zeros(weight), weight.new_zeros(depth), *map(_zeros, given)
+        arriving = _arriving(batch, values, grad_values, grad_sums, grad_moments, depth)
+        grad_terms = None if terms is None else torch.empty_like(terms)
+        senders = weight.new_empty(0 if terms is None else batch.num_shares, shape.wide)
+        programs, kinds = min(len(tiles.jet), PROGRAMS), 1 if ctx.setting.first else 3
+        matrices = weight.new_empty(programs, kinds, shape.narrow, shape.wide)
+        vectors = weight.new_empty(programs, kinds, shape.narrow)
+        gradient = _encoder_gradient if ctx.setting.first else _block_gradient
+        through = gradient(
+            ctx.setting, weight, terms, given, arriving, (grad_terms, senders, matrices, vectors),
+            ARRIVES=grad_values is not None, **_launch(shape),
         )  # fmt: skip
-        senders, warps = TILES_BACK[batch.precision]
-        geometry: dict[str, Any] = {
-            "ARRIVES": arriving is not None, "DROP_AFTER": _drops(leaves), "PRECISION": batch.precision,
-            "DEPTH": columns, "NARROW": narrow, "WIDE": wide, "CHUNK": batch.chunk, "RECEIVERS": RECEIVERS,
-            "BJ": senders, "num_warps": warps if narrow <= 64 else 2 * warps, "num_stages": 1,
-        }  # fmt: skip
-        through: list[Tensor | None]
-        if enters is None:
-            inputs = batch.products.shape[1]
-            encoder = weight.new_empty(programs, inputs + 2, wide)
-            encoder_slopes_kernel[(programs, wide // batch.chunk)](
-                *_forth(setting, terms, given)[4:], *common, values if of_terms is None else of_terms, of_senders,
-                matrices, vectors, encoder, batch.encoded, *_draw(leaves), TERMS=terms is not None, INPUTS=inputs,
-                SEEN=triton.next_power_of_2(inputs), **geometry,
-            )  # fmt: skip
-            found = encoder[:, :, : batch.encoded].sum(dim=0, dtype=torch.float64).float()
-            through = [found[:inputs].T, found[inputs], found[inputs + 1]]
-        else:
-            assert of_terms is not None
-            straight, mirrored = torch.empty_like(values), torch.empty_like(values)
-            before, norm, plain, turned = _forth(setting, terms, given)[:4]
-            block_slopes_kernel[(programs,)](
-                before, norm, plain, turned, plain.T.contiguous(), turned.T.contiguous(), terms, tiles.num_nodes,
-                *common, straight, mirrored, of_terms, of_senders, matrices, vectors, *_draw(enters), *_draw(leaves),
-                DROP=_drops(enters), **geometry,
-            )  # fmt: skip
-            through = [straight.add_(mirrored), None, None]
-        if of_terms is not None:
-            sender_sums_kernel[(len(tiles.jet), wide // batch.chunk)](
-                of_senders, tiles.offsets, batch.shares, tiles.jet, tiles.first, of_terms[1],
-                WIDE=wide, CHUNK=batch.chunk, RECEIVERS=RECEIVERS,
-            )  # fmt: skip
-        of_matrices = matrices.sum(dim=0, dtype=torch.float64)
-        of_vectors = vectors.sum(dim=0, dtype=torch.float64)[:, :depth]
-        if enters is not None:
-            through[1:] = of_vectors[1:], of_matrices[1:, :depth, : given[2].shape[2]].float()
-        return None, of_terms, of_matrices[0, :depth, :channels].float(), of_vectors[0].float(), *through
+        if grad_terms is not None:
+            sender_sums_kernel[(len(tiles.jet), shape.wide // shape.chunk)](
+                senders, tiles.arguments, batch.shares, grad_terms[1], WIDE=shape.wide, CHUNK=shape.chunk
+            )
+        grad_matrices = matrices.sum(dim=0, dtype=torch.float64)
+        grad_vectors = vectors.sum(dim=0, dtype=torch.float64)[:, :depth]
+        if not ctx.setting.first:
+            through += grad_vectors[1:], grad_matrices[1:, :depth, : given[2].shape[2]].float()
+        return None, grad_terms, grad_matrices[0, :depth, :channels].float(), grad_vectors[0].float(), *through
 
 
 _layer: Callable[..., tuple[Any, ...]] = _Layer.apply
 
 
-def _forth(setting: _Setting, terms: Tensor | None, given: Any) -> tuple[Any, ...]:
-    """The first arguments of `messages_kernel`, up to the number of nodes."""
-    batch = setting.batch
-    number = batch.tiles.num_nodes
-    if setting.enters is None:
+def _encoder_gradient(
+    setting: _Setting,
+    weight: Tensor,
+    terms: Tensor | None,
+    given: list[Tensor],
+    arriving: Arriving,
+    out: Any,
+    **how: Any,
+) -> tuple[Tensor, ...]:
+    """Gradients of the embedding's weights, its bias and the exponents; the others are written to `out`."""
+    batch, leaves, (grad_terms, senders, matrices, vectors) = setting.batch, setting.leaves, out
+    tiles, shape = batch.tiles, batch.shape
+    grad_encoder = weight.new_empty(len(matrices), shape.inputs + 2, shape.wide)
+    anything = arriving.messages
+    encoder_gradient_kernel[(len(matrices), shape.wide // shape.chunk)](
+        _inputs(setting, given)[1], _rows(shape, weight), anything if terms is None else terms, arriving,
+        tiles.arguments, batch.shares,
+        EncoderGrads(anything if grad_terms is None else grad_terms, senders, matrices, vectors, grad_encoder),
+        tiles.num_nodes, len(tiles.jet), leaves.key, leaves.threshold, TERMS=terms is not None,
+        DROP_AFTER=leaves.drops, **how,
+    )  # fmt: skip
+    found = grad_encoder[:, :, : shape.encoded].sum(dim=0, dtype=torch.float64).float()
+    return found[: shape.inputs].T, found[shape.inputs], found[shape.inputs + 1]
+
+
+def _block_gradient(
+    setting: _Setting, weight: Tensor, terms: Tensor, given: list[Tensor], arriving: Arriving, out: Any, **how: Any
+) -> tuple[Tensor, ...]:
+    """The gradient of the messages that enter; the others are written to `out`."""
+    batch, enters, leaves = setting.batch, setting.enters or _NO_DRAW, setting.leaves
+    tiles, (grad_terms, senders, matrices, vectors) = batch.tiles, out
+    plain, turned = (torch.empty_like(arriving.messages) for _ in range(2))
+    entering, _ = _inputs(setting, given)
+    transposed = Transposed(
+        _rows(batch.shape, weight), entering.plain.T.contiguous(), entering.turned.T.contiguous()
+    )  # fmt: skip
+    block_gradient_kernel[(len(matrices),)](
+        entering, transposed, terms, arriving, tiles.arguments, batch.shares,
+        BlockGrads(plain, turned, grad_terms, senders, matrices, vectors), tiles.num_nodes, len(tiles.jet),
+        enters.key, enters.threshold, leaves.key, leaves.threshold, DROP=enters.drops, DROP_AFTER=leaves.drops, **how,
+    )  # fmt: skip
+    return (plain.add_(turned),)
+
+
+def _launch(shape: Shape) -> dict[str, Any]:
+    _, warps = TILES_BACKWARD[shape.precision]
+    return {"SHAPE": shape, "num_warps": warps if shape.narrow <= 64 else 2 * warps, "num_stages": 1}
+
+
+def _arriving(
+    batch: Batch, values: Tensor, grads: Tensor | None, sums: Tensor | None, moments: Tensor | None, depth: int
+) -> Arriving:
+    nodes = values.new_zeros(batch.tiles.num_nodes, 3, batch.shape.depth) if sums is None else sums
+    statistics = values.new_zeros(2, batch.shape.narrow)
+    if moments is not None:
+        statistics[0, :depth], statistics[1, :depth] = moments[0], 2 * moments[1]
+    return Arriving(
+        values, values if grads is None else grads.contiguous(), _padded(nodes, batch.shape.depth), statistics
+    )  # fmt: skip
+
+
+def _inputs(setting: _Setting, given: Any) -> tuple[Entering, Encoder]:
+    """What enters a layer; of the other kind, anything."""
+    batch, shape = setting.batch, setting.batch.shape
+    if setting.first:
         weight, bias, power = given
-        exponent = nn.functional.pad(power, (0, batch.wide - len(power)), value=1.0)
-        embedding = _padded(weight.T, batch.wide), _padded(bias, batch.wide), exponent
-        return *[embedding[0]] * 4, batch.products, *embedding, embedding[0] if terms is None else terms, number
+        exponent = nn.functional.pad(power, (0, shape.wide - len(power)), value=1.0)
+        embedding = _padded(weight.T, shape.wide)
+        return Entering(*[embedding] * 4), Encoder(batch.products, embedding, _padded(bias, shape.wide), exponent)
     before, norm, mixing = given
-    matrices = nn.functional.pad(
-        mixing, (0, batch.wide - mixing.shape[2], 0, batch.narrow - mixing.shape[1])
+    plain, turned = nn.functional.pad(
+        mixing, (0, shape.wide - mixing.shape[2], 0, shape.narrow - mixing.shape[1])
     ).contiguous()
-    return before, _padded(norm, batch.narrow), *matrices, *[terms] * 4, terms, number
+    return Entering(before, _padded(norm, shape.narrow), plain, turned), Encoder(batch.products, plain, plain, plain)
 
 
-def _rows(batch: Batch, weight: Tensor) -> Tensor:
+def _rows(shape: Shape, weight: Tensor) -> Tensor:
     """The message layer's weights, outputs first, padded."""
     depth, channels = weight.shape
-    return nn.functional.pad(weight, (0, batch.wide - channels, 0, batch.narrow - depth)).contiguous()
+    return nn.functional.pad(weight, (0, shape.wide - channels, 0, shape.narrow - depth)).contiguous()
 
 
 def _padded(values: Tensor, width: int) -> Tensor:
     return nn.functional.pad(values.float(), (0, width - values.shape[-1])).contiguous()
-
-
-def _draw(draw: Draw | None) -> tuple[int, int]:
-    return (0, 0) if draw is None else (draw.key, draw.threshold)
-
-
-def _drops(draw: Draw | None) -> bool:
-    return draw is not None and draw.threshold > 0
 
 
 def _zeros(tensor: Tensor | None) -> Tensor | None:

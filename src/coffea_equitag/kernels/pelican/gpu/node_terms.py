@@ -1,6 +1,6 @@
-"""What PELICAN's layers make of nodes and jets on a GPU, with gradients: u_i, v_j and δ_ij d_i, and the readout.
+"""PELICAN's layers on nodes and jets on a GPU, with gradients: u_i, v_j and δ_ij d_i, and the readout.
 
-All in double precision, as in the layers, and by torch: nothing here is of the size of pairs.
+All in float64, as in the layers, and by torch: nothing here has the size of pairs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def scalar_terms(layer: Equivariant1to2, scalars_NS: Tensor, tiles: Tiles, encod
 def block_terms(
     block: Equivariant2to2, coefficients: Tensor, tiles: Tiles, sums: Tensor, counts: Tensor, norm: Tensor, wide: int
 ) -> Tensor:
-    """u, v and d of a 2→2 layer, (3, N, wide) in float32; all between is made again on the way back.
+    """u, v and d of a 2→2 layer, (3, N, wide) in float32; all between is computed again in the backward pass.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def block_terms(
     tiles : Tiles
         The jets.
     sums, counts : Tensor, shape (N, 3, D) or, if nothing is dropped, (N, 3, 1)
-        See `pelican_layer.Messages`.
+        See `layer.Messages`.
     norm : Tensor of float64, shape (2, D)
         Scale and shift of the messages.
     wide : int
@@ -79,7 +79,7 @@ def _block_terms(
 
 
 def read_out(layer: Equivariant2to0, tiles: Tiles, sums: Tensor, counts: Tensor, norm: Tensor) -> Tensor:
-    """The 2→0 layer, (J, S) in float32; arguments as of `block_terms`."""
+    """The 2→0 layer, (J, S) in float32; arguments as for `block_terms`."""
     _, _, _, trace, total = _aggregates(layer.aggregation, tiles, sums, counts, norm)
     operations = torch.stack([total, trace], dim=2)
     if layer.power is not None:
@@ -89,7 +89,7 @@ def read_out(layer: Equivariant2to0, tiles: Tiles, sums: Tensor, counts: Tensor,
 
 
 def _aggregates(how: Aggregation, tiles: Tiles, sums: Tensor, counts: Tensor, norm: Tensor) -> tuple[Tensor, ...]:
-    """Of messages in use: X_ii, columns, rows, traces and totals."""
+    """Of X: diagonal, columns, rows, traces and totals."""
     scale, shift = norm
     diagonal, column, row = (sums * scale + counts * shift).unbind(1)
     of_jets = _norm(how, tiles)
@@ -106,7 +106,7 @@ def _norm(how: Aggregation, tiles: Tiles) -> Tensor | float:
 def _factors(
     power: MultiplicityPower | None, tiles: Tiles, of_nodes: int, of_jets: int
 ) -> tuple[tuple[Tensor | float, ...], tuple[Tensor | float, ...]]:
-    """Powers of n/n̄ for operations of nodes, (N, D) each, and of jets, (J, D) each; 1 without."""
+    """Powers of n/n̄ for operations on nodes, (N, D) each, and on jets, (J, D) each; 1 without."""
     if power is None:
         return (1.0,) * of_nodes, (1.0,) * of_jets
     factors = power(tiles.offsets.diff())
@@ -115,5 +115,5 @@ def _factors(
 
 
 def _placed(u: Tensor, v: Tensor, d: Tensor, before: int, wide: int) -> Tensor:
-    """Side by side in float32, with zeros before and behind."""
+    """Stacked in float32, with zeros before and behind."""
     return nn.functional.pad(torch.stack([u, v, d]).float(), (before, wide - before - u.shape[1]))

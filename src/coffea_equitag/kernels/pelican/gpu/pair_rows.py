@@ -1,4 +1,4 @@
-"""Rows of pairs that PELICAN's training makes on the way forth and again on the way back.
+"""Rows of pairs that PELICAN's training computes in the forward pass and again in the backward pass.
 
 Tiles of pairs have the senders j first, the receivers i second: a thread then has all senders of few receivers, and
 holds few numbers of nodes.
@@ -10,13 +10,22 @@ import triton
 import triton.language as tl
 
 from ...common.gpu.arithmetic import expm1, psi
+from .kernel_arguments import Encoder, Entering, Pairs
 
-__all__ = ["embedded", "encoded", "entering", "kept", "node_terms"]
+__all__ = ["embedded", "encoded", "entering", "kept", "node_terms", "pairs_of"]
+
+
+@triton.jit
+def pairs_of(start: tl.tensor, n: tl.tensor, block: tl.tensor, i: tl.tensor, j: tl.tensor) -> Pairs:
+    """Pairs of some nodes of a jet whose pairs begin at `block`."""
+    inside = (j < n)[:, None] & (i < n)[None, :]
+    place = block + i.to(tl.int64)[None, :] * n + j[:, None]
+    return Pairs(start, n, i, j, place, inside)
 
 
 @triton.jit
 def kept(place: tl.tensor, c: tl.tensor, key: tl.tensor, threshold: tl.tensor) -> tl.tensor:
-    """Whether dropout keeps some channels of some pairs: the hash of `cpu.pair_dropout.kept_channels`."""
+    """Whether dropout keeps some channels of some pairs: the hash of `pelican.dropout.kept_channels`."""
     x = key.to(tl.uint64) + place.to(tl.uint64) * 0x9E3779B97F4A7C15
     x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93
     x = x ^ (x >> 32)
@@ -28,41 +37,28 @@ def kept(place: tl.tensor, c: tl.tensor, key: tl.tensor, threshold: tl.tensor) -
 
 @triton.jit
 def entering(
-    messages: tl.tensor,
-    norm: tl.tensor,
+    given: Entering,
     place: tl.tensor,
     inside: tl.tensor,
     key: tl.tensor,
     threshold: tl.tensor,
     DROP: tl.constexpr,
-    DEPTH: tl.constexpr,
-    NARROW: tl.constexpr,
+    SHAPE: tl.constexpr,
 ) -> tl.tensor:
-    """X = scale Y + shift of messages Y, (Q, DEPTH), where dropout keeps it; 0 elsewhere, one pair a row.
-
-    `norm` (2, NARROW) holds scale and shift.
-    """
-    c = tl.arange(0, NARROW)
-    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
-    x = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
-    x = x * tl.load(norm + c)[None, None, :] + tl.load(norm + NARROW + c)[None, None, :]
+    """X = scale Y + shift of the messages that enter where dropout keeps them; 0 elsewhere, one pair per row."""
+    c = tl.arange(0, SHAPE.narrow)
+    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
+    x = tl.load(given.messages + place[:, :, None] * SHAPE.depth + c[None, None, :], mask=known, other=0.0)
+    x = x * tl.load(given.norm + c)[None, None, :] + tl.load(given.norm + SHAPE.narrow + c)[None, None, :]
     if DROP:
         known = known & kept(place, c, key, threshold)
-    return tl.reshape(tl.where(known, x, 0.0), (place.shape[0] * place.shape[1], NARROW))
+    return tl.reshape(tl.where(known, x, 0.0), (place.shape[0] * place.shape[1], SHAPE.narrow))
 
 
 @triton.jit
-def node_terms(
-    terms: tl.tensor,
-    nodes: tl.tensor,
-    start: tl.tensor,
-    i: tl.tensor,
-    j: tl.tensor,
-    n: tl.tensor,
-    k: tl.tensor,
-    WIDE: tl.constexpr,
-) -> tl.tensor:
-    """Some channels of u_i + v_j + δ_ij d_i, terms (3, N, WIDE), for some pairs."""
+def node_terms(terms: tl.tensor, nodes: tl.tensor, pairs: Pairs, k: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:
+    """Some channels of u_i + v_j + δ_ij d_i, terms (3, N, WIDE), for a tile of pairs."""
+    start, n, i, j, _, _ = pairs
     part = nodes.to(tl.int64) * WIDE
     own = terms + (start + i)[:, None] * WIDE + k[None, :]
     other = terms + part + (start + j)[:, None] * WIDE + k[None, :]
@@ -73,22 +69,13 @@ def node_terms(
 
 
 @triton.jit
-def embedded(
-    products: tl.tensor,
-    embedding: tl.tensor,
-    embedding_bias: tl.tensor,
-    place: tl.tensor,
-    inside: tl.tensor,
-    k: tl.tensor,
-    INPUTS: tl.constexpr,
-    WIDE: tl.constexpr,
-    CHUNK: tl.constexpr,
-) -> tl.tensor:
-    """Some channels of the embedding of pair channels, (Q, INPUTS) in float64, by weights (INPUTS, WIDE)."""
-    x = tl.zeros((place.shape[0], place.shape[1], CHUNK), tl.float32) + tl.load(embedding_bias + k)[None, None, :]
-    for r in tl.static_range(INPUTS):
-        seen = tl.load(products + place * INPUTS + r, mask=inside, other=0.0).to(tl.float32)
-        x += seen[:, :, None] * tl.load(embedding + r * WIDE + k)[None, None, :]
+def embedded(encoder: Encoder, place: tl.tensor, inside: tl.tensor, k: tl.tensor, SHAPE: tl.constexpr) -> tl.tensor:
+    """Some channels of the embedding of pair channels, which are rounded to float32 first."""
+    x = tl.zeros((place.shape[0], place.shape[1], SHAPE.chunk), tl.float32)
+    x += tl.load(encoder.embedding_bias + k)[None, None, :]
+    for r in tl.static_range(SHAPE.inputs):
+        given = tl.load(encoder.products + place * SHAPE.inputs + r, mask=inside, other=0.0).to(tl.float32)
+        x += given[:, :, None] * tl.load(encoder.embedding + r * SHAPE.wide + k)[None, None, :]
     return x
 
 

@@ -1,4 +1,4 @@
-"""PELICAN's weights as its GPU kernels want them: inputs first, padded, BatchNorm folded into scale and shift."""
+"""PELICAN's weights as its GPU kernels need them: inputs first, padded, BatchNorm folded into scale and shift."""
 
 from __future__ import annotations
 
@@ -7,16 +7,30 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...common.gpu.folding import batch_norm, padded
+from ....layers.equivariant_1to2 import Equivariant1to2
+from ....layers.equivariant_2to2 import Equivariant2to2
+from ....layers.pair_message import PairMessage
+from ...common.folding import batch_norm
+from ...common.gpu.folding import padded
+from ..network import PelicanNetwork
+from .kernel_arguments import Shape
 
-__all__ = ["Block", "Message", "PelicanWeights", "Scalars", "fold", "power_of_two", "wide_channels"]
+__all__ = ["Block", "Message", "NodeTerms", "PelicanWeights", "Scalars", "fold", "shape_of"]
+
+
+class NodeTerms(NamedTuple):
+    """u, v, d of u_i + v_j + δ_ij d_i, float32, (N, WIDE)."""
+
+    u: Tensor
+    v: Tensor
+    d: Tensor
 
 
 class Message(NamedTuple):
     """A message layer, inputs first, padded; its BatchNorm as scale and shift."""
 
-    matrix: Tensor
-    bias: Tensor
+    matrix: Tensor  # (WIDE, NARROW)
+    bias: Tensor  # (NARROW,)
     scale: Tensor
     shift: Tensor
 
@@ -24,12 +38,12 @@ class Message(NamedTuple):
 class Block(NamedTuple):
     """A 2→2 layer: the full matrices in float32, padded; those of nodes and jets in float64."""
 
-    plain: Tensor
-    turned: Tensor
-    row: Tensor  # (3 narrow, WIDE): of X_ii, col_i and row_i
-    column: Tensor
-    diagonal: Tensor
-    jet: Tensor  # (2 narrow, WIDE): of tr and tot
+    plain: Tensor  # W₁, (NARROW, WIDE)
+    turned: Tensor  # W₂
+    row: Tensor  # into u: of X_ii, col_i and row_i, (3 D, WIDE)
+    column: Tensor  # into v
+    diagonal: Tensor  # into d
+    jet: Tensor  # into u: of tr and tot, (2 D, WIDE)
     jet_diagonal: Tensor
     bias: Tensor
     diagonal_bias: Tensor
@@ -62,25 +76,40 @@ class PelicanWeights(NamedTuple):
     zeros: Tensor
 
 
-def power_of_two(channels: int) -> int:
+def shape_of(model: PelicanNetwork, precision: str, senders: int) -> Shape:
+    """The sizes that kernels are compiled for, with messages padded to whole vectors of 16 bytes."""
+    depth, (wide, chunk) = model.message_channels, _wide(model)
+    return Shape(
+        precision=precision,
+        depth=-(-depth // 4) * 4,
+        narrow=_power_of_two(depth),
+        wide=wide,
+        chunk=chunk,
+        inputs=model.embedding.in_features,
+        encoded=len(model.encoder.alpha),
+        senders=senders,
+    )
+
+
+def _power_of_two(channels: int) -> int:
     """The channels as a matrix product wants them: a power of two, 16 or more."""
     return max(16, 1 << (channels - 1).bit_length())
 
 
-def wide_channels(model: Any) -> tuple[int, int]:
+def _wide(model: PelicanNetwork) -> tuple[int, int]:
     """The wide channels, padded, and how many of them are worked on at once."""
     wide = model.messages[0].linear.in_features
     return (16, 16) if wide <= 16 else (-(-wide // 32) * 32, 32)
 
 
-def fold(model: Any) -> PelicanWeights:
+def fold(model: PelicanNetwork) -> PelicanWeights:
     """Weights of a `PELICAN` in evaluation mode."""
-    wide, _ = wide_channels(model)
+    wide, _ = _wide(model)
     encoded = len(model.encoder.alpha)
     exponent = torch.ones(wide, device=model.device)
     exponent[:encoded] = 1e-6 + model.encoder.alpha**2
     mixing = model.readout.mixing().double().permute(1, 0, 2).flatten(0, 1).contiguous()
-    head = model.head[1]
+    head: Any = model.head[1]
     return PelicanWeights(
         embedding=padded(model.embedding.weight.T, model.embedding.in_features, wide),
         embedding_bias=padded(model.embedding.bias, wide),
@@ -96,8 +125,8 @@ def fold(model: Any) -> PelicanWeights:
     )
 
 
-def _message(message: Any, wide: int) -> Message:
-    narrow = power_of_two(message.linear.out_features)
+def _message(message: PairMessage, wide: int) -> Message:
+    narrow = _power_of_two(message.linear.out_features)
     scale, shift = batch_norm(message.norm)
     return Message(
         padded(message.linear.weight.T, wide, narrow),
@@ -107,9 +136,9 @@ def _message(message: Any, wide: int) -> Message:
     )
 
 
-def _block(block: Any, wide: int) -> Block:
+def _block(block: Equivariant2to2, wide: int) -> Block:
     w = block.mixing()
-    narrow = power_of_two(w.shape[1])
+    narrow = _power_of_two(w.shape[1])
 
     def stacked(*operations: int) -> Tensor:
         """Operations, counted from 1 as in `Equivariant2to2`, one below the other."""
@@ -129,7 +158,7 @@ def _block(block: Any, wide: int) -> Block:
     )
 
 
-def _scalars(layer: Any, encoded: int, wide: int) -> Scalars | None:
+def _scalars(layer: Equivariant1to2 | None, encoded: int, wide: int) -> Scalars | None:
     if layer is None:
         return None
 
