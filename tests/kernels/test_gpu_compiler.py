@@ -28,10 +28,12 @@ from coffea_equitag.kernels.lorentznet.gpu import weights as edge_weights  # noq
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import weights as particlenet_weights  # noqa: E402
-from coffea_equitag.kernels.pelican.gpu import backward as pair_slopes  # noqa: E402
-from coffea_equitag.kernels.pelican.gpu import encoder_gradient as encoder_slopes  # noqa: E402
-from coffea_equitag.kernels.pelican.gpu import forward as pair_blocks  # noqa: E402
-from coffea_equitag.kernels.pelican.gpu import pair_messages  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import backward as pair_gradient  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import blocks as pair_blocks  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import encoder_gradient  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import forward as pair_messages  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu import kernel_arguments as pairs_of  # noqa: E402
+from coffea_equitag.kernels.pelican.gpu.weights import Message, NodeTerms  # noqa: E402
 from coffea_equitag.kernels.tensor_pfn.gpu import forward as tensor_layers  # noqa: E402
 from coffea_equitag.kernels.tensor_pfn.gpu import weights as tensor_weights  # noqa: E402
 
@@ -85,17 +87,28 @@ IN_TRAINING = {
     **dict.fromkeys(("nodes", "hidden", "num_pairs", "seen_stride", "tiles"), "i32"),
     "shares": "*i64",
 }
-PAIRS_IN_TRAINING = {
-    **dict.fromkeys(("products", "sums", "moments"), "*fp64"),
-    **dict.fromkeys(("before", "after"), "*fp32"),
-    **dict.fromkeys(("nodes", "tiles", "channels", "threshold", "threshold_after"), "i32"),
+#: Arguments of PELICAN's kernels, those in NamedTuples by the NamedTuple's name.
+PAIRS = {
+    "encoder": pairs_of.Encoder("*fp64", *["*fp32"] * 3),
+    "given": pairs_of.Entering(*["*fp32"] * 4),
+    "transposed": pairs_of.Transposed(*["*fp32"] * 3),
+    "arriving": pairs_of.Arriving(*["*fp32"] * 4),
+    "jets": tiles.JetTiles("*i64", "*i64", "*i32", "*i32"),
+    **dict.fromkeys(("sums", "moments", "row", "column"), "*fp64"),
+    **dict.fromkeys(("nodes", "tiles", "threshold", "threshold_after"), "i32"),
     **dict.fromkeys(("key", "key_after"), "i64"),
     "shares": "*i64",
 }
+PAIRS_IN_INFERENCE = PAIRS | {"terms": NodeTerms(*["*fp32"] * 3), "layer": Message(*["*fp32"] * 4)}
+PAIRS_IN_TRAINING = PAIRS | {"layer": pairs_of.Linear("*fp32", "*fp32")}
+
+
+def shape(depth, narrow, wide, senders, receivers=16, inputs=1):
+    return {"SHAPE": pairs_of.Shape("tf32x3", depth, narrow, wide, 32, inputs, 9, senders, receivers)}
+
+
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
-WIDE_BACK = {"PRECISION": "tf32x3", "BJ": 4} | JETS
-MESSAGES = {"DEPTH": 36, "NARROW": 64, "WIDE": 64}
 KERNELS = {
     "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
     "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
@@ -144,46 +157,47 @@ KERNELS = {
     "pool": (pool.pool_kernel, {"MEAN": True, "ROWS": 16, "WIDTH": 32}, {}),
     "pelican-encoder": (
         pair_blocks.encoder_kernel,
-        {"INPUTS": 1, "SCALARS": True, "NARROW": 16, "WIDE": 32, "CHUNK": 32} | WIDE,
-        {},
+        {"SCALARS": True} | shape(11, 16, 32, 16, 4),
+        PAIRS_IN_INFERENCE,
     ),
-    "pelican-block": (pair_blocks.block_kernel, {"NARROW": 64, "WIDE": 64, "CHUNK": 32} | WIDE, {}),
-    "pelican-largest-block": (pair_blocks.block_kernel, {"NARROW": 128, "WIDE": 160, "CHUNK": 32} | WIDE, {}),
+    "pelican-block": (pair_blocks.block_kernel, shape(60, 64, 64, 16, 4), PAIRS_IN_INFERENCE),
+    "pelican-largest-block": (pair_blocks.block_kernel, shape(128, 128, 160, 16, 4), PAIRS_IN_INFERENCE),
+    "pelican-columns": (
+        pair_blocks.columns_kernel,
+        {"DEPTH": 60, "NARROW": 64, "COLUMNS": 16, "ROWS": 4},
+        PAIRS_IN_INFERENCE,
+    ),
     **{
         f"pelican-messages-{narrow}": (
             pair_messages.messages_kernel,
-            {"FIRST": False, "INPUTS": 1, "TERMS": True, "DROP": True, "NARROW": narrow, "WIDE": wide, "CHUNK": 32}
-            | {"DEPTH": narrow - 12}
-            | WIDE,
+            {"FIRST": False, "TERMS": True, "DROP": True} | shape(narrow - 12, narrow, wide, 16, 4),
             PAIRS_IN_TRAINING,
         )
         for narrow, wide in ((64, 64), (128, 160))
     },
     "pelican-first-messages": (
         pair_messages.messages_kernel,
-        {"FIRST": True, "INPUTS": 2, "TERMS": True, "DROP": False, "CHUNK": 32} | MESSAGES | WIDE,
+        {"FIRST": True, "TERMS": True, "DROP": False} | shape(36, 64, 64, 16, 4, 2),
         PAIRS_IN_TRAINING,
     ),
     "pelican-sums": (
         pair_messages.sums_kernel,
-        {"DROP": True, "DEPTH": 36, "NARROW": 64, "NODES": 16, "OTHERS": 2},
+        {"DROP": True, "DEPTH": 36, "NARROW": 64, "OTHERS": 2},
         PAIRS_IN_TRAINING,
     ),
-    "pelican-block-slopes": (
-        pair_slopes.block_slopes_kernel,
-        {"ARRIVES": True, "DROP": True, "DROP_AFTER": True, "CHUNK": 32} | MESSAGES | WIDE_BACK,
-        PAIRS_IN_TRAINING,
+    "pelican-block-gradient": (
+        pair_gradient.block_gradient_kernel,
+        {"ARRIVES": True, "DROP": True, "DROP_AFTER": True} | shape(36, 64, 64, 4),
+        PAIRS_IN_TRAINING | {"out": pairs_of.BlockGrads(*["*fp32"] * 6)},
     ),
-    "pelican-encoder-slopes": (
-        encoder_slopes.encoder_slopes_kernel,
-        {"ARRIVES": True, "TERMS": True, "DROP_AFTER": True, "INPUTS": 2, "SEEN": 2, "CHUNK": 32}
-        | MESSAGES
-        | WIDE_BACK,
-        PAIRS_IN_TRAINING,
+    "pelican-encoder-gradient": (
+        encoder_gradient.encoder_gradient_kernel,
+        {"ARRIVES": True, "TERMS": True, "DROP_AFTER": True} | shape(36, 64, 64, 4, inputs=2),
+        PAIRS_IN_TRAINING | {"out": pairs_of.EncoderGrads(*["*fp32"] * 5)},
     ),
     "pelican-sender-sums": (
-        pair_slopes.sender_sums_kernel,
-        {"WIDE": 64, "CHUNK": 32} | JETS,
+        pair_gradient.sender_sums_kernel,
+        {"WIDE": 64, "CHUNK": 32},
         PAIRS_IN_TRAINING,
     ),
     "edge-conv": (
@@ -224,7 +238,6 @@ KERNELS = {
         {"THIRDS": 3, "LOGARITHMIC": True, "F": 64, "ROWS": 16, "WIDTH": 32},
         {"out": "*fp64"},
     ),
-    "pelican-columns": (pair_blocks.columns_kernel, {"NARROW": 64, "COLUMNS": 16, "ROWS": 4}, {}),
 }
 
 
@@ -246,5 +259,6 @@ def test_compiles_for_hopper(name, tmp_path, monkeypatch):
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4, "num_stages": 1})
     assert len(compiled.asm["cubin"]) > 0
     assert compiled.metadata.shared <= SHARED
-    if constants.get("PRECISION") in ("tf32x3", "bf16"):
+    precision = constants["SHAPE"].precision if "SHAPE" in constants else constants.get("PRECISION")
+    if precision in ("tf32x3", "bf16"):
         assert "wgmma.mma_async" in compiled.asm["ptx"]

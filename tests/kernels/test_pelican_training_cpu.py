@@ -10,8 +10,7 @@ import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
-from coffea_equitag.kernels.pelican.dropout import kept_channels
-from coffea_equitag.kernels.pelican.dropout import message_keys, threshold_of
+from coffea_equitag.kernels.pelican.dropout import kept_channels, message_keys, threshold_of
 from kernel_forms import with_avx2
 from pelican_steps import Masked, assert_same_step, build
 from training_steps import results, rms

@@ -13,8 +13,7 @@ from torch.utils._pytree import tree_leaves
 import pelican_steps
 import training_steps
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.pelican.dropout import kept_channels
-from coffea_equitag.kernels.pelican.dropout import message_keys, threshold_of
+from coffea_equitag.kernels.pelican.dropout import kept_channels, message_keys, threshold_of
 from gpu import DEVICE, INTERPRETED, needs_gpu
 from pelican_steps import Masked, assert_same_step
 from training_steps import results, rms

@@ -61,12 +61,12 @@ def block_gradient_kernel(
     tiles : int
         Tiles of the batch.
     """
-    BJ: tl.constexpr = SHAPE.senders
-    M: tl.constexpr = _TILE * BJ
+    PRECISION: tl.constexpr = SHAPE.precision
     NARROW: tl.constexpr = SHAPE.narrow
     WIDE: tl.constexpr = SHAPE.wide
     CHUNK: tl.constexpr = SHAPE.chunk
-    PRECISION: tl.constexpr = SHAPE.precision
+    BJ: tl.constexpr = SHAPE.senders
+    M: tl.constexpr = _TILE * BJ
     c = tl.arange(0, NARROW)
     zeros, narrow_zeros = tl.zeros((M, CHUNK), tl.float32), tl.zeros((M, NARROW), tl.float32)
     own_matrices = out.matrices + tl.program_id(0).to(tl.int64) * (3 * NARROW * WIDE)
@@ -165,9 +165,10 @@ def message_gradient(
 
     `key` and `threshold` are, with DROP, those of these messages.
     """
-    start, n, i, j, place, inside = pairs
     DEPTH: tl.constexpr = SHAPE.depth
-    c = tl.arange(0, SHAPE.narrow)
+    NARROW: tl.constexpr = SHAPE.narrow
+    start, n, i, j, place, inside = pairs
+    c = tl.arange(0, NARROW)
     known = inside[:, :, None] & (c < DEPTH)[None, None, :]
     channels = place[:, :, None] * DEPTH + c[None, None, :]
     y = tl.load(arriving.messages + channels, mask=known, other=0.0)
@@ -180,12 +181,12 @@ def message_gradient(
     grad = of_row + of_column + tl.where((j[:, None] == i[None, :])[:, :, None], of_self, 0.0)
     if DROP:
         grad = tl.where(kept(place, c, key, threshold), grad, 0.0)
-    constant, linear = tl.load(arriving.moments + c), tl.load(arriving.moments + SHAPE.narrow + c)
+    constant, linear = tl.load(arriving.moments + c), tl.load(arriving.moments + NARROW + c)
     grad += constant[None, None, :] + linear[None, None, :] * y
     if ARRIVES:
         grad += tl.load(arriving.grads + channels, mask=known, other=0.0)
     grad = tl.where(y > 0, grad, 0.01 * grad)
-    return tl.reshape(tl.where(known, grad, 0.0), (place.shape[0] * place.shape[1], SHAPE.narrow))
+    return tl.reshape(tl.where(known, grad, 0.0), (place.shape[0] * place.shape[1], NARROW))
 
 
 @triton.jit
@@ -202,15 +203,19 @@ def _add(
     SHAPE: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:
     """Add a chunk's gradients of X to those of the chunks before; after the last, those of Y, scale and shift."""
-    c = tl.arange(0, SHAPE.narrow)
-    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
-    channels = place[:, :, None] * SHAPE.depth + c[None, None, :]
-    grads = tl.reshape(grads, (place.shape[0], place.shape[1], SHAPE.narrow))
-    grad_scale = tl.zeros((SHAPE.narrow,), tl.float32)
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    c = tl.arange(0, NARROW)
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    channels = place[:, :, None] * DEPTH + c[None, None, :]
+    grads = tl.reshape(grads, (place.shape[0], place.shape[1], NARROW))
+    grad_scale = tl.zeros((NARROW,), tl.float32)
     grad_shift = grad_scale
     if wide > 0:
         grads += tl.load(out + channels, mask=known, other=0.0)
-    if wide + SHAPE.chunk >= SHAPE.wide:
+    if wide + CHUNK >= WIDE:
         keeps = known
         if DROP:
             keeps = keeps & kept(place, c, key, threshold)

@@ -44,33 +44,39 @@ def encoder_kernel(
     out : (Q, DEPTH), float32; row : (N, DEPTH), float64
         Out: the messages, and their sums over j.
     """
-    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
-    block = tl.load(jets.pairs + jet)
-    c = tl.arange(0, SHAPE.narrow)
+    PRECISION: tl.constexpr = SHAPE.precision
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    ENCODED: tl.constexpr = SHAPE.encoded
     BI: tl.constexpr = SHAPE.receivers
     BJ: tl.constexpr = SHAPE.senders
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    block = tl.load(jets.pairs + jet)
+    c = tl.arange(0, NARROW)
     for group in range(begin, tl.minimum(begin + _TILE, n), BI):
         i = group + tl.arange(0, BI)
-        sums = tl.zeros((BI, SHAPE.narrow), tl.float64)
+        sums = tl.zeros((BI, NARROW), tl.float64)
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
             inside = (i < n)[:, None] & (j < n)[None, :]
             place = block + i.to(tl.int64)[:, None] * n + j[None, :]
-            total = tl.zeros((BI * BJ, SHAPE.narrow), tl.float32)
-            for wide in range(0, SHAPE.wide, SHAPE.chunk):
-                k = wide + tl.arange(0, SHAPE.chunk)
+            total = tl.zeros((BI * BJ, NARROW), tl.float32)
+            for wide in range(0, WIDE, CHUNK):
+                k = wide + tl.arange(0, CHUNK)
                 x = embedded(encoder, place, inside, k, SHAPE)
                 a = tl.load(encoder.exponent + k)[None, None, :]
                 size = expm1(a * tl.abs(psi(x))) / a
                 x = tl.where(x < 0, -size, size)
                 if SCALARS:
-                    node = leaky(_node_terms(terms, start, n, i, j, k, SHAPE.wide))
-                    x = tl.where((k < SHAPE.encoded)[None, None, :], x, node)
-                weight = tl.load(layer.matrix + k[:, None] * SHAPE.narrow + c[None, :])
-                total = product(tl.reshape(x, (BI * BJ, SHAPE.chunk)), weight, total, SHAPE.precision)
+                    node = leaky(_node_terms(terms, start, n, i, j, k, WIDE))
+                    x = tl.where((k < ENCODED)[None, None, :], x, node)
+                weight = tl.load(layer.matrix + k[:, None] * NARROW + c[None, :])
+                total = product(tl.reshape(x, (BI * BJ, CHUNK)), weight, total, PRECISION)
             sums += _finish(total, layer, out, place, inside, SHAPE)
-        place_row = row + (start + i)[:, None] * SHAPE.depth + c[None, :]
-        tl.store(place_row, sums, mask=(i < n)[:, None] & (c < SHAPE.depth)[None, :])
+        place_row = row + (start + i)[:, None] * DEPTH + c[None, :]
+        tl.store(place_row, sums, mask=(i < n)[:, None] & (c < DEPTH)[None, :])
 
 
 @triton.jit
@@ -98,34 +104,39 @@ def block_kernel(
     layer, jets, out, row
         As for `encoder_kernel`.
     """
-    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
-    block = tl.load(jets.pairs + jet)
-    c = tl.arange(0, SHAPE.narrow)
+    PRECISION: tl.constexpr = SHAPE.precision
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
     BI: tl.constexpr = SHAPE.receivers
     BJ: tl.constexpr = SHAPE.senders
-    zeros = tl.zeros((BI * BJ, SHAPE.chunk), tl.float32)
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    block = tl.load(jets.pairs + jet)
+    c = tl.arange(0, NARROW)
+    zeros = tl.zeros((BI * BJ, CHUNK), tl.float32)
     for group in range(begin, tl.minimum(begin + _TILE, n), BI):
         i = group + tl.arange(0, BI)
-        sums = tl.zeros((BI, SHAPE.narrow), tl.float64)
+        sums = tl.zeros((BI, NARROW), tl.float64)
         for sender in range(0, n, BJ):
             j = sender + tl.arange(0, BJ)
             inside = (i < n)[:, None] & (j < n)[None, :]
             place = block + i.to(tl.int64)[:, None] * n + j[None, :]
             mirror = block + j.to(tl.int64)[None, :] * n + i[:, None]
             here, there = _messages(messages, place, inside, SHAPE), _messages(messages, mirror, inside, SHAPE)
-            total = tl.zeros((BI * BJ, SHAPE.narrow), tl.float32)
-            for wide in range(0, SHAPE.wide, SHAPE.chunk):
-                k = wide + tl.arange(0, SHAPE.chunk)
-                weights = c[:, None] * SHAPE.wide + k[None, :]
-                x = product(here, tl.load(plain + weights), zeros, SHAPE.precision)
-                x = product(there, tl.load(turned + weights), x, SHAPE.precision)
-                node = _node_terms(terms, start, n, i, j, k, SHAPE.wide)
-                x = leaky(x + tl.reshape(node, (BI * BJ, SHAPE.chunk)))
-                weight = tl.load(layer.matrix + k[:, None] * SHAPE.narrow + c[None, :])
-                total = product(x, weight, total, SHAPE.precision)
+            total = tl.zeros((BI * BJ, NARROW), tl.float32)
+            for wide in range(0, WIDE, CHUNK):
+                k = wide + tl.arange(0, CHUNK)
+                weights = c[:, None] * WIDE + k[None, :]
+                x = product(here, tl.load(plain + weights), zeros, PRECISION)
+                x = product(there, tl.load(turned + weights), x, PRECISION)
+                node = _node_terms(terms, start, n, i, j, k, WIDE)
+                x = leaky(x + tl.reshape(node, (BI * BJ, CHUNK)))
+                weight = tl.load(layer.matrix + k[:, None] * NARROW + c[None, :])
+                total = product(x, weight, total, PRECISION)
             sums += _finish(total, layer, out, place, inside, SHAPE)
-        place_row = row + (start + i)[:, None] * SHAPE.depth + c[None, :]
-        tl.store(place_row, sums, mask=(i < n)[:, None] & (c < SHAPE.depth)[None, :])
+        place_row = row + (start + i)[:, None] * DEPTH + c[None, :]
+        tl.store(place_row, sums, mask=(i < n)[:, None] & (c < DEPTH)[None, :])
 
 
 @triton.jit
@@ -160,10 +171,12 @@ def columns_kernel(
 @triton.jit
 def _messages(messages: tl.tensor, place: tl.tensor, inside: tl.tensor, SHAPE: tl.constexpr) -> tl.tensor:
     """Messages of a tile of pairs, one per row; 0 beyond the jet."""
-    c = tl.arange(0, SHAPE.narrow)
-    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
-    x = tl.load(messages + place[:, :, None] * SHAPE.depth + c[None, None, :], mask=known, other=0.0)
-    return tl.reshape(x, (place.shape[0] * place.shape[1], SHAPE.narrow))
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    c = tl.arange(0, NARROW)
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    x = tl.load(messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
+    return tl.reshape(x, (place.shape[0] * place.shape[1], NARROW))
 
 
 @triton.jit
@@ -183,10 +196,12 @@ def _finish(
     total: tl.tensor, layer: Message, out: tl.tensor, place: tl.tensor, inside: tl.tensor, SHAPE: tl.constexpr
 ) -> tl.tensor:
     """The end of a message: bias, LeakyReLU, BatchNorm; stored, and summed over the senders."""
-    c = tl.arange(0, SHAPE.narrow)
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    c = tl.arange(0, NARROW)
     message = leaky(total + tl.load(layer.bias + c)[None, :])
     message = message * tl.load(layer.scale + c)[None, :] + tl.load(layer.shift + c)[None, :]
-    message = tl.reshape(message, (place.shape[0], place.shape[1], SHAPE.narrow))
-    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
-    tl.store(out + place[:, :, None] * SHAPE.depth + c[None, None, :], message, mask=known)
+    message = tl.reshape(message, (place.shape[0], place.shape[1], NARROW))
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    tl.store(out + place[:, :, None] * DEPTH + c[None, None, :], message, mask=known)
     return tl.sum(tl.where(known, message, 0.0).to(tl.float64), axis=1)

@@ -51,13 +51,15 @@ def encoder_gradient_kernel(
     out
         See `EncoderGrads`.
     """
-    BJ: tl.constexpr = SHAPE.senders
-    M: tl.constexpr = _TILE * BJ
+    PRECISION: tl.constexpr = SHAPE.precision
     NARROW: tl.constexpr = SHAPE.narrow
     WIDE: tl.constexpr = SHAPE.wide
     CHUNK: tl.constexpr = SHAPE.chunk
     INPUTS: tl.constexpr = SHAPE.inputs
     PADDED: tl.constexpr = SHAPE.inputs_padded
+    ENCODED: tl.constexpr = SHAPE.encoded
+    BJ: tl.constexpr = SHAPE.senders
+    M: tl.constexpr = _TILE * BJ
     c, inputs = tl.arange(0, NARROW), tl.arange(0, PADDED)
     k = tl.program_id(1) * CHUNK + tl.arange(0, CHUNK)
     weights = c[:, None] * WIDE + k[None, :]
@@ -67,7 +69,7 @@ def encoder_gradient_kernel(
     grad_inputs, grad_power = tl.zeros((PADDED, CHUNK), tl.float32), tl.zeros((CHUNK,), tl.float32)
     grad_linear = grad_power
     part = nodes.to(tl.int64) * WIDE
-    through_encoder = (k < SHAPE.encoded)[None, None, :]
+    through_encoder = (k < ENCODED)[None, None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         jet, start, n, first = tile_at(tile, jets.offsets, jets.jet, jets.first)
         block = tl.load(jets.pairs + jet)
@@ -85,8 +87,8 @@ def encoder_gradient_kernel(
                 of_nodes = node_terms(terms, nodes, pairs, k, WIDE)
                 value = tl.where(through_encoder, value, leaky(of_nodes))
             value = tl.reshape(value, (M, CHUNK))
-            grad_matrix = split_product(tl.trans(grads), value, grad_matrix, SHAPE.precision)
-            row = split_product(grads, tl.load(matrix + weights), zeros, SHAPE.precision)
+            grad_matrix = split_product(tl.trans(grads), value, grad_matrix, PRECISION)
+            row = split_product(grads, tl.load(matrix + weights), zeros, PRECISION)
             row = tl.reshape(row, (BJ, _TILE, CHUNK))
             if TERMS:
                 by_node = tl.where(of_nodes > 0, row, 0.01 * row)

@@ -49,12 +49,18 @@ def messages_kernel(
     out : (Q, DEPTH), float32
         Out: the messages.
     """
-    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
-    block = tl.load(jets.pairs + jet)
-    c = tl.arange(0, SHAPE.narrow)
+    PRECISION: tl.constexpr = SHAPE.precision
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    ENCODED: tl.constexpr = SHAPE.encoded
     BI: tl.constexpr = SHAPE.receivers
     BJ: tl.constexpr = SHAPE.senders
-    zeros = tl.zeros((BI * BJ, SHAPE.chunk), tl.float32)
+    jet, start, n, begin = own_tile(jets.offsets, jets.jet, jets.first)
+    block = tl.load(jets.pairs + jet)
+    c = tl.arange(0, NARROW)
+    zeros = tl.zeros((BI * BJ, CHUNK), tl.float32)
     for group in range(begin, tl.minimum(begin + _TILE, n), BI):
         i = group + tl.arange(0, BI)
         for sender in range(0, n, BJ):
@@ -64,27 +70,27 @@ def messages_kernel(
                 mirror = block + j.to(tl.int64)[:, None] * n + i[None, :]
                 here = entering(given, pairs.place, pairs.inside, key, threshold, DROP, SHAPE)
                 there = entering(given, mirror, pairs.inside, key, threshold, DROP, SHAPE)
-            total = tl.zeros((BI * BJ, SHAPE.narrow), tl.float32)
-            for wide in range(0, SHAPE.wide, SHAPE.chunk):
-                k = wide + tl.arange(0, SHAPE.chunk)
+            total = tl.zeros((BI * BJ, NARROW), tl.float32)
+            for wide in range(0, WIDE, CHUNK):
+                k = wide + tl.arange(0, CHUNK)
                 if FIRST:
                     x = embedded(encoder, pairs.place, pairs.inside, k, SHAPE)
                     x = encoded(x, tl.load(encoder.exponent + k)[None, None, :])
                     if TERMS:
-                        of_nodes = leaky(node_terms(terms, nodes, pairs, k, SHAPE.wide))
-                        x = tl.where((k < SHAPE.encoded)[None, None, :], x, of_nodes)
-                    x = tl.reshape(x, (BI * BJ, SHAPE.chunk))
+                        of_nodes = leaky(node_terms(terms, nodes, pairs, k, WIDE))
+                        x = tl.where((k < ENCODED)[None, None, :], x, of_nodes)
+                    x = tl.reshape(x, (BI * BJ, CHUNK))
                 else:
-                    weights = c[:, None] * SHAPE.wide + k[None, :]
-                    x = product(here, tl.load(given.plain + weights), zeros, SHAPE.precision)
-                    x = product(there, tl.load(given.turned + weights), x, SHAPE.precision)
-                    of_nodes = node_terms(terms, nodes, pairs, k, SHAPE.wide)
-                    x = leaky(x + tl.reshape(of_nodes, (BI * BJ, SHAPE.chunk)))
-                weight = tl.load(layer.matrix + k[:, None] * SHAPE.narrow + c[None, :])
-                total = product(x, weight, total, SHAPE.precision)
-            message = tl.reshape(leaky(total + tl.load(layer.bias + c)[None, :]), (BJ, BI, SHAPE.narrow))
-            known = pairs.inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
-            tl.store(out + pairs.place[:, :, None] * SHAPE.depth + c[None, None, :], message, mask=known)
+                    weights = c[:, None] * WIDE + k[None, :]
+                    x = product(here, tl.load(given.plain + weights), zeros, PRECISION)
+                    x = product(there, tl.load(given.turned + weights), x, PRECISION)
+                    of_nodes = node_terms(terms, nodes, pairs, k, WIDE)
+                    x = leaky(x + tl.reshape(of_nodes, (BI * BJ, CHUNK)))
+                weight = tl.load(layer.matrix + k[:, None] * NARROW + c[None, :])
+                total = product(x, weight, total, PRECISION)
+            message = tl.reshape(leaky(total + tl.load(layer.bias + c)[None, :]), (BJ, BI, NARROW))
+            known = pairs.inside[:, :, None] & (c < DEPTH)[None, None, :]
+            tl.store(out + pairs.place[:, :, None] * DEPTH + c[None, None, :], message, mask=known)
 
 
 @triton.jit(do_not_specialize=["key", "threshold"])

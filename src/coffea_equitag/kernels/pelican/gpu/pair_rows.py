@@ -46,13 +46,15 @@ def entering(
     SHAPE: tl.constexpr,
 ) -> tl.tensor:
     """X = scale Y + shift of the messages that enter where dropout keeps them; 0 elsewhere, one pair per row."""
-    c = tl.arange(0, SHAPE.narrow)
-    known = inside[:, :, None] & (c < SHAPE.depth)[None, None, :]
-    x = tl.load(given.messages + place[:, :, None] * SHAPE.depth + c[None, None, :], mask=known, other=0.0)
-    x = x * tl.load(given.norm + c)[None, None, :] + tl.load(given.norm + SHAPE.narrow + c)[None, None, :]
+    DEPTH: tl.constexpr = SHAPE.depth
+    NARROW: tl.constexpr = SHAPE.narrow
+    c = tl.arange(0, NARROW)
+    known = inside[:, :, None] & (c < DEPTH)[None, None, :]
+    x = tl.load(given.messages + place[:, :, None] * DEPTH + c[None, None, :], mask=known, other=0.0)
+    x = x * tl.load(given.norm + c)[None, None, :] + tl.load(given.norm + NARROW + c)[None, None, :]
     if DROP:
         known = known & kept(place, c, key, threshold)
-    return tl.reshape(tl.where(known, x, 0.0), (place.shape[0] * place.shape[1], SHAPE.narrow))
+    return tl.reshape(tl.where(known, x, 0.0), (place.shape[0] * place.shape[1], NARROW))
 
 
 @triton.jit
@@ -71,11 +73,14 @@ def node_terms(terms: tl.tensor, nodes: tl.tensor, pairs: Pairs, k: tl.tensor, W
 @triton.jit
 def embedded(encoder: Encoder, place: tl.tensor, inside: tl.tensor, k: tl.tensor, SHAPE: tl.constexpr) -> tl.tensor:
     """Some channels of the embedding of pair channels, which are rounded to float32 first."""
-    x = tl.zeros((place.shape[0], place.shape[1], SHAPE.chunk), tl.float32)
+    WIDE: tl.constexpr = SHAPE.wide
+    CHUNK: tl.constexpr = SHAPE.chunk
+    INPUTS: tl.constexpr = SHAPE.inputs
+    x = tl.zeros((place.shape[0], place.shape[1], CHUNK), tl.float32)
     x += tl.load(encoder.embedding_bias + k)[None, None, :]
-    for r in tl.static_range(SHAPE.inputs):
-        given = tl.load(encoder.products + place * SHAPE.inputs + r, mask=inside, other=0.0).to(tl.float32)
-        x += given[:, :, None] * tl.load(encoder.embedding + r * SHAPE.wide + k)[None, None, :]
+    for r in tl.static_range(INPUTS):
+        given = tl.load(encoder.products + place * INPUTS + r, mask=inside, other=0.0).to(tl.float32)
+        x += given[:, :, None] * tl.load(encoder.embedding + r * WIDE + k)[None, None, :]
     return x
 
 
