@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....array_types import F4, F8, I8
+from ....array_types import F4, F8, I8, U1
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
+from .channel_blocks import ChannelBlocks
 from .chunks import CHUNK, Chunk, NodeTerms, Rows, chunk_from, make_rows, next_pair, pair_after, run_from
 from .encoder import ENCODED
 from .encoder_gradient import encoder_gradient
@@ -20,18 +21,22 @@ from .message_norm import grad_before, grad_of_pair, grad_of_self
 from .pair_gradient_tiles import fold_pair, fold_self, grad_tile, outer_rows, outer_tile
 from .pair_tiles import block_width, node_tile, tile_rows
 
-__all__ = ["LayerGrads", "sweep_backward"]
+__all__ = ["Arriving", "LayerGrads", "sweep_backward"]
+
+
+class Arriving(NamedTuple):
+    """A layer's messages, and the gradients that arrive at them."""
+
+    messages: F4  # (Q, N)
+    bits: U1
+    grads: F4  # from the next layer, (Q, N)
+    sums: F4  # of the nodes' sums, (N, 3, N)
+    moments: F4  # (2, N): a constant, and a factor of the message
 
 
 class LayerGrads(NamedTuple):
-    """Gradients in the shapes of what they belong to; those of weights once per group.
+    """Gradients in the shapes of what they belong to; those of weights once per group."""
 
-    The first three arrive, the others are computed.
-    """
-
-    messages: F4  # from the next layer, (Q, N)
-    sums: F4  # of the nodes' sums, (N, 3, N)
-    moments: F4  # (2, N): a constant, and a factor of the message
     before: F4  # of the messages that enter, (Q, N)
     terms: NodeTerms
     message: F4  # (G, D, W)
@@ -42,77 +47,69 @@ class LayerGrads(NamedTuple):
     encoder: F8  # of the embedding's weights, its bias, and a, (G, R + 2, W)
 
 
-class _Sums(NamedTuple):
-    """Float32 sums over one chunk, which are added up in float64."""
-
-    bias: F4
-    norm: F4
-    encoder: F4
-    encoded: F4  # gradients of the encoded products
-    zeros: F4
-
-
 @njit
 def sweep_backward(
-    weights: LayerWeights, jets: Jets, values: LayerValues, grads: LayerGrads, first: int, last: int
+    weights: LayerWeights, jets: Jets, values: LayerValues, arriving: Arriving, grads: LayerGrads, first: int, last: int
 ) -> None:
     """Gradients of some groups."""
     narrow, wide, inputs = weights.scale.shape[0], weights.leak.shape[0], jets.products.shape[1]
     rows, even_odd = make_rows(narrow, wide), even_odd_rows(narrow)
-    own = _Sums(
-        np.zeros((1, narrow), np.float32), np.zeros((2, narrow), np.float32), np.zeros((inputs + 2, wide), np.float32),
-        aligned_rows(2 * CHUNK + ENCODED, wide), np.zeros(narrow, np.float32),
-    )  # fmt: skip
+    # sums over one chunk in float32, which are added up in float64
+    bias, norm = np.zeros((1, narrow), np.float32), np.zeros((2, narrow), np.float32)
+    encoder, zeros = np.zeros((inputs + 2, wide), np.float32), np.zeros(narrow, np.float32)
+    encoded = aligned_rows(2 * CHUNK + ENCODED, wide)
+    t_ij, t_ji, y_ij, y_ji, _, _, _, _ = rows
+    messages, bits, arriving_grads, arriving_sums, moments = arriving
     for group in range(first, last):
+        grad_message = grads.message[group]
+        mixing_group = 0 if weights.first else group
+        grad_even, grad_odd = grads.even[mixing_group], grads.odd[mixing_group]
         for jet in range(jets.groups[group], jets.groups[group + 1]):
             start, n, base = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
-            grad_sums, grad_terms = grads.sums[start : start + n], jet_slice(grads.terms, start, n)
+            sums, (u, v, d) = arriving_sums[start : start + n], jet_slice(grads.terms, start, n)
             i, j, at = 0, 1, 0
             while at < n * (n + 1) // 2:
                 chunk = chunk_from(i, j, at, n)
                 # y_ij and y_ji now hold gradients of messages
-                own.bias[:] = np.float32(0)
-                _grad_messages(weights, values, grads, grad_sums, base, chunk, rows, own.bias)
-                add_to(grads.message_bias[group : group + 1], own.bias)
-                encoded = remake(weights, jets, values, jet, chunk, rows, even_odd)
+                bias[:] = np.float32(0)
+                _grad_messages(
+                    weights.narrow, messages, bits, arriving_grads, sums, moments, base, chunk, y_ij, y_ji, bias
+                )
+                add_to(grads.message_bias[group : group + 1], bias)
+                count = remake(weights, jets, values, jet, chunk, rows, even_odd)
                 # t_ij and t_ji are replaced by their gradients, then by those of the even and the odd part
-                _through_message(weights, chunk, rows, grads.message[group])
-                _fold(weights, chunk, rows, grad_terms)
+                _through_message(weights, chunk, y_ij, y_ji, t_ij, t_ji, grad_message)
+                _fold(weights.wide, chunk, t_ij, t_ji, u, v, d)
                 if weights.first:
-                    products = jets.products[base : base + n * n]
-                    own.encoder[:] = np.float32(0)
-                    _through_encoder(weights, products, chunk, rows, encoded, own)
-                    add_to(grads.encoder[group], own.encoder)
+                    encoder[:] = np.float32(0)
+                    _through_encoder(weights, jets.products[base : base + n * n], chunk, rows, count, encoded, encoder)
+                    add_to(grads.encoder[group], encoder)
                 else:
-                    own.norm[:] = np.float32(0)
-                    _through_mixing(weights, values, grads, group, base, chunk, rows, even_odd, own)
-                    add_to(grads.norm[group], own.norm)
+                    _through_mixing(weights, chunk, even_odd, t_ij, t_ji, y_ij, y_ji, grad_even, grad_odd, zeros)
+                    norm[:] = np.float32(0)
+                    _through_norm(weights, values, chunk, base, y_ij, y_ji, grads.before, norm)
+                    add_to(grads.norm[group], norm)
                 i, j = pair_after(chunk)
                 at += chunk.size
 
 
 @inner
 def _grad_messages(
-    weights: LayerWeights, values: LayerValues, grads: LayerGrads, grad_sums: F4, base: int, chunk: Chunk, rows: Rows,
-    bias: F4,
+    narrow: ChannelBlocks, messages: F4, bits: U1, grads: F4, sums: F4, moments: F4, base: int, chunk: Chunk, y_ij: F4,
+    y_ji: F4, bias: F4,
 ) -> None:  # fmt: skip
     """Gradients of a chunk's messages before their activation, to `y_ij` and `y_ji`, and their sum to `bias`."""
-    narrow, block = rows.y_ij.shape[1], block_width(weights.narrow)
     ij, ji = places_of(chunk, base)
-    for c in range(0, narrow, block):
+    for c in range(0, y_ij.shape[1], block_width(narrow)):
         i, j, done = chunk.i, chunk.j, 0
         if not chunk.mirrored:
-            grad_of_self(
-                weights.narrow, values.messages, grads.messages, ji, c, chunk.size, values.bits, grad_sums, i,
-                grads.moments, rows.y_ij, bias,
-            )  # fmt: skip
+            grad_of_self(narrow, messages, grads, ji, c, chunk.size, bits, sums, i, moments, y_ij, bias)
             continue
         while done < chunk.size:
             run = run_from(i, j, chunk.n, chunk.size - done)
             grad_of_pair(
-                weights.narrow, values.messages, grads.messages, ij + done, ji + done, c, run, values.bits, grad_sums,
-                i, j, grads.moments, rows.y_ij, rows.y_ji, done, bias,
-            )  # fmt: skip
+                narrow, messages, grads, ij + done, ji + done, c, run, bits, sums, i, j, moments, y_ij, y_ji, done, bias
+            )
             done += run
             i, j = next_pair(i, j + run - 1, chunk.n)
 
@@ -129,55 +126,60 @@ def _outer(weights: LayerWeights, left: F4, left_row: int, count: int, right: F4
 
 
 @inner
-def _through_message(weights: LayerWeights, chunk: Chunk, rows: Rows, out: F4) -> None:
+def _through_message(weights: LayerWeights, chunk: Chunk, y_ij: F4, y_ji: F4, t_ij: F4, t_ji: F4, out: F4) -> None:
     """From gradients of messages to those of Z, in place of T, and of the message layer's weights."""
-    narrow, wide, depth = rows.y_ij.shape[1], rows.t_ij.shape[1], weights.message_transposed.shape[1]
-    block = block_width(weights.wide)
+    narrow, wide, depth = y_ij.shape[1], t_ij.shape[1], weights.message_transposed.shape[1]
+    block, matrix, leak = block_width(weights.wide), weights.message_transposed, weights.leak
     for side in range(2 if chunk.mirrored else 1):
-        x, values = (rows.y_ij, rows.t_ij) if side == 0 else (rows.y_ji, rows.t_ji)
+        x, values = (y_ij, t_ij) if side == 0 else (y_ji, t_ji)
         _outer(weights, x, 0, chunk.size, values, out)
         for b in range(wide // block):
             for row in range(0, chunk.size, tile_rows(weights.wide)):
                 grad_tile(
-                    weights.wide, weights.narrow, x, row * narrow, depth, weights.message_transposed,
-                    b * depth * block, values, row * wide + b * block, weights.leak, b * block,
+                    weights.wide, weights.narrow, x, row * narrow, depth, matrix, b * depth * block, values,
+                    row * wide + b * block, leak, b * block,
                 )  # fmt: skip
 
 
 @inner
-def _fold(weights: LayerWeights, chunk: Chunk, rows: Rows, grad: NodeTerms) -> None:
+def _fold(wide: ChannelBlocks, chunk: Chunk, t_ij: F4, t_ji: F4, u: F4, v: F4, d: F4) -> None:
     """From gradients of Z to those of u, v and d, and of its even and odd part."""
-    for c in range(0, rows.t_ij.shape[1], block_width(weights.wide)):
+    for c in range(0, t_ij.shape[1], block_width(wide)):
         i, j, done = chunk.i, chunk.j, 0
         if not chunk.mirrored:
-            fold_self(weights.wide, rows.t_ij, rows.t_ji, c, chunk.size, grad.u, grad.v, grad.d, i)
+            fold_self(wide, t_ij, t_ji, c, chunk.size, u, v, d, i)
             continue
         while done < chunk.size:
             run = run_from(i, j, chunk.n, chunk.size - done)
-            fold_pair(weights.wide, rows.t_ij, rows.t_ji, c, done, run, grad.u, grad.v, i, j)
+            fold_pair(wide, t_ij, t_ji, c, done, run, u, v, i, j)
             done += run
             i, j = next_pair(i, j + run - 1, chunk.n)
 
 
 @inner
 def _through_mixing(
-    weights: LayerWeights, values: LayerValues, grads: LayerGrads, group: int, base: int, chunk: Chunk, rows: Rows,
-    even_odd: F4, own: _Sums,
+    weights: LayerWeights, chunk: Chunk, even_odd: F4, even: F4, odd: F4, out_even: F4, out_odd: F4, grad_even: F4,
+    grad_odd: F4, zeros: F4,
 ) -> None:  # fmt: skip
-    """From gradients of the even and the odd part to those of their matrices, BatchNorm and the messages that enter."""
-    _outer(weights, even_odd, 0, chunk.size, rows.t_ij, grads.even[group])
+    """From gradients of the even and the odd part to those of their matrices, and of S and A."""
+    _outer(weights, even_odd, 0, chunk.size, even, grad_even)
     if chunk.mirrored:
-        _outer(weights, even_odd, even_odd.shape[0] // 2, chunk.size, rows.t_ji, grads.odd[group])
-    _product(weights, chunk.size, rows.t_ij, weights.even_transposed, own.zeros, rows.y_ij)
-    _product(weights, chunk.size, rows.t_ji, weights.odd_transposed, own.zeros, rows.y_ji)
+        _outer(weights, even_odd, even_odd.shape[0] // 2, chunk.size, odd, grad_odd)
+    _product(weights, chunk.size, even, weights.even_transposed, zeros, out_even)
+    _product(weights, chunk.size, odd, weights.odd_transposed, zeros, out_odd)
+
+
+@inner
+def _through_norm(
+    weights: LayerWeights, values: LayerValues, chunk: Chunk, base: int, even: F4, odd: F4, out: F4, norm: F4
+) -> None:
+    """From gradients of S and A to those of the messages that enter, and of their BatchNorm."""
     ij, ji = places_of(chunk, base)
-    for c in range(0, rows.y_ij.shape[1], block_width(weights.narrow)):
-        grad_before(
-            weights.narrow, rows.y_ij, rows.y_ji, values.before, ij, ji, c, chunk.size, values.before_bits,
-            weights.scale, grads.before, own.norm,
-        )  # fmt: skip
+    messages, bits, scale = values.before, values.before_bits, weights.scale
+    for c in range(0, even.shape[1], block_width(weights.narrow)):
+        grad_before(weights.narrow, even, odd, messages, ij, ji, c, chunk.size, bits, scale, out, norm)
     if not chunk.mirrored:
-        _double(grads.before, ji, chunk.size)
+        _double(out, ji, chunk.size)
 
 
 @inner
@@ -199,23 +201,27 @@ def _product(weights: LayerWeights, size: int, x: F4, matrix: F4, zeros: F4, out
 
 
 @inner
-def _through_encoder(weights: LayerWeights, products: F8, chunk: Chunk, rows: Rows, encoded: int, own: _Sums) -> None:
-    """From gradients of the even and the odd part to those of the embedding and of a; `encoded` rows were encoded."""
+def _through_encoder(
+    weights: LayerWeights, products: F8, chunk: Chunk, rows: Rows, count: int, grads: F4, out: F4
+) -> None:
+    """From gradients of the even and the odd part to those of the embedding and of a; `count` rows were encoded."""
     wide, inputs, block = rows.encoded.shape[1], products.shape[1], block_width(weights.encoded)
-    _grad_encoded(weights, chunk, rows.mirror, encoded, rows.t_ij, rows.t_ji, own.encoded)
+    _grad_encoded(weights, chunk, rows.mirror, count, rows.t_ij, rows.t_ji, grads)
+    values, places = rows.encoded, rows.places
+    embedding, bias, power, inverse = weights.embedding, weights.embedding_bias, weights.power, weights.inverse
     for b in range(0, len(weights.encoded) * block, block):
-        for row in range(0, encoded, ENCODED):
+        for row in range(0, count, ENCODED):
             encoder_gradient(
-                weights.encoded, products, rows.places, row, inputs, weights.embedding, wide, weights.embedding_bias,
-                weights.power, weights.inverse, b, rows.encoded, own.encoded, own.encoder,
+                weights.encoded, products, places, row, inputs, embedding, wide, bias, power, inverse, b, values,
+                grads, out,
             )  # fmt: skip
 
 
 @inner
-def _grad_encoded(weights: LayerWeights, chunk: Chunk, mirror: I8, encoded: int, even: F4, odd: F4, out: F4) -> None:
+def _grad_encoded(weights: LayerWeights, chunk: Chunk, mirror: I8, count: int, even: F4, odd: F4, out: F4) -> None:
     """Gradients of encoded products: of a pair and its mirror image together if they were encoded as one."""
     channels, half = len(weights.encoded) * block_width(weights.encoded), np.float32(0.5)
-    for row in range(chunk.size, encoded + ENCODED):
+    for row in range(chunk.size, count + ENCODED):
         out[row, :channels] = np.float32(0)
     for row in range(chunk.size):
         for c in range(channels):

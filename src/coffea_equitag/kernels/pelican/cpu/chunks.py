@@ -1,7 +1,8 @@
 """What is done to a chunk of a jet's pairs and their mirror images, from encoded products to messages.
 
 The pairs of a jet are taken in the order (0, 1), (0, 2), ..., (1, 2), ..., then those on the diagonal. `weights` are
-`PelicanWeights`, or `forward.LayerWeights`, which have fields of the same names.
+`PelicanWeights`, or `forward.LayerWeights`, which have fields of the same names. Arrays are taken out of NamedTuples
+before loops: numba counts a reference each time.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def encode(weights: Any, angles: bool, products: F8, chunk: Chunk, terms: NodeTe
 
     Row r of `rows.encoded` is a pair's own, row ``rows.mirror[r]`` its image's. Returns how many rows there are.
     """
-    t_ij, t_ji, encoded, mirror = rows.t_ij, rows.t_ji, rows.encoded, rows.mirror
+    t_ij, t_ji, encoded, mirror, (u, v, d) = rows.t_ij, rows.t_ji, rows.encoded, rows.mirror, terms
     size, n, wide, block = chunk.size, chunk.n, rows.t_ij.shape[1], block_width(weights.wide)
     count = _find_products(products, chunk, rows)
     _encode_places(weights, angles, products, rows.places, count, encoded)
@@ -106,13 +107,13 @@ def encode(weights: Any, angles: bool, products: F8, chunk: Chunk, terms: NodeTe
             if i == j:
                 # its mirror image is itself: the row of T_ji is free
                 to, own = done * wide + c, i * wide + c
-                add_rows(weights.wide, t_ji, to, terms.v, own, terms.d, own)
-                scalar_row(weights.wide, t_ij, to, encoded, to, terms.u, own, t_ji, to)
+                add_rows(weights.wide, t_ji, to, v, own, d, own)
+                scalar_row(weights.wide, t_ij, to, encoded, to, u, own, t_ji, to)
                 continue
             for row in range(done, done + run):
                 to, own, other = row * wide + c, i * wide + c, (j + row - done) * wide + c
-                scalar_row(weights.wide, t_ij, to, encoded, to, terms.u, own, terms.v, other)
-                scalar_row(weights.wide, t_ji, to, encoded, mirror[row] * wide + c, terms.u, other, terms.v, own)
+                scalar_row(weights.wide, t_ij, to, encoded, to, u, own, v, other)
+                scalar_row(weights.wide, t_ji, to, encoded, mirror[row] * wide + c, u, other, v, own)
         done += run
         i, j = next_pair(i, j + run - 1, n)
     return count
@@ -158,35 +159,34 @@ def next_pair(i: int, j: int, n: int) -> tuple[int, int]:
 @inner
 def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: int, out: F4) -> None:
     wide, inputs, block = out.shape[1], products.shape[1], block_width(weights.encoded)
+    embedding, bias, power, inverse = weights.embedding, weights.embedding_bias, weights.power, weights.inverse
     for b in range(0, len(weights.encoded) * block, block):
         for row in range(0, count, ENCODED):
             if angles:
                 encode_angles(
-                    weights.encoded, products, places, row, inputs, weights.embedding, wide, weights.embedding_bias,
-                    weights.power, weights.inverse, b, out,
-                )  # fmt: skip
+                    weights.encoded, products, places, row, inputs, embedding, wide, bias, power, inverse, b, out
+                )
             else:
                 encode_rows(
-                    weights.encoded, products, places, row, inputs, weights.embedding, wide, weights.embedding_bias,
-                    weights.power, weights.inverse, b, out,
-                )  # fmt: skip
+                    weights.encoded, products, places, row, inputs, embedding, wide, bias, power, inverse, b, out
+                )
 
 
 @inner
 def begin(weights: Any, chunk: Chunk, terms: NodeTerms, rows: Rows) -> None:
     """u_i + v_j for the pairs, u_j + v_i for their mirror images; u_i + v_i + d_i on the diagonal."""
     t_ij, t_ji, wide, block = rows.t_ij, rows.t_ji, rows.t_ij.shape[1], block_width(weights.wide)
-    i, j, done = chunk.i, chunk.j, 0
+    i, j, done, (u, v, d) = chunk.i, chunk.j, 0, terms
     while done < chunk.size:
         run = run_from(i, j, chunk.n, chunk.size - done)
         for c in range(0, wide, block):
             own = i * wide + c
             for row in range(done, done + run):
                 to, other = row * wide + c, (j + row - done) * wide + c
-                add_rows(weights.wide, t_ij, to, terms.u, own, terms.v, other)
-                add_rows(weights.wide, t_ji, to, terms.u, other, terms.v, own)
+                add_rows(weights.wide, t_ij, to, u, own, v, other)
+                add_rows(weights.wide, t_ji, to, u, other, v, own)
             if i == j:
-                add_rows(weights.wide, t_ij, done * wide + c, t_ij, done * wide + c, terms.d, own)
+                add_rows(weights.wide, t_ij, done * wide + c, t_ij, done * wide + c, d, own)
         done += run
         i, j = next_pair(i, j + run - 1, chunk.n)
 
@@ -196,12 +196,13 @@ def mix(weights: Any, layer: int, size: int, pairs: F4, even_at: int, odd_at: in
     """Add the mixed messages, S from row `even_at` and A from row `odd_at` of `pairs`, to T; then LeakyReLU."""
     wide, narrow, depth = rows.t_ij.shape[1], pairs.shape[1], weights.even.shape[-2]
     block, blocks = block_width(weights.wide), len(weights.wide)
+    t_ij, t_ji, spare, even, odd = rows.t_ij, rows.t_ji, rows.spare, weights.even, weights.odd
     for b in range(blocks):
         at = (layer * blocks + b) * depth * block
         for row in range(0, size, tile_rows(weights.wide)):
             mixed_tile(
-                weights.wide, weights.narrow, rows.t_ij, rows.t_ji, row * wide + b * block, pairs,
-                (even_at + row) * narrow, (odd_at + row) * narrow, depth, weights.even, weights.odd, at, rows.spare,
+                weights.wide, weights.narrow, t_ij, t_ji, row * wide + b * block, pairs,
+                (even_at + row) * narrow, (odd_at + row) * narrow, depth, even, odd, at, spare,
             )  # fmt: skip
 
 
@@ -210,13 +211,14 @@ def message(weights: Any, layer: int, chunk: Chunk, rows: Rows) -> None:
     """Messages Y from T, before their BatchNorm; those of mirror images if there are any."""
     wide, narrow, depth = rows.t_ij.shape[1], rows.y_ij.shape[1], weights.message.shape[-2]
     block, blocks = block_width(weights.narrow), len(weights.narrow)
+    matrix, bias = weights.message, weights.message_bias
     for side in range(2 if chunk.mirrored else 1):
         x, out = (rows.t_ij, rows.y_ij) if side == 0 else (rows.t_ji, rows.y_ji)
         for b in range(blocks):
             at = (layer * blocks + b) * depth * block
             for row in range(0, chunk.size, tile_rows(weights.narrow)):
                 message_tile(
-                    weights.wide, weights.narrow, x, row * wide, depth, weights.message, at, weights.message_bias,
+                    weights.wide, weights.narrow, x, row * wide, depth, matrix, at, bias,
                     layer * narrow + b * block, out, row * narrow + b * block,
                 )  # fmt: skip
 
@@ -228,17 +230,18 @@ def collect(
     """Sum a chunk's messages for their nodes and store S and A in `pairs`; the pair after the last one."""
     narrow, block = rows.y_ij.shape[1], block_width(weights.narrow)
     i, j, size, n, done = chunk.i, chunk.j, chunk.size, chunk.n, 0
+    y_ij, y_ji = rows.y_ij, rows.y_ji
     while done < size:
         run = run_from(i, j, n, size - done)
         for c in range(0, narrow, block):
             if i == j:
                 sum_self(
-                    weights.narrow, rows.y_ij, c, done, narrow, weight, row, column, i, pairs, even_to + done,
+                    weights.narrow, y_ij, c, done, narrow, weight, row, column, i, pairs, even_to + done,
                     odd_to + done,
                 )  # fmt: skip
             else:
                 sum_pair(
-                    weights.narrow, rows.y_ij, rows.y_ji, c, done, run, narrow, weight, row, column, i, j, pairs,
+                    weights.narrow, y_ij, y_ji, c, done, run, narrow, weight, row, column, i, j, pairs,
                     even_to + done, odd_to + done,
                 )  # fmt: skip
         done += run

@@ -128,19 +128,21 @@ def _store(
     """A chunk's messages to where they are kept, and into the sums of its jet."""
     narrow, block, n = rows.y_ij.shape[1], block_width(weights.narrow), chunk.n
     ij, ji = places_of(chunk, base)
+    y_ij, y_ji, messages, bits = rows.y_ij, rows.y_ji, values.messages, values.bits
+    node_sums, counts, _ = sums
     for c in range(0, narrow, block):
         i, j, done = chunk.i, chunk.j, 0
         if not chunk.mirrored:
             keep_self(
-                weights.narrow, rows.y_ij, c, chunk.size, values.messages, ji, values.bits, sums.sums, sums.counts,
-                moments, i, draw.key, base + i * (n + 1), n + 1, draw.threshold,
+                weights.narrow, y_ij, c, chunk.size, messages, ji, bits, node_sums, counts, moments, i, draw.key,
+                base + i * (n + 1), n + 1, draw.threshold,
             )  # fmt: skip
             continue
         while done < chunk.size:
             run = run_from(i, j, n, chunk.size - done)
             keep_pair(
-                weights.narrow, rows.y_ij, rows.y_ji, c, done, run, values.messages, ij + done, ji + done, values.bits,
-                sums.sums, sums.counts, moments, i, j, draw.key, base + i * n + j, base + j * n + i, n, draw.threshold,
+                weights.narrow, y_ij, y_ji, c, done, run, messages, ij + done, ji + done, bits, node_sums, counts,
+                moments, i, j, draw.key, base + i * n + j, base + j * n + i, n, draw.threshold,
             )  # fmt: skip
             done += run
             i, j = next_pair(i, j + run - 1, n)

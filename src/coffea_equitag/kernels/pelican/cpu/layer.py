@@ -16,7 +16,7 @@ from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
 from ...common.cpu.jet_groups import JetGroups
 from ..dropout import threshold_of
-from .backward import LayerGrads, sweep_backward
+from .backward import Arriving, LayerGrads, sweep_backward
 from .channel_blocks import HALF, blocks_for
 from .chunks import MARGIN, NodeTerms
 from .dropout_bits import bytes_of
@@ -184,8 +184,8 @@ class _Layer(torch.autograd.Function):
         messages, bits, terms, weight, _, *given = ctx.saved_tensors
         values, jets = _values(setting, terms, messages.numpy(), bits.numpy(), given), setting.jets
         grad_terms = np.zeros(terms.shape, np.float32)
-        grads = _grads(setting, values, grad_terms, (grad_messages, grad_sums, grad_moments))
-        setting.batch.groups.over_groups(lambda a, b: sweep_backward(weights, jets, values, grads, a, b))
+        arriving, grads = _arriving(values, grad_messages, grad_sums, grad_moments), _grads(setting, values, grad_terms)
+        setting.batch.groups.over_groups(lambda a, b: sweep_backward(weights, jets, values, arriving, grads, a, b))
         (depth, channels), encoded = weight.shape, setting.batch.encoded
         message, even, odd = (in_order(parts)[:depth, :channels] for parts in (grads.message, grads.even, grads.odd))
         found = [grad_terms, message, grads.message_bias.sum(axis=0)[:depth]]
@@ -205,17 +205,24 @@ def _values(setting: _Setting, terms: Tensor, messages: F4, bits: Any, given: An
     return LayerValues(NodeTerms(*_array(terms)), before, before_bits, messages, bits)
 
 
-def _grads(setting: _Setting, values: LayerValues, terms: F4, arriving: tuple[Tensor | None, ...]) -> LayerGrads:
-    """Room for a layer's gradients, with those that arrive: of messages, sums and moments."""
-    messages, sums, moments = arriving
-    first, groups, inputs = setting.first, setting.batch.groups.num_groups, setting.batch.products.shape[1]
-    (nodes, wide), narrow = values.terms.u.shape, values.messages.shape[1]
+def _arriving(values: LayerValues, messages: Tensor | None, sums: Tensor | None, moments: Tensor | None) -> Arriving:
+    (nodes, _), narrow = values.terms.u.shape, values.messages.shape[1]
     statistics = np.zeros((2, narrow)) if moments is None else moments.numpy() * [[1.0], [2.0]]
+    return Arriving(
+        values.messages,
+        values.bits,
+        np.zeros(values.messages.shape, np.float32) if messages is None else _array(messages),
+        np.zeros((nodes, 3, narrow), np.float32) if sums is None else _array(sums.float()),
+        np.ascontiguousarray(statistics, np.float32),
+    )
+
+
+def _grads(setting: _Setting, values: LayerValues, terms: F4) -> LayerGrads:
+    """Room for a layer's gradients."""
+    first, groups, inputs = setting.first, setting.batch.groups.num_groups, setting.batch.products.shape[1]
+    wide, narrow = terms.shape[2], values.messages.shape[1]
     matrix, mixing_groups = (narrow + MARGIN, wide), 1 if first else groups
     return LayerGrads(
-        messages=np.zeros(values.messages.shape, np.float32) if messages is None else _array(messages),
-        sums=np.zeros((nodes, 3, narrow), np.float32) if sums is None else _array(sums.float()),
-        moments=np.ascontiguousarray(statistics, np.float32),
         before=_rows(1 if first else len(values.messages), narrow),
         terms=NodeTerms(*terms),
         message=np.zeros((groups, *matrix), np.float32),

@@ -82,6 +82,7 @@ def terms_forward(weights: NodeWeights, sums: NodeSums, terms: F4, first: int, l
     most, rows = _largest(sums, first, last), tile_rows(weights.wide)
     aggregates, matrix = _make_aggregates(most, narrow), np.empty(weights.node.shape[1:], np.float32)
     out, starts = aligned_rows(most + MARGIN, wide), np.zeros((3, wide), np.float32)
+    values, powers, coefficients = aggregates.values, aggregates.node_powers, weights.node
     for jet in range(sums.groups[first], sums.groups[last]):
         start, n = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet]
         _aggregate(weights, sums, jet, aggregates)
@@ -92,13 +93,13 @@ def terms_forward(weights: NodeWeights, sums: NodeSums, terms: F4, first: int, l
                 for k in range(3 * narrow):
                     at = (b * 3 * narrow + k) * block
                     scaled_row(
-                        weights.wide, matrix, at, weights.node, target * matrix.size + at,
-                        np.float32(aggregates.node_powers[target, k // narrow, k % narrow]),
+                        weights.wide, matrix, at, coefficients, target * matrix.size + at,
+                        np.float32(powers[target, k // narrow, k % narrow]),
                     )  # fmt: skip
                 for i in range(0, n, rows):
                     node_tile(
-                        weights.wide, aggregates.values, i * 3 * narrow, 3 * narrow, 3 * narrow, matrix,
-                        b * 3 * narrow * block, starts, target * wide + b * block, out, i * wide + b * block, wide,
+                        weights.wide, values, i * 3 * narrow, 3 * narrow, 3 * narrow, matrix, b * 3 * narrow * block,
+                        starts, target * wide + b * block, out, i * wide + b * block, wide,
                     )  # fmt: skip
             found = terms[target]
             for i in range(n):
@@ -128,19 +129,20 @@ def _log_ratio(weights: NodeWeights, n: int) -> float:
 def _aggregate(weights: NodeWeights, sums: NodeSums, jet: int, out: _Aggregates) -> None:
     """Normalised aggregates of a jet's nodes, trace and total, and powers of n/n̄."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
-    share = 1 / _norm(weights, n)
-    out.jet[:] = 0.0
+    share, scale, shift = 1 / _norm(weights, n), weights.scale, weights.shift
+    nodes, values, jet_sums = out.nodes, out.values, out.jet
+    jet_sums[:] = 0.0
     for i in range(n):
         for source in range(3):
             given, counts = sums.values[start + i, source], sums.counts[start + i, source]
             factor = share if source > 0 else 1.0
             for k in range(narrow):
-                value = (weights.scale[k] * given[k] + weights.shift[k] * counts[k]) * factor
-                out.nodes[i, source, k] = value
-                out.values[i, source * narrow + k] = value
+                value = (scale[k] * given[k] + shift[k] * counts[k]) * factor
+                nodes[i, source, k] = value
+                values[i, source * narrow + k] = value
         for k in range(narrow):
-            out.jet[0, k] += out.nodes[i, 0, k] * share
-            out.jet[1, k] += out.nodes[i, 2, k] * share
+            jet_sums[0, k] += nodes[i, 0, k] * share
+            jet_sums[1, k] += nodes[i, 2, k] * share
     log_ratio = _log_ratio(weights, n)
     _powers(weights.node_exponent.reshape(-1), log_ratio, out.node_powers.reshape(-1))
     _powers(weights.jet_exponent.reshape(-1), log_ratio, out.jet_powers.reshape(-1))
@@ -155,11 +157,11 @@ def _powers(exponents: F8, log_ratio: float, out: F8) -> None:
 @inner
 def _jet_terms(weights: NodeWeights, target: int, aggregates: _Aggregates, out: F4) -> None:
     """What trace and total add to all pairs, or to the diagonal."""
-    total = weights.bias[target].copy()
+    total, coefficients = weights.bias[target].copy(), weights.jet
+    given, powers = aggregates.jet, aggregates.jet_powers
     for source in range(2):
-        for k in range(aggregates.jet.shape[1]):
-            value = aggregates.jet[source, k] * aggregates.jet_powers[target, source, k]
-            row = weights.jet[target, source, k]
+        for k in range(given.shape[1]):
+            value, row = given[source, k] * powers[target, source, k], coefficients[target, source, k]
             for c in range(len(total)):
                 total[c] += value * row[c]
     for c in range(len(total)):
@@ -244,6 +246,7 @@ def _through_jet_terms(
 ) -> None:  # fmt: skip
     """Through what trace and total add to all pairs and to the diagonal."""
     grad_jet[:] = 0.0
+    given, powers, coefficients, grad_coefficients = aggregates.jet, aggregates.jet_powers, weights.jet, grads.jet
     for target in range(2):
         arriving, grad_bias = grad_terms[target], grads.bias[group, target]
         for c in range(len(arriving)):
@@ -251,9 +254,9 @@ def _through_jet_terms(
         for source in range(2):
             grad_exponent = grads.jet_exponent[group, target, source]
             for k in range(grad_jet.shape[1]):
-                power = aggregates.jet_powers[target, source, k]
-                value, total = aggregates.jet[source, k] * power, 0.0
-                row, grad_row = weights.jet[target, source, k], grads.jet[group, target, source, k]
+                power = powers[target, source, k]
+                value, total = given[source, k] * power, 0.0
+                row, grad_row = coefficients[target, source, k], grad_coefficients[group, target, source, k]
                 for c in range(len(arriving)):
                     total += arriving[c] * row[c]
                     grad_row[c] += value * arriving[c]
@@ -267,7 +270,7 @@ def _grad_sums(
 ) -> None:
     """From gradients of aggregates, trace and total to those of sums, and of BatchNorm."""
     start, n, narrow = sums.offsets[jet], sums.offsets[jet + 1] - sums.offsets[jet], len(weights.scale)
-    share = 1 / _norm(weights, n)
+    share, scale = 1 / _norm(weights, n), weights.scale
     grad_scale, grad_shift = grads.norm[group, 0], grads.norm[group, 1]
     for i in range(n):
         for source in range(3):
@@ -283,4 +286,4 @@ def _grad_sums(
                     grad *= share
                 grad_scale[k] += grad * given[k]
                 grad_shift[k] += grad * counts[k]
-                out[k] = grad * weights.scale[k]
+                out[k] = grad * scale[k]

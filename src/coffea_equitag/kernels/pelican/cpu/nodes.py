@@ -40,7 +40,7 @@ class MessageSums(NamedTuple):
 def scalar_terms(weights: PelicanWeights, scalars: F8, jet: JetNodes, terms: NodeTerms) -> None:
     """The 1→2 layer's u_i, v_j and d_i."""
     count, n, wide = scalars.shape[1], jet.n, len(weights.scalar_bias)
-    u, v, d = terms
+    (u, v, d), weight = terms, jet.weight
     if count == 0:
         for i in range(n):
             for c in range(wide):
@@ -58,7 +58,7 @@ def scalar_terms(weights: PelicanWeights, scalars: F8, jet: JetNodes, terms: Nod
     for s in range(count):
         mean = 0.0
         for i in range(n):
-            mean += jet.weight[i] * scalars[i, s]
+            mean += weight[i] * scalars[i, s]
         mean /= jet.norm
         for c in range(wide):
             all_pairs[c] += mean * matrix[3, s, c]
@@ -84,13 +84,13 @@ def node_terms(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetN
     starts = _jet_terms(weights, layer, trace, total, jet)
     factors = _powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(3, 3 * depth)
     # the powers of n go into the matrix
-    matrix = np.empty((3, wide // block, 3 * depth, block), np.float32)
+    matrix, coefficients = np.empty((3, wide // block, 3 * depth, block), np.float32), weights.node
     for target in range(3):
         for b in range(wide // block):
             at = (target * (wide // block) + b) * 3 * depth * block
             for k in range(3 * depth):
                 scaled_row(
-                    weights.wide, matrix, at + k * block, weights.node, layer * matrix.size + at + k * block,
+                    weights.wide, matrix, at + k * block, coefficients, layer * matrix.size + at + k * block,
                     np.float32(factors[target, k]),
                 )  # fmt: skip
     for target in range(3):
@@ -146,13 +146,14 @@ def _aggregates(weights: PelicanWeights, layer: int, sums: MessageSums, jet: Jet
     trace, total = np.zeros(depth), np.zeros(depth)
     first = n * (n - 1)
     scale, shift = weights.scale[layer], weights.shift[layer]
+    pairs, row, column = sums
     for i in range(n):
         for k in range(depth):
             # stored is Y_ii + Y_ii
-            diagonal = scale[k] * 0.5 * sums.pairs[first + i, k] + shift[k]
-            mean = (scale[k] * sums.row[i, k] + shift[k] * all_weights) / norm
+            diagonal = scale[k] * 0.5 * pairs[first + i, k] + shift[k]
+            mean = (scale[k] * row[i, k] + shift[k] * all_weights) / norm
             values[i, k] = diagonal
-            values[i, depth + k] = (scale[k] * sums.column[i, k] + shift[k] * all_weights) / norm
+            values[i, depth + k] = (scale[k] * column[i, k] + shift[k] * all_weights) / norm
             values[i, 2 * depth + k] = mean
             trace[k] += weight[i] * diagonal
             total[k] += weight[i] * mean
