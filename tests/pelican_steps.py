@@ -1,21 +1,42 @@
-"""What all tests of PELICAN's training do."""
+"""What all tests of PELICAN's kernels do: networks, one training step against the layers, dropout drawn elsewhere."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from coffea_equitag.models.pelican import PELICAN
+from gpu import INTERPRETED, device_of, interpreted
+from kernel_forms import needs_vectors
 from networks import enliven
 from training_steps import rms
 
+#: Marks one case of a test as too slow for Triton's interpreter.
+on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
 
-def build(training=True, **options):
+
+def cases(cpu=(), gpu=(), large=()):
+    """Cases (backend, values) of a test: for CPU kernels, for GPU kernels, and for GPU kernels on a GPU only."""
+    return [
+        *(pytest.param("cpu", values, marks=needs_vectors) for values in cpu),
+        *(pytest.param("gpu", values, marks=pytest.mark.gpu) for values in gpu),
+        *(pytest.param("gpu", values, marks=[pytest.mark.gpu, on_hardware]) for values in large),
+    ]
+
+
+def skip_interpreter(backend):
+    """Skip what takes too long in Triton's interpreter, where a pair takes a millisecond."""
+    if interpreted(backend):
+        pytest.skip("too slow in the interpreter")
+
+
+def build(training=True, backend="cpu", **options):
     """A network in which statistics and the weights of broken symmetries are not the initial ones."""
     torch.manual_seed(5)
     model = enliven(PELICAN(**({"size": (12, 8, 4), "dropout": 0.0} | options)))
     for parameter in model.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)
-    return model.train(training)
+    return model.train(training).to(device_of(backend))
 
 
 def assert_same_step(found, expected, tolerance=1e-4, *, zeros_for_none=False):

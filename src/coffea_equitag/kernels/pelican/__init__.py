@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from ...layers.pair_encoder import PairEncoder
 from ...layers.pair_message import PairMessage
 from ..module_tree import learns
 from ..support import Support, unsupported_layer
+from .network import PelicanNetwork
 
 __all__ = ["support"]
 
@@ -37,7 +38,7 @@ _LAYERS = {
     nn.Dropout,
 }
 
-#: Channels of a message at most that fit a GPU's shared memory.
+#: Most channels of a message that fit a GPU's shared memory.
 _LARGEST_MESSAGE_ON_GPU = 128
 
 
@@ -50,10 +51,9 @@ def support(
 ) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call.
 
-    `inputs` are the pair channels of ``PELICAN.network``, or jets: the CPU's inference starts from these.
+    `inputs` are the pair channels of ``PELICAN.network``, or jets: the CPU's inference starts from jets.
     """
-    network: Any = model
-    safe, channels = bool(model.options["irc_safe"]), int(network.message_channels)
+    safe, channels = bool(model.options["irc_safe"]), cast(PelicanNetwork, model).message_channels
     reason = "it gives momenta" if model.output == "momentum" else unsupported_layer(model, _LAYERS)
     if isinstance(inputs, RaggedJets):
         learning = learns(model, inputs.p4)

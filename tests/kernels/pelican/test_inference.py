@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import kernel_forms as forms
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.convert.pelican import infer_options, translate
+from coffea_equitag.jets.ragged import boundaries
+from coffea_equitag.models.pelican import PELICAN
+from coffea_equitag.testing import assert_lorentz_invariant, assert_permutation_invariant
+from gpu import device_of, interpreted, needs_gpu
+from kernel_forms import assert_changes_noticed, assert_own_jet_alone, deviation, needs_vectors, with_avx2
+from networks import enliven
+from pelican_steps import cases, on_hardware, skip_interpreter
+
+
+def build(backend="cpu", **options):
+    """A network as after training: statistics and the weights of broken symmetries are not the initial ones."""
+    torch.manual_seed(3)
+    model = enliven(PELICAN(**({"size": (12, 8, 4) if backend == "cpu" else "6k"} | options)))
+    if backend == "cpu":
+        for parameter in model.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+    return model.to(device_of(backend))
+
+
+def run(model, jets, mode="cpu"):
+    return forms.run(model, jets, mode).cpu()
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    cases(
+        cpu=[
+            {},
+            {"size": "11k"},
+            {"method": "input"},
+            {"symmetry": "so13"},
+            {"symmetry": "1", "factorize": False, "n_classes": 5},
+            {"symmetry": "so2_0", "fields": ["pdgId"], "aggregation": "sum", "mean_count": 20.0},
+            {"method": "input", "fields": ["pdgId"], "diagonal": False},
+            {"irc_safe": True},
+            {"irc_safe": True, "symmetry": "so13", "diagonal": True},
+            {"size": (100, 11, 40)},
+        ],
+        gpu=[
+            {},
+            {"size": "48k", "fields": ("pdgId",), "n_classes": 5},
+            {"size": (70, 20, 3), "factorize": False, "diagonal": False},
+            {"symmetry": "1", "method": "input", "aggregation": "sum"},
+        ],
+        large=[{"size": "208k"}],
+    ),
+)
+def test_agrees_with_the_layers(random_jets, backend, options):
+    counts = [20, 1, 0, 7, 90, 2, 7, 31, 3]
+    if backend == "gpu":
+        counts = [14, 0, 1] if interpreted(backend) else [20, 1, 0, 7, 150, 2, 7, 61, 3]
+    model, jets = build(backend, **options), RaggedJets.from_awkward(random_jets(counts), ("pdgId",))
+    found = run(model, jets, backend)
+    assert found.dtype == torch.float32
+    assert found.shape == (len(counts), model.n_classes)
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+    with torch.no_grad():
+        assert deviation(found.double(), model.double()(jets).cpu()) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    cases(cpu=[{}, {"symmetry": "so13"}, {"irc_safe": True}], gpu=[{"symmetry": "so2"}, {"symmetry": "so13"}]),
+)
+@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [0, 1]])
+def test_few_constituents(random_jets, counts, backend, options):
+    if counts not in ([], [0], [0, 1]):
+        skip_interpreter(backend)
+    model, jets = build(backend, **options), random_jets(counts)
+    torch.testing.assert_close(run(model, jets, backend), run(model, jets, "reference"), rtol=1e-5, atol=1e-5)
+
+
+@needs_vectors
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
+    counts = np.random.default_rng(5).integers(0, 90, 40).tolist()
+    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
+    assert_own_jet_alone(model, jets)
+
+
+@needs_gpu
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit_on_a_gpu(random_jets):
+    counts = [14, 0, 1] if interpreted("gpu") else np.random.default_rng(5).integers(0, 90, 40).tolist()
+    model, jets = build("gpu"), RaggedJets.from_awkward(random_jets(counts))
+    together = run(model, jets, "gpu")
+    assert torch.equal(together, torch.cat([run(model, jets.slice(j, j + 1), "gpu") for j in range(len(counts))]))
+    order = torch.randperm(len(counts), generator=torch.Generator().manual_seed(1))
+    assert torch.equal(run(model, jets.select(order), "gpu"), together[order])
+
+
+def test_permutation_invariance(random_jets, backend):
+    skip_interpreter(backend)
+    model, jets = build(backend, **({"symmetry": "so13"} if backend == "cpu" else {})), random_jets([20, 1, 7, 35, 2])
+    assert_permutation_invariant(lambda jets: run(model, jets, backend), jets)
+
+
+@needs_vectors
+def test_lorentz_invariance(random_jets):
+    model, jets = build(symmetry="so13"), random_jets([20, 1, 7, 35, 2])
+    assert_lorentz_invariant(lambda jets: run(model, jets), jets, tolerance=1e-6)
+
+
+@needs_vectors
+def test_changed_weights_are_noticed(random_jets):
+    model, jets = build(), random_jets([9, 4])
+    assert_changes_noticed(model, jets, model.messages[0].norm.running_mean, model.head[1].weight)
+
+
+@needs_gpu
+@on_hardware
+def test_changed_weights_are_noticed_on_a_gpu(random_jets):
+    model, jets = build("gpu"), random_jets([5, 4])
+    before = run(model, jets, "gpu")
+    model.messages[1].norm.running_mean += 1
+    model.blocks[0].bias.data += 0.5
+    assert not torch.equal(run(model, jets, "gpu"), before)
+    assert deviation(run(model, jets, "gpu"), run(model, jets, "reference")) <= 1e-5
+
+
+def test_another_eps_of_batch_norm(random_jets, backend):
+    model, jets = build(backend, symmetry="so13"), random_jets([5, 2])
+    before = run(model, jets, backend)
+    for message in model.messages:
+        message.norm.eps = 0.3
+        message.norm.weight.data *= 1.5  # weights are folded again
+    found = run(model, jets, backend)
+    assert deviation(found, before) > 1e-2
+    assert deviation(found, run(model, jets, "reference")) <= 1e-5
+
+
+@needs_vectors
+@pytest.mark.parametrize("at", [0, 5, 40, 52])
+@pytest.mark.parametrize("options", [{}, {"irc_safe": True}])
+def test_nan_stays_in_its_jet(random_jets, at, options):
+    model, jets = build(**options), RaggedJets.from_awkward(random_jets([4, 6, 3]))
+    products, scalars, offsets = model.products(jets), model.scalars(jets), boundaries(jets.counts + 2)
+    with torch.no_grad():
+        clean = model.network(products, scalars, offsets)
+        products[at] = torch.nan
+        spoilt = model.network(products, scalars, offsets)
+    assert kernels.last_choice("pelican").kernel == "cpu"
+    which = int(at >= 36)
+    assert spoilt[which].isnan().all()
+    assert torch.equal(spoilt[[1 - which, 2]], clean[[1 - which, 2]])
+
+
+@needs_gpu
+def test_nan_stays_in_its_jet_on_a_gpu(random_jets):
+    model, jets = build("gpu", symmetry="so13"), RaggedJets.from_awkward(random_jets([4, 3])).to(device_of("gpu"))
+    products = model.products(jets)
+    products[5] = torch.nan
+    with torch.no_grad(), kernels.use("gpu"):
+        logits = model.network(products, model.scalars(jets), jets.offsets)
+    assert kernels.last_choice("pelican").kernel == "gpu"
+    assert logits.isnan().tolist() == [[True, True], [False, False]]
+
+
+@needs_vectors
+def test_products_that_are_not_symmetric(random_jets):
+    model, jets = build(), RaggedJets.from_awkward(random_jets([4, 6]))
+    products = model.products(jets)
+    products += torch.rand_like(products)
+    arguments = products, model.scalars(jets), boundaries(jets.counts + 2)
+    with torch.no_grad():
+        found = model.network(*arguments)
+        with kernels.use("reference"):
+            assert deviation(found, model.network(*arguments)) <= 1e-5
+
+
+@needs_gpu
+@on_hardware
+@pytest.mark.parametrize("precision", ["ieee", "bf16", "tf32"])
+def test_precision_of_choice(random_jets, monkeypatch, precision):
+    model, jets = build("gpu"), random_jets([9, 70])
+    expected = run(model, jets, "reference")
+    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    assert deviation(run(model, jets, "gpu"), expected) <= {"ieee": 1e-5, "tf32": 1e-2, "bf16": 1e-1}[precision]
+
+
+@needs_vectors
+def test_falls_back(random_jets):
+    jets = random_jets([4])
+    model = build(output="momentum")
+    with torch.no_grad(), kernels.use("cpu"):
+        model(jets)
+    assert kernels.last_choice("pelican") == kernels.Choice("reference", "it gives momenta")
+    model = build()
+    model.head[1] = torch.nn.Sequential(torch.nn.Identity(), model.head[1])
+    with torch.no_grad():
+        model(jets)
+    assert kernels.last_choice("pelican").reason == "layers were replaced"
+
+
+@needs_gpu
+def test_reference_for_what_the_gpu_kernel_cannot_do(random_jets):
+    for options in ({"irc_safe": True}, {"size": (140, 129, 10)}):
+        model = build("gpu", **options)
+        with torch.no_grad(), kernels.use("gpu"):
+            model(random_jets([3]))
+        assert kernels.last_choice("pelican").kernel == "reference"
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    ("key", "symmetry"),
+    [("cls_11k_so2_0_spurions", "so2_0"), ("cls_11k_so13_input", "so13"), ("cls_11k_so2_input", "so2")],
+)
+def test_official_checkpoints(shared_data, key, symmetry):
+    with np.load(shared_data / "parity" / "pelican.npz") as arrays:
+        jets = RaggedJets.from_momenta(torch.from_numpy(arrays["p4"]), torch.from_numpy(arrays["offsets"]))
+        expected = torch.from_numpy(arrays[f"{key}__predict"])
+    state = torch.load(shared_data / "parity" / "pelican_official.pt", weights_only=True)[key]
+    model = PELICAN(**({"symmetry": symmetry} | infer_options(state))).eval()
+    model.load_state_dict(translate(state))
+    assert deviation(run(model, jets).double(), expected) <= 1e-5
+
+
+@needs_vectors
+def test_other_registers_give_the_same_scores():
+    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
+    code = (
+        "import os; import torch; from coffea_equitag import models, RaggedJets, kernels;"
+        "from coffea_equitag.kernels.pelican.cpu import channel_blocks as s;"
+        "assert (s.HALF, s.blocks_for(25)) == (4, ((0,) * 4,) * 2);"
+        "torch.manual_seed(0); model = models.build('pelican', size='11k').eval();"
+        "p = torch.randn(30, 3, dtype=torch.float64);"
+        "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"
+        "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 17, 18, 30]));"
+        "torch.set_grad_enabled(False); a = model(jets); assert kernels.last_choice('pelican').kernel == 'cpu';"
+        "os.environ['EQUITAG_KERNELS'] = 'reference'; b = model(jets);"
+        "assert (a - b).abs().max() <= 1e-5 * b.square().mean().sqrt(), (a, b)"
+    )
+    with_avx2(code)
