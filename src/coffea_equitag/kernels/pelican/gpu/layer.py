@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ...common.gpu.folding import padded
 from ...common.gpu.tiles import Tiles
 from .backward import PROGRAMS, block_gradient_kernel, sender_sums_kernel
 from .backward import TILES as TILES_BACKWARD
@@ -166,7 +167,7 @@ class _Layer(torch.autograd.Function):
             entering, encoder = _inputs(setting, given)
             messages_kernel[programs](
                 entering, encoder, entering.plain if terms is None else terms,
-                Linear(_rows(shape, weight).T.contiguous(), _padded(bias, shape.narrow)), jets, values,
+                Linear(padded(weight.T, shape.wide, shape.narrow), _padded(bias, shape.narrow)), jets, values,
                 tiles.num_nodes, enters.key, enters.threshold, FIRST=setting.first, TERMS=terms is not None,
                 DROP=enters.drops, SHAPE=replace(shape, receivers=receivers, senders=senders), num_warps=warps,
                 num_stages=1,
@@ -220,22 +221,17 @@ _layer: Callable[..., tuple[Any, ...]] = _Layer.apply
 
 
 def _encoder_gradient(
-    setting: _Setting,
-    weight: Tensor,
-    terms: Tensor | None,
-    given: list[Tensor],
-    arriving: Arriving,
-    out: Any,
+    setting: _Setting, weight: Tensor, terms: Tensor | None, given: list[Tensor], arriving: Arriving, out: Any,
     **how: Any,
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor, ...]:  # fmt: skip
     """Gradients of the embedding's weights, its bias and the exponents; the others are written to `out`."""
     batch, leaves, (grad_terms, senders, matrices, vectors) = setting.batch, setting.leaves, out
     tiles, shape = batch.tiles, batch.shape
     grad_encoder = weight.new_empty(len(matrices), shape.inputs + 2, shape.wide)
     anything = arriving.messages
     encoder_gradient_kernel[(len(matrices), shape.wide // shape.chunk)](
-        _inputs(setting, given)[1], _rows(shape, weight), anything if terms is None else terms, arriving,
-        tiles.arguments, batch.shares,
+        _inputs(setting, given)[1], padded(weight, shape.narrow, shape.wide), anything if terms is None else terms,
+        arriving, tiles.arguments, batch.shares,
         EncoderGrads(anything if grad_terms is None else grad_terms, senders, matrices, vectors, grad_encoder),
         tiles.num_nodes, len(tiles.jet), leaves.key, leaves.threshold, TERMS=terms is not None,
         DROP_AFTER=leaves.drops, **how,
@@ -249,11 +245,11 @@ def _block_gradient(
 ) -> tuple[Tensor, ...]:
     """The gradient of the messages that enter; the others are written to `out`."""
     batch, enters, leaves = setting.batch, setting.enters or _NO_DRAW, setting.leaves
-    tiles, (grad_terms, senders, matrices, vectors) = batch.tiles, out
+    tiles, shape, (grad_terms, senders, matrices, vectors) = batch.tiles, batch.shape, out
     plain, turned = (torch.empty_like(arriving.messages) for _ in range(2))
     entering, _ = _inputs(setting, given)
     transposed = Transposed(
-        _rows(batch.shape, weight), entering.plain.T.contiguous(), entering.turned.T.contiguous()
+        padded(weight, shape.narrow, shape.wide), entering.plain.T.contiguous(), entering.turned.T.contiguous()
     )  # fmt: skip
     block_gradient_kernel[(len(matrices),)](
         entering, transposed, terms, arriving, tiles.arguments, batch.shares,
@@ -289,20 +285,12 @@ def _inputs(setting: _Setting, given: Any) -> tuple[Entering, Encoder]:
         embedding = _padded(weight.T, shape.wide)
         return Entering(*[embedding] * 4), Encoder(batch.products, embedding, _padded(bias, shape.wide), exponent)
     before, norm, mixing = given
-    plain, turned = nn.functional.pad(
-        mixing, (0, shape.wide - mixing.shape[2], 0, shape.narrow - mixing.shape[1])
-    ).contiguous()
+    plain, turned = padded(mixing, 2, shape.narrow, shape.wide)
     return Entering(before, _padded(norm, shape.narrow), plain, turned), Encoder(batch.products, plain, plain, plain)
 
 
-def _rows(shape: Shape, weight: Tensor) -> Tensor:
-    """The message layer's weights, outputs first, padded."""
-    depth, channels = weight.shape
-    return nn.functional.pad(weight, (0, shape.wide - channels, 0, shape.narrow - depth)).contiguous()
-
-
 def _padded(values: Tensor, width: int) -> Tensor:
-    return nn.functional.pad(values.float(), (0, width - values.shape[-1])).contiguous()
+    return padded(values, *values.shape[:-1], width)
 
 
 def _zeros(tensor: Tensor | None) -> Tensor | None:
