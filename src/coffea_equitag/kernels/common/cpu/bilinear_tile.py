@@ -2,6 +2,8 @@
 
 A tile is some rows of x times a block of columns of w. Each number of the result is summed over k in the same order
 whatever stands beside it, so it depends neither on its place in a tile nor on how many rows there are.
+
+The intrinsics' arguments are flat, and many: numba hands each to LLVM as one value, an address or a number.
 """
 
 from __future__ import annotations

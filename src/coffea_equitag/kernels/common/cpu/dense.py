@@ -3,6 +3,8 @@
 A tile is a few rows of a matrix times a block of columns of the weights. Its sums stay in registers as vectors over
 the columns; for each k one row of weights is loaded and one number per row is spread over the lanes. Every row is
 summed over k in the same order whatever stands beside it, so its result does not depend on its place in a tile.
+
+The intrinsics' arguments are flat, and many: numba hands each to LLVM as one value, an address or a number.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A row comes with a bit for each of its numbers. For each bit that is set, a row of weights is added to sums that stay
 in registers as vectors over the columns, in the order of the bits. Leaving out zeros changes no sum, so results are
 those of the dense product to the last bit.
+
+The intrinsics' arguments are flat, and many: numba hands each to LLVM as one value, an address or a number.
 """
 
 from __future__ import annotations

@@ -7,39 +7,21 @@ from typing import Any
 
 from llvmlite import ir
 
-from .elementary import expm1, log1p, log_of, magnitude, with_sign_of
 from .llvm import (
     DOUBLE,
     FLOAT,
     INDEX,
-    INT,
     at_least,
     bytes_of,
     constant,
     fma,
     lane_sum,
     loop,
-    pointers,
     spread,
     vector_at,
 )
 
-__all__ = [
-    "DOUBLE",
-    "FLOAT",
-    "INDEX",
-    "INT",
-    "Lanes",
-    "constant",
-    "expm1",
-    "log1p",
-    "log_of",
-    "loop",
-    "magnitude",
-    "pointers",
-    "spread",
-    "with_sign_of",
-]
+__all__ = ["Lanes", "Row"]
 
 #: A row's vectors.
 Row = list[Any]

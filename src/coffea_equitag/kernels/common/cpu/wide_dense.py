@@ -2,6 +2,8 @@
 
 As `dense`, which is cut for LorentzNet's 72 channels: sums stay in registers, every row is summed over k in the same
 order wherever it stands. Weights are (blocks, depth, block): for each block of columns, one row per summed index k.
+
+The intrinsics' arguments are flat, and many: numba hands each to LLVM as one value, an address or a number.
 """
 
 from __future__ import annotations

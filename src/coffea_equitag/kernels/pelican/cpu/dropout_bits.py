@@ -6,7 +6,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...common.cpu.vector_rows import INDEX, INT, Lanes, spread
+from ...common.cpu.llvm import INDEX, INT, spread
+from ...common.cpu.vector_rows import Lanes
 from ..dropout import GOLDEN, GOLDEN_64, MIX, MIX_64
 from .channel_blocks import HALF, ChannelBlocks
 

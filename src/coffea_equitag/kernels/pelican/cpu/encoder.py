@@ -8,19 +8,10 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import (
-    DOUBLE,
-    INDEX,
-    Lanes,
-    constant,
-    expm1,
-    log1p,
-    log_of,
-    magnitude,
-    pointers,
-    with_sign_of,
-)
-from ...common.cpu.vector_rows import loop as repeat
+from ...common.cpu.elementary import expm1, log1p, log_of, magnitude, with_sign_of
+from ...common.cpu.llvm import DOUBLE, INDEX, constant, pointers
+from ...common.cpu.llvm import loop as repeat
+from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import widths_of
 
 __all__ = ["ENCODED", "encode_angles", "encode_rows", "exp", "scalar_row"]

@@ -7,8 +7,10 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import INDEX, Lanes, constant, log1p, magnitude, pointers, with_sign_of
-from ...common.cpu.vector_rows import loop as repeat
+from ...common.cpu.elementary import log1p, magnitude, with_sign_of
+from ...common.cpu.llvm import INDEX, constant, pointers
+from ...common.cpu.llvm import loop as repeat
+from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import widths_of
 from .encoder import ENCODED
 

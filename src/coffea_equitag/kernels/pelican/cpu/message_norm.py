@@ -11,7 +11,7 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import FLOAT, constant, loop, pointers
+from ...common.cpu.llvm import FLOAT, constant, loop, pointers
 from .dropout_bits import load_kept, only
 from .message_rows import COLUMN, DIAGONAL, ROW, MessageRows
 from .pair_gradient_tiles import leaky_gradient

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...common.cpu.vector_rows import INDEX, Lanes
+from ...common.cpu.llvm import INDEX
+from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import total_of, widths_of
 from .dropout_bits import vector_bytes
 

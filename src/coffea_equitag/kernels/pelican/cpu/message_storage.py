@@ -11,7 +11,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import DOUBLE, Lanes, constant, loop, pointers
+from ...common.cpu.llvm import DOUBLE, constant, loop, pointers
+from ...common.cpu.vector_rows import Lanes
 from .dropout_bits import drop_hash, hashed_kept, only, store_kept
 from .message_rows import COLUMN, DIAGONAL, ROW, MessageRows
 

@@ -7,7 +7,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import INDEX, Lanes, constant, loop, pointers
+from ...common.cpu.llvm import INDEX, constant, loop, pointers
+from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import rows_of, total_of, widths_of
 from .pair_tiles import places_of, summed
 

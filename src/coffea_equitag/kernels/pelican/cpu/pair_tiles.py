@@ -15,7 +15,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.vector_rows import DOUBLE, INDEX, Lanes, loop, pointers
+from ...common.cpu.llvm import DOUBLE, INDEX, loop, pointers
+from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import rows_of, total_of, widths_of
 
 __all__ = [
