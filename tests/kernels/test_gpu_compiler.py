@@ -19,12 +19,10 @@ from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa:
 from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import weights as lgn_weights  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import backward as edge_slopes  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import edge_statistics  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import edge_statistics_gradient as edge_statistics_slopes  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import forward as edges  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import gram_step as similarity  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import weights as edge_weights  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import edge_statistics, edge_statistics_gradient, gram_step  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import weights as lorentznet_weights  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import weights as particlenet_weights  # noqa: E402
@@ -81,10 +79,21 @@ LGN_NODES = {
 }
 MATRICES = {"ROWS": 16, "COLUMNS": 32, "DEPTH": 16}
 OF_NODES = {"OF_BATCH": True, "CHANNELS": 80}
-IN_TRAINING = {
-    **dict.fromkeys(("above", "mixed", "rows", "sums", "scalars", "eps", "statistics", "slope_sums"), "*fp64"),
-    **dict.fromkeys(("from_nodes", "from_pairs"), "*fp64"),
-    **dict.fromkeys(("nodes", "hidden", "num_pairs", "seen_stride", "tiles"), "i32"),
+NODE_GRADIENTS = edge_statistics_gradient.NodeGradients("*fp32", "*fp32", "*fp32")
+SCALAR_TERMS = edge_statistics_gradient.ScalarTerms("*fp64", "*fp64")
+LORENTZNET_EDGES = {"UPDATES_VECTORS": True, "A": 64, "B": 16}
+LORENTZNET = {
+    "tiles": JET_TILES,
+    "weights": lorentznet_weights.EdgeWeights(*["*fp32"] * 8),
+    "transposed": lorentznet_weights.TransposedWeights("*fp32", "*fp32"),
+    "out": lorentznet_forward.EdgeSums("*fp32", "*fp32", "*fp64"),
+    "grads": lorentznet_backward.EdgeGradients("*fp32", "*fp32", "*fp32", "*fp32"),
+    "mixing": gram_step.Mixing("*fp32", "*fp64", "*fp64"),
+    "sums": edge_statistics.PairSums("*fp64", "*fp64", "*fp64"),
+    "norm": edge_statistics.Norm("*fp32", "*fp32", "*fp32", "*fp32", "*fp64"),
+    "terms": SCALAR_TERMS,
+    **dict.fromkeys(("above", "mixed", "rows", "statistics", "grad_sums"), "*fp64"),
+    **dict.fromkeys(("nodes", "hidden", "num_pairs", "num_tiles"), "i32"),
     "shares": "*i64",
 }
 #: Arguments of PELICAN's kernels, those in NamedTuples by the NamedTuple's name.
@@ -110,38 +119,47 @@ def shape(depth, narrow, wide, senders, receivers=16, inputs=1):
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
-    "edges": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE, {}),
-    "edges-bf16": (edges.edges_kernel, {"MOVES": True, "A": 64, "B": 16} | WIDE | {"PRECISION": "bf16"}, {}),
-    "similarity": (similarity.similarity_kernel, {"RIGHT": True, "TURNED": True} | MATRICES, {}),
-    "step-slopes": (similarity.step_slopes_kernel, MATRICES, IN_TRAINING),
-    "edge-slopes": (
-        edge_slopes.edge_slopes_kernel,
-        {"MOVES": True, "SCALARS": True, "A": 64, "B": 16, "SUMS": 64} | WIDE,
-        IN_TRAINING,
+    "edges": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE, LORENTZNET),
+    "edges-bf16": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE | {"PRECISION": "bf16"}, LORENTZNET),
+    "similarity": (gram_step.similarity_kernel, {"RIGHT": True, "TRANSPOSED": True} | MATRICES, LORENTZNET),
+    "grad-phi-x": (gram_step.grad_phi_x_kernel, MATRICES, LORENTZNET | {"out": "*fp32"}),
+    "edges-backward": (
+        lorentznet_backward.edges_backward_kernel,
+        {"SCALARS": True, "SUMS": 64} | LORENTZNET_EDGES | WIDE,
+        LORENTZNET | {"above": lorentznet_backward.GradSums("*fp32", "*fp32")},
     ),
     "edge-weights": (
-        edge_weights.pack_kernel,
-        {"MOVES": True, "CHANNELS": 80, "ROWS": 16, "WIDTH": 128},
-        IN_TRAINING,
+        lorentznet_weights.pack_kernel,
+        {"UPDATES_VECTORS": True, "CHANNELS": 80, "ROWS": 16, "WIDTH": 128},
+        {"hidden": "i32"},
     ),
-    "scalars": (edge_statistics.scalars_kernel, {"ROWS": 16, "COLUMNS": 32}, {}),
-    "scalar-sums": (edge_statistics.scalar_sums_kernel, {"ROWS": 16, "COLUMNS": 32}, IN_TRAINING),
-    "jet-sums": (edge_statistics.jet_sums_kernel, {"ROWS": 16, "WIDTH": 32}, IN_TRAINING | {"out": "*fp64"}),
-    "normalise": (edge_statistics.normalise_kernel, {"ROWS": 64, "WIDTH": 32} | OF_NODES, IN_TRAINING),
-    "slope-sums": (
-        edge_statistics_slopes.slope_sums_kernel,
+    "edge-scalars": (edge_statistics.edge_scalars_kernel, {"ROWS": 16, "COLUMNS": 32}, LORENTZNET | {"out": "*fp32"}),
+    "scalar-sums": (edge_statistics.scalar_sums_kernel, {"ROWS": 16, "COLUMNS": 32}, LORENTZNET),
+    "jet-sums": (edge_statistics.jet_sums_kernel, {"ROWS": 16, "WIDTH": 32}, LORENTZNET | {"out": "*fp64"}),
+    "normalise": (
+        edge_statistics.normalise_kernel,
+        {"ROWS": 64, "WIDTH": 32} | OF_NODES,
+        LORENTZNET | {"out": edge_statistics.Normalised("*fp32", "*fp32", "*fp64")},
+    ),
+    "gradient-sums": (
+        edge_statistics_gradient.gradient_sums_kernel,
         {"CHANNELS": 80, "ROWS": 16, "WIDTH": 32} | JETS,
-        IN_TRAINING | {"out": "*fp64"},
+        LORENTZNET | {"grads": NODE_GRADIENTS, "out": "*fp64"},
     ),
-    "back-to-nodes": (
-        edge_statistics_slopes.back_to_nodes_kernel,
+    "nodes-backward": (
+        edge_statistics_gradient.nodes_backward_kernel,
         {"ROWS": 8, "WIDTH": 128} | OF_NODES,
-        IN_TRAINING | {"vectors": "*fp64"},
+        LORENTZNET
+        | {
+            "grads": NODE_GRADIENTS,
+            "vectors": "*fp64",
+            "out": edge_statistics_gradient.NormGradients("*fp32", "*fp32", "*fp32", SCALAR_TERMS),
+        },
     ),
-    "back-to-gram": (
-        edge_statistics_slopes.back_to_gram_kernel,
+    "gram-backward": (
+        edge_statistics_gradient.gram_backward_kernel,
         {"OF_BATCH": True, "ADD": True, "ROWS": 16, "COLUMNS": 32},
-        IN_TRAINING | {"out": "*fp64"},
+        LORENTZNET | {"out": "*fp64"},
     ),
     "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),
     "dense": (

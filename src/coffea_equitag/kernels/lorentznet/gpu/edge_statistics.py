@@ -1,36 +1,70 @@
-"""Batch normalisation of LorentzNet's edges without a pass over their channels.
+"""BatchNorm of LorentzNet's edges without a pass over their channels.
 
 The rows are z_ij = U_i + V_j + a·ν_ij + b·π_ij, i ≠ j, so that their mean and variance follow from sums over nodes and
-from row sums of the scalars ν = ψ(‖x_i − x_j‖²) and π = ψ(x_i·x_j); in double precision, in a fixed order.
+from row sums of the edge scalars ν = ψ(‖x_i − x_j‖²) and π = ψ(x_i·x_j); in float64, in a fixed order.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from ...common.gpu.arithmetic import psi
+from ...common.gpu.tiles import JetTiles, own_tile
 
-__all__ = ["jet_sums_kernel", "normalise_kernel", "scalar_sums_kernel", "scalars_kernel"]
+__all__ = [
+    "Norm",
+    "Normalised",
+    "PairSums",
+    "edge_scalars_kernel",
+    "jet_sums_kernel",
+    "normalise_kernel",
+    "pair_scalars",
+    "scalar_sums_kernel",
+]
+
+
+class PairSums(NamedTuple):
+    """Sums over the batch's pairs, float64; zeros, and no rows, for running statistics."""
+
+    rows: Tensor  # (N, 5): Σ_j of ν, π, ν², νπ and π²
+    scalars: Tensor  # (5,): their sums over i
+    nodes: Tensor  # (5, hidden): Σ U_i, Σ V_j, Σ (U_i + V_j)², Σ (U_i + V_j) ν_ij, Σ (U_i + V_j) π_ij
+
+
+class Norm(NamedTuple):
+    """A BatchNorm: (hidden,) each, and eps (1,) in float64."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    eps: Tensor
+
+
+class Normalised(NamedTuple):
+    """What the edges see."""
+
+    first_layer: Tensor  # (N, 2 CHANNELS), float32: scale (U − mean) + bias, and scale V
+    scalar_weights: Tensor  # (2, CHANNELS), float32: scale a and scale b
+    statistics: Tensor  # (2, hidden), float64: mean and variance
 
 
 @triton.jit
 def scalar_sums_kernel(
     gram: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    tiles: JetTiles,
     rows: tl.tensor,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ) -> None:
     """Σ_j of ν, π, ν², νπ and π² for some nodes of one jet: (N, 5), float64."""
-    jet = tl.load(tile_jet + tl.program_id(0))
-    start = tl.load(offsets + jet)
-    n = (tl.load(offsets + jet + 1) - start).to(tl.int32)
-    block = tl.load(pairs + jet)
-    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    jet, start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
+    block = tl.load(tiles.pairs + jet)
+    i = begin + tl.arange(0, ROWS)
     first, second = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
     square, mixed, other = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
     for column in range(0, n, COLUMNS):
@@ -49,21 +83,17 @@ def scalar_sums_kernel(
 
 
 @triton.jit
-def scalars_kernel(
+def edge_scalars_kernel(
     gram: tl.tensor,
-    offsets: tl.tensor,
-    pairs: tl.tensor,
-    tile_jet: tl.tensor,
-    tile_first: tl.tensor,
+    tiles: JetTiles,
     out: tl.tensor,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ) -> None:
     """ν and π of the pairs of some nodes of one jet: (Q, 2), float32, 0 for i = j."""
-    jet = tl.load(tile_jet + tl.program_id(0))
-    n = (tl.load(offsets + jet + 1) - tl.load(offsets + jet)).to(tl.int32)
-    block = tl.load(pairs + jet)
-    i = tl.load(tile_first + tl.program_id(0)) + tl.arange(0, ROWS)
+    jet, _start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
+    block = tl.load(tiles.pairs + jet)
+    i = begin + tl.arange(0, ROWS)
     for column in range(0, n, COLUMNS):
         j = column + tl.arange(0, COLUMNS)
         norm, dot, _, _ = pair_scalars(gram + block, i, j, n)
@@ -139,19 +169,12 @@ def normalise_kernel(
     first_layer: tl.tensor,
     nodes: tl.tensor,
     hidden: tl.tensor,
-    sums: tl.tensor,
-    scalars: tl.tensor,
+    sums: PairSums,
     num_pairs: tl.tensor,
-    seen: tl.tensor,
-    seen_stride: tl.tensor,
-    norm_weight: tl.tensor,
-    norm_bias: tl.tensor,
-    running_mean: tl.tensor,
-    running_var: tl.tensor,
-    eps: tl.tensor,
-    out: tl.tensor,
-    slopes: tl.tensor,
-    statistics: tl.tensor,
+    scalar_weights: tl.tensor,
+    stride: tl.tensor,
+    norm: Norm,
+    out: Normalised,
     OF_BATCH: tl.constexpr,
     CHANNELS: tl.constexpr,
     ROWS: tl.constexpr,
@@ -163,49 +186,43 @@ def normalise_kernel(
     ----------
     first_layer : (N, 2 hidden), float32
         U and V.
-    sums : (5, hidden); scalars : (5,); float64
-        Of `jet_sums_kernel` and `scalar_sums_kernel`, over the batch; unused without OF_BATCH.
-    seen : (hidden, 2) within rows of `seen_stride`
+    sums : PairSums
+        Unused without OF_BATCH.
+    scalar_weights : (hidden, 2) within rows of `stride`
         a and b.
-    norm_weight, norm_bias, running_mean, running_var, eps
+    norm : Norm
         The BatchNorm; its running statistics are used without OF_BATCH.
-    out : (N, 2 CHANNELS), float32
-        Out: scale (U − mean) + bias, and scale V.
-    slopes : (2, CHANNELS), float32
-        Out: scale a and scale b.
-    statistics : (2, hidden), float64
-        Out: mean and variance.
     """
     i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     c = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     known = c < hidden
-    a = tl.load(seen + c.to(tl.int64) * seen_stride, mask=known, other=0.0).to(tl.float64)
-    b = tl.load(seen + c.to(tl.int64) * seen_stride + 1, mask=known, other=0.0).to(tl.float64)
+    a = tl.load(scalar_weights + c.to(tl.int64) * stride, mask=known, other=0.0).to(tl.float64)
+    b = tl.load(scalar_weights + c.to(tl.int64) * stride + 1, mask=known, other=0.0).to(tl.float64)
     if OF_BATCH:
-        count = num_pairs.to(tl.float64)
-        with_norm = tl.load(sums + 3 * hidden + c, mask=known, other=0.0)
-        with_dot = tl.load(sums + 4 * hidden + c, mask=known, other=0.0)
-        mean = tl.load(sums + c, mask=known, other=0.0) + tl.load(sums + hidden + c, mask=known, other=0.0)
+        count, scalars = num_pairs.to(tl.float64), sums.scalars
+        with_norm = tl.load(sums.nodes + 3 * hidden + c, mask=known, other=0.0)
+        with_dot = tl.load(sums.nodes + 4 * hidden + c, mask=known, other=0.0)
+        mean = tl.load(sums.nodes + c, mask=known, other=0.0) + tl.load(sums.nodes + hidden + c, mask=known, other=0.0)
         mean = (mean + a * tl.load(scalars) + b * tl.load(scalars + 1)) / count
-        square = tl.load(sums + 2 * hidden + c, mask=known, other=0.0) + 2.0 * (a * with_norm + b * with_dot)
+        square = tl.load(sums.nodes + 2 * hidden + c, mask=known, other=0.0) + 2.0 * (a * with_norm + b * with_dot)
         square += a * a * tl.load(scalars + 2) + 2.0 * a * b * tl.load(scalars + 3) + b * b * tl.load(scalars + 4)
         var = square / count - mean * mean
         var = tl.where(var < 0, 0.0, var)
     else:
-        mean = tl.load(running_mean + c, mask=known, other=0.0).to(tl.float64)
-        var = tl.load(running_var + c, mask=known, other=1.0).to(tl.float64)
-    scale = tl.load(norm_weight + c, mask=known, other=0.0).to(tl.float64) / tl.sqrt(var + tl.load(eps))
-    bias = tl.load(norm_bias + c, mask=known, other=0.0).to(tl.float64)
+        mean = tl.load(norm.running_mean + c, mask=known, other=0.0).to(tl.float64)
+        var = tl.load(norm.running_var + c, mask=known, other=1.0).to(tl.float64)
+    scale = tl.load(norm.weight + c, mask=known, other=0.0).to(tl.float64) / tl.sqrt(var + tl.load(norm.eps))
+    bias = tl.load(norm.bias + c, mask=known, other=0.0).to(tl.float64)
     inside = (i < nodes)[:, None] & known[None, :]
     place = first_layer + i[:, None] * (2 * hidden) + c[None, :]
     u = tl.load(place, mask=inside, other=0.0).to(tl.float64)
     v = tl.load(place + hidden, mask=inside, other=0.0).to(tl.float64)
-    place = out + i[:, None] * (2 * CHANNELS) + c[None, :]
+    place = out.first_layer + i[:, None] * (2 * CHANNELS) + c[None, :]
     filled = (i < nodes)[:, None] & (c < CHANNELS)[None, :]
     tl.store(place, ((u - mean[None, :]) * scale[None, :] + bias[None, :]).to(tl.float32), mask=filled)
     tl.store(place + CHANNELS, (v * scale[None, :]).to(tl.float32), mask=filled)
     if tl.program_id(0) == 0:
-        tl.store(slopes + c, (scale * a).to(tl.float32), mask=c < CHANNELS)
-        tl.store(slopes + CHANNELS + c, (scale * b).to(tl.float32), mask=c < CHANNELS)
-        tl.store(statistics + c, mean, mask=known)
-        tl.store(statistics + hidden + c, var, mask=known)
+        tl.store(out.scalar_weights + c, (scale * a).to(tl.float32), mask=c < CHANNELS)
+        tl.store(out.scalar_weights + CHANNELS + c, (scale * b).to(tl.float32), mask=c < CHANNELS)
+        tl.store(out.statistics + c, mean, mask=known)
+        tl.store(out.statistics + hidden + c, var, mask=known)

@@ -44,7 +44,7 @@ def add_outer(
     WIDE: tl.constexpr,
     PRECISION: tl.constexpr,
 ) -> tuple[tl.tensor, ...]:
-    """The sum total + xᵀ · y in four parts, of which `ba` is turned and `bb` has WIDE rows for one: see there."""
+    """The sum total + xᵀ · y in four parts, of which `ba` is transposed and `bb` has WIDE rows for one: see there."""
     high_a, low_a = halves(x_a, PRECISION)
     high_b, low_b = halves(x_b, PRECISION)
     high, low = halves(y_a, PRECISION)
@@ -92,7 +92,7 @@ def store_parts(
     B: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """A matrix from its four parts, of which `ba` is turned and `bb` has rows of zeros in between."""
+    """A matrix from its four parts, of which `ba` is transposed and `bb` has rows of zeros in between."""
     C: tl.constexpr = A + B
     a, b = tl.arange(0, A), A + tl.arange(0, B)
     tl.store(matrix + a[:, None] * C + a[None, :], aa)

@@ -1,8 +1,8 @@
-"""LorentzNet with gradients on a GPU: its edges fused, recomputed on the way back, never stored.
+"""LorentzNet with gradients on a GPU: its edges fused, computed again in the backward pass, never stored.
 
-The edges of a block, from node scalars and Gram matrices to sums of messages and moved Gram matrices, are one
-function of autograd's. What is left, layers of nodes, is done by the layers themselves. Between the way forth and the
-way back a block keeps 12 bytes a pair, its Gram matrix and φ_x, whatever the channels.
+The edges of a block, from node scalars and Gram matrices to sums of messages and S G Sᵀ, are one function of
+autograd's. What is left, layers of nodes, is done by the layers themselves. Between forward and backward pass a block
+keeps 12 bytes per pair, its Gram matrix and φ_x, whatever the channels.
 """
 
 from __future__ import annotations
@@ -24,16 +24,30 @@ from ...common.gpu.arithmetic import precision
 from ...common.gpu.device import on_its_device
 from ...common.gpu.tiles import RECEIVERS, Tiles
 from ...running_statistics import follow
-from .backward import PROGRAMS, edge_slopes_kernel
-from .backward import TILES as TILES_BACK
-from .edge_statistics import jet_sums_kernel, normalise_kernel, scalar_sums_kernel, scalars_kernel
-from .edge_statistics_gradient import back_to_gram_kernel, back_to_nodes_kernel, slope_sums_kernel
-from .forward import TILES, edges_kernel
-from .gram_step import mix, move_back
-from .inference import parts
-from .weights import pack
+from .backward import PROGRAMS, EdgeGradients, GradSums, edges_backward_kernel
+from .backward import TILES as BACKWARD_TILES
+from .edge_statistics import (
+    Norm,
+    Normalised,
+    PairSums,
+    edge_scalars_kernel,
+    jet_sums_kernel,
+    normalise_kernel,
+    scalar_sums_kernel,
+)
+from .edge_statistics_gradient import (
+    NodeGradients,
+    NormGradients,
+    ScalarTerms,
+    gradient_sums_kernel,
+    gram_backward_kernel,
+    nodes_backward_kernel,
+)
+from .forward import TILES, EdgeSums, edges_kernel
+from .gram_step import Mixing, gram_step, gram_step_backward
+from .weights import parts, training_weights
 
-__all__ = ["edges", "logits"]
+__all__ = ["Setting", "edges", "logits"]
 
 #: Nodes and channels, or receivers and senders, that the kernels of the statistics work on at once.
 _ROWS, _WIDTH, _COLUMNS = 16, 32, 32
@@ -84,14 +98,14 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
         assert isinstance(block, LorentzBlock)
         norm = block.phi_e[1]
         assert isinstance(norm, nn.BatchNorm1d)
-        total, gram = edges(block, h, gram, Setting(tiles, shares, num_shares, norm, block.c_weight, how))
-        h = h + block.phi_h(torch.cat([h, total, scalars], dim=1))
+        sums, gram = edges(block, h, gram, Setting(tiles, shares, num_shares, norm, block.c_weight, how))
+        h = h + block.phi_h(torch.cat([h, sums, scalars], dim=1))
     found: Tensor = model.get_submodule("head")(segment_mean(h, offsets))
     return found
 
 
 def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
-    """Sums of a block's messages, (N, C), and its moved Gram matrices, (Q,).
+    """Sums of a block's messages, (N, C), and its Gram matrices after the block, (Q,).
 
     Parameters
     ----------
@@ -105,159 +119,216 @@ def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tup
         The jets, and what else it takes.
     """
     channels, weight = h.shape[1], cast(Tensor, block.phi_e[0].weight)
-    of_nodes, seen = torch.split(weight, [2 * channels, 2], dim=1)
+    of_nodes, scalar_weights = torch.split(weight, [2 * channels, 2], dim=1)
     # U and V side by side
     first_layer = h @ torch.cat([of_nodes[:, :channels], of_nodes[:, channels:]]).T
-    norm, second, gate = setting.norm, block.phi_e[3], block.phi_m[0]
-    parameters = [second.weight, second.bias, gate.weight, gate.bias]
+    norm, second, phi_m = setting.norm, block.phi_e[3], block.phi_m[0]
+    parameters = [second.weight, second.bias, phi_m.weight, phi_m.bias]
     if block.phi_x is not None:
         parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
-    total, moved = _lorentz_edges(setting, first_layer, gram, seen, norm.weight, norm.bias, *parameters)
-    return total, gram if moved is None else moved
+    sums, stepped = _lorentz_edges(setting, first_layer, gram, scalar_weights, norm.weight, norm.bias, *parameters)
+    return sums, gram if stepped is None else stepped
 
 
 class _LorentzEdges(torch.autograd.Function):
-    """From U, V, G and the parameters of φ_e, φ_m and φ_x to sums of messages and S G Sᵀ (None without φ_x)."""
+    """From U, V, G and the parameters of φ_e, φ_m and φ_x to Σ_j m_ij and S G Sᵀ (None without φ_x)."""
 
     @staticmethod
     def forward(
-        ctx: Any, setting: Setting, first_layer: Tensor, gram: Tensor, seen: Tensor, *parameters: Tensor
+        ctx: Any, setting: Setting, first_layer: Tensor, gram: Tensor, scalar_weights: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        tiles, norm = setting.tiles, setting.norm
-        norm_weight, norm_bias, edge, edge_bias, gate, gate_bias, *phi_x = parameters
-        hidden, moves = len(edge_bias), bool(phi_x)
+        tiles, hidden, updates_vectors = setting.tiles, len(parameters[3]), len(parameters) == 9
         a, b = parts(hidden + 1)
-        channels, programs = a + b, (len(tiles.jet),)
         first_layer, gram = first_layer.contiguous(), gram.contiguous()
-        of_batch = norm.training and setting.num_pairs >= 2
-        rows, sums, scalars = _sums(setting, first_layer, gram, hidden, of_batch)
-        normalised = first_layer.new_empty(tiles.num_nodes, 2 * channels)
-        slopes = first_layer.new_empty(2, channels)
-        statistics, eps = gram.new_empty(2, hidden), gram.new_full((1,), norm.eps)
-        weights = pack(channels, edge, edge_bias, gate, *phi_x)
-        totals = first_layer.new_empty(tiles.num_nodes, channels)
-        steps = gram.new_empty(tiles.num_pairs if moves else 0, dtype=torch.float32)
-        pushed, c_weight = gram.new_empty(tiles.num_nodes), gram.new_full((1,), setting.c_weight)
+        of_batch = setting.norm.training and setting.num_pairs >= 2
+        norm = _norm(setting.norm, gram, *parameters[:2])
+        pair_sums = _pair_sums(setting, first_layer, gram, hidden, of_batch)
+        normalised = _normalised(setting, first_layer, scalar_weights, norm, pair_sums, a + b, of_batch)
+        weights, _ = training_weights(a + b, normalised.scalar_weights, parameters[2:])
+        sums = EdgeSums(
+            messages=first_layer.new_empty(tiles.num_nodes, a + b),
+            phi_x=gram.new_empty(tiles.num_pairs if updates_vectors else 0, dtype=torch.float32),
+            phi_x_sums=gram.new_empty(tiles.num_nodes),
+        )
         if tiles.num_nodes:
-            normalise_kernel[(triton.cdiv(tiles.num_nodes, _MANY_ROWS), triton.cdiv(channels, _WIDTH))](
-                first_layer, tiles.num_nodes, hidden, sums, scalars, setting.num_pairs, seen, seen.stride(0),
-                norm_weight, norm_bias, norm.running_mean, norm.running_var, eps, normalised, slopes, statistics,
-                OF_BATCH=of_batch, CHANNELS=channels, ROWS=_MANY_ROWS, WIDTH=_WIDTH,
-            )  # fmt: skip
             receivers, senders, warps = TILES[setting.precision]
-            edges_kernel[programs](
-                normalised, gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, slopes, weights.edge,
-                weights.edge_bias, weights.gate, gate_bias, weights.step, weights.step_bias, weights.step_out, totals,
-                channels, steps, pushed, MOVES=moves, PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS,
-                BI=receivers, BJ=senders, num_warps=warps, num_stages=1,
+            edges_kernel[(len(tiles.jet),)](
+                normalised.first_layer, gram, tiles.arguments, weights, sums, a + b, UPDATES_VECTORS=updates_vectors,
+                PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, num_warps=warps,
+                num_stages=1,
             )  # fmt: skip
         if of_batch:
-            pairs, (mean, var) = setting.num_pairs, statistics
-            follow(norm, mean, var * (pairs / (pairs - 1)))
-        moved = None
-        if moves:
-            moved, spare = torch.empty_like(gram), torch.empty_like(gram)
-            if tiles.num_nodes:
-                mix(gram, spare, steps, pushed, c_weight, tiles)
-                mix(spare, moved, steps, pushed, c_weight, tiles, right=True)
+            pairs, (mean, var) = setting.num_pairs, normalised.statistics
+            follow(setting.norm, mean, var * (pairs / (pairs - 1)))
+        mixing = Mixing(sums.phi_x, sums.phi_x_sums, gram.new_full((1,), setting.c_weight))
+        stepped = torch.empty_like(gram) if updates_vectors else None
+        if stepped is not None and tiles.num_nodes:
+            gram_step(gram, torch.empty_like(gram), stepped, mixing, tiles)
         ctx.save_for_backward(
-            rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight,
-            first_layer, gram, seen, *parameters,
-        )  # fmt: skip
+            *pair_sums, *normalised, norm.eps, *mixing, first_layer, gram, scalar_weights, *parameters
+        )
         ctx.setting, ctx.of_batch = setting, of_batch
-        return totals[:, :hidden], moved
+        return sums.messages[:, :hidden], stepped
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, above: Tensor, moved_slopes: Tensor | None) -> tuple[Tensor | None, ...]:
-        rows, sums, scalars, normalised, slopes, statistics, eps, steps, pushed, c_weight, *given = ctx.saved_tensors
-        first_layer, gram, seen, *parameters = given
-        setting, of_batch, tiles, through = ctx.setting, ctx.of_batch, ctx.setting.tiles, ctx.needs_input_grad[2]
-        norm_weight, _, edge, edge_bias, gate, gate_bias, *phi_x = parameters
+    def backward(ctx: Any, above: Tensor, grad_stepped: Tensor | None) -> tuple[Tensor | None, ...]:
+        saved, setting, of_batch = list(ctx.saved_tensors), ctx.setting, ctx.of_batch
+        pair_sums, normalised, eps, mixing = (
+            PairSums(*saved[:3]),
+            Normalised(*saved[3:6]),
+            saved[6],
+            Mixing(*saved[7:10]),
+        )
+        given, tiles, through = saved[10:], setting.tiles, ctx.needs_input_grad[2]
+        first_layer, gram, scalar_weights, norm_weight, norm_bias, *parameters = given
         if not tiles.num_nodes:
             return None, *(torch.zeros_like(tensor) for tensor in given)
-        hidden, moves = len(edge_bias), bool(phi_x)
-        a, b = parts(hidden + 1)
-        channels = a + b
-        weights = pack(channels, edge, edge_bias, gate, *phi_x)
-        gram_slopes = None
-        if moves:
-            assert moved_slopes is not None
-            steps_slopes, gram_slopes = move_back(
-                moved_slopes.contiguous(), gram, steps, pushed, c_weight, tiles, through=through
-            )
-        else:
-            steps_slopes = steps
-        programs = min(len(tiles.jet), PROGRAMS)
-        own_slopes = first_layer.new_empty(tiles.num_nodes, channels)
-        shared_slopes = first_layer.new_empty(setting.num_shares, channels)
-        scalars_slopes = first_layer.new_empty(tiles.num_pairs if through else 0, 2)
-        scalars_seen = first_layer.new_empty(tiles.num_pairs, 2)
-        scalars_kernel[(len(tiles.jet),)](
-            gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, scalars_seen, ROWS=RECEIVERS, COLUMNS=_COLUMNS
-        )
-        matrices = first_layer.new_empty(programs, 2 * channels + 3, channels)
-        if above.stride(1) != 1:
-            above = above.contiguous()
-        receivers, senders, kinds, warps = TILES_BACK[setting.precision]
-        edge_slopes_kernel[(programs,)](
-            normalised, scalars_seen, tiles.offsets, tiles.pairs, setting.shares, tiles.jet, tiles.first,
-            len(tiles.jet), slopes, weights.edge, weights.edge_bias, weights.edge_back, weights.gate, gate_bias,
-            weights.step, weights.step_bias, weights.step_back, above, above.stride(0), hidden, steps_slopes,
-            own_slopes, shared_slopes, scalars_slopes, matrices, MOVES=moves, SCALARS=through,
-            PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, SUMS=kinds,
-            num_warps=warps, num_stages=1,
-        )  # fmt: skip
-        found = matrices.sum(dim=0, dtype=torch.float64)
-        vectors = found[2 * channels :]
-        other_slopes = first_layer.new_empty(tiles.num_nodes, hidden)
-        by_jet = gram.new_empty(tiles.num_jets, 2, hidden)
-        slope_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
-            first_layer, own_slopes, shared_slopes, tiles.offsets, setting.shares, sums, max(setting.num_pairs, 1),
-            other_slopes, by_jet, hidden, CHANNELS=channels, RECEIVERS=RECEIVERS, ROWS=_ROWS, WIDTH=_WIDTH,
-        )  # fmt: skip
-        layer_slopes, seen_slopes = torch.empty_like(first_layer), first_layer.new_empty(hidden, 2)
-        norm_slopes, from_nodes = first_layer.new_empty(2, hidden), gram.new_empty(tiles.num_nodes, 4)
-        from_pairs = gram.new_empty(3)
-        back_to_nodes_kernel[(tiles.num_jets,)](
-            first_layer, rows, tiles.offsets, sums, scalars, max(setting.num_pairs, 1), statistics, seen,
-            seen.stride(0), norm_weight, eps, own_slopes, other_slopes, by_jet.sum(0), vectors, hidden, layer_slopes,
-            norm_slopes, seen_slopes, from_nodes, from_pairs, OF_BATCH=of_batch, CHANNELS=channels, ROWS=_FEW_ROWS,
-            WIDTH=max(triton.next_power_of_2(hidden), _WIDTH),
+        hidden, updates_vectors = len(parameters[1]), len(parameters) == 7
+        grad_phi_x, grad_gram = mixing.phi_x, None
+        if updates_vectors:
+            assert grad_stepped is not None
+            grad_phi_x, grad_gram = gram_step_backward(grad_stepped.contiguous(), gram, mixing, tiles, through=through)
+        grad_sums = GradSums(above if above.stride(1) == 1 else above.contiguous(), grad_phi_x)
+        grads = _edges_backward(setting, gram, normalised, tuple(parameters), grad_sums, through)
+        found = grads.parameters.sum(dim=0, dtype=torch.float64)
+        channels = found.shape[1]
+        norm = _norm(setting.norm, gram, norm_weight, norm_bias, eps)
+        behind = _norm_backward(
+            setting, first_layer, pair_sums, normalised.statistics, scalar_weights, norm, grads,
+            found[2 * channels :], of_batch,
         )  # fmt: skip
         if through:
-            adds = gram_slopes is not None
-            gram_slopes = torch.empty_like(gram) if gram_slopes is None else gram_slopes
-            back_to_gram_kernel[(len(tiles.jet),)](
-                gram, scalars_slopes, from_nodes, from_pairs, tiles.offsets, tiles.pairs, tiles.jet, tiles.first,
-                gram_slopes, OF_BATCH=of_batch, ADD=adds, ROWS=RECEIVERS, COLUMNS=_COLUMNS,
+            adds = grad_gram is not None
+            grad_gram = torch.empty_like(gram) if grad_gram is None else grad_gram
+            gram_backward_kernel[(len(tiles.jet),)](
+                gram, grads.edge_scalars, behind.terms, tiles.arguments, grad_gram, OF_BATCH=of_batch, ADD=adds,
+                ROWS=RECEIVERS, COLUMNS=_COLUMNS,
             )  # fmt: skip
-        of_edge, plain, others = torch.split(found.float(), [channels, channels, 3])
-        gradients = [
-            of_edge[:hidden, :hidden].T, of_edge[hidden, :hidden], plain[:hidden, hidden][None], others[2, :1],
-        ]  # fmt: skip
-        if moves:
-            matrix, bias, out = phi_x
-            inner, of_bias = plain[:hidden, :hidden].T, plain[hidden, :hidden]
-            gradients += [out.T * inner, out[0] * of_bias, ((matrix * inner).sum(1) + bias * of_bias)[None]]
-        return None, layer_slopes, gram_slopes, seen_slopes, norm_slopes[0], norm_slopes[1], *gradients
+        gradients = _parameter_gradients(found.float(), hidden, parameters[4:])
+        return None, behind.first_layer, grad_gram, behind.scalar_weights, *behind.norm, *gradients
 
 
 _lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
 
 
-def _sums(
-    setting: Setting, first_layer: Tensor, gram: Tensor, hidden: int, of_batch: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Row sums (N, 5), sums over the batch's pairs (5, hidden) and of their scalars (5,); zeros if not wanted."""
+def _norm(norm: nn.BatchNorm1d, gram: Tensor, weight: Tensor, bias: Tensor, eps: Tensor | None = None) -> Norm:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    eps = gram.new_full((1,), norm.eps) if eps is None else eps
+    return Norm(weight, bias, norm.running_mean, norm.running_var, eps)
+
+
+def _pair_sums(setting: Setting, first_layer: Tensor, gram: Tensor, hidden: int, of_batch: bool) -> PairSums:
+    """Sums over the batch's pairs; zeros if not wanted."""
     tiles = setting.tiles
     if not of_batch:
-        return gram.new_empty(0, 5), gram.new_zeros(5, hidden), gram.new_zeros(5)
+        return PairSums(gram.new_empty(0, 5), gram.new_zeros(5), gram.new_zeros(5, hidden))
     rows, by_jet = gram.new_empty(tiles.num_nodes, 5), gram.new_empty(tiles.num_jets, 5, hidden)
-    scalar_sums_kernel[(len(tiles.jet),)](
-        gram, tiles.offsets, tiles.pairs, tiles.jet, tiles.first, rows, ROWS=RECEIVERS, COLUMNS=_COLUMNS
-    )
+    scalar_sums_kernel[(len(tiles.jet),)](gram, tiles.arguments, rows, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
     jet_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
         first_layer, rows, tiles.offsets, by_jet, hidden, ROWS=_ROWS, WIDTH=_WIDTH
     )
-    return rows, by_jet.sum(0), rows.sum(0)
+    return PairSums(rows, rows.sum(0), by_jet.sum(0))
+
+
+def _normalised(
+    setting: Setting,
+    first_layer: Tensor,
+    scalar_weights: Tensor,
+    norm: Norm,
+    sums: PairSums,
+    channels: int,
+    of_batch: bool,
+) -> Normalised:
+    """The first layer and a, b with BatchNorm in them."""
+    nodes, hidden = setting.tiles.num_nodes, len(norm.weight)
+    out = Normalised(
+        first_layer=first_layer.new_empty(nodes, 2 * channels),
+        scalar_weights=first_layer.new_empty(2, channels),
+        statistics=norm.eps.new_empty(2, hidden),
+    )
+    if nodes:
+        normalise_kernel[(triton.cdiv(nodes, _MANY_ROWS), triton.cdiv(channels, _WIDTH))](
+            first_layer, nodes, hidden, sums, setting.num_pairs, scalar_weights, scalar_weights.stride(0), norm, out,
+            OF_BATCH=of_batch, CHANNELS=channels, ROWS=_MANY_ROWS, WIDTH=_WIDTH,
+        )  # fmt: skip
+    return out
+
+
+def _edges_backward(
+    setting: Setting,
+    gram: Tensor,
+    normalised: Normalised,
+    parameters: tuple[Tensor, ...],
+    above: GradSums,
+    through: bool,
+) -> EdgeGradients:
+    """Gradients of what the edges are made of, and of their parameters in each program's part."""
+    tiles, hidden = setting.tiles, len(parameters[1])
+    a, b = parts(hidden + 1)
+    channels, programs, empty = a + b, min(len(tiles.jet), PROGRAMS), normalised.first_layer.new_empty
+    weights, transposed = training_weights(channels, normalised.scalar_weights, parameters)
+    out = EdgeGradients(
+        u=empty(tiles.num_nodes, channels),
+        shared_v=empty(setting.num_shares, channels),
+        edge_scalars=empty(tiles.num_pairs if through else 0, 2),
+        parameters=empty(programs, 2 * channels + 3, channels),
+    )
+    edge_scalars = empty(tiles.num_pairs, 2)
+    edge_scalars_kernel[(len(tiles.jet),)](gram, tiles.arguments, edge_scalars, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
+    receivers, senders, sums, warps = BACKWARD_TILES[setting.precision]
+    edges_backward_kernel[(programs,)](
+        normalised.first_layer, edge_scalars, tiles.arguments, len(tiles.jet), setting.shares, weights, transposed,
+        above, above.messages.stride(0), hidden, out, UPDATES_VECTORS=len(parameters) == 7, SCALARS=through,
+        PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, SUMS=sums,
+        num_warps=warps, num_stages=1,
+    )  # fmt: skip
+    return out
+
+
+def _norm_backward(
+    setting: Setting,
+    first_layer: Tensor,
+    sums: PairSums,
+    statistics: Tensor,
+    scalar_weights: Tensor,
+    norm: Norm,
+    edges: EdgeGradients,
+    vectors: Tensor,
+    of_batch: bool,
+) -> NormGradients:
+    """Through BatchNorm to U, V, a and b; `vectors` are Σ dL/dẑ ν and Σ dL/dẑ π."""
+    tiles, hidden, channels, pairs = setting.tiles, len(norm.weight), edges.u.shape[1], max(setting.num_pairs, 1)
+    grads = NodeGradients(edges.u, edges.shared_v, first_layer.new_empty(tiles.num_nodes, hidden))
+    by_jet = norm.eps.new_empty(tiles.num_jets, 2, hidden)
+    gradient_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
+        first_layer, tiles.offsets, setting.shares, sums, pairs, grads, by_jet, hidden, CHANNELS=channels,
+        RECEIVERS=RECEIVERS, ROWS=_ROWS, WIDTH=_WIDTH,
+    )  # fmt: skip
+    out = NormGradients(
+        first_layer=torch.empty_like(first_layer),
+        norm=first_layer.new_empty(2, hidden),
+        scalar_weights=first_layer.new_empty(hidden, 2),
+        terms=ScalarTerms(norm.eps.new_empty(tiles.num_nodes, 4), norm.eps.new_empty(3)),
+    )
+    nodes_backward_kernel[(tiles.num_jets,)](
+        first_layer, tiles.offsets, sums, pairs, statistics, scalar_weights, scalar_weights.stride(0), norm, grads,
+        by_jet.sum(0), vectors, hidden, out, OF_BATCH=of_batch, CHANNELS=channels, ROWS=_FEW_ROWS,
+        WIDTH=max(triton.next_power_of_2(hidden), _WIDTH),
+    )  # fmt: skip
+    return out
+
+
+def _parameter_gradients(found: Tensor, hidden: int, phi_x: list[Tensor]) -> list[Tensor]:
+    """Those of φ_e's second layer, of φ_m and of φ_x, from what `EdgeGradients.parameters` add up to."""
+    channels = found.shape[1]
+    of_phi_e, plain, others = torch.split(found, [channels, channels, 3])
+    gradients = [
+        of_phi_e[:hidden, :hidden].T, of_phi_e[hidden, :hidden], plain[:hidden, hidden][None], others[2, :1],
+    ]  # fmt: skip
+    if phi_x:
+        weight, bias, out = phi_x
+        inner, of_bias = plain[:hidden, :hidden].T, plain[hidden, :hidden]
+        gradients += [out.T * inner, out[0] * of_bias, ((weight * inner).sum(1) + bias * of_bias)[None]]
+    return gradients
