@@ -49,4 +49,4 @@ def test_refused(tmp_path, capsys):
     assert "pfn has no option 'layers'" in printed
     assert "Traceback" not in printed
     assert main(["benchmark", "--quick", "--models", "pfn", "-o", str(page)]) == 1
-    assert "a file is in its place" in capsys.readouterr().err
+    assert f"{page} is a file" in capsys.readouterr().err
