@@ -17,9 +17,28 @@ import coffea_equitag as eqt
 from arithmetic import deviation, rounding
 from coffea_equitag import kernels
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from gpu import INTERPRETED, interpreted
 
 #: Marks a test of CPU kernels.
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+#: Marks one case of a test as too slow for Triton's interpreter.
+on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
+
+
+def cases(cpu=(), gpu=(), large=()):
+    """Cases (backend, values) of a test: for CPU kernels, for GPU kernels, and for GPU kernels on a GPU only."""
+    return [
+        *(pytest.param("cpu", values, marks=needs_vectors) for values in cpu),
+        *(pytest.param("gpu", values, marks=pytest.mark.gpu) for values in gpu),
+        *(pytest.param("gpu", values, marks=[pytest.mark.gpu, on_hardware]) for values in large),
+    ]
+
+
+def skip_interpreter(backend):
+    """Skip what takes too long in Triton's interpreter, where a pair takes a millisecond."""
+    if interpreted(backend):
+        pytest.skip("too slow in the interpreter")
 
 
 def run(model, jets, mode="cpu"):

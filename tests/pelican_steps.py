@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from coffea_equitag.models.pelican import PELICAN
-from gpu import INTERPRETED, device_of, interpreted
-from kernel_forms import needs_vectors
+from gpu import device_of
 from networks import enliven
 from training_steps import rms
-
-#: Marks one case of a test as too slow for Triton's interpreter.
-on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
-
-
-def cases(cpu=(), gpu=(), large=()):
-    """Cases (backend, values) of a test: for CPU kernels, for GPU kernels, and for GPU kernels on a GPU only."""
-    return [
-        *(pytest.param("cpu", values, marks=needs_vectors) for values in cpu),
-        *(pytest.param("gpu", values, marks=pytest.mark.gpu) for values in gpu),
-        *(pytest.param("gpu", values, marks=[pytest.mark.gpu, on_hardware]) for values in large),
-    ]
-
-
-def skip_interpreter(backend):
-    """Skip what takes too long in Triton's interpreter, where a pair takes a millisecond."""
-    if interpreted(backend):
-        pytest.skip("too slow in the interpreter")
 
 
 def build(training=True, backend="cpu", **options):

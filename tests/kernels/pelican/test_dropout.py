@@ -10,8 +10,8 @@ import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.pelican.dropout import kept_channels, message_keys, threshold_of
 from gpu import device_of
-from kernel_forms import needs_vectors
-from pelican_steps import Masked, assert_same_step, build, cases, skip_interpreter
+from kernel_forms import cases, needs_vectors, skip_interpreter
+from pelican_steps import Masked, assert_same_step, build
 from training_steps import results
 
 COUNTS = [7, 1, 0, 4, 2, 12, 9, 3]

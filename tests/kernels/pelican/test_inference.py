@@ -15,13 +15,15 @@ from kernel_forms import (
     assert_agrees,
     assert_changes_noticed,
     assert_own_jet_alone,
+    cases,
     deviation,
     needs_vectors,
+    on_hardware,
     run,
+    skip_interpreter,
     with_avx2,
 )
 from networks import enliven
-from pelican_steps import cases, on_hardware, skip_interpreter
 
 
 def build(backend="cpu", **options):

@@ -11,8 +11,8 @@ import training_steps
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from gpu import device_of, interpreted, needs_gpu
-from kernel_forms import needs_vectors, with_avx2
-from pelican_steps import assert_same_step, build, cases, on_hardware, skip_interpreter
+from kernel_forms import cases, needs_vectors, on_hardware, skip_interpreter, with_avx2
+from pelican_steps import assert_same_step, build
 from training_steps import results, rms
 
 COUNTS = [7, 1, 0, 4, 2, 12, 9, 3]

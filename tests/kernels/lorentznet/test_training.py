@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import copy
+
+import awkward as ak
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import coffea_equitag as eqt
+from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
+from gpu import device_of, interpreted, needs_gpu
+from kernel_forms import cases, needs_vectors, with_avx2
+from networks import enliven
+from training_steps import rms, step
+
+
+def counts_for(backend):
+    """Few enough that no ReLU's input is nearer to 0 than rounding: gradients jump there."""
+    return [12, 1, 0, 4, 2, 9, 3] if backend == "cpu" else [9, 1, 0, 2, 5, 17]
+
+
+def build(backend="cpu", training=True, **options):
+    """A network whose vectors really move, without dropout."""
+    torch.manual_seed(3)
+    given = {"n_layers": 3} if backend == "cpu" else {"n_layers": 2, "hidden": 8}
+    model = eqt.models.build("lorentznet", **(given | {"dropout": 0.0} | options))
+    return enliven(model, gain=100).train(training).to(device_of(backend))
+
+
+def assert_same_step(found, expected, tolerance=1e-4):
+    """Within 1e-5 of the logits' rms, and 1e-4 of each gradient's; biases before a BatchNorm have none but noise."""
+    logits, gradients, statistics = found
+    assert float((logits - expected[0]).abs().max()) <= 1e-5 * rms(expected[0])
+    largest = max(map(rms, expected[1].values()))
+    for name, gradient in expected[1].items():
+        assert gradients[name].shape == gradient.shape
+        scale = max(rms(gradient), 3e-3 * largest)
+        assert rms(gradients[name] - gradient) <= tolerance * scale, name
+        assert float((gradients[name] - gradient).abs().max()) <= 10 * tolerance * scale, name
+    for name, statistic in expected[2].items():
+        torch.testing.assert_close(statistics[name].double(), statistic.double(), rtol=2e-6, atol=1e-6, msg=name)
+
+
+def assert_agrees(model, jets, backend, **tolerance):
+    """With the layers in double precision."""
+    precise = copy.deepcopy(model).double()
+    assert_same_step(step(model, jets, backend), step(precise, jets, "reference"), **tolerance)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    cases(
+        cpu=[
+            {},
+            {"beams": False},
+            {"n_layers": 1, "hidden": 1},
+            {"hidden": 16, "beams": False},
+            {"hidden": 100, "n_scalar": 5, "n_layers": 2},
+            {"pid": True, "n_classes": 5, "hidden": 64},
+        ],
+        gpu=[{}, {"hidden": 16, "beams": False}],
+        large=[
+            {"hidden": 72, "n_layers": 6},
+            {"hidden": 95, "n_scalar": 5},
+            {"pid": True, "n_classes": 5, "hidden": 64},
+        ],
+    ),
+)
+def test_agrees_with_the_layers_in_double_precision(random_jets, backend, options, training):
+    jets = RaggedJets.from_awkward(random_jets(counts_for(backend)), ("pdgId",))
+    assert_agrees(build(backend, training, **options), jets, backend)
+
+
+@needs_gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("ieee", 1e-4), ("tf32", 5e-2), ("bf16", 0.5)])
+def test_precision_of_choice(random_jets, monkeypatch, precision, tolerance):
+    model, jets = build("gpu", hidden=16, n_layers=1), random_jets([5, 3])
+    precise = copy.deepcopy(model).double()
+    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    found, expected = step(model, jets, "gpu")[1], step(precise, jets, "reference")[1]
+    largest = max(map(rms, expected.values()))
+    for name, gradient in expected.items():
+        assert rms(found[name] - gradient) <= tolerance * max(rms(gradient), 3e-3 * largest), name
+
+
+@needs_gpu
+def test_other_channels(random_jets):
+    assert_agrees(build("gpu", hidden=72, n_layers=1, beams=False), random_jets([7, 3]), "gpu")
+
+
+@pytest.mark.parametrize(("backend", "training"), cases(cpu=[True, False], large=[True]))
+def test_many_constituents(random_jets, backend, training):
+    options, times = ({"n_layers": 2}, 1) if backend == "cpu" else ({"hidden": 72}, 100)
+    # a ReLU or two falls on the other side of 0
+    assert_agrees(build(backend, training, **options), random_jets([130, 50, 20] * times), backend, tolerance=2e-2)
+
+
+@pytest.mark.parametrize(("backend", "eps"), cases(cpu=[0.5], gpu=[0.5]))
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_another_eps(random_jets, backend, eps, training):
+    model = build(backend, training, hidden=8)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.eps = eps
+    assert_agrees(model, random_jets(counts_for(backend)), backend)
+
+
+@pytest.mark.parametrize(("backend", "counts"), cases(cpu=[[2], [0, 2, 1], [3]], gpu=[[2], [0, 2, 1]]))
+def test_a_single_pair(random_jets, backend, counts):
+    model, jets = build(backend, beams=False, hidden=8), random_jets(counts)
+    precise = copy.deepcopy(model).double()
+    found, expected = step(model, jets, backend), step(precise, jets, "reference")
+    torch.testing.assert_close(found[0].double(), expected[0], rtol=1e-4, atol=1e-4)
+    for name, gradient in expected[1].items():
+        torch.testing.assert_close(found[1][name].double(), gradient, rtol=2e-3, atol=2e-3, msg=name)
+    for name, statistic in expected[2].items():
+        torch.testing.assert_close(found[2][name].double(), statistic.double(), rtol=1e-5, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("counts", [[], [0], [1], [0, 1, 1]])
+def test_without_pairs_statistics_stay(random_jets, backend, counts):
+    model = build(backend, beams=False, hidden=8)
+    before, initial = (
+        copy.deepcopy(model),
+        dict(build(beams=False, hidden=8, n_layers=len(model.blocks)).named_buffers()),
+    )
+    logits, gradients, statistics = step(model, random_jets(counts), backend)
+    expected, expected_gradients, same = step(before, random_jets(counts), "reference")
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+    for name, gradient in expected_gradients.items():
+        if backend == "gpu":
+            gradient = torch.zeros_like(gradients[name]) if gradient is None else gradient
+            torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-5, msg=name)
+    for name, statistic in statistics.items():
+        torch.testing.assert_close(statistic, same[name], rtol=0, atol=0, equal_nan=backend == "gpu")
+        if ".phi_e." in name:
+            assert torch.equal(statistic, initial[name])
+
+
+@pytest.mark.parametrize(("backend", "momentum"), cases(cpu=[0.1], gpu=[None]))
+def test_statistics_follow_without_gradients(random_jets, backend, momentum):
+    model, jets = build(backend, hidden=8), random_jets(counts_for(backend) if backend == "cpu" else [5, 3])
+    model.blocks[0].phi_e[1].momentum = momentum
+    other = copy.deepcopy(model)
+    for _ in range(1 if backend == "cpu" else 2):
+        with torch.no_grad():
+            with kernels.use(backend):
+                logits = model(jets)
+            assert kernels.last_choice("lorentznet").kernel == backend
+            with kernels.use("reference"):
+                torch.testing.assert_close(logits, other(jets), rtol=1e-4, atol=1e-5)
+    for name, statistic in other.named_buffers():
+        torch.testing.assert_close(dict(model.named_buffers())[name], statistic, rtol=1e-5, atol=1e-6)
+
+
+@needs_vectors
+@pytest.mark.parametrize("momentum", [None, 0.3])
+def test_momentum_of_the_statistics(random_jets, momentum):
+    model, jets = build(hidden=8, n_layers=1), random_jets([9, 4])
+    model.blocks[0].phi_e[1].momentum = momentum
+    other = copy.deepcopy(model)
+    for _ in range(2):
+        found, expected = step(model, jets, "cpu")[2], step(other, jets, "reference")[2]
+    for name, statistic in expected.items():
+        torch.testing.assert_close(found[name], statistic, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_frozen_batch_norm_and_parameters(random_jets, backend):
+    model, jets = build(backend, hidden=8), random_jets(counts_for(backend) if backend == "cpu" else [5, 1, 4])
+    model.blocks[1].phi_e[1].eval()
+    model.blocks[0].requires_grad_(False)
+    precise = copy.deepcopy(model).double()
+    found, expected = step(model, jets, backend), step(precise, jets, "reference")
+    for results in (found, expected):
+        assert all((gradient is None) == name.startswith("blocks.0.") for name, gradient in results[1].items())
+        for name in [name for name in results[1] if name.startswith("blocks.0.")]:
+            del results[1][name]
+    assert_same_step(found, expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_of_the_inputs(random_jets, backend, training):
+    model = build(backend, training, hidden=8, beams=False)
+    jets, found = RaggedJets.from_awkward(random_jets([9, 1, 5])).to(device_of(backend)), []
+    for network, mode in ((copy.deepcopy(model), backend), (copy.deepcopy(model).double(), "reference")):
+        scalars = network.scalars(jets).requires_grad_()
+        products = eqt.invariants.gram(jets).requires_grad_()
+        with kernels.use(mode):
+            network.network(jets.p4, scalars, jets.offsets, products)[:, 0].square().sum().backward()
+        assert kernels.last_choice("lorentznet").kernel == mode
+        found.append((scalars.grad.double(), products.grad))
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).abs().max()) <= 1e-4 * rms(other)
+
+
+@needs_gpu
+def test_the_same_bits_again(random_jets):
+    """More tiles than programs on a GPU, so that each of these adds up several."""
+    from coffea_equitag.kernels.lorentznet.gpu.backward import PROGRAMS
+
+    model, jets = build("gpu", hidden=16), random_jets([3, 18] * (1 if interpreted("gpu") else PROGRAMS))
+    results = []
+    for _ in range(2):
+        found = step(copy.deepcopy(model), jets, "gpu")
+        results.append([found[0], *found[1].values(), *found[2].values()])
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+@needs_gpu
+def test_no_array_of_pairs_has_channels(random_jets):
+    """Two scalars per pair at most; what tiles of receivers give the senders is a sixteenth of the channels."""
+    n, hidden = 40, 24
+    model, jets = build("gpu", hidden=hidden, n_layers=1, beams=False), random_jets([n])
+    sizes, kept = [], {}
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            found = function(*arguments, **(keywords or {}))
+            sizes.extend(tensor.untyped_storage().nbytes() for tensor in tree_leaves(found) if torch.is_tensor(tensor))
+            return found
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with Sizes(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step(model, jets, "gpu")
+    assert max(sizes) < 4 * n * n * hidden / 2
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(kept.values()) <= 12 * n * n + 4 * n * 20 * hidden + 8 * weights
+
+
+@needs_vectors
+def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch):
+    """Of the edges; how torch multiplies the nodes' matrices is torch's affair."""
+    from coffea_equitag.kernels.lorentznet.cpu.training import edges
+
+    jets = RaggedJets.from_awkward(random_jets([40] * 30 + [2, 0, 90]))
+    model = build(hidden=24, n_layers=2, beams=False)
+    block, results = model.blocks[0], []
+    h, before = model.embedding(model.scalars(jets)).detach(), torch.get_num_threads()
+    products = eqt.invariants.gram(jets)
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            u, v = h.clone().requires_grad_(), (2 * h).requires_grad_()
+            gram = products.clone().requires_grad_()
+            model.zero_grad()
+            monkeypatch.setattr(block.phi_e[1], "momentum", 1.0)
+            sums, stepped = edges(block, u, v, gram, JetGroups.of(jets.offsets))
+            (sums.square().sum() + stepped.abs().log1p().sum()).backward()
+            gradients = [p.grad for n, p in block.named_parameters() if not n.startswith("phi_h")]
+            results.append([sums, stepped, u.grad, v.grad, gram.grad, *gradients, block.phi_e[1].running_var.clone()])
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(result, results[0], strict=True))
+
+
+def test_same_training_as_the_layers(random_jets, backend):
+    cpu = backend == "cpu"
+    counts, seeds, times = ([12, 30, 1, 8, 20, 16], 4, 3) if cpu else ([4, 5, 1, 3], 3, 1)
+    jets, losses = [random_jets(counts, seed=seed) for seed in range(seeds)], {}
+    options = {"hidden": 16} if cpu else {"beams": False}
+    for mode in (backend, "reference"):
+        # a GPU draws its dropout with a generator of its own
+        model = build(backend, dropout=0.2 if device_of(backend) == "cpu" else 0.0, **options)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        losses[mode] = []
+        for number, batch in enumerate(jets * times):
+            torch.manual_seed(number)
+            with kernels.use(mode):
+                logits = model(batch)
+            labels = torch.arange(len(counts), device=logits.device) % 2
+            loss = torch.nn.functional.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[mode].append(float(loss.detach()))
+    assert losses[backend] == pytest.approx(losses["reference"], rel=2e-3)
+    assert losses[backend][-1] != losses[backend][0]
+
+
+@needs_gpu
+def test_reference_for_what_the_gpu_cannot_do(random_jets):
+    for options in ({"clamp": 100.0}, {"hidden": 96}):
+        model = build("gpu", **options)
+        with kernels.use("gpu"):
+            model(random_jets([3]))
+        assert kernels.last_choice("lorentznet").kernel == "reference"
+
+
+def test_no_double_backward(random_jets, backend):
+    model, jets = build(backend, hidden=8), random_jets([5] if backend == "cpu" else [3])
+    with kernels.use(backend):
+        of_head = torch.autograd.grad(model(jets).sum(), model.head[0].weight, create_graph=True)[0]
+        logits = model(jets)
+    assert of_head.requires_grad
+    gradient = torch.autograd.grad(logits.sum(), model.embedding.weight, create_graph=True)[0]
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@needs_vectors
+def test_official_checkpoint_on_real_jets(shared_data):
+    columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:20]
+    names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
+    jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
+    path = shared_data / "parity" / "lorentznet_top_official.pt"
+    model = eqt.convert.official("lorentznet", path, n_scalar=2, clamp=None).model.eval()
+    assert_agrees(model, jets, "cpu", tolerance=2e-2)
+
+
+@needs_vectors
+def test_other_registers_give_the_same_gradients():
+    """The vectors of an AVX2 machine, where this one can run them, in a process of their own."""
+    code = (
+        "import copy, torch; from coffea_equitag import models, RaggedJets, kernels;"
+        "torch.manual_seed(0); model = models.build('lorentznet', hidden=72, n_layers=2, dropout=0.0);"
+        "p = torch.randn(30, 3, dtype=torch.float64);"
+        "p4 = torch.cat([p.norm(dim=1, keepdim=True) * 1.01, p], dim=1);"
+        "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 17, 18, 30]));"
+        "other = copy.deepcopy(model).double(); model(jets).square().sum().backward();"
+        "assert kernels.last_choice('lorentznet').kernel == 'cpu'; other(jets).square().sum().backward();"
+        "a, b = ([p.grad.double() for n, p in m.named_parameters() if 'phi_e' in n] for m in (model, other));"
+        "assert all((x - y).abs().max() <= 1e-4 * y.square().mean().sqrt() for x, y in zip(a, b))"
+    )
+    with_avx2(code)
