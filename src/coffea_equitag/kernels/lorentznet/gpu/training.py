@@ -8,11 +8,9 @@ keeps 12 bytes per pair, its Gram matrix and φ_x, whatever the channels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-import triton
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -26,65 +24,14 @@ from ...common.gpu.tiles import RECEIVERS, Tiles
 from ...running_statistics import follow
 from .backward import PROGRAMS, EdgeGradients, GradSums, edges_backward_kernel
 from .backward import TILES as BACKWARD_TILES
-from .edge_statistics import (
-    Norm,
-    Normalised,
-    PairSums,
-    edge_scalars_kernel,
-    jet_sums_kernel,
-    normalise_kernel,
-    scalar_sums_kernel,
-)
-from .edge_statistics_gradient import (
-    NodeGradients,
-    NormGradients,
-    ScalarTerms,
-    gradient_sums_kernel,
-    gram_backward_kernel,
-    nodes_backward_kernel,
-)
+from .batch_norm import COLUMNS, Setting, norm_backward, norm_of, normalise, sums_over_pairs
+from .edge_statistics import Normalised, PairSums, edge_scalars_kernel
+from .edge_statistics_gradient import gram_backward_kernel
 from .forward import TILES, EdgeSums, edges_kernel
 from .gram_step import Mixing, gram_step, gram_step_backward
 from .weights import parts, training_weights
 
-__all__ = ["Setting", "edges", "logits"]
-
-#: Nodes and channels, or receivers and senders, that the kernels of the statistics work on at once.
-_ROWS, _WIDTH, _COLUMNS = 16, 32, 32
-_FEW_ROWS, _MANY_ROWS = 8, 64
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a block's edges depend on besides tensors with gradients.
-
-    Attributes
-    ----------
-    tiles : Tiles
-        The jets.
-    shares : Tensor of int64, shape (J + 1,)
-        n times its tiles, before each jet.
-    num_shares : int
-        That of all jets.
-    norm : BatchNorm1d
-        Of the edges.
-    c_weight : float
-        The vectors' step.
-    precision : str
-        Of the products.
-    """
-
-    tiles: Tiles
-    shares: Tensor
-    num_shares: int
-    norm: nn.BatchNorm1d
-    c_weight: float
-    precision: str
-
-    @property
-    def num_pairs(self) -> int:
-        """Pairs i ≠ j."""
-        return self.tiles.num_pairs - self.tiles.num_nodes
+__all__ = ["edges", "logits"]
 
 
 @on_its_device
@@ -141,9 +88,9 @@ class _LorentzEdges(torch.autograd.Function):
         a, b = parts(hidden + 1)
         first_layer, gram = first_layer.contiguous(), gram.contiguous()
         of_batch = setting.norm.training and setting.num_pairs >= 2
-        norm = _norm(setting.norm, gram, *parameters[:2])
-        pair_sums = _pair_sums(setting, first_layer, gram, hidden, of_batch)
-        normalised = _normalised(setting, first_layer, scalar_weights, norm, pair_sums, a + b, of_batch)
+        norm = norm_of(setting.norm, gram, *parameters[:2])
+        pair_sums = sums_over_pairs(setting, first_layer, gram, hidden, of_batch)
+        normalised = normalise(setting, first_layer, scalar_weights, norm, pair_sums, a + b, of_batch)
         weights, _ = training_weights(a + b, normalised.scalar_weights, parameters[2:])
         sums = EdgeSums(
             messages=first_layer.new_empty(tiles.num_nodes, a + b),
@@ -193,8 +140,8 @@ class _LorentzEdges(torch.autograd.Function):
         grads = _edges_backward(setting, gram, normalised, tuple(parameters), grad_sums, through)
         found = grads.parameters.sum(dim=0, dtype=torch.float64)
         channels = found.shape[1]
-        norm = _norm(setting.norm, gram, norm_weight, norm_bias, eps)
-        behind = _norm_backward(
+        norm = norm_of(setting.norm, gram, norm_weight, norm_bias, eps)
+        behind = norm_backward(
             setting, first_layer, pair_sums, normalised.statistics, scalar_weights, norm, grads,
             found[2 * channels :], of_batch,
         )  # fmt: skip
@@ -203,57 +150,13 @@ class _LorentzEdges(torch.autograd.Function):
             grad_gram = torch.empty_like(gram) if grad_gram is None else grad_gram
             gram_backward_kernel[(len(tiles.jet),)](
                 gram, grads.edge_scalars, behind.terms, tiles.arguments, grad_gram, OF_BATCH=of_batch, ADD=adds,
-                ROWS=RECEIVERS, COLUMNS=_COLUMNS,
+                ROWS=RECEIVERS, COLUMNS=COLUMNS,
             )  # fmt: skip
         gradients = _parameter_gradients(found.float(), hidden, parameters[4:])
         return None, behind.first_layer, grad_gram, behind.scalar_weights, *behind.norm, *gradients
 
 
 _lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
-
-
-def _norm(norm: nn.BatchNorm1d, gram: Tensor, weight: Tensor, bias: Tensor, eps: Tensor | None = None) -> Norm:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    eps = gram.new_full((1,), norm.eps) if eps is None else eps
-    return Norm(weight, bias, norm.running_mean, norm.running_var, eps)
-
-
-def _pair_sums(setting: Setting, first_layer: Tensor, gram: Tensor, hidden: int, of_batch: bool) -> PairSums:
-    """Sums over the batch's pairs; zeros if not wanted."""
-    tiles = setting.tiles
-    if not of_batch:
-        return PairSums(gram.new_empty(0, 5), gram.new_zeros(5), gram.new_zeros(5, hidden))
-    rows, by_jet = gram.new_empty(tiles.num_nodes, 5), gram.new_empty(tiles.num_jets, 5, hidden)
-    scalar_sums_kernel[(len(tiles.jet),)](gram, tiles.arguments, rows, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
-    jet_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
-        first_layer, rows, tiles.offsets, by_jet, hidden, ROWS=_ROWS, WIDTH=_WIDTH
-    )
-    return PairSums(rows, rows.sum(0), by_jet.sum(0))
-
-
-def _normalised(
-    setting: Setting,
-    first_layer: Tensor,
-    scalar_weights: Tensor,
-    norm: Norm,
-    sums: PairSums,
-    channels: int,
-    of_batch: bool,
-) -> Normalised:
-    """The first layer and a, b with BatchNorm in them."""
-    nodes, hidden = setting.tiles.num_nodes, len(norm.weight)
-    out = Normalised(
-        first_layer=first_layer.new_empty(nodes, 2 * channels),
-        scalar_weights=first_layer.new_empty(2, channels),
-        statistics=norm.eps.new_empty(2, hidden),
-    )
-    if nodes:
-        normalise_kernel[(triton.cdiv(nodes, _MANY_ROWS), triton.cdiv(channels, _WIDTH))](
-            first_layer, nodes, hidden, sums, setting.num_pairs, scalar_weights, scalar_weights.stride(0), norm, out,
-            OF_BATCH=of_batch, CHANNELS=channels, ROWS=_MANY_ROWS, WIDTH=_WIDTH,
-        )  # fmt: skip
-    return out
 
 
 def _edges_backward(
@@ -276,46 +179,13 @@ def _edges_backward(
         parameters=empty(programs, 2 * channels + 3, channels),
     )
     edge_scalars = empty(tiles.num_pairs, 2)
-    edge_scalars_kernel[(len(tiles.jet),)](gram, tiles.arguments, edge_scalars, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
+    edge_scalars_kernel[(len(tiles.jet),)](gram, tiles.arguments, edge_scalars, ROWS=RECEIVERS, COLUMNS=COLUMNS)
     receivers, senders, sums, warps = BACKWARD_TILES[setting.precision]
     edges_backward_kernel[(programs,)](
         normalised.first_layer, edge_scalars, tiles.arguments, len(tiles.jet), setting.shares, weights, transposed,
         above, above.messages.stride(0), hidden, out, UPDATES_VECTORS=len(parameters) == 7, SCALARS=through,
         PRECISION=setting.precision, A=a, B=b, RECEIVERS=RECEIVERS, BI=receivers, BJ=senders, SUMS=sums,
         num_warps=warps, num_stages=1,
-    )  # fmt: skip
-    return out
-
-
-def _norm_backward(
-    setting: Setting,
-    first_layer: Tensor,
-    sums: PairSums,
-    statistics: Tensor,
-    scalar_weights: Tensor,
-    norm: Norm,
-    edges: EdgeGradients,
-    vectors: Tensor,
-    of_batch: bool,
-) -> NormGradients:
-    """Through BatchNorm to U, V, a and b; `vectors` are Σ dL/dẑ ν and Σ dL/dẑ π."""
-    tiles, hidden, channels, pairs = setting.tiles, len(norm.weight), edges.u.shape[1], max(setting.num_pairs, 1)
-    grads = NodeGradients(edges.u, edges.shared_v, first_layer.new_empty(tiles.num_nodes, hidden))
-    by_jet = norm.eps.new_empty(tiles.num_jets, 2, hidden)
-    gradient_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
-        first_layer, tiles.offsets, setting.shares, sums, pairs, grads, by_jet, hidden, CHANNELS=channels,
-        RECEIVERS=RECEIVERS, ROWS=_ROWS, WIDTH=_WIDTH,
-    )  # fmt: skip
-    out = NormGradients(
-        first_layer=torch.empty_like(first_layer),
-        norm=first_layer.new_empty(2, hidden),
-        scalar_weights=first_layer.new_empty(hidden, 2),
-        terms=ScalarTerms(norm.eps.new_empty(tiles.num_nodes, 4), norm.eps.new_empty(3)),
-    )
-    nodes_backward_kernel[(tiles.num_jets,)](
-        first_layer, tiles.offsets, sums, pairs, statistics, scalar_weights, scalar_weights.stride(0), norm, grads,
-        by_jet.sum(0), vectors, hidden, out, OF_BATCH=of_batch, CHANNELS=channels, ROWS=_FEW_ROWS,
-        WIDTH=max(triton.next_power_of_2(hidden), _WIDTH),
     )  # fmt: skip
     return out
 
