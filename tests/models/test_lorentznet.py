@@ -138,7 +138,7 @@ def test_momentum_as_vectors(random_jets):
     assert ak.num(momenta).tolist() == [2, 0, 1]
     assert momenta.pt.tolist()[2] == [None]
     np.testing.assert_allclose(momenta[0].E, run(tagger.model)(jets[0])[:, 0], rtol=1e-6)
-    with pytest.raises(eqt.TaggerError, match="vectors and no scores"):
+    with pytest.raises(eqt.TaggerError, match="whose output is a vector"):
         eqt.attach(ak.Array([{"FatJet": [{"pt": 1.0}]}]), {"FatJet": tagger})
 
 
