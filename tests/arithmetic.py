@@ -60,8 +60,10 @@ def rounding_of_step(step: Callable[[], Results]) -> dict[str, float]:
     return {name: FACTOR * value for name, value in worst.items()}
 
 
-def assert_step_agrees(step: Callable[..., Results], model: Any, jets_of: Callable[[int], Any], **more: Any) -> None:
-    """A step by a kernel, ``step(model, jets)``, is that of the layers in double precision but for rounding.
+def assert_step_agrees(
+    step: Callable[..., Results], model: Any, jets_of: Callable[[int], Any], mode: str = "cpu", **more: Any
+) -> None:
+    """A step by a kernel, ``step(model, jets, mode)``, is that of the layers in double precision but for rounding.
 
     For one of the seeds that `jets_of` makes jets of: an activation within rounding of 0 may fall on its other side,
     where gradients jump, and no run need show it.
@@ -71,7 +73,7 @@ def assert_step_agrees(step: Callable[..., Results], model: Any, jets_of: Callab
         allowed = rounding_of_step(lambda jets=jets: step(copy.deepcopy(model), jets, "reference"))
         expected = step(copy.deepcopy(model).double(), jets, "reference")
         try:
-            return assert_same_step(step(copy.deepcopy(model), jets), expected, allowed, **more)
+            return assert_same_step(step(copy.deepcopy(model), jets, mode), expected, allowed, **more)
         except AssertionError:
             if seed == 3:
                 raise
@@ -133,7 +135,7 @@ def moved_by_rounding(function: Callable[[], Any]) -> Iterator[Any]:
 
 def deviation(found: torch.Tensor, expected: Any) -> float:
     """Largest deviation, by the rms of what is expected."""
-    expected = torch.as_tensor(expected)
+    found, expected = found.detach(), torch.as_tensor(expected).detach()
     if not expected.numel():
         return 0.0
     return float((found - expected).abs().max() / expected.square().mean().sqrt())

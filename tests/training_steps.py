@@ -1,4 +1,4 @@
-"""What tests of training do: one step by a kernel, and what came of it."""
+"""What tests of training do: one step, by a kernel or by the layers, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ def step(model, jets, mode):
         logits = model(jets)
     assert kernels.last_choice(model.kind).kernel == mode
     return results(model, logits)
+
+
+def two_steps(model, jets, mode):
+    """The second of two on the same jets: statistics have followed twice."""
+    step(model, jets, mode)
+    return step(model, jets, mode)
+
+
+def forward(model, jets, mode):
+    """Logits and statistics of two passes without gradients."""
+    with torch.no_grad(), kernels.use(mode):
+        _, logits = model(jets), model(jets)
+    assert kernels.last_choice(model.kind).kernel == mode
+    return logits, {}, dict(model.named_buffers())
 
 
 def results(model, logits):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
-from arithmetic import assert_step_agrees
+from arithmetic import assert_step_agrees, deviation, rounding
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
@@ -103,8 +103,12 @@ def test_few_constituents(random_jets, counts, training):
     assert torch.isfinite(logits).all()
     for parameter in model.parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+
+    def layers():
+        return build(lite=True).train(training)(random_jets(counts))
+
     with kernels.use("reference"):
-        torch.testing.assert_close(build(lite=True).train(training)(random_jets(counts)), logits, rtol=1e-4, atol=1e-4)
+        assert deviation(logits, layers()) <= rounding(layers)
 
 
 def test_statistics_without_gradients(random_jets):
@@ -118,18 +122,17 @@ def test_statistics_without_gradients(random_jets):
 
 
 def test_a_cumulative_mean_of_statistics(random_jets):
-    jets, found = random_jets([30, 20]), {}
-    for mode in ("cpu", "reference"):
-        model = build(lite=True).train()
-        for module in model.modules():
-            if hasattr(module, "momentum"):
-                module.momentum = None
+    def two_passes(model, jets, mode):
         with torch.no_grad(), kernels.use(mode):
             model(jets)
-            model(random_jets([5, 40, 3]))
-        found[mode] = model.blocks[0].norms[1]
-    for name in ("running_mean", "running_var"):
-        torch.testing.assert_close(getattr(found["cpu"], name), getattr(found["reference"], name), rtol=1e-4, atol=1e-5)
+            logits = model(random_jets([5, 40, 3]))
+        return logits, {}, dict(model.named_buffers())
+
+    model = build(lite=True).train()
+    for module in model.modules():
+        if hasattr(module, "momentum"):
+            module.momentum = None
+    assert_step_agrees(two_passes, model, lambda seed: random_jets([30, 20], seed=seed))
 
 
 def test_the_pairwise_patch_trains_on_the_layers(random_jets):
