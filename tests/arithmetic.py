@@ -43,6 +43,11 @@ def rounding(function: Callable[..., torch.Tensor], *arguments: Any) -> float:
     return FACTOR * max(EPSILON, *worst)
 
 
+def rounding_of_scores(tagger: Any, jets: Any) -> float:
+    """How far a tagger's scores may be off, between 0 and 1."""
+    return rounding(lambda: tagger.model(jets).softmax(1))
+
+
 def rounding_of_step(step: Callable[[], Results]) -> dict[str, float]:
     """The same for each result of a step of training, by its name, as a size and not in units of what is expected.
 

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import coffea_equitag as eqt
-from arithmetic import assert_same_step, assert_step_agrees, rounding_of_step
+from arithmetic import assert_same_step, assert_step_agrees, largest, rounding_of_step
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from gpu import device_of, interpreted, needs_gpu
@@ -232,13 +232,13 @@ def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch):
 def test_same_training_as_the_layers(random_jets, backend):
     cpu = backend == "cpu"
     counts, seeds, times = ([12, 30, 1, 8, 20, 16], 4, 3) if cpu else ([4, 5, 1, 3], 3, 1)
-    jets, losses = [random_jets(counts, seed=seed) for seed in range(seeds)], {}
+    jets = [random_jets(counts, seed=seed) for seed in range(seeds)]
     options = {"hidden": 16} if cpu else {"beams": False}
-    for mode in (backend, "reference"):
+
+    def losses(mode):
         # a GPU draws its dropout with a generator of its own
         model = build(backend, dropout=0.2 if device_of(backend) == "cpu" else 0.0, **options)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        losses[mode] = []
+        optimizer, found = torch.optim.AdamW(model.parameters(), lr=1e-3), []
         for number, batch in enumerate(jets * times):
             torch.manual_seed(number)
             with kernels.use(mode):
@@ -248,9 +248,11 @@ def test_same_training_as_the_layers(random_jets, backend):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses[mode].append(float(loss.detach()))
-    assert losses[backend] == pytest.approx(losses["reference"], rel=2e-3)
-    assert losses[backend][-1] != losses[backend][0]
+            found.append(loss.detach().cpu())
+        return torch.stack(found)
+
+    found, allowed = losses(backend), rounding_of_step(lambda: (losses("reference"), {}))["logits"]
+    assert largest(found - losses("reference")) <= allowed < 0.1 * float(found.max() - found.min())
 
 
 @needs_gpu
