@@ -28,7 +28,7 @@ def check_jets(fields: Iterable[str]) -> RaggedJets:
     jet = torch.repeat_interleave(torch.arange(len(counts)), counts)
     pt = 1.0 + 20.0 * draw() ** 2
     eta, phi = 0.4 * jet - 0.8 + 0.25 * draw(), 1.1 * jet + 0.25 * draw()
-    mass = torch.where(draw() > 0, 0.13957, 0.0)
+    mass = 0.13957 * (draw() > 0).double()
     momenta = torch.stack([pt * torch.cos(phi), pt * torch.sin(phi), pt * torch.sinh(eta)], dim=1)
     p4 = torch.cat([(momenta.square().sum(1) + mass**2).sqrt()[:, None], momenta], dim=1)
     kinds = {"charge": torch.tensor([-1, 0, 1]), "pdgId": torch.tensor([11, -13, 22, 211, -211, 130])}
