@@ -33,6 +33,7 @@ def test_kept_until_something_changes():
         lambda: model[1].running_var.mul_(2),
         lambda: model[1].num_batches_tracked.add_(1),
         lambda: model[0].bias.data.fill_(torch.nan),
+        lambda: setattr(model[1], "eps", 0.3),
     ):
         before = folded(model, made)
         change()

@@ -14,14 +14,14 @@ from ..module_tree import buffers_of, modules_of, parameters_of
 __all__ = ["batch_norm", "folded"]
 
 _Folded = TypeVar("_Folded")
-_Values = list[bytes] | Tensor
+_Values = tuple[list[bytes] | Tensor, tuple[float, ...]]
 
 #: Network -> (its parameters and statistics, what functions made of them).
 _known: WeakKeyDictionary[nn.Module, tuple[_Values, dict[Callable[[Any], Any], Any]]] = WeakKeyDictionary()
 
 
 def folded(model: nn.Module, fold: Callable[[Any], _Folded]) -> _Folded:
-    """``fold(model)``, kept until a parameter or statistic of the network changes.
+    """``fold(model)``, kept until a parameter, statistic or BatchNorm's ε of the network changes.
 
     They are compared by value: changes through ``.data`` leave no trace in torch's version counters.
 
@@ -33,7 +33,7 @@ def folded(model: nn.Module, fold: Callable[[Any], _Folded]) -> _Folded:
         A function of a module, not a lambda, so that it is the same at each call.
     """
     values = _values_of(model)
-    before, made = _known.get(model, ([], {}))
+    before, made = _known.get(model, (([], ()), {}))
     if not _same(before, values):
         made = {}
         _known[model] = values, made
@@ -55,15 +55,17 @@ def batch_norm(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def _values_of(model: nn.Module) -> _Values:
-    """All parameters and statistics as bytes, so that NaN is like itself; those of a GPU stay there."""
+    """All parameters and statistics as bytes, so that NaN is like itself (those of a GPU stay there); BatchNorms' ε."""
     modules = modules_of(model)
+    small = tuple(module.eps for module in modules if isinstance(module, nn.BatchNorm1d))
     tensors = [tensor.detach() for tensor in (*parameters_of(modules), *buffers_of(modules))]
     if all(tensor.device.type == "cpu" for tensor in tensors):
-        return [tensor.numpy().tobytes() for tensor in tensors]
-    return torch.cat([tensor.reshape(-1).view(torch.uint8) for tensor in tensors])
+        return [tensor.numpy().tobytes() for tensor in tensors], small
+    return torch.cat([tensor.reshape(-1).view(torch.uint8) for tensor in tensors]), small
 
 
 def _same(before: _Values, now: _Values) -> bool:
-    if isinstance(before, Tensor) and isinstance(now, Tensor):
-        return before.device == now.device and torch.equal(before, now)
-    return not isinstance(before, Tensor) and not isinstance(now, Tensor) and before == now
+    old, new = before[0], now[0]
+    if isinstance(old, Tensor) and isinstance(new, Tensor):
+        return before[1] == now[1] and old.device == new.device and torch.equal(old, new)
+    return not isinstance(old, Tensor) and not isinstance(new, Tensor) and before == now
