@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,7 +40,10 @@ def interpreted(backend):
 
 
 def emulate_precision():
-    """Make the interpreter round as a GPU does: operands of matrix products, and fma once instead of twice."""
+    """Make the interpreter round as a GPU does: operands of matrix products, and fma once instead of twice.
+
+    Products are added up in one order for all rows, as on a GPU: BLAS takes some rows of a tile in another way.
+    """
     from triton.runtime import interpreter
 
     handle = interpreter.TensorHandle
@@ -51,10 +55,10 @@ def emulate_precision():
         elif x.dtype == np.float32 and input_precision.name != "IEEE":
             high_x, high_y = _tf32(x), _tf32(y)
             if input_precision.name == "TF32x3":
-                low = np.matmul(_tf32(x - high_x), high_y) + np.matmul(high_x, _tf32(y - high_y))
-                return handle(np.matmul(high_x, high_y) + low + total.data, total.dtype.scalar)
+                low = _matmul(_tf32(x - high_x), high_y) + _matmul(high_x, _tf32(y - high_y))
+                return handle(_matmul(high_x, high_y) + low + total.data, total.dtype.scalar)
             x, y = high_x, high_y
-        return handle(np.matmul(x, y, dtype=total.data.dtype) + total.data, total.dtype.scalar)
+        return handle(_matmul(x.astype(total.data.dtype), y.astype(total.data.dtype)) + total.data, total.dtype.scalar)
 
     interpreter.InterpreterBuilder.create_dot = create_dot
     interpreter.InterpreterBuilder.create_fma = lambda self, x, y, z: handle(
@@ -87,27 +91,41 @@ def _bits(x):
     return x.astype(np.uint32).view(np.float32)
 
 
+def _matmul(x, y):
+    matrices = [np.ascontiguousarray(value).reshape(-1, *value.shape[-2:]) for value in (x, y)]
+    out = np.zeros((len(matrices[0]), x.shape[-2], y.shape[-1]), x.dtype)
+    _compiled()[0](*matrices, out)
+    return out.reshape(*x.shape[:-1], y.shape[-1])
+
+
 def _fma(x, y, z):
-    from coffea_equitag.compiled import fma, njit
-
-    global _fma_each
-    if _fma_each is None:
-
-        @njit
-        def fma_each(x, y, z, out):
-            for k in range(len(out)):
-                out[k] = fma(x[k], y[k], z[k])
-
-        _fma_each = fma_each
     if x.dtype != np.float64:
         return (x.astype(np.float64) * y + z).astype(x.dtype)
     x, y, z = np.broadcast_arrays(x, y, z)
     out = np.empty(x.shape)
-    _fma_each(x.ravel(), y.ravel(), z.ravel(), out.reshape(-1))
+    _compiled()[1](x.ravel(), y.ravel(), z.ravel(), out.reshape(-1))
     return out
 
 
-_fma_each = None
+@cache
+def _compiled():
+    from coffea_equitag.compiled import fma, njit
+
+    @njit
+    def matmul_each(x, y, out):
+        for matrix in range(len(out)):
+            for i in range(x.shape[1]):
+                for k in range(x.shape[2]):
+                    for j in range(y.shape[2]):
+                        out[matrix, i, j] += x[matrix, i, k] * y[matrix, k, j]
+
+    @njit
+    def fma_each(x, y, z, out):
+        for k in range(len(out)):
+            out[k] = fma(x[k], y[k], z[k])
+
+    return matmul_each, fma_each
+
 
 if INTERPRETED and not UNAVAILABLE:
     emulate_precision()
