@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import convert, evaluation, invariants, models, readers, simulation, testing, training, zoo
-    from .errors import CheckpointError, EquitagError, JetError, JetRangeWarning, KernelWarning, TaggerError
+    from .errors import (
+        CacheWarning,
+        CheckpointError,
+        EquitagError,
+        JetError,
+        JetRangeWarning,
+        KernelWarning,
+        TaggerError,
+        UnitWarning,
+    )
     from .jets import make_jets, validate
     from .jets.ragged import RaggedJets
     from .processor import TaggerProcessor
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 
 #: Public name -> the module that defines it ("" where the name is itself a module).
 _PUBLIC = {
+    "CacheWarning": "errors",
     "CheckpointError": "errors",
     "EquitagError": "errors",
     "JetError": "errors",
@@ -37,6 +47,7 @@ _PUBLIC = {
     "RaggedJets": "jets.ragged",
     "Tagger": "tagger",
     "TaggerError": "errors",
+    "UnitWarning": "errors",
     "TaggerProcessor": "processor",
     "attach": "processor",
     "convert": "",
@@ -57,6 +68,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "CacheWarning",
     "CheckpointError",
     "EquitagError",
     "JetError",
@@ -66,6 +78,7 @@ __all__ = [
     "Tagger",
     "TaggerError",
     "TaggerProcessor",
+    "UnitWarning",
     "__version__",
     "attach",
     "convert",

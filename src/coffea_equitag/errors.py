@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 __all__ = [
+    "CacheWarning",
     "CheckpointError",
     "EquitagError",
     "JetError",
     "JetRangeWarning",
     "KernelWarning",
     "TaggerError",
+    "UnitWarning",
     "explain",
 ]
 
@@ -31,6 +33,14 @@ class CheckpointError(TaggerError):
 
 class JetRangeWarning(UserWarning):
     """Jets outside the range the tagger was trained on."""
+
+
+class UnitWarning(UserWarning):
+    """Columns of a file that were not converted to GeV because their names do not tell what they are."""
+
+
+class CacheWarning(UserWarning):
+    """Compiled code that cannot be kept or read on disk, so that it is compiled again in each process."""
 
 
 class KernelWarning(UserWarning):

@@ -8,7 +8,7 @@ import pytest
 import uproot
 import vector
 
-from coffea_equitag.errors import JetError
+from coffea_equitag.errors import JetError, UnitWarning
 from coffea_equitag.jets import flatten, make_jets
 from coffea_equitag.readers import nanoaod, read_jets
 
@@ -138,6 +138,43 @@ def test_row_groups(tmp_path):
     path = tmp_path / "jets.parquet"
     ak.to_parquet(ak.zip(arrays(), depth_limit=1), path, row_group_size=1)
     assert read_jets(path, entry_start=1, entry_stop=3).label.tolist() == [0, 1]
+
+
+def test_all_dimensionful_columns_are_converted(tmp_path):
+    """By their names, in constituents, jets and records within them; what says nothing is named in a warning."""
+    momenta = {"px": [[3e4, 1e3]], "py": [[0.0, 0.0]], "pz": [[0.0, 0.0]], "E": [[3e4, 1e3]]}
+    columns = {"ptErr": [[300.0, 10.0]], "qOverP": [[2e-6, 1e-3]], "d0": [[0.1, 0.2]], "charge": 1}
+    fields = {"truth_E": [5e4], "sdmass": [8e4], "mass2": [6.4e9], "tau21": [0.3], "label": [1], "blob": [2.5]}
+    truth = ak.zip({"pt": [4e4], "mass": [1.73e5], "pdgId": [6]})
+    jets = make_jets(ak.zip(momenta | columns), **fields, truth=truth)
+    ak.to_parquet(jets, tmp_path / "jets.parquet")
+    with pytest.warns(UnitWarning, match=r"units='MeV' left blob as in the file") as warned:
+        read = read_jets(tmp_path / "jets.parquet", units="MeV")
+    assert len(warned) == 1
+    found = read.constituents
+    assert found.E.tolist() == found.px.tolist() == [[30, 1]]
+    assert (found.ptErr.tolist(), found.qOverP.tolist(), found.d0.tolist()) == (
+        [[0.3, 0.01]],
+        [[2e-3, 1]],
+        [[0.1, 0.2]],
+    )
+    assert (read.truth_E[0], read.sdmass[0], read.mass2[0], read.tau21[0]) == pytest.approx((50, 80, 6400, 0.3))
+    assert (read.truth.pt[0], read.truth.mass[0], read.truth.pdgId[0]) == pytest.approx((40, 173, 6))
+    assert (read.label[0], read.blob[0]) == (1, 2.5)
+
+
+def test_whole_mev_make_no_masses(tmp_path):
+    """A massless particle of 5.4 TeV in whole MeV: E² − p² is the rounding, 104 MeV; and as whole GeV 104 GeV."""
+    rng = np.random.default_rng(0)
+    p = rng.normal(0, 2e6, (3, 1000))
+    columns = dict(
+        zip(("px", "py", "pz", "energy"), np.rint([*p, np.sqrt((p**2).sum(0))]).astype(np.int64), strict=True)
+    )
+    table = ak.zip({f"part_{name}": ak.unflatten(v, 10) for name, v in columns.items()}, depth_limit=1)
+    ak.to_parquet(table, tmp_path / "jets.parquet")
+    for units in ("MeV", "GeV"):
+        jets = read_jets(tmp_path / "jets.parquet", units=units, validate=False)
+        assert not flatten(jets).momenta.mass.any()
 
 
 def test_units(tmp_path):

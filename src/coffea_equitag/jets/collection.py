@@ -9,7 +9,8 @@ Rules for numbers, applied wherever jets enter a network:
 
 * NaN and infinite momenta and masses are rejected;
 * a negative mass is set to 0 (CMS stores a few of about -1e-3 GeV, from the rounding of its storage format);
-* a given mass is used as is; a mass derived from E and p is set to 0 if it is below the rounding error of its inputs;
+* a given mass is used as is; a mass derived from E and p is set to 0 if its digits cannot carry it
+  (`mass_resolution`: integers and float32 values in float64 columns are recognised);
 * E < |p| within a relative 1e-3 is taken as rounding, with mass 0; anything beyond that is rejected;
 * missing constituents, and those with all components 0 (padding), are dropped;
 * a missing jet stays missing: it has no score.

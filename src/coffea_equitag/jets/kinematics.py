@@ -10,6 +10,7 @@ import numpy as np
 from ..array_types import F8, AnyArray
 from ..compiled import fma, njit
 from ..errors import JetError, explain
+from .mass_resolution import squared_mass_resolution
 
 __all__ = ["FourMomenta", "four_momenta"]
 
@@ -73,7 +74,9 @@ def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], st
         energy = given["E"]
         mass2 = np.empty_like(energy)
         _squared_masses(energy, x, y, z, mass2)
-        below = mass2 < -2 * ENERGY_TOLERANCE * energy * energy
+        resolution = squared_mass_resolution(coordinates)
+        # a truncated energy is short by up to a unit: E² by 2E + 1, four times the resolution of whole numbers or less
+        below = mass2 < -np.maximum(2 * ENERGY_TOLERANCE * energy * energy, 4 * resolution)
         if (below | (energy < 0)).any():
             row = int(np.argmax(below | (energy < 0)))
             momentum = np.sqrt(x[row] ** 2 + y[row] ** 2 + z[row] ** 2)
@@ -84,8 +87,7 @@ def four_momenta(coordinates: Mapping[str, AnyArray], locate: Callable[[int], st
                     f"check the units and the order of the {what} columns (px, py, pz, E)",
                 )
             )
-        rounding = max(np.finfo(v.dtype).eps if v.dtype.kind == "f" else 0.0 for v in coordinates.values())
-        mass2[mass2 < 4 * rounding * energy * energy] = 0.0
+        mass2[mass2 <= resolution] = 0.0
         mass = np.sqrt(mass2)
     return FourMomenta(np.stack([energy, x, y, z], axis=1), mass, polar)
 

@@ -10,19 +10,15 @@ import awkward as ak
 
 from ..errors import JetError, explain
 from ..jets import collection as canonical
-from ..jets.coordinates import coordinates_of
 from .datasets import layouts
 from .parquet import num_rows, read_parquet
 from .ranges import expand, read_range
 from .root import num_entries, read_root
+from .units import check_units, in_gev
 
 __all__ = ["expand", "read_jets"]
 
 _SUFFIXES = (".parquet", ".pq", ".root", *layouts.SUFFIXES)
-_UNITS = {"GeV": 1.0, "MeV": 1e-3}
-
-#: Coordinates that are momenta, energies or masses.
-_DIMENSIONFUL = {"px", "py", "pz", "pt", "mass", "E"}
 
 
 def read_jets(
@@ -63,7 +59,9 @@ def read_jets(
     jets : str, optional
         NanoAOD: name of the jet collection.
     units : {"GeV", "MeV"}
-        Units of momenta, energies and masses in the files; the result is in GeV.
+        Units of momenta, energies and masses in the files; the result is in GeV. All columns whose names say that they
+        are one of these are converted (``truth_px``, ``ptErr``, ``msoftdrop``, ``qOverP``); a `UnitWarning` names those
+        whose names say nothing.
     entry_start, entry_stop : int, optional
         Rows (jets, or events in NanoAOD) to read, counted over all files; negative values count from the end.
     validate : bool
@@ -74,8 +72,7 @@ def read_jets(
     JetError
         If a file is missing or of an unknown kind, columns are missing or inconsistent, or the jets are unphysical.
     """
-    if units not in _UNITS:
-        raise JetError(explain(f"units={units!r}", f"one of {', '.join(_UNITS)}", "give the units of the file"))
+    check_units(units)
     result = read_range(
         expand(path),
         lambda file: _num_rows(file, tree, jets),
@@ -83,8 +80,7 @@ def read_jets(
         entry_start,
         entry_stop,
     )
-    if units != "GeV":
-        result = _scaled(result, _UNITS[units])
+    result = in_gev(result, units)
     return canonical.validate(result) if validate else result
 
 
@@ -116,15 +112,3 @@ def _read(file: Path, tree: str, jets: str | None, start: int, stop: int) -> ak.
     if kind == ".root":
         return read_root(file, tree, jets, start, stop)
     return (layouts.read if kind in layouts.SUFFIXES else read_parquet)(file, start, stop)
-
-
-def _scaled(jets: ak.Array, factor: float) -> ak.Array:
-    """Multiply momenta, energies and masses by a factor."""
-    constituents = jets["constituents"]
-    for name, field in (coordinates_of(constituents.fields) or {}).items():
-        if name in _DIMENSIONFUL:
-            constituents = ak.with_field(constituents, constituents[field] * factor, field)
-    for name, field in (coordinates_of(jets.fields) or {}).items():
-        if name in _DIMENSIONFUL:
-            jets = ak.with_field(jets, jets[field] * factor, field)
-    return ak.with_field(jets, constituents, "constituents")
