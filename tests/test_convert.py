@@ -75,6 +75,59 @@ def test_missing_file_and_unknown_kind(tmp_path):
         eqt.convert.official("part", {})
 
 
+def lorentznet_of(n_scalar):
+    """A checkpoint of the official LorentzNet whose nodes have so many scalars."""
+    small = {"hidden": 4, "n_layers": 1, "beams": False}
+    state = eqt.models.build("lorentznet", n_scalar=n_scalar, **small).state_dict()
+    return {
+        name.replace("blocks.", "LGEBs.", 1).replace("head.", "graph_dec.", 1): value for name, value in state.items()
+    }
+
+
+TOP = {"beams": True, "pid": False, "use_one_hot": True, "mass_noise": True, "c_weight": 5e-3}
+QUARK_GLUON = {"beams": False, "pid": True, "use_one_hot": True, "mass_noise": False, "c_weight": 1e-3}
+MASS_CHARGE = {"beams": False, "use_one_hot": False, "mass_noise": False, "c_weight": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("n_scalar", "given", "expected"),
+    [
+        (1, {}, TOP | {"beams": False}),
+        (2, {}, TOP),
+        (2, {"n_scalar": 2, "mass_noise": False, "c_weight": 0.1}, TOP | {"mass_noise": False, "c_weight": 0.1}),
+        (8, {}, QUARK_GLUON),
+        (8, {"n_scalar": 8, "pid": True}, QUARK_GLUON),
+        (9, {}, QUARK_GLUON | {"beams": True}),
+        (2, {"use_one_hot": False}, MASS_CHARGE),
+        (2, {"use_one_hot": False, "pid": True, "beams": False}, MASS_CHARGE | {"pid": True}),
+        (3, {"use_one_hot": False}, MASS_CHARGE | {"beams": True}),
+    ],
+)
+def test_lorentznet_scalars_are_inferred(n_scalar, given, expected):
+    tagger = eqt.convert.official("lorentznet", lorentznet_of(n_scalar), hidden=4, n_layers=1, **given)
+    assert tagger.card.options.items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    ("n_scalar", "given", "words"),
+    [
+        (8, {"pid": False, "n_scalar": 8}, r"8 scalars per node, and n_scalar=8, pid=False\n.*pid=True.*beams=False"),
+        (8, {"pid": False, "n_scalar": 8, "beams": False}, r"the one-hot of \|pdgId\|: pid=True"),
+        (8, {"beams": True}, "8 scalars per node, and beams=True"),
+        (8, {"use_one_hot": False}, "8 scalars per node, and use_one_hot=False"),
+        (8, {"n_scalar": 2}, "8 scalars per node, and n_scalar=2"),
+        (9, {"pid": True, "beams": False}, r"ψ\(mass\) of the beams: pid=True, use_one_hot=True, beams=True"),
+        (2, {"beams": False}, r"ψ\(mass\) of the beams: .*beams=True; or ψ\(mass\) and ψ\(charge\): use_one_hot=False"),
+        (2, {"pid": True, "n_scalar": 2}, "2 scalars per node, and n_scalar=2, pid=True"),
+        (3, {"n_scalar": 3}, "use_one_hot=False, beams=True"),
+        (5, {}, r"5 scalars per node, and no options\n.*1, 2, 3, 8 or 9 scalars"),
+    ],
+)
+def test_lorentznet_trained_with_other_scalars(n_scalar, given, words):
+    with pytest.raises(eqt.CheckpointError, match=words):
+        eqt.convert.official("lorentznet", lorentznet_of(n_scalar), hidden=4, n_layers=1, **given)
+
+
 def test_weights_keep_their_precision(state, tmp_path, random_jets):
     state = {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
     tagger = eqt.convert.official("lorentznet", state, **SMALL)

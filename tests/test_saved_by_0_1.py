@@ -10,6 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
@@ -58,6 +59,41 @@ def test_taggers_score_the_same(name, jets, outputs):
         found = torch.from_numpy(tagger.outputs(ragged))
     # rounding is proportional to ε
     assert deviation(found, outputs[f"{name}.float64"]) <= bound * torch.finfo(torch.float64).eps / EPSILON
+
+
+def test_identification_keeps_the_meaning_it_was_trained_with(jets, tmp_path):
+    """``pid=True`` multiplied by ψ(mass) in version 0.1; saved again, the tagger goes on scoring so."""
+    tagger = eqt.load(SAVED / "taggers" / "lorentznet_pid", "cpu")
+    assert tagger.model.options["pid_times_mass"]
+    assert not eqt.models.build("lorentznet", pid=True).options["pid_times_mass"]
+    tagger.save(tmp_path / "old")
+    again = eqt.load(tmp_path / "old", "cpu")
+    assert again.content_hash == tagger.content_hash
+    fields = tagger.model.fields
+    new = eqt.Tagger.from_model(tagger.model, name="new", classes=tagger.classes)
+    new.save(tmp_path / "new")
+    for other in (again, eqt.load(tmp_path / "new", "cpu")):
+        ragged = eqt.RaggedJets.from_awkward(jets, fields)
+        np.testing.assert_array_equal(other.outputs(ragged), tagger.outputs(ragged))
+
+
+def test_a_run_with_identification_is_another_run_today(training_jets, tmp_path):
+    """Its gradients were those of other scalars: it resumes only with the meaning that it began with."""
+    jets = ak.with_field(
+        training_jets,
+        ak.values_astype(ak.ones_like(training_jets.constituents.pt) * 22, np.int32),
+        ["constituents", "pdgId"],
+    )
+    options = MODEL | {"pid": True, "beams": False}
+    settings = SETTINGS | {"epochs": 1}
+    eqt.fit(eqt.models.build("lorentznet", **options, pid_times_mass=True), jets, out=tmp_path, **settings)
+    record = json.loads((tmp_path / "run.json").read_text())
+    for name in ("use_one_hot", "pid_times_mass"):
+        del record["settings"]["options"][name]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(eqt.TaggerError, match=r"pid_times_mass = False \(stored run: True\)"):
+        eqt.fit(eqt.models.build("lorentznet", **options), jets, out=tmp_path, **settings)
+    eqt.fit(eqt.models.build("lorentznet", **options, pid_times_mass=True), jets, out=tmp_path, **settings)
 
 
 def copy_of(run, folder):

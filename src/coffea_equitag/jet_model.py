@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import awkward as ak
@@ -44,6 +46,15 @@ class JetModel(nn.Module):
         super().__init__()
         check_values(self.kind, type(self).__init__, options)
         self.options = options
+
+    @classmethod
+    def stored_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that any version has stored, complete: one that did not exist yet has the value that it stands for.
+
+        That is its default, unless a network says otherwise because its default behaves differently today.
+        """
+        known = inspect.signature(cls.__init__).parameters.values()
+        return {one.name: one.default for one in known if one.default is not one.empty} | dict(options)
 
     @property
     def n_classes(self) -> int:

@@ -9,7 +9,8 @@ import coffea_equitag as eqt
 from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
-from coffea_equitag.models.beams import BEAMS
+from coffea_equitag.models.beams import BEAMS, with_beams
+from coffea_equitag.models.lorentznet import PARTICLES
 from coffea_equitag.testing import (
     assert_batch_independent,
     assert_lorentz_invariant,
@@ -88,23 +89,82 @@ def test_every_parameter_has_a_gradient(random_jets):
     assert all(p.grad.abs().sum() > 0 for name, p in model.named_parameters() if "phi_e.0" in name)
 
 
-def test_identification_enters_its_own_column(random_jets):
-    model = build(pid=True, beams=True)
-    jets = RaggedJets.from_awkward(random_jets([6]), model.fields)
-    nodes = jets.prepend(jets.p4.new_tensor(BEAMS), jets.p4.new_ones(2))
+def nodes_of(model, jets):
+    """The jets of a network with its columns, and as its nodes."""
+    jets = RaggedJets.from_awkward(jets, model.fields)
+    return jets, with_beams(jets) if model.options["beams"] else jets
+
+
+@pytest.mark.parametrize("beams", [False, True])
+def test_identification_is_the_plain_one_hot(random_jets, beams):
+    """Massless candidates keep their identity, and a mass does not change it."""
+    model = build(pid=True, beams=beams)
+    jets, nodes = nodes_of(model, random_jets([6]))
+    expected = (jets.columns["pdgId"].abs()[:, None] == torch.tensor(PARTICLES)).float()
+    assert expected.sum(1).eq(1).all()
     scalars = model.scalars(nodes)
-    assert scalars.shape == (8, 9)
-    assert torch.allclose(scalars[:2, 8], torch.log(torch.tensor(2.0)))
-    charged = jets.columns["pdgId"] == 211
-    assert torch.allclose(scalars[2:, 4], torch.where(charged, torch.log1p(jets.mass), 0).float())
+    assert torch.equal(scalars[2 * beams :, :8], expected)
+    if beams:
+        assert scalars.shape == (8, 9)
+        assert not scalars[:2, :8].any()
+        assert torch.equal(scalars[:, 8], torch.log(torch.tensor([2.0] * 2 + [1.0] * 6)))
+    massless = RaggedJets.from_momenta(jets.p4, jets.offsets, mass=0 * jets.mass, columns=jets.columns)
+    assert torch.equal(model.scalars(nodes_of(model, random_jets([6]))[1]), scalars)
+    assert torch.equal(model.scalars(with_beams(massless) if beams else massless), scalars)
     with pytest.raises(eqt.JetError, match="without 'pdgId'"):
         model(ak.zip({"constituents": random_jets([3]).constituents[["pt", "eta", "phi", "mass"]]}, depth_limit=1))
+
+
+def test_unknown_particles_are_no_kind():
+    jets = RaggedJets.from_momenta(
+        torch.tensor([[5.0, 3.0, 0.0, 0.0]] * 4),
+        torch.tensor([0, 4]),
+        columns={"pdgId": torch.tensor([310, -2212, 0, 22], dtype=torch.int16)},
+    )
+    scalars = build(pid=True, beams=False).scalars(jets)
+    assert scalars.sum(1).tolist() == [0, 1, 0, 1]
+    assert scalars[1, 7] == scalars[3, 2] == 1
+
+
+def test_identification_of_version_0_1(random_jets):
+    """Times ψ(mass): only for what was trained so."""
+    model = build(pid=True, pid_times_mass=True, beams=True)
+    jets, nodes = nodes_of(model, random_jets([6]))
+    charged = jets.columns["pdgId"] == 211
+    assert torch.allclose(model.scalars(nodes)[2:, 4], torch.where(charged, torch.log1p(jets.mass), 0).float())
+
+
+@pytest.mark.parametrize("beams", [False, True])
+@pytest.mark.parametrize("pid", [False, True])
+def test_mass_and_charge(random_jets, pid, beams):
+    """The official code's ``use_one_hot=False``."""
+    model = build(pid=pid, use_one_hot=False, beams=beams)
+    assert model.options["n_scalar"] == 2 + beams
+    assert model.fields == ("charge",)
+    jets, nodes = nodes_of(model, with_charge(random_jets([6])))
+    charge = jets.columns["charge"].double()
+    expected = torch.stack([torch.log1p(jets.mass), charge.sign() * np.log(2.0)], dim=1)
+    assert set(charge.tolist()) == {-1.0, 0.0, 1.0}
+    scalars = model.double().scalars(nodes)
+    torch.testing.assert_close(scalars[2 * beams :, :2], expected, rtol=1e-15, atol=0)
+    if beams:
+        assert not scalars[:2, :2].any()
+        assert scalars[:, 2].tolist() == pytest.approx([np.log(2.0)] * 2 + [0.0] * 6)
+    with pytest.raises(eqt.JetError, match="without 'charge'"):
+        model(random_jets([3]))
+
+
+def with_charge(jets):
+    charge = ak.unflatten(np.arange(ak.sum(ak.num(jets.constituents))) % 3 - 1, ak.num(jets.constituents))
+    return ak.with_field(jets, charge, ["constituents", "charge"])
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"n_scalar": 1}, "at least 2 scalars"),
+        ({"n_scalar": 8, "pid": True}, "at least 9 scalars"),
+        ({"n_scalar": 2, "use_one_hot": False}, "at least 3 scalars"),
         ({"n_layers": 0}, "positive numbers"),
         ({"colour": 3}, "no option 'colour'"),
     ],
@@ -149,6 +209,13 @@ def test_gpu_agrees_with_cpu(random_jets):
     torch.testing.assert_close(run(model.cuda())(jets).cpu(), expected, rtol=1e-9, atol=1e-9)
 
 
+def naive_products(nodes):
+    """p_i·p_j by plain subtraction, as in the official code."""
+    metric = nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
+    parts = (nodes.slice(j, j + 1).p4 for j in range(nodes.num_jets))
+    return torch.cat([(p4 @ (p4 * metric).T).flatten() for p4 in parts])
+
+
 @pytest.fixture(scope="module")
 def fixture(shared_data):
     with np.load(shared_data / "parity" / "lorentznet_top.npz") as arrays:
@@ -173,13 +240,11 @@ class TestOfficial:
     def test_network(self, shared_data, fixture, key, clamp, prefix):
         jets = RaggedJets.from_momenta(torch.from_numpy(fixture[f"{prefix}p4"]), torch.from_numpy(fixture["offsets"]))
         nodes = jets.prepend(torch.from_numpy(fixture["beams"]), torch.ones(2, dtype=torch.float64))
-        metric = nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
-        naive = torch.cat(
-            [(part.p4 @ (part.p4 * metric).T).flatten() for part in (nodes.slice(j, j + 1) for j in range(32))]
-        )
         scalars = torch.from_numpy(fixture[f"{prefix}scalars_f64"])
         with torch.no_grad():
-            logits = self.model(shared_data, clamp=clamp).network(nodes.p4, scalars, nodes.offsets, naive)
+            logits = self.model(shared_data, clamp=clamp).network(
+                nodes.p4, scalars, nodes.offsets, naive_products(nodes)
+            )
         assert deviation(logits, fixture[key]) <= 1e-8
 
     @pytest.mark.parametrize(
@@ -216,3 +281,45 @@ class TestOfficial:
         scores, labels = ak.to_numpy(tagger(jets)), ak.to_numpy(columns.label)
         assert ((scores > 0.5) == labels).mean() >= 0.94
         assert roc_auc_score(labels, scores) >= 0.985
+
+
+@pytest.fixture(scope="module")
+def quark_gluon(shared_data):
+    with np.load(shared_data / "parity" / "lorentznet_qg.npz") as arrays:
+        return dict(arrays)
+
+
+class TestOfficialQuarkGluon:
+    """The published quark/gluon checkpoint."""
+
+    def model(self, shared_data, **options):
+        path = shared_data / "parity" / "lorentznet_qg_official.pt"
+        return eqt.convert.official("lorentznet", path, clamp=100.0, **options).model.double()
+
+    def jets(self, quark_gluon):
+        columns = {"pdgId": torch.from_numpy(quark_gluon["pdgId"])}
+        return RaggedJets.from_momenta(
+            torch.from_numpy(quark_gluon["p4"]), torch.from_numpy(quark_gluon["offsets"]), columns=columns
+        )
+
+    @pytest.mark.parametrize("options", [{}, {"n_scalar": 8, "pid": True, "beams": False, "c_weight": 1e-3}])
+    def test_network(self, shared_data, quark_gluon, options):
+        model, jets = self.model(shared_data, **options), self.jets(quark_gluon)
+        assert model.num_parameters() == 227_096
+        with torch.no_grad():
+            logits = model.network(jets.p4, model.scalars(jets), jets.offsets, naive_products(jets))
+        assert deviation(logits, quark_gluon["logits_f64"]) <= 1e-8
+
+    def test_from_jets(self, shared_data, quark_gluon):
+        """Stable products differ from the official ones by rounding alone, of the float32 momenta in the fixture."""
+        model, jets = self.model(shared_data), self.jets(quark_gluon)
+        with torch.no_grad():
+            exact = model(jets)
+            assert deviation(exact, quark_gluon["logits_f64"]) <= 5e-4
+            assert deviation(model.float()(jets), exact) <= rounding(model, jets.slice(0, 8))
+
+    def test_identity_matters(self, shared_data, quark_gluon):
+        """What version 0.1 made of this checkpoint is far from right."""
+        model, jets = self.model(shared_data, pid_times_mass=True), self.jets(quark_gluon)
+        with torch.no_grad():
+            assert deviation(model(jets), quark_gluon["logits_f64"]) > 0.1

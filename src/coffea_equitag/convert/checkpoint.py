@@ -45,9 +45,12 @@ def official(
     **options
         Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``,
         ``symmetry``, ``method``, ... For LGN and PELICAN, options that can be inferred from the shapes of the weights
-        need not be given. LorentzNet's authors trained with ``clamp=100.0``, and on the rounding noise of their
-        massless jets, so ``mass_noise`` is on for it by default (measured on 1000 jets of the top reference set:
-        accuracy 0.953 with it, 0.935 with exact zeros).
+        need not be given. For LorentzNet the number of scalars per node tells whether it was trained for top tagging
+        (2: with beams) or for quark/gluon tagging (8: ``pid=True, beams=False, c_weight=1e-3``); ``use_one_hot=False``
+        is the official quark/gluon code's other choice (2: without beams). Its authors trained with ``clamp=100.0``,
+        and for top tagging on the rounding noise of their massless jets, so ``mass_noise`` is on by default where
+        ψ(mass) is the only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with
+        exact zeros).
 
     Raises
     ------
@@ -61,7 +64,7 @@ def official(
         )
     given = _state_dict(checkpoint)
     try:
-        inferred = _OPTIONS[kind](given) if kind in _OPTIONS else {}
+        inferred = _OPTIONS[kind](given, options) if kind in _OPTIONS else {}
         state = _CONVERTERS[kind](given)
     except (KeyError, IndexError, StopIteration) as error:
         raise CheckpointError(
@@ -123,11 +126,15 @@ _CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
     "pelican": pelican.translate,
 }
 
-#: Kind -> function that infers options from the shapes of the weights.
-_OPTIONS: dict[str, Callable[[StateDict], dict[str, Any]]] = {"lgn": lgn.options, "pelican": pelican.infer_options}
+#: Kind -> function that infers options from the shapes of the weights and from the options given.
+_OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
+    "lgn": lambda state, given: lgn.options(state),
+    "lorentznet": lorentznet.infer_options,
+    "pelican": lambda state, given: pelican.infer_options(state),
+}
 
 #: Default options for official checkpoints of a kind.
-_DEFAULTS: dict[str, dict[str, Any]] = {"lorentznet": {"mass_noise": True}, "pelican": {"diagonal": True}}
+_DEFAULTS: dict[str, dict[str, Any]] = {"pelican": {"diagonal": True}}
 
 
 def _check(kind: str, expected: Mapping[str, Tensor], given: StateDict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import TaggerError, explain
@@ -27,6 +28,7 @@ __all__ = [
     "VectorPFN",
     "build",
     "names",
+    "stored_options",
 ]
 
 _MODELS: dict[str, type[JetModel]] = {
@@ -74,3 +76,8 @@ def build(kind: str, **options: Any) -> JetModel:
         raise TaggerError(
             explain(f"{kind} with {given}: {error}", "values the network accepts", "correct these options")
         ) from error
+
+
+def stored_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that a card or a run of any version holds, as `build` takes them: see `JetModel.stored_options`."""
+    return _MODELS[kind].stored_options(options) if kind in _MODELS else dict(options)

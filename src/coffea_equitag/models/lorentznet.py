@@ -9,12 +9,13 @@ the scalars over the nodes is classified.
 
 Departures from the official code, where following it would be wrong: the mean is over a jet's own nodes, not
 over the padded length; the components of the vectors' step are clamped only if asked (``clamp=100.0``, for
-checkpoints that were trained so), since clamping breaks the symmetry; masses come from the jets, not from
-rounding.
+checkpoints that were trained so), since clamping breaks the symmetry; masses and charges come from the jets, not from
+rounding or a table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -44,8 +45,8 @@ class LorentzNet(JetModel):
     n_classes : int
         Logits per jet.
     n_scalar : int
-        Scalars per node: ψ(mass) in the column of its kind. With beams, column 0 is constituents and 1 the beams;
-        with `pid`, one column for each of `PARTICLES`.
+        Scalars per node: ψ(mass) of constituents, or what `pid` and `use_one_hot` put in its place; with `beams`,
+        ψ(mass) of the beams in a column of its own after these. Further columns are 0.
     c_weight : float
         Step of the vectors: 5e-3 for top tagging, 1e-3 for quark/gluon in the paper.
     beams : bool
@@ -54,7 +55,14 @@ class LorentzNet(JetModel):
     clamp : float or None
         Component clamp of the official code (100.0); breaks the symmetry.
     pid : bool
-        One-hot particle identification from ``pdgId`` (8 scalars).
+        A constituent's scalars are its particle identification: 1 in the column of its |``pdgId``| among the eight
+        `PARTICLES`, and 0 elsewhere. The paper's choice for quark/gluon tagging.
+    use_one_hot : bool
+        False: a constituent's scalars are [ψ(mass), ψ(charge)], whatever `pid`. The official quark/gluon code's other
+        choice.
+    pid_times_mass : bool
+        With `pid`, ψ(mass) in place of 1, so that massless candidates are all alike. For networks that version 0.1
+        trained with ``pid=True``; set when they are loaded.
     mass_noise : bool
         Where a constituent's mass is 0, take √|E² − p²| of the numbers as stored, rounding and all. For official
         checkpoints only: they learned that noise from the massless reference jets, and lose accuracy without it.
@@ -78,13 +86,15 @@ class LorentzNet(JetModel):
         beams: bool = True,
         clamp: float | None = None,
         pid: bool = False,
+        use_one_hot: bool = True,
+        pid_times_mass: bool = False,
         mass_noise: bool = False,
         output: Literal["classes", "momentum"] = "classes",
         hidden: int = 72,
         n_layers: int = 6,
         dropout: float = 0.2,
     ) -> None:
-        kinds = (len(PARTICLES) if pid else 1) + (1 if beams else 0)
+        kinds = (2 if not use_one_hot else len(PARTICLES) if pid else 1) + (1 if beams else 0)
         n_scalar = kinds if n_scalar is None else n_scalar
         super().__init__(
             n_classes=n_classes,
@@ -93,6 +103,8 @@ class LorentzNet(JetModel):
             beams=beams,
             clamp=clamp,
             pid=pid,
+            use_one_hot=use_one_hot,
+            pid_times_mass=pid_times_mass,
             mass_noise=mass_noise,
             output=output,
             hidden=hidden,
@@ -102,8 +114,8 @@ class LorentzNet(JetModel):
         if n_scalar < kinds:
             raise TaggerError(
                 explain(
-                    f"n_scalar = {n_scalar} with beams = {beams} and pid = {pid}",
-                    f"at least {kinds} scalars, one per kind of node",
+                    f"n_scalar = {n_scalar} with beams = {beams}, pid = {pid} and use_one_hot = {use_one_hot}",
+                    f"at least {kinds} scalars per node",
                     f"leave n_scalar out, or set it to {kinds} or more",
                 )
             )
@@ -116,7 +128,7 @@ class LorentzNet(JetModel):
                 )
             )
         self.extra_nodes = len(BEAMS) if beams else 0
-        self.fields = ("pdgId",) if pid else ()
+        self.fields = ("charge",) if not use_one_hot else ("pdgId",) if pid else ()
         self.embedding = nn.Linear(n_scalar, hidden)
         self.blocks = nn.ModuleList(
             LorentzBlock(hidden, n_scalar, c_weight=c_weight, clamp=clamp, last=layer == n_layers - 1)
@@ -128,6 +140,11 @@ class LorentzNet(JetModel):
             nn.Dropout(dropout),
             nn.Linear(hidden, n_classes if output == "classes" else 1),
         )
+
+    @classmethod
+    def stored_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """See `JetModel`; version 0.1, whose ``pid`` multiplied by ψ(mass), did not know `pid_times_mass`."""
+        return super().stored_options({"pid_times_mass": options.get("pid", False)} | dict(options))
 
     def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
         """Logits (J, n_classes), or momenta (J, 4) as (E, px, py, pz) in GeV, float64.
@@ -149,22 +166,27 @@ class LorentzNet(JetModel):
         return jets.by_multiplicity(of_sorted)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
-        """ψ(mass) of each node in the column of its kind: shape (N, n_scalar)."""
-        if self.options["pid"]:
-            particles = nodes.columns["pdgId"].abs()[:, None]
-            kinds = [particles == particles.new_tensor(PARTICLES)]
+        """Node scalars: of constituents, of the beams, and columns of 0 up to (N, n_scalar)."""
+        mass_N1 = psi(self._masses(nodes))[:, None]
+        if not self.options["use_one_hot"]:
+            values = torch.cat([mass_N1, psi(nodes.columns["charge"].to(mass_N1))[:, None]], dim=1)
+        elif self.options["pid"]:
+            particles = nodes.columns["pdgId"].long().abs()[:, None]
+            values = (particles == particles.new_tensor(PARTICLES)).to(mass_N1)
+            values = values * mass_N1 if self.options["pid_times_mass"] else values
         else:
-            kinds = [torch.ones_like(nodes.mass, dtype=torch.bool)[:, None]]
+            values = mass_N1
         if self.options["beams"]:
             reference = nodes.columns["reference"][:, None]
-            kinds = [kinds[0] & ~reference, reference]
-        mass = nodes.mass
-        if self.options["mass_noise"]:
-            square = (nodes.p4 * nodes.p4 * nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])).sum(1)
-            mass = torch.where(mass > 0, mass, square.abs().sqrt())
-        values = torch.cat(kinds, dim=1) * psi(mass)[:, None]
+            values = torch.cat([values.masked_fill(reference, 0.0), mass_N1.masked_fill(~reference, 0.0)], dim=1)
         unused = self.options["n_scalar"] - values.shape[1]
         return nn.functional.pad(values, (0, unused)).to(self.dtype)
+
+    def _masses(self, nodes: RaggedJets) -> Tensor:
+        if not self.options["mass_noise"]:
+            return nodes.mass
+        square = (nodes.p4 * nodes.p4 * nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])).sum(1)
+        return torch.where(nodes.mass > 0, nodes.mass, square.abs().sqrt())
 
     def network(
         self, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor, reference: Tensor | None = None

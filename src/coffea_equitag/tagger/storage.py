@@ -77,7 +77,7 @@ def read_model(path: Path, card: Card) -> JetModel:
         If the weights do not fit the card.
     """
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, then replaced
-        model = models.build(card.architecture, **card.options)
+        model = models.build(card.architecture, **models.stored_options(card.architecture, card.options))
     try:
         state = safetensors.torch.load_file(path / _WEIGHTS)
         model.to(next(value.dtype for value in state.values() if value.is_floating_point()))

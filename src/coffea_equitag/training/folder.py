@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .. import models
 from ..atomic_file import remove_unfinished, write_atomic
 from ..errors import CheckpointError, TaggerError, explain
 
@@ -91,7 +92,7 @@ class RunFolder:
             raise TaggerError(
                 explain(f"{self._run} is not JSON: {error}", "the run.json that fit wrote", "choose another out=...")
             ) from error
-        before, now = _leaves(there), _leaves(request)
+        before, now = _leaves(_complete(there)), _leaves(request)
         differing = [
             f"{name} = {now.get(name, 'nothing')} (stored run: {before.get(name, 'nothing')})"
             for name in sorted(before.keys() | now.keys())
@@ -133,6 +134,15 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(rows)
         write_atomic(self._metrics, text.getvalue().encode())
+
+
+def _complete(record: Any) -> Any:
+    """A stored record with the options that its version did not have yet."""
+    settings = record.get("settings") if isinstance(record, dict) else None
+    if not isinstance(settings, dict) or not isinstance(settings.get("options"), dict):
+        return record
+    options = models.stored_options(str(settings.get("architecture")), settings["options"])
+    return record | {"settings": settings | {"options": options}}
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:
