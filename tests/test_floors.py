@@ -16,6 +16,7 @@ import coffea_equitag
 #: The longest name that fits a module is its floor's, "" is the map in ``coffea_equitag/__init__.py``.
 FLOORS = (
     ("errors", "array_types", "schema", "validation"),
+    ("code_cache",),
     ("compiled", "atomic_file", "option_types"),
     ("jets",),
     ("readers", "invariants", "jet_model", "testing"),

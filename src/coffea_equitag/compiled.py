@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -15,12 +15,13 @@ from numba.core import event, types
 from numba.extending import intrinsic, register_jitable
 
 from .array_types import I8
+from .code_cache import enable_cache
 
 __all__ = ["fma", "inner", "njit", "over_jets"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 #: Below this much work (pairs), threads cost more than they save.
 _SERIAL_WORK = 20_000
@@ -54,12 +55,16 @@ event.register("numba:compile", _CollectorPause())
 
 def njit(function: _F) -> _F:
     """Compile on the first call, cache on disk and release the GIL; no fast-math."""
-    compiled: _F = numba.njit(**_OPTIONS)(function)
-    return compiled
+    compiled: Any = numba.njit(**_OPTIONS)(function)
+    enable_cache(compiled)
+    return cast(_F, compiled)
 
 
 def inner(function: _F) -> _F:
-    """Like `njit`, for functions called only from compiled code: the Python wrapper, slow to compile, is left out."""
+    """Like `njit`, for functions called only from compiled code, with which they are kept on disk.
+
+    The Python wrapper, slow to compile, is left out.
+    """
     registered: _F = register_jitable(**_OPTIONS)(function)
     return registered
 

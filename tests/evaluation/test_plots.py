@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag import JetError
-from coffea_equitag.evaluation import measure, plots
+from coffea_equitag.evaluation import measure, plots, roc, roc_band
 
 
 @pytest.fixture
@@ -38,7 +38,43 @@ def test_roc_names_the_figures(scored):
     metrics = measure(*scored)
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert f"mine, AUC = {metrics.auc:.4f}" in texts
-    assert any(f"{metrics.rejections[0].value:.0f} ±" in text for text in texts)
+    first = metrics.rejections[0]
+    assert any(f"{first.value:.0f}^{{+{first.high - first.value:.0f}}}" in text for text in texts)
+
+
+def test_roc_has_a_band(scored):
+    (band,) = plots.roc_curve(*scored).axes[0].collections[:1]
+    background, signal, _ = roc(*scored)
+    low, high = roc_band(background, measure(*scored).num_background)
+    edges = band.get_paths()[0].vertices
+    point = int(np.argmax(background > 0.1))
+    at = edges[np.isclose(edges[:, 0], signal[point])]
+    assert at[:, 1].min() <= 1 / high[point] * (1 + 1e-12)
+    assert at[:, 1].max() >= 1 / low[point] * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("number", [20, 500, 20_000])
+def test_nothing_lies_over_anything(number):
+    """The legend is clear of curves, histograms and the title, at any number of jets."""
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 2, number)
+    scores = 1 / (1 + np.exp(-generator.normal(4 * labels - 2, 1)))
+    title = "top against QCD, Pythia 8, 550 < $p_T$ < 650 GeV"
+    for figure in (plots.score_by_class(scores, labels, title=title), plots.roc_curve(scores, labels, title=title)):
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        legend = axes.get_legend().get_window_extent()
+        drawn = [line.get_transform().transform(line.get_xydata()) for line in axes.lines if len(line.get_xydata()) > 1]
+        for collection in axes.collections:
+            drawn += [collection.get_transform().transform(path.vertices) for path in collection.get_paths()]
+        for patch in axes.patches:
+            drawn.append(patch.get_transform().transform(patch.get_path().vertices))
+        for points in drawn:
+            inside = axes.bbox.contains
+            assert not any(legend.contains(x, y) for x, y in points if inside(x, y))
+        assert not legend.overlaps(axes.title.get_window_extent()) or legend.y1 <= axes.bbox.y1
+        assert axes._left_title.get_window_extent().x1 <= figure.bbox.x1
+        assert axes._left_title.get_text() == title
 
 
 def test_score_by_class_counts_each_class(scored):

@@ -13,8 +13,9 @@ from sklearn import metrics as sklearn_metrics
 
 from ..array_types import F8, I8, Bools
 from ..errors import JetError, explain
+from .intervals import binomial_interval, inverse
 
-__all__ = ["Metrics", "Rejection", "labelled_scores", "measure", "roc"]
+__all__ = ["Metrics", "Rejection", "labelled_scores", "measure", "roc", "roc_band"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Rejection:
         Jets with at least this score are kept.
     value : float
         1/ε_B; infinite where no background jet is kept.
-    uncertainty : float
-        From the binomial uncertainty of ε_B; infinite where no background jet is kept.
+    low, high : float
+        Clopper–Pearson interval of 1/ε_B (68.27%) from the number of background jets kept; high is infinite where none
+        is.
     passed : int
         Background jets kept.
     """
@@ -38,8 +40,16 @@ class Rejection:
     efficiency: float
     cut: float
     value: float
-    uncertainty: float
+    low: float
+    high: float
     passed: int
+
+    def __str__(self) -> str:
+        if self.passed == 0:
+            return f"above {_digits(self.low, self.low)} (no background jet passes)"
+        step = min(self.value - self.low, self.high - self.value)
+        value, low, high = (_digits(v, step) for v in (self.value, self.value - self.low, self.high - self.value))
+        return f"{value} +{high} −{low} ({self.passed} background jet{'s pass' if self.passed > 1 else ' passes'})"
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,8 @@ class Metrics:
         Numbers of jets; background is everything that is not signal.
     num_missing : int
         Jets left out because they have no score.
-    accuracy, accuracy_uncertainty : float
-        Fraction of jets whose most probable class is the true one, with binomial uncertainty.
+    accuracy, accuracy_low, accuracy_high : float
+        Fraction of jets whose most probable class is the true one, with its Clopper–Pearson interval (68.27%).
     auc, auc_uncertainty : float
         Area under the ROC curve; uncertainty after Hanley and McNeil, Radiology 143 (1982) 29.
     rejections : tuple of Rejection
@@ -64,40 +74,44 @@ class Metrics:
     num_background: int
     num_missing: int
     accuracy: float
-    accuracy_uncertainty: float
+    accuracy_low: float
+    accuracy_high: float
     auc: float
     auc_uncertainty: float
     rejections: tuple[Rejection, ...]
 
     def as_dict(self) -> dict[str, float]:
-        """Flat mapping: ``accuracy``, ``auc``, ``rejection_50``, ...; values that are not finite are left out."""
+        """Flat mapping: ``accuracy``, ``auc``, ``rejection_50``, ``rejection_50_low``, ``_high``, ``_passed``, ...
+
+        Values that are not finite are left out.
+        """
         numbers: dict[str, float] = {
             "num_signal": self.num_signal,
             "num_background": self.num_background,
             "num_missing": self.num_missing,
             "accuracy": self.accuracy,
-            "accuracy_uncertainty": self.accuracy_uncertainty,
+            "accuracy_low": self.accuracy_low,
+            "accuracy_high": self.accuracy_high,
             "auc": self.auc,
             "auc_uncertainty": self.auc_uncertainty,
         }
         for rejection in self.rejections:
             name = f"rejection_{100 * rejection.efficiency:g}"
-            numbers |= {name: rejection.value, f"{name}_uncertainty": rejection.uncertainty}
+            numbers |= {name: rejection.value, f"{name}_low": rejection.low, f"{name}_high": rejection.high}
+            numbers[f"{name}_passed"] = rejection.passed
         return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def __str__(self) -> str:
         rows = [
             ("jets", f"{self.num_signal} signal, {self.num_background} background"),
-            ("accuracy", f"{self.accuracy:.4f} ± {self.accuracy_uncertainty:.4f}"),
+            (
+                "accuracy",
+                f"{self.accuracy:.4f} +{self.accuracy_high - self.accuracy:.4f} "
+                f"−{self.accuracy - self.accuracy_low:.4f}",
+            ),
             ("AUC", f"{self.auc:.4f} ± {self.auc_uncertainty:.4f}"),
         ]
-        for r in self.rejections:
-            value = (
-                f"{r.value:.1f} ± {r.uncertainty:.1f}"
-                if r.passed
-                else f"more than {self.num_background} (no background jet passes)"
-            )
-            rows.append((f"1/ε_B at ε_S = {100 * r.efficiency:g}%", f"{value}   (score ≥ {r.cut:.4f})"))
+        rows += [(f"1/ε_B at ε_S = {100 * r.efficiency:g}%", f"{r}   (score ≥ {r.cut:.4f})") for r in self.rejections]
         if self.num_missing:
             rows.append(("without a score", f"{self.num_missing} (left out)"))
         width = max(len(name) for name, _ in rows)
@@ -130,18 +144,25 @@ def measure(
     is_signal = given.labels == given.signal
     fpr, tpr, cuts = _curve(given.scores, is_signal)
     num_signal, num_background = int(is_signal.sum()), int((~is_signal).sum())
-    accuracy = float((given.most_probable == given.labels).mean())
+    correct = given.most_probable == given.labels
+    low, high = binomial_interval(correct.sum(), len(correct))
     auc = float(sklearn_metrics.auc(fpr, tpr))
     return Metrics(
         num_signal=num_signal,
         num_background=num_background,
         num_missing=given.num_missing,
-        accuracy=accuracy,
-        accuracy_uncertainty=math.sqrt(accuracy * (1 - accuracy) / len(is_signal)),
+        accuracy=float(correct.mean()),
+        accuracy_low=float(low),
+        accuracy_high=float(high),
         auc=auc,
         auc_uncertainty=_auc_uncertainty(auc, num_signal, num_background),
         rejections=tuple(_rejection(e, fpr, tpr, cuts, num_background) for e in efficiencies),
     )
+
+
+def roc_band(fpr: F8, num_background: int) -> tuple[F8, F8]:
+    """Clopper–Pearson interval (68.27%) of the background efficiency at each point of a ROC curve."""
+    return binomial_interval(np.rint(fpr * num_background), num_background)
 
 
 def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[F8, F8, F8]:
@@ -264,13 +285,16 @@ def _curve(scores: F8, is_signal: Bools) -> tuple[F8, F8, F8]:
 
 def _rejection(efficiency: float, fpr: F8, tpr: F8, cuts: F8, num_background: int) -> Rejection:
     at = min(int(np.searchsorted(tpr, efficiency - 1e-12)), len(tpr) - 1)
-    background = float(fpr[at])
-    if background == 0:
-        return Rejection(efficiency, float(cuts[at]), math.inf, math.inf, 0)
-    relative = math.sqrt((1 - background) / (background * num_background))
-    return Rejection(
-        efficiency, float(cuts[at]), 1 / background, relative / background, round(background * num_background)
-    )
+    passed = round(float(fpr[at]) * num_background)
+    low, high = inverse(binomial_interval(passed, num_background))
+    value = num_background / passed if passed else math.inf
+    return Rejection(efficiency, float(cuts[at]), value, low=float(high), high=float(low), passed=passed)
+
+
+def _digits(value: float, step: float) -> str:
+    """A number with two digits of `step`, or all digits before the decimal point."""
+    decimals = max(0, 1 - math.floor(math.log10(step))) if 0 < step < math.inf else 1
+    return f"{value:.{decimals}f}"
 
 
 def _auc_uncertainty(auc: float, num_signal: int, num_background: int) -> float:

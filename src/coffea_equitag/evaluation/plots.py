@@ -1,17 +1,40 @@
-"""Plots of scores: by class, and the ROC curve. Figures are returned, never shown; pyplot is not used."""
+"""Plots of scores on labelled jets, with matplotlib and mplhep; pyplot, with its state, is not used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib as mpl
 import mplhep
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from .metrics import labelled_scores, measure, roc
+from .intervals import binomial_interval, inverse
+from .metrics import Rejection, labelled_scores, measure, roc, roc_band
 
 __all__ = ["roc_curve", "score_by_class"]
+
+#: mplhep's style of CMS, whose pages and letters are large, scaled to a figure in a report.
+_STYLE = mplhep.style.CMS | {
+    "figure.figsize": (6.4, 5.6),
+    "mathtext.fontset": "dejavusans",  # the style's own looks for a cursive font, and says so where there is none
+    "font.family": "DejaVu Sans",
+    "font.size": 13,
+    "axes.labelsize": 14,
+    "axes.titlesize": 11,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "legend.fontsize": 11,
+    "lines.linewidth": 1.5,
+    "axes.linewidth": 1.2,
+    "xtick.major.size": 7,
+    "xtick.minor.size": 3.5,
+    "ytick.major.size": 7,
+    "ytick.minor.size": 3.5,
+    "savefig.bbox": None,
+}
 
 
 def score_by_class(
@@ -23,7 +46,7 @@ def score_by_class(
     bins: int = 40,
     title: str = "",
 ) -> Figure:
-    """Distribution of the score, one histogram per class, each of area 1.
+    """Distribution of the score, one histogram per class, each of area 1, with Clopper–Pearson intervals (68.27%).
 
     Parameters
     ----------
@@ -34,19 +57,30 @@ def score_by_class(
     bins : int
         Bins between 0 and 1.
     title : str
-        Title above the plot.
+        Line above the plot: the tagger, the sample, its pT.
     """
     given = labelled_scores(scores, labels, signal)
-    figure, axes = _canvas(title)
     edges = np.linspace(0, 1, bins + 1)
-    for label, name in enumerate(classes):
-        counts, _ = np.histogram(given.scores[given.labels == label], bins=edges)
-        area = max(counts.sum(), 1) / bins
-        mplhep.histplot(
-            counts / area, edges, yerr=np.sqrt(counts) / area, ax=axes, label=f"{name} ({counts.sum()} jets)"
-        )
-    axes.set(xlabel="score", ylabel="jets (area 1)", xlim=(0, 1), yscale="log")
-    axes.legend()
+    heights = []
+    with mpl.rc_context(_STYLE):
+        figure, axes = _canvas(title)
+        for label, name in enumerate(classes):
+            counts, _ = np.histogram(given.scores[given.labels == label], bins=edges)
+            number = max(int(counts.sum()), 1)
+            low, high = binomial_interval(counts, number)
+            height = counts / number
+            errors = bins * np.where(counts > 0, [height - low, high - height], 0.0)
+            mplhep.histplot(
+                bins * height, edges, yerr=errors, ax=axes, label=f"{name} ({counts.sum()} jets)", flow="none"
+            )
+            heights.append(bins * height)
+        drawn = np.concatenate(heights)
+        drawn = drawn[drawn > 0]
+        # a third of the axis above the histograms is for the legend
+        bottom, top = drawn.min() / 3, drawn.max() * 2
+        axes.set(xlabel="score", ylabel="jets / area", xlim=(0, 1), yscale="log")
+        axes.set_ylim(bottom, top * (top / bottom) ** 0.4)
+        axes.legend(loc="upper center")
     return figure
 
 
@@ -61,6 +95,9 @@ def roc_curve(
 ) -> Figure:
     """Background rejection 1/ε_B against signal efficiency ε_S, with the rejections at `efficiencies` marked.
 
+    The band is the Clopper–Pearson interval (68.27%) of the number of background jets kept. Where none is, only its
+    lower edge is finite, and the curve ends.
+
     Parameters
     ----------
     scores, labels, signal, efficiencies
@@ -68,41 +105,62 @@ def roc_curve(
     name : str
         Name of the curve in the legend.
     title : str
-        Title above the plot.
+        Line above the plot: the tagger, the sample, its pT.
     """
     fpr, tpr, _ = roc(scores, labels, signal=signal)
     metrics = measure(scores, labels, signal=signal, efficiencies=efficiencies)
-    figure, axes = _canvas(title)
+    low, high = roc_band(fpr, metrics.num_background)
     kept = fpr > 0
-    axes.plot(tpr[kept], 1 / fpr[kept], label=f"{name or 'tagger'}, AUC = {metrics.auc:.4f}")
-    for rejection in metrics.rejections:
-        if rejection.passed == 0:
-            continue
-        axes.errorbar(
-            rejection.efficiency,
-            rejection.value,
-            # an error bar that reaches 0 cannot be drawn on a logarithmic axis
-            yerr=[[min(rejection.uncertainty, 0.99 * rejection.value)], [rejection.uncertainty]],
-            fmt="o",
-            capsize=3,
-            label=rf"$1/\epsilon_B$ = {rejection.value:.0f} ± {rejection.uncertainty:.0f} "
-            rf"at $\epsilon_S$ = {100 * rejection.efficiency:g}%",
+    with mpl.rc_context(_STYLE):
+        figure, axes = _canvas(title)
+        (line,) = axes.plot(tpr[kept], inverse(fpr[kept]), label=f"{name or 'tagger'}, AUC = {metrics.auc:.4f}")
+        axes.fill_between(
+            tpr[kept], inverse(high[kept]), inverse(low[kept]), color=line.get_color(), alpha=0.25, linewidth=0
         )
-    diagonal = np.linspace(0.01, 1, 200)
-    axes.plot(diagonal, 1 / diagonal, color="0.6", linestyle=":", label="chance")
-    axes.set(
-        xlabel=r"signal efficiency $\epsilon_S$",
-        ylabel=r"background rejection $1/\epsilon_B$",
-        xlim=(0, 1),
-        yscale="log",
-    )
-    axes.legend()
+        for rejection in metrics.rejections:
+            _mark(axes, rejection)
+        diagonal = np.linspace(0.01, 1, 200)
+        axes.plot(diagonal, 1 / diagonal, color="0.6", linestyle=":", label="chance")
+        axes.set(
+            xlabel=r"signal efficiency $\epsilon_S$",
+            ylabel=r"background rejection $1/\epsilon_B$",
+            xlim=(0, 1),
+            yscale="log",
+        )
+        top = max([100.0, *(r.low for r in metrics.rejections), *inverse(low[kept])])
+        # half of the axis above the curve is for the legend
+        axes.set_ylim(1, top**1.5)
+        axes.legend(loc="upper right")
     return figure
 
 
+def _mark(axes: Any, rejection: Rejection) -> None:
+    """One rejection: a point with its interval, or an arrow upwards from where no background jet is kept."""
+    where = rf"at $\epsilon_S$ = {100 * rejection.efficiency:g}%"
+    if rejection.passed == 0:
+        axes.errorbar(
+            rejection.efficiency,
+            rejection.low,
+            yerr=rejection.low,
+            lolims=True,
+            fmt="_",
+            label=rf"$1/\epsilon_B$ > {rejection.low:.0f} {where}",
+        )
+        return
+    below, above = rejection.value - rejection.low, rejection.high - rejection.value
+    axes.errorbar(
+        rejection.efficiency,
+        rejection.value,
+        yerr=[[below], [above]],
+        fmt="o",
+        capsize=3,
+        label=rf"$1/\epsilon_B$ = ${rejection.value:.0f}^{{+{above:.0f}}}_{{-{below:.0f}}}$ {where}",
+    )
+
+
 def _canvas(title: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    figure = Figure(layout="constrained")
     axes = figure.add_subplot()
-    axes.tick_params(which="both", direction="in", top=True, right=True)
     axes.set_title(title, loc="left")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     return figure, axes

@@ -1,0 +1,43 @@
+"""Confidence intervals of efficiencies, right at small counts too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ..array_types import F8
+
+__all__ = ["LEVEL", "binomial_interval", "inverse"]
+
+#: Confidence level of all intervals: that of one standard deviation.
+LEVEL = float(stats.norm.cdf(1) - stats.norm.cdf(-1))
+
+
+def binomial_interval(passed: Any, total: Any, level: float = LEVEL) -> tuple[F8, F8]:
+    """Clopper–Pearson interval of an efficiency: central, and never below its confidence level.
+
+    Parameters
+    ----------
+    passed, total : array-like of int
+        How many passed, of how many; ``total`` of at least 1.
+    level : float
+        Confidence level, by default that of one standard deviation, 68.27%.
+
+    Returns
+    -------
+    low, high : ndarray of float64
+        Low is 0 where none passed, and high is 1 where all did.
+    """
+    k, n = np.broadcast_arrays(np.asarray(passed, np.float64), np.asarray(total, np.float64))
+    outside = (1 - level) / 2
+    low = stats.beta.ppf(outside, np.maximum(k, 1), np.maximum(n - k + 1, 1))
+    high = stats.beta.isf(outside, k + 1, np.maximum(n - k, 1))
+    return np.where(k > 0, low, 0.0), np.where(k < n, high, 1.0)
+
+
+def inverse(efficiency: Any) -> F8:
+    """1/ε; infinite where nothing passes."""
+    efficiency = np.asarray(efficiency, np.float64)
+    return np.divide(1.0, efficiency, out=np.full(efficiency.shape, np.inf), where=efficiency > 0)

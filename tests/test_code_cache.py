@@ -1,0 +1,145 @@
+"""Compiled code on disk: damaged, impossible to write or without a place, it costs time and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numba
+import pytest
+
+import coffea_equitag
+from coffea_equitag import CacheWarning, code_cache
+from coffea_equitag.compiled import njit
+
+SOURCE = "def double(x):\n    return 2 * x\n"
+
+#: What may have become of a file.
+DAMAGE = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "one byte short": lambda content: content[:-1],
+    "zeros at the end": lambda content: content[: len(content) // 2] + bytes(len(content) - len(content) // 2),
+    "one bit flipped": lambda content: content[:-200] + bytes([content[-200] ^ 4]) + content[-199:],
+    "something else": lambda content: b"not a pickle",
+}
+
+
+@pytest.fixture
+def compiled(tmp_path, monkeypatch):
+    """Compile the same function anew, with its cache in tmp_path."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(code_cache, "_warned", False)
+    (tmp_path / "source.py").write_text(SOURCE)
+    spec = importlib.util.spec_from_file_location("source", tmp_path / "source.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "source", module)
+    spec.loader.exec_module(module)
+    return lambda: njit(module.double)
+
+
+def hits(function):
+    return sum(function.stats.cache_hits.values())
+
+
+def files(folder, suffix):
+    return list((folder / "cache").rglob(f"*{suffix}"))
+
+
+def test_code_is_found_again(compiled):
+    first, second = compiled(), compiled()
+    assert first(2) == second(2) == 4
+    assert (hits(first), hits(second)) == (0, 1)
+
+
+# an index with a flipped bit names other files or none, whose own checksums are verified
+@pytest.mark.parametrize(
+    ("suffix", "how"), [(s, how) for s in (".nbi", ".nbc") for how in DAMAGE if (s, how) != (".nbi", "one bit flipped")]
+)
+def test_damaged_files_are_replaced(compiled, tmp_path, suffix, how):
+    compiled()(2)
+    (path,) = files(tmp_path, suffix)
+    path.write_bytes(DAMAGE[how](path.read_bytes()))
+    with pytest.warns(CacheWarning, match="cannot be read.*compiled again") as warned:
+        assert compiled()(2) == 4
+    assert len(warned) == 1
+    healed = compiled()
+    assert healed(2) == 4
+    assert hits(healed) == 1
+
+
+def test_a_full_disk_costs_the_cache_only(compiled, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(code_cache._CheckedFile, "_open_for_write", full)
+    function = compiled()
+    with pytest.warns(CacheWarning, match="cannot be kept in .*No space left") as warned:
+        assert (function(2), function(2.5)) == (4, 5)
+    assert len(warned) == 1
+    assert files(tmp_path, ".nbc") == []
+
+
+def test_damaged_and_full(compiled, tmp_path, monkeypatch):
+    compiled()(2)
+    (path,) = files(tmp_path, ".nbi")
+    path.write_bytes(b"")
+    monkeypatch.setattr(code_cache._CheckedFile, "_open_for_write", lambda *_: os.open("/", os.O_WRONLY))
+    with pytest.warns(CacheWarning, match="cannot be read"):
+        assert compiled()(2) == 4
+
+
+def test_a_folder_that_vanishes(compiled, tmp_path):
+    function = compiled()
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.warns(CacheWarning, match="cannot be (kept|read)"):
+        assert function(2) == 4
+
+
+def test_files_of_numba_are_read(compiled, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(code_cache._CodeCache, "__init__", code_cache.FunctionCache.__init__)
+        compiled()(2)
+    function = compiled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert function(2) == 4
+    assert hits(function) == 1
+
+
+@pytest.fixture
+def read_only_package(tmp_path):
+    """A copy of the package in which nothing can be cached: files where the folders should be."""
+    root = tmp_path / "read-only"
+    shutil.copytree(
+        Path(coffea_equitag.__file__).parent, root / "coffea_equitag", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for folder in [root / "coffea_equitag", *filter(Path.is_dir, (root / "coffea_equitag").rglob("*"))]:
+        (folder / "__pycache__").write_text("")
+    return root
+
+
+def test_without_any_folder(read_only_package):
+    """A read-only image and no HOME: all is imported and jets are flattened; one warning says why it is slow."""
+    code = (
+        "import awkward as ak, numpy as np, coffea_equitag as eqt\n"
+        "import coffea_equitag.kernels.lorentznet.cpu.inference, coffea_equitag.kernels.self_check as check\n"
+        "assert eqt.__file__.startswith(__import__('os').environ['PYTHONPATH']), eqt.__file__\n"
+        "assert check._folder() is None\n"
+        "jets = eqt.make_jets(ak.Array([[{'px': 3.0, 'py': 4.0, 'pz': 0.0, 'E': 13.0}]]))\n"
+        "print(eqt.RaggedJets.from_awkward(jets).mass.tolist())"
+    )
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "HOME"))}
+    settings |= {"PYTHONPATH": str(read_only_package), "HOME": "/dev/null/home", "MPLCONFIGDIR": "/tmp"}
+    settings |= {"NUMBA_CACHE_DIR": "/dev/null/cache"}
+    found = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == "[12.0]", found.stderr
+    assert found.stderr.count("CacheWarning: compiled code cannot be kept on disk") == 1
+    assert "set NUMBA_CACHE_DIR" in found.stderr
