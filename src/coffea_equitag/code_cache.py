@@ -16,7 +16,6 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.core.dispatcher import Dispatcher
 
 from .errors import CacheWarning, explain
 
@@ -27,7 +26,7 @@ _lock = threading.Lock()
 _warned = False
 
 
-def enable_cache(dispatcher: Dispatcher) -> None:
+def enable_cache(dispatcher: Any) -> None:
     """Keep what a function is compiled to beside its source, in NUMBA_CACHE_DIR or in the user's cache folder.
 
     Warns
@@ -41,7 +40,7 @@ def enable_cache(dispatcher: Dispatcher) -> None:
         _warn(f"compiled code cannot be kept on disk: {_first_line(error)}")
 
 
-class _CodeCache(FunctionCache):  # type: ignore[misc]
+class _CodeCache(FunctionCache):
     """numba's cache of one function, which is passed over where it fails."""
 
     def __init__(self, function: Any) -> None:
@@ -67,7 +66,7 @@ class _CodeCache(FunctionCache):  # type: ignore[misc]
             _warn(f"compiled code cannot be kept in {self.cache_path}: {_first_line(error)}")
 
 
-class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
+class _CheckedFile(IndexDataCacheFile):
     """numba's files, with a checksum before the code; those of numba itself, without one, are read too."""
 
     def _save_data(self, name: str, data: Any) -> None:

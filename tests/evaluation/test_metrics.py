@@ -124,7 +124,7 @@ def test_prints_and_serialises():
     metrics = measure(SCORES, LABELS, efficiencies=[0.75, 0.3])
     lines = str(metrics).splitlines()
     assert lines[1].split() == ["accuracy", "0.6667", "+0.1752", "−0.2214"]
-    assert "5.0 +23.9 −3.0 (1 background jet passes)" in lines[3]
+    assert "5.0 +24.4 −3.1 (1 background jet passes)" in lines[3]
     assert "above 3.2 (no background jet passes)" in lines[4]
     # JSON has no infinity
     numbers = json.loads(json.dumps(metrics.as_dict(), allow_nan=False))

@@ -40,4 +40,5 @@ def binomial_interval(passed: Any, total: Any, level: float = LEVEL) -> tuple[F8
 def inverse(efficiency: Any) -> F8:
     """1/ε; infinite where nothing passes."""
     efficiency = np.asarray(efficiency, np.float64)
-    return np.divide(1.0, efficiency, out=np.full(efficiency.shape, np.inf), where=efficiency > 0)
+    found: F8 = np.divide(1.0, efficiency, out=np.full(efficiency.shape, np.inf), where=efficiency > 0)
+    return found
