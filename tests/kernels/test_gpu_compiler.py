@@ -218,11 +218,16 @@ KERNELS = {
         {"WIDE": 64, "CHUNK": 32},
         PAIRS_IN_TRAINING,
     ),
-    "edge-conv": (
-        edge_conv.edge_conv_kernel,
-        {"NEIGHBOURS": 16, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32, "BI": 4, "BK": 16} | JETS,
-        {"layers": particlenet_weights.EdgeLayers(*["*fp32"] * 4), "tiles": JET_TILES},
-    ),
+    **{
+        f"edge-conv{'-phantoms' if phantoms else ''}": (
+            edge_conv.edge_conv_kernel,
+            {"NEIGHBOURS": 16, "PHANTOMS": phantoms, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32}
+            | {"BI": 4, "BK": 16}
+            | JETS,
+            {"layers": particlenet_weights.EdgeLayers(*["*fp32"] * 4), "tiles": JET_TILES},
+        )
+        for phantoms in (False, True)
+    },
     "nearest": (
         nearest.nearest_kernel,
         {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS,

@@ -36,21 +36,23 @@ def official(
     kind : str
         ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
     checkpoint : path or mapping
-        The checkpoint file, read with ``weights_only=True``, or a state dict. A ``module.`` prefix and an enclosing
-        ``state_dict`` or ``model`` are removed.
+        The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
+        ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.
     name : str, optional
         Name of the tagger; default ``official-<kind>``.
     classes : tuple of str
         Class names in the order of the logits, the signal last.
     **options
         Options of the model, as trained: ``n_scalar``, ``c_weight``, ``beams``, ``clamp``, ``batch_norm``,
-        ``symmetry``, ``method``, ... For LGN and PELICAN, options that can be inferred from the shapes of the weights
-        need not be given. For LorentzNet the number of scalars per node tells whether it was trained for top tagging
-        (2: with beams) or for quark/gluon tagging (8: ``pid=True, beams=False, c_weight=1e-3``); ``use_one_hot=False``
-        is the official quark/gluon code's other choice (2: without beams). Its authors trained with ``clamp=100.0``,
-        and for top tagging on the rounding noise of their massless jets, so ``mass_noise`` is on by default where
-        ψ(mass) is the only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with
-        exact zeros).
+        ``symmetry``, ``method``, ... Options that can be inferred from the shapes of the weights need not be given. For
+        LorentzNet the number of scalars per node tells whether it was trained for top tagging (2: with beams) or for
+        quark/gluon tagging (8: ``pid=True, beams=False, c_weight=1e-3``); ``use_one_hot=False`` is the official
+        quark/gluon code's other choice (2: without beams). Its authors trained with ``clamp=100.0``, and for top
+        tagging on the rounding noise of their massless jets, so ``mass_noise`` is on by default where ψ(mass) is the
+        only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with exact zeros).
+        weaver's ParticleNet has ``phantom_neighbours`` on by default; its number of neighbours k is taken to be that
+        of weaver's examples, 16, or 7 with two convolutions. ``inputs`` and ``mirrored`` are those of the data
+        configuration and the data set.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
                 "pass model.state_dict(); if the file holds several models, pass the part of one",
             )
         )
-    return {str(key).removeprefix("module."): value for key, value in found.items()}
+    return {_PREFIXES.sub("", str(key)): value for key, value in found.items()}
 
 
 #: Kind -> translation of the official parameter names to ours.
@@ -130,8 +132,13 @@ _CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
     "lgn": lambda state, given: lgn.options(state),
     "lorentznet": lorentznet.infer_options,
+    "particlenet": particlenet.infer_options,
     "pelican": lambda state, given: pelican.infer_options(state),
+    "pfn": pfn.infer_options,
 }
+
+#: What wrappers put before the names: parallel training, weaver's examples, torch.compile.
+_PREFIXES = re.compile(r"^((module|mod|_orig_mod)\.)+")
 
 #: Default options for official checkpoints of a kind.
 _DEFAULTS: dict[str, dict[str, Any]] = {"pelican": {"diagonal": True}}
@@ -155,6 +162,6 @@ def _check(kind: str, expected: Mapping[str, Tensor], given: StateDict) -> None:
             explain(
                 f"a checkpoint that does not match {kind}: {'; '.join(problems)}",
                 f"the {len(expected)} tensors of {kind} with these options",
-                "pass the options it was trained with (n_scalar, hidden, n_layers, batch_norm, n_classes, ...)",
+                "pass the options it was trained with (n_scalar, hidden, n_layers, batch_norm, inputs, n_classes, ...)",
             )
         )

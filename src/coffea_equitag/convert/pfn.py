@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from .state_dict import StateDict
+from .state_dict import StateDict, numbered
+from .weaver_inputs import check_inputs
 
-__all__ = ["translate"]
+__all__ = ["infer_options", "translate"]
+
+
+def infer_options(state: StateDict, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the weights' shapes tell: the widths of Φ and F, and whether there is BatchNorm."""
+    check_inputs("PFN", state["phi.0.0.weight"].shape[1], given)
+    return {
+        "n_classes": len(numbered(state, r"fc\.(\d+)\.weight")[0]),
+        "phi": [len(weight) for weight in numbered(state, r"phi\.(\d+)\.0\.weight")],
+        "f": [len(weight) for weight in numbered(state, r"fc\.(\d+)\.0\.weight")],
+        "batch_norm": "input_bn.weight" in state,
+    }
 
 
 def translate(state: StateDict) -> StateDict:

@@ -10,15 +10,18 @@ from torch import Tensor
 
 from ..jets.ragged import RaggedJets
 
-__all__ = ["kinematic_features", "relative_angles"]
+__all__ = ["kinematic_features", "kinematic_variables", "relative_angles"]
 
 
-def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
+def relative_angles(jets: RaggedJets, mirrored: bool = False) -> tuple[Tensor, Tensor]:
     """Δη and Δφ (in [−π, π]) of each constituent relative to its jet's axis, shapes (N,), float64.
 
-    Constituents with the same (η, φ) get bit-identical angles, whatever the axis.
+    Constituents with the same (η, φ) get bit-identical angles, whatever the axis. With `mirrored`, Δη has the sign of
+    the jet's η.
     """
-    return _constituents(jets).angles_from(_of(jets.jet_p4).repeated(jets.counts))
+    axis = _of(jets.jet_p4).repeated(jets.counts)
+    d_eta, d_phi = _constituents(jets).angles_from(axis)
+    return (torch.where(axis.eta < 0, -d_eta, d_eta) if mirrored else d_eta), d_phi
 
 
 def kinematic_features(jets: RaggedJets) -> Tensor:
@@ -31,21 +34,38 @@ def kinematic_features(jets: RaggedJets) -> Tensor:
     -------
     Tensor of float64, shape (N, 7)
     """
-    own, jet = _constituents(jets), _of(jets.jet_p4).repeated(jets.counts)
-    d_eta, d_phi = own.angles_from(jet)
+    found = kinematic_variables(jets)
     features = torch.stack(
         [
-            (own.log_pt - 1.7) * 0.7,
-            (own.log_energy - 2.0) * 0.7,
-            (own.log_pt - jet.log_pt + 4.7) * 0.7,
-            (own.log_energy - jet.log_energy + 4.7) * 0.7,
-            (torch.sqrt(d_eta.square() + d_phi.square()) - 0.2) * 4.0,
-            d_eta,
-            d_phi,
+            (found["part_pt_log"] - 1.7) * 0.7,
+            (found["part_e_log"] - 2.0) * 0.7,
+            (found["part_logptrel"] + 4.7) * 0.7,
+            (found["part_logerel"] + 4.7) * 0.7,
+            (found["part_deltaR"] - 0.2) * 4.0,
+            found["part_deta"],
+            found["part_dphi"],
         ]
     )
     features[:5].clamp_(-5.0, 5.0)
     return features.T
+
+
+def kinematic_variables(jets: RaggedJets, mirrored: bool = False) -> dict[str, Tensor]:
+    """What the features are made of, by weaver's names: float64, shape (N,) each; GeV.
+
+    With `mirrored`, Δη has the sign of the jet's η: a jet and its mirror image look the same.
+    """
+    own, jet = _constituents(jets), _of(jets.jet_p4).repeated(jets.counts)
+    d_eta, d_phi = own.angles_from(jet)
+    return {
+        "part_pt_log": own.log_pt,
+        "part_e_log": own.log_energy,
+        "part_logptrel": own.log_pt - jet.log_pt,
+        "part_logerel": own.log_energy - jet.log_energy,
+        "part_deltaR": torch.sqrt(d_eta.square() + d_phi.square()),
+        "part_deta": torch.where(jet.eta < 0, -d_eta, d_eta) if mirrored else d_eta,
+        "part_dphi": d_phi,
+    }
 
 
 class _Momenta(NamedTuple):

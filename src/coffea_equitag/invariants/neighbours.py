@@ -13,14 +13,15 @@ from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
 from .minkowski import pair_offsets
 
-__all__ = ["Neighbours", "nearest"]
+__all__ = ["Neighbours", "nearest", "with_phantoms"]
 
 
 @dataclass(frozen=True)
 class Neighbours:
     """Directed edges to each constituent i from its neighbours j, grouped by receiver i.
 
-    In a jet of n constituents each has min(k, n − 1) neighbours, all of them real: never itself, never padding.
+    In a jet of n constituents each has min(k, n − 1) neighbours, all of them real: never itself, never padding. With
+    `with_phantoms` it has k, of which those beyond n − 1 are phantoms: senders N, one beyond the constituents.
 
     Attributes
     ----------
@@ -88,6 +89,22 @@ def nearest(
     columns = [np.repeat(np.arange(len(points)), degree), sender, place, diagonal, edges]
     receiver, *rest = [torch.from_numpy(column).to(points_ND.device) for column in columns]
     return Neighbours(receiver, *rest)
+
+
+def with_phantoms(edges: Neighbours, k: int) -> Neighbours:
+    """The same edges and, of each constituent with fewer than k, as many more as it lacks, from phantoms.
+
+    The official ParticleNet pads jets and looks for k neighbours: where a jet has no more, it finds padding. A phantom
+    is no constituent: its row is N, it has no place in the square layout (−1), and a network sees zeros there.
+    """
+    total = len(edges.diagonal)
+    offsets = torch.arange(0, (total + 1) * k, k, device=edges.offsets.device)
+    rank = torch.arange(len(edges.sender), device=offsets.device) - edges.offsets[edges.receiver]
+    at = offsets[edges.receiver] + rank
+    sender, place = offsets.new_full((total * k,), total), offsets.new_full((total * k,), -1)
+    sender[at], place[at] = edges.sender, edges.place
+    receiver = torch.arange(total, device=offsets.device).repeat_interleave(k)
+    return Neighbours(receiver, sender, place, edges.diagonal, offsets)
 
 
 def _array(values: Tensor) -> F8:

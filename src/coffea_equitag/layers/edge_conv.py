@@ -20,7 +20,8 @@ class EdgeConv(nn.Module):
 
     Each edge [x_i, x_j − x_i] passes through a small network; the mean over i's neighbours is added to a shortcut
     of x_i. The first layer is linear in x_i and x_j, so it is applied per constituent and gathered:
-    A x_i + B (x_j − x_i) = (A − B) x_i + B x_j. Batch normalization runs over real edges only.
+    A x_i + B (x_j − x_i) = (A − B) x_i + B x_j. Batch normalization runs over these edges only, never over padding; an
+    edge from a phantom (`invariants.neighbours.with_phantoms`), [x_i, 0 − x_i], is one of them.
 
     Parameters
     ----------
@@ -71,6 +72,7 @@ class EdgeConv(nn.Module):
         assert isinstance(linear, nn.Linear)
         f = x_NF.shape[1]
         w_own, w_difference, w_pair = torch.split(linear.weight, [f, f, self.n_pair], dim=1)
-        own, other = x_NF @ (w_own - w_difference).T, x_NF @ w_difference.T
+        # one row more: phantoms, which are 0
+        own, other = x_NF @ (w_own - w_difference).T, nn.functional.pad(x_NF @ w_difference.T, (0, 0, 0, 1))
         out_PC = own.index_select(0, edges.receiver) + other.index_select(0, edges.sender)
         return out_PC if pair_PE is None else torch.addmm(out_PC, pair_PE, w_pair.T)

@@ -7,13 +7,14 @@ then in the space of the features just computed. The mean over the constituents 
 of Li et al., Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814.
 
 Departures from the official code, where following it would be wrong: a jet of n constituents has min(k, n − 1)
-neighbours per constituent, all real, where the official code makes up featureless ones below n = k + 2; batch
-normalisation sees no padding.
+neighbours per constituent, all real, where the official code makes up k − (n − 1) more from padding if n ≤ k; batch
+normalisation sees no padding. A network trained by the official code expects its phantoms: ``phantom_neighbours``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise as steps
 from typing import Any, ClassVar
 
 import torch
@@ -22,9 +23,10 @@ from torch import Tensor, nn
 from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
-from ..invariants.kinematic import kinematic_features, relative_angles
-from ..invariants.neighbours import Neighbours, nearest
+from ..invariants.kinematic import relative_angles
+from ..invariants.neighbours import Neighbours, nearest, with_phantoms
 from ..invariants.pair_scalars import Pairwise, pair_scalar
+from ..invariants.weaver_variables import Inputs, columns_of, variables_of, weaver_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
@@ -34,9 +36,9 @@ from ..layers.segments import segment_mean
 
 __all__ = ["ParticleNet"]
 
-#: Widths of the edge networks, and of the classifier.
-_FULL = (((64,) * 3, (128,) * 3, (256,) * 3), 256)
-_LITE = (((32,) * 3, (64,) * 3), 128)
+#: Neighbours, widths of the edge networks, and of the classifier.
+_FULL = (16, ((64,) * 3, (128,) * 3, (256,) * 3), (256,))
+_LITE = (7, ((32,) * 3, (64,) * 3), (128,))
 
 
 class ParticleNet(JetModel):
@@ -49,8 +51,8 @@ class ParticleNet(JetModel):
     lite : bool
         ParticleNet-Lite: two edge convolutions (32, 64 channels), k = 7, 128 units in the classifier (26,416
         parameters); else three (64, 128, 256), k = 16, 256 units (366,160 parameters).
-    k : int or None
-        Neighbours; None for the paper's.
+    k : int, sequence of int, or None
+        Neighbours, in all convolutions or in each; None for the paper's.
     pairwise : {None, "mass", "delta_r", "delta_r_pt", "energy"}
         Pairwise patch: one scalar per edge, embedded and concatenated to the edges of each convolution.
     nodewise : {None, "mass", "energy"}
@@ -62,6 +64,28 @@ class ParticleNet(JetModel):
         Channels of a patch.
     dropout : float
         In the classifier, while training.
+    channels : sequence of sequences of int, or None
+        Widths of each convolution's edge network; None for the paper's.
+    units : sequence of int, or None
+        Widths of the classifier's hidden layers; None for the paper's.
+    fusion : bool
+        weaver's fusion block: the outputs of all convolutions, concatenated, pass through a layer before the mean.
+    input_norm : bool
+        Whether the features are normalised (BatchNorm).
+    phantom_neighbours : bool
+        Whether constituents with fewer than k neighbours get the missing ones from padding, as in the official code:
+        edges [x_i, 0 − x_i]. On for converted checkpoints, which were trained with them.
+    inputs : "kinematic" or sequence
+        The paper's seven features; or variables with their standardisation as in weaver's data configurations
+        (`invariants.weaver_variables`).
+    mirrored : bool
+        Whether Δη has the sign of the jet's η, as in weaver's data sets.
+
+    Raises
+    ------
+    TaggerError
+        For k < 1, or one k too many or too few; an empty list of widths; unknown inputs or patches; the pairwise patch
+        with phantoms, which have no momenta.
     """
 
     kind: ClassVar[str] = "particlenet"
@@ -72,14 +96,22 @@ class ParticleNet(JetModel):
         self,
         n_classes: int = 2,
         lite: bool = False,
-        k: int | None = None,
+        k: int | Sequence[int] | None = None,
         pairwise: Pairwise | None = None,
         nodewise: Nodewise | None = None,
         friends: Sequence[int] = (2, 4, 8),
         patch_width: int = 16,
         dropout: float = 0.1,
+        channels: Sequence[Sequence[int]] | None = None,
+        units: Sequence[int] | None = None,
+        fusion: bool = False,
+        input_norm: bool = True,
+        phantom_neighbours: bool = False,
+        inputs: Inputs = "kinematic",
+        mirrored: bool = False,
     ) -> None:
-        k = (7 if lite else 16) if k is None else k
+        usual_k, usual_channels, usual_units = _LITE if lite else _FULL
+        k = usual_k if k is None else k
         super().__init__(
             n_classes=n_classes,
             lite=lite,
@@ -89,22 +121,63 @@ class ParticleNet(JetModel):
             friends=list(friends),
             patch_width=patch_width,
             dropout=dropout,
+            channels=channels if channels is None else [list(widths) for widths in channels],
+            units=units if units is None else list(units),
+            fusion=fusion,
+            input_norm=input_norm,
+            phantom_neighbours=phantom_neighbours,
+            inputs=inputs,
+            mirrored=mirrored,
         )
         check_nodewise(nodewise, friends)
-        if k < 1:
-            raise TaggerError(explain(f"k = {k} neighbours", "at least 1", "leave it out for the paper's"))
-        widths, units = _LITE if lite else _FULL
-        inputs = [7, *(channels[-1] for channels in widths[:-1])]
+        widths, hidden = channels or usual_channels, units or usual_units
+        self.neighbours = (k,) * len(widths) if isinstance(k, int) else tuple(k)
+        self._check_options(widths, hidden)
+        self.fields = columns_of(inputs)
+        before = [len(variables_of(inputs)), *(block[-1] for block in widths)]
         n_pair, n_node = (patch_width if patch else 0 for patch in (pairwise, nodewise))
-        self.input_norm = RowBatchNorm(7)
+        self.input_norm = RowBatchNorm(before[0]) if input_norm else nn.Identity()
         self.blocks = nn.ModuleList(
-            EdgeConv(before + n_node, channels, n_pair) for before, channels in zip(inputs, widths, strict=True)
+            EdgeConv(given + n_node, block, n_pair) for given, block in zip(before, widths, strict=False)
         )
-        self.head = nn.Sequential(
-            nn.Linear(widths[-1][-1], units), nn.ReLU(), nn.Dropout(dropout), nn.Linear(units, n_classes)
+        fused = min(max(sum(before[1:]) // 128 * 128, 128), 1024)  # weaver's
+        self.fusion = (
+            nn.Sequential(nn.Linear(sum(before[1:]), fused, bias=False), RowBatchNorm(fused), nn.ReLU())
+            if fusion
+            else None
         )
+        self.head = nn.Sequential()
+        for size, after in steps([fused if fusion else before[-1], *hidden]):
+            self.head.extend([nn.Linear(size, after), nn.ReLU(), nn.Dropout(dropout)])
+        self.head.append(nn.Linear(hidden[-1], n_classes))
         self.pair_patches = nn.ModuleList(Patch(1, patch_width) for _ in widths if pairwise)
         self.node_patch = Patch(len(friends), patch_width) if nodewise else None
+
+    def _check_options(self, widths: Sequence[Sequence[int]], hidden: Sequence[int]) -> None:
+        if min(self.neighbours, default=1) < 1:
+            raise TaggerError(
+                explain(f"k = {self.options['k']} neighbours", "at least 1", "leave it out for the paper's")
+            )
+        if len(self.neighbours) != len(widths):
+            raise TaggerError(
+                explain(f"k = {self.options['k']} for {len(widths)} convolutions", "one for each", "give one number")
+            )
+        if any(width < 1 for row in (*widths, hidden) for width in row) or not all(widths):
+            raise TaggerError(
+                explain(
+                    f"channels = {self.options['channels']}, units = {self.options['units']}",
+                    "widths of 1 or more, and one at least for each convolution",
+                    "leave them out for the paper's",
+                )
+            )
+        if self.options["phantom_neighbours"] and self.options["pairwise"]:
+            raise TaggerError(
+                explain(
+                    "the pairwise patch with phantom_neighbours",
+                    "neighbours with momenta, which phantoms do not have",
+                    "leave out one of the two",
+                )
+            )
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
@@ -112,8 +185,7 @@ class ParticleNet(JetModel):
         gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
         groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         return self.network(
-            kinematic_features(jets).to(self.dtype),
-            torch.stack(relative_angles(jets), dim=1),
+            *self.features_and_points(jets),
             jets.offsets,
             priority=torch.hypot(jets.p4[:, 1], jets.p4[:, 2]),
             p4_N4=jets.p4,
@@ -121,9 +193,15 @@ class ParticleNet(JetModel):
             groups_NG=groups,
         )
 
+    def features_and_points(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
+        """Features (N, F) and, in float64, points (Δη, Δφ) (N, 2) of the constituents."""
+        mirrored = self.options["mirrored"]
+        features = weaver_features(jets, self.options["inputs"], mirrored).to(self.dtype)
+        return features, torch.stack(relative_angles(jets, mirrored), dim=1)
+
     def network(
         self,
-        features_N7: Tensor,
+        features_NF: Tensor,
         points_N2: Tensor,
         offsets: Tensor,
         *,
@@ -136,8 +214,8 @@ class ParticleNet(JetModel):
 
         Parameters
         ----------
-        features_N7 : Tensor, shape (N, 7)
-            Features of the constituents.
+        features_NF : Tensor, shape (N, F)
+            Features of the constituents: seven, or as many as `inputs` names.
         points_N2 : Tensor of float64, shape (N, 2)
             (Δη, Δφ), for the first graph.
         offsets : Tensor of int64, shape (J + 1,)
@@ -156,18 +234,26 @@ class ParticleNet(JetModel):
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)
 
         def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
-            edges = nearest(points, offsets, self.options["k"], priority, torch.get_num_threads())
+            edges = nearest(points, offsets, self.neighbours[layer], priority, torch.get_num_threads())
             return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
 
         edges_of = patched_edges if self.pair_patches else None
-        fused: Tensor | None = kernels.run(self, features_N7, points_N2, offsets, priority, nodes, edges_of)
+        fused: Tensor | None = kernels.run(self, features_NF, points_N2, offsets, priority, nodes, edges_of)
         if fused is not None:
             return fused
-        x = self.input_norm(features_N7)
-        for layer, block in enumerate(self.blocks):
-            edges = nearest(points_N2 if layer == 0 else x, offsets, self.options["k"], priority)
+        x, found = self.input_norm(features_NF), []
+        for layer, (block, k) in enumerate(zip(self.blocks, self.neighbours, strict=True)):
+            edges = nearest(points_N2 if layer == 0 else x, offsets, k, priority)
             pairs = self.pair_features(layer, edges, p4_N4, gram_Q) if self.pair_patches else None
+            if self.options["phantom_neighbours"]:
+                edges = with_phantoms(edges, k)
             x = block(x if nodes is None else torch.cat([x, nodes], dim=1), edges, pairs)
+            found.append(x)
+        return self.classify(found, offsets)
+
+    def classify(self, found: Sequence[Tensor], offsets: Tensor) -> Tensor:
+        """Logits (J, n_classes) from the outputs (N, C) of the convolutions."""
+        x = found[-1] if self.fusion is None else self.fusion(torch.cat(list(found), dim=1))
         logits: Tensor = self.head(segment_mean(x, offsets))
         return logits
 

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import kernels
+from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
-from ..invariants.kinematic import kinematic_features
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
+from ..invariants.weaver_variables import Inputs, columns_of, variables_of, weaver_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
@@ -41,8 +42,9 @@ class PFN(JetModel):
         Normalise the inputs and the hidden layers of Φ.
     phi, f : sequence of int
         Widths of Φ (the last is the latent dimension) and of F; 83,842 parameters with the defaults.
-    inputs : "kinematic" or "btag"
-        Seven kinematic features; or twelve of jet and track (`track_features` and the type embedded in three).
+    inputs : "kinematic", "btag", or sequence
+        Seven kinematic features; or twelve of jet and track (`track_features` and the type embedded in three); or
+        variables with their standardisation as in weaver's data configurations (`invariants.weaver_variables`).
     nodewise : {None, "mass", "energy"}
         Patch of Li et al. (arXiv:2208.07814): invariant masses (or, as a control, energies) of each constituent's
         friend groups, embedded and concatenated to the inputs of every layer of Φ.
@@ -50,6 +52,8 @@ class PFN(JetModel):
         Sizes of the friend groups.
     patch_width : int
         Channels of the patch.
+    mirrored : bool
+        Whether Δη has the sign of the jet's η, as in weaver's data sets; not with ``"btag"``.
 
     Raises
     ------
@@ -68,10 +72,11 @@ class PFN(JetModel):
         batch_norm: bool = False,
         phi: Sequence[int] = (128, 128, 128),
         f: Sequence[int] = (128, 128, 128),
-        inputs: Literal["kinematic", "btag"] = "kinematic",
+        inputs: Inputs | Literal["btag"] = "kinematic",
         nodewise: Nodewise | None = None,
         friends: Sequence[int] = (2, 4, 8),
         patch_width: int = 16,
+        mirrored: bool = False,
     ) -> None:
         check_nodewise(nodewise, friends)
         super().__init__(
@@ -83,10 +88,13 @@ class PFN(JetModel):
             nodewise=nodewise,
             friends=list(friends),
             patch_width=patch_width,
+            mirrored=mirrored,
         )
-        self.fields = TRACK_COLUMNS if inputs == "btag" else ()
+        if inputs == "btag" and mirrored:
+            raise TaggerError(explain('mirrored inputs "btag"', "inputs without the jet's own η", "leave out mirrored"))
+        self.fields = TRACK_COLUMNS if inputs == "btag" else columns_of(inputs)
         self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3) if inputs == "btag" else None
-        widths = [7 if inputs == "kinematic" else 9 + 3, *phi]
+        widths = [9 + 3 if inputs == "btag" else len(variables_of(inputs)), *phi]
         self.input_norm = RowBatchNorm(widths[0]) if batch_norm else nn.Identity()
         self.phi = nn.Sequential()
         n_node = patch_width if nodewise else 0
@@ -107,16 +115,16 @@ class PFN(JetModel):
         return self.network(self.features(jets), jets.offsets, groups)
 
     def features(self, jets: RaggedJets) -> Tensor:
-        """What Φ sees of each constituent: shape (N, 7) or (N, 12)."""
+        """What Φ sees of each constituent: shape (N, 7), (N, 12), or as many columns as `inputs` names."""
         if self.type_embedding is None:
-            return kinematic_features(jets).to(self.dtype)
+            return weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
         types = self.type_embedding(particle_types(jets))
         return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
 
     def network(self, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None = None) -> Tensor:
         """The network itself, given its inputs.
 
-        Features (N, 7 or 12), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
+        Features (N, F), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
         (N, len(friends)) to logits (J, n_classes).
         """
         nodes = None if self.node_patch is None else self.node_patch(groups_NG)

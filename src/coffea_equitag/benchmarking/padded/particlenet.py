@@ -12,7 +12,7 @@ from ...jets.ragged import RaggedJets
 from ...layers.edge_conv import EdgeConv
 from ...models.particlenet import ParticleNet
 from .kinematic import kinematic_form
-from .masking import masked_norm, real
+from .masking import masked_norm, pad, real
 
 __all__ = ["padded"]
 
@@ -21,25 +21,49 @@ def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Ten
     """ParticleNet on jets padded to `width`, without patches, as usually implemented.
 
     Graphs from topk on a matrix of distances, edges [x_i, x_j − x_i] gathered into one array, 1 × 1 convolutions; masks
-    exclude padding from graphs, statistics and means.
+    exclude padding from graphs (unless it is wanted there, for phantom neighbours), statistics and means. Features
+    other than the usual ones are given.
     """
+    phantoms = bool(model.options["phantom_neighbours"])
+    # there must be as much padding as phantoms are looked for
+    width = max(width, 1 + max(model.neighbours)) if phantoms else width
     mask = real(jets, width)
-    kinematic = kinematic_form(jets, mask, model.dtype)
-    k = min(model.options["k"], width - 1)
+    inputs = _inputs(model, jets, mask)
     blocks: list[Any] = list(model.blocks)
     here, counts = mask[..., None].to(model.dtype), jets.counts[:, None].clamp(min=1)
 
     def run() -> Tensor:
-        features = kinematic()
-        x, points = masked_norm(model.input_norm, features, mask) * here, features[..., 5:7]
-        for block in blocks:
-            neighbours, exist = _graph(points, mask, k)
-            x = _convolution(block, x, neighbours, exist, mask) * here
-            points = x
+        features, points = inputs()
+        x, outputs = _normed(model.input_norm, features, mask) * here, []
+        for block, k in zip(blocks, model.neighbours, strict=True):
+            neighbours, exist = _graph(points, mask, min(k, width - 1))
+            x = points = _convolution(block, x, neighbours, exist, mask, phantoms) * here
+            outputs.append(x)
+        if model.fusion is not None:
+            linear, norm, relu = model.fusion
+            x = relu(_normed(norm, linear(torch.cat(outputs, dim=2)), mask)) * here
         logits: Tensor = model.head(x.sum(1) / counts)
         return logits
 
     return run
+
+
+def _inputs(model: ParticleNet, jets: RaggedJets, mask: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
+    """Features (J, W, F) and points (J, W, 2): computed if they are the usual ones, else given."""
+    if model.options["inputs"] == "kinematic" and not model.options["mirrored"]:
+        kinematic = kinematic_form(jets, mask, model.dtype)
+
+        def computed() -> tuple[Tensor, Tensor]:
+            features = kinematic()
+            return features, features[..., 5:7]
+
+        return computed
+    features, points = (pad(values.to(model.dtype), mask) for values in model.features_and_points(jets))
+    return lambda: (features, points)
+
+
+def _normed(norm: nn.Module, values: Tensor, mask: Tensor) -> Tensor:
+    return masked_norm(norm, values, mask) if isinstance(norm, nn.BatchNorm1d) else values
 
 
 def _graph(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -51,10 +75,12 @@ def _graph(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return found.indices, found.values.isfinite() & mask[..., None]
 
 
-def _convolution(block: EdgeConv, x: Tensor, neighbours: Tensor, exist: Tensor, mask: Tensor) -> Tensor:
+def _convolution(block: EdgeConv, x: Tensor, neighbours: Tensor, exist: Tensor, mask: Tensor, phantoms: bool) -> Tensor:
     jets, width, channels = x.shape
     index = neighbours.flatten(1)[..., None].expand(-1, -1, channels)
     others = x.gather(1, index).view(jets, width, -1, channels)
+    if phantoms:
+        others, exist = others * exist[..., None].to(others), mask[..., None].expand_as(exist)
     own = x[:, :, None].expand_as(others)
     edges = torch.cat([own, others - own], dim=-1)
     for linear, norm in zip(block.linears, block.norms, strict=True):

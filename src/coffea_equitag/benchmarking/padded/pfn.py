@@ -15,12 +15,12 @@ __all__ = ["padded"]
 
 
 def padded(model: PFN, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """PFN on jets padded to `width`, without patches; track features, if used, are given.
+    """PFN on jets padded to `width`, without patches; features other than the seven usual ones are given.
 
     Padding is masked in the sum.
     """
     mask = real(jets, width)
-    if model.type_embedding is None:
+    if model.options["inputs"] == "kinematic" and not model.options["mirrored"]:
         features = kinematic_form(jets, mask, model.dtype)
     else:
         given = pad(model.features(jets).detach(), mask)

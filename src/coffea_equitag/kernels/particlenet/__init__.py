@@ -29,12 +29,14 @@ _LAYERS = {
 
 #: Neighbours at most of the GPU's kernel.
 _MOST_NEIGHBOURS_ON_GPU = 64
+#: Edge networks are trained in whole register tiles on every CPU.
+_TILE = 32
 
 
 def support(
     model: JetModel,
     target: str,
-    features_N7: Tensor,
+    features_NF: Tensor,
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
@@ -42,9 +44,29 @@ def support(
     edges_of: Any = None,
 ) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``ParticleNet.network``."""
-    reason, pairwise, k = unsupported_layer(model, _LAYERS), model.options["pairwise"], int(model.options["k"])
-    if reason is None and target == "gpu" and pairwise:
-        reason = "no GPU kernel with the pairwise patch"
-    elif reason is None and target == "gpu" and k > _MOST_NEIGHBOURS_ON_GPU:
-        reason = f"k = {k} neighbours; the GPU's kernel takes at most {_MOST_NEIGHBOURS_ON_GPU}"
-    return Support(reason, learns(model, features_N7, nodes_NE), trains=target == "cpu" and not pairwise)
+    reason, learning = unsupported_layer(model, _LAYERS), learns(model, features_NF, nodes_NE)
+    if reason is None:
+        reason = _unsupported_on_cpu(model, learning) if target == "cpu" else _unsupported_on_gpu(model)
+    return Support(reason, learning, trains=target == "cpu" and not model.options["pairwise"])
+
+
+def _unsupported_on_cpu(model: Any, learning: bool) -> str | None:
+    edge_networks = [[linear.out_features for linear in block.linears] for block in model.blocks]
+    if any(len(widths) == 1 for widths in edge_networks):
+        return "an edge network of one layer"
+    if learning and any(width % _TILE for widths in edge_networks for width in widths):
+        return f"edge networks of widths {edge_networks}; they are trained in multiples of {_TILE}"
+    return None
+
+
+def _unsupported_on_gpu(model: Any) -> str | None:
+    k = max(model.neighbours)
+    if model.options["pairwise"]:
+        return "no GPU kernel with the pairwise patch"
+    if k > _MOST_NEIGHBOURS_ON_GPU:
+        return f"k = {k} neighbours; the GPU's kernel takes at most {_MOST_NEIGHBOURS_ON_GPU}"
+    for block in model.blocks:
+        widths = [linear.out_features for linear in block.linears]
+        if len(widths) != 3 or len({*widths}) > 1 or widths[0] < 32 or widths[0] & (widths[0] - 1):
+            return f"edge networks of widths {widths}; the GPU's kernel takes three of one power of two, 32 or more"
+    return None

@@ -101,14 +101,16 @@ def backward_layer(
 def backward_first(
     ends: Ends, grad_y: F4, step: tuple[F4, F4, F4], grad_own: F4, grad_other: F4, first: int, last: int
 ) -> None:
-    """Gradients of the first layer's parts, added to grad_own and grad_other (N, C)."""
+    """Gradients of the first layer's parts, added to grad_own and grad_other (N, C); phantoms have none."""
     for p in range(first, last):
         i, j = ends.receiver[p], ends.sender[p]
-        a, b, g, to_own, to_other = ends.own[i], ends.other[j], grad_y[p], grad_own[i], grad_other[j]
+        a, b, g, to_own = ends.own[i], ends.other[j], grad_y[p], grad_own[i]
+        real = j < len(grad_own)
+        to_other = grad_other[j if real else i]
         for c in range(len(a)):
             value = step[0][c] * g[c] + (step[1][c] * (a[c] + b[c]) + step[2][c])
             to_own[c] += value
-            to_other[c] += value
+            to_other[c] += value if real else ZERO
 
 
 @njit

@@ -23,7 +23,7 @@ class Ends(NamedTuple):
     """The graph, and what the first layer makes of an edge's two ends: z_p = own[receiver[p]] + other[sender[p]]."""
 
     own: F4  # (N, C): (A − B) x_i
-    other: F4  # (N, C): B x_j
+    other: F4  # (N, C): B x_j; with phantoms (N + 1, C), the last row 0
     receiver: I8  # (P,)
     sender: I8
 

@@ -35,7 +35,8 @@ def convolve(
 ) -> None:
     """ReLU(shortcut + mean over the neighbours) of jets ``first:last``, into the first columns of `out`.
 
-    `x` has `MARGIN` rows more than constituents; `pairs` are the edges' further features, (P, 0) for none.
+    `x` has `MARGIN` rows more than constituents; `pairs` are the edges' further features, (P, 0) for none. A sender
+    beyond all constituents is a phantom, whose features are 0.
     """
     depth, extra = x.shape[1], pairs.shape[1]
     largest, most = _largest(offsets, edges, first, last)
@@ -53,7 +54,8 @@ def convolve(
         if n == 0:
             continue
         layer(x, start, depth, weights.own, weights.own_bias, LINEAR, own, 0, n)
-        layer(x, start, depth, weights.other, weights.zeros, LINEAR, other, 0, n)
+        layer(x, start, depth, weights.other, weights.other_bias, LINEAR, other, 0, n)
+        other[n] = ZERO  # a phantom
         layer(x, start, depth, weights.shortcut, weights.shortcut_bias, LINEAR, short, 0, n)
         degree = edges[start + 1] - edges[start]
         if degree == 0:
@@ -76,7 +78,7 @@ def convolve(
                         rows[row, c] = ZERO if value < 0 else value
             else:
                 for row in range(count):
-                    i, j = i_first + row // degree, sender[begin + row] - start
+                    i, j = i_first + row // degree, min(sender[begin + row] - start, n)
                     sum_row(own, i * inner, other, j * inner, rows, row)
             for level in range(len(weights.edge)):
                 bias = weights.edge_bias[level]

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ....array_types import F4, I8, AnyArray
-from ....compiled import njit, over_jets
+from ....array_types import F4, AnyArray
+from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
-from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer
+from ...common.cpu.wide_dense import MARGIN
+from .classifier import average, classify, fused_average
 from .forward import convolve
 from .nearest import edge_offsets, nearest_senders
-from .weights import HeadWeights, weights_of
+from .weights import weights_of
 
 __all__ = ["logits"]
 
 
 def logits(
     model: JetModel,
-    features_N7: Tensor,
+    features_NF: Tensor,
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
@@ -40,7 +42,7 @@ def logits(
     ----------
     model : ParticleNet
         Of the layers it is built of.
-    features_N7 : Tensor of float32, shape (N, 7)
+    features_NF : Tensor of float32, shape (N, F)
         Features of the constituents, before their normalisation.
     points_N2 : Tensor, shape (N, 2)
         (Δη, Δφ), for the first graph.
@@ -58,29 +60,42 @@ def logits(
     -------
     Tensor of float32, shape (J, n_classes)
     """
+    network: Any = model
     weights = weights_of(model)
     threads = torch.get_num_threads()
     bounds = np.ascontiguousarray(offsets.numpy())
-    total, inputs = features_N7.shape
-    squares, edges = pair_offsets(bounds), edge_offsets(bounds, model.options["k"])
+    total, inputs = features_NF.shape
+    squares, phantoms = pair_offsets(bounds), model.options["phantom_neighbours"]
     first = np.zeros(total) if priority is None else priority.detach().double().contiguous().numpy()
-    sender, pairs = np.empty(edges[-1], np.int64), np.empty((0, 0), np.float32)
+    pairs, found = np.empty((0, 0), np.float32), []
     x = _with_nodes(inputs, total, nodes_NE)
-    x[:total, :inputs] = features_N7.detach().numpy()
+    x[:total, :inputs] = features_NF.detach().numpy()
     points: AnyArray = points_N2.detach().double().contiguous().numpy()
     dimension = points.shape[1]
-    for level, (weight, channels) in enumerate(zip(weights.convolutions, weights.channels, strict=True)):
+    for level, (weight, k) in enumerate(zip(weights.convolutions, network.neighbours, strict=True)):
+        edges = edge_offsets(bounds, k, phantoms)
+        # what no neighbour takes is left to phantoms
+        sender = np.full(edges[-1], total)
         out = _with_nodes(len(weight.shortcut_bias), total, nodes_NE)
         if edges_of is not None:
-            found = edges_of(level, torch.from_numpy(points[:total, :dimension]))
-            sender, pairs = found[0].numpy(), found[1].detach().contiguous().numpy()
+            senders, scalars = edges_of(level, torch.from_numpy(points[:total, :dimension]))
+            sender, pairs = senders.numpy(), scalars.detach().contiguous().numpy()
         seek = None if edges_of else partial(nearest_senders, points, dimension, first, bounds, edges, sender)
         over_jets(
             partial(_run, seek, partial(convolve, weight, x, bounds, edges, sender, pairs, out)), squares, threads
         )
-        x, points, dimension = out, out, channels
+        x, points, dimension = out, out, weights.channels[level]
+        found.append(out)
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
-    over_jets(partial(_classify, weights.head, x, bounds, logits), squares, threads)
+
+    def finish(first: int, last: int) -> None:
+        if weights.fusion is None:
+            mean = average(x, bounds, first, last)
+        else:
+            mean = fused_average(weights.fusion, tuple(found), bounds, first, last)
+        classify(weights.head, mean, logits, first, last)
+
+    over_jets(finish, squares, threads)
     return torch.from_numpy(logits)
 
 
@@ -98,23 +113,3 @@ def _run(seek: Callable[[int, int], None] | None, form: Callable[[int, int], Non
     if seek is not None:
         seek(first, last)
     form(first, last)
-
-
-@njit
-def _classify(head: HeadWeights, x: F4, offsets: I8, logits: F4, first: int, last: int) -> None:
-    jets = last - first
-    mean = np.zeros((jets + MARGIN, x.shape[1]), np.float32)
-    for jet in range(jets):
-        start, n = offsets[first + jet], offsets[first + jet + 1] - offsets[first + jet]
-        for i in range(n):
-            for c in range(head.inputs):
-                mean[jet, c] += x[start + i, c]
-        for c in range(head.inputs):
-            mean[jet, c] /= np.float32(max(n, 1))
-    hidden = np.zeros((jets + MARGIN, len(head.hidden_bias)), np.float32)
-    out = np.zeros((jets + MARGIN, len(head.out_bias)), np.float32)
-    layer(mean, 0, head.inputs, head.hidden, head.hidden_bias, RELU, hidden, 0, jets)
-    layer(hidden, 0, head.units, head.out, head.out_bias, LINEAR, out, 0, jets)
-    for jet in range(jets):
-        for c in range(logits.shape[1]):
-            logits[first + jet, c] = out[jet, c]

@@ -55,10 +55,10 @@ def _distance_tile(
     return signature, generate
 
 
-def edge_offsets(bounds: I8, k: int) -> I8:
-    """Where the edges of each constituent begin: min(k, n − 1) each; shape (N + 1,)."""
+def edge_offsets(bounds: I8, k: int, phantoms: bool) -> I8:
+    """Where the edges of each constituent begin: min(k, n − 1) each, with phantoms k; shape (N + 1,)."""
     counts = np.diff(bounds)
-    degree = np.repeat(np.minimum(k, np.maximum(counts - 1, 0)), counts)
+    degree = np.repeat(np.full_like(counts, k) if phantoms else np.minimum(k, np.maximum(counts - 1, 0)), counts)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
 
 
@@ -69,8 +69,8 @@ def nearest_senders(
     """Write the senders of all edges of jets ``first:last``.
 
     `points` may have more columns than its first `dimension`, which count; receiver i's edges are
-    ``edges[i]:edges[i + 1]``. Distances are summed in float64 as the reference sums them, so that no neighbour is
-    another one.
+    ``edges[i]:edges[i + 1]``, of which those beyond n − 1 are left as they are. Distances are summed in float64 as the
+    reference sums them, so that no neighbour is another one.
     """
     largest = 1
     for jet in range(first, last):
@@ -82,7 +82,7 @@ def nearest_senders(
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         if n < 2:
             continue
-        wanted = edges[start + 1] - edges[start]
+        wanted = min(edges[start + 1] - edges[start], n - 1)
         if wanted == n - 1:
             for i in range(n):
                 _choose_all(n, i, start, sender, edges[start + i])

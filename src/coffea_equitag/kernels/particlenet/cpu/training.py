@@ -18,7 +18,6 @@ from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
 from ....layers.edge_conv import EdgeConv
-from ....layers.segments import segment_mean
 from .edge_groups import EdgeGroups
 from .edge_network import EdgeNetwork
 from .nearest import edge_offsets, nearest_senders
@@ -28,7 +27,7 @@ __all__ = ["logits"]
 
 def logits(
     model: JetModel,
-    features_N7: Tensor,
+    features_NF: Tensor,
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
@@ -38,17 +37,19 @@ def logits(
     """As `inference.logits`, with gradients, without the pairwise patch; each BatchNorm in training mode or not."""
     network: Any = model
     bounds = np.ascontiguousarray(offsets.numpy())
-    squares, edges = pair_offsets(bounds), edge_offsets(bounds, model.options["k"])
-    first = np.zeros(len(features_N7)) if priority is None else priority.detach().double().contiguous().numpy()
-    x, points = network.input_norm(features_N7), points_N2.double()
-    for block in network.blocks:
-        sender = np.empty(edges[-1], np.int64)
+    squares, total, phantoms = pair_offsets(bounds), len(features_NF), model.options["phantom_neighbours"]
+    first = np.zeros(total) if priority is None else priority.detach().double().contiguous().numpy()
+    x, points, outputs = network.input_norm(features_NF), points_N2.double(), []
+    for block, k in zip(network.blocks, network.neighbours, strict=True):
+        edges = edge_offsets(bounds, k, phantoms)
+        sender = np.full(edges[-1], total)
         places = points.detach().contiguous().numpy()
         seek = partial(nearest_senders, places, places.shape[1], first, bounds, edges, sender)
         over_jets(seek, squares, torch.get_num_threads())
         inputs = x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1)
         x = points = _convolve(block, inputs, EdgeGroups.of(bounds, edges, sender))
-    found: Tensor = network.head(segment_mean(x, offsets))
+        outputs.append(x)
+    found: Tensor = network.classify(outputs, offsets)
     return found
 
 
@@ -61,5 +62,6 @@ def _convolve(block: EdgeConv, x_NF: Tensor, edges: EdgeGroups) -> Tensor:
     later = [linear.weight for linear in block.linears[1:]]
     affine = [parameter for norm in norms for parameter in (norm.weight, norm.bias)]
     run: Callable[..., Tensor] = EdgeNetwork.apply
-    mean = run(norms, edges, x_NF @ (a - b).T, x_NF @ b.T, *affine, *later)
+    # one row more: phantoms
+    mean = run(norms, edges, x_NF @ (a - b).T, nn.functional.pad(x_NF @ b.T, (0, 0, 0, 1)), *affine, *later)
     return torch.relu(block.shortcut(x_NF) + mean)

@@ -22,31 +22,38 @@ class EdgeConvWeights(NamedTuple):
     own: F4  # A − B
     own_bias: F4
     other: F4  # B
-    zeros: F4
+    other_bias: F4
     shortcut: F4
     shortcut_bias: F4
     pair: F4  # of the pairwise patch's features in the first layer
+    zeros: F4
     edge: tuple[F4, ...]  # the later layers
     edge_bias: tuple[F4, ...]
     edge_inputs: tuple[int, ...]
 
 
 class HeadWeights(NamedTuple):
-    """The classifier of the mean over constituents, and how many channels come into its two layers."""
+    """The classifier of the mean over constituents: its layers' matrices, biases, and the channels that come in."""
 
-    hidden: F4
-    hidden_bias: F4
-    out: F4
-    out_bias: F4
-    inputs: int
-    units: int
+    weight: tuple[F4, ...]
+    bias: tuple[F4, ...]
+    inputs: tuple[int, ...]
+
+
+class FusionWeights(NamedTuple):
+    """The fusion block, and how many channels of each convolution come in, with those that fill whole tiles."""
+
+    weight: F4
+    bias: F4
+    inputs: tuple[int, ...]
 
 
 class ParticleNetWeights(NamedTuple):
-    """All convolutions, the channels that each gives, and the classifier."""
+    """All convolutions, the channels that each gives, the fusion block if there is one, and the classifier."""
 
     convolutions: tuple[EdgeConvWeights, ...]
     channels: tuple[int, ...]
+    fusion: FusionWeights | None
     head: HeadWeights
 
 
@@ -56,25 +63,32 @@ def weights_of(model: JetModel) -> ParticleNetWeights:
 
 
 def _fold(model: Any) -> ParticleNetWeights:
-    first, last = model.head[0], model.head[3]
     channels = tuple(block.linears[-1].out_features for block in model.blocks)
     extra = model.options["patch_width"] if model.node_patch is not None else 0
     scale, shift = batch_norm_of(model.input_norm)
     convolutions: list[EdgeConvWeights] = []
-    for block, n_input in zip(model.blocks, (len(scale), *channels), strict=False):
+    features = (model.blocks[0].linears[0].in_features - model.blocks[0].n_pair) // 2 - extra
+    for block, n_input in zip(model.blocks, (features, *channels), strict=False):
         # what comes in is padded to whole tiles, except for the features themselves
         gap = 0 if not convolutions else -n_input % block_of(n_input)
         convolutions.append(_fold_block(block, n_input, gap, extra, scale, shift))
         scale, shift = np.ones(1), np.zeros(1)
+    linears = [layer for layer in model.head if isinstance(layer, nn.Linear)]
     head = HeadWeights(
-        hidden=blocks(double(first.weight)),
-        hidden_bias=padded(double(first.bias)),
-        out=blocks(double(last.weight)),
-        out_bias=padded(double(last.bias)),
-        inputs=first.in_features,
-        units=last.in_features,
+        weight=tuple(blocks(double(linear.weight)) for linear in linears),
+        bias=tuple(padded(double(linear.bias)) for linear in linears),
+        inputs=tuple(linear.in_features for linear in linears),
     )
-    return ParticleNetWeights(tuple(convolutions), channels, head)
+    return ParticleNetWeights(tuple(convolutions), channels, _fold_fusion(model.fusion, channels), head)
+
+
+def _fold_fusion(fusion: Any, channels: tuple[int, ...]) -> FusionWeights | None:
+    if fusion is None:
+        return None
+    scale, shift = batch_norm_of(fusion[1])
+    parts = np.split(double(fusion[0].weight) * scale[:, None], np.cumsum(channels)[:-1], axis=1)
+    wide = [np.pad(part, ((0, 0), (0, -part.shape[1] % block_of(part.shape[1])))) for part in parts]
+    return FusionWeights(blocks(np.hstack(wide)), padded(shift), tuple(part.shape[1] for part in wide))
 
 
 def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: F8, shift: F8) -> EdgeConvWeights:
@@ -102,12 +116,13 @@ def _fold_block(block: Any, n_input: int, gap: int, extra: int, scale: F8, shift
     shortcut, shortcut_shift = spaced(shortcut)
     return EdgeConvWeights(
         own=blocks(own),
-        own_bias=padded(norms[0][1] + own_shift + other_shift),
+        own_bias=padded(norms[0][1] + own_shift),
         other=blocks(other),
-        zeros=padded(np.zeros(len(other))),
+        other_bias=padded(other_shift),
         shortcut=blocks(shortcut),
         shortcut_bias=padded(shortcut_bias + shortcut_shift),
         pair=blocks(w_pair),
+        zeros=padded(np.zeros(len(other))),
         edge=tuple(blocks(weight) for weight in weights[1:]),
         edge_bias=tuple(padded(norm_shift) for _, norm_shift in norms[1:]),
         edge_inputs=tuple(weight.shape[1] for weight in weights[1:]),

@@ -25,6 +25,7 @@ def edge_conv_kernel(
     tiles: JetTiles,
     out: tl.tensor,
     NEIGHBOURS: tl.constexpr,
+    PHANTOMS: tl.constexpr,
     PRECISION: tl.constexpr,
     CHANNELS: tl.constexpr,
     CHUNK: tl.constexpr,
@@ -39,7 +40,7 @@ def edge_conv_kernel(
     first_layer : (N, 2 CHANNELS)
         Each constituent's part of the first layer as receiver and as sender.
     senders : (N, NEIGHBOURS), int32
-        Neighbours, counted within the jet, −1 for none.
+        Neighbours, counted within the jet, −1 for none: with PHANTOMS a phantom, whose features are 0.
     shortcut : (N, CHANNELS) within rows of `shortcut_stride`
         What the mean over the edges is added to.
     layers : EdgeLayers
@@ -54,6 +55,7 @@ def edge_conv_kernel(
         known = (i < n)[:, None] & (edge < NEIGHBOURS)[None, :]
         sender = tl.load(senders + (start + i)[:, None] * NEIGHBOURS + edge[None, :], mask=known, other=-1)
         real = sender >= 0
+        counted = known if PHANTOMS else real
         own = first_layer + (start + i) * (2 * CHANNELS)
         other = first_layer + (start + sender) * (2 * CHANNELS) + CHANNELS
         total = tl.zeros((BI * BK, CHANNELS), tl.float32)
@@ -69,8 +71,8 @@ def edge_conv_kernel(
             hidden = relu(hidden + tl.load(layers.second_bias + m)[None, :])
             total = product(hidden, tl.load(layers.third + m[:, None] * CHANNELS + c[None, :]), total, PRECISION)
         total = tl.reshape(relu(total + tl.load(layers.third_bias + c)[None, :]), (BI, BK, CHANNELS))
-        count = tl.maximum(tl.sum(real.to(tl.int32), axis=1), 1).to(tl.float32)
-        mean = tl.sum(tl.where(real[:, :, None], total, 0.0), axis=1) / count[:, None]
+        count = tl.maximum(tl.sum(counted.to(tl.int32), axis=1), 1).to(tl.float32)
+        mean = tl.sum(tl.where(counted[:, :, None], total, 0.0), axis=1) / count[:, None]
         row = (start + i)[:, None]
         mean += tl.load(shortcut + row * shortcut_stride + c[None, :], mask=(i < n)[:, None], other=0.0)
         tl.store(out + row * CHANNELS + c[None, :], relu(mean), mask=(i < n)[:, None])

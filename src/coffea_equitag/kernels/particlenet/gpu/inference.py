@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 from torch import Tensor
@@ -24,7 +26,7 @@ _CHUNK = 32
 @on_its_device
 def logits(
     model: JetModel,
-    features_N7: Tensor,
+    features_NF: Tensor,
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
@@ -37,27 +39,34 @@ def logits(
     ----------
     model : ParticleNet
         With at most 64 neighbours.
-    features_N7, points_N2, offsets, priority
+    features_NF, points_N2, offsets, priority
         As of its ``network``.
     nodes_NE : Tensor of float32, shape (N, E), or None
         What the node-wise patch gives each constituent.
     """
-    weights, how, tiles = weights_of(model), precision(features_N7.device), Tiles.of(offsets)
-    exact = precision_of_nodes(how)
-    k = int(model.options["k"])
+    weights, how, tiles = weights_of(model), precision(features_NF.device), Tiles.of(offsets)
+    network: Any = model
+    exact, phantoms = precision_of_nodes(how), bool(model.options["phantom_neighbours"])
     largest = int((offsets[1:] - offsets[:-1]).max()) if tiles.num_jets else 0
     first = points_N2.new_zeros(tiles.num_nodes) if priority is None else priority.detach().double().contiguous()
-    x = (features_N7 * weights.input_scale + weights.input_shift).contiguous()
-    for layer, block in enumerate(weights.convolutions):
+    x, found = (features_NF * weights.input_scale + weights.input_shift).contiguous(), []
+    for layer, (block, k) in enumerate(zip(weights.convolutions, network.neighbours, strict=True)):
         points = points_N2.detach().contiguous() if layer == 0 else x
         senders = nearest(points, first, k, largest, tiles)
-        x = _convolve(x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1), senders, block, tiles, how)
-    mean = pool(x, tiles.offsets, mean=True)
-    hidden = dense(mean, weights.head, weights.head_bias, slope=0.0, precision=exact)
-    return dense(hidden, weights.head_out, weights.head_out_bias, precision=exact)
+        inputs = x if nodes_NE is None else torch.cat([x, nodes_NE], dim=1)
+        x = _convolve(inputs, senders, block, tiles, how, phantoms)
+        found.append(x)
+    if weights.fusion is not None:
+        x = dense(torch.cat(found, dim=1), *weights.fusion, slope=0.0, precision=exact)
+    hidden = pool(x, tiles.offsets, mean=True)
+    for matrix, bias in weights.head[:-1]:
+        hidden = dense(hidden, matrix, bias, slope=0.0, precision=exact)
+    return dense(hidden, *weights.head[-1], precision=exact)
 
 
-def _convolve(x: Tensor, senders: Tensor, weights: ConvolutionWeights, tiles: Tiles, how: str) -> Tensor:
+def _convolve(
+    x: Tensor, senders: Tensor, weights: ConvolutionWeights, tiles: Tiles, how: str, phantoms: bool
+) -> Tensor:
     exact = precision_of_nodes(how)
     k, channels = senders.shape[1], weights.edge.second.shape[0]
     first_layer = dense(x, weights.first, weights.first_bias, precision=exact)
@@ -67,7 +76,7 @@ def _convolve(x: Tensor, senders: Tensor, weights: ConvolutionWeights, tiles: Ti
     if len(tiles.jet):
         edge_conv_kernel[(len(tiles.jet),)](
             first_layer, senders, shortcut, shortcut.stride(0), weights.edge, tiles.arguments, out,
-            NEIGHBOURS=k, PRECISION=how, CHANNELS=channels, CHUNK=_CHUNK, RECEIVERS=RECEIVERS,
+            NEIGHBOURS=k, PHANTOMS=phantoms, PRECISION=how, CHANNELS=channels, CHUNK=_CHUNK, RECEIVERS=RECEIVERS,
             BI=max(1, min(EDGES[how] // edges, RECEIVERS)), BK=edges,
             num_warps=8 if channels > 128 else 4, num_stages=1,
         )  # fmt: skip

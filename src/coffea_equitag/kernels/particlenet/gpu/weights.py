@@ -33,15 +33,13 @@ class ConvolutionWeights(NamedTuple):
 
 
 class ParticleNetWeights(NamedTuple):
-    """The normalisation of the inputs, all convolutions, and the classifier."""
+    """The normalisation of the inputs, all convolutions, the fusion block if there is one, and the classifier."""
 
     input_scale: Tensor
     input_shift: Tensor
     convolutions: tuple[ConvolutionWeights, ...]
-    head: Tensor
-    head_bias: Tensor
-    head_out: Tensor
-    head_out_bias: Tensor
+    fusion: tuple[Tensor, Tensor] | None
+    head: tuple[tuple[Tensor, Tensor], ...]
 
 
 def weights_of(model: JetModel) -> ParticleNetWeights:
@@ -50,16 +48,21 @@ def weights_of(model: JetModel) -> ParticleNetWeights:
 
 
 def _fold(model: Any) -> ParticleNetWeights:
-    scale, shift = batch_norm(model.input_norm)
-    first, last = model.head[0], model.head[3]
+    scale, shift = model.head[0].weight.new_tensor([1.0, 0.0])
+    if isinstance(model.input_norm, nn.BatchNorm1d):
+        scale, shift = batch_norm(model.input_norm)
+    fusion = None
+    if model.fusion is not None:
+        matrix, bias = _layer(*model.fusion[:2])
+        fusion = matrix.float(), bias.float()
     return ParticleNetWeights(
         input_scale=scale.float(),
         input_shift=shift.float(),
         convolutions=tuple(_fold_block(block) for block in model.blocks),
-        head=first.weight.T.contiguous(),
-        head_bias=first.bias.clone(),
-        head_out=last.weight.T.contiguous(),
-        head_out_bias=last.bias.clone(),
+        fusion=fusion,
+        head=tuple(
+            (layer.weight.T.contiguous(), layer.bias.clone()) for layer in model.head if isinstance(layer, nn.Linear)
+        ),
     )
 
 
