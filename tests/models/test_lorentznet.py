@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
 import torch
 
 import coffea_equitag as eqt
-from arithmetic import deviation, rounding
+from arithmetic import EPSILON, deviation, rounding
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
 from coffea_equitag.models.beams import BEAMS, with_beams
@@ -311,12 +313,22 @@ class TestOfficialQuarkGluon:
         assert deviation(logits, quark_gluon["logits_f64"]) <= 1e-8
 
     def test_from_jets(self, shared_data, quark_gluon):
-        """Stable products differ from the official ones by rounding alone, of the float32 momenta in the fixture."""
+        """Stable products differ from the official ones no more than the float32 momenta of the fixture leave open."""
         model, jets = self.model(shared_data), self.jets(quark_gluon)
+
+        def official(p4):
+            return model.network(p4, model.scalars(jets), jets.offsets, naive_products(replace(jets, p4=p4)))
+
+        def moved(seed):
+            generator = torch.Generator().manual_seed(seed)
+            unit = 2 * torch.rand(jets.p4.shape, generator=generator, dtype=torch.float64) - 1
+            return official(jets.p4 * (1 + EPSILON / 2 * unit))
+
         with torch.no_grad():
             exact = model(jets)
-            assert deviation(exact, quark_gluon["logits_f64"]) <= 5e-4
-            assert deviation(model.float()(jets), exact) <= rounding(model, jets.slice(0, 8))
+            allowed = max(deviation(moved(seed), quark_gluon["logits_f64"]) for seed in range(3))
+            assert deviation(exact, quark_gluon["logits_f64"]) <= allowed < 0.1
+            assert deviation(model.float()(jets), exact) <= rounding(model, jets.slice(0, 4))
 
     def test_identity_matters(self, shared_data, quark_gluon):
         """What version 0.1 made of this checkpoint is far from right."""
