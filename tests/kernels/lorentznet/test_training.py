@@ -42,6 +42,8 @@ def build(backend="cpu", training=True, **options):
             {"hidden": 16, "beams": False},
             {"hidden": 100, "n_scalar": 5, "n_layers": 2},
             {"pid": True, "n_classes": 5, "hidden": 64},
+            {"clamp": 100.0, "pid": True, "beams": False},
+            {"clamp": 0.1, "c_weight": 0.1},
         ],
         gpu=[{}, {"hidden": 16, "beams": False}],
         large=[
@@ -148,19 +150,21 @@ def test_frozen_batch_norm_and_parameters(random_jets, backend):
     assert_step_agrees(step, model, lambda seed: jets, backend)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_gradients_of_the_inputs(random_jets, backend, training):
-    model = build(backend, training, hidden=8, beams=False)
+@pytest.mark.parametrize(("training", "clamp"), [(True, None), (False, None), (True, 0.1)])
+def test_gradients_of_the_inputs(random_jets, backend, training, clamp):
+    model = build(backend, training, hidden=8, beams=False, clamp=clamp, c_weight=0.1, n_layers=3)
     jets = RaggedJets.from_awkward(random_jets([9, 1, 5])).to(device_of(backend))
 
     def gradients(network, jets, mode):
         scalars = network.scalars(jets).requires_grad_()
         products = eqt.invariants.gram(jets).requires_grad_()
+        p4 = jets.p4.clone().requires_grad_()
         with kernels.use(mode):
-            logits = network.network(jets.p4, scalars, jets.offsets, products)
+            logits = network.network(p4, scalars, jets.offsets, products)
         assert kernels.last_choice("lorentznet").kernel == mode
         logits[:, 0].square().sum().backward()
-        return logits, {"scalars": scalars.grad, "products": products.grad}
+        vectors = {} if clamp is None else {"vectors": p4.grad}
+        return logits, {"scalars": scalars.grad, "products": products.grad} | vectors
 
     assert_step_agrees(gradients, model, lambda seed: jets, backend)
 
@@ -203,12 +207,13 @@ def test_no_array_of_pairs_has_channels(random_jets):
 
 
 @needs_vectors
-def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch):
+@pytest.mark.parametrize("clamp", [None, 0.1])
+def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch, clamp):
     """Of the edges; how torch multiplies the nodes' matrices is torch's affair."""
     from coffea_equitag.kernels.lorentznet.cpu.training import edges
 
     jets = RaggedJets.from_awkward(random_jets([40] * 30 + [2, 0, 90]))
-    model = build(hidden=24, n_layers=2, beams=False)
+    model = build(hidden=24, n_layers=2, beams=False, clamp=clamp)
     block, results = model.blocks[0], []
     h, before = model.embedding(model.scalars(jets)).detach(), torch.get_num_threads()
     products = eqt.invariants.gram(jets)
@@ -216,13 +221,14 @@ def test_bit_identical_with_any_number_of_threads(random_jets, monkeypatch):
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             u, v = h.clone().requires_grad_(), (2 * h).requires_grad_()
-            gram = products.clone().requires_grad_()
+            gram, x = products.clone().requires_grad_(), jets.p4.clone().requires_grad_()
             model.zero_grad()
             monkeypatch.setattr(block.phi_e[1], "momentum", 1.0)
-            sums, stepped = edges(block, u, v, gram, JetGroups.of(jets.offsets))
-            (sums.square().sum() + stepped.abs().log1p().sum()).backward()
+            sums, stepped, moved = edges(block, u, v, gram, x, JetGroups.of(jets.offsets))
+            (sums.square().sum() + stepped.abs().log1p().sum() + moved.abs().log1p().sum()).backward()
             gradients = [p.grad for n, p in block.named_parameters() if not n.startswith("phi_h")]
-            results.append([sums, stepped, u.grad, v.grad, gram.grad, *gradients, block.phi_e[1].running_var.clone()])
+            inputs = [u.grad, v.grad, gram.grad, x.grad]
+            results.append([sums, stepped, moved, *inputs, *gradients, block.phi_e[1].running_var.clone()])
     finally:
         torch.set_num_threads(before)
     for result in results[1:]:
@@ -257,11 +263,13 @@ def test_same_training_as_the_layers(random_jets, backend):
 
 @needs_gpu
 def test_reference_for_what_the_gpu_cannot_do(random_jets):
-    for options in ({"clamp": 100.0}, {"hidden": 96}):
+    for options, reason in (({"clamp": 100.0}, "needs the CPU's kernel"), ({"hidden": 96}, "in training mode")):
         model = build("gpu", **options)
         with kernels.use("gpu"):
             model(random_jets([3]))
-        assert kernels.last_choice("lorentznet").kernel == "reference"
+        choice = kernels.last_choice("lorentznet")
+        assert choice.kernel == "reference"
+        assert reason in choice.reason
 
 
 def test_no_double_backward(random_jets, backend):
@@ -276,12 +284,13 @@ def test_no_double_backward(random_jets, backend):
 
 
 @needs_vectors
-def test_official_checkpoint_on_real_jets(shared_data):
+@pytest.mark.parametrize("clamp", [None, 100.0])
+def test_official_checkpoint_on_real_jets(shared_data, clamp):
     columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:20]
     names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
     jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
     path = shared_data / "parity" / "lorentznet_top_official.pt"
-    model = eqt.convert.official("lorentznet", path, n_scalar=2, clamp=None).model.eval()
+    model = eqt.convert.official("lorentznet", path, n_scalar=2, clamp=clamp).model.eval()
     # a ReLU or two falls on the other side of 0
     assert_step_agrees(step, model, lambda seed: jets, edges=2e-2)
 

@@ -57,6 +57,8 @@ def backward(
                 gram = jets.gram[square : square + n * n].reshape(n, n)
                 gram_step_backward(saved.phi_x[square : square + n * n], gram, weights.c_weight,
                                    out.gram[square : square + n * n], grad_phi_x)  # fmt: skip
+                if len(out.clamp):
+                    grad_phi_x += out.clamp[square : square + n * n]
             grad_u, grad_v, jet_grad_sums = (
                 aligned_rows(n, channels), aligned_rows(n, channels), aligned_rows(n, channels),
             )  # fmt: skip

@@ -91,6 +91,7 @@ class EdgeGradients(NamedTuple):
     v: F4  # (N, hidden)
     edge_scalars: F4  # (Q, 2)
     gram: F8  # (Q,): comes with dL/d(S G Sᵀ), leaves with dL/dG
+    clamp: F4  # (Q,): comes with what the clamp adds to dL/dφ_x; empty without one
     phi_e: F8  # (G, C, C): output by input
     phi_x: F8  # (G, C, C): input by output, without the last layer's factor
     vectors: F8  # (G, 5, C): of a, b, φ_e's second bias, φ_m's weight, φ_x's bias without that factor

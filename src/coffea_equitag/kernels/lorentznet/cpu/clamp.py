@@ -1,11 +1,16 @@
-"""The official LorentzNet's clamp of the components of (x_i − x_j) φ_x, which needs the vectors beside G."""
+"""The official LorentzNet's clamp of the components of (x_i − x_j) φ_x, which needs the vectors beside G.
+
+Without the clamp x becomes y = S x, and G becomes S G Sᵀ; the clamp adds its excess d to y. See ``../README.md``.
+"""
 
 from __future__ import annotations
+
+import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
 
-__all__ = ["clamped_step", "cut_off"]
+__all__ = ["clamped_step", "clamped_step_backward", "cut_off"]
 
 
 @inner
@@ -45,3 +50,46 @@ def cut_off(gram: F8, x: F8, excess: F8) -> None:
     for i in range(n):
         for d in range(4):
             x[i, d] += excess[i, d]
+
+
+@inner
+def clamped_step_backward(
+    phi_x: F4, c_weight: float, clamp: float, x: F8, moved: F8, excess: F8, grad_gram: F8, grad_x: F8, grad_phi_x: F4
+) -> None:
+    """Through `clamped_step` and `cut_off` of one jet.
+
+    From dL/dG after both in `grad_gram` (n, n), and dL/dx after them in `grad_x` (n, 4), to dL/dx before, in its place,
+    and to dL/dφ_x in `grad_phi_x` (n²,), which leaves out S G Sᵀ. `x` and `moved` are the vectors before and after.
+    """
+    n = len(x)
+    scale = c_weight / max(n - 1, 1)
+    # of y, the vectors without the clamp, and of the excess
+    grad_y, grad_excess = np.empty((n, 4)), np.empty((n, 4))
+    for i in range(n):
+        for d in range(4):
+            sign = 1.0 if d == 0 else -1.0
+            with_excess, with_moved = 0.0, 0.0
+            for j in range(n):
+                both = grad_gram[i, j] + grad_gram[j, i]
+                with_excess += both * excess[j, d]
+                with_moved += both * moved[j, d]
+            grad_y[i, d] = grad_x[i, d] + sign * with_excess
+            grad_excess[i, d] = grad_x[i, d] + sign * with_moved
+    for i in range(n):
+        for d in range(4):
+            grad_x[i, d] = grad_y[i, d]
+    for i in range(n):
+        for j in range(n):
+            if j == i:
+                continue
+            weight, total = phi_x[i * n + j], 0.0
+            for d in range(4):
+                difference = x[i, d] - x[j, d]
+                raw = difference * weight
+                grad_raw = scale * grad_y[i, d]
+                if raw > clamp or raw < -clamp:
+                    grad_raw -= scale * grad_excess[i, d]
+                total += grad_raw * difference
+                grad_x[i, d] += grad_raw * weight
+                grad_x[j, d] -= grad_raw * weight
+            grad_phi_x[i * n + j] = total

@@ -23,6 +23,7 @@ from ...common.cpu.jet_groups import JetGroups
 from .backward import backward
 from .batch_norm import Statistics
 from .buffers import EdgeGradients, Jets, Saved
+from .clamp_training import clamped
 from .edge_statistics_gradient import NormGradient, gradient_sums, gram_backward, nodes_backward
 from .forward import forward
 from .weights import WORD, TrainingWeights, training_weights
@@ -31,21 +32,23 @@ __all__ = ["edges", "logits"]
 
 
 def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
-    """As `inference.logits`, with gradients, without a clamp; each BatchNorm in training mode or not."""
-    groups, gram = JetGroups.of(offsets), gram_Q
+    """As `inference.logits`, with gradients; each BatchNorm in training mode or not."""
+    groups, gram, x = JetGroups.of(offsets), gram_Q, p4_N4
     h = model.get_submodule("embedding")(scalars)
     for block in model.get_submodule("blocks").children():
         assert isinstance(block, LorentzBlock)
         channels, weight = h.shape[1], cast(Tensor, block.phi_e[0].weight)
         u, v = h @ weight[:, :channels].T, h @ weight[:, channels : 2 * channels].T
-        sums, gram = edges(block, u, v, gram, groups)
+        sums, gram, x = edges(block, u, v, gram, x, groups)
         h = h + block.phi_h(torch.cat([h, sums, scalars], dim=1))
     found: Tensor = model.get_submodule("head")(segment_mean(h, offsets))
     return found
 
 
-def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, groups: JetGroups) -> tuple[Tensor, Tensor]:
-    """Sums of a block's messages, (N, C), and its Gram matrices after the block, (Q,).
+def edges(
+    block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, x: Tensor, groups: JetGroups
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of a block's messages, (N, C), Gram matrices after the block, (Q,), and vectors, which only a clamp moves.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, groups: JetGr
         What the first edge layer makes of h_i and of h_j.
     gram : Tensor of float64, shape (Q,)
         Gram matrices.
+    x : Tensor of float64, shape (N, 4)
+        The vectors, for a clamp.
     groups : JetGroups
         The jets.
     """
@@ -64,9 +69,12 @@ def edges(block: LorentzBlock, u: Tensor, v: Tensor, gram: Tensor, groups: JetGr
     parameters = [second.weight, second.bias, phi_m.weight, phi_m.bias]
     if block.phi_x is not None:
         parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
-    setting, scalar_weights = _Setting(groups, norm, block.c_weight), cast(Tensor, first.weight)[:, 2 * u.shape[1] :]
-    sums, stepped = _lorentz_edges(setting, u, v, gram, scalar_weights, norm.weight, norm.bias, *parameters)
-    return sums, gram if stepped is None else stepped
+    setting = _Setting(groups, norm, block.c_weight, block.clamp is not None)
+    scalar_weights = cast(Tensor, first.weight)[:, 2 * u.shape[1] :]
+    sums, stepped, phi_x = _lorentz_edges(setting, u, v, gram, scalar_weights, norm.weight, norm.bias, *parameters)
+    if stepped is not None and phi_x is not None and block.clamp is not None:
+        gram, x = clamped(groups, block.c_weight, block.clamp, phi_x, x, stepped)
+    return sums, gram if stepped is None or phi_x is not None else stepped, x
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class _Setting:
     groups: JetGroups
     norm: nn.BatchNorm1d
     c_weight: float
+    clamps: bool
 
     def jets(self, u: Tensor, v: Tensor, gram: Tensor) -> Jets:
         """For the kernels."""
@@ -83,12 +92,12 @@ class _Setting:
 
 
 class _LorentzEdges(torch.autograd.Function):
-    """From U, V, G and the parameters of φ_e, φ_m and φ_x to Σ_j m_ij and S G Sᵀ (None without φ_x)."""
+    """From U, V, G and the parameters of φ_e, φ_m and φ_x to Σ_j m_ij, S G Sᵀ (None without φ_x) and, to clamp, φ_x."""
 
     @staticmethod
     def forward(
         ctx: Any, setting: _Setting, u: Tensor, v: Tensor, gram: Tensor, scalar_weights: Tensor, *parameters: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         groups, jets = setting.groups, setting.jets(u, v, gram)
         a_b = _array(scalar_weights).astype(np.float64).T
         statistics = Statistics.of(setting.norm, jets, a_b, groups)
@@ -101,15 +110,23 @@ class _LorentzEdges(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(u, v, gram, scalar_weights, *parameters)
             ctx.kept = setting, statistics, weights, saved
-        return torch.from_numpy(sums), torch.from_numpy(stepped) if weights.updates_vectors else None
+        if not weights.updates_vectors:
+            return torch.from_numpy(sums), None, None
+        return (
+            torch.from_numpy(sums),
+            torch.from_numpy(stepped),
+            torch.from_numpy(saved.phi_x) if setting.clamps else None,
+        )
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_sums: Tensor, grad_stepped: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad_sums: Tensor, grad_stepped: Tensor | None, grad_phi_x: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         setting, statistics, weights, saved = ctx.kept
         u, v, gram, scalar_weights, *parameters = ctx.saved_tensors
         jets, through = setting.jets(u, v, gram), ctx.needs_input_grad[3]
-        found = _edge_gradients(weights, jets, setting.groups, grad_stepped)
+        found = _edge_gradients(weights, jets, setting.groups, grad_stepped, grad_phi_x)
         grads = _array(grad_sums)
         setting.groups.over_groups(lambda first, last: backward(weights, jets, saved, grads, found, first, last))
         a_b = _array(scalar_weights).astype(np.float64).T
@@ -124,19 +141,20 @@ class _LorentzEdges(torch.autograd.Function):
         )
 
 
-_lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
+_lorentz_edges: Callable[..., tuple[Tensor, Tensor | None, Tensor | None]] = _LorentzEdges.apply
 
 
 def _edge_gradients(
-    weights: TrainingWeights, jets: Jets, groups: JetGroups, grad_stepped: Tensor | None
+    weights: TrainingWeights, jets: Jets, groups: JetGroups, grad_stepped: Tensor | None, grad_phi_x: Tensor | None
 ) -> EdgeGradients:
-    """Room for the backward pass, and what comes from S G Sᵀ."""
+    """Room for the backward pass, and what comes from S G Sᵀ and from the clamp."""
     number, channels = groups.num_groups, len(weights.zeros)
     return EdgeGradients(
         u=np.empty(jets.u.shape, np.float32),
         v=np.empty(jets.v.shape, np.float32),
         edge_scalars=np.empty((len(jets.gram), 2), np.float32),
         gram=np.zeros(len(jets.gram)) if grad_stepped is None else _array(grad_stepped).copy(),
+        clamp=np.empty(0, np.float32) if grad_phi_x is None else _array(grad_phi_x),
         phi_e=np.zeros((number, channels, channels)),
         phi_x=np.zeros((number, channels, channels)),
         vectors=np.zeros((number, 5, channels)),
