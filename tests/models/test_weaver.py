@@ -97,7 +97,7 @@ def test_few_constituents_train(random_jets, counts, training):
         ({"k": [7, 0], "lite": True}, "at least 1"),
         ({"channels": [[8], []]}, "channels"),
         ({"units": [0]}, "units"),
-        ({"inputs": []}, "one or more"),
+        ({"inputs": []}, "one variable or more"),
         ({"inputs": [["part_pt_logg", 1.0]]}, "part_pt_logg"),
         ({"inputs": [[]]}, "entry"),
         ({"inputs": [["part_deta", float("nan")]]}, "finite"),
