@@ -131,3 +131,48 @@ def test_the_official_outputs_of_all_jets(shared_data, kind, file, part, key):
         if SUPPORTED:
             assert kernels.last_choice(kind).kernel == "cpu"
         assert deviation(single.double(), expected) <= rounding(model, jets.slice(0, 8))
+
+
+def config(variables, **more):
+    return {"inputs": {"pf_features": {"length": 128, "pad_mode": "wrap", "vars": variables}}} | more
+
+
+def test_the_inputs_of_a_configuration():
+    variables = [["part_pt_log", 1.7, 0.7], ["part_d0err", 0, 1, 0, 1, 0], ["part_deta", None], "part_dphi"]
+    expected = [
+        ["part_pt_log", 1.7, 0.7, -5.0, 5.0],
+        ["part_d0err", 0.0, 1.0, 0.0, 1.0],
+        ["part_deta", None, 1.0, -5.0, 5.0],
+        ["part_dphi", None, 1.0, -5.0, 5.0],
+    ]
+    formulas = {"part_pt_log": "np.log( part_pt )", "part_mask": "ak.ones_like(part_energy)"}
+    found = eqt.convert.weaver_inputs(config(variables, preprocess={"method": "manual"}, new_variables=formulas))
+    assert found == expected
+    assert eqt.models.build("pfn", inputs=found).options["inputs"] == expected
+
+
+def test_the_inputs_of_automatic_standardisation():
+    automatic = config(["part_pt_log", ["part_deta", None]], preprocess={"method": "auto", "data_fraction": 0.5})
+    with pytest.raises(eqt.CheckpointError, match=r"part_pt_log(?s:.*)auto\.yaml"):
+        eqt.convert.weaver_inputs(automatic)
+    numbers = {"length": 128, "pad_mode": "wrap", "center": 0.5, "scale": 0.25, "min": -4, "max": 5, "pad_value": 0}
+    automatic["preprocess"]["params"] = {"part_pt_log": numbers, "part_deta": numbers | {"center": None}}
+    assert eqt.convert.weaver_inputs(automatic) == [
+        ["part_pt_log", 0.5, 0.25, -4.0, 5.0],
+        ["part_deta", None, 0.25, -4.0, 5.0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "no inputs"),
+        ([], "no inputs"),
+        (config(["part_unknown"]), "part_unknown"),
+        (config(["part_d0"], new_variables={"part_d0": "np.tanh(part_d0val / 2)"}), "published"),
+        (config(["part_pt_log"], new_variables={"part_pt": "part_pt_raw"}), "published"),
+    ],
+)
+def test_inputs_that_cannot_be_told(wrong, words):
+    with pytest.raises(eqt.TaggerError, match=words):
+        eqt.convert.weaver_inputs(wrong)

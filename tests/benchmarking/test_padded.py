@@ -58,6 +58,23 @@ def test_padded_forms_agree_with_the_layers(kind, training, spare):
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("particlenet", {"phantom_neighbours": True, "fusion": True, "k": [7, 12]}),
+        ("particlenet", {"input_norm": False, "inputs": [["part_deltaR", 0.2, 4.0], "part_charge"], "mirrored": True}),
+        ("pfn", {"batch_norm": True, "inputs": "kinpid", "mirrored": True}),
+    ],
+)
+def test_networks_from_weaver(kind, options, training):
+    torch.manual_seed(0)
+    more = {"lite": True, "dropout": 0.0} if kind == "particlenet" else {}
+    model = models.build(kind, **more, **options).double()
+    jets = random_jets(Workload("few", 9, 4, 15), 7, model.fields, seed=3)
+    assert_same(padded.padded(model, jets, int(jets.counts.max())), model, jets, training)
+
+
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("clamp", [None, 0.5])
 def test_edge_list_agrees_with_the_layers(training, clamp):
     model, jets = build("lorentznet")

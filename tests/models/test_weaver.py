@@ -144,6 +144,7 @@ class TestInputs:
         usual, named = build(kind), build(kind, inputs=self.VARIABLES)
         named.load_state_dict(usual.state_dict())
         assert torch.equal(run(named)(jets), run(usual)(jets))
+        assert named.options["inputs"][5] == ["part_deta", None, 1.0, -5.0, 5.0]
 
     def test_published_configurations(self):
         jets = RaggedJets.from_awkward(self.jets(), ("charge", "pdgId", "d0", "dz", "d0Err", "dzErr"))

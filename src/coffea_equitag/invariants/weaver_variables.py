@@ -18,7 +18,7 @@ from ..errors import TaggerError, explain
 from ..jets.ragged import RaggedJets
 from .kinematic import kinematic_variables
 
-__all__ = ["Inputs", "Variable", "columns_of", "variables_of", "weaver_features"]
+__all__ = ["Inputs", "Variable", "columns_of", "plain", "variables_of", "weaver_features"]
 
 #: Option of a model: the seven kinematic features, those of another published configuration, or entries as in one.
 Inputs = Literal["kinematic", "kinpid", "kinpidplus", "full"] | Sequence[str | Sequence[str | float | None]]
@@ -124,6 +124,11 @@ def variables_of(inputs: Inputs) -> tuple[Variable, ...]:
     return tuple(_variable(entry) for entry in inputs)
 
 
+def plain(inputs: Inputs) -> str | list[list[str | float | None]]:
+    """The option as it is kept: a name, or complete entries as JSON has them."""
+    return inputs if isinstance(inputs, str) else [list(variable) for variable in variables_of(inputs)]
+
+
 def columns_of(inputs: Inputs) -> tuple[str, ...]:
     """The constituents' columns that they are made of, besides the four-momenta."""
     found: list[str] = []
@@ -169,9 +174,7 @@ def _variable(entry: str | Sequence[str | float | None]) -> Variable:
             )
         )
     given = {
-        field: float(value)
-        for field, value in zip(Variable._fields[1:], numbers, strict=False)
-        if isinstance(value, float | int)
+        field: float(value) for field, value in zip(Variable._fields[1:], numbers, strict=False) if value is not None
     }
     found = Variable(str(name), **given)
     if found.lower > found.upper:

@@ -26,7 +26,7 @@ from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import relative_angles
 from ..invariants.neighbours import Neighbours, nearest, with_phantoms
 from ..invariants.pair_scalars import Pairwise, pair_scalar
-from ..invariants.weaver_variables import Inputs, columns_of, variables_of, weaver_features
+from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
@@ -126,7 +126,7 @@ class ParticleNet(JetModel):
             fusion=fusion,
             input_norm=input_norm,
             phantom_neighbours=phantom_neighbours,
-            inputs=inputs,
+            inputs=plain(inputs),
             mirrored=mirrored,
         )
         check_nodewise(nodewise, friends)

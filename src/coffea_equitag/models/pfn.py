@@ -21,7 +21,7 @@ from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
-from ..invariants.weaver_variables import Inputs, columns_of, variables_of, weaver_features
+from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
@@ -84,7 +84,7 @@ class PFN(JetModel):
             batch_norm=batch_norm,
             phi=list(phi),
             f=list(f),
-            inputs=inputs,
+            inputs=plain(inputs),
             nodewise=nodewise,
             friends=list(friends),
             patch_width=patch_width,
