@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .errors import (
         CacheWarning,
         CheckpointError,
+        ConstituentsWarning,
         EquitagError,
         JetError,
         JetRangeWarning,
@@ -42,6 +43,7 @@ _PUBLIC = {
     "CheckpointError": "errors",
     "EquitagError": "errors",
     "JetError": "errors",
+    "ConstituentsWarning": "errors",
     "JetRangeWarning": "errors",
     "KernelWarning": "errors",
     "RaggedJets": "jets.ragged",
@@ -70,6 +72,7 @@ _PUBLIC = {
 __all__ = [
     "CacheWarning",
     "CheckpointError",
+    "ConstituentsWarning",
     "EquitagError",
     "JetError",
     "JetRangeWarning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CacheWarning",
     "CheckpointError",
+    "ConstituentsWarning",
     "EquitagError",
     "JetError",
     "JetRangeWarning",
@@ -29,6 +30,10 @@ class TaggerError(EquitagError):
 
 class CheckpointError(TaggerError):
     """Weights that do not match the network they are loaded into."""
+
+
+class ConstituentsWarning(UserWarning):
+    """Jets whose constituents are not, or not all, in the file."""
 
 
 class JetRangeWarning(UserWarning):

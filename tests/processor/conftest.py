@@ -58,6 +58,7 @@ def write_nano(path: Path, jets_per_event: Sequence[int], seed: int = 0, **extra
                 "phi": jagged(phi),
                 "mass": jagged(rng.uniform(0, 200, total)),
                 "msoftdrop": jagged(rng.uniform(0, 200, total)),
+                "nConstituents": jagged(counts, np.uint8),
             }
         ),
         "PFCands": candidates,

@@ -199,12 +199,66 @@ def test_several_taggers(events, saved_tagger, three_class_tagger):
         TaggerProcessor(taggers, working_points={"FatJet": {"other": {"tight": 0.8}}}).process(events)
 
 
-def test_no_metadata_no_weights(nano_file, open_nano, saved_tagger):
+def total_weight(tagger, events, weight):
+    return TaggerProcessor({"FatJet": tagger}, weight=weight).process(events)["cutflow"]["unknown"]["all"]["weight"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "total"),
+    [
+        (None, 12),
+        (lambda events: 2 * ak.ones_like(events.event), 24),
+        (lambda events: np.full(len(events), 0.5), 6),
+        (lambda events: [3] * 12, 36),
+        (lambda events: 2.5, 30),
+        (lambda events: np.float32(2), 24),
+        ("event", 66),
+    ],
+)
+def test_weights(nano_file, open_nano, saved_tagger, weight, total):
+    assert total_weight(saved_tagger, open_nano(nano_file), weight) == total
+
+
+def test_only_the_default_weight_may_be_absent(nano_file, open_nano, saved_tagger):
     events = open_nano(nano_file)
-    processor = TaggerProcessor({"FatJet": saved_tagger}, weight="LHEWeight")
-    assert processor.process(events)["cutflow"] == {"unknown": {"all": {"events": 12, "weight": 12.0}}}
-    doubled = TaggerProcessor({"FatJet": saved_tagger}, weight=lambda events: 2 * ak.ones_like(events.event))
-    assert doubled.process(events)["cutflow"]["unknown"]["all"]["weight"] == 24
+    data = events[[name for name in events.fields if name != "genWeight"]]
+    assert total_weight(saved_tagger, data, "genWeight") == 12
+    processor = TaggerProcessor({"FatJet": saved_tagger})
+    assert processor.process(data)["cutflow"] == {"unknown": {"all": {"events": 12, "weight": 12.0}}}
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ("genWieght", "without a field 'genWieght' (.|\n)*similar name: 'genWeight'"),
+        ("HLT.PFJet500", "similar name: lambda events: events.HLT.PFJet500"),
+        ("HLT_PFJet500", "similar name: lambda events: events.HLT.PFJet500"),
+        ("nothing like it", "expected: a field of the events\n"),
+        ("FatJet", r"weight 'FatJet' gives 12 \* var"),
+        (lambda events: None, "function given as weight gives None"),
+        (lambda events: events.FatJet.pt, r"gives 12 \* var \* float32"),
+        (lambda events: events.genWeight[:5], "gives 5 values for 12 events"),
+        (lambda events: ak.mask(events.genWeight, events.event > 2), "gives no value for 3 of 12 events"),
+        (lambda events: ["1"] * 12, r"gives 12 \* string"),
+    ],
+)
+def test_refused_weights(nano_file, open_nano, saved_tagger, weight, message):
+    with pytest.raises(JetError, match=message):
+        total_weight(saved_tagger, open_nano(nano_file), weight)
+
+
+def test_scalar_and_missing_selections(events, saved_tagger):
+    processor = TaggerProcessor(
+        {"FatJet": saved_tagger},
+        event_selections={
+            "data": lambda events: True,
+            "even": lambda events: ak.mask(events.event % 2 == 0, events.event != 2),
+        },
+        jet_selections={"FatJet": {"every": lambda jets: np.True_, "none": lambda jets: False}},
+    )
+    out = processor.process(events)
+    assert [out["cutflow"]["signal"][name]["events"] for name in ("data", "even")] == [12, 5]
+    assert out["jet_cutflow"]["FatJet"]["signal"] == {"all": 10, "every": 10, "none": 0, "scored": 0}
 
 
 def test_hook(events, saved_tagger):
@@ -260,6 +314,12 @@ def test_refused_options(saved_tagger, options, message):
     ("options", "message"),
     [
         ({"event_selections": {"jets": lambda events: events.FatJet.pt > 0}}, "selection 'jets' gives"),
+        ({"event_selections": {"forgot": lambda events: None}}, "selection 'forgot' gives None"),
+        ({"event_selections": {"few": lambda events: events.event[:3] > 0}}, "gives 3 values for 12 events"),
+        (
+            {"jet_selections": {"FatJet": {"few": lambda jets: jets.pt[:, :2] > 0}}},
+            "gives 2 values for the 3 jets of event 2",
+        ),
         ({"event_selections": {"number": lambda events: events.event}}, "one boolean for each event"),
         ({"jet_selections": {"FatJet": {"ev": lambda jets: ak.num(jets) > 0}}}, "selection 'FatJet: ev' gives"),
         ({"variables": {"FatJet": {"n2": hist.axis.Regular(5, 0, 1)}}}, "jets without a field 'n2'"),

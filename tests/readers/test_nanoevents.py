@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_equitag.errors import JetError
+from coffea_equitag.errors import ConstituentsWarning, JetError
 from coffea_equitag.jets import flatten, validate
 from coffea_equitag.readers import nanoaod
 
@@ -43,6 +43,7 @@ def small_events(table="PFCands", index="pFCandsIdx", **changes):
         "phi": [[0.0, 2.0], [], [-3.1, 0.0, 0.5]],
         "mass": [[4.0, 1.0], [], [1.0, 0.0, 0.0]],
         "hadronFlavour": [[5, 0], [], [4, 0, 0]],
+        "nConstituents": [[2, 2], [], [1, 0, 1]],
     }
     links = {
         "jetIdx": [[1, 0, 0, 1, -1], [], [2, 0]],
@@ -64,7 +65,7 @@ def described(lists, doc):
 
 
 def _dtype(name):
-    return np.int32 if name.endswith(("Idx", "Id", "charge", "Flavour")) else np.float32
+    return np.int32 if name.endswith(("Idx", "Id", "charge", "Flavour", "Constituents")) else np.float32
 
 
 def test_weighted_sum_is_the_raw_jet(shared_data):
@@ -210,5 +211,6 @@ def test_missing_tables_and_columns():
 
 def test_negative_jet_index_is_no_jet():
     events = small_events(FatJetPFCands={"jetIdx": [[-1, -1, -1, -1, -1], [], [-1, -1]]})
-    jets = nanoaod(events)
-    assert ak.num(jets.constituents, axis=2).tolist() == [[0, 0], [], [0, 0, 0]]
+    with pytest.warns(ConstituentsWarning, match="of 5 FatJet, 4 whose candidates are not stored"):
+        jets = nanoaod(events)
+    assert jets.constituents.pt.tolist() == [[None, None], [], [None, [], None]]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import EquitagError, JetRangeWarning
+from ..errors import ConstituentsWarning, EquitagError, JetRangeWarning
 
 __all__ = ["main"]
 
@@ -71,7 +71,7 @@ def _plain_warnings(command: str) -> Iterator[None]:
     usual = warnings.formatwarning
 
     def formatted(message: Any, category: type[Warning], *where: Any, **line: Any) -> str:
-        if issubclass(category, JetRangeWarning):
+        if issubclass(category, JetRangeWarning | ConstituentsWarning):
             return f"equitag {command}: {message}\n"
         return usual(message, category, *where, **line)
 

@@ -32,6 +32,7 @@ from .coordinates import check_coordinates, coordinates_of, listed, no_coordinat
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
 from .nesting import Nesting, columns_of, unnest
+from .tracing import is_traced, touch_jets
 
 __all__ = ["FlatJets", "flatten", "make_jets", "validate"]
 
@@ -144,7 +145,16 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
     """
     fields = tuple(fields)
     check_structure(jets, fields)
-    nesting, records = unnest(jets)
+    if is_traced(jets):
+        raise JetError(
+            explain(
+                "jets that have a type but no values (typetracers)",
+                "jets with values",
+                "call this on the events themselves; under coffea's trace, taggers, eqt.attach and eqt.validate work",
+            )
+        )
+    # masked jets are copied, and with them every column that is not left out before
+    nesting, records = unnest(jets[[*(coordinates_of(jets.fields) or {}).values(), "constituents"]])
     lists = _constituent_lists(records)
     names = coordinates_of(lists.fields)
     assert names is not None  # guaranteed by check_structure
@@ -180,7 +190,7 @@ def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
     Parameters
     ----------
     jets : ak.Array
-        Jets, any outer nesting.
+        Jets, any outer nesting. Of traced jets (typetracers) only the structure is checked.
     require : iterable of str
         Constituent columns that must be present (``"pdgId"``, ``"charge"``, ...).
 
@@ -189,6 +199,10 @@ def validate(jets: ak.Array, require: Iterable[str] = ()) -> ak.Array:
     JetError
         Naming the field, the first offending jet and the fix.
     """
+    if isinstance(jets, ak.Array) and is_traced(jets):
+        check_structure(jets, tuple(require))
+        touch_jets(jets, tuple(require))
+        return jets
     flat = flatten(jets, tuple(require))
     pt = np.hypot(flat.jet_p4[:, 1], flat.jet_p4[:, 2])
     if (pt > PT_LIMIT).any():

@@ -26,7 +26,7 @@ from awkward.index import Index64
 from ..array_types import I8, AnyArray
 from ..errors import JetError, explain
 
-__all__ = ["Nesting", "columns_of", "descend", "unnest"]
+__all__ = ["Nesting", "columns_of", "descend", "unmasked", "unnest"]
 
 _Rebuild = Callable[[Content], Content]
 
@@ -71,6 +71,32 @@ def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
     layout, rebuild = descend(ak.to_layout(jets))
     records = ak.Array(layout, behavior=jets.behavior)
     return Nesting(layout.length, rebuild), records
+
+
+def unmasked(jets: ak.Array) -> tuple[ak.Array, ak.Array | None]:
+    """Jets with something in place of the missing ones, and which of them exist; None if the type allows no others.
+
+    Adding a field to masked records would copy, and so read, all of their columns.
+    """
+    masked = False
+
+    def strip(layout: Content, **_: object) -> Content | None:
+        nonlocal masked
+        if layout.is_record:
+            return layout
+        if not layout.is_option:
+            return None
+        masked = True
+        option = layout.to_IndexedOptionArray64()
+        if option.content.length == 0:
+            return layout
+        return IndexedArray.simplified(Index64(option.backend.nplike.maximum(option.index.data, 0)), option.content)
+
+    stripped = ak.transform(strip, jets)
+    if not masked:
+        return jets, None
+    column = next(jets[name] for name in jets.fields if jets[name].ndim == jets.ndim and not jets[name].fields)
+    return stripped, ~ak.is_none(column, axis=-1)
 
 
 def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Rebuild]:

@@ -9,7 +9,10 @@ import awkward as ak
 import numpy as np
 
 from ..errors import JetError, TaggerError, explain
-from ..jets.coordinates import coordinates_of
+from ..jets.nesting import unmasked
+from ..jets.tracing import is_traced, touch_jets
+from ..readers.shifted_jets import Constituents
+from ..readers.shifted_jets import check_constituents as check_word
 from ..scoring.score_columns import (
     JetScorer,
     TaggerLike,
@@ -20,8 +23,9 @@ from ..scoring.score_columns import (
     score_columns,
     score_names,
 )
+from .selections import boolean
 
-__all__ = ["Reader", "Selection", "Taggers", "attach", "attach_masked", "is_traced", "named_taggers", "touch"]
+__all__ = ["Reader", "Selection", "Taggers", "attach", "attach_masked", "check_constituents", "named_taggers"]
 
 Selection: TypeAlias = Callable[[ak.Array], ak.Array]
 Reader: TypeAlias = Callable[[ak.Array, str], ak.Array]
@@ -61,6 +65,7 @@ def attach(
     name: str | None = None,
     where: Selection | Mapping[str, Selection] | None = None,
     reader: Reader | None = None,
+    constituents: Constituents = "nominal",
     overwrite: bool = False,
     device: str | None = None,
 ) -> ak.Array:
@@ -71,7 +76,8 @@ def attach(
         events = eqt.attach(events, {"FatJet": tagger})
         tagged = events.FatJet[events.FatJet.score > 0.8]
 
-    Call it on the jets as they are in the file, and select, correct or sort them afterwards: the scores stay with them.
+    Call it before or after jets are filtered, sorted or shifted in energy: in events opened by coffea each jet is found
+    again in the file, and scored with its own constituents (see `readers.nanoaod`).
 
     Parameters
     ----------
@@ -87,6 +93,10 @@ def attach(
         Takes ``events[collection]`` and returns which jets to score; the scores of the others are None.
     reader : callable, optional
         ``(events, collection) -> jets``, parallel to ``events[collection]``; default `readers.nanoaod`.
+    constituents : {"nominal", "scaled"}
+        How jets shifted in energy are scored, by any network. ``"nominal"``: as the stored jet, so that the shift
+        leaves the score as it is. ``"scaled"``: with their own four-momentum and constituents multiplied by
+        pT / (pT stored). A `reader` of your own decides this itself.
     overwrite : bool
         Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
@@ -95,7 +105,8 @@ def attach(
     Returns
     -------
     ak.Array
-        The events with float32 fields on their jets. Traced events (typetracers) get fields of the right type without
+        The events with float32 fields on their jets; None for jets that were not selected, are missing themselves, or
+        whose candidates are not stored. Traced events (typetracers) get fields of the right type without
         running the model.
 
     Raises
@@ -104,15 +115,27 @@ def attach(
         If there is no such collection, its jets cannot be read, or the name of a score is taken or invalid.
     TaggerError
         If a tagger cannot be loaded or is given without a collection, or `name` is given for several taggers.
+
+    Warns
+    -----
+    ConstituentsWarning
+        If candidates of jets are not stored.
     """
     check_mapping(taggers)
+    check_constituents(constituents, reader)
+    if isinstance(where, Mapping) and (unknown := sorted(set(where) - set(taggers))):
+        raise TaggerError(
+            explain(f"where for {', '.join(unknown)}", f"collections with taggers: {', '.join(taggers)}", "rename it")
+        )
     masks: dict[str, ak.Array] = {}
     for collection in taggers:
         check_collection(events, collection)
         select = where.get(collection) if isinstance(where, Mapping) else where
         if select is not None:
-            masks[collection] = select(events[collection])
-    return attach_masked(events, named_taggers(taggers, name, device), masks, reader=reader, overwrite=overwrite)
+            jets = events[collection]
+            masks[collection] = boolean(select(jets), jets, f"where: {collection}", missing=None)
+    named = named_taggers(taggers, name, device)
+    return attach_masked(events, named, masks, reader=reader, overwrite=overwrite, constituents=constituents)
 
 
 def named_taggers(
@@ -154,12 +177,13 @@ def attach_masked(
     *,
     reader: Reader | None = None,
     overwrite: bool = False,
+    constituents: Constituents = "nominal",
 ) -> ak.Array:
     """`attach` with loaded taggers and selected jets: collection -> boolean ``[event][jet]``."""
     for collection, named in taggers.items():
         check_collection(events, collection)
-        scored = events[collection]
-        read = default_reader(named.values()) if reader is None else reader
+        scored, exists = unmasked(events[collection])
+        read = default_reader(named.values(), constituents) if reader is None else reader
         jets = read(events, collection)
         if collection in masks:
             jets = ak.mask(jets, masks[collection])
@@ -170,18 +194,21 @@ def attach_masked(
             scores = _traced_scores(jets, tagger, names) if is_traced(jets) else tagger(jets)
             for field, column in score_columns(scores, names).items():
                 scored = ak.with_field(scored, _optional(column, collection in masks), field)
-        events = ak.with_field(events, scored, collection)
+        events = ak.with_field(events, scored if exists is None else ak.mask(scored, exists), collection)
     return events
 
 
-def is_traced(array: ak.Array) -> bool:
-    """Whether an array has a type but no values (``coffea.nanoevents.trace``)."""
-    return bool(ak.backend(array) == "typetracer")
-
-
-def touch(array: ak.Array) -> None:
-    """Report to a trace that an array's values are needed."""
-    ak.typetracer.touch_data(array)
+def check_constituents(constituents: Constituents, reader: Reader | None) -> None:
+    """Refuse what the reader cannot do."""
+    check_word(constituents)
+    if constituents != "nominal" and reader is not None:
+        raise TaggerError(
+            explain(
+                f"constituents={constituents!r} with a reader of your own",
+                "the default reader, which knows the stored jets",
+                "leave one of them out; a reader may scale the constituents itself",
+            )
+        )
 
 
 def check_mapping(taggers: Any) -> None:
@@ -198,7 +225,10 @@ def check_mapping(taggers: Any) -> None:
 
 
 def check_collection(events: ak.Array, collection: str) -> None:
-    """Refuse a collection that the events do not have."""
+    """Refuse a single event, and a collection that the events do not have."""
+    if not isinstance(events, ak.Array):
+        kind = "one event (ak.Record)" if isinstance(events, ak.Record) else f"events of type {type(events).__name__}"
+        raise JetError(explain(kind, "an array of events", "slice instead of indexing: events[:1], not events[0]"))
     if collection not in events.fields:
         found = [name for name in events.fields if name.endswith("Jet") and not name.startswith("n")]
         raise JetError(
@@ -228,9 +258,7 @@ def _check_name(jets: ak.Array, collection: str, name: str, overwrite: bool) -> 
 
 def _traced_scores(jets: ak.Array, tagger: JetScorer, names: Mapping[str, str | None]) -> ak.Array:
     """Scores without values; what the tagger would read is reported as read."""
-    for record, extra in ((jets["constituents"], constituent_columns(tagger) or ()), (jets, ())):
-        for field in [*(coordinates_of(record.fields) or {}).values(), *extra]:
-            touch(record[field])
+    touch_jets(jets, constituent_columns(tagger) or ())
     score = ak.values_astype(ak.num(jets["constituents"], axis=-1) * 0, np.float32)
     return score if None in names.values() else ak.zip(dict.fromkeys(names.values(), score))
 

@@ -9,14 +9,17 @@ import awkward as ak
 import hist
 import numpy as np
 
-from ..array_types import AnyArray
+from ..array_types import AnyArray, Bools
 from ..errors import JetError, explain
 from .working_points import INCLUSIVE, WorkingPoint
 
-__all__ = ["KINEMATICS", "SCORE_BINS", "Variable", "fill", "flat", "jet_histogram", "variable_values"]
+__all__ = ["KINEMATICS", "SCORE_BINS", "Variable", "fill", "flat", "flat_column", "jet_histogram", "variable_values"]
 
 #: An axis (of the field of that name), or an axis and the field or function of the jets it is filled with.
 Variable: TypeAlias = Any | tuple[Any, str | Callable[[ak.Array], ak.Array]]
+
+#: One entry per jet, and which jets have one.
+Column: TypeAlias = tuple[AnyArray, Bools]
 
 SCORE_BINS = 100
 
@@ -43,20 +46,39 @@ def jet_histogram(axis: Any) -> hist.Hist:
 def fill(
     histogram: hist.Hist,
     dataset: str,
-    values: AnyArray,
+    column: Column,
     weights: AnyArray,
     scores: Mapping[str, AnyArray],
     points: Sequence[WorkingPoint],
 ) -> None:
-    """Fill one value per jet for each working point; jets without a value or a score are left out."""
-    present = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
-    histogram.fill(dataset, INCLUSIVE, "pass", values[present], weight=weights[present])
-    for point in points:
-        score = scores[point.score]
-        passed = score >= point.threshold
-        for decision, chosen in (("pass", passed), ("fail", ~passed & ~np.isnan(score))):
-            chosen = chosen & present
-            histogram.fill(dataset, point.label, decision, values[chosen], weight=weights[chosen])
+    """Fill one value per jet for each working point; jets without a value or a score are left out.
+
+    Raises
+    ------
+    JetError
+        If the axis does not take such values.
+    """
+    values, present = column
+    axis = histogram.axes[-1]
+    takes_integers = isinstance(axis, hist.axis.Integer | hist.axis.IntCategory | hist.axis.Boolean)
+    if takes_integers and values.dtype.kind == "f" and np.all(values[present] == np.rint(values[present])):
+        values = np.where(present, values, 0).astype(np.int64)
+    try:
+        histogram.fill(dataset, INCLUSIVE, "pass", values[present], weight=weights[present])
+        for point in points:
+            score = scores[point.score]
+            passed = score >= point.threshold
+            for decision, chosen in (("pass", passed), ("fail", ~passed & ~np.isnan(score))):
+                chosen = chosen & present
+                histogram.fill(dataset, point.label, decision, values[chosen], weight=weights[chosen])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise JetError(
+            explain(
+                f"values of type {values.dtype} for the axis '{axis.name}' ({type(axis).__name__})",
+                "values that this kind of axis takes",
+                "choose another axis, or convert them: give (axis, function of the jets)",
+            )
+        ) from error
 
 
 def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
@@ -91,3 +113,27 @@ def variable_axis(variable: Variable) -> Any:
 def flat(values: ak.Array) -> AnyArray:
     """``[event][jet]`` → one entry per jet; NaN where a value is missing."""
     return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(values, axis=1), np.nan)))
+
+
+def flat_column(values: ak.Array, name: str) -> Column:
+    """``[event][jet]`` → one entry per jet in the values' own type, and which jets have one.
+
+    Raises
+    ------
+    JetError
+        If there is not one number or string per jet.
+    """
+    if values.ndim != 2 or values.fields:
+        raise JetError(
+            explain(
+                f"variable '{name}' of type {ak.type(values)}",
+                "one number for each jet",
+                "choose a field of these records, or reduce the lists: give (axis, function of the jets)",
+            )
+        )
+    each = ak.flatten(values, axis=1)
+    present = ~ak.to_numpy(ak.is_none(each))
+    found = np.asarray(ak.to_numpy(ak.drop_none(each)))
+    column = np.zeros(len(present), found.dtype)
+    column[present] = found
+    return column, present & ~np.isnan(column) if column.dtype.kind == "f" else present

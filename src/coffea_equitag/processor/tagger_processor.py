@@ -10,7 +10,9 @@ import hist
 import numpy as np
 from coffea.processor import ProcessorABC
 
-from ..errors import JetError, TaggerError, explain
+from ..errors import TaggerError, explain
+from ..jets.tracing import is_traced, touch
+from ..readers.shifted_jets import Constituents
 from ..scoring.score_columns import score_names
 from .attach import (
     Reader,
@@ -18,12 +20,23 @@ from .attach import (
     Taggers,
     attach_masked,
     check_collection,
+    check_constituents,
     check_mapping,
-    is_traced,
     named_taggers,
-    touch,
 )
-from .histograms import KINEMATICS, SCORE_BINS, Variable, fill, flat, jet_histogram, variable_axis, variable_values
+from .histograms import (
+    KINEMATICS,
+    SCORE_BINS,
+    Variable,
+    fill,
+    flat,
+    flat_column,
+    jet_histogram,
+    variable_axis,
+    variable_values,
+)
+from .selections import boolean
+from .weights import DEFAULT, event_weights
 from .working_points import WorkingPoints, check_thresholds, working_points
 
 __all__ = ["TaggerProcessor"]
@@ -53,7 +66,8 @@ class TaggerProcessor(ProcessorABC):
     event_selections : mapping of str to callable, optional
         Name -> function of the events that returns one boolean per event.
     jet_selections : mapping of str to (mapping of str to callable), optional
-        Collection -> name -> function of the collection that returns one boolean per jet.
+        Collection -> name -> function of the collection that returns one boolean per jet. Missing values count as
+        False; True or False alone apply to all, here and for events.
     working_points : mapping, optional
         Collection -> name -> threshold (a jet passes at or above it); for a collection with several scores,
         collection -> score -> name -> threshold, and the histograms call the working point ``score:name``.
@@ -63,9 +77,12 @@ class TaggerProcessor(ProcessorABC):
         ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection; the
         mapping it returns is added to the output.
     weight : str, callable or None
-        Field of the events (used if it exists), or function of them. Default ``"genWeight"``.
+        Field of the events, or function of them that returns one number per event, or one for all. The default
+        ``"genWeight"`` is used if it exists; any other field must exist. None counts every event once.
     reader : callable, optional
         As for `attach`.
+    constituents : {"nominal", "scaled"}
+        As for `attach`: how jets shifted in energy are scored.
     device : str, optional
         Device for taggers given by path.
 
@@ -84,8 +101,9 @@ class TaggerProcessor(ProcessorABC):
         working_points: Mapping[str, WorkingPoints] | None = None,
         variables: Mapping[str, Mapping[str, Variable]] | None = None,
         hook: Hook | None = None,
-        weight: str | Selection | None = "genWeight",
+        weight: str | Selection | None = DEFAULT,
         reader: Reader | None = None,
+        constituents: Constituents = "nominal",
         device: str | None = None,
     ) -> None:
         check_mapping(taggers)
@@ -97,6 +115,8 @@ class TaggerProcessor(ProcessorABC):
         self.hook = hook
         self.weight = weight
         self.reader = reader
+        self.constituents = constituents
+        check_constituents(constituents, reader)
         self.device = device
         for option in ("jet_selections", "working_points", "variables"):
             for collection in getattr(self, option):
@@ -139,7 +159,7 @@ class TaggerProcessor(ProcessorABC):
         weights = self._weights(events)
         cutflow["all"] = _count(weights)
         for name, select in self.event_selections.items():
-            mask = _boolean(select(events), events, name)
+            mask = boolean(select(events), events, name)
             events, weights = events[mask], weights[mask]
             cutflow[name] = _count(weights)
 
@@ -147,7 +167,7 @@ class TaggerProcessor(ProcessorABC):
         for collection in self.taggers:
             masks[collection], jet_cutflow[collection] = self._select_jets(events[collection], collection)
         taggers = named_taggers(self.taggers, device=self.device)
-        events = attach_masked(events, taggers, masks, reader=self.reader)
+        events = attach_masked(events, taggers, masks, reader=self.reader, constituents=self.constituents)
 
         jets = {collection: events[collection][mask] for collection, mask in masks.items()}
         output: dict[str, Any] = {"cutflow": {dataset: cutflow}, "jet_cutflow": {}, "scores": {}, "jets": {}}
@@ -168,12 +188,13 @@ class TaggerProcessor(ProcessorABC):
             output["jet_cutflow"][collection] = {dataset: jet_cutflow[collection]}
             output["scores"][collection] = {name: jet_histogram(_score_axis(name)) for name in names}
             for name, histogram in output["scores"][collection].items():
-                fill(histogram, dataset, scores[name], flat_weights, scores, points)
+                fill(histogram, dataset, (scores[name], ~np.isnan(scores[name])), flat_weights, scores, points)
             output["jets"][collection] = {}
             for name, column in columns.items():
                 axis = variable_axis(self.variables.get(collection, {}).get(name, KINEMATICS.get(name)))
                 histogram = output["jets"][collection][name] = jet_histogram(axis)
-                fill(histogram, dataset, flat(column)[scored], flat_weights, scores, points)
+                values, present = flat_column(column, name)
+                fill(histogram, dataset, (values[scored], present[scored]), flat_weights, scores, points)
         added = dict(self.hook(events, jets)) if self.hook is not None else {}
         if clash := sorted(set(added) & set(output)):
             raise TaggerError(
@@ -188,20 +209,16 @@ class TaggerProcessor(ProcessorABC):
         return accumulator
 
     def _weights(self, events: ak.Array) -> ak.Array:
-        if callable(self.weight):
-            return self.weight(events)
-        if self.weight is not None and self.weight in events.fields:
-            return ak.values_astype(events[self.weight], np.float64)
         first = next(iter(self.taggers), None)
         counts = ak.num(events[first], axis=1) if first is not None else ak.local_index(events, axis=0)
-        return ak.values_astype(ak.ones_like(counts), np.float64)
+        return event_weights(events, self.weight, ak.values_astype(ak.ones_like(counts), np.float64))
 
     def _select_jets(self, jets: ak.Array, collection: str) -> tuple[ak.Array, dict[str, int]]:
         """Mask of the jets that pass all cuts, and how many are left after each cut."""
-        mask = ak.values_astype(ak.local_index(jets, axis=1) >= 0, bool)
+        mask = boolean(True, jets, "all")
         counts = {"all": _number(mask)}
         for name, select in self.jet_selections.get(collection, {}).items():
-            mask = mask & _boolean(select(jets), jets, f"{collection}: {name}")
+            mask = mask & boolean(select(jets), jets, f"{collection}: {name}")
             counts[name] = _number(mask)
         return mask, counts
 
@@ -212,23 +229,6 @@ class TaggerProcessor(ProcessorABC):
         }
         variables.update(self.variables.get(collection, {}))
         return {name: variable_values(jets, name, variable) for name, variable in variables.items()}
-
-
-def _boolean(mask: ak.Array, like: ak.Array, name: str) -> ak.Array:
-    """The result of a selection, checked; missing values count as False."""
-    # uproot's type parameters survive in what is computed from branches: "bool[parameters={...}]"
-    mask = ak.without_parameters(ak.fill_none(ak.Array(mask), False, axis=-1))
-    if mask.ndim != like.ndim or not str(ak.type(mask).content).endswith("bool"):
-        if is_traced(mask) or (len(like) == 0 and mask.ndim == like.ndim):
-            return ak.values_astype(mask, bool)
-        raise JetError(
-            explain(
-                f"selection '{name}' gives {ak.type(mask)}",
-                "one boolean for each event (event_selections) or jet (jet_selections)",
-                "compare values, or reduce with ak.any(..., axis=1)",
-            )
-        )
-    return mask
 
 
 def _count(weights: ak.Array) -> dict[str, float]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import awkward as ak
 import numpy as np
+import vector
 
 from ..errors import JetError, explain
 
-__all__ = ["check_distance", "checked_links", "gather", "link_tables", "listed"]
+__all__ = ["REMEDY", "checked_links", "gather", "link_counts", "link_tables", "listed"]
 
 #: Names of the candidate table; link tables are called ``<jets><table>``.
 CANDIDATE_TABLES = ("PFCands", "PFCand")
 
 #: Names of the column with candidate indices in the link table.
 INDEX_COLUMNS = ("pFCandsIdx", "pfCandIdx", "PFCandIdx", "pfCandsIdx")
-
-#: In every jet, the constituent closest to the axis is within this distance in (eta, phi).
-_MAX_DISTANCE = 1.2
 
 
 def link_tables(
@@ -93,51 +91,37 @@ def checked_links(
                     f"'{link}' points to {what} number {ak.max(values[event])} of event {event}, "
                     f"which has {size[event]}",
                     f"the complete '{collection}' collection, as stored in the file",
-                    _REMEDY.format(collection=collection),
+                    REMEDY.format(collection=collection),
                 )
             )
     valid = (jet_index >= 0) & (candidate_index >= 0)
     return jet_index[valid], candidate_index[valid]
 
 
-def gather(flat: ak.Array, jet_index: ak.Array, jets: ak.Array) -> ak.Array:
-    """Nest constituents, in the order of their jets, as [event][jet][constituent].
+def link_counts(jet_index: ak.Array, place: ak.Array) -> ak.Array:
+    """Number of links of each jet, ``[event][jet]``.
 
-    Every jet's index is added once to the indices of its constituents, so that the run lengths of the sorted indices
-    are each jet's number of constituents plus one, also for empty jets. Unflattened in two steps, because
-    ``ak.unflatten(axis=1)`` misassigns empty lists at event boundaries.
+    Every jet's place is added once to the sorted indices, whose run lengths are then each jet's number plus one, also
+    for jets without links.
     """
-    position = ak.values_astype(ak.local_index(jets, axis=1), np.int64)
-    every = ak.concatenate([ak.values_astype(jet_index, np.int64), position], axis=1)
+    every = ak.concatenate([ak.values_astype(jet_index, np.int64), place], axis=1)
     counts = ak.run_lengths(ak.sort(every, axis=1)) - 1
-    by_jet = ak.unflatten(flat, ak.flatten(counts, axis=1))
-    return ak.unflatten(by_jet, ak.num(position, axis=1))
+    # in two steps, because ak.unflatten(axis=1) misassigns empty lists at event boundaries
+    return ak.unflatten(ak.flatten(counts, axis=1), ak.num(place, axis=1))
 
 
-def check_distance(jets: ak.Array, jet_index: ak.Array, eta: ak.Array, phi: ak.Array, collection: str) -> None:
-    """Reject jets without any constituent near their axis: they are not the jets of the file in their order."""
-    delta_eta = eta - jets["eta"][jet_index]
-    delta_phi = (phi - jets["phi"][jet_index] + np.pi) % (2 * np.pi) - np.pi
-    distance = np.hypot(delta_eta, delta_phi)
-    if ak.backend(distance) == "typetracer" or not ak.any(distance > _MAX_DISTANCE, axis=None):
-        return
-    closest = ak.min(gather(ak.flatten(distance, axis=1), jet_index, jets), axis=-1)
-    far = ak.fill_none(closest > _MAX_DISTANCE, False)
-    if not ak.any(far, axis=None):
-        return
-    event = int(np.argmax(ak.to_numpy(ak.any(far, axis=1))))
-    jet = int(np.argmax(ak.to_numpy(far[event])))
-    raise JetError(
-        explain(
-            f"all constituents of event {event}, {collection} {jet} lie farther than "
-            f"{closest[event, jet]:.2f} from its axis in (eta, phi)",
-            f"the '{collection}' collection as stored in the file, neither filtered nor re-sorted",
-            _REMEDY.format(collection=collection),
-        )
+def gather(columns: Mapping[str, ak.Array], counts: ak.Array) -> ak.Array:
+    """Nest columns, in the order of their jets, as ``[event][jet][constituent]`` records."""
+    flat = ak.zip(
+        {name: ak.flatten(column, axis=1) for name, column in columns.items()},
+        with_name="Momentum4D",
+        behavior=vector.backends.awkward.behavior,
     )
+    by_jet = ak.unflatten(flat, ak.flatten(counts, axis=1))
+    return ak.unflatten(by_jet, ak.num(counts, axis=1))
 
 
-_REMEDY = (
+REMEDY = (
     "call readers.nanoaod(events, '{collection}') on events with their original jets, and select or sort the "
     "jets it returns"
 )

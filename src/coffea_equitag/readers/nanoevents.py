@@ -23,7 +23,14 @@ import numpy as np
 import vector
 
 from ..errors import JetError, explain
-from .links import check_distance, checked_links, gather, link_tables, listed
+from ..jets.impact_parameter import columns_to_read
+from ..jets.nesting import unmasked
+from ..jets.tracing import is_traced
+from .completeness import are_stored
+from .jet_axes import check_axes
+from .links import REMEDY, checked_links, gather, link_counts, link_tables, listed
+from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
+from .stored_jets import find_stored, touch_identities
 
 __all__ = ["STANDARD_FIELDS", "nanoaod"]
 
@@ -49,18 +56,19 @@ def nanoaod(
     puppi: bool | None = None,
     fields: Iterable[str] | None = None,
     check: bool = True,
+    constituents: Constituents = "nominal",
 ) -> ak.Array:
     """Jets with their particle-flow constituents from NanoEvents.
 
     The result is parallel to ``events[collection]``: same events, same jets, same order, with all jet columns
-    (read on demand if `events` is virtual). Select afterwards::
+    (read on demand if `events` is virtual). Select before or afterwards::
 
         jets = eqt.readers.nanoaod(events, "FatJet")
         good = jets[jets.pt > 500]
 
-    The file links candidates to jets by position, so ``events[collection]`` must be the collection as stored in
-    the file: events may be sliced, but filtered or re-sorted jets (``events["FatJet"] = ...``) would get the
-    constituents of other jets. `check` rejects them.
+    The file links candidates to jets by their place in the event. In events that coffea opened, jets that were
+    filtered, re-sorted or shifted in energy (``events["FatJet"] = ...``) are found again among those of the file (see
+    `readers.stored_jets`). Elsewhere they must be as stored, and `check` refuses them if they are not.
 
     Parameters
     ----------
@@ -75,15 +83,23 @@ def nanoaod(
         again. CHS jets (AK4 in Run 2) were clustered without weights: use ``puppi=False``.
     fields : iterable of str, optional
         Constituent columns besides the four-momentum; by default those of `STANDARD_FIELDS` that the file has;
-        ``()`` for none. Any other column of the candidate table may be given and is used as is.
+        ``()`` for none. Any other column of the candidate table may be given and is used as is; for ``"ip.x"`` (and
+        y, z) charge, d0 and dz are read, from which networks compute the impact parameter.
     check : bool
-        Reject jets whose constituents are elsewhere in (eta, phi).
+        Where the jets of the file are not known, reject jets that are not clearly closer in (eta, phi) to their own
+        constituents than to those of another jet.
+    constituents : {"nominal", "scaled"}
+        What jets shifted in energy look like to a network. ``"nominal"``: like the stored jet, whose pt, eta, phi and
+        mass they get. ``"scaled"``: they keep their own four-momentum, and pt and mass of their constituents are
+        multiplied by pT / (pT stored).
 
     Returns
     -------
     ak.Array
         ``[event][jet]``, with ``constituents`` (pt, eta, phi, mass in GeV). Rules:
 
+        * a jet is missing (None) if none of its candidates are stored: it has no links, and ``nConstituents`` is not
+          0. Taggers give it no score;
         * constituents with pT 0 (PUPPI weight 0, or stored as 0) are dropped; a jet may end up without constituents;
         * ``d0, d0Err, dz, dzErr`` are in mm (cm in the file), with the sign of Delphes' D0: the point of closest
           approach is (d0 sin φ, −d0 cos φ, dz), so that d0 is minus CMS's dxy;
@@ -95,45 +111,63 @@ def nanoaod(
     Raises
     ------
     JetError
-        If tables or columns are missing, indices point outside their tables, or `check` fails.
+        If tables or columns are missing, indices point outside their tables, `check` fails, or ``"scaled"`` is asked
+        for where the stored pT is not known.
+
+    Warns
+    -----
+    ConstituentsWarning
+        If jets have no stored candidates, or other numbers of them than ``nConstituents``; with counts.
     """
+    check_constituents(constituents)
+    if isinstance(events, ak.Record):
+        raise JetError(explain("one event (ak.Record)", "an array of events", "slice: events[:1], not events[0]"))
     table, link, index_column = link_tables(events.fields, collection, lambda name: events[name].fields)
     jets, links, candidates = events[collection], events[link], events[table]
     weighted = _is_weighted(candidates, puppi, table)
     columns = _columns(candidates, fields, table)
 
+    stored = find_stored(events, collection, link)
+    place = ak.values_astype(ak.local_index(jets, axis=1), np.int64) if stored is None else stored.place
     jet_index, candidate_index = checked_links(
         links["jetIdx"],
         links[index_column],
-        ak.num(jets, axis=1),
+        ak.num(place, axis=1),
         ak.num(candidates, axis=1),
         collection,
         link,
     )
     order = ak.argsort(jet_index, axis=1, stable=True)
     jet_index, candidate_index = jet_index[order], candidate_index[order]
+    linked = link_counts(jet_index, place)
 
     picked = {name: candidates[name][candidate_index] for name in ("pt", "eta", "phi", "mass")}
+    if is_traced(jets):
+        touch_identities(jets)
+    elif check and stored is None:
+        check_axes(jets, gather(picked, linked), collection, REMEDY.format(collection=collection))
     if weighted:
         weight = candidates["puppiWeight"][candidate_index]
         picked["pt"], picked["mass"] = picked["pt"] * weight, picked["mass"] * weight
     kept = ~(picked["pt"] == 0)  # NaN is kept, so that validate rejects it rather than it being dropped
     picked = {name: column[kept] for name, column in picked.items()}
-    jet_index, candidate_index = jet_index[kept], candidate_index[kept]
     for name in columns:
-        picked[name] = _column(candidates, name, candidate_index)
+        picked[name] = _column(candidates, name, candidate_index[kept])
+    nested = gather(picked, link_counts(jet_index[kept], place))
+    if stored is not None and stored.position is not None:
+        nested, linked = nested[stored.position], linked[stored.position]
 
-    if check:
-        check_distance(jets, jet_index, picked["eta"], picked["phi"], collection)
-    behavior = vector.backends.awkward.behavior
-    flat = ak.zip(
-        {name: ak.flatten(column, axis=1) for name, column in picked.items()},
-        with_name="Momentum4D",
-        behavior=behavior,
-    )
-    constituents = gather(flat, jet_index, jets)
-    named = ak.with_name(jets, "Momentum4D", behavior=behavior)
-    return ak.with_field(named, constituents, "constituents", behavior=behavior)
+    known = are_stored(jets, linked, collection)
+    jets, exists = unmasked(jets)
+    jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
+    if constituents == "scaled":
+        nested = scaled(nested, jets, jets if is_traced(jets) else stored and stored.jets, collection)
+    elif stored is not None:
+        jets = with_stored_momenta(jets, stored.jets)
+    jets = ak.with_field(jets, nested, "constituents")
+    for mask in (known, exists):
+        jets = jets if mask is None else ak.mask(jets, mask)
+    return jets
 
 
 def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
@@ -177,7 +211,7 @@ def _columns(candidates: ak.Array, fields: Iterable[str] | None, table: str) -> 
         return [name for name in STANDARD_FIELDS if available(name)]
     if isinstance(fields, str):
         fields = (fields,)
-    wanted = [name for name in dict.fromkeys(fields) if name not in ("pt", "eta", "phi", "mass")]
+    wanted = [name for name in columns_to_read(fields, available) if name not in ("pt", "eta", "phi", "mass")]
     for name in wanted:
         if not available(name):
             raise _no_column(name, table, present)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import awkward as ak
 
 from ..errors import TaggerError, explain
+from ..readers.shifted_jets import Constituents
 
 if TYPE_CHECKING:
     from ..tagger import Tagger
@@ -119,15 +120,17 @@ def constituent_columns(tagger: Any) -> tuple[str, ...] | None:
     return None if contract is None else tuple(contract.constituent_fields)
 
 
-def default_reader(taggers: Iterable[JetScorer]) -> Callable[[ak.Array, str], ak.Array]:
+def default_reader(
+    taggers: Iterable[JetScorer], constituents: Constituents = "nominal"
+) -> Callable[[ak.Array, str], ak.Array]:
     """`readers.nanoaod`, restricted to the columns that these taggers need."""
     from ..readers import nanoaod
 
     wanted = [constituent_columns(tagger) for tagger in taggers]
     if None in wanted:
-        return nanoaod
+        return partial(nanoaod, constituents=constituents)
     fields = tuple(dict.fromkeys(name for columns in wanted if columns is not None for name in columns))
-    return partial(nanoaod, fields=fields)
+    return partial(nanoaod, fields=fields, constituents=constituents)
 
 
 def name_of(tagger: Any, default: str = "score") -> str:

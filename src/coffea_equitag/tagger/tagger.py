@@ -17,7 +17,9 @@ import vector
 from ..array_types import F4, F8
 from ..errors import JetRangeWarning, TaggerError, explain
 from ..jet_model import JetModel
+from ..jets.collection import check_structure
 from ..jets.ragged import RaggedJets, ragged_and_nesting
+from ..jets.tracing import is_traced, touch_jets
 from ..validation import faults
 from . import storage as tagger_folder
 from .card import Card
@@ -29,6 +31,9 @@ __all__ = ["Tagger", "load", "load_count"]
 
 #: Fraction of jets outside the training range above which a warning is given.
 _OUTSIDE = 0.05
+
+#: Output of a network that is not classes -> its components, and vector's name for them.
+_VECTORS = {"momentum": (("E", "px", "py", "pz"), "Momentum4D"), "vector": (("x", "y", "z"), "Vector3D")}
 
 _shared: dict[tuple[str, str], Tagger] = {}
 _loads = 0
@@ -125,7 +130,7 @@ class Tagger:
         Parameters
         ----------
         jets : ak.Array
-            Canonical jets, any outer nesting; GeV.
+            Canonical jets, any outer nesting; GeV. Traced jets (typetracers) give scores without values.
         pair_budget : int, optional
             Constituent pairs processed at once, which bounds the memory; scores do not depend on it.
 
@@ -141,14 +146,28 @@ class Tagger:
         JetError
             If the jets are not canonical or lack a column of the input contract.
         """
+        if isinstance(jets, ak.Array) and is_traced(jets):
+            return self._traced(jets)
         ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
         self._check_range(ragged)
         if self.model.output != "classes":
-            return nesting.restore(_vectors(self.outputs(ragged, pair_budget=pair_budget)))
+            return nesting.restore(_vectors(self.outputs(ragged, pair_budget=pair_budget), self.model.output))
         probabilities = self.probabilities(ragged, pair_budget=pair_budget)
         if self.card.signal is not None and len(self.classes) == 2:
             return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
+
+    def _traced(self, jets: ak.Array) -> ak.Array:
+        fields = self.card.contract.constituent_fields
+        check_structure(jets, fields)
+        touch_jets(jets, fields)
+        zeros = ak.num(jets["constituents"], axis=-1) * 0
+        if self.model.output != "classes":
+            names, kind = _VECTORS[self.model.output]
+            columns = dict.fromkeys(names, ak.values_astype(zeros, np.float64))
+            return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
+        score = ak.values_astype(zeros, np.float32)
+        return score if len(self.classes) == 2 else ak.zip(dict.fromkeys(self.classes, score))
 
     def probabilities(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F4:
         """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
@@ -256,9 +275,9 @@ def load_count() -> int:
     return _loads
 
 
-def _vectors(components: F8) -> ak.Array:
+def _vectors(components: F8, output: str) -> ak.Array:
     """Rows (E, px, py, pz) or (x, y, z) as vector's records."""
-    names, kind = (("E", "px", "py", "pz"), "Momentum4D") if components.shape[1] == 4 else (("x", "y", "z"), "Vector3D")
+    names, kind = _VECTORS[output]
     columns = {name: components[:, k].copy() for k, name in enumerate(names)}
     return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
 
