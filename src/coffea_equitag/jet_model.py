@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .jets.ragged import RaggedJets
 from .option_types import check_values
+from .validation import plain
 
 __all__ = ["JetModel"]
 
@@ -44,8 +45,8 @@ class JetModel(nn.Module):
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
-        check_values(self.kind, type(self).__init__, options)
-        self.options = options
+        self.options = plain(options)
+        check_values(self.kind, type(self).__init__, self.options)
 
     @classmethod
     def stored_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ..errors import JetError, explain
 from .coordinates import check_coordinates, coordinates_of, listed, no_coordinates
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
-from .nesting import Nesting, columns_of, unnest
+from .nesting import Nesting, columns_of, unnest, with_long_offsets
 from .tracing import is_traced, touch_jets
 
 __all__ = ["FlatJets", "flatten", "make_jets", "validate"]
@@ -288,7 +288,7 @@ def _constituent_lists(records: ak.Array) -> ak.Array:
     if layout.is_indexed:
         layout = layout.project()
     lists = ak.Array(layout, behavior=lists.behavior)
-    return ak.drop_none(lists, axis=1) if layout.content.is_option else lists
+    return ak.drop_none(with_long_offsets(lists), axis=1) if layout.content.is_option else lists
 
 
 def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:

@@ -26,7 +26,7 @@ from awkward.index import Index64
 from ..array_types import I8, AnyArray
 from ..errors import JetError, explain
 
-__all__ = ["Nesting", "columns_of", "descend", "unmasked", "unnest"]
+__all__ = ["Nesting", "columns_of", "descend", "unmasked", "unnest", "with_long_offsets"]
 
 _Rebuild = Callable[[Content], Content]
 
@@ -131,6 +131,19 @@ def descend(layout: Content, *, to_numbers: bool = False) -> tuple[Content, _Reb
     )
 
 
+def with_long_offsets(array: ak.Array) -> ak.Array:
+    """The array with 64-bit offsets at all depths: with Arrow's 32-bit ones `ak.drop_none` fails (awkward 2.14)."""
+
+    def widen(layout: Content, **_: object) -> Content | None:
+        short = isinstance(layout, ListOffsetArray) and layout.offsets.dtype != np.int64
+        if not short or layout.parameter("__array__") in ("string", "bytestring"):
+            return None
+        wide = layout.to_ListOffsetArray64(False)
+        return wide.copy(content=ak.to_layout(with_long_offsets(ak.Array(wide.content))))
+
+    return ak.transform(widen, array)
+
+
 def columns_of(lists: ak.Array, fields: Iterable[str]) -> tuple[I8, dict[str, AnyArray]]:
     """Flat columns of a list of records, nested one level deep.
 
@@ -188,4 +201,9 @@ def _plain(content: Content, field: str, bounds: AnyArray) -> AnyArray:
         raise JetError(
             explain(f"column '{field}' of type {content.form.type}", "one number for each constituent", "drop it")
         )
-    return np.asarray(content.data)
+    values = np.asarray(content.data)
+    if values.dtype.kind not in "biuf":
+        raise JetError(
+            explain(f"column '{field}' of type {content.form.type}", "real numbers", f"convert or drop '{field}'")
+        )
+    return values

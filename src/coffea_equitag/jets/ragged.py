@@ -233,6 +233,10 @@ def _tensor(values: AnyArray) -> Tensor:
     # Awkward's buffers may be read-only, which makes torch warn, or big-endian if they come from ROOT files.
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind == "u":  # torch compares and negates none of these
+        values = values.astype(np.int64)
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
     if not values.flags.writeable or any(stride < 0 for stride in values.strides):
         values = values.copy()
     return torch.from_numpy(values)

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..option_types import check_names, check_values
+from ..validation import plain
 from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
@@ -64,7 +65,7 @@ def build(kind: str, **options: Any) -> JetModel:
                 "see `equitag models` for what each one is",
             )
         )
-    model = _MODELS[kind]
+    model, options = _MODELS[kind], plain(options)
     check_names(kind, model.__init__, options)
     check_values(kind, model.__init__, options)  # before the constructor computes with them
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import TaggerError, explain
+from ..validation import plain
 
 __all__ = ["INCLUSIVE", "WorkingPoint", "WorkingPoints", "check_thresholds", "working_points"]
 
@@ -56,7 +57,7 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
                     )
                 )
             prefix = "" if len(scores) == 1 else f"{key}:"
-            points += [WorkingPoint(prefix + name, key, threshold) for name, threshold in value.items()]
+            points += [WorkingPoint(prefix + name, key, float(threshold)) for name, threshold in value.items()]
         else:
             if len(scores) != 1:
                 raise TaggerError(
@@ -66,7 +67,7 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
                         f"nest them: {{'{collection}': {{'{scores[0]}': {{'{key}': {value}}}}}}}",
                     )
                 )
-            points.append(WorkingPoint(key, scores[0], value))
+            points.append(WorkingPoint(key, scores[0], float(value)))
     return points
 
 
@@ -87,4 +88,5 @@ def check_thresholds(given: Mapping[str, WorkingPoints]) -> None:
 
 
 def _is_probability(value: object) -> bool:
+    value = plain(value)
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -13,6 +13,7 @@ import vector
 from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
+from ..jets.nesting import with_long_offsets
 from .flat import is_particle
 
 __all__ = ["ALGORITHMS", "cluster"]
@@ -61,7 +62,7 @@ def cluster(
         For invalid options or particles.
     """
     names = _checked(particles, R, algorithm, min_pt)
-    particles = ak.drop_none(particles, axis=1)
+    particles = ak.drop_none(with_long_offsets(particles), axis=1)
     particles = ak.drop_none(particles, axis=0)  # nothing is missing here: this removes the option type
     momenta = {name: ak.values_astype(particles[field], np.float64) for name, field in names.items()}
     _check_finite(momenta)

@@ -171,6 +171,14 @@ def _whole(labels: ak.Array, n_classes: int) -> I8:
         raise JetError(
             explain(f"labels of type {labels.type}", f"whole numbers 0 to {n_classes - 1}", "number the classes")
         ) from error
+    if numbers.ndim > 1:
+        raise JetError(
+            explain(
+                f"labels of type {labels.type}, {numbers.shape[1]} numbers per jet",
+                f"one whole number per jet, 0 to {n_classes - 1}",
+                "if they are one-hot, give the index of the 1: jets['label'] = np.argmax(one_hot, axis=1)",
+            )
+        )
     bad = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers >= 0) & (numbers < n_classes))
     if bad.any():
         raise _refused(bad, labels, f"is {values[int(np.argmax(bad))]}", n_classes)

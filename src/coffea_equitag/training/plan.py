@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
+from ..validation import plain
 from .labelled_jets import LabelledJets
 from .settings import Settings
 
@@ -111,7 +112,7 @@ def _split(
     def labelled(jets: ak.Array, labels: Any) -> LabelledJets:
         return LabelledJets.of(jets, labels, model.n_classes, model.fields)
 
-    training = labelled(jets, labels)
+    training, validation = labelled(jets, labels), plain(validation)
     if isinstance(validation, int | float):
         return training.split(float(validation), settings.seed, settings.classes)
     training.require(settings.classes, "training")
