@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .jets.ragged import RaggedJets
 from .option_types import check_values
-from .validation import plain
+from .plain_numbers import plain
 
 __all__ = ["JetModel"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..option_types import check_names, check_values
-from ..validation import plain
+from ..plain_numbers import plain
 from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase

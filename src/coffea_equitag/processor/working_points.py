@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import TaggerError, explain
-from ..validation import plain
+from ..plain_numbers import plain
 
 __all__ = ["INCLUSIVE", "WorkingPoint", "WorkingPoints", "check_thresholds", "working_points"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
-from ..validation import plain
+from ..plain_numbers import plain
 from .labelled_jets import LabelledJets
 from .settings import Settings
 
