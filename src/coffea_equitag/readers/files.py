@@ -9,10 +9,9 @@ from pathlib import Path
 import awkward as ak
 
 from ..errors import JetError, explain
-from ..jets import collection as canonical
 from .datasets import layouts
 from .parquet import num_rows, read_parquet
-from .ranges import expand, read_range
+from .ranges import checked, expand, read_range
 from .root import num_entries, read_root
 from .units import check_units, in_gev
 
@@ -73,15 +72,16 @@ def read_jets(
         If a file is missing or of an unknown kind, columns are missing or inconsistent, or the jets are unphysical.
     """
     check_units(units)
+    files = expand(path)
     result = read_range(
-        expand(path),
+        files,
         lambda file: _num_rows(file, tree, jets),
         lambda file, start, stop: _read(file, tree, jets, start, stop),
         entry_start,
         entry_stop,
     )
     result = in_gev(result, units)
-    return canonical.validate(result) if validate else result
+    return checked(result, files) if validate else result
 
 
 def _kind(file: Path, jets: str | None) -> str:

@@ -22,7 +22,7 @@ __all__ = ["num_rows", "read_parquet"]
 
 def num_rows(path: Path) -> int:
     """Number of rows in a file, from its footer."""
-    return int(_open(path).metadata.num_rows)
+    return int(pyarrow.parquet.read_metadata(path).num_rows)
 
 
 def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
@@ -31,7 +31,7 @@ def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
     Raises
     ------
     JetError
-        If the file is not Parquet, or its columns match none of the layouts.
+        If the columns match none of the layouts.
     """
     array = _rows(path, start, stop)
     if "constituents" in array.fields:
@@ -49,17 +49,8 @@ def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
     )
 
 
-def _open(path: Path) -> pyarrow.parquet.ParquetFile:
-    try:
-        return pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.lib.ArrowInvalid, OSError) as error:
-        raise JetError(
-            explain(f"{path}, which cannot be read as Parquet ({error})", "a Parquet file", "check the file")
-        ) from error
-
-
 def _rows(path: Path, start: int, stop: int) -> ak.Array:
-    metadata = _open(path).metadata
+    metadata = pyarrow.parquet.read_metadata(path)
     groups: list[int] = []
     first = begin = 0
     for group in range(metadata.num_row_groups):

@@ -5,17 +5,23 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import awkward as ak
 import vector
 
 from ..errors import JetError, explain
+from ..jets import collection as canonical
+from ..reading import reading
 
-__all__ = ["Paths", "expand", "read_range"]
+__all__ = ["Paths", "checked", "expand", "read_range"]
 
 #: A path, a folder of Parquet files, a pattern such as "data/*.root", or several of them.
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+#: Suffix -> what such a file is; others are Parquet.
+_FORMATS = {".root": "a ROOT file", ".npz": "an npz file", ".h5": "an HDF5 file", ".hdf5": "an HDF5 file"}
 
 
 def expand(path: Paths) -> list[Path]:
@@ -74,20 +80,41 @@ def read_range(
     Raises
     ------
     JetError
-        If the files have different columns.
+        If a file is damaged or of another format, or the files have different columns.
     """
-    sizes = [size_of(file) for file in files]
+    sizes = []
+    for file in files:
+        with _reading(file):
+            sizes.append(size_of(file))
     start, stop, _ = slice(start, stop).indices(sum(sizes))
     parts, begin = [], 0
     for file, size in zip(files, sizes, strict=True):
         first, last = max(start - begin, 0), min(stop - begin, size)
         if first < last or file is files[0]:
             last = max(first, last) if first <= size else first
-            parts.append(read(file, min(first, size), min(last, size)))
+            with _reading(file):
+                parts.append(read(file, min(first, size), min(last, size)))
         begin += size
     # an empty range still needs the fields of the first file; otherwise empty parts are dropped
     parts = [part for part in parts if len(part) > 0] or parts[:1]
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    if len(parts) == 1:
+        return parts[0]
+    with reading(_together(files), "files of jets"):
+        return _joined(parts)
+
+
+def checked(jets: ak.Array, files: list[Path]) -> ak.Array:
+    """`coffea_equitag.validate`, whose errors name the files that the jets were read from."""
+    with reading(_together(files), "files of jets"):
+        return canonical.validate(jets)
+
+
+def _reading(file: Path) -> AbstractContextManager[None]:
+    return reading(file, _FORMATS.get(file.suffix.lower(), "a Parquet file"))
+
+
+def _together(files: list[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]} ({len(files)} files)"
 
 
 def _joined(parts: list[ak.Array]) -> ak.Array:

@@ -112,13 +112,7 @@ def _first(names: list[str]) -> str:
 @contextmanager
 def _open(path: Path, tree: str) -> Iterator[Any]:
     """Open the tree of that name, or the only tree in the file if there is no default ``Events``."""
-    try:
-        file = uproot.open(path)
-    except (OSError, ValueError, KeyError, uproot.deserialization.DeserializationError) as error:
-        raise JetError(
-            explain(f"{path}, which cannot be read as ROOT ({error})", "a ROOT file", "check the file")
-        ) from error
-    with file:
+    with uproot.open(path) as file:
         kinds = ("TTree", "ROOT::RNTuple")
         trees = [key.split(";")[0] for key, kind in file.classnames(recursive=True).items() if kind in kinds]
         trees = list(dict.fromkeys(trees))

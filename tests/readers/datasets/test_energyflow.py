@@ -124,7 +124,7 @@ def test_wrong_arrays(tmp_path, change, said):
 def test_damaged(tmp_path):
     whole = write(tmp_path / "a.npz", *arrays()).read_bytes()
     (tmp_path / "b.npz").write_bytes(whole[:200])
-    with pytest.raises(JetError, match="cannot be read as npz"):
+    with pytest.raises(JetError, match="cannot be read as an npz file"):
         read_energyflow(tmp_path / "b.npz")
     (tmp_path / "c.npz").write_bytes(whole[:120] + b"\x00" * 400 + whole[520:])
     with pytest.raises(JetError, match=r"c\.npz"):

@@ -150,7 +150,7 @@ def test_other_hdf5(tmp_path):
 
 def test_not_hdf5(tmp_path):
     (tmp_path / "text.h5").write_text("no")
-    with pytest.raises(JetError, match="cannot be read as HDF5"):
+    with pytest.raises(JetError, match="cannot be read as an HDF5 file"):
         read_top_landscape(tmp_path / "text.h5")
 
 

@@ -20,9 +20,8 @@ import numpy as np
 
 from ...array_types import AnyArray
 from ...errors import JetError, explain
-from ...jets import collection as canonical
 from ...jets import make_jets
-from ..ranges import Paths, expand, read_range
+from ..ranges import Paths, checked, expand, read_range
 from .published import Published, RemoteFile, zenodo
 
 __all__ = ["PUBLISHED", "num_rows", "read", "read_energyflow"]
@@ -88,8 +87,9 @@ def read_energyflow(
     """
     if masses not in ("pdg", "zero"):
         raise JetError(explain(f"masses={masses!r}", "'pdg' or 'zero'", "choose one of them"))
-    jets = read_range(expand(path), num_rows, partial(read, masses=masses), entry_start, entry_stop)
-    return canonical.validate(jets) if validate else jets
+    files = expand(path)
+    jets = read_range(files, num_rows, partial(read, masses=masses), entry_start, entry_stop)
+    return checked(jets, files) if validate else jets
 
 
 def num_rows(path: Path) -> int:
@@ -170,37 +170,30 @@ class _Member:
 @contextmanager
 def _member(path: Path, name: str) -> Iterator[_Member]:
     """Open one array of an npz file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if f"{name}.npy" not in archive.namelist():
-                found = ", ".join(member.removesuffix(".npy") for member in archive.namelist())
+    with zipfile.ZipFile(path) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            found = ", ".join(member.removesuffix(".npy") for member in archive.namelist())
+            raise JetError(
+                explain(
+                    f"{path} without '{name}'; it has {found or 'no arrays'}",
+                    "X (jets, particles, 4) and y (jets,)",
+                    "check that this is a file of the EnergyFlow quark/gluon datasets",
+                )
+            )
+        with archive.open(f"{name}.npy") as stream:
+            version = np.lib.format.read_magic(stream)
+            old = version == (1, 0)
+            header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = header(stream)
+            if not shape or dtype.kind not in "fiu" or (fortran and len(shape) > 1):
                 raise JetError(
                     explain(
-                        f"{path} without '{name}'; it has {found or 'no arrays'}",
-                        "X (jets, particles, 4) and y (jets,)",
-                        "check that this is a file of the EnergyFlow quark/gluon datasets",
+                        f"{path} with '{name}' of type {dtype}{' in Fortran order' if fortran else ''}",
+                        "padded numbers, jets first, in C order",
+                        "write it again with np.savez",
                     )
                 )
-            with archive.open(f"{name}.npy") as stream:
-                version = np.lib.format.read_magic(stream)
-                old = version == (1, 0)
-                header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-                shape, fortran, dtype = header(stream)
-                if not shape or dtype.kind not in "fiu" or (fortran and len(shape) > 1):
-                    raise JetError(
-                        explain(
-                            f"{path} with '{name}' of type {dtype}{' in Fortran order' if fortran else ''}",
-                            "padded numbers, jets first, in C order",
-                            "write it again with np.savez",
-                        )
-                    )
-                yield _Member(stream, stream.tell(), shape, dtype)
-    except JetError:
-        raise
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        raise JetError(
-            explain(f"{path}, which cannot be read as npz ({error})", "a complete npz file", "download the file again")
-        ) from error
+            yield _Member(stream, stream.tell(), shape, dtype)
 
 
 def _published(name: str, title: str, record: int, files: str, classes: str) -> Published:

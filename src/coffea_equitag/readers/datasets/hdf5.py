@@ -25,29 +25,14 @@ def opened(path: Path) -> Iterator[Any]:
     Raises
     ------
     JetError
-        If h5py is not installed, or the file is damaged or not HDF5.
+        If h5py is not installed.
     """
     try:
         h5py = importlib.import_module("h5py")
     except ImportError as error:
         raise JetError(explain(f"{path}, but h5py is not installed", "h5py to read HDF5 files", _INSTALL)) from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise JetError(
-            explain(
-                f"{path}, which cannot be read as HDF5 ({error})",
-                "an HDF5 file",
-                "check the file, or download it again",
-            )
-        ) from error
-    with file:
-        try:
-            yield file
-        except OSError as error:
-            raise JetError(
-                explain(f"{path}, which is truncated or damaged ({error})", "a complete HDF5 file", "download it again")
-            ) from error
+    with h5py.File(path, "r") as file:
+        yield file
 
 
 def readable(dataset: Any, path: Path) -> Any:

@@ -12,9 +12,8 @@ import awkward as ak
 import numpy as np
 
 from ...errors import JetError, explain
-from ...jets import collection as canonical
 from .. import parquet
-from ..ranges import Paths, expand, read_range
+from ..ranges import Paths, checked, expand, read_range
 from ..root import num_entries, read_root
 from .published import Published, RemoteFile, zenodo
 
@@ -54,8 +53,9 @@ def read_jetclass(
     JetError
         If a file is missing or has the wrong columns, or a jet belongs to no class or to several.
     """
-    jets = read_range(expand(path), _num_rows, _read, entry_start, entry_stop)
-    return canonical.validate(jets) if validate else jets
+    files = expand(path)
+    jets = read_range(files, _num_rows, _read, entry_start, entry_stop)
+    return checked(jets, files) if validate else jets
 
 
 def _num_rows(path: Path) -> int:

@@ -16,9 +16,8 @@ import numpy as np
 
 from ...array_types import AnyArray
 from ...errors import JetError, explain
-from ...jets import collection as canonical
 from ...jets import make_jets
-from ..ranges import Paths, expand, read_range
+from ..ranges import Paths, checked, expand, read_range
 from .hdf5 import opened, readable
 from .published import Published, zenodo
 
@@ -69,8 +68,9 @@ def read_jetnet(
     """
     if jet_type is not None and jet_type not in CLASSES:
         raise JetError(explain(f"jet_type={jet_type!r}", f"one of {', '.join(CLASSES)}", "choose one of them"))
-    jets = read_range(expand(path), num_rows, partial(read, jet_type=jet_type), entry_start, entry_stop)
-    return canonical.validate(jets) if validate else jets
+    files = expand(path)
+    jets = read_range(files, num_rows, partial(read, jet_type=jet_type), entry_start, entry_stop)
+    return checked(jets, files) if validate else jets
 
 
 def is_jetnet(file: Any) -> bool:

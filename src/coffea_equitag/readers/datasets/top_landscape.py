@@ -16,9 +16,8 @@ import numpy as np
 
 from ...array_types import AnyArray
 from ...errors import JetError, explain
-from ...jets import collection as canonical
 from .. import parquet
-from ..ranges import Paths, expand, read_range
+from ..ranges import Paths, checked, expand, read_range
 from ..wide import from_wide
 from .hdf5 import opened, readable
 from .published import Published, zenodo
@@ -57,8 +56,9 @@ def read_top_landscape(
         If a file is missing, has the wrong columns or cannot be read, or h5py (or hdf5plugin) is needed but not
         installed.
     """
-    jets = read_range(expand(path), _any_num_rows, _any_read, entry_start, entry_stop)
-    return canonical.validate(jets) if validate else jets
+    files = expand(path)
+    jets = read_range(files, _any_num_rows, _any_read, entry_start, entry_stop)
+    return checked(jets, files) if validate else jets
 
 
 def num_rows(path: Path) -> int:
