@@ -7,7 +7,24 @@ from contextlib import contextmanager
 
 from .errors import EquitagError, JetError, explain
 
-__all__ = ["reading"]
+__all__ = ["naming", "reading"]
+
+
+@contextmanager
+def naming(source: object) -> Iterator[None]:
+    """Add the name of the file to those of our errors inside that lack it.
+
+    Raises
+    ------
+    EquitagError
+        Of the same class.
+    """
+    try:
+        yield
+    except EquitagError as fault:
+        if str(source) in str(fault):
+            raise
+        raise type(fault)(f"{source}: {fault}") from fault
 
 
 @contextmanager
@@ -38,12 +55,9 @@ def reading(
         Of the class of an inner error, else of `error`.
     """
     try:
-        yield
-    except EquitagError as fault:
-        if str(source) in str(fault):
-            raise
-        raise type(fault)(f"{source}: {fault}") from fault
-    except Warning:  # the caller has made warnings errors
+        with naming(source):
+            yield
+    except (EquitagError, Warning):  # warnings, where the caller has made them errors
         raise
     except Exception as fault:
         fix = "install the package that is named" if isinstance(fault, ImportError) else remedy

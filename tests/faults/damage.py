@@ -1,4 +1,4 @@
-"""Damage done to files: what a bad disk, an interrupted copy or a mistaken name makes of them; repeatable by its seed."""
+"""Damage done to files by bad disks, interrupted copies and mistaken names; repeatable by its seed."""
 
 from __future__ import annotations
 

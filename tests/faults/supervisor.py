@@ -7,9 +7,10 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["OUTCOMES", "Try", "tries"]
 
@@ -41,43 +42,54 @@ class Try:
     said: str = ""
 
 
-def tries(name: str, number: int, seed: int = 0, first: int = 0) -> Iterator[Try]:
-    """Damage files of a format `number` times; a worker that hangs or dies is replaced."""
-    while first < number:
-        command = [sys.executable, "-m", "faults.worker", name, str(first), str(number), str(seed)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")])
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as worker:
-            begun: dict[str, object] | None = None
-            for line in _lines(worker, started=lambda: begun is not None):
-                words = json.loads(line)
-                if "try" in words:
+def tries(formats: Mapping[str, int], seed: int = 0) -> Iterator[Try]:
+    """Damage files of each format as often as given; a worker that hangs or dies is replaced."""
+    jobs = [(name, 0, number) for name, number in formats.items()]
+    while jobs:
+        command = [sys.executable, "-m", "faults.worker", str(seed), json.dumps(jobs)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()) as worker:
+            begun: dict[str, Any] = {}
+            for words in _words(worker):
+                if "outcome" in words:
+                    yield Try(begun["format"], begun["try"], begun["fault"], words["outcome"], words["said"])
+                    jobs, begun = _left(jobs, begun), {}
+                else:
                     begun = words
-                    continue
-                assert begun is not None
-                yield Try(name, int(str(begun["try"])), str(begun["fault"]), words["outcome"], words["said"])
-                first, begun = int(str(begun["try"])) + 1, None
-            hung = worker.poll() is None
+            outcome = "hang" if worker.poll() is None else "crash"
             worker.kill()
             assert worker.stderr is not None
             said = worker.stderr.read().decode(errors="replace")[-600:]
-        if begun is None and first < number:
-            raise RuntimeError(f"the worker of {name!r} ended before try {first}: {said}")
-        if begun is not None:
-            yield Try(name, int(str(begun["try"])), str(begun["fault"]), "hang" if hung else "crash", said)
-            first = int(str(begun["try"])) + 1
+        if begun:
+            yield Try(begun["format"], begun["try"], begun["fault"], outcome, said)
+            jobs = _left(jobs, begun)
+        elif jobs:
+            raise RuntimeError(f"the worker ended before {jobs[0]}: {said}")
 
 
-def _lines(worker: subprocess.Popen[bytes], started: object) -> Iterator[str]:
-    """Lines of a worker until it ends, or is silent for too long in a try; it may take its time to begin."""
+def _left(jobs: list[tuple[str, int, int]], done: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """The jobs after a try."""
+    index = [job[0] for job in jobs].index(done["format"])
+    name, _, last = jobs[index]
+    rest = [(name, done["try"] + 1, last)] if done["try"] + 1 < last else []
+    return rest + jobs[index + 1 :]
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+
+
+def _words(worker: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """What a worker prints until it ends, or is silent for too long; it may take its time to begin."""
     assert worker.stdout is not None
+    patience, rest = 10 * PATIENCE, b""
     with selectors.DefaultSelector() as selector:
         selector.register(worker.stdout, selectors.EVENT_READ)
-        rest = b""
-        while selector.select(PATIENCE if callable(started) and started() else 10 * PATIENCE):
+        while selector.select(patience):
             read = os.read(worker.stdout.fileno(), 1 << 16)
             if not read:
                 worker.wait()
                 return
             *lines, rest = (rest + read).split(b"\n")
-            yield from (line.decode() for line in lines)
+            yield from map(json.loads, lines)
+            patience = PATIENCE

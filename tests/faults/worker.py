@@ -1,6 +1,7 @@
-"""Runs tries in a process of its own, which may hang or die: ``python -m faults.worker FORMAT FIRST LAST SEED``.
+"""Runs tries in a process of its own, which may hang or die: ``python -m faults.worker SEED JOBS``.
 
-Prints a JSON line before each try, and one with its outcome after it.
+JOBS is a JSON list of formats with the first and the last number of their tries. Prints a JSON line before each try,
+and one with its outcome after it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 import traceback
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +29,22 @@ from faults.formats import FORMATS, Format
 MEMORY = 1 << 30
 
 
-def peak() -> int:
-    """Largest resident size in bytes since the last call."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    Path("/proc/self/clear_refs").write_text("5")
+def status(name: str) -> int:
+    """Bytes of memory of this process, by their name in the system's table."""
+    found = re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
 
 
-def limit_memory() -> None:
-    """Refuse larger allocations from now on."""
-    found = re.search(r"VmSize:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    resource.setrlimit(resource.RLIMIT_AS, (1024 * int(found[1]) + MEMORY, resource.RLIM_INFINITY))
+@contextmanager
+def limited_memory() -> Iterator[None]:
+    """Refuse allocations beyond `MEMORY` more than now."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def attempt(kind: Format, path: Path, expected: str, covered: bool) -> tuple[str, str]:
@@ -47,37 +52,27 @@ def attempt(kind: Format, path: Path, expected: str, covered: bool) -> tuple[str
     try:
         found = kind.read(path)
     except EquitagError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, MemoryError):
-                return "memory", str(error)
-            cause = cause.__cause__
         named = path.name in str(error) or path.parent.name in str(error)
         return ("our error" if named else "our error, unnamed"), str(error)
-    except MemoryError as error:
-        return "memory", repr(error)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "coffea_equitag" in frame.filename]
-        last = ours[-1] if ours else where
-        return "foreign exception", f"{type(error).__name__}: {error} [{last.filename}:{last.lineno} {where.name}]"
+        frames = traceback.extract_tb(error.__traceback__)
+        last = next((frame for frame in reversed(frames) if "coffea_equitag" in frame.filename), frames[-1])
+        said = f"{type(error).__name__}: {error} [{last.filename}:{last.lineno}]"
+        return ("memory" if isinstance(error, MemoryError) else "foreign exception"), said
     if found == expected:
         return "same result", ""
     return ("silent change, checksum" if covered else "silent change, no checksum"), ""
 
 
-def main(name: str, first: int, last: int, seed: int) -> None:
+def run(name: str, first: int, last: int, seed: int, root: Path) -> None:
     """Do tries `first` to `last` of a format."""
-    torch.set_num_threads(1)
-    kind, root = FORMATS[name], Path(tempfile.mkdtemp())
-    origin = root / "origin"
-    origin.mkdir()
+    kind, origin = FORMATS[name], root / "origin"
+    origin.mkdir(parents=True)
     part = kind.make(origin).relative_to(origin)
     content = (origin / part).read_bytes()
     shutil.copytree(origin, root / "first")
     expected = kind.read(root / "first" / part)
-    limit_memory()
-    before = peak()
+    before = status("VmRSS")
     for number in range(first, last):
         rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
         fault = list(FAULTS)[number % len(FAULTS)]
@@ -86,16 +81,23 @@ def main(name: str, first: int, last: int, seed: int) -> None:
         (place / part).unlink()
         changed = damage(place / part, content, fault, rng)
         covered = changed is not None and kind.covered(content, changed)
-        print(json.dumps({"try": number, "fault": fault}), flush=True)
-        started = time.process_time()
-        outcome, said = attempt(kind, place / part, expected, covered)
-        seconds, used = time.process_time() - started, peak()
-        if used - before > MEMORY // 2:
+        print(json.dumps({"format": name, "try": number, "fault": fault}), flush=True)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        with limited_memory():
+            outcome, said = attempt(kind, place / part, expected, covered)
+        if status("VmHWM") - before > MEMORY // 2:
             outcome = "memory"
-        print(json.dumps({"outcome": outcome, "said": said[:400], "seconds": seconds}), flush=True)
+        print(json.dumps({"outcome": outcome, "said": said[:400]}), flush=True)
         shutil.rmtree(place)
-    shutil.rmtree(root)
+
+
+def main(seed: int, jobs: list[tuple[str, int, int]]) -> None:
+    """Do all tries."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for place, (name, first, last) in enumerate(jobs):
+            run(name, first, last, seed, Path(folder) / str(place))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:5]))
+    main(int(sys.argv[1]), json.loads(sys.argv[2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..reading import reading
 from .branches import TreeWriter, branch_layout
 from .source import check_same, ranges, read
 
@@ -30,22 +31,27 @@ class OtherObjects:
                 self.not_copied.append(f"{key} ({kind})")
 
     def _copy_tree(self, key: str, tree: Any) -> None:
-        layout = branch_layout(tree)
+        source = tree.file.file_path
+        with reading(source, "a ROOT file"):
+            layout = branch_layout(tree)
         self.not_copied += [f"{key}/{branch} ({kind})" for branch, kind in layout.dropped.items()]
         if not layout.names:
             return
         if key not in self.writers:
             self.writers[key] = TreeWriter(self.target, key, tree.title, layout)
-        check_same(layout, self.writers[key].layout, f"{tree.file.file_path}:{key}")
+        check_same(layout, self.writers[key].layout, f"{source}:{key}")
         for start, stop in ranges(tree, "100 MB", False, key):
-            self.writers[key].extend(read(tree, layout.names, start, stop))
+            with reading(source, "a ROOT file"):
+                arrays = read(tree, layout.names, start, stop)
+            self.writers[key].extend(arrays)
 
     def _copy_object(self, key: str, file: Any) -> bool:
         if not self.alone:
             return False  # histograms of several files would need merging
         try:
-            found = file[key]
+            with reading(file.file_path, "a ROOT file"):
+                found = file[key]
             self.target[key] = str(found) if file.classname_of(key) == "TObjString" else found
-        except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError):
+        except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError):  # ours are ValueErrors
             return False
         return True

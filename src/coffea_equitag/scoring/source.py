@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,15 @@ import uproot
 from rich.console import Console
 
 from ..errors import JetError, explain
+from ..reading import reading
 from .branches import BranchLayout
 
 __all__ = ["Source", "check_names", "check_paths", "check_same", "event_tree", "open_root", "ranges", "read"]
 
 Source: TypeAlias = str | os.PathLike[str]
+
+#: A size of memory as uproot reads it.
+_SIZE = re.compile(r"\s*(?=.*[1-9])\d*\.?\d*(e[+-]?\d+)?\s*([kmgtpezy]?i?b)\s*", re.IGNORECASE)
 
 
 def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> None:
@@ -58,15 +63,8 @@ def check_names(branches: Iterable[str]) -> None:
 @contextmanager
 def open_root(source: Source) -> Iterator[Any]:
     """Open a ROOT file; JetError if it is not one."""
-    try:
+    with reading(source, "a ROOT file"):  # fsspec names a missing package, e.g. fsspec-xrootd for root://
         file = uproot.open({os.fspath(source): None})
-    except (ValueError, uproot.DeserializationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise JetError(explain(f"{source} cannot be read: {reason}", "a ROOT file", "check the file")) from error
-    except ImportError as error:  # fsspec names the missing package, e.g. fsspec-xrootd for root://
-        raise JetError(
-            explain(f"{source} cannot be read: {error}", "the package for it", "install that package")
-        ) from error
     with file:
         yield file
 
@@ -116,15 +114,7 @@ def check_same(layout: BranchLayout, first: BranchLayout, source: object) -> Non
 
 def ranges(tree: Any, chunk_size: int | str, progress: bool, label: str) -> Iterator[tuple[int, int]]:
     """Ranges of entries, with a progress bar."""
-    if isinstance(chunk_size, str):
-        try:
-            step = max(1, int(tree.num_entries_for(chunk_size))) if tree.num_entries else 1
-        except (TypeError, ValueError) as error:
-            raise JetError(_bad_chunk(chunk_size)) from error
-    else:
-        step = int(chunk_size)
-    if step < 1:
-        raise JetError(_bad_chunk(chunk_size))
+    step = _step(tree, chunk_size)
     with rich.progress.Progress(
         *rich.progress.Progress.get_default_columns(),
         rich.progress.MofNCompleteColumn(),
@@ -138,8 +128,16 @@ def ranges(tree: Any, chunk_size: int | str, progress: bool, label: str) -> Iter
             bar.update(task, completed=stop)
 
 
-def _bad_chunk(chunk_size: object) -> str:
-    return explain(f"chunk_size={chunk_size!r}", "a number of events >= 1, or a size like '100 MB'", "use one of these")
+def _step(tree: Any, chunk_size: int | str) -> int:
+    """Entries per chunk."""
+    is_size = isinstance(chunk_size, str) and _SIZE.fullmatch(chunk_size)
+    if not is_size and (isinstance(chunk_size, str) or chunk_size < 1):
+        expected = "a number of events >= 1, or a size like '100 MB'"
+        raise JetError(explain(f"chunk_size={chunk_size!r}", expected, "use one of these"))
+    if not is_size:
+        return int(chunk_size)
+    with reading(tree.file.file_path, "a ROOT file"):
+        return max(1, int(tree.num_entries_for(chunk_size))) if tree.num_entries else 1
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:

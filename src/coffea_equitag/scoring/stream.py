@@ -18,6 +18,8 @@ from coffea.nanoevents import NanoEventsFactory
 from ..array_types import AnyArray
 from ..atomic_file import atomic_file
 from ..errors import JetError, explain
+from ..jets.coordinates import coordinates_of
+from ..reading import naming, reading
 from ..schema import QuietPFNano
 from .branches import TreeWriter, branch_layout
 from .other_objects import OtherObjects
@@ -126,22 +128,24 @@ def score_file(
     counter = "n" + jets
     with atomic_file(output) as partial:
         with uproot.recreate(partial, compression=uproot.ZSTD(3)) as target:
-            with open_root(sources[0]) as file:
+            with open_root(sources[0]) as file, reading(sources[0], "a ROOT file"):
                 layout = branch_layout(event_tree(file, sources[0], tree, jets, new), branches)
                 layout = layout.with_columns(counter, new)
             writer = TreeWriter(target, tree, tree, layout)
             rows, num_jets, unscored, others = 0, 0, 0, OtherObjects(target, tree, alone=len(sources) == 1)
             for path in sources:
                 with open_root(path) as file:
-                    events = event_tree(file, path, tree, jets, new)
-                    check_same(branch_layout(events, branches).with_columns(counter, new), layout, path)
-                    scorer = _Scorer(model, file, tree, jets, names, reader)
+                    with reading(path, "a ROOT file"):
+                        events = event_tree(file, path, tree, jets, new)
+                        check_same(branch_layout(events, branches).with_columns(counter, new), layout, path)
+                    scorer = _Scorer(model, file, path, tree, jets, names, reader)
                     for start, stop in ranges(events, chunk_size, progress, os.path.basename(path)):
-                        scores = scorer(start, stop)
                         kept = [name for name in layout.names if name not in new]
-                        arrays = read(events, kept, start, stop)
-                        counts = events[counter].array(entry_start=start, entry_stop=stop, library="np")
-                        _check_aligned(scores, counts, jets, start)
+                        scores = scorer(start, stop)
+                        with reading(path, "a ROOT file"):
+                            arrays = read(events, kept, start, stop)
+                            counts = events[counter].array(entry_start=start, entry_stop=stop, library="np")
+                            _check_aligned(scores, counts, jets, start)
                         missing = next(iter(scores.values()))
                         unscored += int(ak.sum(ak.is_none(missing, axis=1)))
                         writer.extend({**arrays, **{k: _filled(column) for k, column in scores.items()}})
@@ -167,13 +171,16 @@ class _Scorer:
         self,
         model: JetScorer,
         file: Any,
+        source: Source,
         tree: str,
         jets: str,
         names: dict[str, str | None],
         reader: Reader | None,
     ) -> None:
-        self.model, self.file, self.tree, self.jets, self.names = model, file, tree, jets, names
+        self.model, self.file, self.source = model, file, source
+        self.tree, self.jets, self.names = tree, jets, names
         self.options: dict[str, Any] = {}
+        self.reader_is_ours = reader is None
         if reader is None:
             reader = default_reader([model])
             # the form of 1800 branches takes half a second per chunk, that of the jets' alone a tenth of it
@@ -181,9 +188,19 @@ class _Scorer:
         self.reader = reader
 
     def __call__(self, start: int, stop: int) -> dict[str, ak.Array]:
+        with reading(self.source, "a ROOT file"):
+            events = self._events(start, stop)
+        # any exception of our own reader comes from the file; one of the caller's reader is the caller's
+        with reading(self.source, "a ROOT file") if self.reader_is_ours else naming(self.source):
+            jets = self._jets(events)
+        with naming(self.source):
+            scores = self.model(jets)
+        return {f"{self.jets}_{name}": column for name, column in score_columns(scores, self.names).items()}
+
+    def _events(self, start: int, stop: int) -> ak.Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # on columns of other collections
-            events = NanoEventsFactory.from_root(
+            return NanoEventsFactory.from_root(
                 self.file,
                 treepath=self.tree,
                 entry_start=start,
@@ -191,8 +208,14 @@ class _Scorer:
                 schemaclass=QuietPFNano,
                 iteritems_options=self.options,
             ).events()
-        scores = self.model(self.reader(events, self.jets))
-        return {f"{self.jets}_{name}": column for name, column in score_columns(scores, self.names).items()}
+
+    def _jets(self, events: ak.Array) -> ak.Array:
+        """Jets of the events; what a tagger needs of them is in memory."""
+        jets = self.reader(events, self.jets)
+        for name in ("constituents", *(coordinates_of(jets.fields) or {}).values()):
+            if name in jets.fields:
+                ak.materialize(jets[name])
+        return jets
 
 
 def _check_aligned(scores: dict[str, ak.Array], counts: AnyArray, jets: str, start: int) -> None:
