@@ -20,7 +20,12 @@ from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import weights as lgn_weights  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward  # noqa: E402
-from coffea_equitag.kernels.lorentznet.gpu import edge_statistics, edge_statistics_gradient, gram_step  # noqa: E402
+from coffea_equitag.kernels.lorentznet.gpu import (  # noqa: E402
+    clamp,
+    edge_statistics,
+    edge_statistics_gradient,
+    gram_step,
+)
 from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import weights as lorentznet_weights  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
@@ -78,6 +83,8 @@ LGN_NODES = {
     **dict.fromkeys(("weight", "out"), "*fp64"),
 }
 MATRICES = {"ROWS": 16, "COLUMNS": 32, "DEPTH": 16}
+CLAMP = {"ROWS": 16, "COLUMNS": 32}
+GRAD_VECTORS = clamp.GradVectors(*["*fp64"] * 4)
 OF_NODES = {"OF_BATCH": True, "CHANNELS": 80}
 NODE_GRADIENTS = edge_statistics_gradient.NodeGradients("*fp32", "*fp32", "*fp32")
 SCALAR_TERMS = edge_statistics_gradient.ScalarTerms("*fp64", "*fp64")
@@ -89,6 +96,7 @@ LORENTZNET = {
     "out": lorentznet_forward.EdgeSums("*fp32", "*fp32", "*fp64"),
     "grads": lorentznet_backward.EdgeGradients("*fp32", "*fp32", "*fp32", "*fp32"),
     "mixing": gram_step.Mixing("*fp32", "*fp64", "*fp64"),
+    "step": clamp.ClampedStep("*fp32", *["*fp64"] * 4),
     "sums": edge_statistics.PairSums("*fp64", "*fp64", "*fp64"),
     "norm": edge_statistics.Norm("*fp32", "*fp32", "*fp32", "*fp32", "*fp64"),
     "terms": SCALAR_TERMS,
@@ -122,6 +130,14 @@ KERNELS = {
     "edges": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE, LORENTZNET),
     "edges-bf16": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE | {"PRECISION": "bf16"}, LORENTZNET),
     "similarity": (gram_step.similarity_kernel, {"RIGHT": True, "TRANSPOSED": True} | MATRICES, LORENTZNET),
+    "clamped-vectors": (clamp.clamped_vectors_kernel, CLAMP, LORENTZNET),
+    "clamped-gram": (clamp.clamped_gram_kernel, CLAMP, LORENTZNET),
+    "clamp-grad-vectors": (clamp.grad_vectors_kernel, CLAMP, LORENTZNET | {"grads": GRAD_VECTORS}),
+    "clamp-grad-pairs": (
+        clamp.grad_pairs_kernel,
+        CLAMP,
+        LORENTZNET | {"grads": GRAD_VECTORS, "grad_phi_x": "*fp32"},
+    ),
     "grad-phi-x": (gram_step.grad_phi_x_kernel, MATRICES, LORENTZNET | {"out": "*fp32"}),
     "edges-backward": (
         lorentznet_backward.edges_backward_kernel,

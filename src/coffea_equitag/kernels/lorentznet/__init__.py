@@ -31,12 +31,8 @@ _LARGEST_ON_GPU, _LARGEST_ON_GPU_IN_TRAINING = 96, 95
 def support(model: JetModel, target: str, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``LorentzNet.network``."""
     reason, hidden = unsupported_layer(model, _LAYERS), int(model.options["hidden"])
-    # GPUs have only the Gram matrices: no vectors whose components could be clamped
-    gram_only = model.options["clamp"] is None
     if model.output == "momentum":
         reason = "it gives momenta"
-    elif reason is None and target == "gpu" and not gram_only:
-        reason = "a clamp of components needs the CPU's kernel"
     elif reason is None and target == "gpu" and hidden > _LARGEST_ON_GPU:
         reason = f"{hidden} channels; the GPU's kernel takes at most {_LARGEST_ON_GPU}"
     trains = target == "cpu" or hidden <= _LARGEST_ON_GPU_IN_TRAINING

@@ -1,6 +1,6 @@
 """The official LorentzNet's clamp of the components of (x_i − x_j) φ_x, which needs the vectors beside G.
 
-Without the clamp x becomes y = S x, and G becomes S G Sᵀ; the clamp adds its excess d to y. See ``../README.md``.
+Without the clamp x becomes x° = S x, and G becomes S G Sᵀ; the clamp adds its excess d to x°. See ``../README.md``.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def clamped_step_backward(
     """
     n = len(x)
     scale = c_weight / max(n - 1, 1)
-    # of y, the vectors without the clamp, and of the excess
-    grad_y, grad_excess = np.empty((n, 4)), np.empty((n, 4))
+    # of x°, the vectors without the clamp, and of the excess
+    grad_free, grad_excess = np.empty((n, 4)), np.empty((n, 4))
     for i in range(n):
         for d in range(4):
             sign = 1.0 if d == 0 else -1.0
@@ -73,11 +73,11 @@ def clamped_step_backward(
                 both = grad_gram[i, j] + grad_gram[j, i]
                 with_excess += both * excess[j, d]
                 with_moved += both * moved[j, d]
-            grad_y[i, d] = grad_x[i, d] + sign * with_excess
+            grad_free[i, d] = grad_x[i, d] + sign * with_excess
             grad_excess[i, d] = grad_x[i, d] + sign * with_moved
     for i in range(n):
         for d in range(4):
-            grad_x[i, d] = grad_y[i, d]
+            grad_x[i, d] = grad_free[i, d]
     for i in range(n):
         for j in range(n):
             if j == i:
@@ -86,7 +86,7 @@ def clamped_step_backward(
             for d in range(4):
                 difference = x[i, d] - x[j, d]
                 raw = difference * weight
-                grad_raw = scale * grad_y[i, d]
+                grad_raw = scale * grad_free[i, d]
                 if raw > clamp or raw < -clamp:
                     grad_raw -= scale * grad_excess[i, d]
                 total += grad_raw * difference

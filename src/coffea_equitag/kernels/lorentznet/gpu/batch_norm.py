@@ -42,6 +42,8 @@ class Setting:
         Of the edges.
     c_weight : float
         The vectors' step.
+    clamps : bool
+        Whether a clamp of it follows, which wants φ_x.
     precision : str
         Of the products.
     """
@@ -51,6 +53,7 @@ class Setting:
     num_shares: int
     norm: nn.BatchNorm1d
     c_weight: float
+    clamps: bool
     precision: str
 
     @property

@@ -14,6 +14,7 @@ from ...common.gpu.dense import dense
 from ...common.gpu.device import on_its_device
 from ...common.gpu.pool import pool
 from ...common.gpu.tiles import RECEIVERS, Tiles
+from .clamp import clamped_step
 from .forward import TILES, EdgeSums, edges_kernel
 from .gram_step import Mixing, gram_step
 from .weights import parts, weights_of
@@ -23,12 +24,14 @@ __all__ = ["logits"]
 
 @on_its_device
 def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Tensor:
-    """Logits of a float32 `LorentzNet` without the clamp, in evaluation mode; arguments as of its ``network``.
+    """Logits of a float32 `LorentzNet` in evaluation mode; arguments as of its ``network``.
 
     Parameters
     ----------
     model : LorentzNet
         Of classes, with at most 96 channels, see `kernels.lorentznet`.
+    p4_N4 : Tensor of float64, shape (N, 4)
+        (E, px, py, pz) of the nodes, for the clamp.
     scalars : Tensor of float32, shape (N, n_scalar)
         Node scalars.
     offsets : Tensor of int64, shape (J + 1,)
@@ -51,6 +54,8 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
     h = nodes[:, :c]
     nodes[:, 2 * c :] = scalars
     first_layer, hidden = nodes.new_empty(tiles.num_nodes, 2 * c), nodes.new_empty(tiles.num_nodes, c)
+    x, clamp = p4_N4.detach().double().contiguous(), model.options["clamp"]
+    settings = None if clamp is None else gram_Q.new_tensor([model.options["c_weight"], clamp])
     gram, spare = gram_Q.detach().clone(), torch.empty_like(gram_Q)
     sums = EdgeSums(
         messages=nodes[:, c : 2 * c],
@@ -69,6 +74,8 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
             )  # fmt: skip
             if updates_vectors:
                 gram_step(gram, spare, gram, Mixing(sums.phi_x, sums.phi_x_sums, block.c_weight), tiles)
+                if settings is not None:
+                    x = clamped_step(sums.phi_x, x, gram, settings, tiles).moved
         dense(nodes, block.phi_h, block.phi_h_bias, out=hidden, slope=0.0, precision=exact)
         dense(hidden, block.phi_h_out, block.phi_h_out_bias, out=h, add=True, precision=exact)
     mean = pool(h, tiles.offsets, mean=True)

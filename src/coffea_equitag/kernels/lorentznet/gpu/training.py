@@ -25,6 +25,7 @@ from ...running_statistics import follow
 from .backward import PROGRAMS, EdgeGradients, GradSums, edges_backward_kernel
 from .backward import TILES as BACKWARD_TILES
 from .batch_norm import COLUMNS, Setting, norm_backward, norm_of, normalise, sums_over_pairs
+from .clamp_training import clamped
 from .edge_statistics import Normalised, PairSums, edge_scalars_kernel
 from .edge_statistics_gradient import gram_backward_kernel
 from .forward import TILES, EdgeSums, edges_kernel
@@ -40,19 +41,20 @@ def logits(model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gra
     tiles, counts = Tiles.of(offsets), offsets[1:] - offsets[:-1]
     shares = boundaries(counts * ((counts + RECEIVERS - 1) // RECEIVERS))
     num_shares, how = int(shares[-1]), precision(scalars.device)
-    h, gram = model.get_submodule("embedding")(scalars), gram_Q
+    h, gram, x = model.get_submodule("embedding")(scalars), gram_Q, p4_N4
     for block in model.get_submodule("blocks").children():
         assert isinstance(block, LorentzBlock)
         norm = block.phi_e[1]
         assert isinstance(norm, nn.BatchNorm1d)
-        sums, gram = edges(block, h, gram, Setting(tiles, shares, num_shares, norm, block.c_weight, how))
+        setting = Setting(tiles, shares, num_shares, norm, block.c_weight, block.clamp is not None, how)
+        sums, gram, x = edges(block, h, gram, x, setting)
         h = h + block.phi_h(torch.cat([h, sums, scalars], dim=1))
     found: Tensor = model.get_submodule("head")(segment_mean(h, offsets))
     return found
 
 
-def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
-    """Sums of a block's messages, (N, C), and its Gram matrices after the block, (Q,).
+def edges(block: LorentzBlock, h: Tensor, gram: Tensor, x: Tensor, setting: Setting) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of a block's messages, (N, C), Gram matrices after the block, (Q,), and vectors, which only a clamp moves.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tup
         Node scalars.
     gram : Tensor of float64, shape (Q,)
         Gram matrices.
+    x : Tensor of float64, shape (N, 4)
+        The vectors, for a clamp.
     setting : Setting
         The jets, and what else it takes.
     """
@@ -73,17 +77,23 @@ def edges(block: LorentzBlock, h: Tensor, gram: Tensor, setting: Setting) -> tup
     parameters = [second.weight, second.bias, phi_m.weight, phi_m.bias]
     if block.phi_x is not None:
         parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
-    sums, stepped = _lorentz_edges(setting, first_layer, gram, scalar_weights, norm.weight, norm.bias, *parameters)
-    return sums, gram if stepped is None else stepped
+    sums, stepped, phi_x = _lorentz_edges(
+        setting, first_layer, gram, scalar_weights, norm.weight, norm.bias, *parameters
+    )
+    if stepped is None:
+        return sums, gram, x
+    if phi_x is not None and block.clamp is not None:
+        return sums, *clamped(setting.tiles, block.c_weight, block.clamp, phi_x, x, stepped)
+    return sums, stepped, x
 
 
 class _LorentzEdges(torch.autograd.Function):
-    """From U, V, G and the parameters of φ_e, φ_m and φ_x to Σ_j m_ij and S G Sᵀ (None without φ_x)."""
+    """From U, V, G and the parameters of φ_e, φ_m and φ_x to Σ_j m_ij, S G Sᵀ (None without φ_x) and, to clamp, φ_x."""
 
     @staticmethod
     def forward(
         ctx: Any, setting: Setting, first_layer: Tensor, gram: Tensor, scalar_weights: Tensor, *parameters: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         tiles, hidden, updates_vectors = setting.tiles, len(parameters[3]), len(parameters) == 9
         a, b = parts(hidden + 1)
         first_layer, gram = first_layer.contiguous(), gram.contiguous()
@@ -115,11 +125,13 @@ class _LorentzEdges(torch.autograd.Function):
             *pair_sums, *normalised, norm.eps, *mixing, first_layer, gram, scalar_weights, *parameters
         )
         ctx.setting, ctx.of_batch = setting, of_batch
-        return sums.messages[:, :hidden], stepped
+        return sums.messages[:, :hidden], stepped, sums.phi_x if setting.clamps and updates_vectors else None
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, above: Tensor, grad_stepped: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, above: Tensor, grad_stepped: Tensor | None, clamp_phi_x: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         saved, setting, of_batch = list(ctx.saved_tensors), ctx.setting, ctx.of_batch
         pair_sums, normalised, eps, mixing = (
             PairSums(*saved[:3]),
@@ -136,6 +148,8 @@ class _LorentzEdges(torch.autograd.Function):
         if updates_vectors:
             assert grad_stepped is not None
             grad_phi_x, grad_gram = gram_step_backward(grad_stepped.contiguous(), gram, mixing, tiles, through=through)
+            if clamp_phi_x is not None:
+                grad_phi_x += clamp_phi_x
         grad_sums = GradSums(above if above.stride(1) == 1 else above.contiguous(), grad_phi_x)
         grads = _edges_backward(setting, gram, normalised, tuple(parameters), grad_sums, through)
         found = grads.parameters.sum(dim=0, dtype=torch.float64)
@@ -156,7 +170,7 @@ class _LorentzEdges(torch.autograd.Function):
         return None, behind.first_layer, grad_gram, behind.scalar_weights, *behind.norm, *gradients
 
 
-_lorentz_edges: Callable[..., tuple[Tensor, Tensor | None]] = _LorentzEdges.apply
+_lorentz_edges: Callable[..., tuple[Tensor, Tensor | None, Tensor | None]] = _LorentzEdges.apply
 
 
 def _edges_backward(
