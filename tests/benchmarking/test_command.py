@@ -37,6 +37,12 @@ def test_explain(capsys):
     assert "the network is not in float32" in told
 
 
+def test_explain_of_given_options(capsys):
+    words = ["benchmark", "--explain", "--models", "lorentznet", "--option", "hidden=8", "output=momentum"]
+    assert main(words) == 0
+    assert "it gives momenta" in capsys.readouterr().out
+
+
 def test_refused(tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("nothing here")

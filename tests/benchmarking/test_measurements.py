@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from coffea_equitag import TaggerError, kernels, models
+from coffea_equitag import Tagger, TaggerError, kernels, models
 from coffea_equitag.benchmarking import Settings, explain_choices, measure
 from coffea_equitag.benchmarking.clock import Spread, in_turn
 from coffea_equitag.benchmarking.comparison import compare
@@ -22,6 +22,7 @@ from coffea_equitag.benchmarking.peak_flops import measured_peak
 from coffea_equitag.benchmarking.pipeline import STEPS, from_file_to_scores
 from coffea_equitag.benchmarking.report import markdown
 from coffea_equitag.benchmarking.workloads import WORKLOADS, Workload, random_jets, representative
+from kernel_forms import needs_vectors
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -134,6 +135,18 @@ def test_explanations():
     assert all(row.reason for row in rows)
     assert all((row.self_check == "–") == (row.kernel == "reference") for row in rows)
     assert all("allowed" in row.self_check for row in rows if row.kernel == "cpu")
+
+
+@needs_vectors
+def test_explanations_of_options_and_of_taggers(tmp_path):
+    """With the clamp of official checkpoints, kernels score and train."""
+    options = {"hidden": 8, "n_layers": 2, "clamp": 100.0}
+    model = models.build("lorentznet", **options)
+    Tagger.from_model(model, name="clamped", classes=("a", "b")).save(tmp_path / "clamped")
+    for name, given in (("lorentznet", options), (str(tmp_path / "clamped"), None)):
+        scoring, training = [row for row in explain_choices((name,), given) if row.dtype == "float32"][:2]
+        assert (scoring.kernel, training.kernel) == ("cpu", "cpu")
+        assert "allowed" in training.self_check
 
 
 def test_all_sections_make_one_report():

@@ -119,6 +119,22 @@ def test_wrong_gradients_are_noticed(random_jets, monkeypatch):
     assert kernels.last_choice("lorentznet").kernel == "reference"
 
 
+@pytest.mark.parametrize("form", ["inference", "training"])
+def test_a_clamp_that_does_not_clamp_is_noticed(random_jets, monkeypatch, form):
+    module = {"inference": inference, "training": training}[form]
+    right = module.logits
+
+    def free(model, *inputs):
+        other = eqt.models.build("lorentznet", **model.options | {"clamp": 1e9}).train(model.training)
+        other.load_state_dict(model.state_dict())
+        return right(other, *inputs)
+
+    monkeypatch.setattr(module, "logits", free)
+    with torch.set_grad_enabled(form == "training"), pytest.warns(eqt.KernelWarning, match=f"{form}.*failed"):
+        build(clamp=100.0)(random_jets([4, 3]))
+    assert kernels.last_choice("lorentznet").kernel == "reference"
+
+
 def test_what_was_remembered_may_be_lost(random_jets, nothing_checked, monkeypatch):
     jets, model = random_jets([4]), build()
     scores(model, jets)

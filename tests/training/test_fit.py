@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from arithmetic import EPSILON
-from coffea_equitag import JetError, TaggerError, fit, load, models
+from coffea_equitag import JetError, TaggerError, fit, kernels, load, models
 from coffea_equitag.evaluation import measure
 from coffea_equitag.training.batches import Batches
 from coffea_equitag.training.labelled_jets import LabelledJets
@@ -52,8 +52,12 @@ def test_learns_two_prongs(tmp_path, toy, build_small, capsys, monkeypatch):
     assert card.metrics["epoch"] == float(best["epoch"])
     assert {"train_loss", "loss", "accuracy", "auc", "rejection_50", "rejection_30"} <= best.keys()
     assert load("runs/one").content_hash == tagger.content_hash
-    # one line per epoch, and no other files
-    assert sum("AUC" in line for line in capsys.readouterr().err.splitlines()) == 12
+    # a line on what trains, one line per epoch, and no other files
+    told = capsys.readouterr().err.splitlines()
+    assert sum("AUC" in line for line in told) == 12
+    assert [line for line in told if "trains on" in line] == [
+        f"{model.kind} trains on {kernels.last_choice(model.kind)}"
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert {path.name for path in (tmp_path / "runs/one").iterdir()} == {
         "run.json",

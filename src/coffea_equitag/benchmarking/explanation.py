@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -39,19 +40,24 @@ class Explanation:
     self_check: str
 
 
-def explain_choices(models: tuple[str, ...]) -> Iterator[Explanation]:
-    """Call each network with two small jets, on each available device, in each precision, scoring and training."""
+def explain_choices(models: tuple[str, ...], options: Mapping[str, Any] | None = None) -> Iterator[Explanation]:
+    """Call each network with two small jets, on each available device, in each precision, scoring and training.
+
+    A folder among the models is a trained tagger; `options` are those of a single network, if not its defaults.
+    """
     for kind in models:
         for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
             for dtype in (torch.float32, torch.float64):
-                model = networks.build(kind, device).to(dtype)
+                model = networks.build(kind, device, options).to(dtype)
                 jets = random_jets(Workload("small", 6, 1), 2, model.fields)
                 for backward, mode in enumerate(("scoring", "training")):
                     networks.one_pass(model, lambda model=model, jets=jets: model(jets), bool(backward))()  # type: ignore[misc]
-                    choice = kernels.last_choice(kind) or kernels.Choice("reference", "no kernels for this network")
+                    choice = kernels.last_choice(model.kind) or kernels.Choice(
+                        "reference", "no kernels for this network"
+                    )
                     name = str(dtype).removeprefix("torch.")
                     form = "training" if backward else "inference"
                     target = "gpu" if device == "cuda" else "cpu"
                     failed_or_ran = choice.kernel != "reference" or "self-check" in choice.reason
-                    checked = kernels.self_check_outcome(kind, target, form) if failed_or_ran else "–"
+                    checked = kernels.self_check_outcome(model.kind, target, form) if failed_or_ran else "–"
                     yield Explanation(kind, device, name, mode, choice.kernel, choice.reason, checked)

@@ -104,12 +104,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from ..benchmarking import Settings, explain_choices
+    from .options import parse_options
 
     table = Table(title="What runs on this machine")
     for heading in ("model", "device", "precision", "mode", "implementation", "reason", "self-check"):
         table.add_column(heading, no_wrap=True)
-    settings = Settings(**({} if arguments.models is None else {"models": arguments.models}))
-    for row in explain_choices(settings.models):
+    models = {} if arguments.models is None else {"models": arguments.models}
+    settings = Settings(**models, options=parse_options(arguments.option))
+    for row in explain_choices(settings.models, settings.options):
         table.add_row(row.model, row.device, row.dtype, row.mode, row.kernel, row.reason, row.self_check)
     Console(width=max(Console().width, 170)).print(table)
     return 0

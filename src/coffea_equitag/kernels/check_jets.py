@@ -14,6 +14,8 @@ __all__ = ["check_jets", "twin"]
 
 #: Constituents: alone, in pairs, within one register tile, and in more than one.
 _COUNTS = (1, 2, 5, 16, 19)
+#: Clamp of LorentzNet's components in GeV, of which these jets have many that are larger.
+_CLAMP = 1.0
 
 
 def check_jets(fields: Iterable[str]) -> RaggedJets:
@@ -43,12 +45,15 @@ def twin(model: JetModel) -> JetModel:
     """A float32 network of the same options on the CPU, with fixed weights that are not the initial ones.
 
     Initial weights leave too much at 0 or 1: BatchNorm's statistics, biases, the steps of LorentzNet's vectors. Nothing
-    is dropped: kernels draw what they drop in their own way.
+    is dropped: kernels draw what they drop in their own way. A clamp is so tight that it cuts.
     """
+    options = dict(model.options)
+    if options.get("clamp") is not None:
+        options["clamp"] = min(options["clamp"], _CLAMP)
     generator = torch.Generator().manual_seed(2)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
         torch.default_generator.manual_seed(3)
-        network = type(model)(**model.options).float()
+        network = type(model)(**options).float()
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
         for module in network.modules():

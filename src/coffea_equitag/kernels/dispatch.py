@@ -60,6 +60,11 @@ class Choice:
     kernel: str
     reason: str
 
+    def __str__(self) -> str:
+        return (
+            f"{'its layers' if self.kernel == 'reference' else f'kernels of the {self.kernel.upper()}'} ({self.reason})"
+        )
+
 
 @contextmanager
 def use(mode: str) -> Iterator[None]:

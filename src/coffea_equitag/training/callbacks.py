@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from .. import kernels
 from .folder import RunFolder
 from .module import Batch, Training
 
@@ -81,7 +82,7 @@ class CheckpointWriter(Callback):
 
 
 class ProgressReporter(Callback):
-    """Shows a progress bar within each epoch, and prints a line after it."""
+    """Shows a progress bar within each epoch, and prints a line after it, and first one on what trains."""
 
     def __init__(self, epochs: int, model: str) -> None:
         console = Console(stderr=True)
@@ -96,7 +97,7 @@ class ProgressReporter(Callback):
             transient=True,
             disable=not console.is_terminal and not console.is_jupyter,
         )
-        self._console = console
+        self._console, self._told = console, False
         self._task = self._bar.add_task(model, total=None)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,7 +107,11 @@ class ProgressReporter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Advance the bar."""
+        """Advance the bar; say once which implementation of the network trains, and why."""
+        if not self._told:
+            choice = kernels.last_choice(self.model) or kernels.Choice("reference", "no kernels for this network")
+            self._console.print(f"{self.model} trains on {choice}", highlight=False, soft_wrap=True)
+            self._told = True
         described = f"{self.model}: epoch {batch.epoch + 1} of {self.epochs}"
         self._bar.update(self._task, description=described, completed=batch.index + 1, total=batch.total)
 
