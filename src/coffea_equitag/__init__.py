@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         JetRangeWarning,
         KernelWarning,
         TaggerError,
+        TaggerWarning,
         UnitWarning,
     )
     from .jets import make_jets, validate
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from .processor.attach import attach
     from .readers import read_jets
     from .scoring import score_file
-    from .tagger import Tagger, load
+    from .tagger import Tagger, TaggerReference, load
     from .training import fit
 
 #: Public name -> the module that defines it ("" where the name is itself a module).
@@ -51,6 +52,8 @@ _PUBLIC = {
     "TaggerError": "errors",
     "UnitWarning": "errors",
     "TaggerProcessor": "processor",
+    "TaggerReference": "tagger",
+    "TaggerWarning": "errors",
     "attach": "processor",
     "convert": "",
     "evaluation": "",
@@ -81,6 +84,8 @@ __all__ = [
     "Tagger",
     "TaggerError",
     "TaggerProcessor",
+    "TaggerReference",
+    "TaggerWarning",
     "UnitWarning",
     "__version__",
     "attach",

@@ -11,6 +11,7 @@ __all__ = [
     "JetRangeWarning",
     "KernelWarning",
     "TaggerError",
+    "TaggerWarning",
     "UnitWarning",
     "explain",
 ]
@@ -50,6 +51,10 @@ class CacheWarning(UserWarning):
 
 class KernelWarning(UserWarning):
     """Kernels that failed their self-check on this machine, so that a network's layers run in their place."""
+
+
+class TaggerWarning(UserWarning):
+    """A tagger that may not be the one that was meant."""
 
 
 def explain(given: str, expected: str, remedy: str) -> str:

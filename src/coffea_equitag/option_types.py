@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import types
 import typing
@@ -19,7 +20,13 @@ _SCALARS: dict[Any, Any] = {
     str: str,
     types.NoneType: types.NoneType,
 }
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", types.NoneType: "none"}
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a string",
+    types.NoneType: "none",
+}
 
 
 def check_names(kind: str, init: Callable[..., None], options: Iterable[str]) -> None:
@@ -80,6 +87,8 @@ def _fits_one(value: Any, hint: Any) -> bool:
     if typing.get_origin(hint) is Sequence:
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
         return is_list and all(_fits(one, typing.get_args(hint)[0]) for one in value)
+    if hint is float and isinstance(value, numbers.Real) and not math.isfinite(value):
+        return False
     # True is a number in Python; as a value of a numeric option it is a mistake
     return hint not in _SCALARS or (isinstance(value, _SCALARS[hint]) and (hint is bool or not isinstance(value, bool)))
 

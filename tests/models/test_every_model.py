@@ -88,7 +88,7 @@ def test_tagger_round_trip(kind, random_jets, tmp_path):
         ("lorentznet", {"n_classes": 0}, "n_classes = 0"),
         ("lorentznet", {"beams": "no"}, "beams = 'no' for lorentznet\n.*true or false"),
         ("lorentznet", {"hidden": True}, "hidden = True"),
-        ("lorentznet", {"clamp": "100"}, "clamp = '100' for lorentznet\n.*a number or none"),
+        ("lorentznet", {"clamp": "100"}, "clamp = '100' for lorentznet\n.*a finite number or none"),
         ("lorentznet", {"dropout": 2.0}, "dropout = 2.0"),
         ("pfn", {"phi": 32}, "phi = 32 for pfn\n.*a sequence, each a whole number"),
         ("particlenet", {"k": "7"}, "k = '7'"),

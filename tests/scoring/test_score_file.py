@@ -1,6 +1,6 @@
 """Scoring of files: events, branches, chunks, refusals, interruptions."""
 
-import os
+import re
 
 import awkward as ak
 import numpy as np
@@ -153,6 +153,13 @@ def test_refused_paths(nano_file, saved_tagger, tmp_path):
             score_file(saved_tagger, source, output, progress=False)
     with pytest.raises(JetError, match="same file"):
         score_file(saved_tagger, copy, copy, overwrite=True, progress=False)
+    before = copy.read_bytes()
+    (tmp_path / "link.root").symlink_to(copy)
+    for source, output in [(f"file://{copy}", copy), (copy, tmp_path / "link.root"), (f"root://server/{copy}", copy)]:
+        with pytest.raises(JetError, match="same file"):
+            score_file(saved_tagger, source, output, overwrite=True, progress=False)
+    assert copy.read_bytes() == before
+    (tmp_path / "link.root").unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.root", "text.root"]
     score_file(saved_tagger, copy, tmp_path / "text.root", overwrite=True, progress=False)
     assert uproot.open(tmp_path / "text.root")["Events"].num_entries == 12
@@ -170,7 +177,8 @@ def test_interruption_leaves_nothing(nano_file, saved_tagger, tmp_path, error):
 
     with pytest.raises(error):
         score_file(saved_tagger, nano_file, tmp_path / "out.root", chunk_size=2, reader=breaks, progress=False)
-    assert calls == [[f".out.{os.getpid()}.part.root"]] * 3
+    assert calls[0] == calls[1] == calls[2]
+    assert re.fullmatch(r"\.out\.[\w-]+\.[0-9a-f]{12}\.part\.root", *calls[0])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import awkward as ak
@@ -11,6 +12,10 @@ from coffea_equitag import Tagger, load, models
 from coffea_equitag.cli import main
 from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.evaluation import measure
+
+
+def full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
@@ -39,6 +44,18 @@ def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
     assert written["content_hash"] == tagger.content_hash
     assert main(["evaluate", "run", "test.parquet", "-o", "test.parquet", "--device", "cpu"]) == 1
     assert "is a file" in capsys.readouterr().err
+    before = {path: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr(ak, "to_parquet", full_disk)
+        assert main(["evaluate", "run", "test.parquet", "-o", "report", "--device", "cpu"]) == 1
+        assert "No space left on device" in capsys.readouterr().err
+        assert main(["evaluate", "run", "test.parquet", "-o", "new", "--device", "cpu"]) == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "report").iterdir()} == before
+    assert not (tmp_path / "new").exists()
+    ak.to_parquet(test, "scores.parquet")
+    assert main(["evaluate", "run", "scores.parquet", "-o", ".", "--device", "cpu"]) == 1
+    assert "which the report would replace" in capsys.readouterr().err
+    assert ak.from_parquet("scores.parquet").fields == test.fields
     scores = ak.from_parquet("report/scores.parquet")
     assert ak.all(scores.score == tagger(test))
     assert ak.all(scores.label == test.label)

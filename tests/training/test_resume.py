@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import awkward as ak
+import numpy as np
 import pytest
 import torch
 
 from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
+from coffea_equitag.training.checkpoint import decode
 from coffea_equitag.training.folder import RunFolder
 from coffea_equitag.training.module import Training
 
@@ -211,3 +215,36 @@ def test_folders_that_are_no_runs_are_left_alone(tmp_path, toy, build_small):
     (tmp_path / "other" / "tagger").mkdir(parents=True)
     with pytest.raises(TaggerError, match=r"holds tagger, but no run\.json"):
         fit(build_small(), toy(60), out=tmp_path / "other", **settings)
+
+
+def test_damage_anywhere_is_refused_and_the_previous_checkpoint_is_named(unbroken, tmp_path, toy, build_small):
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    whole = (out / "last.ckpt").read_bytes()
+    generator = np.random.default_rng(5)
+    places = [*generator.integers(0, len(whole), 60), *range(len(whole) - 95, len(whole))]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(generator.integers(8))
+        (out / "last.ckpt").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be read"):
+            RunFolder(out).read(out / "last.ckpt")
+    for length in generator.integers(0, len(whole), 10):
+        (out / "last.ckpt").write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be read"):
+            RunFolder(out).read(out / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"delete it to continue from .*previous\.ckpt"):
+        fit(build_small(dropout=0.3), toy(100), out=out, **SETTINGS)
+    (out / "last.ckpt").unlink()
+    fit(build_small(dropout=0.3), toy(100), out=out, **SETTINGS)
+    assert_same_end(unbroken, out)
+
+
+def test_damaged_checkpoint_of_the_first_version():
+    buffer = io.BytesIO()
+    torch.save({"weights": torch.arange(1000.0)}, buffer)
+    whole = buffer.getvalue()
+    assert torch.equal(decode(whole)["weights"], torch.arange(1000.0))
+    place = whole.index(torch.arange(1000.0).numpy().tobytes()) + 500
+    with pytest.raises(ValueError, match="is damaged"):
+        decode(whole[:place] + b"\xff" + whole[place + 1 :])

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import ConstituentsWarning, EquitagError, JetRangeWarning
+from ..errors import ConstituentsWarning, EquitagError, JetRangeWarning, TaggerWarning
+from ..interrupts import Interrupts
 
 __all__ = ["main"]
 
@@ -53,16 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
+    interrupts = Interrupts()
     try:
-        with _plain_warnings(arguments.command):
+        with interrupts.raised(), _plain_warnings(arguments.command):
             return int(importlib.import_module(f".{arguments.command}", __name__).run(arguments))
     except (EquitagError, OSError) as error:
         print(f"equitag {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
-        _exit_despite_threads(130)
-        return 130
+        _exit_despite_threads(interrupts.status)
+        return interrupts.status
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def _plain_warnings(command: str) -> Iterator[None]:
     usual = warnings.formatwarning
 
     def formatted(message: Any, category: type[Warning], *where: Any, **line: Any) -> str:
-        if issubclass(category, JetRangeWarning | ConstituentsWarning):
+        if issubclass(category, JetRangeWarning | ConstituentsWarning | TaggerWarning):
             return f"equitag {command}: {message}\n"
         return usual(message, category, *where, **line)
 

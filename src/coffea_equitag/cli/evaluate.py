@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, TaggerError, explain
 from . import labelled_jets
 
 __all__ = ["configure", "run"]
+
+_PLOTS = ("score.png", "score.pdf", "roc.png", "roc.pdf")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, measure, plot, and print the table."""
     import awkward as ak
 
-    from ..atomic_file import make_folder
     from ..evaluation import measure, plots
+    from ..readers.ranges import expand
     from ..tagger import load
 
     tagger = load(arguments.tagger, arguments.device)
@@ -45,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
                 "name the field that holds the labels: --labels FIELD",
             )
         )
-    out = make_folder(arguments.output)
+    out = Path(arguments.output)
+    _check_output(out, expand(arguments.data))
     scores, labels = tagger(jets), jets[arguments.labels]
     signal = tagger.classes.index(tagger.card.signal)
     if not scores.fields and signal == 0:
@@ -55,15 +63,26 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = measure(scores, labels, signal=signal)
 
     measured = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
-    (out / "metrics.json").write_text(json.dumps(measured | metrics.as_dict(), indent=2) + "\n")
     figures = {
         "score": plots.score_by_class(scores, labels, classes=classes, signal=signal, title=tagger.name),
         "roc": plots.roc_curve(scores, labels, signal=signal, name=tagger.name),
     }
-    for name, figure in figures.items():
-        for suffix in ("png", "pdf"):
-            figure.savefig(out / f"{name}.{suffix}")
     table = ak.zip({"score": scores, "label": jets[arguments.labels]}, depth_limit=labels.ndim)
-    ak.to_parquet(table, out / "scores.parquet")
+    contents: dict[str, Any] = {name: figures[Path(name).stem].savefig for name in _PLOTS}
+    contents["scores.parquet"] = partial(ak.to_parquet, table, parquet_extra_options={"write_page_checksum": True})
+    # last, so that a new folder with metrics is complete
+    contents["metrics.json"] = (json.dumps(measured | metrics.as_dict(), indent=2) + "\n").encode()
+    write_together(out, contents)
     print(f"{tagger.name} on {', '.join(arguments.data)}\n{metrics}\n  metrics, plots and scores in {out}/")
     return 0
+
+
+def _check_output(out: Path, data: Iterable[Path]) -> None:
+    """Refuse a folder that is a file, or in which the report would replace the jets it is made from."""
+    if out.exists() and not out.is_dir():
+        raise JetError(explain(f"{out} is a file", "a folder", "choose another name"))
+    for name in (*_PLOTS, "scores.parquet", "metrics.json"):
+        if any(is_same_file(source, out / name) for source in data):
+            raise JetError(
+                explain(f"jets in {out / name}, which the report would replace", "another folder", "choose another -o")
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -23,9 +24,19 @@ from ..scoring.score_columns import (
     score_columns,
     score_names,
 )
+from ..tagger import TaggerReference
 from .selections import boolean
 
-__all__ = ["Reader", "Selection", "Taggers", "attach", "attach_masked", "check_constituents", "named_taggers"]
+__all__ = [
+    "Reader",
+    "Selection",
+    "Taggers",
+    "attach",
+    "attach_masked",
+    "check_constituents",
+    "named_taggers",
+    "pinned",
+]
 
 Selection: TypeAlias = Callable[[ak.Array], ak.Array]
 Reader: TypeAlias = Callable[[ak.Array, str], ak.Array]
@@ -85,7 +96,8 @@ def attach(
         NanoEvents (virtual, eager or traced; sliced or not); not modified.
     taggers : mapping
         Collection -> a tagger (or its path or zoo name; loaded once per process), a list of taggers (scores are named
-        after them), or a mapping from the scores' name to the tagger.
+        after them), or a mapping from the scores' name to the tagger. A path means one tagger for as long as the
+        process runs; a `Tagger`, or a `TaggerReference`, means one tagger in all processes of a job.
     name : str, optional
         Name of the scores of a single tagger; default ``"score"``. For more than two classes there is one field per
         class, ``name_class``.
@@ -168,6 +180,19 @@ def named_taggers(
         else:
             named[collection] = {"score" if name is None else name: resolve(given, device)}
     return named
+
+
+def pinned(taggers: Taggers) -> dict[str, Any]:
+    """The same taggers; each path or zoo name becomes a reference to the tagger that lies there now."""
+
+    def pin(given: Any) -> Any:
+        if isinstance(given, str | os.PathLike):
+            return TaggerReference.of(given)
+        if isinstance(given, Mapping):
+            return {label: pin(tagger) for label, tagger in given.items()}
+        return list(map(pin, given)) if isinstance(given, Sequence) else given
+
+    return {collection: pin(given) for collection, given in taggers.items()}
 
 
 def attach_masked(

@@ -23,6 +23,7 @@ from .attach import (
     check_constituents,
     check_mapping,
     named_taggers,
+    pinned,
 )
 from .histograms import (
     KINEMATICS,
@@ -62,7 +63,9 @@ class TaggerProcessor(ProcessorABC):
     Parameters
     ----------
     taggers : mapping
-        As for `attach`. Taggers given by path are loaded where the processor runs, once per process.
+        As for `attach`. Taggers given by path are loaded where the processor runs, once per process; the processor
+        holds their content hashes of when it was made, and every process checks them. For a path that only the workers
+        have, give a `TaggerReference` with the hash.
     event_selections : mapping of str to callable, optional
         Name -> function of the events that returns one boolean per event.
     jet_selections : mapping of str to (mapping of str to callable), optional
@@ -89,7 +92,7 @@ class TaggerProcessor(ProcessorABC):
     Raises
     ------
     TaggerError
-        If options are inconsistent, or a threshold lies outside [0, 1].
+        If options are inconsistent, a threshold lies outside [0, 1], or there is no tagger of a given path.
     """
 
     def __init__(
@@ -107,7 +110,7 @@ class TaggerProcessor(ProcessorABC):
         device: str | None = None,
     ) -> None:
         check_mapping(taggers)
-        self.taggers = dict(taggers)
+        self.taggers = pinned(taggers)
         self.event_selections = dict(event_selections or {})
         self.jet_selections = dict(jet_selections or {})
         self.working_points = dict(working_points or {})

@@ -14,6 +14,7 @@ from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of, surplus
 from ..jets.nesting import with_long_offsets
+from .checked_parquet import from_parquet
 from .flat import from_flat, is_flat
 from .wide import from_wide, is_wide
 
@@ -61,9 +62,9 @@ def _rows(path: Path, start: int, stop: int) -> ak.Array:
             groups.append(group)
         begin = end
     if groups == list(range(metadata.num_row_groups)) or not groups:
-        array = with_long_offsets(ak.from_parquet(path))
+        array = with_long_offsets(from_parquet(path))
         return array[start:stop] if groups else array[:0]
-    return with_long_offsets(ak.from_parquet(path, row_groups=groups))[start - first : stop - first]
+    return with_long_offsets(from_parquet(path, row_groups=groups))[start - first : stop - first]
 
 
 def _matrix(array: ak.Array, names: list[str], path: Path) -> AnyArray:

@@ -14,7 +14,7 @@ from ..errors import TaggerError, explain
 from ..readers.shifted_jets import Constituents
 
 if TYPE_CHECKING:
-    from ..tagger import Tagger
+    from ..tagger import Tagger, TaggerReference
 
 __all__ = [
     "JetScorer",
@@ -43,22 +43,26 @@ class JetScorer(Protocol):
         ...
 
 
-#: A tagger, or where to load one from: a folder, or a name from the zoo.
-TaggerLike: TypeAlias = "Tagger | JetScorer | str | os.PathLike[str]"
+#: A tagger, or where to load one from: a folder, or a name from the zoo, perhaps with its content hash.
+TaggerLike: TypeAlias = "Tagger | JetScorer | TaggerReference | str | os.PathLike[str]"
 
 
 def resolve(tagger: TaggerLike, device: str | None = None) -> JetScorer:
     """Return the tagger itself; a path or zoo name is loaded once per process and device.
 
+    It means the same tagger for as long as the process runs.
+
     Raises
     ------
     TaggerError
-        If there is no tagger of that name, or the object is not a tagger.
+        If there is no tagger of that name, another process has replaced it, or the object is not a tagger.
     """
-    if isinstance(tagger, str | os.PathLike):
-        from ..tagger import load
+    from ..tagger import TaggerReference, load_pinned
 
-        tagger = load(tagger, device, shared=True)
+    if isinstance(tagger, str | os.PathLike):
+        tagger = load_pinned(tagger, device)
+    elif isinstance(tagger, TaggerReference):
+        tagger = tagger.load(device)
     if not isinstance(tagger, JetScorer):
         raise TaggerError(
             explain(

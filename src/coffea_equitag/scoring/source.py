@@ -14,6 +14,7 @@ import rich.progress
 import uproot
 from rich.console import Console
 
+from ..atomic_file import is_same_file
 from ..errors import JetError, explain
 from ..reading import reading
 from .branches import BranchLayout
@@ -31,11 +32,10 @@ def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> Non
     if not sources:
         raise JetError(explain("no file to score", "at least one ROOT file", "give its path"))
     for source in sources:
-        if "://" in str(source):
-            continue
-        if not Path(source).is_file():
+        is_url = "://" in str(source) or str(source).startswith(("file:", "local:"))
+        if not is_url and not Path(source).is_file():
             raise JetError(explain(f"no file {source}", "a ROOT file", "check the path"))
-        if output.exists() and output.samefile(source):
+        if is_same_file(source, output):
             raise JetError(
                 explain(f"output and input are the same file, {output}", "two files", "choose another output")
             )

@@ -11,8 +11,10 @@ from typing import Any
 
 import awkward as ak
 
-from ..atomic_file import make_folder, remove_unfinished
+from ..atomic_file import make_folder
 from ..errors import JetError, explain
+from ..readers.checked_parquet import from_parquet
+from ..temporary_files import remove_stale
 from .content import content_hash
 from .provenance import read_provenance, total_yields
 from .recipes import SampleRecipe
@@ -144,8 +146,7 @@ def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
         )
     else:
         write_manifest(manifest, facts)
-    remove_unfinished(folder / "shard-*.parquet")
-    remove_unfinished(manifest)
+    remove_stale(folder)
     return former
 
 
@@ -157,7 +158,7 @@ def _content(facts: dict[str, Any], recipe: SampleRecipe, seed: int, shard: int,
 
 def _jets(path: Path) -> ak.Array:
     try:
-        return ak.from_parquet(path)
+        return from_parquet(path)
     except (OSError, ValueError) as error:
         raise JetError(
             explain(f"{path} is damaged ({error})", "a Parquet file", "delete it and run again: it will be made again")

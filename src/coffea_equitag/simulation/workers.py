@@ -132,6 +132,11 @@ def _processes(workers: int) -> Iterator[Executor]:
     try:
         yield pool
         pool.shutdown()
+    except BaseException:
+        # those that have not got as far as the lifeline would import for a while
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.kill()
+        raise
     finally:
         # the workers end with the lifeline; the pool's thread may hang on a half-sent result, so do not wait for it
         held.close()

@@ -27,6 +27,7 @@ _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": False,
     "use_byte_stream_split": True,
+    "write_page_checksum": True,
     # Parquet's own types suffice, and with a stored schema readers miss metadata that are added at the end
     "store_schema": False,
 }

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from ..validation import Strict
 
 __all__ = ["Card", "InputContract", "TrainingRecord"]
+
+
+def _finite(value: Any) -> Any:
+    """Refuse infinities and NaN, which JSON does not have and a hash would not keep apart."""
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _finite(one)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    return value
+
+
+#: Values by name, as deep as they go.
+Finite: TypeAlias = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
 class InputContract(Strict):
@@ -19,7 +33,7 @@ class InputContract(Strict):
         (), description="Columns that each constituent must have beside its four-momentum."
     )
     jet_definition: str | None = Field(None, description="Clustering of the training jets, e.g. 'anti-kT, R = 0.8'.")
-    pt_range: tuple[float, float] | None = Field(
+    pt_range: tuple[FiniteFloat, FiniteFloat] | None = Field(
         None, description="Range of the training jets' pT in GeV; outside it the tagger warns."
     )
 
@@ -37,7 +51,7 @@ class TrainingRecord(Strict):
     num_jets: int = Field(description="Number of training jets.", ge=0)
     num_validation_jets: int = Field(0, description="Number of jets that the metrics were measured on.", ge=0)
     seed: int | None = Field(None, description="Seed of weights, split and batches.")
-    recipe: dict[str, Any] = Field(default_factory=dict, description="Optimiser, schedule, epochs, batches.")
+    recipe: Finite = Field(default_factory=dict, description="Optimiser, schedule, epochs, batches.")
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was trained with.")
 
 
@@ -47,7 +61,7 @@ class Card(Strict):
     schema_version: int = Field(1, description="Version of this schema.", ge=1, le=1)
     name: str = Field(description="Name; scores attached to events are named after it.", pattern=r"^[A-Za-z][\w.-]*$")
     architecture: str = Field(description="Kind of model, as in `coffea_equitag.models.build`.")
-    options: dict[str, Any] = Field(description="Options of the model.")
+    options: Finite = Field(description="Options of the model.")
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits; none for vectors.")
     signal: str | None = Field(description="The class whose probability is the score of a two-class tagger.")
     contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))

@@ -6,20 +6,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import awkward as ak
 import numpy as np
 import torch
+import vector
 
 from ..array_types import F8
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 
-__all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "default_budget", "outputs", "pieces"]
+__all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "VECTORS", "default_budget", "outputs", "pieces", "vectors"]
 
 #: Pairs processed at once: few enough for the caches of a core, enough to fill a GPU.
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
 
 #: Constituents processed at once by networks that do not see pairs.
 CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
+
+#: Output of a network that is not classes -> its components, and vector's name for them.
+VECTORS = {"momentum": (("E", "px", "py", "pz"), "Momentum4D"), "vector": (("x", "y", "z"), "Vector3D")}
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -112,3 +117,10 @@ def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Pi
             return list(pool.map(function, pieces))
     finally:
         torch.set_num_threads(threads)
+
+
+def vectors(components: F8, output: str) -> ak.Array:
+    """Rows (E, px, py, pz) or (x, y, z) as vector's records."""
+    names, kind = VECTORS[output]
+    columns = {name: components[:, k].copy() for k, name in enumerate(names)}
+    return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)

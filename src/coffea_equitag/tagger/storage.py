@@ -1,32 +1,46 @@
-"""A tagger's folder: ``model.safetensors`` and ``card.json``, tied together by a hash."""
+"""A tagger's folder: ``model.safetensors`` and ``card.json``, tied together by a hash.
+
+The weights of a tagger that replaces another one lie first under a name with their hash, ``.model.<hash>.safetensors``.
+The new card then takes the place of the old one, which decides which tagger the folder holds, and at last the weights
+get their name. So a reader finds the old or the new tagger, whole, whenever it looks and wherever the writer is killed.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import pydantic
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from .. import models, zoo
-from ..errors import CheckpointError, TaggerError, explain
+from ..atomic_file import atomic_file, flush, write_atomic
+from ..errors import CheckpointError, TaggerError, TaggerWarning, explain
 from ..jet_model import JetModel
+from ..temporary_files import folder_lock, remove_stale, temporary_folder
 from ..validation import faults
 from .card import Card
 
-__all__ = ["content_hash", "find", "read_card", "read_model", "write"]
+__all__ = ["content_hash", "find", "read", "read_card", "stamp", "verified_card", "write"]
 
 _WEIGHTS, _CARD = "model.safetensors", "card.json"
+
+#: How often a folder is read again that was replaced meanwhile.
+_TRIES = 5
 
 
 def find(source: str | os.PathLike[str]) -> Path:
     """The folder of a tagger, given by its path, by that of its training run, or by a name from the zoo.
+
+    A string that is a name from the zoo means the zoo, whatever the current folder holds; a folder of that name is
+    given as ``"./name"`` or as a `Path`.
 
     Raises
     ------
@@ -34,11 +48,14 @@ def find(source: str | os.PathLike[str]) -> Path:
         If there is none.
     """
     path = Path(source)
-    for candidate in (path, path / "tagger"):
-        if (candidate / _CARD).is_file():
-            return candidate
-    if str(source) in zoo.names():
-        return zoo.path(str(source))
+    if isinstance(source, str) and source in zoo.names():
+        if _tagger_in(path) is not None:
+            message = f"'{source}' is the tagger from the zoo; the folder {path.resolve()} is './{source}'"
+            warnings.warn(message, TaggerWarning, stacklevel=3)
+        return zoo.path(source)
+    found = _tagger_in(path)
+    if found is not None:
+        return found
     raise TaggerError(
         explain(
             f"no tagger at {path} ({'a folder without ' + _CARD if path.is_dir() else 'no such folder'})",
@@ -46,6 +63,11 @@ def find(source: str | os.PathLike[str]) -> Path:
             "check the path, or train one with coffea_equitag.fit",
         )
     )
+
+
+def _tagger_in(path: Path) -> Path | None:
+    """A tagger's folder, or that in the folder of a training run."""
+    return next((folder for folder in (path, path / "tagger") if (folder / _CARD).is_file()), None)
 
 
 def read_card(path: Path) -> Card:
@@ -68,37 +90,89 @@ def read_card(path: Path) -> Card:
         ) from error
 
 
-def read_model(path: Path, card: Card) -> JetModel:
-    """The network in a tagger's folder, on the CPU, in the precision it was saved in.
+def stamp(path: Path) -> tuple[tuple[int, ...], ...]:
+    """What tells whether the files of a tagger have changed since they were last read."""
+    files = [file.stat() for name in (_CARD, _WEIGHTS) if (file := path / name).is_file()]
+    return tuple((file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns) for file in files)
+
+
+def verified_card(path: Path) -> Card:
+    """The card of a tagger's folder, after a check that its hash is that of the weights.
 
     Raises
     ------
+    TaggerError, CheckpointError
+        As for `read`.
+    """
+    return _verified(path)[0]
+
+
+def read(path: Path) -> tuple[Card, JetModel]:
+    """Card and network of a tagger's folder, on the CPU, in the precision it was saved in.
+
+    Raises
+    ------
+    TaggerError
+        If the card is not valid.
     CheckpointError
         If the weights do not fit the card.
     """
+    card, state = _verified(path)
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, then replaced
         model = models.build(card.architecture, **models.stored_options(card.architecture, card.options))
     try:
-        state = safetensors.torch.load_file(path / _WEIGHTS)
         model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
         model.load_state_dict(state)
-    except (OSError, RuntimeError, StopIteration, safetensors.SafetensorError) as error:
+    except (RuntimeError, StopIteration) as error:
+        raise _damaged(path, card, error) from error
+    return card, model
+
+
+def _verified(path: Path) -> tuple[Card, dict[str, Tensor]]:
+    """Card and weights that belong together; if the tagger is replaced in between, the new ones."""
+    for _ in range(_TRIES):
+        card = read_card(path)
+        try:
+            return card, _weights(path, card)
+        except CheckpointError:
+            if read_card(path) == card:
+                raise
+    return card, _weights(path, card)
+
+
+def _weights(path: Path, card: Card) -> dict[str, Tensor]:
+    try:
+        try:
+            state = safetensors.torch.load_file(_pending(path, card))
+        except FileNotFoundError:
+            state = safetensors.torch.load_file(path / _WEIGHTS)
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise _damaged(path, card, error) from error
+    found = _digest(state, card)
+    if card.content_hash != found:
         raise CheckpointError(
             explain(
-                f"{path / _WEIGHTS}: {error}",
-                f"the weights of {card.architecture} with options {card.options}",
-                "save the tagger again; a copy may be incomplete",
-            )
-        ) from error
-    if card.content_hash != content_hash(model, card):
-        raise CheckpointError(
-            explain(
-                f"{path}: weights and card do not belong together (hash {content_hash(model, card)[:12]})",
+                f"{path}: weights and card do not belong together (hash {found[:12]})",
                 f"content hash {str(card.content_hash)[:12]}, as in the card",
                 "restore the folder from its original; do not edit cards by hand",
             )
         )
-    return model
+    return state
+
+
+def _damaged(path: Path, card: Card, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        explain(
+            f"{path / _WEIGHTS}: {error}",
+            f"the weights of {card.architecture} with options {card.options}",
+            "save the tagger again; a copy may be incomplete",
+        )
+    )
+
+
+def _pending(path: Path, card: Card) -> Path:
+    """Name of the weights of a card until they replace the former ones."""
+    return path / f".model.{str(card.content_hash)[:16]}.safetensors"
 
 
 def write(path: Path, model: JetModel, card: Card, overwrite: bool) -> Card:
@@ -108,40 +182,73 @@ def write(path: Path, model: JetModel, card: Card, overwrite: bool) -> Card:
     ------
     TaggerError
         If the path exists.
+    OSError
+        If the disk is full; a former tagger stays as it was.
     """
     if path.exists() and not overwrite:
-        remedy = "choose another, or give overwrite=True (--overwrite)"
-        raise TaggerError(explain(f"{path} already exists", "a new folder", remedy))
+        raise _exists(path)
     if path.exists() and not (path / _CARD).is_file():
         raise TaggerError(explain(f"{path} is not a tagger", "a folder written by Tagger.save", "choose another"))
-    card = card.model_copy(update={"content_hash": content_hash(model, card)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        made.chmod(0o755)
-        state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        safetensors.torch.save_file(state, made / _WEIGHTS)
-        (made / _WEIGHTS).chmod(0o644)
-        (made / _CARD).write_text(card.model_dump_json(indent=2) + "\n")
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-            path.replace(old)
-            made.replace(path)
-            shutil.rmtree(old)
-        else:
-            made.replace(path)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+        card = Card.model_validate(card.model_dump())  # copies of cards are not checked
+    except pydantic.ValidationError as error:
+        raise TaggerError(explain(f"a card with {faults(error)}", "a valid card", "correct these fields")) from error
+    card = card.model_copy(update={"content_hash": content_hash(model, card)})
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(path.parent)
+    if path.exists():
+        with folder_lock(path):
+            _replace(path, state, card)
+    else:
+        with temporary_folder(path) as made:
+            _save(state, made / _WEIGHTS)
+            write_atomic(made / _CARD, _text(card))
+            try:
+                made.rename(path)
+            except OSError as error:
+                raise (_exists(path) if path.exists() else error) from error
+        flush(path.parent)
     return card
+
+
+def _exists(path: Path) -> TaggerError:
+    remedy = "choose another, or give overwrite=True (--overwrite)"
+    return TaggerError(explain(f"{path} already exists", "a new folder", remedy))
+
+
+def _replace(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
+    """Write a tagger in place of another one; see the head of this file."""
+    pending = _pending(path, card)
+    remove_stale(path)
+    _save(state, pending)
+    write_atomic(path / _CARD, _text(card))
+    os.replace(pending, path / _WEIGHTS)
+    flush(path)
+    for former in path.glob(".model.*.safetensors"):
+        former.unlink(missing_ok=True)
+
+
+def _save(state: Mapping[str, Tensor], path: Path) -> None:
+    with atomic_file(path) as part:
+        safetensors.torch.save_file(dict(state), part)
+
+
+def _text(card: Card) -> bytes:
+    return (card.model_dump_json(indent=2) + "\n").encode()
 
 
 def content_hash(model: JetModel, card: Card) -> str:
     """SHA-256 of the weights (bytes in name order) and of the parts of the card that determine the scores."""
+    return _digest(model.state_dict(), card)
+
+
+def _digest(state: Mapping[str, Tensor], card: Card) -> str:
     digest = hashlib.sha256()
-    fixed = card.model_dump(mode="json", include={"architecture", "options", "classes", "signal", "contract"})
-    digest.update(json.dumps(fixed, sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
+    fixed = card.model_dump(include={"architecture", "options", "classes", "signal", "contract"})
+    digest.update(json.dumps(fixed, sort_keys=True, allow_nan=False).encode())
+    for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        # bytes, because NumPy lacks some of torch's types
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

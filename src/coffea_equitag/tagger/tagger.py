@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import numpy as np
 import pydantic
 import torch
-import vector
 
 from ..array_types import F4, F8
-from ..errors import JetRangeWarning, TaggerError, explain
+from ..errors import TaggerError, explain
 from ..jet_model import JetModel
-from ..jets.collection import check_structure
 from ..jets.ragged import RaggedJets, ragged_and_nesting
-from ..jets.tracing import is_traced, touch_jets
+from ..jets.tracing import is_traced
 from ..validation import faults
 from . import storage as tagger_folder
 from .card import Card
 from .device import device_of
-from .inference import outputs
+from .inference import outputs, vectors
+from .range_check import warn_outside
 from .storage import content_hash
+from .traced import traced_scores
 
-__all__ = ["Tagger", "load", "load_count"]
+__all__ = ["Tagger", "load", "load_count", "load_expected", "load_pinned"]
 
-#: Fraction of jets outside the training range above which a warning is given.
-_OUTSIDE = 0.05
-
-#: Output of a network that is not classes -> its components, and vector's name for them.
-_VECTORS = {"momentum": (("E", "px", "py", "pz"), "Momentum4D"), "vector": (("x", "y", "z"), "Vector3D")}
-
+#: Taggers of this process by content hash and device.
 _shared: dict[tuple[str, str], Tagger] = {}
+
+#: Folder -> state of its files when they were last read, and the hash they had.
+_verified: dict[Path, tuple[tuple[tuple[int, ...], ...], str]] = {}
+
+#: Folder -> hash of the tagger that this process uses from it.
+_pinned: dict[Path, str] = {}
+
 _loads = 0
 
 
@@ -114,7 +114,7 @@ class Tagger:
     @property
     def content_hash(self) -> str:
         """SHA-256 of the weights and of all else that determines the scores; equal hashes give equal scores."""
-        return self.card.content_hash or content_hash(self.model, self.card)
+        return content_hash(self.model, self.card)
 
     def __repr__(self) -> str:
         return f"Tagger({self.name!r}, {self.card.architecture}, classes={self.classes}, {self.content_hash[:12]})"
@@ -147,27 +147,15 @@ class Tagger:
             If the jets are not canonical or lack a column of the input contract.
         """
         if isinstance(jets, ak.Array) and is_traced(jets):
-            return self._traced(jets)
+            return traced_scores(jets, self.card, self.model.output)
         ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
-        self._check_range(ragged)
+        self._warned = self._warned or warn_outside(self.card, ragged)
         if self.model.output != "classes":
-            return nesting.restore(_vectors(self.outputs(ragged, pair_budget=pair_budget), self.model.output))
+            return nesting.restore(vectors(self.outputs(ragged, pair_budget=pair_budget), self.model.output))
         probabilities = self.probabilities(ragged, pair_budget=pair_budget)
         if self.card.signal is not None and len(self.classes) == 2:
             return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
-
-    def _traced(self, jets: ak.Array) -> ak.Array:
-        fields = self.card.contract.constituent_fields
-        check_structure(jets, fields)
-        touch_jets(jets, fields)
-        zeros = ak.num(jets["constituents"], axis=-1) * 0
-        if self.model.output != "classes":
-            names, kind = _VECTORS[self.model.output]
-            columns = dict.fromkeys(names, ak.values_astype(zeros, np.float64))
-            return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
-        score = ak.values_astype(zeros, np.float32)
-        return score if len(self.classes) == 2 else ak.zip(dict.fromkeys(self.classes, score))
 
     def probabilities(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F4:
         """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
@@ -179,26 +167,6 @@ class Tagger:
         """Logits, or components of vectors, one row per jet (see `coffea_equitag.tagger.inference`)."""
         return outputs(self.model, jets, pair_budget)
 
-    def _check_range(self, jets: RaggedJets) -> None:
-        bounds = self.card.contract.pt_range
-        if bounds is None or self._warned or jets.num_jets == 0:
-            return
-        pt = torch.hypot(jets.jet_p4[:, 1], jets.jet_p4[:, 2]).numpy()
-        outside = (pt < bounds[0]) | (pt > bounds[1])
-        if outside.mean() <= _OUTSIDE:
-            return
-        self._warned = True
-        median = float(np.median(pt))
-        message = explain(
-            f"{outside.sum()} of {len(pt)} jets given to {self.name} have pT outside the range it was trained on "
-            f"(median {median:.4g} GeV)",
-            f"jets of pT {bounds[0]:g} to {bounds[1]:g} GeV",
-            "select jets in that range, or validate the tagger outside it before you use its scores",
-        )
-        if bounds[0] <= median / 1000 <= bounds[1]:
-            message += "; these look like MeV: divide momenta and masses by 1000"
-        warnings.warn(message, JetRangeWarning, stacklevel=3)
-
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write ``model.safetensors`` and ``card.json`` into a folder.
 
@@ -207,15 +175,19 @@ class Tagger:
         path : path-like
             The folder; it appears only when complete.
         overwrite : bool
-            Replace an existing tagger.
+            Replace an existing tagger: whoever reads meanwhile, or after a crash, finds the old or the new one.
 
         Raises
         ------
         TaggerError
-            If the path exists.
+            If the path exists, or the card is not valid.
+        OSError
+            If the disk is full.
         """
         self.card = tagger_folder.write(Path(path), self.model, self.card, overwrite)
         self.path = Path(path).resolve()
+        if self.path in _pinned:
+            _pinned[self.path] = str(self.card.content_hash)
         return Path(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -227,7 +199,7 @@ class Tagger:
                     "save it first: tagger.save('my-tagger/')",
                 )
             )
-        if content_hash(self.model, self.card) != self.card.content_hash:
+        if self.content_hash != self.card.content_hash:
             raise TaggerError(
                 explain(
                     f"tagger {self.name!r} has changed since it was saved to {self.path}",
@@ -256,17 +228,65 @@ def load(source: str | os.PathLike[str], device: torch.device | str | None = Non
         If there is no such tagger or device, the card is invalid, or the weights do not fit the card.
     """
     global _loads
-    path = tagger_folder.find(source)
+    path = tagger_folder.find(source).resolve()
     device = str(device_of(device))
-    card = tagger_folder.read_card(path)
-    key = (card.content_hash or "", device)
-    if shared and key in _shared:
-        return _shared[key]
-    model = tagger_folder.read_model(path, card)
+    stamp = tagger_folder.stamp(path)
+    if shared and path in _verified and _verified[path][0] == stamp and (_verified[path][1], device) in _shared:
+        return _shared[_verified[path][1], device]
+    card, model = tagger_folder.read(path)
     _loads += 1
-    tagger = Tagger(model.to(device), card, path.resolve())
+    tagger = Tagger(model.to(device), card, path)
     if shared:
-        _shared[key] = tagger
+        _verified[path] = stamp, str(card.content_hash)
+        tagger = _shared.setdefault((str(card.content_hash), device), tagger)
+    return tagger
+
+
+def load_expected(source: str | os.PathLike[str], expected: str, device: torch.device | str | None = None) -> Tagger:
+    """The tagger with this content hash, loaded once per process and device.
+
+    Raises
+    ------
+    TaggerError
+        If another one lies there now.
+    """
+    key = (expected, str(device_of(device)))
+    if key in _shared and _shared[key].content_hash != expected:  # its weights were changed in memory
+        del _shared[key]
+    if key in _shared:
+        return _shared[key]
+    tagger = load(source, device, shared=True)
+    if tagger.card.content_hash != expected:
+        raise TaggerError(
+            explain(
+                f"the tagger in {source} has hash {str(tagger.card.content_hash)[:12]}",
+                f"{expected[:12]}, the one that was sent",
+                "it has been replaced: run the analysis again, or save each version in its own folder",
+            )
+        )
+    return tagger
+
+
+def load_pinned(source: str | os.PathLike[str], device: torch.device | str | None = None) -> Tagger:
+    """`load` with ``shared=True``, for as long as this process runs the same tagger from the same place.
+
+    Raises
+    ------
+    TaggerError
+        If another process has replaced it since this one first used it.
+    """
+    path = tagger_folder.find(source).resolve()
+    tagger = load(source, device, shared=True)
+    found = str(tagger.card.content_hash)
+    expected = _pinned.setdefault(path, found)
+    if found != expected:
+        raise TaggerError(
+            explain(
+                f"the tagger in {path} has been replaced while it was in use: its hash is {found[:12]}",
+                f"{expected[:12]}, as when this process first used it",
+                "run the analysis again, or give the new tagger itself: coffea_equitag.load(path)",
+            )
+        )
     return tagger
 
 
@@ -275,25 +295,6 @@ def load_count() -> int:
     return _loads
 
 
-def _vectors(components: F8, output: str) -> ak.Array:
-    """Rows (E, px, py, pz) or (x, y, z) as vector's records."""
-    names, kind = _VECTORS[output]
-    columns = {name: components[:, k].copy() for k, name in enumerate(names)}
-    return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
-
-
 def _restore(path: str, expected: str, device: str) -> Tagger:
-    """Unpickle a tagger: load it by path, once per process and device, and check that it is the same."""
-    device = device if device != "cuda" or torch.cuda.is_available() else "cpu"
-    if (expected, device) in _shared:
-        return _shared[expected, device]
-    tagger = load(path, device, shared=True)
-    if tagger.content_hash != expected:
-        raise TaggerError(
-            explain(
-                f"the tagger in {path} has hash {tagger.content_hash[:12]}",
-                f"{expected[:12]}, the one that was sent",
-                "it has been replaced: run the analysis again, or save each version in its own folder",
-            )
-        )
-    return tagger
+    """Unpickle a tagger."""
+    return load_expected(path, expected, device if device != "cuda" or torch.cuda.is_available() else "cpu")

@@ -10,20 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .. import models
-from ..atomic_file import remove_unfinished, write_atomic
+from ..atomic_file import atomic_file, write_atomic
 from ..errors import CheckpointError, TaggerError, explain
+from ..temporary_files import remove_stale
+from .checkpoint import decode, encode
 
 __all__ = ["RunFolder"]
 
 
 class RunFolder:
-    """``run.json``, ``last.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/`` of one run.
+    """``run.json``, ``last.ckpt``, ``previous.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/`` of one run.
 
     Files appear under their names only when complete. Checkpoints hold tensors and plain values, and are read
-    without unpickling anything else.
+    without unpickling anything else. Each carries a digest, and the last but one is kept: if the last is damaged,
+    delete it, and the run continues from the one before.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ class RunFolder:
         self.path = Path(path)
         self.tagger = self.path / "tagger"
         self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
+        self.previous = self.path / "previous.ckpt"
         self._run, self._metrics = self.path / "run.json", self.path / "metrics.csv"
 
     def begin(self, request: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
@@ -63,7 +65,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise TaggerError(explain(f"{self.path} is a file", "a folder for the run", "choose another out=..."))
         if not self._run.exists():
-            others = ("card.json", "tagger", "last.ckpt", "best.ckpt", "metrics.csv")
+            others = ("card.json", "tagger", "last.ckpt", "previous.ckpt", "best.ckpt", "metrics.csv")
             found = [name for name in others if (self.path / name).exists()]
             if found:
                 raise TaggerError(
@@ -75,12 +77,13 @@ class RunFolder:
                 )
         elif resume:
             self._compare(request)
-            for path in (self.last, self.best, self._metrics):
-                remove_unfinished(path)
-            if self.last.exists():
-                return self.read(self.last)
+            remove_stale(self.path)
+            for path in (self.last, self.previous):
+                if path.exists():
+                    return self.read(path)
         self.path.mkdir(parents=True, exist_ok=True)
-        for former in (self.last, self.best, self._metrics):
+        remove_stale(self.path)
+        for former in (self.last, self.previous, self.best, self._metrics):
             former.unlink(missing_ok=True)
         write_atomic(self._run, (json.dumps(request, indent=2) + "\n").encode())
         return None
@@ -110,22 +113,29 @@ class RunFolder:
     def read(self, path: Path) -> dict[str, Any]:
         """Read a checkpoint onto the CPU: tensors and plain values only."""
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return decode(path.read_bytes())
         except Exception as error:
+            remedy = "give resume=False (--restart) to start over"
+            if path == self.last and self.previous.exists():
+                remedy = f"delete it to continue from {self.previous}, or {remedy}"
             raise CheckpointError(
-                explain(
-                    f"{path} cannot be read: {error}",
-                    "a checkpoint written by fit",
-                    "give resume=False (--restart) to start over",
-                )
+                explain(f"{path} cannot be read: {error}", "a checkpoint written by fit", remedy)
             ) from error
-        return state
 
     def write(self, path: Path, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint."""
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        write_atomic(path, buffer.getbuffer())
+        """Write a checkpoint; the last one becomes the previous one."""
+        content = encode(state)
+        with atomic_file(path) as part:
+            part.write_bytes(content)
+            if path == self.last and path.exists():
+                self._keep_last()
+
+    def _keep_last(self) -> None:
+        self.previous.unlink(missing_ok=True)
+        try:
+            os.link(self.last, self.previous)
+        except OSError:  # a filesystem without links: for a moment there is only the previous one
+            os.replace(self.last, self.previous)
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the table of metrics: one row per epoch."""

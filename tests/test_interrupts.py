@@ -1,0 +1,74 @@
+"""Signals end a command, wherever they arrive, and nothing is left of its temporary files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import types
+
+import pytest
+
+from coffea_equitag import cli
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+#: Writes a file until a signal ends it; the first signal arrives in a finalizer, where Python drops the exception.
+LOST = """
+import os, sys, time
+from pathlib import Path
+from coffea_equitag import interrupts
+from coffea_equitag.atomic_file import atomic_file
+interrupts._PATIENCE = 0.2
+class Finalizer:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[2]))
+        for _ in range(1000):
+            pass
+stopping = interrupts.Interrupts()
+try:
+    with stopping.raised(), atomic_file(Path(sys.argv[1]) / "x") as part:
+        Finalizer()
+        print("runs on", flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    sys.exit(stopping.status)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_lost_in_a_finalizer_is_repeated(tmp_path, number):
+    command = [sys.executable, "-c", LOST, str(tmp_path), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.stdout == "runs on\n"
+    assert "Exception ignored" in done.stderr
+    assert done.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_commands_end_by_signals(monkeypatch, capsys, number, status):
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    command = types.SimpleNamespace(configure=lambda parser: None, run=lambda arguments: os.kill(os.getpid(), number))
+    monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
+    monkeypatch.setitem(sys.modules, "coffea_equitag.cli.wait", command)
+    assert cli.main(["wait"]) == status
+    assert "equitag wait: interrupted" in capsys.readouterr().err
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_ignored_signals_stay_ignored(monkeypatch):
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def run(arguments):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
+    command = types.SimpleNamespace(configure=lambda parser: None, run=run)
+    monkeypatch.setitem(sys.modules, "coffea_equitag.cli.wait", command)
+    try:
+        assert cli.main(["wait"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, former)
