@@ -125,6 +125,13 @@ def read(path: Path) -> tuple[Card, JetModel]:
         model.load_state_dict(state)
     except (RuntimeError, StopIteration) as error:
         raise _damaged(path, card, error) from error
+    if card.training is None and model.options.get("pid_times_mass") and "pid_times_mass" not in card.options:
+        message = explain(
+            f"{path}, saved by version 0.1 with pid=True, multiplies its one-hot by ψ(mass), as version 0.1 did",
+            "a network that was trained so: an official checkpoint was not, and scores wrongly",
+            "convert an official checkpoint again; a network of your own scores as it was trained",
+        )
+        warnings.warn(message, TaggerWarning, stacklevel=3)
     return card, model
 
 
