@@ -10,7 +10,10 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import assert_step_agrees
 from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.kernels import self_check
 from coffea_equitag.kernels.particlenet import support
+from coffea_equitag.kernels.particlenet.cpu import inference
+from coffea_equitag.kernels.particlenet.cpu.nearest import edge_offsets
 from gpu import device_of, interpreted
 from kernel_forms import assert_agrees, assert_changes_noticed, assert_own_jet_alone, needs_vectors, run
 from networks import enliven
@@ -97,6 +100,18 @@ def test_training_on_few_constituents(random_jets, counts):
     logits.sum().backward()
     assert torch.isfinite(logits).all()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+@needs_vectors
+def test_the_self_check_sees_phantoms_left_out(random_jets, tmp_path, monkeypatch):
+    for name, value in (("_outcomes", {}), ("_failures", {}), ("_folder", lambda: tmp_path)):
+        monkeypatch.setattr(self_check, name, value)
+    monkeypatch.setattr(inference, "edge_offsets", lambda bounds, k, phantoms: edge_offsets(bounds, k, False))
+    model, jets = build(**WEAVER), random_jets([2, 9])
+    with torch.no_grad(), pytest.warns(eqt.KernelWarning, match="'phantom_neighbours': True"):
+        found = model(jets)
+    assert kernels.last_choice("particlenet").kernel == "reference"
+    assert torch.equal(found, run(model, jets, "reference"))
 
 
 @pytest.mark.parametrize(
