@@ -39,6 +39,20 @@ def test_converts_a_checkpoint(tmp_path, capsys):
     assert eqt.load(tmp_path / "t").name == "again"
 
 
+def test_inputs_of_a_data_configuration(tmp_path):
+    model = eqt.models.build("pfn", phi=(4, 4), f=(4,), inputs=["part_deltaR", ["part_charge", None]])
+    names = {"phi.0": "phi.0.0", "phi.3": "phi.1.0", "f.0": "fc.0.0", "f.2": "fc.1"}
+    state = {}
+    for name, value in model.state_dict().items():
+        layer, what = name.rsplit(".", 1)
+        state[f"mod.{names[layer]}.{what}"] = value[..., None] if layer[0] == "p" and what == "weight" else value
+    torch.save(state, tmp_path / "pfn.pt")
+    arguments = ["convert", "pfn", str(tmp_path / "pfn.pt"), "-o", str(tmp_path / "t"), "--option", "mirrored=true"]
+    assert main([*arguments, "--option", 'inputs=["part_deltaR", ["part_charge", null]]']) == 0
+    options = eqt.load(tmp_path / "t").model.options
+    assert (options["mirrored"], options["inputs"][1]) == (True, ["part_charge", None, 1.0, -5.0, 5.0])
+
+
 def test_wrong_checkpoint_and_option(tmp_path, capsys):
     assert main(["convert", "pfn", str(tmp_path / "no.pt"), "-o", str(tmp_path / "t")]) == 1
     assert "no file" in capsys.readouterr().err

@@ -130,7 +130,7 @@ class ParticleNet(JetModel):
             mirrored=mirrored,
         )
         check_nodewise(nodewise, friends)
-        widths, hidden = channels or usual_channels, units or usual_units
+        widths, hidden = usual_channels if channels is None else channels, usual_units if units is None else units
         self.neighbours = (k,) * len(widths) if isinstance(k, int) else tuple(k)
         self._check_options(widths, hidden)
         self.fields = columns_of(inputs)
@@ -162,11 +162,11 @@ class ParticleNet(JetModel):
             raise TaggerError(
                 explain(f"k = {self.options['k']} for {len(widths)} convolutions", "one for each", "give one number")
             )
-        if any(width < 1 for row in (*widths, hidden) for width in row) or not all(widths):
+        if any(width < 1 for row in (*widths, hidden) for width in row) or not all((widths, hidden, *widths)):
             raise TaggerError(
                 explain(
                     f"channels = {self.options['channels']}, units = {self.options['units']}",
-                    "widths of 1 or more, and one at least for each convolution",
+                    "widths of 1 or more, and one at least for each convolution and for the classifier",
                     "leave them out for the paper's",
                 )
             )
