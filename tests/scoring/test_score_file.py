@@ -12,6 +12,7 @@ from arithmetic import rounding_of_scores
 from coffea_equitag import score_file
 from coffea_equitag.errors import JetError
 from coffea_equitag.readers import nanoaod
+from coffea_equitag.scoring import stream
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,30 @@ def test_several_files_are_joined(nano_writer, saved_tagger, tmp_path):
     extended = nano_writer(tmp_path / "3.root", [1], more=np.ones(1, np.float32))
     with pytest.raises(JetError, match="differs from the first file: more"):
         score_file(saved_tagger, [*sources, extended], tmp_path / "no.root", name="net", progress=False)
+
+
+@pytest.mark.parametrize("fault", ["other branches", "no ROOT file", "no jets", "scored already"])
+def test_all_inputs_are_checked_before_anything_is_written(nano_writer, tmp_path, monkeypatch, fault):
+    """No tagger runs and no temporary file appears where the last of the inputs is wrong."""
+    first, last = nano_writer(tmp_path / "a.root", [2, 1]), tmp_path / "b.root"
+    if fault == "no ROOT file":
+        last.write_bytes(100 * b"not ROOT")
+    elif fault == "no jets":
+        with uproot.recreate(last) as file:
+            file.mktree("Events", {"run": np.uint32})
+    else:
+        nano_writer(last, [1], **{"more" if fault == "other branches" else "FatJet_net": np.ones(1, np.float32)})
+
+    class Tagger:
+        name, classes = "net", ("a", "b")
+
+        def __call__(self, jets):
+            raise AssertionError("scored before the inputs were checked")
+
+    monkeypatch.setattr(stream, "atomic_file", lambda *_: pytest.fail("opened before the inputs were checked"))
+    with pytest.raises(JetError, match=r"b\.root"):
+        score_file(Tagger(), [first, last], tmp_path / "out.root", progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.root", "b.root"]
 
 
 def test_missing_jets_are_nan(nano_file, saved_tagger, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import uproot
 
 from ..errors import JetError, explain
+from .tree_description import running_counts
 
 __all__ = ["BranchLayout", "TreeWriter", "branch_layout"]
 
@@ -143,14 +144,15 @@ class TreeWriter:
     def __init__(self, directory: Any, name: str, title: str, layout: BranchLayout) -> None:
         self.layout = layout
         # with a single basket, the first extend rewrites the description, and so includes the branches' titles
-        self._tree = directory.mktree(
-            name,
-            layout.types(),
-            title,
-            counter_name=lambda record: record.removeprefix("@"),
-            field_name=lambda record, branch: branch,
-            initial_basket_capacity=1,
-        )
+        with running_counts():
+            self._tree = directory.mktree(
+                name,
+                layout.types(),
+                title,
+                counter_name=lambda record: record.removeprefix("@"),
+                field_name=lambda record, branch: branch,
+                initial_basket_capacity=1,
+            )
         _set_titles(self._tree, layout.titles)
 
     def extend(self, arrays: Mapping[str, ak.Array]) -> None:
@@ -158,7 +160,8 @@ class TreeWriter:
         data: dict[str, Any] = {name: arrays[name] for name in self.layout.flat}
         for counter, group in self.layout.jagged.items():
             data[_record(counter)] = ak.zip({name: arrays[name] for name in group}, depth_limit=2)
-        self._tree.extend(data)
+        with running_counts():
+            self._tree.extend(data)
 
 
 def _set_titles(tree: Any, titles: Mapping[str, str]) -> None:

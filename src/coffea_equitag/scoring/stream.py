@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
 from ..reading import naming, reading
 from ..schema import QuietPFNano
-from .branches import TreeWriter, branch_layout
+from .branches import BranchLayout, TreeWriter, branch_layout
 from .other_objects import OtherObjects
 from .score_columns import JetScorer, TaggerLike, default_reader, name_of, resolve, score_columns, score_names
 from .source import Source, check_names, check_paths, check_same, event_tree, open_root, ranges, read
@@ -126,18 +126,15 @@ def score_file(
     new = {f"{jets}_{column}": f"{column}: tagger {name_of(model)}" for column in names}
     check_names(new)
     counter = "n" + jets
+    layout = _common_layout(sources, tree, jets, new, branches)
     with atomic_file(output) as partial:
         with uproot.recreate(partial, compression=uproot.ZSTD(3)) as target:
-            with open_root(sources[0]) as file, reading(sources[0], "a ROOT file"):
-                layout = branch_layout(event_tree(file, sources[0], tree, jets, new), branches)
-                layout = layout.with_columns(counter, new)
             writer = TreeWriter(target, tree, tree, layout)
             rows, num_jets, unscored, others = 0, 0, 0, OtherObjects(target, tree, alone=len(sources) == 1)
             for path in sources:
                 with open_root(path) as file:
                     with reading(path, "a ROOT file"):
                         events = event_tree(file, path, tree, jets, new)
-                        check_same(branch_layout(events, branches).with_columns(counter, new), layout, path)
                     scorer = _Scorer(model, file, path, tree, jets, names, reader)
                     for start, stop in ranges(events, chunk_size, progress, os.path.basename(path)):
                         kept = [name for name in layout.names if name not in new]
@@ -162,6 +159,19 @@ def score_file(
         branches=tuple(new),
         not_copied=left_out + tuple(dict.fromkeys(others.not_copied)),
     )
+
+
+def _common_layout(
+    sources: Sequence[Source], tree: str, jets: str, new: Mapping[str, str], branches: Iterable[str] | None
+) -> BranchLayout:
+    """The branches of all files and the new ones; refuses files that differ before anything is written."""
+    found: BranchLayout | None = None
+    for path in sources:
+        with open_root(path) as file, reading(path, "a ROOT file"):
+            layout = branch_layout(event_tree(file, path, tree, jets, new), branches).with_columns("n" + jets, new)
+        check_same(layout, found := found or layout, path)
+    assert found is not None  # check_paths has refused an empty list
+    return found
 
 
 class _Scorer:
