@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 
 import coffea_equitag as eqt
-from coffea_equitag.invariants.neighbours import nearest
+from coffea_equitag.invariants.neighbours import nearest, with_phantoms
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import Pairs
 
@@ -84,3 +84,19 @@ def test_threads_and_gradients_change_nothing():
 def test_no_neighbours_wanted():
     with pytest.raises(eqt.TaggerError, match="k = 0 neighbours"):
         nearest(torch.zeros(1, 2), torch.tensor([0, 1]), 0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 9), max_size=5), st.integers(1, 6))
+def test_phantoms_fill_up_what_is_missing(counts, k):
+    total = sum(counts)
+    offsets = torch.tensor([0, *np.cumsum(counts)], dtype=torch.int64)
+    real = nearest(torch.randn(total, 2, generator=torch.Generator().manual_seed(1)), offsets, k)
+    found = with_phantoms(real, k)
+    assert found.offsets.diff().tolist() == [k] * total
+    assert torch.equal(found.receiver, torch.arange(total).repeat_interleave(k))
+    for i in range(total):
+        own = real.sender[real.offsets[i] : real.offsets[i + 1]].tolist()
+        assert found.sender[i * k : (i + 1) * k].tolist() == own + [total] * (k - len(own))
+    assert torch.equal(found.place[found.sender < total], real.place)
+    assert (found.place[found.sender == total] == -1).all()

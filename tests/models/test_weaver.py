@@ -6,6 +6,8 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import coffea_equitag as eqt
 from arithmetic import deviation
@@ -76,6 +78,21 @@ def test_symmetries_with_phantoms(random_jets, options):
     assert_permutation_invariant(run(model), jets, tolerance=1e-11)
     assert_batch_independent(run(model), jets, tolerance=1e-12)
     assert_so2_invariant(run(model), jets, (0, 0, 1), tolerance=1e-9)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(1, 8), st.booleans(), st.integers(0, 1000))
+def test_any_jets_with_phantoms(random_jets, counts, k, fusion, seed):
+    model = build(k=k, channels=[[6, 5], [4, 7]], units=[6], phantom_neighbours=True, fusion=fusion)
+    jets = random_jets(counts, seed)
+    assert_permutation_invariant(run(model), jets, tolerance=1e-10)
+    assert_batch_independent(run(model), jets, tolerance=1e-12)
+    ragged = RaggedJets.from_awkward(jets)
+    with torch.no_grad():
+        found, last = model(ragged), len(counts) - 1
+        if counts[last]:
+            expected = edge_by_edge(model, *model.features_and_points(ragged.slice(last, last + 1)))
+            assert deviation(found[last], expected) <= 1e-11
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -65,9 +65,11 @@ def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
         assert torch.equal(again[1][name], gradient), name
 
 
-def test_threads_change_nothing(random_jets, monkeypatch):
-    counts = np.random.default_rng(5).integers(0, 60, 40).tolist()
-    jets, model, found = RaggedJets.from_awkward(random_jets(counts)), build(lite=True, k=7), []
+@pytest.mark.parametrize("phantoms", [False, True])
+def test_threads_change_nothing(random_jets, monkeypatch, phantoms):
+    counts = np.random.default_rng(5).integers(0, 10 if phantoms else 60, 40).tolist()
+    model, found = build(lite=True, k=7, phantom_neighbours=phantoms), []
+    jets = RaggedJets.from_awkward(random_jets(counts))
     real = particlenet_training.over_jets
     for threads in (1, 2, 3):
         # torch's own sums depend on its threads, so that these are left alone
