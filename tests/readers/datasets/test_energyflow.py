@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -129,3 +131,28 @@ def test_damaged(tmp_path):
     (tmp_path / "c.npz").write_bytes(whole[:120] + b"\x00" * 400 + whole[520:])
     with pytest.raises(JetError, match=r"c\.npz"):
         read_energyflow(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_flipped_bits_are_noticed(tmp_path, save):
+    path = write(tmp_path / "QG_jets.npz", *arrays(counts=(9,) * 50), save)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("X.npy")
+    begin = member.header_offset + 200
+    generator = np.random.default_rng(1)
+    for place in generator.integers(begin, begin + member.compress_size - 300, 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << int(generator.integers(8))]) + whole[place + 1 :])
+        with pytest.raises(JetError, match=r"QG_jets\.npz"):
+            read_energyflow(path, validate=False)
+
+
+def test_shape_that_does_not_fill_its_array(tmp_path):
+    with zipfile.ZipFile(write(tmp_path / "whole.npz", *arrays())) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    path = tmp_path / "QG_jets.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"(4, 20, 4)", b"(4, 10, 4)"))
+    with pytest.raises(JetError, match="does not fill"):
+        read_energyflow(path)
