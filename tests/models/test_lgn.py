@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets
-from coffea_equitag.convert.lgn import options, translate
+from coffea_equitag.convert.lgn import _FACTOR, options, translate
+from coffea_equitag.layers.lorentz_tensors import DIMENSION, LorentzTensors, dual_components
+from coffea_equitag.layers.node_readout import real_parts_first
+from coffea_equitag.layers.tensor_product import TensorProduct
 from coffea_equitag.models.beams import BEAMS
 from coffea_equitag.models.lgn import LGN
 from coffea_equitag.testing import (
@@ -21,7 +26,10 @@ from coffea_equitag.testing import (
     boost,
     transform,
 )
+from lgn_weights import momenta, state_of
 from networks import run
+
+OFFICIAL = json.loads(Path(__file__).with_name("lgn_official.json").read_text())
 
 
 def build(**given):
@@ -50,6 +58,45 @@ def test_lorentz_invariance(random_jets, beams, dtype):
     assert_lorentz_invariant(run(model), jets, tolerance=tolerance, references=BEAMS if beams else None)
 
 
+#: Options of the official command besides the published ones.
+OPTIONS = [
+    {"pmu_in": True},
+    {"max_zf": 2},
+    {"max_zf": 2, "pmu_in": True, "maxdim": (3, 2)},
+    {"mlp": False},
+    {"activation": "atan", "full_scalars": False},
+    {"top": "pmlp", "pmu_in": True, "beams": False},
+    {"maxdim": 1},
+]
+
+
+@pytest.mark.parametrize("given", OPTIONS)
+def test_every_option_is_lorentz_invariant(random_jets, given):
+    beams = given.get("beams", True)
+    model, jets = build(**given, levels=2).double(), random_jets([9, 1, 4])
+    assert_lorentz_invariant(run(model), jets, tolerance=1e-10, references=BEAMS if beams else None)
+    for counts in ([], [0], [1], [0, 2]):
+        assert torch.isfinite(run(model)(random_jets(counts))).all()
+
+
+def test_interleaved_readout_depends_on_the_order_and_no_other_does(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([5, 3]))
+    model = build(top="pmlp", interleaved=True, levels=1, beams=False).double()
+    together, order = run(model)(jets), torch.tensor([4, 3, 2, 1, 0, 5, 6, 7])
+    alone = torch.cat([run(model)(jets.slice(j, j + 1)) for j in range(2)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-12)
+    turned = RaggedJets.from_momenta(jets.p4[order], jets.offsets)
+    # far more than the rounding in which every other readout differs
+    assert (run(model)(turned)[0] - together[0]).abs().max() > 1e-6 * together.abs().max()
+
+
+def test_rows_of_real_parts_then_imaginary_ones():
+    values = torch.arange(2 * 5 * 3).view(2, 5, 3)
+    found = real_parts_first(values, torch.tensor([0, 3, 3, 5]))
+    expected = [values[:, a:b].reshape(b - a, 6) for a, b in ((0, 3), (3, 5))]
+    assert torch.equal(found, torch.cat(expected))
+
+
 def test_every_kind_of_tensor_is_seen(random_jets):
     jets, model = random_jets([20, 7]), build()
     reference = run(model)(jets)
@@ -70,7 +117,10 @@ def test_beams_break_what_they_should(random_jets):
         assert (function(transform(jets, boost(2.0, axis))) - reference).abs().max() > 1e-3 * reference.abs().max()
 
 
-@pytest.mark.parametrize("given", [{}, {"beams": False}, {"maxdim": 2}, {"levels": 1, "channels": (2, 2)}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"beams": False}, {"maxdim": 2}, {"levels": 1, "channels": (2, 2)}, *(o | {"levels": 2} for o in OPTIONS)],
+)
 def test_permutations_and_batches(random_jets, given):
     jets, model = random_jets([20, 1, 0, 7, 35, 2, 7]), build(**given)
     allowed = rounding(model, jets)
@@ -138,7 +188,12 @@ def test_momentum_output_is_covariant(random_jets, beams):
     [
         ({"levels": 0}, "at least one level"),
         ({"channels": (2, 0)}, "positive channels"),
-        ({"maxdim": 4}, "expected: 2 or 3"),
+        ({"maxdim": 4}, r"or 3 \(and tensors of rank 2\)"),
+        ({"maxdim": []}, "for each level"),
+        ({"maxdim": 1, "output": "momentum"}, "without any vector"),
+        ({"max_zf": 3}, "expected: 1 or 2"),
+        ({"activation": "gelu"}, "'leakyrelu', 'relu'"),
+        ({"top": "mlp"}, "'linear' or 'pmlp'"),
         ({"output": "mass"}, "'classes' or 'momentum'"),
     ],
 )
@@ -154,19 +209,72 @@ def test_gpu_agrees_with_cpu(random_jets):
     torch.testing.assert_close(run(model.cuda())(jets).cpu(), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_signs_of_products_follow_from_their_exchange(random_jets):
+    """C(a, b → c) = (−1)^((k_a + k_b − k_c + n_a + n_b − n_c) / 2) C(b, a → c) for irreps (k, n)."""
+    generator = torch.Generator().manual_seed(1)
+    tensors = {name: torch.randn(1, DIMENSION[name], dtype=torch.float64, generator=generator) for name in "vS"}
+    plain = torch.randn(1, 6, dtype=torch.float64, generator=generator)
+    tensors["F"] = torch.complex(plain, -plain @ dual_components())  # (2, 0)
+    label = {"v": (1, 1), "F": (2, 0), "S": (2, 2)}
+    for (a, b, c), factor in _FACTOR.items():
+        out = (0, 0) if c == "s" else (0, 2) if c == "F" and {a, b} == {"F", "S"} else label[c]
+        twice = sum(label[a][q] + label[b][q] - out[q] for q in (0, 1))
+        here, there = (
+            TensorProduct((x,), (y,), (c,))(
+                LorentzTensors(**{x: tensors[x].to(torch.complex128)}),
+                LorentzTensors(**{y: tensors[y].to(torch.complex128)}),
+            ).parts()[c][0]
+            for x, y in ((a, b), (b, a))
+        )
+        torch.testing.assert_close(factor * here, (-1) ** (twice // 2) * _FACTOR[b, a, c] * there)
+
+
+@pytest.mark.parametrize("case", OFFICIAL["cases"])
+def test_official_code_with_any_option(case):
+    """Logits that the official code gives for weights by formula, jet by jet, at rest, where nothing cancels."""
+    given = OFFICIAL["cases"][case]
+    state = state_of({OFFICIAL["keys"][key]: tuple(shape) for key, *shape in given["shapes"]})
+    tagger = eqt.convert.official("lgn", state, activation=given["activation"])
+    p4, offsets = momenta()
+    assert deviation(run(tagger.model)(RaggedJets.from_momenta(p4, offsets)), given["logits"]) <= 1e-12
+
+
+def test_tensors_of_higher_rank_are_refused():
+    case = OFFICIAL["cases"]["pmu-in"]
+    state = state_of({OFFICIAL["keys"][key]: tuple(shape) for key, *shape in case["shapes"]})
+    beyond = state | {"lgn_cg.atom_levels.1.cat_mix.mix_reps.weights.(3, 1)": torch.zeros(2, 1, 4)}
+    with pytest.raises(eqt.CheckpointError, match=r"irreps \(3, 1\)"):
+        eqt.convert.official("lgn", beyond)
+
+
 @pytest.fixture(scope="module")
-def fixture(shared_data):
-    with np.load(shared_data / "parity" / "lgn.npz") as arrays:
-        return dict(arrays)
+def fixtures(shared_data):
+    found = {}
+    for name in ("lgn", "lgn_pmuin"):
+        with np.load(shared_data / "parity" / f"{name}.npz") as arrays:
+            found |= {key: dict(arrays) for key in arrays if key.endswith("__logits")}
+    return found
+
+
+@pytest.fixture
+def fixture(fixtures, key):
+    return fixtures[f"{key}__logits"]
 
 
 @pytest.fixture(scope="module")
 def official(shared_data):
-    return torch.load(shared_data / "parity" / "lgn_official.pt", weights_only=True)
+    names = ("lgn_official.pt", "lgn_pmuin_official.pt")
+    files = [torch.load(shared_data / "parity" / name, weights_only=True) for name in names]
+    return files[0] | files[1]
 
 
 @pytest.mark.parametrize(
-    ("key", "levels", "channels"), [("ncg3_2343", 3, (2, 3, 4, 3)), ("clariant_like_1ch", 2, (2, 2, 2))]
+    ("key", "levels", "channels", "pmu_in"),
+    [
+        ("ncg3_2343", 3, (2, 3, 4, 3), False),
+        ("clariant_like_1ch", 2, (2, 2, 2), False),
+        ("pmuin_2343", 3, (2, 3, 4, 3), True),
+    ],
 )
 class TestOfficial:
     """The official code's outputs, with its weights."""
@@ -176,11 +284,11 @@ class TestOfficial:
         model.load_state_dict(translate(official[key]))
         return model
 
-    def test_options(self, official, key, levels, channels):
+    def test_options(self, official, key, levels, channels, pmu_in):
         found = options(official[key])
-        assert LGN(**found).options == LGN(levels=levels, channels=channels).options
+        assert LGN(**found).options == LGN(levels=levels, channels=channels, pmu_in=pmu_in).options
 
-    def test_network(self, fixture, official, key, levels, channels):
+    def test_network(self, fixture, official, key, levels, channels, pmu_in):
         jets = RaggedJets.from_momenta(torch.from_numpy(fixture["p4"]), torch.from_numpy(fixture["offsets"]))
         nodes = jets.prepend(jets.p4.new_tensor(BEAMS), torch.ones(2, dtype=torch.float64))
         p4, metric = float(fixture["scale"]) * nodes.p4, nodes.p4.new_tensor([1.0, -1.0, -1.0, -1.0])
@@ -192,13 +300,13 @@ class TestOfficial:
             logits = self.model(official, key).network(p4, scalars, nodes.offsets, squares)
         assert deviation(logits, fixture[f"{key}__logits"]) <= 1e-9
 
-    def test_from_jets(self, fixture, official, key, levels, channels):
+    def test_from_jets(self, fixture, official, key, levels, channels, pmu_in):
         jets = RaggedJets.from_momenta(torch.from_numpy(fixture["p4"]), torch.from_numpy(fixture["offsets"]))
         model = self.model(official, key)
         assert deviation(run(model)(jets), fixture[f"{key}__logits"]) <= 1e-8
         assert deviation(run(model.float())(jets), fixture[f"{key}__logits"]) <= rounding(model, jets)
 
-    def test_wrong_checkpoints(self, official, key, levels, channels):
+    def test_wrong_checkpoints(self, official, key, levels, channels, pmu_in):
         for missing in ("lgn_cg.atom_levels.0.cat_mix.mix_reps.weights.(0, 0)", "output_layer_atom.lin.weight"):
             part = {name: value for name, value in official[key].items() if name != missing}
             with pytest.raises(eqt.CheckpointError, match="a part of one"):

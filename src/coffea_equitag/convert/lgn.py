@@ -15,16 +15,21 @@ therefore ½(X ∓ iX_⋆), where X is our product with F and X_⋆ that with �
 parts become W F + W' ⋆F with W = ½(W₊ + W₋), W' = −½i(W₊ − W₋).
 
 *Unity.* The official p⁰ is not 1 but 1 + i (ones in both halves of the pair); this is absorbed into the linear layer of
-the bells.
+the bells. With ``pmu-in``, the momenta that go in as features have real scalars instead.
+
+*Squares.* The official p² (``max-zf 2``) is √(4/3) times the product of p with itself, hence times our p ⊗ p traceless.
 
 *Order.* Official channels follow the order of a Python set of the irreps' tuples, which CPython has kept since 3.8; the
-scalars move to the end after the perceptron of each level.
+scalars move to the end after the perceptron of each level, if there is one.
+
+The activation and the scale leave no trace in the weights: `options` does not know them.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
 from typing import Any
 
@@ -42,8 +47,15 @@ Irrep = tuple[int, int]
 
 _NAME: dict[Irrep, str] = {(0, 0): "s", (1, 1): "v", (2, 0): "F", (0, 2): "F", (2, 2): "S"}
 
-#: The order of the irreps in the official code's sets after a level.
+#: The order of the irreps in the official code; without perceptrons (0, 0) is the first if there are all five.
 _ORDER: tuple[Irrep, ...] = ((1, 1), (2, 0), (0, 2), (2, 2), (0, 0))
+
+_INPUT, _OUTPUT = "input_func_atom.", "output_layer_atom."
+_PERCEPTRON = "lgn_cg.mlp_levels."
+_LEVEL = "lgn_cg.atom_levels.{}.cat_mix.mix_reps.weights."
+
+#: The official square of a momentum relative to ours.
+_SQUARE = sqrt(4 / 3)
 
 #: Magnitude and sign of the official product relative to ours, by (left, right, result); 1 if one factor is a scalar.
 _FACTOR = {
@@ -63,7 +75,7 @@ _FACTOR = {
     ("F", "F", "S"): 2.0,
     ("S", "S", "S"): 1.0,
     ("S", "F", "S"): -1 / sqrt(2),
-    ("F", "S", "S"): 1 / sqrt(2),
+    ("F", "S", "S"): -1 / sqrt(2),
 }
 
 
@@ -88,20 +100,15 @@ def translate(state: StateDict) -> StateDict:
 
 
 def options(state: StateDict) -> dict[str, Any]:
-    """Options of `LGN` for an official checkpoint, inferred from the shapes of its weights."""
+    """Options of `LGN` for an official checkpoint, inferred from the shapes of its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not a checkpoint of the official code, or holds tensors of rank 3.
+    """
     try:
-        levels, first = _levels(state), state["lgn_cg.mlp_levels.0.linear.0.weight"]
-        scalars = [state[f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights.(0, 0)"] for level in range(levels)]
-        return {
-            "levels": levels,
-            "channels": (state["input_func_atom.lin.bias"].shape[0] // 2, *(weight.shape[1] for weight in scalars)),
-            "maxdim": 1 + max(max(_irrep(key)) for key in state if ".mix_reps.weights." in key),
-            "n_bells": state["rad_funcs.rad_funcs.0.a"].numel() // 2,
-            "mlp_depth": sum(bool(re.fullmatch(r"lgn_cg\.mlp_levels\.0\.linear\.\d+\.bias", key)) for key in state) - 1,
-            "mlp_width": first.shape[0] // first.shape[1],
-            "beams": state["input_func_atom.lin.weight"].shape[1] == 2,
-            "n_classes": state["output_layer_atom.lin.bias"].shape[0],
-        }
+        return _options(state)
     except KeyError as error:
         raise CheckpointError(
             explain(
@@ -112,6 +119,78 @@ def options(state: StateDict) -> dict[str, Any]:
         ) from error
 
 
+def _options(state: StateDict) -> dict[str, Any]:
+    levels, history = _levels(state), _history(state)
+    _check_rank(history)
+    max_zf = sum(bool(re.fullmatch(r"rad_funcs\.rad_funcs\.0\.linear\.\d\.bias", key)) for key in state) - 1
+    mixing = [state[f"{_LEVEL.format(level)}(0, 0)"] for level in range(levels)]
+    found: dict[str, Any] = {
+        "levels": levels,
+        "channels": (_input_channels(state), *(weight.shape[1] for weight in mixing)),
+        "maxdim": _maxdim(history, max_zf),
+        "n_bells": state["rad_funcs.rad_funcs.0.a"].numel() // 2,
+        "beams": _scalar_inputs(state).shape[-1] == 2,
+        "max_zf": max_zf,
+        "pmu_in": f"{_INPUT}lin.weight" not in state,
+        "mlp": _has_perceptrons(state),
+    }
+    return found | _perceptron_options(state) | _readout_options(state, history, found["channels"])
+
+
+def _check_rank(history: Sequence[Sequence[Irrep]]) -> None:
+    beyond = sorted({irrep for irreps in history for irrep in irreps} - set(_ORDER))
+    if beyond:
+        raise CheckpointError(
+            explain(
+                f"a checkpoint with irreps {', '.join(map(str, beyond))}",
+                "irreps (k, n) with k, n ≤ 2, as with --maxdim up to 3 and --max-zf up to 2",
+                "train with --maxdim 3: tensors of higher rank are not implemented",
+            )
+        )
+
+
+def _maxdim(history: Sequence[Sequence[Irrep]], max_zf: int) -> int | list[int]:
+    """The smallest `maxdim` of all levels, or one for each if that would let more tensors through."""
+    dims = [_dim(irreps) for irreps in history[1:]]
+    for before, after in itertools.pairwise(history):
+        if set(level_sources(_names(before), _names_below(max(dims)), max_zf)) != set(_names(after)):
+            return dims
+    return max(dims)
+
+
+def _perceptron_options(state: StateDict) -> dict[str, Any]:
+    if not _has_perceptrons(state):
+        return {}
+    first = state[f"{_PERCEPTRON}0.linear.0.weight"]
+    return {"mlp_depth": _depth(state), "mlp_width": first.shape[0] // first.shape[1]}
+
+
+def _has_perceptrons(state: StateDict) -> bool:
+    return f"{_PERCEPTRON}0.linear.0.weight" in state
+
+
+def _depth(state: StateDict) -> int:
+    """Hidden layers of the perceptrons; without any, the official code keeps a first layer that it does not use."""
+    biases = sum(bool(re.fullmatch(re.escape(_PERCEPTRON) + r"0\.linear\.\d+\.bias", key)) for key in state)
+    first, second = (state[f"{_PERCEPTRON}0.linear.{layer}.weight"] for layer in (0, 1))
+    return 0 if second.shape[1] != first.shape[0] else biases - 1
+
+
+def _readout_options(state: StateDict, history: Sequence[Sequence[Irrep]], channels: Sequence[int]) -> dict[str, Any]:
+    every = sum(width * len(irreps) for width, irreps in zip(channels, history, strict=True))
+    if f"{_OUTPUT}lin.weight" in state:
+        weight = state[f"{_OUTPUT}lin.weight"]
+        return {"n_classes": len(weight), "top": "linear", "full_scalars": weight.shape[1] == 2 * every}
+    inputs, summed = state[f"{_OUTPUT}mlp1.linear.0.weight"].shape[1], state[f"{_OUTPUT}mlp1.linear.1.bias"].shape[0]
+    return {
+        "n_classes": state[f"{_OUTPUT}mlp2.linear.1.bias"].shape[0],
+        "top": "pmlp",
+        "interleaved": True,
+        "full_scalars": inputs == 2 * every,
+        "mlp_width": 2 * summed // inputs,
+    }
+
+
 def _levels(state: StateDict) -> int:
     found = {match[1] for key in state if (match := re.match(r"lgn_cg\.atom_levels\.(\d+)\.", key))}
     if not found:
@@ -119,34 +198,66 @@ def _levels(state: StateDict) -> int:
     return len(found)
 
 
+def _history(state: StateDict) -> list[list[Irrep]]:
+    """Irreps before the first level and after each, in the official order."""
+    found = [_irreps(state, _INPUT + "weights.") or [(0, 0)]]
+    return found + [_irreps(state, _LEVEL.format(level)) for level in range(_levels(state))]
+
+
+def _irreps(state: StateDict, prefix: str) -> list[Irrep]:
+    given = {_irrep(key) for key in state if key.startswith(prefix)}
+    order = [irrep for irrep in (*_ORDER, *sorted(given - set(_ORDER))) if irrep in given]
+    if len(given) == len(_ORDER) and not _has_perceptrons(state):
+        order = order[-1:] + order[:-1]
+    return order
+
+
+def _input_channels(state: StateDict) -> int:
+    weight = _scalar_inputs(state)
+    return weight.shape[0] // 2 if weight.ndim == 2 else weight.shape[1]
+
+
+def _scalar_inputs(state: StateDict) -> Tensor:
+    """Weights of the scalars that go in, (2 C, scalars), or (2, C, scalars) with ``pmu-in``."""
+    linear = f"{_INPUT}lin.weight"
+    return state[linear] if linear in state else state[f"{_INPUT}weights.(0, 0)"]
+
+
 def _translate(state: StateDict) -> StateDict:
-    levels = _levels(state)
     renamed: StateDict = {}
+    unused = int(_has_perceptrons(state) and _depth(state) == 0)
     for key, value in state.items():
         if found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.([abc])", key):
             renamed[f"levels.{found[1]}.bells.{found[2]}"] = value.flatten()
-        elif found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.linear\.([01])\.(\w+)", key):
-            power = "sv"[int(found[2])]
+        elif found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.linear\.(\d)\.(\w+)", key):
+            power = "svS"[int(found[2])]
             renamed[f"levels.{found[1]}.bells.linear.{power}.{found[3]}"] = (
                 _one_plus_i(value) if power == "s" else value
             )
         elif found := re.fullmatch(r"lgn_cg\.mlp_levels\.(\d+)\.linear\.(\d+)\.(\w+)", key):
-            renamed[f"levels.{found[1]}.mlp.{2 * int(found[2])}.{found[3]}"] = value
+            layer = int(found[2]) - unused
+            if layer >= 0:
+                renamed[f"levels.{found[1]}.mlp.{2 * layer}.{found[3]}"] = value
         elif found := re.fullmatch(r"input_func_atom\.lin\.(\w+)", key):
             renamed[f"input.{found[1]}"] = value
-        elif not key.startswith(("lgn_cg.atom_levels.", "output_layer_atom.")):
+        elif key.startswith(_INPUT + "weights."):
+            name = _NAME[_irrep(key)]
+            renamed[f"input.weight.{name}"] = value * (_SQUARE if name == "S" else 1.0)
+        elif found := re.fullmatch(r"output_layer_atom\.mlp([12])\.linear\.([01])\.(\w+)", key):
+            renamed[f"head.of_{('nodes', 'jets')[int(found[1]) - 1]}.{2 * int(found[2])}.{found[3]}"] = value
+        elif not key.startswith(("lgn_cg.atom_levels.", _OUTPUT)):
             renamed[key] = value
-    order: list[Irrep] = [(0, 0)]
-    history = [order]
-    for level in range(levels):
-        prefix = f"lgn_cg.atom_levels.{level}.cat_mix.mix_reps.weights."
+    known = _options(state)
+    history = _history(state)
+    for level in range(known["levels"]):
+        prefix = _LEVEL.format(level)
         weights = {_irrep(key): value for key, value in state.items() if key.startswith(prefix)}
-        renamed |= {f"levels.{level}.mixing.weight.{k}": v for k, v in _mixing(weights, order).items()}
-        order = [irrep for irrep in _ORDER if irrep in weights]
-        history.append(order)
-    channels = options(state)["channels"]
-    renamed["head.weight"] = _head(state["output_layer_atom.lin.weight"], history, channels)
-    renamed["head.bias"] = state["output_layer_atom.lin.bias"]
+        mixing = _mixing(weights, history[level], known["max_zf"])
+        renamed |= {f"levels.{level}.mixing.weight.{k}": v for k, v in mixing.items()}
+    if known["top"] == "linear":
+        weight = state[f"{_OUTPUT}lin.weight"]
+        renamed["head.weight"] = _head(weight, history, known["channels"], known["full_scalars"])
+        renamed["head.bias"] = state[f"{_OUTPUT}lin.bias"]
     return renamed
 
 
@@ -161,13 +272,25 @@ def _irrep(key: str) -> Irrep:
     return int(k), int(n)
 
 
-def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep]) -> StateDict:
+def _dim(irreps: Iterable[Irrep]) -> int:
+    return 1 + max(max(irrep) for irrep in irreps)
+
+
+def _names(irreps: Iterable[Irrep]) -> list[str]:
+    found = {_NAME[irrep] for irrep in irreps}
+    return [name for name in IRREPS if name in found]
+
+
+def _names_below(dim: int) -> list[str]:
+    return _names(irrep for irrep in _ORDER if max(irrep) < dim)
+
+
+def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep], max_zf: int) -> StateDict:
     """Mixing weights (2, out, in) of the Cartesian tensors from those of the irreps."""
-    dim = 1 + max(max(irrep) for irrep in weights)
-    keep, before = ([name for name in IRREPS if name in {_NAME[k] for k in found}] for found in (weights, order))
-    blocks = {irrep: list(_blocks(irrep, order, dim)) for irrep in weights}
+    keep = _names(weights)
+    blocks = {irrep: list(_blocks(irrep, order, _dim(weights), max_zf)) for irrep in weights}
     channels = weights[0, 0].shape[2] // len(blocks[0, 0])
-    sources = level_sources(before, keep)
+    sources = level_sources(_names(order), keep, max_zf)
     ours = {}
     for name in keep:
         for key in ("F", "dual") if name == "F" else (name,):
@@ -189,10 +312,10 @@ def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep]) -> StateDict:
     return {key: torch.stack([value.real, value.imag]).to(like) for key, value in ours.items()}
 
 
-def _blocks(out: Irrep, order: list[Irrep], dim: int) -> Iterator[tuple[str, Irrep, Irrep | None]]:
+def _blocks(out: Irrep, order: list[Irrep], dim: int, max_zf: int) -> Iterator[tuple[str, Irrep, Irrep | None]]:
     """Blocks of channels of one irrep in the official order: (stage, left, right)."""
     for left in order:
-        for right in ((0, 0), (1, 1)):
+        for right in ((power, power) for power in range(max_zf + 1)):
             if out in _results(left, right, dim):
                 yield "pair", left, right
     if out in order:
@@ -204,7 +327,9 @@ def _blocks(out: Irrep, order: list[Irrep], dim: int) -> Iterator[tuple[str, Irr
 
 
 def _results(left: Irrep, right: Irrep, dim: int) -> set[Irrep]:
-    """The irreps contained in a product."""
+    """The irreps contained in a product; none if a factor is itself beyond `dim`."""
+    if max(*left, *right) >= dim:
+        return set()
     ranges = [range(abs(a - b), min(a + b, dim - 1) + 1, 2) for a, b in zip(left, right, strict=True)]
     return {(k, n) for k in ranges[0] for n in ranges[1]}
 
@@ -220,17 +345,19 @@ def _terms(stage: str, left: Irrep, right: Irrep | None, out: Irrep) -> list[tup
         return [(_NAME[left], 1.0)]
     a, b, c = _NAME[left], _NAME[right], _NAME[out]
     factor = 1.0 if "s" in (a, b) else _FACTOR[a, b, c]
+    if stage == "pair" and b == "S":
+        factor *= _SQUARE
     if c == "F" or "F" not in (a, b) or "s" in (a, b):
         return [(a + b, factor)]
     starred, sign = (f"{a}*{b}", _chirality(right)) if b == "F" else (f"*{a}{b}", _chirality(left))
     return [(a + b, 0.5 * factor), (starred, -0.5j * sign * factor)]
 
 
-def _head(weight: Tensor, history: list[list[Irrep]], channels: Sequence[int]) -> Tensor:
+def _head(weight: Tensor, history: list[list[Irrep]], channels: Sequence[int], full_scalars: bool) -> Tensor:
     """Columns (Re, Im) of the classifier, level by level: scalars, v·v, F:F, F:⋆F, S:S."""
     columns = list(torch.unflatten(weight, 1, (-1, 2)).unbind(1))
     found: dict[tuple[int, Irrep], list[Tensor]] = {}
-    for irrep in _ORDER[-1:] + _ORDER[:-1]:
+    for irrep in _ORDER[-1:] + _ORDER[:-1] * full_scalars:
         for level, order in enumerate(history):
             if irrep in order:
                 found[level, irrep] = [columns.pop(0) for _ in range(channels[level])]

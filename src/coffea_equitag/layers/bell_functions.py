@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -17,15 +19,17 @@ class BellFunctions(nn.Module):
     Parameters
     ----------
     channels : int
-        Number of complex functions for each of p⁰ (``"s"``) and p¹ (``"v"``).
+        Number of complex functions for each power of p.
     n_bells : int
         Half the number of bells (the paper's 10 means 20 bells).
+    powers : sequence of str
+        The powers of p: ``"s"`` for p⁰, ``"v"`` for p¹, ``"S"`` for the traceless part of p ⊗ p.
     """
 
-    def __init__(self, channels: int, n_bells: int = 10) -> None:
+    def __init__(self, channels: int, n_bells: int = 10, powers: Sequence[str] = ("s", "v")) -> None:
         super().__init__()
         self.a, self.b, self.c = (nn.Parameter(torch.randn(2 * n_bells)) for _ in range(3))
-        self.linear = nn.ModuleDict({power: nn.Linear(2 * n_bells, 2 * channels) for power in ("s", "v")})
+        self.linear = nn.ModuleDict({power: nn.Linear(2 * n_bells, 2 * channels) for power in powers})
 
     def forward(self, square_Q: Tensor, diagonal: Tensor) -> dict[str, Tensor]:
         """Evaluate.
@@ -40,7 +44,7 @@ class BellFunctions(nn.Module):
         Returns
         -------
         dict of Tensor, shape (Q, C, 2) each
-            ``"s"`` and ``"v"``; the last axis is (Re, Im).
+            By power; the last axis is (Re, Im).
         """
         size = square_Q.abs().to(self.a.dtype)[:, None]
         bells = self.b / (1 + self.c.square() * size) + self.a

@@ -14,6 +14,10 @@ coefficients; they are taken in the rest frame of the jet, reached from stable i
 the invariance holds to rounding at every boost; and nothing is padded, where the official perceptron's biases act
 on padding and change the logits. One choice: a pair i ≠ j with (p_i − p_j)² exactly 0 (two collinear massless
 constituents) sees the bells at 0, where the official code takes it for i = j.
+
+The readout ``top="pmlp"`` of the official code mixes up its array of (Re, Im) of all nodes of all jets of a batch, so
+that its scores depend on the batch and on the order of the constituents. Ours reads each node's own numbers, unless
+`interleaved` asks for what the official code gives for a jet alone, which its checkpoints need.
 """
 
 from __future__ import annotations
@@ -26,21 +30,22 @@ import torch
 from torch import Tensor, nn
 
 from .. import kernels
-from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
+from ..layers import lgn_invariants as invariants
+from ..layers.activations import ActivationName
+from ..layers.complex_mixing import ComplexMixing
 from ..layers.lgn_level import LGNLevel
-from ..layers.lorentz_tensors import IRREPS, LorentzTensors
+from ..layers.lorentz_tensors import LorentzTensors
+from ..layers.node_readout import NodeReadout, real_parts_first
 from ..layers.pairs import Pairs
 from ..layers.rest_frame import RestFrame
 from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
 from .beams import BEAMS, with_beams
+from .lgn_options import KEPT, check_levels, check_vectors, for_each
 
 __all__ = ["LGN"]
-
-#: Tensors kept for each `maxdim`: irreps (k, n) with k and n below it.
-_KEPT = {2: ("s", "v"), 3: IRREPS}
 
 
 class LGN(JetModel):
@@ -55,8 +60,9 @@ class LGN(JetModel):
         is ``levels=2, channels=(2, 2, 2)`` or near.
     channels : sequence of int or int
         Complex channels of each tensor, before the first level and after each; the last is repeated if short.
-    maxdim : int
-        Keep irreps (k, n) with k, n < maxdim: 3 for scalars, vectors and rank 2; 2 for scalars and vectors.
+    maxdim : int or sequence of int
+        Keep irreps (k, n) with k, n < maxdim: 3 for scalars, vectors and rank 2; 2 for scalars and vectors; 1 for
+        scalars. One for all levels, or one for each; the last is repeated if short.
     n_bells : int
         Half the number of bells per level.
     mlp_depth, mlp_width : int
@@ -68,6 +74,21 @@ class LGN(JetModel):
         Factor on momenta and beams.
     output : str
         ``"classes"`` for logits, ``"momentum"`` for one four-vector per jet, covariant.
+    max_zf : int
+        Highest power of p_i − p_j that multiplies the features: 1, or 2 for its traceless square as well.
+    pmu_in : bool
+        Give the first level the momenta themselves (and with ``max_zf=2`` their traceless squares), besides scalars.
+    mlp : bool
+        Whether there are perceptrons at all.
+    activation : str
+        Of the perceptrons: ``"leakyrelu"``, ``"relu"``, ``"elu"``, ``"sigmoid"``, ``"logsigmoid"`` or ``"atan"``.
+    full_scalars : bool
+        Read out the squares of all tensors, or only scalars.
+    top : str
+        Readout: ``"linear"`` in sums over the jet; ``"pmlp"`` with one perceptron for nodes and one for their sum,
+        which is `mlp_width` times as wide as the invariants.
+    interleaved : bool
+        For ``top="pmlp"``: take the nodes' numbers in the order in which the official code reads them.
     """
 
     kind: ClassVar[str] = "lgn"
@@ -79,54 +100,77 @@ class LGN(JetModel):
         n_classes: int = 2,
         levels: int = 3,
         channels: Sequence[int] | int = (2, 3, 4, 3),
-        maxdim: Literal[2, 3] = 3,
+        maxdim: Sequence[int] | int = 3,
         n_bells: int = 10,
         mlp_depth: int = 3,
         mlp_width: int = 2,
         beams: bool = True,
         scale: float = 0.005,
         output: Literal["classes", "momentum"] = "classes",
+        max_zf: Literal[1, 2] = 1,
+        pmu_in: bool = False,
+        mlp: bool = True,
+        activation: ActivationName = "leakyrelu",
+        full_scalars: bool = True,
+        top: Literal["linear", "pmlp"] = "linear",
+        interleaved: bool = False,
     ) -> None:
-        given = [channels] if isinstance(channels, int) else list(channels)
-        widths = (given + given[-1:] * (levels + 1))[: levels + 1]
+        widths = for_each(channels, levels + 1)
         super().__init__(
             n_classes=n_classes,
             levels=levels,
             channels=widths,
-            maxdim=maxdim,
+            maxdim=maxdim if isinstance(maxdim, int) else list(maxdim),
             n_bells=n_bells,
             mlp_depth=mlp_depth,
             mlp_width=mlp_width,
             beams=beams,
             scale=scale,
             output=output,
+            max_zf=max_zf,
+            pmu_in=pmu_in,
+            mlp=mlp,
+            activation=activation,
+            full_scalars=full_scalars,
+            top=top,
+            interleaved=interleaved,
         )
-        _check(levels, widths)
+        dims = for_each(maxdim, levels)
+        check_levels(levels, widths, dims)
         self.extra_nodes = len(BEAMS) if beams else 0
-        self.input = nn.Linear(2 if beams else 1, 2 * widths[0])
+        scalars = 2 if beams else 1
+        irreps: tuple[str, ...] = ("s", "v", "S")[: 1 + max_zf * pmu_in]
+        self.input = (
+            ComplexMixing(dict.fromkeys(irreps, 1) | {"s": scalars}, widths[0])
+            if pmu_in
+            else nn.Linear(scalars, 2 * widths[0])
+        )
         self.levels, self.norms = nn.ModuleList(), nn.ModuleList()
-        irreps: tuple[str, ...] = ("s",)
-        invariants = widths[0]
-        for before, after in itertools.pairwise(widths):
+        self.input_norm = invariants.squares(irreps if full_scalars else ())
+        vectors = widths[0] * ("v" in irreps)
+        for (before, after), dim in zip(itertools.pairwise(widths), dims, strict=True):
             level = LGNLevel(
                 irreps,
                 before,
                 after,
-                keep=_KEPT[maxdim],
+                keep=KEPT[dim],
+                max_zf=max_zf,
                 n_bells=n_bells,
+                mlp=mlp,
                 mlp_depth=mlp_depth,
                 mlp_width=mlp_width,
+                activation=activation,
             )
             irreps = level.irreps
-            tensors = tuple(name for name in irreps if name != "s")
+            vectors += after * ("v" in irreps)
             self.levels.append(level)
-            norm = TensorProduct(tensors, tensors, ("s",), is_complex=True)
-            self.norms.append(norm)
-            invariants += after * (1 + len(norm.names("s")))
+            self.norms.append(invariants.squares(irreps if full_scalars else ()))
+        count = invariants.count(self._norms(), widths)
         if output == "momentum":
-            self.vector_weight = nn.Parameter(torch.randn(2, sum(widths[1:])) / sum(widths[1:]) ** 0.5)
+            check_vectors(vectors)
+            self.vector_weight = nn.Parameter(torch.randn(2, vectors) / vectors**0.5)
         else:
-            self.head = nn.Linear(2 * invariants, n_classes)
+            self.head = nn.Linear(2 * count, n_classes) if top == "linear" else NodeReadout(count, mlp_width, n_classes)
 
     def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
         """Logits (J, n_classes), or momenta (J, 4) in GeV as (E, px, py, pz).
@@ -191,21 +235,39 @@ class LGN(JetModel):
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""
-        first = torch.unflatten(self.input(scalars.to(self.dtype)).to(p4_N4.dtype), 1, (-1, 2)).permute(2, 0, 1)
-        features = [LorentzTensors(s=first[..., None])]
+        features = [self._first(p4_N4, scalars)]
         for level in self.levels:
             features.append(level(features[-1], p4_N4, square_Q, pairs))
         return features
 
+    def _first(self, p4_N4: Tensor, scalars: Tensor) -> LorentzTensors:
+        """Features before the first level."""
+        if not self.options["pmu_in"]:
+            first = torch.unflatten(self.input(scalars.to(self.dtype)).to(p4_N4.dtype), 1, (-1, 2)).permute(2, 0, 1)
+            return LorentzTensors(s=first[..., None])
+        real = LorentzTensors(s=scalars.to(p4_N4.dtype)[..., None], v=p4_N4[:, None, :])
+        if self.options["max_zf"] > 1:
+            square = TensorProduct(("v",), ("v",), ("S",))(real, real)
+            real = LorentzTensors(s=real.s, v=real.v, S=square.S)
+        mixed: LorentzTensors = self.input(real.map(lambda part: torch.stack([part, torch.zeros_like(part)])))
+        return mixed
+
     def classify(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
-        """Scalars, and squares of the other tensors, summed over each jet: logits (J, n_classes)."""
-        invariants = [features[0].s]
-        for level, norm in zip(features[1:], self.norms, strict=True):
-            invariants += [level.s, norm(level, level).s]
-        values = torch.cat([part for part in invariants if part is not None], dim=2)[..., 0]
-        summed = segment_sum(values.permute(1, 2, 0).flatten(1), offsets)
-        logits: Tensor = self.head(summed.to(self.dtype))
+        """Scalars, and squares of the other tensors, of each node: logits (J, n_classes)."""
+        if self.options["top"] == "pmlp" and self.options["interleaved"]:
+            rows = real_parts_first(invariants.by_chirality(features, self._norms()), offsets)
+        else:
+            rows = invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1)
+        logits: Tensor = (
+            self.head(segment_sum(rows, offsets).to(self.dtype))
+            if self.options["top"] == "linear"
+            else self.head(rows.to(self.dtype), offsets)
+        )
         return logits
+
+    def _norms(self) -> list[TensorProduct]:
+        """Squares of the features before the first level and after each."""
+        return [self.input_norm, *self.norms.children()]  # type: ignore[list-item]
 
     def momentum(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
         """Re Σ w v over channels, levels and nodes: (J, 4) in GeV, in the frame of the features."""
@@ -221,14 +283,3 @@ def _differences(gram_Q: Tensor, pairs: Pairs) -> Tensor:
     squares = torch.zeros_like(gram_Q)
     at = pairs.place
     return squares.index_copy(0, at, square_N[pairs.receiver] + square_N[pairs.sender] - 2 * gram_Q[at])
-
-
-def _check(levels: int, channels: Sequence[int]) -> None:
-    if levels < 1 or len(channels) != levels + 1 or min(channels) < 1:
-        raise TaggerError(
-            explain(
-                f"levels = {levels}, channels = {tuple(channels)}",
-                "at least one level and positive channels, one more than levels",
-                "use levels=3, channels=(2, 3, 4, 3) as in the paper",
-            )
-        )
