@@ -62,8 +62,14 @@ GROUPS = {
     "so2": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
     "so2_0": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
     "se2": ([rotation(1.0, (0, 0, 1))], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0))]),
-    "1": ([], [boost(1.5, (0, 0, 1)), boost(1.5, (1, 0, 0)), rotation(0.5, (1, 0, 0)), rotation(0.5, (0, 0, 1))]),
-}
+    "R": (
+        [boost(1.5, (0, 0, 1)), boost(50.0, (0, 0, -1))],
+        [rotation(0.5, (0, 0, 1)), rotation(0.5, (1, 0, 0)), boost(1.5, (1, 0, 0)), boost(1.5, (0, 1, 0))],
+    ),
+} | dict.fromkeys(
+    ("1", "11", "1_0", "11_0"),
+    ([], [boost(1.5, axis) for axis in np.eye(3)] + [rotation(0.5, axis) for axis in np.eye(3)]),
+)
 
 
 def group(symmetry, method):
@@ -149,7 +155,7 @@ def test_momentum_is_the_weighted_sum(random_jets):
 
 def test_input_networks_are_identical_at_initialisation(random_jets):
     jets, outputs = random_jets([20, 1, 7]), {}
-    for symmetry in SYMMETRIES:
+    for symmetry in set(SYMMETRIES) - {"1_0"}:
         torch.manual_seed(0)
         outputs[symmetry] = run(PELICAN(symmetry=symmetry, method="input").eval())(jets)
     torch.manual_seed(0)
@@ -309,15 +315,61 @@ def naive_channels(model, jets):
     if model.extra_nodes:
         q = jets.p4.new_tensor(model.broken.spurions)
         jets = jets.prepend(q, torch.zeros(len(q)))
-    columns = {"so2": [0, 3]}.get(model.options["symmetry"], []) if model.options["method"] == "input" else []
+    inputs = OFFICIAL_INPUTS.get(model.options["symmetry"], []) if model.options["method"] == "input" else []
     out = []
     for j in range(jets.num_jets):
         p = jets.slice(j, j + 1).p4
-        product = p[:, None] * p
-        out.append(
-            torch.cat([product[..., columns], 2 * product[..., :1] - product.sum(2, keepdim=True)], 2).flatten(0, 1)
-        )
+        r, product = p @ p.new_tensor(inputs).view(-1, 4).T, p[:, None] * p
+        dot = 2 * product[..., :1] - product.sum(2, keepdim=True)
+        out.append(torch.cat([r[:, None] * r, dot[..., : model.options["symmetry"] != "1_0"]], 2).flatten(0, 1))
     return torch.cat(out), jets.offsets
+
+
+#: Coefficients of (E, px, py, pz) in the inputs of the official code.
+OFFICIAL_INPUTS = {
+    "so2": [[1, 0, 0, 0], [0, 0, 0, 1]],
+    "R": [[0, 1, 0, 0], [0, 0, 1, 0]],
+    "11": np.eye(4).tolist(),
+    "1_0": [[1, 0, 0, 1], [1, -1, 0, 0], [1, 0, -1, 0], [1, 0, 0, -1]],
+    "11_0": [[1, 0, 0, 1], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, -1]],
+}
+
+
+@pytest.mark.parametrize("symmetry", OFFICIAL_INPUTS)
+def test_pair_channels_are_those_of_the_official_code(random_jets, symmetry):
+    jets = RaggedJets.from_awkward(random_jets([7, 0, 1, 3]))
+    model = build(symmetry=symmetry, method="input")
+    found, expected = model.products(jets), naive_channels(model, jets)[0]
+    assert found.shape == expected.shape
+    # E − pz and p_i·p_j of the official code are differences of E E and p p, and round as these do
+    size = jets.p4[:, 0].square().max()
+    assert (found - expected).abs().max() <= 16 * torch.finfo(torch.float64).eps * size
+
+
+@pytest.mark.parametrize("symmetry", ["R", "11", "1_0", "11_0"])
+@pytest.mark.parametrize("method", ["spurions", "input"])
+def test_new_stabilisers_convert(random_jets, symmetry, method):
+    model = build(size="3k", symmetry=symmetry, method=method).double()
+    tagger = eqt.convert.official("pelican", official_names(model), symmetry=symmetry)
+    assert tagger.model.options["method"] == method
+    jets = random_jets([4, 0, 1, 9])
+    assert torch.equal(run(tagger.model.eval())(jets), run(model)(jets))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"symmetry": "1_0", "method": "input"}, r"4 pair channels.*\n.*symmetry = '1' or '1_0'"),
+        ({"symmetry": "11", "method": "input"}, "symmetry = '11' or '11_0'"),
+        ({"symmetry": "R", "method": "input"}, "symmetry = 'so2' or 'so2_0' or 'R'"),
+        ({"symmetry": "so3", "method": "input"}, "symmetry = 'so3' or 'so12' or 'se2'"),
+        ({"symmetry": "so2"}, r"3 labels.*\n.*symmetry = 'so2' or 'so2_0' or 'R'"),
+        ({"symmetry": "1"}, "symmetry = '1' or '11' or '1_0' or '11_0'"),
+    ],
+)
+def test_the_symmetry_is_asked_for(options, words):
+    with pytest.raises(eqt.CheckpointError, match=words):
+        eqt.convert.official("pelican", official_names(build(size="3k", **options)))
 
 
 class TestOfficial:
@@ -420,7 +472,8 @@ def test_four_inputs_change_their_basis(random_jets):
     ours = model.embedding.weight.data
     # Σ_μ v_μ p_iμ p_jμ with p_i·p_j = E_i E_j − ...
     state["linear.weight"] = torch.cat([ours[:, 3:], ours[:, :3] - ours[:, 3:]], dim=1)
-    assert infer_options(state)["symmetry"] == "1"
+    assert "symmetry" not in infer_options(state)
+    assert torch.equal(translate(state, "1_0")["embedding.weight"], state["linear.weight"])
     torch.testing.assert_close(translate(state)["embedding.weight"], ours)
     jets = RaggedJets.from_awkward(random_jets([4]))
     p = jets.p4

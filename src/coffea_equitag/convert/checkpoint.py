@@ -51,8 +51,9 @@ def official(
         tagging on the rounding noise of their massless jets, so ``mass_noise`` is on by default where ψ(mass) is the
         only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with exact zeros).
         weaver's ParticleNet has ``phantom_neighbours`` on by default; its number of neighbours k is taken to be that
-        of weaver's examples, 16, or 7 with two convolutions. ``inputs`` and ``mirrored`` are those of the data
-        configuration and the data set.
+        of weaver's examples, 16, or 7 with two convolutions. PELICAN's ``symmetry`` has to be given unless it is
+        so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell.
+        ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def official(
     given = _state_dict(checkpoint)
     try:
         inferred = _OPTIONS[kind](given, options) if kind in _OPTIONS else {}
-        state = _CONVERTERS[kind](given)
+        state = _CONVERTERS[kind](given, inferred | options)
     except (KeyError, IndexError, StopIteration) as error:
         raise CheckpointError(
             explain(
@@ -119,13 +120,13 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
     return {_PREFIXES.sub("", str(key)): value for key, value in found.items()}
 
 
-#: Kind -> translation of the official parameter names to ours.
-_CONVERTERS: dict[str, Callable[[StateDict], StateDict]] = {
-    "lgn": lgn.translate,
-    "lorentznet": lorentznet.translate,
-    "pfn": pfn.translate,
-    "particlenet": particlenet.translate,
-    "pelican": pelican.translate,
+#: Kind -> translation of the official parameter names to ours, for the options of the model.
+_CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
+    "lgn": lambda state, options: lgn.translate(state),
+    "lorentznet": lambda state, options: lorentznet.translate(state),
+    "pfn": lambda state, options: pfn.translate(state),
+    "particlenet": lambda state, options: particlenet.translate(state),
+    "pelican": lambda state, options: pelican.translate(state, options["symmetry"]),
 }
 
 #: Kind -> function that infers options from the shapes of the weights and from the options given.
@@ -133,7 +134,7 @@ _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = 
     "lgn": lambda state, given: lgn.options(state),
     "lorentznet": lorentznet.infer_options,
     "particlenet": particlenet.infer_options,
-    "pelican": lambda state, given: pelican.infer_options(state),
+    "pelican": pelican.infer_options,
     "pfn": pfn.infer_options,
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from ..errors import CheckpointError, explain
+from ..layers.broken_symmetry import SYMMETRIES
 from ..models.pelican import SIZES
 from .state_dict import StateDict
 
@@ -33,11 +36,11 @@ _NAMES = (
 )
 
 
-def translate(state: StateDict) -> StateDict:
+def translate(state: StateDict, symmetry: str = "1") -> StateDict:
     """Rename the official parameters to ours.
 
-    With all four components as inputs, the official code uses E_i E_j and the product of each momentum component; ours
-    uses p_i·p_j instead of the first, which is equivalent up to a change of basis of the embedding.
+    With all four components as inputs, symmetry "1", the official code uses E_i E_j and the product of each momentum
+    component; ours uses p_i·p_j instead of the first, which is equivalent up to a change of basis of the embedding.
     """
     last = _layers(state)
     renamed = {}
@@ -48,17 +51,22 @@ def translate(state: StateDict) -> StateDict:
             value = value.reshape(value.shape[1], value.shape[2])
         elif name == "readout.bias":
             value = value.reshape(-1)
-        elif name == "embedding.weight" and value.ndim == 2 and value.shape[1] == 4:
+        elif name == "embedding.weight" and value.ndim == 2 and value.shape[1] == 4 and symmetry == "1":
             value = torch.cat([value[:, 1:] + value[:, :1], value[:, :1]], dim=1)
         renamed[name] = value
     return renamed
 
 
-def infer_options(state: StateDict) -> dict[str, Any]:
+def infer_options(state: StateDict, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Options that can be inferred from the shapes of an official checkpoint; others are left out.
 
-    The symmetry can be inferred only if it is "so13" or "1": so3, so12 and se2 have the same shapes, as have so2 and
-    so2_0. n̄, `irc_safe` and dropout leave no trace in the weights.
+    The symmetry can be inferred only if it is "so13": the others share their shapes with at least one more. n̄,
+    `irc_safe` and dropout leave no trace in the weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the symmetry is not known, nor among the options `given`; not without these.
     """
     wide, narrow = state[
         "msg_2to0.linear.0.weight" if "mlp_out.linear.0.weight" in state else "msg_2to1.linear.0.weight"
@@ -75,11 +83,31 @@ def infer_options(state: StateDict) -> dict[str, Any]:
         options["n_classes"] = state["mlp_out.linear.0.weight"].shape[0]
     inputs, labelled = state["linear.weight"].shape[1], "eq1to2.bias" in state
     options["method"] = "spurions" if labelled and inputs == 1 else "input"
-    if inputs == 4:
-        options["symmetry"] = "1"
-    elif inputs == 1 and not labelled:
+    if inputs == 1 and not labelled:
         options["symmetry"] = "so13"
+    elif given is not None and "symmetry" not in given:
+        raise _ambiguous(state, options["method"])
     return options
+
+
+def _ambiguous(state: StateDict, method: str) -> CheckpointError:
+    """The error of a checkpoint whose symmetry has to be given, with those that fit its shapes."""
+    if method == "spurions":
+        count = state["eq1to2.coefs"].shape[0]
+        what, fits = f"{count} labels", [name for name, of in SYMMETRIES.items() if len(of.spurions) + 1 == count]
+    else:
+        count = state["linear.weight"].shape[1]
+        what, fits = (
+            f"{count} pair channels",
+            [name for name, of in SYMMETRIES.items() if len(of.first_weights) == count],
+        )
+    return CheckpointError(
+        explain(
+            f"a PELICAN checkpoint with {what}, by method = {method!r}, without its symmetry",
+            f"symmetry = {' or '.join(map(repr, fits)) or 'the one it was trained with'}",
+            "pass the --stabilizer that it was trained with (the official default is so2): the weights do not tell",
+        )
+    )
 
 
 def _layers(state: StateDict) -> int:

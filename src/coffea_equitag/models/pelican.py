@@ -11,7 +11,8 @@ vector per jet; for regression to one weight per constituent, and P = Σ c_i p_i
 The symmetry may be reduced to a subgroup: by *spurions*, fixed vectors put beside the constituents with labels of
 their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels
 r_i r_j start with weight zero: networks with inputs that were built from the same seed give the same outputs whatever
-the symmetry, SO(1,3) among them, until they are trained. With spurions, all weights but those of the embedding are the
+the symmetry, SO(1,3) among them, until they are trained; ``"1_0"``, which lacks p_i·p_j, starts from others. With
+spurions, all weights but those of the embedding are the
 same draws again; the outputs are not, since the spurions take part in every mean.
 """
 
@@ -38,7 +39,7 @@ from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
 from ..layers.squares import Squares
 from .lorentznet import PARTICLES
-from .pelican_inputs import columns_as_scalars, products_with_inputs, products_with_spurions, unit_linear, with_labels
+from .pelican_inputs import columns_as_scalars, first_linear, products_with_inputs, products_with_spurions, with_labels
 from .pelican_momentum import momenta, of_constituents
 from .pelican_options import SIZES, Size, check_combination
 
@@ -58,8 +59,9 @@ class PELICAN(JetModel):
         One of `SIZES`, named for the parameters that they have with two spurions (3,510, 5,933, 11,347, 26,494, 48,482,
         208,797), or the three channel numbers themselves.
     symmetry : str
-        ``"so13"`` (Lorentz), ``"so3"``, ``"so12"``, ``"se2"``, ``"so2"``, ``"so2_0"`` or ``"1"``: the part of
-        the symmetry that is kept.
+        ``"so13"`` (Lorentz), ``"so3"``, ``"so12"``, ``"se2"``, ``"so2"``, ``"so2_0"``, ``"R"`` (boosts along z),
+        ``"1"``, ``"11"``, ``"1_0"`` or ``"11_0"`` (none): the part of the symmetry that is kept, by the names of the
+        official ``--stabilizer``.
     method : str
         ``"spurions"`` or ``"input"``: how it is broken; the same for so13, where nothing is broken.
     factorize : bool
@@ -91,7 +93,9 @@ class PELICAN(JetModel):
 
     kind: ClassVar[str] = "pelican"
     paper: ClassVar[str] = "Bogatskiy et al., arXiv:2211.00454; JHEP 03 (2024) 113, arXiv:2307.16506; arXiv:2310.16121"
-    symmetry: ClassVar[str] = "Lorentz SO⁺(1,3), or a subgroup of choice: SO(3), SO(1,2), SE(2), SO(2), none"
+    symmetry: ClassVar[str] = (
+        "Lorentz SO⁺(1,3), or a subgroup of choice: SO(3), SO(1,2), SE(2), SO(2), boosts along z, none"
+    )
 
     def __init__(
         self,
@@ -129,7 +133,6 @@ class PELICAN(JetModel):
         self.broken = SYMMETRIES[symmetry]
         self.by_spurions = method == "spurions"
         self.extra_nodes = len(self.broken.spurions) if self.by_spurions else 0
-        inputs = 1 if self.by_spurions else len(self.broken.inputs) + 1
         scalars = sum(len(PARTICLES) if name == "pdgId" else 1 for name in fields)
         scalars += 1 + self.extra_nodes if self.extra_nodes else 0
 
@@ -138,7 +141,8 @@ class PELICAN(JetModel):
         self.message_channels = narrow
         how = Aggregation(aggregation, mean_count)
 
-        self.embedding = unit_linear(inputs, wide - embedded)
+        channels = SYMMETRIES["so13"] if self.by_spurions else self.broken
+        self.embedding = first_linear(channels.first_weights, wide - embedded)
         self.encoder = PairEncoder(wide - embedded, angles=irc_safe)
         self.messages = nn.ModuleList(PairMessage(wide, narrow, dropout=dropout) for _ in range(_LAYERS + 1))
         self.blocks = nn.ModuleList(
@@ -174,7 +178,7 @@ class PELICAN(JetModel):
     def products(self, jets: RaggedJets) -> Tensor:
         """What the network sees of the momenta: pair channels (Q, R), float64, spurions before the constituents.
 
-        The last channel is p_i·p_j in GeV²; those before it are r_i r_j for each input r.
+        The last channel is p_i·p_j in GeV² (``"1_0"`` has none); those before it are r_i r_j for each input r.
         """
         if self.by_spurions:
             return products_with_spurions(jets, self.broken, self._offsets(jets))

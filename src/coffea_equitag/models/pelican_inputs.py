@@ -13,7 +13,7 @@ from ..layers.broken_symmetry import Symmetry, along, with_spurions
 from ..layers.squares import Squares
 from .lorentznet import PARTICLES
 
-__all__ = ["columns_as_scalars", "products_with_inputs", "products_with_spurions", "unit_linear", "with_labels"]
+__all__ = ["columns_as_scalars", "first_linear", "products_with_inputs", "products_with_spurions", "with_labels"]
 
 
 def products_with_spurions(jets: RaggedJets, symmetry: Symmetry, offsets: Tensor) -> Tensor:
@@ -23,10 +23,10 @@ def products_with_spurions(jets: RaggedJets, symmetry: Symmetry, offsets: Tensor
 
 
 def products_with_inputs(jets: RaggedJets, symmetry: Symmetry) -> Tensor:
-    """r_i r_j for each input r, then p_i·p_j in GeV²: (Q, R + 1) in float64."""
+    """r_i r_j for each input r, then p_i·p_j in GeV² if it is among the channels: (Q, R or R + 1) in float64."""
     squares, dot_Q = Squares.of(jets.offsets), gram(jets)
     inputs = len(symmetry.inputs)
-    out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)
+    out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)[:, : len(symmetry.first_weights)]
     for x, r in zip(squares.blocks(out), squares.rows(along(symmetry.inputs, jets.p4, jets.mass)), strict=True):
         torch.mul(r[:, :, None], r[:, None], out=x[..., :inputs])
     return out
@@ -54,11 +54,11 @@ def with_labels(own_NS: Tensor, before: Tensor, after: Tensor, spurions: int) ->
     return out
 
 
-def unit_linear(inputs: int, outputs: int) -> nn.Linear:
-    """1 on the last input, 0 on the others; made without random numbers, so that all other layers draw the same."""
-    linear = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+def first_linear(weights: Sequence[float], outputs: int) -> nn.Linear:
+    """The same weights for every output; made without random numbers, so that all other layers draw the same."""
+    linear = nn.Linear(len(weights), outputs, device="meta").to_empty(device="cpu")
     with torch.no_grad():
-        linear.weight.zero_()[:, -1] = 1
+        linear.weight.copy_(torch.tensor(weights))
         assert linear.bias is not None
         linear.bias.zero_()
     return linear

@@ -76,7 +76,8 @@ def logits_from_jets(model: PelicanNetwork, jets: RaggedJets) -> Tensor:
     q = jets.p4.new_tensor(spurions).view(-1, 4)
     own_kk = q @ (q * q.new_tensor([1.0, -1.0, -1.0, -1.0])).T
     mixed_Nk, inputs_NR = (along(vectors, jets.p4, jets.mass) for vectors in (spurions, inputs))
-    products = torch.from_numpy(pair_channels(gram(jets), before, mixed_Nk, own_kk, inputs_NR))
+    channels = model.embedding.weight.shape[1]
+    products = torch.from_numpy(pair_channels(gram(jets), before, mixed_Nk, own_kk, inputs_NR, channels))
     k = len(spurions)
     scalars = model.own_scalars(jets) if model.scalars_to_pairs is not None else None
     if scalars is not None and k:

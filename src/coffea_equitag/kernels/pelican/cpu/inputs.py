@@ -12,7 +12,7 @@ from ....invariants.minkowski import pair_offsets
 __all__ = ["labelled", "pair_channels"]
 
 
-def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, inputs_NR: Tensor) -> F8:
+def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, inputs_NR: Tensor, channels: int) -> F8:
     """Pair channels r_i r_j and p_i·p_j, with k spurions before the constituents of each jet.
 
     Parameters
@@ -25,12 +25,14 @@ def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, 
         Products of the constituents with the spurions, and of the spurions with each other.
     inputs_NR : Tensor of float64, shape (N, R)
         The invariants r; R = 0 if there are spurions.
+    channels : int
+        R + 1, or R if p_i·p_j is not among the channels.
 
     Returns
     -------
-    ndarray of float64, shape (Q', R + 1)
+    ndarray of float64, shape (Q', channels)
     """
-    k, channels = mixed_Nk.shape[1], inputs_NR.shape[1] + 1
+    k = mixed_Nk.shape[1]
     counts = np.diff(offsets) + k
     out = np.empty((int((counts * counts).sum()), channels))
     dot, mixed, own, inputs = (np.ascontiguousarray(x.numpy()) for x in (dot_Q, mixed_Nk, own_kk, inputs_NR))
@@ -72,5 +74,6 @@ def _fill(dot: F8, mixed: F8, own: F8, inputs: F8, offsets: I8, squares: I8, out
             for j in range(n):
                 for c in range(channels):
                     out[at, c] = inputs[start + i, c] * inputs[start + j, c]
-                out[at, channels] = dot[row + j]
+                if channels < out.shape[1]:
+                    out[at, channels] = dot[row + j]
                 at += 1
