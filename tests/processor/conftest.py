@@ -19,7 +19,7 @@ class QuietSchema(PFNanoAODSchema):
 
 
 def write_nano(path: Path, jets_per_event: Sequence[int], seed: int = 0, **extra) -> Path:
-    """Events with the given numbers of jets; every third jet has no constituents."""
+    """Events with the given numbers of jets; every third jet has no constituents, and says so."""
     rng = np.random.default_rng(seed)
     num_jets = np.asarray(jets_per_event, dtype=np.int64)
     total, num_events = int(num_jets.sum()), len(num_jets)
@@ -43,6 +43,8 @@ def write_nano(path: Path, jets_per_event: Sequence[int], seed: int = 0, **extra
             "mass": events_of(np.full(size, 0.14)),
             "charge": events_of(rng.integers(-1, 2, size), np.int32),
             "pdgId": events_of(np.full(size, 211), np.int32),
+            "d0": events_of(rng.normal(0, 0.01, size)),
+            "dz": events_of(rng.normal(0, 0.01, size)),
         }
     )
     trees = {

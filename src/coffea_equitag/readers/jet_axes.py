@@ -40,7 +40,8 @@ def check_axes(jets: ak.Array, constituents: ak.Array, collection: str, remedy: 
     place = ak.local_index(filled, axis=1)
     alternative = (place[:, :, None] != place[:, None]) & filled[:, None]
     nearest = ak.fill_none(ak.min(ak.where(alternative, every, np.inf), axis=-1), np.inf)
-    bad = ak.fill_none(filled & ((own > extent + _ROUNDING) | (_CLEARLY * own > nearest)), False)
+    outside = (extent > 0) & (own > extent + _ROUNDING)
+    bad = ak.fill_none(filled & (outside | (_CLEARLY * own > nearest)), False)
     if not ak.any(bad, axis=None):
         return
     event = int(np.argmax(ak.to_numpy(ak.any(bad, axis=1))))

@@ -40,7 +40,8 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
         separator = "." if hasattr(events, "to_akform") else "/"
         names = list(dict.fromkeys(key.split(separator)[0] for key in list(events.keys())))
         if collection is not None:
-            return nanoaod(_nano_events(events, names, collection, start, stop), collection)
+            # the jets are as stored: there is nothing to check
+            return nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
         if is_flat(names):
             columns = {name: events[name].array(entry_start=start, entry_stop=stop, library="ak") for name in names}
             return from_flat(columns, str(path))

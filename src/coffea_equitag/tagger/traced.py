@@ -23,6 +23,9 @@ def traced_scores(jets: ak.Array, card: Card, output: str) -> ak.Array:
     if output != "classes":
         names, kind = VECTORS[output]
         columns = dict.fromkeys(names, ak.values_astype(zeros, np.float64))
-        return ak.zip(columns, with_name=kind, behavior=vector.backends.awkward.behavior)
+        behavior = vector.backends.awkward.behavior
+        return ak.zip(columns, with_name=kind, behavior=behavior, optiontype_outside_record=True)
     score = ak.values_astype(zeros, np.float32)
-    return score if len(card.classes) == 2 else ak.zip(dict.fromkeys(card.classes, score))
+    if len(card.classes) == 2:
+        return score
+    return ak.zip(dict.fromkeys(card.classes, score), optiontype_outside_record=True)
