@@ -15,6 +15,7 @@ from .lorentznet_base import LorentzNetBase
 from .particlenet import ParticleNet
 from .pelican import PELICAN
 from .pfn import PFN
+from .size_limit import SizeLimit, at_most, is_wide
 from .tensor_pfn import TensorPFN, VectorPFN
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
+    "SizeLimit",
     "TensorPFN",
     "VectorPFN",
     "build",
+    "build_within",
     "names",
     "stored_options",
 ]
@@ -55,8 +58,14 @@ def build(kind: str, **options: Any) -> JetModel:
     Raises
     ------
     TaggerError
-        For a model or an option that does not exist, or a value of the wrong type or that the model refuses.
+        For a model or an option that does not exist, a value of the wrong type or that the model refuses, or a network
+        larger than `SizeLimit` allows.
     """
+    return build_within(SizeLimit(), kind, options)
+
+
+def build_within(limit: SizeLimit, kind: str, options: Mapping[str, Any]) -> JetModel:
+    """Build a network that is no larger than the limit; see `build`."""
     if kind not in _MODELS:
         raise TaggerError(
             explain(
@@ -68,15 +77,28 @@ def build(kind: str, **options: Any) -> JetModel:
     model, options = _MODELS[kind], plain(options)
     check_names(kind, model.__init__, options)
     check_values(kind, model.__init__, options)  # before the constructor computes with them
+    given = ", ".join(f"{name} = {_short(value)}" for name, value in options.items())
     try:
-        return model(**options)
+        if any(map(is_wide, options.values())):
+            with at_most(limit, f"{kind} with {given}"), torch.device("meta"):
+                model(**options)
+        with at_most(limit, f"{kind} with {given}"):
+            return model(**options)
     except TaggerError:
         raise
-    except (RuntimeError, ValueError) as error:  # torch's own, e.g. of a negative width
-        given = ", ".join(f"{name} = {value!r}" for name, value in options.items())
+    except Exception as error:  # torch's own, e.g. of a negative width, and those of arithmetic on huge numbers
         raise TaggerError(
-            explain(f"{kind} with {given}: {error}", "values the network accepts", "correct these options")
+            explain(
+                f"{kind} with {given}: {type(error).__name__}: {error}",
+                "values the network accepts",
+                "correct these options",
+            )
         ) from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:80]}..."
 
 
 def stored_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
