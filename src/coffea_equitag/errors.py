@@ -17,6 +17,10 @@ __all__ = [
 ]
 
 
+#: Characters of what was given that a message shows.
+_LONGEST = 2_000
+
+
 class EquitagError(ValueError):
     """Base class of all errors this package raises on bad input."""
 
@@ -58,5 +62,7 @@ class TaggerWarning(UserWarning):
 
 
 def explain(given: str, expected: str, remedy: str) -> str:
-    """Combine the three parts of an error into one message."""
+    """Combine the three parts of an error into one message; what was given is cut where it is longer than a screen."""
+    if len(given) > _LONGEST:
+        given = f"{given[:_LONGEST]}..."
     return f"{given}\n  expected: {expected}\n  to fix: {remedy}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,10 +87,15 @@ def _fits_one(value: Any, hint: Any) -> bool:
     if typing.get_origin(hint) is Sequence:
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
         return is_list and all(_fits(one, typing.get_args(hint)[0]) for one in value)
-    if hint is float and isinstance(value, numbers.Real) and not math.isfinite(value):
+    if hint is float and isinstance(value, numbers.Real) and not _is_finite(value):
         return False
     # True is a number in Python; as a value of a numeric option it is a mistake
     return hint not in _SCALARS or (isinstance(value, _SCALARS[hint]) and (hint is bool or not isinstance(value, bool)))
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a number is one as a float too: integers may be larger than the largest."""
+    return bool(abs(value) <= sys.float_info.max)
 
 
 def _describe(hint: Any) -> str:

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .errors import EquitagError, JetError, explain
 
-__all__ = ["naming", "reading"]
+__all__ = ["check_regular", "naming", "read_bytes", "reading"]
+
+
+def check_regular(path: Path) -> None:
+    """Refuse folders, and pipes and devices, which would keep a reader waiting or never end.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not a regular one.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}")
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """Content of a regular file.
+
+    Raises
+    ------
+    OSError
+        As `check_regular`, or if it has more than `most` bytes.
+    """
+    check_regular(path)
+    if most is not None and path.stat().st_size > most:
+        raise OSError(f"{path} has {path.stat().st_size:,} bytes, more than {most:,}")
+    return path.read_bytes()
 
 
 @contextmanager

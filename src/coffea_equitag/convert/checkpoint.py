@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .. import models
 from ..errors import CheckpointError, explain
+from ..jet_model import JetModel
+from ..reading import reading
 from ..tagger import Tagger
-from . import lgn, lorentznet, particlenet, pelican, pfn
+from . import lgn, lorentznet, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
 
 __all__ = ["official"]
@@ -65,7 +65,16 @@ def official(
         raise CheckpointError(
             explain(f"no converter for {kind!r}", f"one of {', '.join(sorted(_CONVERTERS))}", "check the spelling")
         )
-    given = _state_dict(checkpoint)
+    source = "the state dict" if isinstance(checkpoint, Mapping) else os.fspath(checkpoint)
+    with reading(source, f"a checkpoint of the official {kind}", CheckpointError):
+        model = _converted(kind, _state_dict(checkpoint), len(classes), options)
+    return Tagger.from_model(
+        model, name=name or f"official-{kind}", classes=classes if model.output == "classes" else ()
+    )
+
+
+def _converted(kind: str, given: StateDict, n_classes: int, options: dict[str, Any]) -> JetModel:
+    """The network with the weights of a checkpoint."""
     try:
         inferred = _OPTIONS[kind](given, options) if kind in _OPTIONS else {}
         state = _CONVERTERS[kind](given, inferred | options)
@@ -77,14 +86,12 @@ def official(
                 "save the state_dict of the whole model, and check the kind",
             )
         ) from error
-    model = models.build(kind, **({"n_classes": len(classes)} | inferred | _DEFAULTS.get(kind, {}) | options))
+    model = models.build(kind, **({"n_classes": n_classes} | inferred | _DEFAULTS.get(kind, {}) | options))
     _check(kind, model.state_dict(), state)
     # use the precision of the checkpoint: weights are never rounded
     model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     model.load_state_dict(state)
-    if model.output != "classes":
-        classes = ()
-    return Tagger.from_model(model, name=name or f"official-{kind}", classes=classes)
+    return model
 
 
 def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> StateDict:
@@ -94,18 +101,7 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
         path = Path(checkpoint)
         if not path.is_file():
             raise CheckpointError(explain(f"no file {path}", "a checkpoint of the official code", "check the path"))
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            # torch's own message would suggest running the code in the file
-            objects = re.findall(r"GLOBAL (\S+)", str(error))
-            raise CheckpointError(
-                explain(
-                    f"{path}, which is not a file of plain weights{f': it holds {objects[0]}' if objects else ''}",
-                    "a file written by torch.save(model.state_dict(), ...)",
-                    "load the model with its own code and save its state_dict",
-                )
-            ) from error
+        found = torch_file.load(path)
     for wrapper in ("state_dict", "model_state_dict", "model_state", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
@@ -117,6 +113,7 @@ def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> State
                 "pass model.state_dict(); if the file holds several models, pass the part of one",
             )
         )
+    torch_file.check_storage(found)
     return {_PREFIXES.sub("", str(key)): value for key, value in found.items()}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..option_types import check_names, check_values
@@ -77,14 +79,14 @@ def build_within(limit: SizeLimit, kind: str, options: Mapping[str, Any]) -> Jet
     model, options = _MODELS[kind], plain(options)
     check_names(kind, model.__init__, options)
     check_values(kind, model.__init__, options)  # before the constructor computes with them
-    given = ", ".join(f"{name} = {_short(value)}" for name, value in options.items())
+    given = ", ".join(f"{name} = {value!r}" for name, value in options.items())
     try:
         if any(map(is_wide, options.values())):
             with at_most(limit, f"{kind} with {given}"), torch.device("meta"):
                 model(**options)
         with at_most(limit, f"{kind} with {given}"):
             return model(**options)
-    except TaggerError:
+    except (TaggerError, Warning):
         raise
     except Exception as error:  # torch's own, e.g. of a negative width, and those of arithmetic on huge numbers
         raise TaggerError(
@@ -94,11 +96,6 @@ def build_within(limit: SizeLimit, kind: str, options: Mapping[str, Any]) -> Jet
                 "correct these options",
             )
         ) from error
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:80]}..."
 
 
 def stored_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.modules.module import register_module_buffer_registration_hook, register_module_parameter_registration_hook
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from ..errors import TaggerError, explain
 

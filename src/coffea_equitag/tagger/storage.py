@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pydantic
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -24,13 +23,20 @@ from .. import models, zoo
 from ..atomic_file import atomic_file, flush, write_atomic
 from ..errors import CheckpointError, TaggerError, TaggerWarning, explain
 from ..jet_model import JetModel
+from ..reading import read_bytes, reading
 from ..temporary_files import folder_lock, remove_stale, temporary_folder
 from ..validation import faults
 from .card import Card
+from .weights import read_weights
 
 __all__ = ["content_hash", "find", "read", "read_card", "stamp", "verified_card", "write"]
 
 _WEIGHTS, _CARD = "model.safetensors", "card.json"
+
+#: Bytes of the largest card that is read; a usual one has 2000.
+_LARGEST_CARD = 1_000_000
+
+_SAVE_AGAIN = "save the tagger again; a copy may be incomplete"
 
 #: How often a folder is read again that was replaced meanwhile.
 _TRIES = 5
@@ -79,7 +85,9 @@ def read_card(path: Path) -> Card:
         If it is not valid.
     """
     try:
-        return Card.model_validate_json((path / _CARD).read_bytes())
+        with reading(path / _CARD, "a card", TaggerError):
+            content = read_bytes(path / _CARD, most=_LARGEST_CARD)
+        return Card.model_validate_json(content)
     except pydantic.ValidationError as error:
         raise TaggerError(
             explain(
@@ -119,7 +127,10 @@ def read(path: Path) -> tuple[Card, JetModel]:
     """
     card, state = _verified(path)
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn, then replaced
-        model = models.build(card.architecture, **models.stored_options(card.architecture, card.options))
+        size = models.SizeLimit(len(state), sum(value.numel() for value in state.values()))
+        with reading(path / _CARD, "a card", TaggerError):
+            options = models.stored_options(card.architecture, card.options)
+            model = models.build_within(size, card.architecture, options)
     try:
         model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
         model.load_state_dict(state)
@@ -148,13 +159,11 @@ def _verified(path: Path) -> tuple[Card, dict[str, Tensor]]:
 
 
 def _weights(path: Path, card: Card) -> dict[str, Tensor]:
-    try:
+    with reading(path / _WEIGHTS, f"the weights of {card.architecture}", CheckpointError, _SAVE_AGAIN):
         try:
-            state = safetensors.torch.load_file(_pending(path, card))
+            state = read_weights(_pending(path, card), card)
         except FileNotFoundError:
-            state = safetensors.torch.load_file(path / _WEIGHTS)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise _damaged(path, card, error) from error
+            state = read_weights(path / _WEIGHTS, card)
     found = _digest(state, card)
     if card.content_hash != found:
         raise CheckpointError(
@@ -172,7 +181,7 @@ def _damaged(path: Path, card: Card, error: Exception) -> CheckpointError:
         explain(
             f"{path / _WEIGHTS}: {error}",
             f"the weights of {card.architecture} with options {card.options}",
-            "save the tagger again; a copy may be incomplete",
+            _SAVE_AGAIN,
         )
     )
 

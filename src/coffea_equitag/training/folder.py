@@ -13,10 +13,14 @@ from typing import Any
 from .. import models
 from ..atomic_file import atomic_file, write_atomic
 from ..errors import CheckpointError, TaggerError, explain
+from ..reading import read_bytes, reading
 from ..temporary_files import remove_stale
 from .checkpoint import decode, encode
 
 __all__ = ["RunFolder"]
+
+#: What a checkpoint holds.
+_STATE = {"progress", "model", "optimizer", "rows"}
 
 
 class RunFolder:
@@ -89,13 +93,9 @@ class RunFolder:
         return None
 
     def _compare(self, request: Mapping[str, Any]) -> None:
-        try:
-            there = json.loads(self._run.read_bytes())
-        except ValueError as error:
-            raise TaggerError(
-                explain(f"{self._run} is not JSON: {error}", "the run.json that fit wrote", "choose another out=...")
-            ) from error
-        before, now = _leaves(_complete(there)), _leaves(request)
+        with reading(self._run, "the run.json that fit wrote", TaggerError, "choose another out=..."):
+            there = json.loads(read_bytes(self._run))
+            before, now = _leaves(_complete(there)), _leaves(request)
         differing = [
             f"{name} = {now.get(name, 'nothing')} (stored run: {before.get(name, 'nothing')})"
             for name in sorted(before.keys() | now.keys())
@@ -113,7 +113,10 @@ class RunFolder:
     def read(self, path: Path) -> dict[str, Any]:
         """Read a checkpoint onto the CPU: tensors and plain values only."""
         try:
-            return decode(path.read_bytes())
+            state = decode(read_bytes(path))
+            if missing := _STATE - state.keys():
+                raise KeyError(f"no {', '.join(sorted(missing))}")
+            return state
         except Exception as error:
             remedy = "give resume=False (--restart) to start over"
             if path == self.last and self.previous.exists():

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from ..errors import TaggerError, explain
+from ..errors import CheckpointError, TaggerError, explain
 from ..jet_model import JetModel
+from ..reading import reading
 from ..tagger import Tagger
 from ..tagger.inference import default_budget, pieces
 from .batches import Batches
@@ -73,8 +74,9 @@ def run(
     settings = plan.settings
     pair_budget = settings.pair_budget
     if state is not None:
-        model.load_state_dict(state["model"])
-        pair_budget = state["progress"].get("pair_budget", pair_budget)
+        with reading(folder.last, "a checkpoint of this run", CheckpointError, "give resume=False (--restart)"):
+            model.load_state_dict(state["model"])
+            pair_budget = state["progress"].get("pair_budget", pair_budget)
         if state["progress"]["epoch"] >= settings.epochs:
             return
     elif pair_budget is None:

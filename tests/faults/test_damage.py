@@ -1,0 +1,28 @@
+"""Damaged and foreign files of every format end in one of our errors, which names the file: ``nox -s faults`` for more.
+
+`damage` says what is done to the files, `formats` which they are, `worker` what counts as which outcome.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from faults.damage import FAULTS
+from faults.formats import FORMATS
+from faults.supervisor import Try, tries
+
+#: What may happen to a damaged file. A change where nothing in the file could tell is the format's fault, not ours.
+ALLOWED = {"our error", "same result", "silent change, no checksum"}
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Try]:
+    """Each fault once for each format."""
+    return list(tries(dict.fromkeys(FORMATS, len(FAULTS))))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_damaged_file_ends_in_our_error(outcomes, name):
+    found = [one for one in outcomes if one.format == name]
+    assert [one.fault for one in found] == list(FAULTS)
+    assert [one for one in found if one.outcome not in ALLOWED] == []
