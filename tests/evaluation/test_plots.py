@@ -59,7 +59,7 @@ def test_nothing_lies_over_anything(number):
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 2, number)
     scores = 1 / (1 + np.exp(-generator.normal(4 * labels - 2, 1)))
-    title = "top against QCD, Pythia 8, 550 < $p_T$ < 650 GeV"
+    title = "a tagger\nHT2000toInf_Run3Summer23_part_0001.root and 12 more, $p_T$ 550 to 650 GeV, $|\\eta| < 2$"
     for figure in (plots.score_by_class(scores, labels, title=title), plots.roc_curve(scores, labels, title=title)):
         figure.draw_without_rendering()
         axes = figure.axes[0]

@@ -7,11 +7,14 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, TaggerError, explain
 from . import labelled_jets
+
+if TYPE_CHECKING:
+    import awkward as ak
 
 __all__ = ["configure", "run"]
 
@@ -63,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = measure(scores, labels, signal=signal)
 
     measured = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
+    sample = _sample(arguments.data, jets)
     figures = {
-        "score": plots.score_by_class(scores, labels, classes=classes, signal=signal, title=tagger.name),
-        "roc": plots.roc_curve(scores, labels, signal=signal, name=tagger.name),
+        "score": plots.score_by_class(scores, labels, classes=classes, signal=signal, title=f"{tagger.name}\n{sample}"),
+        "roc": plots.roc_curve(scores, labels, signal=signal, name=tagger.name, title=sample),
     }
     table = ak.zip({"score": scores, "label": jets[arguments.labels]}, depth_limit=labels.ndim)
     contents: dict[str, Any] = {name: figures[Path(name).stem].savefig for name in _PLOTS}
@@ -86,3 +90,15 @@ def _check_output(out: Path, data: Iterable[Path]) -> None:
             raise JetError(
                 explain(f"jets in {out / name}, which the report would replace", "another folder", "choose another -o")
             )
+
+
+def _sample(data: list[str], jets: ak.Array) -> str:
+    """The files and the range of pT in which 98% of the jets are, for the plots."""
+    import numpy as np
+
+    from ..jets import flatten
+
+    p4 = flatten(jets).jet_p4
+    low, high = np.percentile(np.hypot(p4[:, 1], p4[:, 2]), [1, 99])
+    name = Path(data[0]).name + (f" and {len(data) - 1} more" if len(data) > 1 else "")
+    return f"{name.replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"

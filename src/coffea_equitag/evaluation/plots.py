@@ -57,7 +57,7 @@ def score_by_class(
     bins : int
         Bins between 0 and 1.
     title : str
-        Line above the plot: the tagger, the sample, its pT.
+        Above the plot, in letters small enough for it to fit: the tagger, the sample, its pT.
     """
     given = labelled_scores(scores, labels, signal)
     edges = np.linspace(0, 1, bins + 1)
@@ -81,6 +81,7 @@ def score_by_class(
         axes.set(xlabel="score", ylabel="jets / area", xlim=(0, 1), yscale="log")
         axes.set_ylim(bottom, top * (top / bottom) ** 0.4)
         axes.legend(loc="upper center")
+    _fit_title(figure)
     return figure
 
 
@@ -105,7 +106,7 @@ def roc_curve(
     name : str
         Name of the curve in the legend.
     title : str
-        Line above the plot: the tagger, the sample, its pT.
+        Above the plot, in letters small enough for it to fit: the tagger, the sample, its pT.
     """
     fpr, tpr, _ = roc(scores, labels, signal=signal)
     metrics = measure(scores, labels, signal=signal, efficiencies=efficiencies)
@@ -131,6 +132,7 @@ def roc_curve(
         # half of the axis above the curve is for the legend
         axes.set_ylim(1, top**1.5)
         axes.legend(loc="upper right")
+    _fit_title(figure)
     return figure
 
 
@@ -164,3 +166,14 @@ def _canvas(title: str) -> tuple[Figure, Any]:
     axes.set_title(title, loc="left")
     axes.yaxis.set_minor_formatter(NullFormatter())
     return figure, axes
+
+
+def _fit_title(figure: Figure) -> None:
+    """Make the letters of the title smaller where it is wider than the plot."""
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    text = axes.get_title(loc="left")
+    title = axes.set_title(text, loc="left")
+    width, room = title.get_window_extent().width, axes.bbox.width
+    if width > room:
+        title.set_fontsize(float(title.get_fontsize()) * room / width)
