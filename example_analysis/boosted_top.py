@@ -52,7 +52,9 @@ class BoostedTop(processor.ProcessorABC):
         cutflow["fat jet, 550 < pT < 650 GeV"] = float(weights[selected].sum())
         leading, weights = jets[selected][:, 0], weights[selected]
 
-        tagged = ak.to_numpy(leading.top_score) > self.working_point
+        # jets whose candidates are not in the file have no score, and fail
+        top_score = ak.to_numpy(ak.fill_none(leading.top_score, 0.0))
+        tagged = top_score > self.working_point
         cutflow[f"top score above {self.working_point}"] = float(weights[tagged].sum())
         truth = np.where(ak.to_numpy(leading.isTop) == 1, "top", "other") if "isTop" in leading.fields else "data"
 
@@ -76,7 +78,7 @@ class BoostedTop(processor.ProcessorABC):
             mass=ak.to_numpy(leading.mass),
             weight=weights,
         )
-        score.fill(dataset=dataset, truth=truth, score=ak.to_numpy(leading.top_score), weight=weights)
+        score.fill(dataset=dataset, truth=truth, score=top_score, weight=weights)
         return {"cutflow": {dataset: cutflow}, "mass": mass, "score": score}
 
     def postprocess(self, accumulator):

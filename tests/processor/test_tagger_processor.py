@@ -211,6 +211,8 @@ def total_weight(tagger, events, weight):
         (lambda events: np.full(len(events), 0.5), 6),
         (lambda events: [3] * 12, 36),
         (lambda events: 2.5, 30),
+        (2.5, 30),
+        (np.arange(12), 66),
         (lambda events: np.float32(2), 24),
         ("event", 66),
     ],
@@ -254,11 +256,11 @@ def test_scalar_and_missing_selections(events, saved_tagger):
             "data": lambda events: True,
             "even": lambda events: ak.mask(events.event % 2 == 0, events.event != 2),
         },
-        jet_selections={"FatJet": {"every": lambda jets: np.True_, "none": lambda jets: False}},
+        jet_selections={"FatJet": {"every": lambda jets: np.True_, "all of them": True, "none": lambda jets: False}},
     )
     out = processor.process(events)
     assert [out["cutflow"]["signal"][name]["events"] for name in ("data", "even")] == [12, 5]
-    assert out["jet_cutflow"]["FatJet"]["signal"] == {"all": 10, "every": 10, "none": 0, "scored": 0}
+    assert out["jet_cutflow"]["FatJet"]["signal"] == {"all": 10, "every": 10, "all of them": 10, "none": 0, "scored": 0}
 
 
 def test_hook(events, saved_tagger):
@@ -315,6 +317,7 @@ def test_refused_options(saved_tagger, options, message):
     [
         ({"event_selections": {"jets": lambda events: events.FatJet.pt > 0}}, "selection 'jets' gives"),
         ({"event_selections": {"forgot": lambda events: None}}, "selection 'forgot' gives None"),
+        ({"event_selections": {"forgot": None}}, "selection 'forgot' gives None"),
         ({"event_selections": {"few": lambda events: events.event[:3] > 0}}, "gives 3 values for 12 events"),
         (
             {"jet_selections": {"FatJet": {"few": lambda jets: jets.pt[:, :2] > 0}}},

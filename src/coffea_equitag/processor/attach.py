@@ -145,7 +145,7 @@ def attach(
         select = where.get(collection) if isinstance(where, Mapping) else where
         if select is not None:
             jets = events[collection]
-            masks[collection] = boolean(select(jets), jets, f"where: {collection}", missing=None)
+            masks[collection] = boolean(select, jets, f"where: {collection}", missing=None)
     named = named_taggers(taggers, name, device)
     return attach_masked(events, named, masks, reader=reader, overwrite=overwrite, constituents=constituents)
 

@@ -13,17 +13,15 @@ from ..jets.tracing import is_traced
 __all__ = ["boolean"]
 
 
-def boolean(mask: Any, like: ak.Array, name: str, *, missing: bool | None = False) -> ak.Array:
+def boolean(select: Any, like: ak.Array, name: str, *, missing: bool | None = False) -> ak.Array:
     """The result of a selection, one boolean for each event or jet of `like`.
-
-    True or False alone apply to all.
 
     Parameters
     ----------
-    mask : array or bool
-        What the selection returned.
+    select : callable, array or bool
+        Function of `like`, or what it would return. True or False alone apply to all.
     like : ak.Array
-        What was selected: ``[event]`` or ``[event][jet]``.
+        What is selected: ``[event]`` or ``[event][jet]``.
     name : str
         Name of the selection, for the error.
     missing : bool, optional
@@ -34,6 +32,7 @@ def boolean(mask: Any, like: ak.Array, name: str, *, missing: bool | None = Fals
     JetError
         If the result is not such an array.
     """
+    mask = select(like) if callable(select) else select
     if isinstance(mask, bool | np.bool_):
         each = ak.local_index(like, axis=like.ndim - 1) >= 0
         return each if mask else ~each

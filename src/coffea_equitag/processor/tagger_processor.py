@@ -37,7 +37,7 @@ from .histograms import (
     variable_values,
 )
 from .selections import boolean
-from .weights import DEFAULT, event_weights
+from .weights import DEFAULT, Weight, event_weights
 from .working_points import WorkingPoints, check_thresholds, working_points
 
 __all__ = ["TaggerProcessor"]
@@ -79,7 +79,7 @@ class TaggerProcessor(ProcessorABC):
     hook : callable, optional
         ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection; the
         mapping it returns is added to the output.
-    weight : str, callable or None
+    weight : str, callable, number or None
         Field of the events, or function of them that returns one number per event, or one for all. The default
         ``"genWeight"`` is used if it exists; any other field must exist. None counts every event once.
     reader : callable, optional
@@ -104,7 +104,7 @@ class TaggerProcessor(ProcessorABC):
         working_points: Mapping[str, WorkingPoints] | None = None,
         variables: Mapping[str, Mapping[str, Variable]] | None = None,
         hook: Hook | None = None,
-        weight: str | Selection | None = DEFAULT,
+        weight: Weight = DEFAULT,
         reader: Reader | None = None,
         constituents: Constituents = "nominal",
         device: str | None = None,
@@ -162,7 +162,7 @@ class TaggerProcessor(ProcessorABC):
         weights = self._weights(events)
         cutflow["all"] = _count(weights)
         for name, select in self.event_selections.items():
-            mask = boolean(select(events), events, name)
+            mask = boolean(select, events, name)
             events, weights = events[mask], weights[mask]
             cutflow[name] = _count(weights)
 
@@ -221,7 +221,7 @@ class TaggerProcessor(ProcessorABC):
         mask = boolean(True, jets, "all")
         counts = {"all": _number(mask)}
         for name, select in self.jet_selections.get(collection, {}).items():
-            mask = mask & boolean(select(jets), jets, f"{collection}: {name}")
+            mask = mask & boolean(select, jets, f"{collection}: {name}")
             counts[name] = _number(mask)
         return mask, counts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -13,20 +13,22 @@ import numpy as np
 from ..errors import JetError, explain
 from ..jets.tracing import is_traced
 
-__all__ = ["DEFAULT", "event_weights"]
+__all__ = ["DEFAULT", "Weight", "event_weights"]
+
+Weight: TypeAlias = "str | Callable[[ak.Array], Any] | float | None"
 
 #: Used if it exists: data have no generator weights.
 DEFAULT = "genWeight"
 
 
-def event_weights(events: ak.Array, weight: str | Callable[[ak.Array], Any] | None, unit: ak.Array) -> ak.Array:
+def event_weights(events: ak.Array, weight: Weight, unit: ak.Array) -> ak.Array:
     """One weight per event, float64.
 
     Parameters
     ----------
     events : ak.Array
         The events.
-    weight : str, callable or None
+    weight : str, callable, number or None
         Field of the events (only the default one may be absent, which means 1), function of them, or None for 1. A
         single number applies to all events.
     unit : ak.Array
@@ -37,15 +39,19 @@ def event_weights(events: ak.Array, weight: str | Callable[[ak.Array], Any] | No
     JetError
         If there is no such field, or the result is not one number for each event.
     """
-    if weight is None or (weight == DEFAULT and weight not in events.fields):
+    if weight is None:
         return unit
     if isinstance(weight, str):
         if weight not in events.fields:
+            if weight == DEFAULT:
+                return unit
             raise _no_field(events, weight)
         found: Any = events[weight]
         source = f"weight '{weight}'"
-    else:
+    elif callable(weight):
         found, source = weight(events), "the function given as weight"
+    else:
+        found, source = weight, "the weight"
     if isinstance(found, numbers.Real | np.number | np.bool_):
         return unit * float(found)
     try:

@@ -40,7 +40,7 @@ class ScoringReport:
     events, jets : int
         Events and jets written.
     unscored : int
-        How many of the `jets` have no score; it is NaN in the file.
+        How many of the `jets` have no score, which is NaN in the file: their candidates are not stored.
     seconds : float
         Wall-clock time.
     output : Path
