@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-__all__ = ["folder_lock", "remove_stale", "temporary_file", "temporary_folder"]
+__all__ = ["folder_lock", "is_taken", "remove_stale", "temporary_file", "temporary_folder"]
 
 #: Windows has none.
 _LOCKS: Any = import_module("fcntl") if os.name == "posix" else None
@@ -120,6 +120,11 @@ def _locked(target: Path, create: Callable[[Path], int]) -> Iterator[Path]:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def is_taken(descriptor: int) -> bool:
+    """Take the lock of an open file until it is closed, unless another writer has it."""
+    return _lock(descriptor) is False
 
 
 def _lock(descriptor: int) -> bool | None:

@@ -123,7 +123,8 @@ def score_file(
     check_paths(sources, output, overwrite)
     model = resolve(tagger, device)
     names = score_names(name if name is not None else name_of(model), model.classes)
-    new = {f"{jets}_{column}": f"{column}: tagger {name_of(model)}" for column in names}
+    origin = f"tagger {name_of(model)} {getattr(model, 'content_hash', '')[:12]}".rstrip()
+    new = {f"{jets}_{column}": f"{column}: {origin}" for column in names}
     check_names(new)
     counter = "n" + jets
     layout = _common_layout(sources, tree, jets, new, branches)

@@ -8,6 +8,7 @@ import http.server
 import importlib
 import io
 import re
+import sys
 import tarfile
 import threading
 
@@ -18,6 +19,7 @@ import requests
 from coffea_equitag.errors import JetError
 from coffea_equitag.readers import PUBLISHED, dataset, dataset_files
 from coffea_equitag.readers.datasets import RemoteFile, registry
+from coffea_equitag.temporary_files import is_taken
 
 
 def content(seed=0, jets=3):
@@ -284,3 +286,13 @@ def test_damaged_archive_put_by_hand(tmp_path):
     files = dataset_files("jetclass", "val_5M", tmp_path, download=False)
     assert [path.name for path in files] == ["a.root", "b.root"]
     assert not list((tmp_path / "val_5M").glob(".*part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_two_downloads_of_one_file(tmp_path, server, monkeypatch):
+    served(server, monkeypatch, {"a.npz": content()})
+    with (tmp_path / "a.npz.part").open("ab") as other:
+        assert not is_taken(other.fileno())
+        with pytest.raises(JetError, match="another process is downloading it"):
+            dataset("energyflow", "test", tmp_path)
+    assert len(dataset("energyflow", "test", tmp_path)) == 3

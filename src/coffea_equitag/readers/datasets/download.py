@@ -10,7 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from ...atomic_file import flush
 from ...errors import JetError, explain
+from ...temporary_files import is_taken
 from .published import RemoteFile
 
 __all__ = ["check", "fetch"]
@@ -85,20 +87,27 @@ class _Resuming:
         self.part = folder / f"{name}.part"
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        with self.part.open("ab") as held:
+            if is_taken(held.fileno()):
+                raise BlockingIOError(f"another process is downloading it to {self.part}")
+            self._fetch(url)
+        flush(self.part)
+        os.replace(self.part, output_file)
+
+    def _fetch(self, url: str) -> None:
         requests = importlib.import_module("requests")
-        done = self.part.stat().st_size if self.part.exists() else 0
+        done = self.part.stat().st_size
         headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
         with requests.get(url, stream=True, headers=headers, timeout=_TIMEOUT) as response:
             if response.status_code == 416:  # nothing left to send, or the file on the server has changed
                 complete = response.headers.get("Content-Range", "").rpartition("/")[2] == str(done)
                 if not complete:
-                    self.part.unlink()
-                    return self(url, output_file, pooch)
+                    os.truncate(self.part, 0)
+                    return self._fetch(url)
             else:
                 response.raise_for_status()
                 resumed = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
                 self._write(response, done if response.status_code == 206 and resumed else 0)
-        os.replace(self.part, output_file)
         return None
 
     def _write(self, response: Any, done: int) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import awkward as ak
 
+from ...atomic_file import flush
 from ...errors import JetError, explain
+from ...temporary_files import remove_stale, temporary_file
 from . import energyflow, jetclass, jetnet, top_landscape
 from .download import check, fetch
 from .published import Published, RemoteFile
@@ -163,18 +165,19 @@ def _fetched(published: Published, file: RemoteFile, folder: Path, download: boo
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Write the ROOT files of an archive into one folder, ignoring the folders inside the archive."""
-    part = folder / f".{archive.name}.part"
+    remove_stale(folder)
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = Path(member.name).name
                 source = tar.extractfile(member) if member.isfile() and name.endswith(".root") else None
                 if source is not None:
-                    with source, part.open("wb") as target:
-                        shutil.copyfileobj(source, target, 1 << 20)
-                    part.replace(folder / name)
+                    with source, temporary_file(folder / name) as part:
+                        with part.open("wb") as target:
+                            shutil.copyfileobj(source, target, 1 << 20)
+                        flush(part)
+                        part.replace(folder / name)
     except (tarfile.TarError, OSError, EOFError) as error:
-        part.unlink(missing_ok=True)
         raise JetError(
             explain(
                 f"{archive}, which cannot be unpacked ({error})",
