@@ -1,7 +1,9 @@
 """Samples in folders: the same bytes for any workers, interrupted or not."""
 
 import json
+import multiprocessing
 import shutil
+import time
 
 import awkward as ak
 import pyarrow.parquet
@@ -151,3 +153,21 @@ def test_refuses_files_and_foreign_folders(tmp_path):
     with pytest.raises(JetError, match="n = 0"):
         simulate_folder("qg", 0, tmp_path / "new", seed=1)
     assert not (tmp_path / "new").exists()
+
+
+def test_workers_end_with_an_interrupted_call(tmp_path, monkeypatch):
+    write = sample_folder.write_bytes
+
+    def interrupted(path, content):
+        if path.name != "sample.json":
+            raise KeyboardInterrupt
+        write(path, content)
+
+    monkeypatch.setattr(sample_folder, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt) as kept:  # a notebook keeps the traceback, and all that its frames hold
+        simulate_folder("qg", N, tmp_path / "jets", seed=6, workers=2)
+    end = time.monotonic() + 60
+    while multiprocessing.active_children():
+        assert time.monotonic() < end, "workers outlive the call"
+        time.sleep(0.05)
+    assert kept.value is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -217,9 +216,14 @@ def test_folders_that_are_no_runs_are_left_alone(tmp_path, toy, build_small):
         fit(build_small(), toy(60), out=tmp_path / "other", **settings)
 
 
-def test_damage_anywhere_is_refused_and_the_previous_checkpoint_is_named(unbroken, tmp_path, toy, build_small):
+def test_damage_anywhere_is_refused_and_the_previous_checkpoint_is_named(
+    unbroken, tmp_path, monkeypatch, toy, build_small
+):
     out = tmp_path / "run"
-    shutil.copytree(unbroken, out)
+    with monkeypatch.context() as patched:
+        cut_off_at(patched, Training, "training_step", 9)
+        with pytest.raises(CutOffError):
+            fit(build_small(dropout=0.3), toy(100), out=out, **SETTINGS)
     whole = (out / "last.ckpt").read_bytes()
     generator = np.random.default_rng(5)
     places = [*generator.integers(0, len(whole), 60), *range(len(whole) - 95, len(whole))]

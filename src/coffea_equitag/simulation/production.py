@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,8 +164,8 @@ def simulate_file(
     if target.suffix == ".root":
         make, opened = labelled_events, pfnano_file(target, collection_name(sample.recipe.radius))
     yields: list[Yield] = []
-    with opened as file:
-        for made in sample.shards(make, facts, progress):
+    with opened as file, closing(sample.shards(make, facts, progress)) as shards:
+        for made in shards:
             file.add(made.array)
             yields += made.yields
         file.facts = facts | {"yields": total_yields(yields)}

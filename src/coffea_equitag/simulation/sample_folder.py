@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,13 @@ def simulate_folder(
         progress(done, n)
     # workers may share no filesystem with this process, so that only this process writes
     work = partial(_content, facts, sample.recipe, seed)
-    for shard, content in run_shards(work, missing, workers, executor):
-        write_bytes(_path(target, shard), content)
-        done += sizes[shard]
-        if progress is not None:
-            progress(done, n)
+    # closed, so that its workers end with this call: a traceback would keep them
+    with closing(run_shards(work, missing, workers, executor)) as made:
+        for shard, content in made:
+            write_bytes(_path(target, shard), content)
+            done += sizes[shard]
+            if progress is not None:
+                progress(done, n)
     shards = [_path(target, shard) for shard in sizes]
     found = content_hash(map(_jets, shards))
     if former.get("content_hash", found) != found:

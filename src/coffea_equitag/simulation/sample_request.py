@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -90,15 +91,17 @@ class SampleRequest:
         pythia_module()
         return provenance(self.recipe, self.n, self.seed, SHARD)
 
-    def shards(self, make: MakeShard, facts: dict[str, Any], progress: Progress | None) -> Iterator[Shard]:
+    def shards(self, make: MakeShard, facts: dict[str, Any], progress: Progress | None) -> Generator[Shard]:
         """All shards in order, few of them in memory at once."""
         done, report = 0, progress or (lambda done, n: None)
         report(done, self.n)
         work = partial(shuffled_shard, make, facts["versions"], self.recipe, self.seed)
-        for _, made in run_shards(work, shard_sizes(self.n), self.workers, self.executor, in_order=True):
-            done += len(made.array)
-            yield made
-            report(done, self.n)
+        # closed, so that its workers end with this call: a traceback would keep them
+        with closing(run_shards(work, shard_sizes(self.n), self.workers, self.executor, in_order=True)) as shards:
+            for _, made in shards:
+                done += len(made.array)
+                yield made
+                report(done, self.n)
 
 
 def check_counts(n: int, seed: int, workers: int) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -38,7 +38,7 @@ def run_shards(
     executor: Any = None,
     *,
     in_order: bool = False,
-) -> Iterator[tuple[int, _Result]]:
+) -> Generator[tuple[int, _Result]]:
     """Call ``make(shard, size)`` for every shard, and yield ``(shard, result)``.
 
     Only a few shards are in progress at a time, however many there are.

@@ -140,6 +140,7 @@ def fit(
     folder = RunFolder(out)
     state = folder.begin(plan.run_record, resume=resume)
     run(model, plan, folder, state, device=device, save_every=save_every, progress=progress)
+    folder.previous.unlink(missing_ok=True)
     model.eval()
     with keep_random_state():
         return load(folder.tagger, device)

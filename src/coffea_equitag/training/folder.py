@@ -27,8 +27,8 @@ class RunFolder:
     """``run.json``, ``last.ckpt``, ``previous.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/`` of one run.
 
     Files appear under their names only when complete. Checkpoints hold tensors and plain values, and are read
-    without unpickling anything else. Each carries a digest, and the last but one is kept: if the last is damaged,
-    delete it, and the run continues from the one before.
+    without unpickling anything else. Each carries a digest, and the last but one is kept until the run is finished:
+    if the last is damaged, delete it, and the run continues from the one before.
 
     Parameters
     ----------
