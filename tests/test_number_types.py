@@ -16,6 +16,7 @@ from coffea_equitag.evaluation import measure, plots
 from coffea_equitag.jets import flatten
 from coffea_equitag.processor.working_points import check_thresholds, working_points
 from coffea_equitag.readers.clustering import cluster
+from coffea_equitag.simulation.sample_request import SampleRequest
 
 ROWS = {
     "part_px": [[30.0, 1.0], [], [20.0]],
@@ -61,6 +62,8 @@ def test_jets_from_arrow_in_memory():
     constituents = ak.from_arrow(pa.array(parts[:2]))
     assert flatten(eqt.make_jets(constituents)).offsets.tolist() == [0, 1, 1]
     particles = ak.from_arrow(pa.array(parts[:1]))
+    for make in FLOATS:
+        assert cluster(particles, R=make(0.75), min_pt=make(2.0)).constituents.px.tolist() == [[[3]]]
     assert cluster(particles, R=0.8).constituents.px.tolist() == [[[3]]]
 
 
@@ -130,6 +133,12 @@ def test_options_of_fit_and_taggers(tmp_path, whole, real):
 def _parquet(jets, folder):
     ak.to_parquet(jets, folder / "jets.parquet")
     return folder / "jets.parquet"
+
+
+@pytest.mark.parametrize("whole", INTEGERS)
+def test_options_of_simulate(whole):
+    sample = SampleRequest.of("top-particle", whole(3), whole(2), whole(1), None, mpi=True, particle_level=False)
+    assert [(type(v), v) for v in (sample.n, sample.seed, sample.workers)] == [(int, 3), (int, 2), (int, 1)]
 
 
 @pytest.mark.parametrize("real", FLOATS)

@@ -14,6 +14,7 @@ from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
 from ..jets.nesting import with_long_offsets
+from ..plain_numbers import plain
 from .flat import is_particle
 
 __all__ = ["ALGORITHMS", "cluster"]
@@ -61,6 +62,7 @@ def cluster(
     JetError
         For invalid options or particles.
     """
+    R, min_pt = plain([R, min_pt])
     names = _checked(particles, R, algorithm, min_pt)
     particles = ak.drop_none(with_long_offsets(particles), axis=1)
     particles = ak.drop_none(particles, axis=0)  # nothing is missing here: this removes the option type

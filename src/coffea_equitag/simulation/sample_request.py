@@ -14,6 +14,7 @@ import awkward as ak
 import numpy as np
 
 from ..errors import JetError, explain
+from ..plain_numbers import plain
 from .generator import pythia_module
 from .provenance import check_software, provenance
 from .recipes import SampleRecipe
@@ -77,6 +78,7 @@ class SampleRequest:
             If the recipe is unknown, or a number is impossible.
         """
         chosen = recipe_of(recipe) if isinstance(recipe, str) else recipe
+        n, seed, workers = plain([n, seed, workers])
         check_counts(n, seed, workers)
         return cls(chosen.variant(mpi=mpi, particle_level=particle_level), n, seed, workers, executor)
 
