@@ -51,6 +51,8 @@ def test_in_selected_events(nano_file, open_nano, saved_tagger, selection):
     gc.collect()  # the events as opened are gone, and opened again
     found = attach(events, {"FatJet": saved_tagger}).FatJet.score
     assert same_scores(saved_tagger, found, expected, nanoaod(open_nano(nano_file)))
+    # also in event 3, whose jet has no constituents
+    assert nanoaod(events).pt.tolist() == open_nano(nano_file)[selection].FatJet.pt[:, ::-1].tolist()
 
 
 def test_sorted_before_and_after_selecting_events(nano_file, open_nano, saved_tagger):

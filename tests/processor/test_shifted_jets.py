@@ -3,6 +3,7 @@
 import awkward as ak
 import numpy as np
 import pytest
+from coffea.nanoevents.trace import trace_with_typetracer
 
 from arithmetic import rounding_of_scores
 from coffea_equitag import TaggerProcessor, attach, models
@@ -80,6 +81,15 @@ def test_in_the_processor(nano_file, open_nano, saved_tagger):
         found = TaggerProcessor({"FatJet": saved_tagger}, constituents=rule, hook=hook).process(moved)["found"]
         expected = scores_of(saved_tagger, moved, constituents=rule)
         assert np.allclose(ak.flatten(ak.Array(found)), ak.flatten(expected), rtol=0, atol=1e-6)
+
+
+def test_traced(nano_file, open_nano, saved_tagger):
+    def process(events):
+        moved = ak.with_field(events, ak.with_field(events.FatJet, events.FatJet.pt * 2, "pt"), "FatJet")
+        return scores_of(saved_tagger, moved, constituents="scaled")
+
+    events = open_nano(nano_file)
+    assert trace_with_typetracer(process, events, throw=True) >= {"FatJet_pt", "FatJet_nConstituents", "PFCands_pt"}
 
 
 def test_refusals(nano_file, open_nano, saved_tagger):

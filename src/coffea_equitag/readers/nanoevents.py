@@ -161,9 +161,9 @@ def nanoaod(
     jets, exists = unmasked(jets)
     jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
     if constituents == "scaled":
-        nested = scaled(nested, jets, jets if is_traced(jets) else stored and stored.jets, collection)
+        nested = scaled(nested, jets, stored, collection)
     elif stored is not None:
-        jets = with_stored_momenta(jets, stored.jets)
+        jets = with_stored_momenta(jets, stored)
     jets = ak.with_field(jets, nested, "constituents")
     for mask in (known, exists):
         jets = jets if mask is None else ak.mask(jets, mask)

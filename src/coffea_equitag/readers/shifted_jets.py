@@ -8,6 +8,8 @@ import awkward as ak
 import numpy as np
 
 from ..errors import JetError, explain
+from ..jets.tracing import is_traced, touch
+from .stored_jets import StoredJets
 
 __all__ = ["Constituents", "check_constituents", "scaled", "with_stored_momenta"]
 
@@ -23,23 +25,25 @@ def check_constituents(given: str) -> None:
         )
 
 
-def with_stored_momenta(jets: ak.Array, stored: ak.Array) -> ak.Array:
+def with_stored_momenta(jets: ak.Array, stored: StoredJets) -> ak.Array:
     """The jets with the four-momenta of the stored jets, so that jet and constituents belong together."""
     for name in ("pt", "eta", "phi", "mass"):
-        if name in jets.fields and name in stored.fields:
-            jets = ak.with_field(jets, stored[name], name)
+        if name in jets.fields and name in stored.jets.fields:
+            jets = ak.with_field(jets, stored.column(name, jets), name)
     return jets
 
 
-def scaled(constituents: ak.Array, jets: ak.Array, stored: ak.Array | None, collection: str) -> ak.Array:
+def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, collection: str) -> ak.Array:
     """The constituents with pt and mass, and so all of the four-momentum, multiplied by pT / (pT stored).
 
     Parameters
     ----------
     constituents : ak.Array
         ``[event][jet][constituent]`` with pt and mass.
-    jets, stored : ak.Array
-        The given jets, and the stored ones that they were made from; None if these are not known.
+    jets : ak.Array
+        The given jets.
+    stored : StoredJets or None
+        The stored jets that they were made from, if these are known.
     collection : str
         Name of the jets, for the error.
 
@@ -48,6 +52,9 @@ def scaled(constituents: ak.Array, jets: ak.Array, stored: ak.Array | None, coll
     JetError
         If the stored jets are not known.
     """
+    if is_traced(jets):
+        touch(jets["pt"])
+        return constituents
     if stored is None:
         raise JetError(
             explain(
@@ -56,7 +63,7 @@ def scaled(constituents: ak.Array, jets: ak.Array, stored: ak.Array | None, coll
                 "shift the jets after opening the events with NanoEventsFactory, or scale the constituents yourself",
             )
         )
-    factor = ak.values_astype(jets["pt"], np.float64) / stored["pt"]
+    factor = ak.values_astype(jets["pt"], np.float64) / stored.column("pt", jets)
     for name in ("pt", "mass"):
         constituents = ak.with_field(constituents, constituents[name] * factor, name)
     return constituents

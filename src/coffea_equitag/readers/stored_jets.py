@@ -32,11 +32,19 @@ class StoredJets(NamedTuple):
         Place of each given jet among the stored jets of its event, ``[event][jet]``; None if none has moved.
     jets : ak.Array
         The stored jets, parallel to the given ones.
+    located : ak.Array or None
+        Which of `jets` are known, ``[event][jet]``; None if all are. Those of events without links may not be.
     """
 
     counts: I8
     position: ak.Array | None
     jets: ak.Array
+    located: ak.Array | None
+
+    def column(self, name: str, given: ak.Array) -> ak.Array:
+        """A column of the stored jets; where they are not known, of the given ones."""
+        stored = self.jets[name]
+        return stored if self.located is None else ak.where(self.located, stored, given[name])
 
     @property
     def place(self) -> ak.Array:
@@ -65,18 +73,21 @@ def find_stored(events: ak.Array, collection: str, link: str) -> StoredJets | No
     first = np.cumsum(sizes) - sizes
     exists = ~ak.to_numpy(ak.flatten(ak.is_none(given["eta"], axis=1), axis=1))
     jet_rows = np.where(exists, np.repeat(rows, num_given), -1)
-    place = _places(given, stored, jet_rows, first, sizes)
+    local = _within(num_given)
+    place = _places(given, stored, jet_rows, local, first, sizes)
     if place is None:
         return None
     # an event without links cannot be located, nor has it constituents to assign
     counts = np.where(rows >= 0, sizes[rows], num_given)
-    local = _within(num_given)
     moved = ((jet_rows >= 0) & (place != local)).any() or not np.array_equal(counts, num_given)
     place = np.where(jet_rows >= 0, place, np.minimum(local, np.repeat(counts, num_given) - 1))
+    position = ak.unflatten(place, num_given) if moved else None
     records = ak.flatten(stored, axis=1)
-    index = np.where(jet_rows >= 0, first[jet_rows] + place, 0)
-    jets = ak.unflatten(records[index], num_given) if len(records) else given
-    return StoredJets(counts, ak.unflatten(place, num_given) if moved else None, jets)
+    if len(records) == 0:
+        return StoredJets(counts, position, given, None)
+    located = jet_rows >= 0
+    jets = ak.unflatten(records[np.where(located, first[jet_rows] + place, 0)], num_given)
+    return StoredJets(counts, position, jets, None if located.all() else ak.unflatten(located, num_given))
 
 
 def touch_identities(jets: ak.Array) -> None:
@@ -119,21 +130,24 @@ def _bounds(lists: ak.Array) -> tuple[I8, I8]:
     return np.asarray(layout.starts), np.asarray(layout.stops)
 
 
-def _places(given: ak.Array, stored: ak.Array, rows: I8, first: I8, sizes: I8) -> I8 | None:
+def _places(given: ak.Array, stored: ak.Array, rows: I8, local: I8, first: I8, sizes: I8) -> I8 | None:
     """Place of each given jet among the stored jets of its event (row `rows`); None if a jet is not among them."""
-    number = np.where(rows >= 0, sizes[rows], 0)
-    jet, place = np.repeat(np.arange(len(rows)), number), _within(number)
-    partner = first[rows[jet]] + place
+    located = rows >= 0
+    inside = located & (local < np.where(located, sizes[rows], 0))
     for identities in (_directions, _own_indices):
         keys, stored_keys = identities(given), identities(stored)
         if keys is None or stored_keys is None:
             continue
-        same = stored_keys[partner] == keys[jet]
-        matches = np.bincount(jet[same], minlength=len(rows))
-        if (matches[rows >= 0] == 1).all():
-            found = np.zeros(len(rows), dtype=np.int64)
-            found[jet[same]] = place[same]
-            return found
+        place = local.copy()
+        unmoved = inside.copy()
+        unmoved[inside] = stored_keys[first[rows[inside]] + local[inside]] == keys[inside]
+        moved = np.flatnonzero(located & ~unmoved)
+        number = sizes[rows[moved]]
+        jet, at = np.repeat(moved, number), _within(number)
+        same = stored_keys[first[rows[jet]] + at] == keys[jet]
+        if (np.bincount(jet[same], minlength=len(rows))[moved] == 1).all():
+            place[jet[same]] = at[same]
+            return place
     return None
 
 
