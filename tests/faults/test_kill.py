@@ -22,7 +22,7 @@ from faults import victims
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes that are forked and killed")
 
-KILLS = int(os.environ.get("EQUITAG_KILLS", "4"))
+KILLS = int(os.environ.get("EQUITAG_KILLS", "2"))
 
 #: Seconds after which a command that was not killed hangs.
 PATIENCE = 300.0
@@ -63,16 +63,15 @@ def test_killed_at_random_times(forks, tmp_path, name, capsys):
     for folder in folders.values():
         folder.mkdir()
     reference, victim = (victims.VICTIMS[name](folder) for folder in folders.values())
-    run_to_the_end(forks, name, reference.folder)
-    reference.begin_anew()
     seconds = run_to_the_end(forks, name, reference.folder)
     reference.check(None)
 
     generator = np.random.default_rng(list(name.encode()))
     counts = {"command": name, "kills": 0, "ended before": 0, "temporaries left": 0}
     while counts["kills"] < KILLS:
+        began = time.monotonic()
         process = start(forks, name, victim.folder)
-        process.join(generator.uniform(0, 1.1 * seconds))
+        process.join(generator.uniform(0, seconds))
         if process.exitcode is None:
             process.kill()
             process.join()
@@ -80,6 +79,7 @@ def test_killed_at_random_times(forks, tmp_path, name, capsys):
             counts["temporaries left"] += len(victim.temporaries())
         else:
             assert process.exitcode == 0
+            seconds = min(seconds, time.monotonic() - began)  # how fast it runs depends on what else runs
             counts["ended before"] += 1
         victim.check(reference)
         victim.check_inputs()

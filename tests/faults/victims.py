@@ -27,6 +27,7 @@ from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.evaluation import plots
 from coffea_equitag.simulation import detector, sample_request
 from coffea_equitag.training import callbacks
+from coffea_equitag.training.checkpoint import decode
 from coffea_equitag.training.folder import RunFolder
 
 __all__ = ["IMPORTED", "VICTIMS", "Victim", "run"]
@@ -133,7 +134,7 @@ class Fit(Victim):
         done = (0, 0)
         for path in (run.last, run.previous, run.best):
             if path.exists():
-                state = run.read(path)
+                state = decode(path.read_bytes())
                 if "progress" in state:
                     done = max(done, (state["progress"]["epoch"], state["progress"]["batches"]))
         assert self.kept is None or done >= self.kept
