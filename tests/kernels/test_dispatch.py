@@ -20,7 +20,7 @@ def model():
 
 def ran(model, jets):
     model(jets)
-    return kernels.last_choice("lorentznet")
+    return kernels.last_choice(model.kind)
 
 
 @needs_vectors
@@ -36,7 +36,6 @@ def test_kernel_without_gradients(model, random_jets):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda model: model.options.update(clamp=100.0) or model.train(), "training"),
         (lambda model: model.blocks[0].phi_e.__setitem__(1, RowBatchNorm(8, affine=False)), "BatchNorm"),
         (lambda model: model.double(), "float32"),
         (lambda model: setattr(model.head, "1", torch.nn.Tanh()), "replaced"),
@@ -51,10 +50,12 @@ def test_reference_for_what_kernels_cannot_do(model, random_jets, change, words)
     assert words in choice.reason
 
 
-def test_reference_for_gradients_with_a_clamp(random_jets):
-    model = eqt.models.build("lorentznet", hidden=8, n_layers=2, clamp=100.0).eval()
+def test_reference_for_training_without_a_kernel(random_jets):
+    model = eqt.models.build("pfn", phi=(8,), f=(8,)).eval()
     assert ran(model, random_jets([4])) == kernels.Choice("reference", "gradients are recorded")
     assert model(random_jets([4])).requires_grad
+    assert ran(model.train(), random_jets([4])) == kernels.Choice("reference", "the network is in training mode")
+    assert str(kernels.last_choice("pfn")) == "its layers (the network is in training mode)"
 
 
 @needs_vectors
