@@ -73,6 +73,14 @@ def search(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Thousands of damaged files, and the tables of docs/reliability.md; ``nox -s faults -- --tries 5000 --seed 2``."""
+    session.install("-e", ".[test]", *CONSTRAINED)
+    options = session.posargs or ["--tries", "1000"]
+    session.run("python", "-m", "faults.table", "--write", "docs/reliability.md", *options, env={"PYTHONPATH": "tests"})
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The pages; a broken link or reference is an error."""
     session.install("-e", ".[docs,train]", *CONSTRAINED)

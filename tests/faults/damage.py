@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from faults.hostile import hostile
+
 __all__ = ["FAULTS", "damage"]
 
 Bytes = Callable[[bytearray, np.random.Generator], bytes]
@@ -89,6 +91,7 @@ FAULTS: dict[str, Bytes | None] = {
     "empty file": lambda content, rng: b"",
     "folder": None,
     "FIFO": None,
+    "hostile JSON value": lambda content, rng: hostile(bytes(content), rng),
 }
 
 

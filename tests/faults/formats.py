@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -22,14 +22,13 @@ import uproot
 import coffea_equitag as eqt
 from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.models import JetModel
+from coffea_equitag.reading import naming
 from coffea_equitag.scoring import score_file
 from coffea_equitag.scoring.branches import TreeWriter, branch_layout
 from coffea_equitag.simulation.writing import write_parquet
+from faults.damage import FAULTS
 
 __all__ = ["FORMATS", "Format"]
-
-#: A damaged file may hold any momenta; arithmetic on them is not what is tested.
-warnings.simplefilter("ignore")
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,14 @@ class Format:
         Reads the file as a user would; returns a hash of what was read.
     covered : callable
         ``(before, after)``: whether a checksum in the file could tell these contents apart.
+    faults : tuple of str
+        What is done to it, see `damage.FAULTS`.
     """
 
     make: Callable[[Path], Path]
     read: Callable[[Path], str]
     covered: Callable[[bytes, bytes], bool]
+    faults: tuple[str, ...] = tuple(FAULTS)[:-1]
 
 
 def never(before: bytes, after: bytes) -> bool:
@@ -265,6 +267,21 @@ def _resume(path: Path) -> str:
     return _hash_of_state(_fit(path.parent).model.state_dict())
 
 
+def _options(folder: Path) -> Path:
+    options = {kind: eqt.models.build(kind).options for kind in eqt.models.names()}
+    (folder / "options.json").write_text(json.dumps(options))
+    return folder / "options.json"
+
+
+def _build(path: Path) -> str:
+    with naming(path):
+        given: Any = dict(json.loads(path.read_text()))
+        found = [
+            eqt.models.build(kind, **options if isinstance(options, dict) else {}) for kind, options in given.items()
+        ]
+    return str([(model.options, list(model.state_dict())) for model in found])
+
+
 def _read(**options: Any) -> Callable[[Path], str]:
     return lambda path: hash_of(eqt.read_jets(path, **options))
 
@@ -280,10 +297,11 @@ FORMATS: dict[str, Format] = {
     "npz": Format(_npz, _read(), _zip_data),
     "HDF5, JetNet": Format(_jetnet, _read(), never),
     "HDF5, Top Landscape": Format(_top_landscape, _read(), never),
-    "tagger: card": Format(_tagger("card.json"), _load, never),
+    "tagger: card": Format(_tagger("card.json"), _load, never, tuple(FAULTS)),
     "tagger: weights": Format(_tagger("model.safetensors"), _load, always),
     "official checkpoint": Format(_checkpoint(), _convert, _zip_data),
     "official checkpoint, old": Format(_checkpoint(_use_new_zipfile_serialization=False), _convert, never),
     "training: last.ckpt": Format(_run("last.ckpt"), _resume, always),
-    "training: run.json": Format(_run("run.json"), _resume, never),
+    "options of all networks": Format(_options, _build, never, tuple(FAULTS)[-1:]),
+    "training: run.json": Format(_run("run.json"), _resume, never, tuple(FAULTS)),
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OUTCOMES", "Try", "tries"]
+__all__ = ["ALLOWED", "OUTCOMES", "Try", "tries"]
 
 #: The possible outcomes of a try.
 OUTCOMES = (
@@ -26,6 +26,9 @@ OUTCOMES = (
     "hang",
     "memory",
 )
+
+#: What may happen to a damaged file: where nothing in it could tell, a change is the format's fault and not ours.
+ALLOWED = OUTCOMES[:3]
 
 #: Seconds without a word after which a worker hangs; a try takes a tenth of one.
 PATIENCE = 60.0

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 
 from coffea_equitag.errors import EquitagError
-from faults.damage import FAULTS, damage
+from faults.damage import damage
 from faults.formats import FORMATS, Format
 
 #: Bytes that a try may ask for beyond what the process has: the files hold a few kB.
@@ -75,7 +76,7 @@ def run(name: str, first: int, last: int, seed: int, root: Path) -> None:
     before = status("VmRSS")
     for number in range(first, last):
         rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
-        fault = list(FAULTS)[number % len(FAULTS)]
+        fault = kind.faults[number % len(kind.faults)]
         place = root / f"try{number}"
         shutil.copytree(origin, place)
         (place / part).unlink()
@@ -94,6 +95,7 @@ def run(name: str, first: int, last: int, seed: int, root: Path) -> None:
 def main(seed: int, jobs: list[tuple[str, int, int]]) -> None:
     """Do all tries."""
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # arithmetic on whatever momenta a damaged file holds
     with tempfile.TemporaryDirectory() as folder:
         for place, (name, first, last) in enumerate(jobs):
             run(name, first, last, seed, Path(folder) / str(place))

@@ -32,7 +32,7 @@ class SizeLimit(NamedTuple):
         Numbers in all of them.
     """
 
-    tensors: int = 5_000
+    tensors: int = 2_000
     numbers: int = 1_000_000_000
 
 
