@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ from coffea_equitag.models import JetModel
 from coffea_equitag.reading import naming
 from coffea_equitag.scoring import score_file
 from coffea_equitag.scoring.branches import TreeWriter, branch_layout
+from coffea_equitag.simulation.sample_folder import simulate_folder
 from coffea_equitag.simulation.writing import write_parquet
 from faults.damage import FAULTS
 
@@ -147,14 +149,21 @@ def _nano(folder: Path) -> Path:
     return folder / "nano.root"
 
 
-def _npz(folder: Path) -> Path:
+def _npz(save: Callable[..., None]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        save(folder / "QG_jets.npz", X=_padded(), y=np.arange(30) % 2.0)
+        return folder / "QG_jets.npz"
+
+    return make
+
+
+def _padded() -> Any:
     rng = np.random.default_rng(0)
     X = np.zeros((30, 12, 4))
     X[:, :9, 0] = rng.exponential(20, (30, 9)) + 0.1
     X[:, :9, 1:3] = rng.normal(0.5, 0.2, (30, 9, 2))
     X[:, :9, 3] = rng.choice([22, 211, -211, 130, 11], (30, 9))
-    np.savez_compressed(folder / "QG_jets.npz", X=X, y=np.arange(30) % 2.0)
-    return folder / "QG_jets.npz"
+    return X
 
 
 def _jetnet(folder: Path) -> Path:
@@ -209,8 +218,6 @@ def _fit(out: Path) -> eqt.Tagger:
 @cache
 def _half_a_run() -> Path:
     """The folder of a run that was stopped in its second epoch."""
-    import tempfile
-
     from coffea_equitag.training.module import Training
 
     out, step, steps = Path(tempfile.mkdtemp()) / "run", Training.training_step, []
@@ -237,6 +244,24 @@ def _run(part: str) -> Callable[[Path], Path]:
         return folder / "run" / part
 
     return make
+
+
+@cache
+def _small_sample() -> Path:
+    folder = Path(tempfile.mkdtemp()) / "sample"
+    return simulate_folder("qg", 6, folder, seed=1)
+
+
+def _sample(part: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        shutil.copytree(_small_sample(), folder / "sample")
+        return folder / "sample" / part
+
+    return make
+
+
+def _continue(path: Path) -> str:
+    return hash_of(eqt.read_jets(simulate_folder("qg", 6, path.parent, seed=1)))
 
 
 def _score(path: Path) -> str:
@@ -274,11 +299,11 @@ def _options(folder: Path) -> Path:
 
 
 def _build(path: Path) -> str:
+    given = json.loads(path.read_text())
+    if not isinstance(given, dict):
+        raise eqt.TaggerError(f"{path} without networks")
     with naming(path):
-        given: Any = dict(json.loads(path.read_text()))
-        found = [
-            eqt.models.build(kind, **options if isinstance(options, dict) else {}) for kind, options in given.items()
-        ]
+        found = [eqt.models.build(kind, **named if isinstance(named, dict) else {}) for kind, named in given.items()]
     return str([(model.options, list(model.state_dict())) for model in found])
 
 
@@ -294,7 +319,8 @@ FORMATS: dict[str, Format] = {
     "ROOT, RNTuple": Format(_rntuple, _read(), never),
     "NanoAOD": Format(_nano, _read(jets="FatJet"), never),
     "NanoAOD, scored": Format(_nano, _score, never),
-    "npz": Format(_npz, _read(), _zip_data),
+    "npz": Format(_npz(np.savez_compressed), _read(), _zip_data),
+    "npz, not compressed": Format(_npz(np.savez), _read(), _zip_data),
     "HDF5, JetNet": Format(_jetnet, _read(), never),
     "HDF5, Top Landscape": Format(_top_landscape, _read(), never),
     "tagger: card": Format(_tagger("card.json"), _load, never, tuple(FAULTS)),
@@ -302,6 +328,8 @@ FORMATS: dict[str, Format] = {
     "official checkpoint": Format(_checkpoint(), _convert, _zip_data),
     "official checkpoint, old": Format(_checkpoint(_use_new_zipfile_serialization=False), _convert, never),
     "training: last.ckpt": Format(_run("last.ckpt"), _resume, always),
+    "simulation: sample.json": Format(_sample("sample.json"), _continue, never, tuple(FAULTS)),
+    "simulation: shard": Format(_sample("shard-00000.parquet"), _continue, _before_footer),
     "options of all networks": Format(_options, _build, never, tuple(FAULTS)[-1:]),
     "training: run.json": Format(_run("run.json"), _resume, never, tuple(FAULTS)),
 }

@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,10 @@ def tries(formats: Mapping[str, int], seed: int = 0) -> Iterator[Try]:
     jobs = [(name, 0, number) for name, number in formats.items()]
     while jobs:
         command = [sys.executable, "-m", "faults.worker", str(seed), json.dumps(jobs)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()) as worker:
+        with (
+            tempfile.TemporaryFile() as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment()) as worker,
+        ):
             begun: dict[str, Any] = {}
             for words in _words(worker):
                 if "outcome" in words:
@@ -60,8 +64,8 @@ def tries(formats: Mapping[str, int], seed: int = 0) -> Iterator[Try]:
                     begun = words
             outcome = "hang" if worker.poll() is None else "crash"
             worker.kill()
-            assert worker.stderr is not None
-            said = worker.stderr.read().decode(errors="replace")[-600:]
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")[-600:]
         if begun:
             yield Try(begun["format"], begun["try"], begun["fault"], outcome, said)
             jobs = _left(jobs, begun)

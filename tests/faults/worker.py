@@ -1,12 +1,13 @@
 """Runs tries in a process of its own, which may hang or die: ``python -m faults.worker SEED JOBS``.
 
 JOBS is a JSON list of formats with the first and the last number of their tries. Prints a JSON line before each try,
-and one with its outcome after it.
+and one with its outcome after it; what libraries print goes to standard error.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -18,6 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -65,7 +67,7 @@ def attempt(kind: Format, path: Path, expected: str, covered: bool) -> tuple[str
     return ("silent change, checksum" if covered else "silent change, no checksum"), ""
 
 
-def run(name: str, first: int, last: int, seed: int, root: Path) -> None:
+def run(name: str, first: int, last: int, seed: int, root: Path, out: IO[str]) -> None:
     """Do tries `first` to `last` of a format."""
     kind, origin = FORMATS[name], root / "origin"
     origin.mkdir(parents=True)
@@ -82,13 +84,13 @@ def run(name: str, first: int, last: int, seed: int, root: Path) -> None:
         (place / part).unlink()
         changed = damage(place / part, content, fault, rng)
         covered = changed is not None and kind.covered(content, changed)
-        print(json.dumps({"format": name, "try": number, "fault": fault}), flush=True)
+        print(json.dumps({"format": name, "try": number, "fault": fault}), file=out, flush=True)
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         with limited_memory():
             outcome, said = attempt(kind, place / part, expected, covered)
         if status("VmHWM") - before > MEMORY // 2:
             outcome = "memory"
-        print(json.dumps({"outcome": outcome, "said": said[:400]}), flush=True)
+        print(json.dumps({"outcome": outcome, "said": said[:400]}), file=out, flush=True)
         shutil.rmtree(place)
 
 
@@ -96,9 +98,10 @@ def main(seed: int, jobs: list[tuple[str, int, int]]) -> None:
     """Do all tries."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # arithmetic on whatever momenta a damaged file holds
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)
         for place, (name, first, last) in enumerate(jobs):
-            run(name, first, last, seed, Path(folder) / str(place))
+            run(name, first, last, seed, Path(folder) / str(place), out)
 
 
 if __name__ == "__main__":

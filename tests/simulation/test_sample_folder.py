@@ -112,12 +112,12 @@ def test_changed_and_damaged_files_are_found(folder, tmp_path):
     with pytest.raises(JetError, match="are not those it was made with"):
         simulate_folder("qg", N, target, seed=6)
     (target / "shard-00000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(JetError, match=r"shard-00000.parquet is damaged[\s\S]*delete it"):
+    with pytest.raises(JetError, match=r"shard-00000.parquet, which cannot be read[\s\S]*delete it"):
         simulate_folder("qg", N, target, seed=6)
     (target / "shard-00000.parquet").unlink()
     assert _bytes(simulate_folder("qg", N, target, seed=6)) == _bytes(folder)
     (target / "sample.json").write_text('{"recipe": ')
-    with pytest.raises(JetError, match=r"sample.json cannot be read"):
+    with pytest.raises(JetError, match=r"sample.json, which cannot be read"):
         simulate_folder("qg", N, target, seed=6)
 
 

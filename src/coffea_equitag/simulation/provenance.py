@@ -15,6 +15,7 @@ import pyarrow.parquet
 import uproot
 
 from ..errors import JetError, explain
+from ..reading import reading
 from .recipes import SampleRecipe
 from .shards import Yield
 
@@ -76,22 +77,26 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file cannot be read, or has no such record.
     """
     target = Path(path)
+    with reading(target, "a file made by equitag simulate", remedy="make it again, or choose another file"):
+        facts: dict[str, Any] = json.loads(_record(target))
+        return facts
+
+
+def _record(path: Path) -> str:
     try:
-        if target.suffix == ".root":
-            with uproot.open(target) as file:
-                text = str(file[KEY])
-        else:
-            # under our own name, so that any version of awkward and plain pyarrow find it
-            text = (pyarrow.parquet.read_schema(target).metadata or {})[KEY.encode()].decode()
-    except (KeyError, OSError, ValueError) as error:
-        given = (
-            "has no record of how its jets were made" if isinstance(error, KeyError) else f"cannot be read ({error})"
-        )
+        if path.suffix == ".root":
+            with uproot.open(path) as file:
+                return str(file[KEY])
+        # under our own name, so that any version of awkward and plain pyarrow find it
+        return str((pyarrow.parquet.read_schema(path).metadata or {})[KEY.encode()].decode())
+    except KeyError as error:
         raise JetError(
-            explain(f"{target} {given}", "a file made by equitag simulate", "make it again, or choose another file")
+            explain(
+                f"{path} has no record of how its jets were made",
+                "a file made by equitag simulate",
+                "make it again, or choose another file",
+            )
         ) from error
-    facts: dict[str, Any] = json.loads(text)
-    return facts
 
 
 def total_yields(yields: Iterable[Yield]) -> list[dict[str, Any]]:

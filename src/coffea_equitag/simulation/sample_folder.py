@@ -15,6 +15,7 @@ import awkward as ak
 from ..atomic_file import make_folder
 from ..errors import JetError, explain
 from ..readers.checked_parquet import from_parquet
+from ..reading import check_regular, read_bytes, reading
 from ..temporary_files import remove_stale
 from .content import content_hash
 from .provenance import read_provenance, total_yields
@@ -86,7 +87,8 @@ def simulate_folder(
             if progress is not None:
                 progress(done, n)
     shards = [_path(target, shard) for shard in sizes]
-    found = content_hash(map(_jets, shards))
+    with reading(target, "a sample of equitag simulate", remedy="make the sample again in another folder"):
+        found = content_hash(map(_jets, shards))
     if former.get("content_hash", found) != found:
         raise JetError(
             explain(
@@ -108,14 +110,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     JetError
         If it cannot be read.
     """
-    try:
-        facts = json.loads(path.read_text())
-        if isinstance(facts, dict):
-            return facts
-        error = "not a JSON object"
-    except (OSError, ValueError) as fault:
-        error = str(fault)
-    raise JetError(explain(f"{path} cannot be read ({error})", "what equitag simulate wrote", "choose another folder"))
+    with reading(path, "a manifest of equitag simulate", remedy="choose another folder"):
+        facts = json.loads(read_bytes(path))
+        if not isinstance(facts, dict):
+            raise TypeError("not a JSON object")
+        return facts
 
 
 def write_manifest(path: Path, facts: dict[str, Any]) -> None:
@@ -160,14 +159,12 @@ def _content(facts: dict[str, Any], recipe: SampleRecipe, seed: int, shard: int,
 
 
 def _jets(path: Path) -> ak.Array:
-    try:
+    with reading(path, "a Parquet file", remedy="delete it and run again: it will be made again"):
+        check_regular(path)
         return from_parquet(path)
-    except (OSError, ValueError) as error:
-        raise JetError(
-            explain(f"{path} is damaged ({error})", "a Parquet file", "delete it and run again: it will be made again")
-        ) from error
 
 
 def _yields(path: Path) -> Iterator[Yield]:
-    for one in read_provenance(path)["yields"]:
-        yield Yield(**{name: value for name, value in one.items() if name != "efficiency"})
+    with reading(path, "a file of equitag simulate"):
+        found = read_provenance(path)["yields"]
+        yield from [Yield(**{name: value for name, value in one.items() if name != "efficiency"}) for one in found]
