@@ -130,3 +130,9 @@ def test_dot_refuses_what_is_no_momentum():
         dot(1, 2)
     with pytest.raises(eqt.JetError, match="fields pt, eta"):
         dot(ak.Array([{"pt": 1.0, "eta": 2.0}]), ak.Array([{"pt": 1.0, "eta": 2.0}]))
+
+
+def test_whole_numbers_of_a_single_vector_are_exact():
+    p = vector.obj(px=1, py=2, pz=3, E=4)
+    assert dot(p, p) == pytest.approx(2)
+    assert dot(p, vector.obj(px=0, py=0, pz=0, E=1)) == 4

@@ -41,6 +41,8 @@ def test_train_then_evaluate(tmp_path, toy, monkeypatch, capsys):
     assert str(metrics) in capsys.readouterr().out
     written = json.loads((tmp_path / "report/metrics.json").read_text())
     assert written["auc"] == metrics.auc
+    assert metrics.as_dict().items() <= written.items()
+    assert "rejection_50_low" in written
     assert written["content_hash"] == tagger.content_hash
     assert main(["evaluate", "run", "test.parquet", "-o", "test.parquet", "--device", "cpu"]) == 1
     assert "is a file" in capsys.readouterr().err

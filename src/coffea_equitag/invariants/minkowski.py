@@ -111,8 +111,10 @@ def dot(first: Any, second: Any) -> Any:
     left_columns, right_columns = _columns(first), _columns(second)
     scalar = all(np.ndim(v) == 0 for v in (*left_columns.values(), *right_columns.values()))
     shape = np.broadcast_shapes(*(np.shape(v) for v in (*left_columns.values(), *right_columns.values())))
+    # a single vector's whole numbers are exact; those of a column are the rounding of what was stored
+    dtype = np.float64 if scalar else None
     rows = [
-        {name: np.broadcast_to(np.asarray(value), shape).ravel() for name, value in columns.items()}
+        {name: np.broadcast_to(np.asarray(value, dtype), shape).ravel() for name, value in columns.items()}
         for columns in (left_columns, right_columns)
     ]
     values = _products_of(rows[0], rows[1]).reshape(shape)
