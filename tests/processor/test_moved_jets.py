@@ -19,6 +19,7 @@ MOVES = {
     "without the leading": lambda jets: jets[:, 1:],
     "masked": lambda jets: ak.mask(jets, jets.pt > 450),
     "shifted, then sorted": lambda jets: ak.with_field(jets, jets.pt * 1.05, "pt")[:, ::-1],
+    "padded": lambda jets: ak.pad_none(jets[jets.pt > 300], 3, axis=1),
     "copied": lambda jets: ak.to_packed(jets[:, ::-1]),
 }
 

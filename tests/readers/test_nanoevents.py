@@ -155,6 +155,8 @@ def test_missing_tables_and_columns():
         nanoaod(events, fields=("trkChi2",))
     with pytest.raises(JetError, match="'jetIdx' and one of"):
         nanoaod(small_events(index="candidate"))
+    with pytest.raises(JetError, match="a list of jets for each event"):
+        nanoaod(ak.with_field(events, ak.firsts(events.FatJet), "FatJet"))
     outside = small_events(FatJetPFCands={"pFCandsIdx": [[1, 2, 0, 9, 0], [], [1, 0]]})
     with pytest.raises(JetError, match="candidates number 9 of event 0"):
         nanoaod(outside)

@@ -124,6 +124,14 @@ def nanoaod(
         raise JetError(explain("one event (ak.Record)", "an array of events", "slice: events[:1], not events[0]"))
     table, link, index_column = link_tables(events.fields, collection, lambda name: events[name].fields)
     jets, links, candidates = events[collection], events[link], events[table]
+    if jets.ndim != 2:
+        raise JetError(
+            explain(
+                f"events whose '{collection}' are {ak.type(jets)}",
+                "a list of jets for each event",
+                "take the first jets with events.FatJet[:, :1], or read the jets first and select afterwards",
+            )
+        )
     weighted = _is_weighted(candidates, puppi, table)
     columns = _columns(candidates, fields, table)
 

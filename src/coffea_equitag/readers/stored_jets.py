@@ -29,7 +29,8 @@ class StoredJets(NamedTuple):
     counts : ndarray of int64, shape (events,)
         Number of stored jets in each event.
     position : ak.Array or None
-        Place of each given jet among the stored jets of its event, ``[event][jet]``; None if none has moved.
+        Place of each given jet among the stored jets of its event, ``[event][jet]``, missing for missing jets; None if
+        none has moved.
     jets : ak.Array
         The stored jets, parallel to the given ones.
     located : ak.Array or None
@@ -80,8 +81,7 @@ def find_stored(events: ak.Array, collection: str, link: str) -> StoredJets | No
     # an event without links cannot be located, nor has it constituents to assign
     counts = np.where(rows >= 0, sizes[rows], num_given)
     moved = ((jet_rows >= 0) & (place != local)).any() or not np.array_equal(counts, num_given)
-    place = np.where(jet_rows >= 0, place, np.minimum(local, np.repeat(counts, num_given) - 1))
-    position = ak.unflatten(place, num_given) if moved else None
+    position = ak.unflatten(place if exists.all() else ak.mask(place, exists), num_given) if moved else None
     records = ak.flatten(stored, axis=1)
     if len(records) == 0:
         return StoredJets(counts, position, given, None)
