@@ -152,7 +152,7 @@ def _verified(path: Path) -> tuple[Card, dict[str, Tensor]]:
         card = read_card(path)
         try:
             return card, _weights(path, card)
-        except CheckpointError:
+        except TaggerError:
             if read_card(path) == card:
                 raise
     return card, _weights(path, card)
