@@ -12,9 +12,9 @@ __all__ = ["Strict", "faults"]
 
 
 class Strict(BaseModel):
-    """Values that cannot be changed, without unknown fields; NumPy's numbers become Python's."""
+    """Finite values that cannot be changed, without unknown fields; NumPy's numbers become Python's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ import pytest
 
 from coffea_equitag import TaggerError
 from coffea_equitag.training import Recipe, recipe_of
+from faults.hostile import HOSTILE
 
 
 def rate(epoch: float) -> float:
@@ -48,7 +49,21 @@ def test_values_replaced():
     assert recipe_of("pfn", own) is own
 
 
-@pytest.mark.parametrize("bad", [{"learning_rat": 1.0}, {"learning_rate": -1}, {"optimizer": "lion"}, "lion"])
+@pytest.mark.parametrize(
+    "bad",
+    [{"learning_rat": 1.0}, {"learning_rate": -1}, {"optimizer": "lion"}, "lion", 3, [], {"first_cycle": 1e-300}],
+)
 def test_refused(bad):
     with pytest.raises(TaggerError, match="expected"):
         recipe_of("lorentznet", bad)
+
+
+@pytest.mark.parametrize("name", Recipe.model_fields)
+def test_values_of_every_type(name):
+    """Whatever a recipe holds, it is refused in words or has finite rates, soon."""
+    for value in HOSTILE:
+        try:
+            recipe = recipe_of("lorentznet", {name: value})
+        except TaggerError:
+            continue
+        assert all(math.isfinite(recipe.rate(progress)) for progress in (0.0, 0.3, 1.0))

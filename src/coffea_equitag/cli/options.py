@@ -26,6 +26,6 @@ def parse_options(arguments: Iterable[str]) -> dict[str, Any]:
             raise TaggerError(explain(f"--option {argument}", "KEY=VALUE", "write e.g. --option hidden=32"))
         try:
             options[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also for numbers of thousands of digits, and lists as deep
             options[key] = {"True": True, "False": False, "None": None}.get(value, value)
     return options

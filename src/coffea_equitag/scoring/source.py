@@ -141,9 +141,24 @@ def _step(tree: Any, chunk_size: int | str) -> int:
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
-    """Read branches in a range of entries."""
+    """Read branches in a range of entries.
+
+    Raises
+    ------
+    JetError
+        If a branch has fewer.
+    """
     wanted = set(names)
     arrays: dict[str, ak.Array] = tree.arrays(
         filter_branch=lambda branch: branch.name in wanted, entry_start=start, entry_stop=stop, how=dict
     )
+    for name, column in arrays.items():
+        if len(column) != stop - start:
+            raise JetError(
+                explain(
+                    f"branch {name} has {len(column)} of the entries {start} to {stop}",
+                    f"every branch of '{tree.name}' filled as often",
+                    "restore the file from its original, or leave the branch out (branches=, --keep)",
+                )
+            )
     return arrays

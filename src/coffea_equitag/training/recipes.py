@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..errors import TaggerError, explain
 from ..validation import Strict, faults
 
-__all__ = ["RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
+__all__ = ["MOST", "RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
+
+#: The largest number of epochs, or of jets in a batch: beyond all that is ever done, within what a float can count.
+MOST = 10**9
+
+#: The largest number of cosine cycles.
+_CYCLES = 10_000
 
 
 class Recipe(Strict):
@@ -26,8 +32,8 @@ class Recipe(Strict):
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest value of the schedule.")
     weight_decay: float = Field(default=1e-2, ge=0)
-    batch_size: int = Field(default=128, ge=1, description="Largest number of jets per batch.")
-    epochs: int = Field(default=35, ge=1)
+    batch_size: int = Field(default=128, ge=1, le=MOST, description="Largest number of jets per batch.")
+    epochs: int = Field(default=35, ge=1, le=MOST)
     warmup: float = Field(default=5, ge=0, description="Epochs of linear growth from 0.")
     first_cycle: float | None = Field(default=4, gt=0, description="Epochs of the first cosine cycle; None: no cosine.")
     cycle_factor: float = Field(
@@ -36,6 +42,12 @@ class Recipe(Strict):
     halve_from: float | None = Field(default=31, description="Halve the rate every epoch from this one on.")
     gradient_clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient.")
     reference: str = ""
+
+    @model_validator(mode="after")
+    def _cycles(self) -> Recipe:
+        if self.first_cycle is not None and self.epochs / self.first_cycle > _CYCLES:
+            raise ValueError(f"first_cycle = {self.first_cycle} of {self.epochs} epochs: at most {_CYCLES} cycles fit")
+        return self
 
     def rate(self, progress: float) -> float:
         """Learning rate after a fraction `progress` (0 to 1) of the training."""
@@ -88,7 +100,7 @@ def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None)
     """
     if isinstance(recipe, Recipe):
         return recipe
-    if isinstance(recipe, str) and recipe not in RECIPES:
+    if not (recipe is None or isinstance(recipe, Mapping) or recipe in tuple(RECIPES)):
         raise TaggerError(explain(f"no recipe {recipe!r}", f"one of {', '.join(RECIPES)}", "or give a Recipe"))
     base = RECIPES.get(recipe if isinstance(recipe, str) else kind, RECIPES["lorentznet"])
     return base if recipe is None or isinstance(recipe, str) else _replaced(base, recipe)

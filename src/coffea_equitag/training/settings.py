@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..validation import Strict, faults
-from .recipes import Recipe, resolve_recipe
+from .recipes import MOST, Recipe, resolve_recipe
 
 __all__ = ["Precision", "Settings"]
 
@@ -29,14 +29,14 @@ class Settings(Strict):
     options: dict[str, Any]
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the labels.")
     signal: str
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=MOST)
     recipe: Recipe
-    pair_budget: int | None = Field(ge=1, description="As given: None until the memory has been looked at.")
-    pool: int = Field(ge=0)
+    pair_budget: int | None = Field(ge=1, lt=2**63, description="As given: None until the memory has been looked at.")
+    pool: int = Field(ge=0, le=MOST)
     class_weights: Literal["balanced"] | tuple[float, ...] | None
     precision: Precision
     monitor: Literal["loss", "auc", "accuracy"]
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
     name: str
     data: str | None
     jet_definition: str | None
