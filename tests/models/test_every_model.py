@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import get_args
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
 
 import coffea_equitag as eqt
 from arithmetic import deviation, rounding
-from coffea_equitag import RaggedJets
+from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.layers.broken_symmetry import SYMMETRIES, SymmetryName
 from coffea_equitag.models.pelican_options import SIZES, Size
 from coffea_equitag.testing import assert_batch_independent, assert_permutation_invariant
@@ -110,3 +112,49 @@ def test_numbers_of_numpy_and_lists_of_json_are_options():
     model = eqt.models.build("pfn", n_classes=np.int64(3), phi=[8, 8], f=(np.int32(8),))
     assert model.n_classes == 3
     assert eqt.models.build("lorentznet", clamp=100, c_weight=np.float32(0.005)).kind == "lorentznet"
+
+
+#: Options besides the defaults that see momenta in another way.
+VARIANTS = {
+    "lgn": [
+        {"beams": False},
+        {"pmu_in": True, "max_zf": 2},
+        {"top": "pmlp", "mlp": False, "pmu_in": True},
+        {"levels": 8},
+    ],
+    "pelican": [
+        {"symmetry": "so13"},
+        {"irc_safe": True},
+        {"irc_safe": True, "symmetry": "so13"},
+        *({"symmetry": name, "method": "input"} for name in get_args(SymmetryName)),
+    ],
+    "lorentznet": [{"beams": False, "n_scalar": 1}],
+    "lorentznet_base": [{"pairwise": name} for name in ("mass", "delta_r", "delta_r_pt", "energy")]
+    + [{"nodewise": name} for name in ("mass", "energy")],
+    "particlenet": [{"pairwise": "mass", "nodewise": "mass"}],
+    "pfn": [{"nodewise": "mass"}],
+}
+
+
+def extreme_jets():
+    """Constituents with |η| up to 50 and pT from 1e-9 to 1e7 GeV, alone, together and on opposite sides."""
+    rng, made = np.random.default_rng(0), []
+    for eta, pt, mass, n in itertools.product((0.0, 5.0, 50.0), (1e-9, 1.0, 1e7), (0.0, 0.14), (1, 2, 5)):
+        for sign in ((1,), (-1,), (1, -1, 0.3)):
+            etas = eta * np.resize(sign, n) + 0.1 * rng.uniform(-1, 1, n) * (eta < 50)
+            columns = {"pt": pt * rng.uniform(0.5, 1.5, n), "eta": etas, "phi": rng.uniform(-3, 3, n)}
+            made.append(ak.zip(columns | {"mass": np.full(n, mass)}))
+    return eqt.make_jets(ak.Array(made))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kernel", ["auto", "reference"])
+def test_extreme_momenta_give_finite_scores(kind, kernel):
+    jets = extreme_jets()
+    for options in ({}, *VARIANTS.get(kind, [])):
+        torch.manual_seed(0)
+        model = eqt.models.build(kind, **options).eval()
+        with kernels.use(kernel):
+            scores = run(model)(jets).softmax(1)
+        lost = (~torch.isfinite(scores)).any(1).nonzero()[:, 0]
+        assert not len(lost), f"{options}: {jets[int(lost[0])].constituents.tolist()}"

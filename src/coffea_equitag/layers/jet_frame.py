@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .saturation import saturated
 from .segments import segment_sum
 from .squares import Squares
 
@@ -12,6 +13,8 @@ __all__ = ["jet_frame"]
 
 #: GeV²; turns 0/0 for constituents without momentum into 0.
 _FLOOR = 1e-12
+#: Of |E_i/M|, which spacelike spurions let diverge where M² goes through 0: far from any physical jet.
+_LARGEST_FRACTION = 256.0
 
 
 def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
@@ -36,7 +39,7 @@ def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
     with_jet_N1, _, _ = squares.sums(products_Q1)
     square_J1 = segment_sum(with_jet_N1, squares.offsets)
     defined = torch.where(square_J1 == 0, 1.0, square_J1)[squares.jet]
-    fraction_N1 = torch.where(square_J1[squares.jet] == 0, 0.0, with_jet_N1 / defined)
+    fraction_N1 = saturated(torch.where(square_J1[squares.jet] == 0, 0.0, with_jet_N1 / defined), _LARGEST_FRACTION)
     angles = torch.empty_like(products_Q1)
     for x, d, e, f in zip(
         squares.blocks(angles),
@@ -46,4 +49,4 @@ def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
         strict=True,
     ):
         torch.div(2 * d, _FLOOR + e[:, :, None] * f[:, None], out=x)
-    return angles, fraction_N1[:, 0]
+    return saturated(angles), fraction_N1[:, 0]

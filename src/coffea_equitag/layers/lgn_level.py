@@ -13,6 +13,7 @@ from .difference_products import joined, split_like, times_differences, times_sq
 from .lorentz_tensors import IRREPS, LorentzTensors
 from .pair_sum import pair_sum
 from .pairs import Pairs
+from .saturation import FEATURE_BOUND, saturated
 from .tensor_product import TensorProduct
 
 __all__ = ["LGNLevel", "level_sources"]
@@ -109,6 +110,7 @@ class LGNLevel(nn.Module):
         mixed = self.mixing(
             LorentzTensors.cat([self.over_pairs(features, p4_N4, square_Q, pairs), features, self.squared(features)])
         )
+        mixed = mixed.map(lambda part: saturated(part, FEATURE_BOUND))
         return LorentzTensors(**(mixed.parts() | {"s": self.perceptron(mixed.s)}))
 
     def over_pairs(self, features: LorentzTensors, p4_N4: Tensor, square_Q: Tensor, pairs: Pairs) -> LorentzTensors:
@@ -132,7 +134,8 @@ class LGNLevel(nn.Module):
         if not len(self.mlp):
             return scalars
         inputs = scalars[..., 0].permute(1, 2, 0).flatten(1)
-        out: Tensor = self.mlp(inputs.to(next(self.mlp.parameters()).dtype)).to(scalars.dtype)
+        # degrees double with each level: at |η| = 50 single precision overflows
+        out: Tensor = self.mlp(saturated(inputs).to(next(self.mlp.parameters()).dtype)).to(scalars.dtype)
         return out.reshape(len(out), out.shape[1] // 2, 2).permute(2, 0, 1)[..., None]
 
 

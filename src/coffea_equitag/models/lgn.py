@@ -40,6 +40,7 @@ from ..layers.lorentz_tensors import LorentzTensors
 from ..layers.node_readout import NodeReadout, real_parts_first
 from ..layers.pairs import Pairs
 from ..layers.rest_frame import RestFrame
+from ..layers.saturation import saturated
 from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
 from .beams import BEAMS, with_beams
@@ -200,7 +201,8 @@ class LGN(JetModel):
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
         if self.options["output"] == "momentum":
-            return frame.to_laboratory(self.momentum(features, nodes.offsets)).to(self.dtype)
+            found = frame.to_laboratory(self.momentum(features, nodes.offsets))
+            return saturated(found, torch.finfo(self.dtype).max).to(self.dtype)
         return self.classify(features, nodes.offsets)
 
     def scalars(self, nodes: RaggedJets) -> Tensor:
@@ -259,9 +261,9 @@ class LGN(JetModel):
         else:
             rows = invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1)
         logits: Tensor = (
-            self.head(segment_sum(rows, offsets).to(self.dtype))
+            self.head(saturated(segment_sum(rows, offsets)).to(self.dtype))
             if self.options["top"] == "linear"
-            else self.head(rows.to(self.dtype), offsets)
+            else self.head(saturated(rows).to(self.dtype), offsets)
         )
         return logits
 

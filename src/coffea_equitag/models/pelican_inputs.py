@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..jets.ragged import RaggedJets
 from ..kernels import gram
 from ..layers.broken_symmetry import Symmetry, along, with_spurions
+from ..layers.saturation import saturated
 from ..layers.squares import Squares
 from .lorentznet import PARTICLES
 
@@ -19,7 +20,7 @@ __all__ = ["columns_as_scalars", "first_linear", "products_with_inputs", "produc
 def products_with_spurions(jets: RaggedJets, symmetry: Symmetry, offsets: Tensor) -> Tensor:
     """p_i·p_j in GeV², (Q, 1) in float64, with the spurions before the constituents; `offsets` count them."""
     before, after = Squares.of(jets.offsets), Squares.of(offsets)
-    return with_spurions(gram(jets), symmetry, jets.p4, jets.mass, before, after)[:, None]
+    return saturated(with_spurions(gram(jets), symmetry, jets.p4, jets.mass, before, after))[:, None]
 
 
 def products_with_inputs(jets: RaggedJets, symmetry: Symmetry) -> Tensor:
@@ -29,7 +30,7 @@ def products_with_inputs(jets: RaggedJets, symmetry: Symmetry) -> Tensor:
     out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)[:, : len(symmetry.first_weights)]
     for x, r in zip(squares.blocks(out), squares.rows(along(symmetry.inputs, jets.p4, jets.mass)), strict=True):
         torch.mul(r[:, :, None], r[:, None], out=x[..., :inputs])
-    return out
+    return saturated(out)
 
 
 def columns_as_scalars(jets: RaggedJets, fields: Sequence[str], dtype: torch.dtype) -> Tensor:

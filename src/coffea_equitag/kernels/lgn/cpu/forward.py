@@ -6,7 +6,7 @@ from ....array_types import F8, I8
 from ....compiled import njit
 from .bells import evaluate_bells, sum_pairs
 from .jets import Jets
-from .nodes import gather_sources, load_inputs, mix, perceptron, square_features, times_momentum
+from .nodes import gather_sources, load_inputs, mix, perceptron, saturate, square_features, times_momentum
 from .readout import sum_norms, sum_scalars
 from .stored import Stored, place_of, store_features, store_sums
 from .tiles import NODES
@@ -51,6 +51,7 @@ def forward(
                 mix(weights, work.sources, after, stride, i)
             if stores:
                 store_features(weights, after, n, stride, stored.values, stored_at)
+            saturate(weights, after, stride)
             perceptron(weights, after, n, stride, work, 0, 0)
             at = sum_scalars(after, weights.channels[1], n, stride, sums[jet], at)
             at = sum_norms(weights, after, n, stride, work.block, sums[jet], at)

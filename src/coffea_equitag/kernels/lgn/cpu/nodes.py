@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from ....array_types import F8
 from ....compiled import inner
+from ....layers.saturation import FEATURE_BOUND, INPUT_BOUND
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
 from .jets import Jets
 from .tiles import NODES, copy_block, sum_products
 from .weights import LevelWeights
 from .workspace import CHANNEL, Workspace, scalar_at
 
-__all__ = ["gather_sources", "load_inputs", "mix", "perceptron", "square_features", "times_momentum"]
+__all__ = [
+    "gather_sources",
+    "load_inputs",
+    "mix",
+    "perceptron",
+    "saturate",
+    "square_features",
+    "times_momentum",
+    "within",
+]
 
 
 @inner
@@ -98,13 +108,30 @@ def mix(weights: LevelWeights, sources: F8, out: F8, stride: int, first: int) ->
 
 
 @inner
+def saturate(weights: LevelWeights, features: F8, stride: int) -> None:
+    """Features that go out between ±`FEATURE_BOUND`, as in the layers."""
+    for c in range(weights.channels[1]):
+        start = c * CHANNEL * stride
+        for q in range(start, start + 2 * weights.channels[3] * stride):
+            features[q] = within(features[q], FEATURE_BOUND)
+
+
+@inner
+def within(value: float, bound: float) -> float:
+    """A number between ±`bound`; NaN stays NaN."""
+    if value > bound:
+        return bound
+    return -bound if value < -bound else value
+
+
+@inner
 def perceptron(weights: LevelWeights, features: F8, n: int, stride: int, work: Workspace, at: int, step: int) -> None:
     """The perceptron on the scalars, in place; inputs of its layers are left `at` a place, `step` numbers apart."""
     inputs, outputs = work.hidden, work.activated
     width = 2 * weights.channels[1]
     for k in range(width):
         for i in range(stride):
-            inputs[at + k * stride + i] = features[scalar_at(k, stride) + i]
+            inputs[at + k * stride + i] = within(features[scalar_at(k, stride) + i], INPUT_BOUND)
     for layer in range(len(weights.layers)):
         start, rows, depth = weights.layers[layer]
         for i in range(stride):

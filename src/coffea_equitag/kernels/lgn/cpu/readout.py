@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ....array_types import F4, F8
 from ....compiled import inner, njit
+from ....layers.saturation import INPUT_BOUND
+from .nodes import within
 from .tiles import NODES, sum_products
 from .weights import LevelWeights
 from .workspace import CHANNEL, scalar_at
@@ -51,5 +53,5 @@ def classify(weight: F8, bias: F8, sums: F8, logits: F4) -> None:
         for k in range(len(weight)):
             total = bias[k]
             for s in range(sums.shape[1]):
-                total += weight[k, s] * sums[jet, s]
+                total += weight[k, s] * within(sums[jet, s], INPUT_BOUND)
             logits[jet, k] = total

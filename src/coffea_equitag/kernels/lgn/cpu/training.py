@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from ....array_types import F4, AnyArray
 from ....compiled import over_jets
 from ....jet_model import JetModel
+from ....layers.saturation import INPUT_BOUND
 from ...common.cpu.folding import double
 from .adjoint import gradients_of, level_adjoint, padded, size_of_sums
 from .backward import Gradients, backward, make_spaces
@@ -108,7 +109,7 @@ class _Levels(torch.autograd.Function):
             forward(levels[0], table, jets, stored, work, sums, first, last)
 
         over_jets(run, jets.pair_offsets, torch.get_num_threads())
-        return torch.from_numpy(sums)
+        return torch.from_numpy(np.clip(sums, -INPUT_BOUND, INPUT_BOUND))
 
     @staticmethod
     @once_differentiable

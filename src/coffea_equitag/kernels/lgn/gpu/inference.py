@@ -14,6 +14,7 @@ import torch
 import triton
 from torch import Tensor
 
+from ....layers.saturation import FEATURE_BOUND, saturated
 from ...common.gpu.arithmetic import precision
 from ...common.gpu.dense import dense
 from ...common.gpu.device import on_its_device
@@ -69,7 +70,9 @@ def logits(
         if nodes:
             _sum_pairs(planes, momenta, products_Q.detach().contiguous(), scale2, level, tiles, how)
             _mix(planes, momenta, following, level)
+        following[:, : level.components_out].clamp_(-FEATURE_BOUND, FEATURE_BOUND)
         x = following[:, 0].permute(2, 0, 1).reshape(nodes, 2 * level.channels_out).contiguous()
+        x = saturated(x)
         for k, (matrix, bias) in enumerate(level.perceptron):
             x = dense(x, matrix, bias, slope=1.0 if k == len(level.perceptron) - 1 else 0.01)
         invariants[:, at : at + x.shape[1]] = x
@@ -79,7 +82,7 @@ def logits(
         _multiply(following, following, level.norms, norms, (invariants.stride(0), 1, 2 * level.channels_out, 2), True)
         at += norms.shape[1]
         planes = following
-    return dense(pool(invariants, tiles.offsets), *tables.head).float()
+    return dense(saturated(pool(invariants, tiles.offsets)), *tables.head).float()
 
 
 def _set_scalars(planes: Tensor, scalars: Tensor) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ....array_types import F8, I8
 from ....compiled import njit
 from ....invariants.minkowski import pair_offsets
+from ....layers.saturation import INPUT_BOUND
 
 __all__ = ["labelled", "pair_channels"]
 
@@ -37,7 +38,7 @@ def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, 
     out = np.empty((int((counts * counts).sum()), channels))
     dot, mixed, own, inputs = (np.ascontiguousarray(x.numpy()) for x in (dot_Q, mixed_Nk, own_kk, inputs_NR))
     _fill(dot, mixed, own, inputs, offsets, pair_offsets(offsets), out)
-    return out
+    return np.clip(out, -INPUT_BOUND, INPUT_BOUND, out=out)
 
 
 def labelled(own_NS: F8, offsets: I8, k: int) -> F8:
