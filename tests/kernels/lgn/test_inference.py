@@ -45,6 +45,11 @@ def on_hardware(backend):
         {"maxdim": 2},
         {"n_classes": 5, "mlp_depth": 0, "n_bells": 3},
         {"channels": (1, 5, 2, 6), "mlp_width": 1},
+        {"pmu_in": True},
+        {"pmu_in": True, "levels": 1, "channels": 1, "mlp_depth": 1, "n_bells": 2, "maxdim": 2},
+        {"pmu_in": True, "beams": False, "maxdim": (2, 3, 1)},
+        {"maxdim": (3, 1, 3)},
+        {"maxdim": 1},
     ],
 )
 def test_agrees_with_the_layers(random_jets, build, backend, given):
@@ -186,3 +191,24 @@ def test_other_registers_give_the_same_scores():
         "    assert deviation(a, b) <= rounding(model, jets), (a, b)\n"
     )
     with_avx2(code)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"max_zf": 2}, "squares of momenta"),
+        ({"mlp": False}, "no perceptrons"),
+        ({"activation": "elu"}, "activation is elu"),
+        ({"full_scalars": False}, "scalars only"),
+        ({"top": "pmlp"}, "readout is perceptrons"),
+        ({"output": "momentum"}, "gives momenta"),
+    ],
+)
+def test_layers_run_for_a_stated_reason(random_jets, build, given, reason):
+    run(build(**given, levels=1, channels=1), random_jets([3]), "auto")
+    assert reason in str(kernels.last_choice("lgn"))
+
+
+def test_momenta_as_features_train_on_the_layers(random_jets, build):
+    build(pmu_in=True, levels=1, channels=1)(random_jets([3])).sum().backward()
+    assert "layers" in str(kernels.last_choice("lgn"))

@@ -43,6 +43,7 @@ _OPTIONS = [
     {"symmetry": "1", "factorize": False, "n_classes": 5},
     {"symmetry": "so2_0", "fields": ["pdgId"], "aggregation": "sum", "mean_count": 20.0},
     {"size": (34, 20, 10), "symmetry": "1", "method": "input"},
+    {"symmetry": "11_0", "method": "input"},
 ]
 
 

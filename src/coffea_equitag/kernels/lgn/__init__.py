@@ -46,7 +46,7 @@ def support(
     if reason is None and torch.is_grad_enabled() and (p4_N4.requires_grad or products_Q.requires_grad):
         reason = "gradients of momenta are recorded"
     # no layer of this network knows a training mode
-    return Support(reason, records(model, scalars), trains=target == "cpu")
+    return Support(reason, records(model, scalars), trains=target == "cpu" and not model.options["pmu_in"])
 
 
 def _unsupported_option(model: JetModel) -> str | None:
@@ -54,13 +54,10 @@ def _unsupported_option(model: JetModel) -> str | None:
     options = model.options
     reasons = {
         "it gives momenta": model.output == "momentum",
-        "momenta are among its features (pmu_in)": options["pmu_in"],
         "pairs have squares of momenta (max_zf = 2)": options["max_zf"] > 1,
         "its levels have no perceptrons (mlp = False)": not options["mlp"],
         f"its activation is {options['activation']}": options["activation"] != "leakyrelu",
         "it reads out scalars only (full_scalars = False)": not options["full_scalars"],
         "its readout is perceptrons (top = 'pmlp')": options["top"] != "linear",
-        "maxdim differs from level to level": not isinstance(options["maxdim"], int),
-        "it has scalars only (maxdim = 1)": options["maxdim"] == 1,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)

@@ -27,17 +27,22 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
 #: Added to a number below 2²², it leaves the nearest integer in the last bits.
 _ROUNDER = 12582912.0
+#: Below the largest float32.
+_LARGEST = 2.0**127
 #: Bits of √½ and of the mantissa, and the exponent of 1.
 _ROOT_HALF, _MANTISSA, _BIAS = 0x3F3504F3, 0x007FFFFF, 127
 
 
 @intrinsic
 def psi(typing_context: Any, x: Any) -> Any:
-    """sgn(x) log(1 + |x|) of a float64, as float32."""
+    """sgn(x) log(1 + |x|) of a float64, as float32; x is held within ±`_LARGEST`, NaN stays NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x = builder.fptrunc(arguments[0], FLOAT)
-        return with_sign_of(builder, log1p(builder, magnitude(builder, x)), x)
+        size = magnitude(builder, x)
+        # products of momenta on opposite sides reach 1e57 GeV² at |η| = 50
+        size = builder.select(builder.fcmp_ordered(">", size, FLOAT(_LARGEST)), FLOAT(_LARGEST), size)
+        return with_sign_of(builder, log1p(builder, size), x)
 
     return types.float32(types.float64), generate
 

@@ -77,10 +77,10 @@ def sigmoid(x: tl.tensor) -> tl.tensor:
 
 @triton.jit
 def psi(x: tl.tensor) -> tl.tensor:
-    """sgn(x) log(1 + |x|) of float32: what 1 + |x| loses to rounding enters through the derivative."""
+    """sgn(x) log(1 + |x|) of float32, |x| up to 2¹²⁷; what 1 + |x| loses to rounding enters through the derivative."""
     size = tl.abs(x)
+    size = tl.where(size > 1.7014118346046923e38, 1.7014118346046923e38, size)
     one_more = 1.0 + size
-    # infinity would give NaN there
     lost = tl.where(size < 1e30, (size - (one_more - 1.0)) / one_more, 0.0)
     value = tl.log(one_more) + lost
     return tl.where(x < 0, -value, value)

@@ -7,7 +7,7 @@ from ....compiled import njit
 from .bells import evaluate_bells, sum_pairs
 from .jets import Jets
 from .nodes import gather_sources, load_inputs, mix, perceptron, saturate, square_features, times_momentum
-from .readout import sum_norms, sum_scalars
+from .readout import sum_inputs, sum_norms, sum_scalars
 from .stored import Stored, place_of, store_features, store_sums
 from .tiles import NODES
 from .tuple_table import member
@@ -30,7 +30,7 @@ def forward(
         n = jets.offsets[jet + 1] - jets.offsets[jet]
         stride = stride_of(n)
         load_inputs(jets, jet, n, stride, work.momenta, work.features)
-        at = sum_scalars(work.features, jets.scalars.shape[1] // 2, n, stride, sums[jet], 0)
+        at = sum_inputs(jets, work.features, work.momenta, n, stride, sums[jet])
         for level in range(len(levels)):
             weights = member(level_0, levels, level)
             before = work.others if level % 2 == 1 else work.features

@@ -40,7 +40,7 @@ def logits(
     Tensor of float32, shape (J, n_classes)
     """
     weights = weights_of(model)
-    jets = make_jets(p4_N4, _input_layer(weights, scalars), offsets, products_Q, scale2)
+    jets = make_jets(p4_N4, _input_layer(weights, scalars), offsets, products_Q, scale2, weights.vectors)
     sums = np.empty((len(jets.offsets) - 1, weights.head.shape[1]))
     logits = np.empty((len(sums), model.n_classes), np.float32)
     nothing = np.zeros_like(jets.offsets), np.zeros(len(weights.levels) + 1, np.int64)
@@ -58,7 +58,9 @@ def logits(
 
 def _input_layer(weights: LGNWeights, scalars: Tensor) -> F8:
     """The first linear layer, its terms added in one order."""
-    inputs = np.ascontiguousarray(scalars.detach().to(torch.float32).numpy())
+    # the layers mix momenta and scalars in float64
+    kind = torch.float64 if len(weights.vectors) else torch.float32
+    inputs = np.ascontiguousarray(scalars.detach().to(kind).numpy())
     found: F8 = np.repeat(weights.input[None, :, -1], len(inputs), axis=0)
     for column in range(inputs.shape[1]):
         found += inputs[:, column, None] * weights.input[:, column]

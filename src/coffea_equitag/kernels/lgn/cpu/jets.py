@@ -15,6 +15,9 @@ from ....invariants.minkowski import pair_offsets
 __all__ = ["Jets", "make_jets"]
 
 
+_NO_VECTORS: F8 = np.zeros((0, 2))
+
+
 class Jets(NamedTuple):
     """Jets of N nodes and Q pairs in all."""
 
@@ -23,13 +26,17 @@ class Jets(NamedTuple):
     offsets: I8  # (J + 1,)
     pair_offsets: I8  # (J + 1,)
     squares: F8  # (Q,): scaled (p_i − p_j)²
+    vectors: F8  # (C, 2): (Re, Im) weights of the momenta before the first level, or (0, 2)
 
 
-def make_jets(p4_N4: Tensor, scalars: F8, offsets: Tensor, products_Q: Tensor, scale2: float | None) -> Jets:
+def make_jets(
+    p4_N4: Tensor, scalars: F8, offsets: Tensor, products_Q: Tensor, scale2: float | None, vectors: F8 = _NO_VECTORS
+) -> Jets:
     """Arrays of ``LGN.network``'s arguments; scalars as they leave the input layer."""
     bounds = np.ascontiguousarray(offsets.numpy())
     p4 = np.ascontiguousarray(p4_N4.detach().numpy(), np.float64)
-    return Jets(p4, scalars, bounds, pair_offsets(bounds), _squared_differences(products_Q, bounds, scale2))
+    squares = _squared_differences(products_Q, bounds, scale2)
+    return Jets(p4, scalars, bounds, pair_offsets(bounds), squares, vectors)
 
 
 def _squared_differences(products_Q: Tensor, offsets: I8, scale2: float | None) -> F8:

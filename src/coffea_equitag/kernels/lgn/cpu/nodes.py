@@ -25,7 +25,7 @@ __all__ = [
 
 @inner
 def load_inputs(jets: Jets, jet: int, n: int, stride: int, momenta: F8, features: F8) -> None:
-    """Momenta of a jet, and its scalars before the first level; padding is 0."""
+    """Momenta of a jet, and its scalars (and vectors) before the first level; padding is 0."""
     start = jets.offsets[jet]
     for axis in range(4):
         for i in range(stride):
@@ -35,6 +35,12 @@ def load_inputs(jets: Jets, jet: int, n: int, stride: int, momenta: F8, features
         at = scalar_at(row, stride)
         for i in range(stride):
             features[at + i] = jets.scalars[start + i, row] if i < n else 0.0
+    for c in range(len(jets.vectors)):
+        for axis in range(4):
+            for part in range(2):
+                at = (c * CHANNEL + 2 * (1 + axis) + part) * stride
+                for i in range(stride):
+                    features[at + i] = jets.vectors[c, part] * momenta[2 * axis * stride + i]
 
 
 @inner

@@ -5,12 +5,13 @@ from __future__ import annotations
 from ....array_types import F4, F8
 from ....compiled import inner, njit
 from ....layers.saturation import INPUT_BOUND
+from .jets import Jets
 from .nodes import within
 from .tiles import NODES, sum_products
 from .weights import LevelWeights
 from .workspace import CHANNEL, scalar_at
 
-__all__ = ["classify", "sum_norms", "sum_scalars"]
+__all__ = ["classify", "sum_inputs", "sum_norms", "sum_scalars"]
 
 
 @inner
@@ -23,6 +24,23 @@ def sum_scalars(features: F8, channels: int, n: int, stride: int, sums: F8, at: 
             total += features[begin + i]
         sums[at + row] = total
     return at + 2 * channels
+
+
+@inner
+def sum_inputs(jets: Jets, features: F8, momenta: F8, n: int, stride: int, sums: F8) -> int:
+    """Scalars before the first level, and squares (w p)² of the vectors if there are any, summed over the jet."""
+    at = sum_scalars(features, jets.scalars.shape[1] // 2, n, stride, sums, 0)
+    total = 0.0
+    for i in range(n):
+        square = momenta[i] * momenta[i]
+        for axis in range(1, 4):
+            square -= momenta[2 * axis * stride + i] * momenta[2 * axis * stride + i]
+        total += square
+    for c in range(len(jets.vectors)):
+        re, im = jets.vectors[c, 0], jets.vectors[c, 1]
+        sums[at], sums[at + 1] = (re * re - im * im) * total, 2 * re * im * total
+        at += 2
+    return at
 
 
 @inner

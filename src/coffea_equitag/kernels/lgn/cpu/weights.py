@@ -55,6 +55,7 @@ class LGNWeights(NamedTuple):
     """All of an LGN; the head's columns are channels of level after level, scalars first, (Re, Im) each."""
 
     input: F8  # (2 C, scalars + 1), the bias last
+    vectors: F8  # (C, 2): (Re, Im) weights of the momenta that go in, with `pmu_in`; else (0, 2)
     levels: tuple[LevelWeights, ...]
     head: F8
     head_bias: F8
@@ -119,11 +120,19 @@ def _network(model: nn.Module) -> LGNWeights:
         for index, tables in enumerate(tables_of(model))
     ]  # fmt: skip
     return LGNWeights(
-        np.hstack([state["input.weight"], state["input.bias"][:, None]]),
+        *_input(state),
         tuple(levels),
         state["head.weight"],
         state["head.bias"],
     )
+
+
+def _input(state: Mapping[str, F8]) -> tuple[F8, F8]:
+    """What acts on scalars and on momenta before the first level."""
+    if "input.weight" in state:
+        return np.hstack([state["input.weight"], state["input.bias"][:, None]]), np.zeros((0, 2))
+    scalars = state["input.weight.s"].swapaxes(0, 1).reshape(-1, state["input.weight.s"].shape[2])
+    return np.pad(scalars, ((0, 0), (0, 1))), np.ascontiguousarray(state["input.weight.v"][:, :, 0].T)
 
 
 def _tables_of(level: nn.Module, norm: nn.Module) -> LevelTables:

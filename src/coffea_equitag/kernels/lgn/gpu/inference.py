@@ -63,6 +63,11 @@ def logits(
     planes = p4.new_empty(tables.levels[0].channels, tables.levels[0].planes, 2, nodes)
     _set_scalars(planes, first)
     at = first.shape[1]
+    if len(tables.vectors):
+        planes[:, 1:5] = tables.vectors[:, None, :, None] * p4.T[:, None]
+        norms = _vector_norms(tables.vectors, p4)
+        invariants[:, at : at + norms.shape[1]] = norms
+        at += norms.shape[1]
     for index, level in enumerate(tables.levels):
         last = index == len(tables.levels) - 1
         width = level.components_out if last else tables.levels[index + 1].planes
@@ -88,6 +93,14 @@ def logits(
 def _set_scalars(planes: Tensor, scalars: Tensor) -> None:
     """Set the scalars, (Re, Im) of each channel, with which a channel begins."""
     planes[:, 0] = scalars.T.reshape(len(planes), 2, -1)
+
+
+def _vector_norms(vectors: Tensor, p4: Tensor) -> Tensor:
+    """(w p)² of each node, (Re, Im) of each channel."""
+    re, im = vectors.unbind(1)
+    energy, px, py, pz = p4.unbind(1)
+    square = energy * energy - px * px - py * py - pz * pz
+    return square[:, None] * torch.stack([re * re - im * im, 2 * re * im], dim=1).flatten()
 
 
 def _sum_pairs(

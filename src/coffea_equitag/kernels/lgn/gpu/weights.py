@@ -63,6 +63,7 @@ class LGNTables(NamedTuple):
     """All of an LGN in float64, layers as matrices (inputs, outputs) and biases."""
 
     input: tuple[Tensor, Tensor]
+    vectors: Tensor  # (C, 2): (Re, Im) weights of the momenta that go in, or (0, 2)
     levels: tuple[Level, ...]
     head: tuple[Tensor, Tensor]
 
@@ -79,6 +80,7 @@ def fold(model: nn.Module) -> LGNTables:
     head = np.hstack([weights.head, weights.head_bias[:, None]])
     return LGNTables(
         layer(weights.input),
+        torch.tensor(weights.vectors, dtype=torch.float64, device=device),
         tuple(_level(level, layer, device) for level in weights.levels),
         layer(head),
     )
