@@ -167,6 +167,7 @@ def with_charge(jets):
         ({"n_scalar": 1}, "at least 2 scalars"),
         ({"n_scalar": 8, "pid": True}, "at least 9 scalars"),
         ({"n_scalar": 2, "use_one_hot": False}, "at least 3 scalars"),
+        ({"pid_times_mass": True}, "a one-hot to multiply"),
         ({"n_layers": 0}, "positive numbers"),
         ({"colour": 3}, "no option 'colour'"),
     ],

@@ -119,6 +119,14 @@ class LorentzNet(JetModel):
                     f"leave n_scalar out, or set it to {kinds} or more",
                 )
             )
+        if pid_times_mass and not (pid and use_one_hot):
+            raise TaggerError(
+                explain(
+                    f"pid_times_mass = True with pid = {pid} and use_one_hot = {use_one_hot}",
+                    "a one-hot to multiply",
+                    "leave pid_times_mass out, or set pid=True",
+                )
+            )
         if n_layers < 1 or hidden < 1:
             raise TaggerError(
                 explain(
