@@ -74,10 +74,14 @@ def search(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
-    """Thousands of damaged files, and the tables of docs/reliability.md; ``nox -s faults -- --tries 5000 --seed 2``."""
+    """Thousands of damaged files, and the tables of docs/reliability.md; ``nox -s faults -- --tries 5000 --seed 2``.
+
+    Each command that writes is killed a hundred times.
+    """
     session.install("-e", ".[test]", *CONSTRAINED)
     options = session.posargs or ["--tries", "1000"]
     session.run("python", "-m", "faults.table", "--write", "docs/reliability.md", *options, env={"PYTHONPATH": "tests"})
+    session.run("pytest", "tests/faults/test_kill.py", "-s", env={"EQUITAG_KILLS": "100"})
 
 
 @nox.session(default=False)

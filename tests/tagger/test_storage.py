@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -270,3 +271,23 @@ def test_full_disk_leaves_the_former_tagger(tmp_path, monkeypatch):
         assert names(tmp_path / "t") == ["card.json", "model.safetensors"]
         assert eqt.load(tmp_path / "t").content_hash == one.content_hash
     assert json.loads((tmp_path / "t" / "card.json").read_text())["content_hash"] == one.content_hash
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of file sizes")
+def test_files_that_really_cannot_grow(tmp_path):
+    import resource
+
+    one = new_tagger(23)
+    one.save(tmp_path / "t")
+    large = eqt.Tagger.from_model(models.build("pfn"), name="large", classes=("b", "s"))
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for place, overwrite in ((tmp_path / "t", True), (tmp_path / "new", False)):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, former[1]))
+        try:
+            with pytest.raises(OSError, match=r"cannot be written|too large"):
+                large.save(place, overwrite=overwrite)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert names(tmp_path) == ["t"]
+    assert names(tmp_path / "t") == ["card.json", "model.safetensors"]
+    assert eqt.load(tmp_path / "t").content_hash == one.content_hash

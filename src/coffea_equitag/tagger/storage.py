@@ -247,7 +247,10 @@ def _replace(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
 
 def _save(state: Mapping[str, Tensor], path: Path) -> None:
     with atomic_file(path) as part:
-        safetensors.torch.save_file(dict(state), part)
+        try:
+            safetensors.torch.save_file(dict(state), part)
+        except safetensors.SafetensorError as error:  # how it tells of a full disk
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def _text(card: Card) -> bytes:
