@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from faults.formats import FORMATS
 from faults.supervisor import ALLOWED, Try, tries
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers measure their memory in /proc")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from coffea_equitag.models import _MODELS
 from coffea_equitag.tagger import storage
 from faults.hostile import HOSTILE
 from faults.worker import limited_memory
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by means of /proc")
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
             # the jets are as stored: there is nothing to check
             return nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
         if is_flat(names):
-            columns = {name: events[name].array(entry_start=start, entry_stop=stop, library="ak") for name in names}
+            columns = {name: _array(events[name], start, stop) for name in names}
             return from_flat(columns, str(path))
     tables = sorted({name.split("_")[0] for name in names if "Jet_" in name and not name.startswith("n")})
     raise JetError(
@@ -75,14 +75,13 @@ def _nano_events(events: Any, names: list[str], collection: str, start: int, sto
         link: ["jetIdx", index],
         table: [name for name in columns(table) if name in _CANDIDATE_COLUMNS],
     }
-    limits = {"entry_start": start, "entry_stop": stop, "library": "ak"}
     records = {}
     for name, fields in wanted.items():
         if members.get(name):
-            whole = events[name].array(**limits)
+            whole = _array(events[name], start, stop)
             records[name] = whole[fields]
             continue
-        read = {field: _titled(events[f"{name}_{field}"], limits) for field in fields}
+        read = {field: _titled(events[f"{name}_{field}"], start, stop) for field in fields}
         records[name] = ak.zip({field: column for field, column in read.items() if column.ndim > 1}, depth_limit=2)
     return ak.zip(records, depth_limit=1)
 
@@ -95,15 +94,23 @@ def _members(branch: Any) -> list[str]:
     return list(dict.fromkeys(parts[-1] for parts in inner if parts[-1] not in ("_0", "")))
 
 
-def _titled(branch: Any, limits: dict[str, Any]) -> ak.Array:
+def _titled(branch: Any, start: int, stop: int) -> ak.Array:
     """Read a branch and attach its title to its numbers, as NanoEvents does."""
     title = getattr(branch, "title", None) or getattr(branch, "description", None) or ""
-    column = branch.array(**limits)
+    column = _array(branch, start, stop)
     if column.ndim == 1:
         return column
     layout = ak.to_layout(column).to_ListOffsetArray64(True)
     content = layout.content.copy(parameters={"__doc__": str(title)})
     return ak.Array(layout.copy(content=content))
+
+
+def _array(branch: Any, start: int, stop: int) -> ak.Array:
+    """Read a branch; lists beyond what the file holds would crash awkward, which does not look."""
+    column = branch.array(entry_start=start, entry_stop=stop, library="ak")
+    if fault := ak.validity_error(column):
+        raise ValueError(fault)
+    return column
 
 
 def _first(names: list[str]) -> str:

@@ -12,6 +12,7 @@ import awkward as ak
 
 from ...atomic_file import flush
 from ...errors import JetError, explain
+from ...reading import reading
 from ...temporary_files import remove_stale, temporary_file
 from . import energyflow, jetclass, jetnet, top_landscape
 from .download import check, fetch
@@ -166,22 +167,14 @@ def _fetched(published: Published, file: RemoteFile, folder: Path, download: boo
 def _unpack(archive: Path, folder: Path) -> None:
     """Write the ROOT files of an archive into one folder, ignoring the folders inside the archive."""
     remove_stale(folder)
-    try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = Path(member.name).name
-                source = tar.extractfile(member) if member.isfile() and name.endswith(".root") else None
-                if source is not None:
-                    with source, temporary_file(folder / name) as part:
-                        with part.open("wb") as target:
-                            shutil.copyfileobj(source, target, 1 << 20)
-                        flush(part)
-                        part.replace(folder / name)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise JetError(
-            explain(
-                f"{archive}, which cannot be unpacked ({error})",
-                "a complete archive, and enough disk space",
-                "download it again, or free disk space",
-            )
-        ) from error
+    remedy = "download it again, or free disk space"
+    with reading(archive, "a complete archive", remedy=remedy), tarfile.open(archive) as tar:
+        for member in tar:
+            name = Path(member.name).name
+            source = tar.extractfile(member) if member.isfile() and name.endswith(".root") else None
+            if source is not None:
+                with source, temporary_file(folder / name) as part:
+                    with part.open("wb") as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+                    flush(part)
+                    part.replace(folder / name)
