@@ -11,6 +11,7 @@ from coffea_equitag import RaggedJets
 from coffea_equitag.invariants import gram
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers.bell_functions import BellFunctions
+from coffea_equitag.layers.difference_products import times_squared_differences
 from coffea_equitag.layers.lgn_level import LGNLevel, level_sources
 from coffea_equitag.layers.lorentz_tensors import DIMENSION, ETA, IRREPS, LorentzTensors
 from coffea_equitag.layers.pair_sum import pair_sum
@@ -88,6 +89,27 @@ def test_level_equals_the_paper_pair_by_pair():
         row += n
     for name, part in level.over_pairs(features, p4, square, pairs).parts().items():
         torch.testing.assert_close(part, torch.cat([entry[name] for entry in expected], dim=1))
+
+
+def test_squares_of_differences_pair_by_pair():
+    features, p4, _, pairs = make()
+    weight = torch.randn(sum(n * n for n in COUNTS), 2, 2, dtype=torch.float64)
+    product, square = TensorProduct(right=("S",)), TensorProduct(("v",), ("v",), ("S",))
+    found = times_squared_differences(product, features, p4, weight, pairs.counts).parts()
+    expected, row, at = {name: torch.zeros_like(part) for name, part in found.items()}, 0, 0
+    for n in pairs.counts:
+        for i, j in itertools.product(range(row, row + n), repeat=2):
+            p = LorentzTensors(v=(p4[i] - p4[j])[None, None])
+            f_j = {name: torch.complex(*part[:, j : j + 1]) for name, part in features.parts().items()}
+            moved = LorentzTensors(
+                **{k: as_pairs(torch.complex(*weight[at].T)[:, None] * part) for k, part in f_j.items()}
+            )
+            for name, part in product(moved, square(p, p)).parts().items():
+                expected[name][:, i] += part[:, 0]
+            at += 1
+        row += n
+    for name, part in found.items():
+        torch.testing.assert_close(part, expected[name])
 
 
 def test_blocks_are_counted_as_published():

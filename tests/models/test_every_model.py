@@ -151,7 +151,8 @@ def extreme_jets():
 @pytest.mark.parametrize("kernel", ["auto", "reference"])
 def test_extreme_momenta_give_finite_scores(kind, kernel):
     jets = extreme_jets()
-    for options in ({}, *VARIANTS.get(kind, [])):
+    # most variants are the same to a kernel, or run on the layers
+    for options in ({}, *VARIANTS.get(kind, [])[: 2 if kernel == "auto" else None]):
         torch.manual_seed(0)
         model = eqt.models.build(kind, **options).eval()
         with kernels.use(kernel):

@@ -356,6 +356,12 @@ def test_new_stabilisers_convert(random_jets, symmetry, method):
     assert torch.equal(run(tagger.model.eval())(jets), run(model)(jets))
 
 
+def test_momenta_that_are_not_covariant_are_refused():
+    state = official_names(build(size="3k", symmetry="se2", method="input", output="momentum"))
+    with pytest.raises(eqt.CheckpointError, match="a covariant output"):
+        eqt.convert.official("pelican", state, symmetry="se2")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -66,7 +66,8 @@ def infer_options(state: StateDict, given: Mapping[str, Any] | None = None) -> d
     Raises
     ------
     CheckpointError
-        If the symmetry is not known, nor among the options `given`; not without these.
+        If the symmetry is not known, nor among the options `given` (not without these); or if the official code's
+        momenta are not covariant.
     """
     wide, narrow = state[
         "msg_2to0.linear.0.weight" if "mlp_out.linear.0.weight" in state else "msg_2to1.linear.0.weight"
@@ -87,7 +88,21 @@ def infer_options(state: StateDict, given: Mapping[str, Any] | None = None) -> d
         options["symmetry"] = "so13"
     elif given is not None and "symmetry" not in given:
         raise _ambiguous(state, options["method"])
+    chosen = options | dict(given or {})
+    if (chosen["output"], chosen["method"], chosen.get("symmetry")) == ("momentum", "input", "se2"):
+        raise _not_covariant()
     return options
+
+
+def _not_covariant() -> CheckpointError:
+    # the official matrices give pz (1, 0, 0, 1) and (E − pz, px, py, −E): no sums of (q·p) q and p
+    return CheckpointError(
+        explain(
+            "a PELICAN checkpoint for momenta with symmetry 'se2' and method 'input'",
+            "a covariant output: the official code's is not, so that its weights mean nothing to a network that is",
+            "train PELICAN anew with these options, or with method='spurions'",
+        )
+    )
 
 
 def _ambiguous(state: StateDict, method: str) -> CheckpointError:
