@@ -142,6 +142,17 @@ def test_a_zip_bomb_stays_small(tmp_path):
         eqt.convert.official("lorentznet", tmp_path / "bomb.pt")
 
 
+def test_a_member_marked_as_a_folder(tmp_path):
+    """torch would read nothing, and leave the tensor as the memory happens to be."""
+    torch.save({"embedding.weight": torch.ones(1000)}, tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "folder.pt", "w") as archive:
+        for member in whole.infolist():
+            member.external_attr = 0x10 if member.filename.endswith("data/0") else 0
+            archive.writestr(member, whole.read(member.filename))
+    with pytest.raises(eqt.CheckpointError, match=r"folder\.pt is damaged in \S*data/0"):
+        eqt.convert.official("lorentznet", tmp_path / "folder.pt")
+
+
 def test_a_tensor_that_only_looks_large(tmp_path):
     """One number, repeated 10¹² times by a stride of 0: a file of 1 kB."""
     state = {"embedding.weight": torch.zeros(1).expand(10**6, 10**6), "embedding.bias": torch.zeros(10)}
