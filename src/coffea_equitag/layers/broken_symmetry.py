@@ -73,7 +73,7 @@ _TIME_ACROSS_ALONG = (_keep(1, 0, 0, 0), _keep(0, 1, 1, 0), _keep(0, 0, 0, 1))
 
 _COMPONENTS = (_keep(1, 0, 0, 0), _keep(0, 1, 0, 0), _keep(0, 0, 1, 0), _keep(0, 0, 0, 1))
 
-SymmetryName = Literal["so13", "so3", "so12", "se2", "so2", "so2_0", "R", "1", "11", "1_0", "11_0"]
+SymmetryName = Literal["so13", "so3", "so12", "se2", "so2", "so2_0", "1", "R", "11", "1_0", "11_0"]
 
 #: The symmetries by the names of the official ``--stabilizer``. A spatial component of p is minus its product with that
 #: axis: with −q, r is the component.
