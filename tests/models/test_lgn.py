@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 from pathlib import Path
@@ -237,6 +238,16 @@ def test_official_code_with_any_option(case):
     tagger = eqt.convert.official("lgn", state, activation=given["activation"])
     jets = RaggedJets.from_momenta(*momenta())
     assert deviation(run(tagger.model)(jets), torch.tensor(given["logits"], dtype=torch.float64)) <= 1e-12
+
+
+def test_what_leaves_no_trace_is_read_from_the_trainers_arguments(tmp_path):
+    shapes = OFFICIAL["cases"]["pmu-in"]["shapes"]
+    state = state_of({OFFICIAL["keys"][key]: tuple(shape) for key, *shape in shapes})
+    told = argparse.Namespace(scale=0.25, activation="elu", batch_size=10)
+    torch.save({"args": told, "model_state": state}, tmp_path / "best.pt")
+    options = eqt.convert.official("lgn", tmp_path / "best.pt").card.options
+    assert (options["scale"], options["activation"]) == (0.25, "elu")
+    assert eqt.convert.official("lgn", tmp_path / "best.pt", scale=2.0).card.options["scale"] == 2.0
 
 
 def test_tensors_of_higher_rank_are_refused():

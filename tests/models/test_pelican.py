@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import itertools
 
 import awkward as ak
@@ -376,6 +377,14 @@ def test_momenta_that_are_not_covariant_are_refused():
 def test_the_symmetry_is_asked_for(options, words):
     with pytest.raises(eqt.CheckpointError, match=words):
         eqt.convert.official("pelican", official_names(build(size="3k", **options)))
+
+
+def test_the_symmetry_is_read_from_the_trainers_arguments(tmp_path):
+    told = argparse.Namespace(stabilizer="1_0", method="input", device="cuda")
+    state = official_names(build(size="3k", symmetry="1_0", method="input"))
+    torch.save({"args": told, "model_state": state, "epoch": 3}, tmp_path / "best.pt")
+    assert eqt.convert.official("pelican", tmp_path / "best.pt").card.options["symmetry"] == "1_0"
+    assert eqt.convert.official("pelican", tmp_path / "best.pt", symmetry="1").card.options["symmetry"] == "1"
 
 
 class TestOfficial:

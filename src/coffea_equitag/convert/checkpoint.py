@@ -17,6 +17,7 @@ from ..reading import reading
 from ..tagger import Tagger
 from . import lgn, lorentznet, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
+from .trainer_options import trainer_options
 
 __all__ = ["official"]
 
@@ -52,7 +53,8 @@ def official(
         only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with exact zeros).
         weaver's ParticleNet has ``phantom_neighbours`` on by default; its number of neighbours k is taken to be that
         of weaver's examples, 16, or 7 with two convolutions. PELICAN's ``symmetry`` has to be given unless it is
-        so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell.
+        so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell,
+        but the arguments do that the official trainers keep in their checkpoints, which are read.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises
@@ -67,7 +69,8 @@ def official(
         )
     source = "the state dict" if isinstance(checkpoint, Mapping) else os.fspath(checkpoint)
     with reading(source, f"a checkpoint of the official {kind}", CheckpointError):
-        model = _converted(kind, _state_dict(checkpoint), len(classes), options)
+        found = _contents(checkpoint)
+        model = _converted(kind, _state_dict(found), len(classes), trainer_options(kind, found) | options)
     return Tagger.from_model(
         model, name=name or f"official-{kind}", classes=classes if model.output == "classes" else ()
     )
@@ -94,14 +97,16 @@ def _converted(kind: str, given: StateDict, n_classes: int, options: dict[str, A
     return model
 
 
-def _state_dict(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> StateDict:
+def _contents(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> Any:
     if isinstance(checkpoint, Mapping):
-        found: Any = checkpoint
-    else:
-        path = Path(checkpoint)
-        if not path.is_file():
-            raise CheckpointError(explain(f"no file {path}", "a checkpoint of the official code", "check the path"))
-        found = torch_file.load(path)
+        return checkpoint
+    path = Path(checkpoint)
+    if not path.is_file():
+        raise CheckpointError(explain(f"no file {path}", "a checkpoint of the official code", "check the path"))
+    return torch_file.load(path)
+
+
+def _state_dict(found: Any) -> StateDict:
     for wrapper in ("state_dict", "model_state_dict", "model_state", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]

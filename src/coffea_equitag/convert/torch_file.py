@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import zipfile
@@ -22,7 +23,7 @@ _FOLDER = 0x10
 
 
 def load(path: Path) -> Any:
-    """The tensors and plain values in a file, on the CPU.
+    """The tensors, plain values and command-line arguments in a file, on the CPU.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def load(path: Path) -> Any:
     try:
         check_regular(path)
         _check_unpacked(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # a trainer's arguments: attributes, and no code
+            return torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except Exception as error:  # damaged pickles raise almost anything
