@@ -16,9 +16,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 #: Writes a file until a signal ends it; the first signal arrives in a finalizer, where Python drops the exception.
 LOST = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from coffea_equitag import interrupts
+signal.signal(int(sys.argv[2]), signal.SIG_DFL)  # in the background signals may be ignored
 from coffea_equitag.atomic_file import atomic_file
 interrupts._PATIENCE = 0.2
 class Finalizer:
@@ -47,15 +48,24 @@ def test_signal_lost_in_a_finalizer_is_repeated(tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def usual_handlers():
+    """Handlers as in a new process at a terminal, whatever a library or ``nohup`` has set."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    former = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield usual
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_commands_end_by_signals(monkeypatch, capsys, number, status):
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+def test_commands_end_by_signals(monkeypatch, capsys, usual_handlers, number, status):
     command = types.SimpleNamespace(configure=lambda parser: None, run=lambda arguments: os.kill(os.getpid(), number))
     monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
     monkeypatch.setitem(sys.modules, "coffea_equitag.cli.wait", command)
     assert cli.main(["wait"]) == status
     assert "equitag wait: interrupted" in capsys.readouterr().err
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    assert {one: signal.getsignal(one) for one in usual_handlers} == usual_handlers
 
 
 def test_ignored_signals_stay_ignored(monkeypatch):

@@ -14,6 +14,7 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
@@ -122,13 +123,21 @@ def _given(executor: Any) -> Iterator[Executor]:
     yield executor.get_executor(pure=False) if hasattr(executor, "get_executor") else executor
 
 
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes in a thread: an interrupt, which only the main thread gets, leaves none half started."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        with ThreadPoolExecutor(1) as starter:
+            return starter.submit(super().submit, function, *arguments, **keywords).result()
+
+
 @contextmanager
 def _processes(workers: int) -> Iterator[Executor]:
     """Processes that end when they are no longer needed, or when this process is killed."""
     # Pythia does not survive a fork: new processes, each with its own
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(lifeline,))
+    pool = _Pool(workers, mp_context=context, initializer=_begin, initargs=(lifeline,))
     try:
         yield pool
         pool.shutdown()
