@@ -79,9 +79,10 @@ def faults(session: nox.Session) -> None:
     Each command that writes is killed a hundred times.
     """
     session.install("-e", ".[test]", *CONSTRAINED)
-    options = session.posargs or ["--tries", "1000"]
-    session.run("python", "-m", "faults.table", "--write", "docs/reliability.md", *options, env={"PYTHONPATH": "tests"})
-    session.run("pytest", "tests/faults/test_kill.py", "-s", env={"EQUITAG_KILLS": "100"})
+    counts = session.create_tmp()
+    session.run("pytest", "tests/faults/test_kill.py", "-s", env={"EQUITAG_KILLS": "100", "EQUITAG_FAULTS": counts})
+    options = ["--kills", counts, "--write", "docs/reliability.md", *(session.posargs or ["--tries", "1000"])]
+    session.run("python", "-m", "faults.table", *options, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(default=False)

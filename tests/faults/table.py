@@ -6,6 +6,7 @@ Exits with 1 if anything happened that must not; the tries are listed, and each 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from faults.formats import FORMATS
 from faults.supervisor import ALLOWED, OUTCOMES, Try, tries
 
 START, END = "<!-- made by tests/faults/table.py -->", "<!-- end -->"
+KILLS_START = "<!-- made by tests/faults/test_kill.py -->"
 
 #: The outcomes that must not happen share a column.
 COLUMNS = {name: (name,) for name in OUTCOMES[:4]} | {
@@ -42,11 +44,26 @@ def _row(name: str, count: Counter[str]) -> str:
     return f"| {name} | {count.total()} | {' | '.join(map(str, numbers))} |"
 
 
+def kill_table(folder: Path) -> str:
+    """A table of the counts that test_kill.py wrote, for commands that passed: nothing lost, half-written or left."""
+    counts = [json.loads(path.read_text()) for path in sorted(folder.glob("kill-*.json"))]
+    rows = [f"| `{one['command']}` | {one['kills']} | 0 | {one['temporaries left']} |" for one in counts]
+    head = "| command | kills | lost, half-written or left at the end | temporary files after kills |"
+    return "\n".join([head, "| --- | ---: | ---: | ---: |", *rows])
+
+
+def replaced(page: str, start: str, made: str) -> str:
+    """A page with what stands between `start` and the next end replaced."""
+    before, rest = page.split(start)
+    return f"{before}{start}\n{made}\n{END}{rest.split(END, 1)[1]}"
+
+
 def main() -> int:
     """Try, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=1000, help="per kind of file")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=Path, help="folder with the counts of test_kill.py")
     parser.add_argument("--write", type=Path, help="page whose tables are replaced")
     arguments = parser.parse_args()
     found = []
@@ -57,8 +74,10 @@ def main() -> int:
     made = f"{table(found, 'format', 'file')}\n\n{table(found, 'fault', 'fault')}\n\nSeed {arguments.seed}."
     print(made)
     if arguments.write is not None:
-        before, rest = arguments.write.read_text().split(START)
-        arguments.write.write_text(f"{before}{START}\n{made}\n{END}{rest.split(END)[1]}")
+        page = replaced(arguments.write.read_text(), START, made)
+        if arguments.kills is not None:
+            page = replaced(page, KILLS_START, kill_table(arguments.kills))
+        arguments.write.write_text(page)
     return int(any(one.outcome not in ALLOWED for one in found))
 
 
