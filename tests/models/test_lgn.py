@@ -12,7 +12,8 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets
-from coffea_equitag.convert.lgn import _FACTOR, options, translate
+from coffea_equitag.convert.lgn import _FACTOR, translate
+from coffea_equitag.convert.lgn_options import options
 from coffea_equitag.layers.lorentz_tensors import DIMENSION, LorentzTensors, dual_components
 from coffea_equitag.layers.node_readout import real_parts_first
 from coffea_equitag.layers.tensor_product import TensorProduct

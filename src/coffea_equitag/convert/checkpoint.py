@@ -15,7 +15,7 @@ from ..errors import CheckpointError, explain
 from ..jet_model import JetModel
 from ..reading import reading
 from ..tagger import Tagger
-from . import lgn, lorentznet, particlenet, pelican, pfn, torch_file
+from . import lgn, lgn_options, lorentznet, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
 from .trainer_options import trainer_options
 
@@ -133,7 +133,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
 
 #: Kind -> function that infers options from the shapes of the weights and from the options given.
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
-    "lgn": lambda state, given: lgn.options(state),
+    "lgn": lambda state, given: lgn_options.options(state),
     "lorentznet": lorentznet.infer_options,
     "particlenet": particlenet.infer_options,
     "pelican": pelican.infer_options,

@@ -21,38 +21,37 @@ the bells. With ``pmu-in``, the momenta that go in as features have real scalars
 
 *Order.* Official channels follow the order of a Python set of the irreps' tuples, which CPython has kept since 3.8; the
 scalars move to the end after the perceptron of each level, if there is one.
-
-The activation and the scale leave no trace in the weights: `options` does not know them.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, explain
 from ..layers.lgn_level import level_sources
-from ..layers.lorentz_tensors import IRREPS
+from .lgn_options import (
+    INPUT,
+    LEVEL,
+    NAMES,
+    ORDER,
+    OUTPUT,
+    Irrep,
+    dim_of,
+    has_perceptrons,
+    irrep_of,
+    irreps_by_level,
+    names_of,
+    options,
+    perceptron_depth,
+)
 from .state_dict import StateDict
 
-__all__ = ["options", "translate"]
-
-Irrep = tuple[int, int]
-
-_NAME: dict[Irrep, str] = {(0, 0): "s", (1, 1): "v", (2, 0): "F", (0, 2): "F", (2, 2): "S"}
-
-#: The order of the irreps in the official code; without perceptrons (0, 0) is the first if there are all five.
-_ORDER: tuple[Irrep, ...] = ((1, 1), (2, 0), (0, 2), (2, 2), (0, 0))
-
-_INPUT, _OUTPUT = "input_func_atom.", "output_layer_atom."
-_PERCEPTRON = "lgn_cg.mlp_levels."
-_LEVEL = "lgn_cg.atom_levels.{}.cat_mix.mix_reps.weights."
+__all__ = ["translate"]
 
 #: The official square of a momentum relative to ours.
 _SQUARE = sqrt(4 / 3)
@@ -99,133 +98,9 @@ def translate(state: StateDict) -> StateDict:
         ) from error
 
 
-def options(state: StateDict) -> dict[str, Any]:
-    """Options of `LGN` for an official checkpoint, inferred from the shapes of its weights.
-
-    Raises
-    ------
-    CheckpointError
-        If it is not a checkpoint of the official code, or holds tensors of rank 3.
-    """
-    try:
-        return _options(state)
-    except KeyError as error:
-        raise CheckpointError(
-            explain(
-                f"a checkpoint without {error}",
-                "the state dict of the official LGNTopTag",
-                "save model.state_dict() of the whole model",
-            )
-        ) from error
-
-
-def _options(state: StateDict) -> dict[str, Any]:
-    levels, history = _levels(state), _history(state)
-    _check_rank(history)
-    max_zf = sum(bool(re.fullmatch(r"rad_funcs\.rad_funcs\.0\.linear\.\d\.bias", key)) for key in state) - 1
-    mixing = [state[f"{_LEVEL.format(level)}(0, 0)"] for level in range(levels)]
-    found: dict[str, Any] = {
-        "levels": levels,
-        "channels": (_input_channels(state), *(weight.shape[1] for weight in mixing)),
-        "maxdim": _maxdim(history, max_zf),
-        "n_bells": state["rad_funcs.rad_funcs.0.a"].numel() // 2,
-        "beams": _scalar_inputs(state).shape[-1] == 2,
-        "max_zf": max_zf,
-        "pmu_in": f"{_INPUT}lin.weight" not in state,
-        "mlp": _has_perceptrons(state),
-    }
-    return found | _perceptron_options(state) | _readout_options(state, history, found["channels"])
-
-
-def _check_rank(history: Sequence[Sequence[Irrep]]) -> None:
-    beyond = sorted({irrep for irreps in history for irrep in irreps} - set(_ORDER))
-    if beyond:
-        raise CheckpointError(
-            explain(
-                f"a checkpoint with irreps {', '.join(map(str, beyond))}",
-                "irreps (k, n) with k, n ≤ 2, as with --maxdim up to 3 and --max-zf up to 2",
-                "train with --maxdim 3: tensors of higher rank are not implemented",
-            )
-        )
-
-
-def _maxdim(history: Sequence[Sequence[Irrep]], max_zf: int) -> int | list[int]:
-    """The smallest `maxdim` of all levels, or one for each if that would let more tensors through."""
-    dims = [_dim(irreps) for irreps in history[1:]]
-    for before, after in itertools.pairwise(history):
-        if set(level_sources(_names(before), _names_below(max(dims)), max_zf)) != set(_names(after)):
-            return dims
-    return max(dims)
-
-
-def _perceptron_options(state: StateDict) -> dict[str, Any]:
-    if not _has_perceptrons(state):
-        return {}
-    first = state[f"{_PERCEPTRON}0.linear.0.weight"]
-    return {"mlp_depth": _depth(state), "mlp_width": first.shape[0] // first.shape[1]}
-
-
-def _has_perceptrons(state: StateDict) -> bool:
-    return f"{_PERCEPTRON}0.linear.0.weight" in state
-
-
-def _depth(state: StateDict) -> int:
-    """Hidden layers of the perceptrons; without any, the official code keeps a first layer that it does not use."""
-    biases = sum(bool(re.fullmatch(re.escape(_PERCEPTRON) + r"0\.linear\.\d+\.bias", key)) for key in state)
-    first, second = (state[f"{_PERCEPTRON}0.linear.{layer}.weight"] for layer in (0, 1))
-    return 0 if second.shape[1] != first.shape[0] else biases - 1
-
-
-def _readout_options(state: StateDict, history: Sequence[Sequence[Irrep]], channels: Sequence[int]) -> dict[str, Any]:
-    every = sum(width * len(irreps) for width, irreps in zip(channels, history, strict=True))
-    if f"{_OUTPUT}lin.weight" in state:
-        weight = state[f"{_OUTPUT}lin.weight"]
-        return {"n_classes": len(weight), "top": "linear", "full_scalars": weight.shape[1] == 2 * every}
-    inputs, summed = state[f"{_OUTPUT}mlp1.linear.0.weight"].shape[1], state[f"{_OUTPUT}mlp1.linear.1.bias"].shape[0]
-    return {
-        "n_classes": state[f"{_OUTPUT}mlp2.linear.1.bias"].shape[0],
-        "top": "pmlp",
-        "interleaved": True,
-        "full_scalars": inputs == 2 * every,
-        "mlp_width": 2 * summed // inputs,
-    }
-
-
-def _levels(state: StateDict) -> int:
-    found = {match[1] for key in state if (match := re.match(r"lgn_cg\.atom_levels\.(\d+)\.", key))}
-    if not found:
-        raise KeyError("lgn_cg.atom_levels")
-    return len(found)
-
-
-def _history(state: StateDict) -> list[list[Irrep]]:
-    """Irreps before the first level and after each, in the official order."""
-    found = [_irreps(state, _INPUT + "weights.") or [(0, 0)]]
-    return found + [_irreps(state, _LEVEL.format(level)) for level in range(_levels(state))]
-
-
-def _irreps(state: StateDict, prefix: str) -> list[Irrep]:
-    given = {_irrep(key) for key in state if key.startswith(prefix)}
-    order = [irrep for irrep in (*_ORDER, *sorted(given - set(_ORDER))) if irrep in given]
-    if len(given) == len(_ORDER) and not _has_perceptrons(state):
-        order = order[-1:] + order[:-1]
-    return order
-
-
-def _input_channels(state: StateDict) -> int:
-    weight = _scalar_inputs(state)
-    return weight.shape[0] // 2 if weight.ndim == 2 else weight.shape[1]
-
-
-def _scalar_inputs(state: StateDict) -> Tensor:
-    """Weights of the scalars that go in, (2 C, scalars), or (2, C, scalars) with ``pmu-in``."""
-    linear = f"{_INPUT}lin.weight"
-    return state[linear] if linear in state else state[f"{_INPUT}weights.(0, 0)"]
-
-
 def _translate(state: StateDict) -> StateDict:
     renamed: StateDict = {}
-    unused = int(_has_perceptrons(state) and _depth(state) == 0)
+    unused = int(has_perceptrons(state) and perceptron_depth(state) == 0)
     for key, value in state.items():
         if found := re.fullmatch(r"rad_funcs\.rad_funcs\.(\d+)\.([abc])", key):
             renamed[f"levels.{found[1]}.bells.{found[2]}"] = value.flatten()
@@ -240,24 +115,24 @@ def _translate(state: StateDict) -> StateDict:
                 renamed[f"levels.{found[1]}.mlp.{2 * layer}.{found[3]}"] = value
         elif found := re.fullmatch(r"input_func_atom\.lin\.(\w+)", key):
             renamed[f"input.{found[1]}"] = value
-        elif key.startswith(_INPUT + "weights."):
-            name = _NAME[_irrep(key)]
+        elif key.startswith(INPUT + "weights."):
+            name = NAMES[irrep_of(key)]
             renamed[f"input.weight.{name}"] = value * (_SQUARE if name == "S" else 1.0)
         elif found := re.fullmatch(r"output_layer_atom\.mlp([12])\.linear\.([01])\.(\w+)", key):
             renamed[f"head.of_{('nodes', 'jets')[int(found[1]) - 1]}.{2 * int(found[2])}.{found[3]}"] = value
-        elif not key.startswith(("lgn_cg.atom_levels.", _OUTPUT)):
+        elif not key.startswith(("lgn_cg.atom_levels.", OUTPUT)):
             renamed[key] = value
-    known = _options(state)
-    history = _history(state)
+    known = options(state)
+    history = irreps_by_level(state)
     for level in range(known["levels"]):
-        prefix = _LEVEL.format(level)
-        weights = {_irrep(key): value for key, value in state.items() if key.startswith(prefix)}
+        prefix = LEVEL.format(level)
+        weights = {irrep_of(key): value for key, value in state.items() if key.startswith(prefix)}
         mixing = _mixing(weights, history[level], known["max_zf"])
         renamed |= {f"levels.{level}.mixing.weight.{k}": v for k, v in mixing.items()}
     if known["top"] == "linear":
-        weight = state[f"{_OUTPUT}lin.weight"]
+        weight = state[f"{OUTPUT}lin.weight"]
         renamed["head.weight"] = _head(weight, history, known["channels"], known["full_scalars"])
-        renamed["head.bias"] = state[f"{_OUTPUT}lin.bias"]
+        renamed["head.bias"] = state[f"{OUTPUT}lin.bias"]
     return renamed
 
 
@@ -267,37 +142,19 @@ def _one_plus_i(value: Tensor) -> Tensor:
     return torch.stack([pairs[:, 0] - pairs[:, 1], pairs[:, 0] + pairs[:, 1]], dim=1).flatten(0, 1)
 
 
-def _irrep(key: str) -> Irrep:
-    k, n = re.findall(r"\d+", key.rsplit("(", 1)[-1])
-    return int(k), int(n)
-
-
-def _dim(irreps: Iterable[Irrep]) -> int:
-    return 1 + max(max(irrep) for irrep in irreps)
-
-
-def _names(irreps: Iterable[Irrep]) -> list[str]:
-    found = {_NAME[irrep] for irrep in irreps}
-    return [name for name in IRREPS if name in found]
-
-
-def _names_below(dim: int) -> list[str]:
-    return _names(irrep for irrep in _ORDER if max(irrep) < dim)
-
-
 def _mixing(weights: dict[Irrep, Tensor], order: list[Irrep], max_zf: int) -> StateDict:
     """Mixing weights (2, out, in) of the Cartesian tensors from those of the irreps."""
-    keep = _names(weights)
-    blocks = {irrep: list(_blocks(irrep, order, _dim(weights), max_zf)) for irrep in weights}
+    keep = names_of(weights)
+    blocks = {irrep: list(_blocks(irrep, order, dim_of(weights), max_zf)) for irrep in weights}
     channels = weights[0, 0].shape[2] // len(blocks[0, 0])
-    sources = level_sources(_names(order), keep, max_zf)
+    sources = level_sources(names_of(order), keep, max_zf)
     ours = {}
     for name in keep:
         for key in ("F", "dual") if name == "F" else (name,):
             shape = (weights[0, 0].shape[1], channels * len(sources[name]))
             ours[key] = torch.zeros(shape, dtype=torch.complex128)
     for irrep, weight in weights.items():
-        name = _NAME[irrep]
+        name = NAMES[irrep]
         pieces = torch.split(torch.complex(*weight.double()), channels, dim=1)
         for (stage, left, right), piece in zip(blocks[irrep], pieces, strict=True):
             for product, number in _terms(stage, left, right, irrep):
@@ -342,8 +199,8 @@ def _chirality(irrep: Irrep) -> int:
 def _terms(stage: str, left: Irrep, right: Irrep | None, out: Irrep) -> list[tuple[str, complex]]:
     """An official block as a sum of ours: names and coefficients."""
     if right is None or (stage == "pair" and right == (0, 0)):
-        return [(_NAME[left], 1.0)]
-    a, b, c = _NAME[left], _NAME[right], _NAME[out]
+        return [(NAMES[left], 1.0)]
+    a, b, c = NAMES[left], NAMES[right], NAMES[out]
     factor = 1.0 if "s" in (a, b) else _FACTOR[a, b, c]
     if stage == "pair" and b == "S":
         factor *= _SQUARE
@@ -357,7 +214,7 @@ def _head(weight: Tensor, history: list[list[Irrep]], channels: Sequence[int], f
     """Columns (Re, Im) of the classifier, level by level: scalars, v·v, F:F, F:⋆F, S:S."""
     columns = list(torch.unflatten(weight, 1, (-1, 2)).unbind(1))
     found: dict[tuple[int, Irrep], list[Tensor]] = {}
-    for irrep in _ORDER[-1:] + _ORDER[:-1] * full_scalars:
+    for irrep in ORDER[-1:] + ORDER[:-1] * full_scalars:
         for level, order in enumerate(history):
             if irrep in order:
                 found[level, irrep] = [columns.pop(0) for _ in range(channels[level])]
