@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -26,7 +27,7 @@ class Finalizer:
     def __del__(self):
         os.kill(os.getpid(), int(sys.argv[2]))
         for _ in range(1000):
-            pass
+            time.sleep(0.001)
 stopping = interrupts.Interrupts()
 try:
     with stopping.raised(), atomic_file(Path(sys.argv[1]) / "x") as part:
@@ -60,7 +61,13 @@ def usual_handlers():
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_commands_end_by_signals(monkeypatch, capsys, usual_handlers, number, status):
-    command = types.SimpleNamespace(configure=lambda parser: None, run=lambda arguments: os.kill(os.getpid(), number))
+
+    def run(arguments):
+        os.kill(os.getpid(), number)
+        for _ in range(1000):  # any thread may receive it, and the main thread then hears of it a little later
+            time.sleep(0.01)
+
+    command = types.SimpleNamespace(configure=lambda parser: None, run=run)
     monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
     monkeypatch.setitem(sys.modules, "coffea_equitag.cli.wait", command)
     assert cli.main(["wait"]) == status
@@ -73,6 +80,7 @@ def test_ignored_signals_stay_ignored(monkeypatch):
 
     def run(arguments):
         os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.1)
         return 0
 
     monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
