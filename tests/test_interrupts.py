@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -73,6 +74,44 @@ def test_commands_end_by_signals(monkeypatch, capsys, usual_handlers, number, st
     assert cli.main(["wait"]) == status
     assert "equitag wait: interrupted" in capsys.readouterr().err
     assert {one: signal.getsignal(one) for one in usual_handlers} == usual_handlers
+
+
+def test_interrupt_leaves_the_caller_alone(monkeypatch, capsys):
+    def run(arguments):
+        raise KeyboardInterrupt
+
+    command = types.SimpleNamespace(configure=lambda parser: None, run=run)
+    monkeypatch.setitem(cli.COMMANDS, "wait", "wait for a signal")
+    monkeypatch.setitem(sys.modules, "coffea_equitag.cli.wait", command)
+    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail("the process that called main is ended"))
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, daemon=False)
+    thread.start()
+    try:
+        assert cli.main(["wait"]) == 130
+    finally:
+        done.set()
+        thread.join()
+    assert "equitag wait: interrupted" in capsys.readouterr().err
+
+
+#: A command with a thread that never ends.
+STUCK = """
+import sys, threading, types
+from coffea_equitag import cli
+def run(arguments):
+    threading.Thread(target=threading.Event().wait).start()
+    raise KeyboardInterrupt
+cli.COMMANDS["wait"] = "wait"
+sys.modules["coffea_equitag.cli.wait"] = types.SimpleNamespace(configure=lambda parser: None, run=run)
+sys.exit(cli.main())
+"""
+
+
+def test_interrupt_ends_a_process_despite_its_threads():
+    done = subprocess.run([sys.executable, "-c", STUCK, "wait"], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "equitag wait: interrupted\n"
 
 
 def test_ignored_signals_stay_ignored(monkeypatch):

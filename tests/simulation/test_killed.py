@@ -20,7 +20,7 @@ import sys
 from coffea_equitag.simulation import sample_request
 sample_request.SHARD = {SHARD}
 from coffea_equitag.cli import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main())
 """
 
 

@@ -32,7 +32,11 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``equitag``; return the exit status."""
+    """Run ``equitag``; return the exit status.
+
+    Called without arguments it is the process, which an interrupt ends whatever its threads do.
+    """
+    is_process = argv is None
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="equitag", description="Symmetry-equivariant jet taggers for coffea analyses."
@@ -63,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"equitag {arguments.command}: interrupted", file=sys.stderr)
-        _exit_despite_threads(interrupts.status)
+        if is_process:
+            _exit_despite_threads(interrupts.status)
         return interrupts.status
 
 
