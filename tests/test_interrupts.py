@@ -109,7 +109,9 @@ sys.exit(cli.main())
 
 
 def test_interrupt_ends_a_process_despite_its_threads():
-    done = subprocess.run([sys.executable, "-c", STUCK, "wait"], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK, "wait"], capture_output=True, text=True, timeout=50, check=False
+    )
     assert done.returncode == 130
     assert done.stderr == "equitag wait: interrupted\n"
 
