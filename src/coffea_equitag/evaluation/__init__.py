@@ -3,13 +3,14 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .discriminate import discriminate
 from .intervals import binomial_interval
 from .metrics import Metrics, Rejection, measure, roc, roc_band
 
 if TYPE_CHECKING:
     from . import plots
 
-__all__ = ["Metrics", "Rejection", "binomial_interval", "measure", "plots", "roc", "roc_band"]
+__all__ = ["Metrics", "Rejection", "binomial_interval", "discriminate", "measure", "plots", "roc", "roc_band"]
 
 
 def __getattr__(name: str) -> Any:

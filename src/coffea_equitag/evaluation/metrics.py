@@ -14,6 +14,7 @@ from sklearn import metrics as sklearn_metrics
 from ..array_types import F8, I8, Bools
 from ..errors import JetError, explain
 from .intervals import binomial_interval, inverse
+from .structure import flat_entries, flat_pair
 
 __all__ = ["Metrics", "Rejection", "labelled_scores", "measure", "roc", "roc_band"]
 
@@ -190,18 +191,9 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
     scores, labels = ak.Array(scores), ak.Array(labels)
     classes = scores.fields
     first = scores[classes[0]] if classes else scores
-    flat_labels, label_shape = _flat(labels)
-    flat_first, shape = _flat(first)
-    if len(shape) != len(label_shape) or not all(map(np.array_equal, shape, label_shape)):
-        raise JetError(
-            explain(
-                f"scores of type {first.type} and labels of type {labels.type}",
-                "one label per score, in the same structure",
-                "take both from the same jets: measure(tagger(jets), jets.label)",
-            )
-        )
+    flat_first, flat_labels = flat_pair(first, labels)
     present = ~_missing(flat_first)
-    columns = [np.asarray(ak.to_numpy(_flat(scores[c])[0][present]), np.float64) for c in classes] or [
+    columns = [np.asarray(ak.to_numpy(flat_entries(scores[c])[0][present]), np.float64) for c in classes] or [
         np.asarray(ak.to_numpy(flat_first[present]), np.float64)
     ]
     kept = flat_labels[present]
@@ -249,16 +241,6 @@ def labelled_scores(scores: Any, labels: Any, signal: int | str | None = None) -
     # two classes: a score of exactly one half counts as signal, as with the cut `score >= 0.5`
     most_probable = values.argmax(axis=1) if classes else (values[:, 1] >= 0.5).astype(np.int64)
     return LabelledScores(values[:, index], number_labels, most_probable, index, int((~present).sum()))
-
-
-def _flat(values: ak.Array) -> tuple[ak.Array, list[Any]]:
-    """All entries in one flat array, including missing ones, and the lengths of the lists they were in."""
-    shape: list[Any] = []
-    while values.ndim > 1:
-        values = ak.fill_none(values, [], axis=0)
-        shape.append(ak.to_numpy(ak.num(values, axis=1)))
-        values = ak.flatten(values, axis=1)
-    return values, [*shape, len(values)]
 
 
 def _numbers(labels: ak.Array) -> F8:
