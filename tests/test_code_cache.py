@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numba
 import pytest
 
 import coffea_equitag
-from coffea_equitag import CacheWarning, code_cache
+from coffea_equitag import CacheWarning, code_cache, source_stamp
 from coffea_equitag.compiled import njit
 
 SOURCE = "def double(x):\n    return 2 * x\n"
@@ -103,15 +103,40 @@ def test_a_folder_that_vanishes(compiled, tmp_path):
         assert function(2) == 4
 
 
-def test_files_of_numba_are_read(compiled, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(code_cache._CodeCache, "__init__", code_cache.FunctionCache.__init__)
-        compiled()(2)
-    function = compiled()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert function(2) == 4
-    assert hits(function) == 1
+HELPERS = {
+    "__init__.py": "",
+    "constants.py": "FACTOR = 2\n",
+    "helper.py": "from coffea_equitag.compiled import inner\nfrom .constants import (\n    FACTOR,\n)\n"
+    "@inner\ndef times(x):\n    return FACTOR * x\n",
+    "outer.py": "from coffea_equitag.compiled import njit\nfrom . import helper\nfrom .helper import times\n"
+    "@njit\ndef outer(x):\n    return times(x)\n",
+}
+
+
+@pytest.mark.parametrize(("changed", "old", "new"), [("constants.py", "2", "3"), ("helper.py", "FACTOR *", "3 *")])
+def test_what_is_compiled_in_counts(tmp_path, monkeypatch, changed, old, new):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "changing_package"
+    folder.mkdir()
+    for name, text in HELPERS.items():
+        (folder / name).write_text(text)
+
+    def anew():
+        for name in [name for name in sys.modules if name.startswith(folder.name)]:
+            monkeypatch.delitem(sys.modules, name)
+        for cached in (source_stamp.source_stamp, source_stamp._imported, source_stamp._content):
+            cached.cache_clear()
+        importlib.invalidate_caches()
+        return importlib.import_module(f"{folder.name}.outer").outer
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert (anew()(5), hits(anew())) == (10, 0)
+    function = anew()
+    assert (function(5), hits(function)) == (10, 1)
+    (folder / changed).write_text(HELPERS[changed].replace(old, new))
+    function = anew()
+    assert (function(5), hits(function)) == (15, 0)
 
 
 @pytest.fixture

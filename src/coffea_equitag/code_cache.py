@@ -2,7 +2,7 @@
 
 numba raises where no folder is writable (read-only images, no HOME), where a cached file is damaged and where the disk
 is full. Here the function is compiled as if there were no cache, and one warning says so. Files carry a checksum:
-damaged machine code would not raise but run.
+damaged machine code would not raise but run. What a change in any source file concerns is compiled again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from .errors import CacheWarning, explain
+from .source_stamp import source_stamp
 
 __all__ = ["enable_cache"]
 
@@ -46,6 +47,7 @@ class _CodeCache(FunctionCache):
     def __init__(self, function: Any) -> None:
         super().__init__(function)
         self._cache_file.__class__ = _CheckedFile
+        self._cache_file._source_stamp = source_stamp(Path(function.__code__.co_filename))
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         try:
@@ -67,7 +69,7 @@ class _CodeCache(FunctionCache):
 
 
 class _CheckedFile(IndexDataCacheFile):
-    """numba's files, with a checksum before the code; those of numba itself, without one, are read too."""
+    """numba's files, with a checksum before the code."""
 
     def _save_data(self, name: str, data: Any) -> None:
         content = self._dump(data)
@@ -76,11 +78,10 @@ class _CheckedFile(IndexDataCacheFile):
 
     def _load_data(self, name: str) -> Any:
         content = Path(self._data_path(name)).read_bytes()
-        if content.startswith(_MAGIC):
-            start = len(_MAGIC) + 4
-            checksum, content = content[len(_MAGIC) : start], content[start:]
-            if zlib.crc32(content).to_bytes(4, "little") != checksum:
-                raise ValueError(f"{name} is damaged")
+        start = len(_MAGIC) + 4
+        head, content = content[:start], content[start:]
+        if head != _MAGIC + zlib.crc32(content).to_bytes(4, "little"):
+            raise ValueError(f"{name} is damaged")
         return pickle.loads(content)
 
 
