@@ -11,30 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from .comparison_plot import data_simulation, draw_comparison
 from .intervals import binomial_interval, inverse
 from .metrics import Rejection, labelled_scores, measure, roc, roc_band
+from .plot_style import STYLE
 
-__all__ = ["roc_curve", "score_by_class"]
-
-#: mplhep's style of CMS, whose pages and letters are large, scaled to a figure in a report.
-_STYLE = mplhep.style.CMS | {
-    "figure.figsize": (6.4, 5.6),
-    "mathtext.fontset": "dejavusans",  # the style's own looks for a cursive font, and says so where there is none
-    "font.family": "DejaVu Sans",
-    "font.size": 13,
-    "axes.labelsize": 14,
-    "axes.titlesize": 11,
-    "xtick.labelsize": 12,
-    "ytick.labelsize": 12,
-    "legend.fontsize": 11,
-    "lines.linewidth": 1.5,
-    "axes.linewidth": 1.2,
-    "xtick.major.size": 7,
-    "xtick.minor.size": 3.5,
-    "ytick.major.size": 7,
-    "ytick.minor.size": 3.5,
-    "savefig.bbox": None,
-}
+__all__ = ["data_simulation", "draw_comparison", "roc_curve", "score_by_class"]
 
 
 def score_by_class(
@@ -62,7 +44,7 @@ def score_by_class(
     given = labelled_scores(scores, labels, signal)
     edges = np.linspace(0, 1, bins + 1)
     heights = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas(title)
         for label, name in enumerate(classes):
             counts, _ = np.histogram(given.scores[given.labels == label], bins=edges)
@@ -112,7 +94,7 @@ def roc_curve(
     metrics = measure(scores, labels, signal=signal, efficiencies=efficiencies)
     low, high = roc_band(fpr, metrics.num_background)
     kept = fpr > 0
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas(title)
         (line,) = axes.plot(tpr[kept], inverse(fpr[kept]), label=f"{name or 'tagger'}, AUC = {metrics.auc:.4f}")
         axes.fill_between(
