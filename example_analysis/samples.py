@@ -67,14 +67,14 @@ SIZES = {"small": Size(0.6, 240, 60, 60), "full": Size(20.0, 15_000, 3_000, 3_00
 
 
 def recipe(process: str, settings: tuple[str, ...] = ()) -> simulation.SampleRecipe:
-    """Events of one process whose leading anti-kT R = 0.8 jet has pT > 480 GeV, in a CMS-like detector."""
+    """Events of one process whose leading anti-kT R = 0.8 jet has pT > 500 GeV, in a CMS-like detector."""
     return simulation.SampleRecipe(
         name=process,
         summary=f"{process}, 13 TeV, CMS-like detector",
         classes=("qcd", "top"),
         processes=(PROCESSES[process],),
         settings=("Beams:eCM = 13000.", *settings),
-        leading_pt=(480.0, 1500.0),
+        leading_pt=(500.0, 1500.0),
         min_pt=200.0,
         detector="CMS",
     )

@@ -80,11 +80,11 @@ def test_normalised_to_data():
 def test_regions_are_selected():
     histogram = filled([*ENTRIES, ("qcd", "nominal", "CR", 1, 1.0, 7)], region=("SR", "CR"))
     np.testing.assert_allclose(compare(histogram, [], {"QCD": "qcd"}, region="CR").total, [0, 7])
-    with pytest.raises(JetError, match="region SR, CR.*select one"):
+    with pytest.raises(JetError, match=r"region SR, CR(.|\n)*select one"):
         compare(histogram, "data", {"QCD": "qcd"})
-    with pytest.raises(JetError, match="region 'VR'.*SR, CR"):
+    with pytest.raises(JetError, match=r"region 'VR'(.|\n)*SR, CR"):
         compare(histogram, "data", {"QCD": "qcd"}, region="VR")
-    with pytest.raises(JetError, match="dataset 'zjets'.*data, qcd, tt"):
+    with pytest.raises(JetError, match=r"dataset 'zjets'(.|\n)*data, qcd, tt"):
         compare(histogram, "data", {"Z": "zjets"}, region="SR")
     with pytest.raises(JetError, match="axis 'channel'"):
         compare(histogram, "data", {"QCD": "qcd"}, channel="SR")
@@ -106,4 +106,4 @@ def test_plot_shows_all(log, tmp_path):
 
 
 def test_plot_of_nothing(tmp_path):
-    plots.data_simulation(filled([("data", "nominal", "SR", 0, 1, 0)]), "data", {}).savefig(tmp_path / "empty.png")
+    plots.data_simulation(filled([]), [], {}).savefig(tmp_path / "empty.png")

@@ -140,6 +140,11 @@ def _shifts(varied: F8, names: Sequence[str], nominal: int) -> list[F8]:
 
 def _by_dataset(histogram: hist.Hist, select: Mapping[str, str]) -> tuple[Any, tuple[list[str], list[str]]]:
     """Weighted sums, (dataset, systematic, bin), and the names along the first two axes."""
+    for name, category in select.items():
+        if name not in histogram.axes.name:
+            raise _unknown("axis", name, histogram.axes.name)
+        if category not in list(histogram.axes[name]):
+            raise _unknown(name, category, list(histogram.axes[name]))
     chosen: dict[str, Any] = {}
     for axis in histogram.axes[:-1]:
         if axis.name in select or axis.name in ("dataset", "systematic"):
@@ -157,11 +162,6 @@ def _by_dataset(histogram: hist.Hist, select: Mapping[str, str]) -> tuple[Any, t
                     f"select one: {axis.name}=...",
                 )
             )
-    for name, category in select.items():
-        if name not in histogram.axes.name:
-            raise _unknown("axis", name, histogram.axes.name)
-        if category not in list(histogram.axes[name]):
-            raise _unknown(name, category, list(histogram.axes[name]))
     flat = histogram[{name: hist.loc(category) for name, category in {**chosen, **select}.items()}]
     systematics = [_NOMINAL]
     if "systematic" in flat.axes.name:

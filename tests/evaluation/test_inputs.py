@@ -15,11 +15,11 @@ from coffea_equitag.readers import read_jets
 
 @pytest.fixture
 def jets():
-    """Two constituents at distance 0.1 on either side of the axis, one that is the axis, and an empty jet."""
+    """Two constituents at distance 0.11 on either side of the axis, one that is the axis, and an empty jet."""
     constituents = ak.zip(
         {
-            "pt": [[60.0, 40.0], [50.0], []],
-            "eta": [[0.1, -0.1], [1.0], []],
+            "pt": [[61.0, 39.0], [50.0], []],
+            "eta": [[0.11, -0.11], [1.0], []],
             "phi": [[0.0, 0.0], [2.0], []],
             "mass": [[0.0, 0.0], [0.0], []],
         },
@@ -41,9 +41,9 @@ def near(found, expected):
 def test_values_and_variances(jets):
     found = input_histograms(jets, [2.0, 3.0, 5.0], dataset="mc")
     near(contents(found["constituents"]), {0: (10, 38)})
-    # shares 0.6 and 1; log 0.6 = -0.51, log 0.4 = -0.92 and log 1 = 0, which is the upper edge
-    near(contents(found["hardest_fraction"]), {0.6: (2, 4), 1.0: (3, 9)})
-    near(contents(found["log_pt_fraction"]), {-1.0: (2, 4), -0.75: (2, 4), 0.0: (3, 9)})
+    # in bins of 0.026 and 0.26: shares 0.61 and 1; log 0.61 = -0.494, log 0.39 = -0.942 and log 1 = 0
+    near(contents(found["hardest_fraction"]), {0.598: (2, 4), 0.988: (3, 9)})
+    near(contents(found["log_pt_fraction"]), {-1.16: (2, 4), -0.64: (2, 4), -0.12: (3, 9)})
     # two constituents of one jet in one bin are one entry of twice the weight
     near(contents(found["delta_r"]), {0.0: (3, 9), 0.1: (4, 16)})
 

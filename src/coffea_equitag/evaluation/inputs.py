@@ -17,15 +17,15 @@ from ..jets.ragged import ragged_and_nesting
 
 __all__ = ["INPUTS", "input_histograms"]
 
-#: Per jet, then per constituent.
+#: Per jet, then per constituent. No edge lies at a share of 1, on which roundings would decide.
 INPUTS: Mapping[str, Any] = {
     "constituents": hist.axis.Regular(40, 0, 160, name="constituents", label="Constituents"),
     "hardest_fraction": hist.axis.Regular(
-        40, 0, 1, name="hardest_fraction", label="Largest constituent $p_T$ / jet $p_T$"
+        40, 0, 1.04, name="hardest_fraction", label="Largest constituent $p_T$ / jet $p_T$"
     ),
     "width": hist.axis.Regular(40, 0, 0.6, name="width", label=r"$\sum p_T\,\Delta R\,/\sum p_T$"),
     "log_pt_fraction": hist.axis.Regular(
-        40, -10, 0, name="log_pt_fraction", label="log(constituent $p_T$ / jet $p_T$)"
+        40, -10, 0.4, name="log_pt_fraction", label="log(constituent $p_T$ / jet $p_T$)"
     ),
     "delta_r": hist.axis.Regular(40, 0, 1, name="delta_r", label=r"$\Delta R$(constituent, jet)"),
 }
