@@ -109,7 +109,8 @@ def _draw_ratio(axes: Any, found: Comparison, edges: F8) -> None:
     total = found.total
 
     def ratio(values: F8) -> F8:
-        return np.divide(values, total, out=np.full(len(total), np.nan), where=total > 0)
+        found: F8 = np.divide(values, total, out=np.full(len(total), np.nan), where=total > 0)
+        return found
 
     axes.fill_between(edges, *_steps(ratio(found.low), ratio(found.high)), step="post", **_BAND)
     axes.axhline(1, color="0.5", linewidth=1)
