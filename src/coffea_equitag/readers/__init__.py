@@ -14,6 +14,8 @@ from .datasets import (
 )
 from .files import read_jets
 from .nanoevents import nanoaod
+from .particles import particles
+from .scouting import scouting
 
 __all__ = [
     "PUBLISHED",
@@ -21,9 +23,11 @@ __all__ = [
     "dataset",
     "dataset_files",
     "nanoaod",
+    "particles",
     "read_energyflow",
     "read_jetclass",
     "read_jetnet",
     "read_jets",
     "read_top_landscape",
+    "scouting",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import JetError, explain
 
-__all__ = ["check_axes"]
+__all__ = ["check_axes", "distance"]
 
 #: A jet is closer to its own constituents than to those of any other jet, by this factor at least.
 _CLEARLY = 2.0
@@ -35,8 +35,8 @@ def check_axes(jets: ak.Array, constituents: ak.Array, collection: str, remedy: 
     """
     eta, phi, extent = _sums(constituents)
     filled = ak.num(constituents, axis=-1) > 0
-    own = _distance(jets["eta"], jets["phi"], eta, phi)
-    every = _distance(jets["eta"][:, :, None], jets["phi"][:, :, None], eta[:, None], phi[:, None])
+    own = distance(jets["eta"], jets["phi"], eta, phi)
+    every = distance(jets["eta"][:, :, None], jets["phi"][:, :, None], eta[:, None], phi[:, None])
     place = ak.local_index(filled, axis=1)
     alternative = (place[:, :, None] != place[:, None]) & filled[:, None]
     nearest = ak.fill_none(ak.min(ak.where(alternative, every, np.inf), axis=-1), np.inf)
@@ -63,10 +63,11 @@ def _sums(constituents: ak.Array) -> tuple[ak.Array, ak.Array, ak.Array]:
     px, py, pz = (ak.sum(pt * part, axis=-1) for part in (np.cos(phi), np.sin(phi), np.sinh(eta)))
     # a sum without pT has no direction; its own jet is then as far as any
     sum_eta, sum_phi = np.arcsinh(pz / np.maximum(np.hypot(px, py), 1e-30)), np.arctan2(py, px)
-    extent = ak.max(_distance(eta, phi, sum_eta, sum_phi), axis=-1)
+    extent = ak.max(distance(eta, phi, sum_eta, sum_phi), axis=-1)
     return sum_eta, sum_phi, ak.fill_none(extent, 0.0)
 
 
-def _distance(eta: ak.Array, phi: ak.Array, other_eta: ak.Array, other_phi: ak.Array) -> ak.Array:
+def distance(eta: ak.Array, phi: ak.Array, other_eta: ak.Array, other_phi: ak.Array) -> ak.Array:
+    """Distance in (η, φ), with φ in (−π, π]."""
     d_phi = (phi - other_phi + np.pi) % (2 * np.pi) - np.pi
     return np.hypot(eta - other_eta, d_phi)

@@ -60,8 +60,24 @@ def link_tables(
                     )
                 )
             return table, link, index
-    found = [name for name in tables if "PFCand" in name]
-    raise JetError(
+    raise _no_links(tables, collection)
+
+
+def _no_links(tables: Sequence[str], collection: str) -> JetError:
+    """The error for jets without links to candidates, in the words of the format."""
+    found = [name for name in tables if "PFCand" in name and name[1:] not in tables]
+    linked = [name.removesuffix("PFCand") for name in found if name.endswith("PFCand") and name != "PFCand"]
+    if "PFCand" in found and linked:
+        return JetError(
+            explain(
+                f"central NanoAOD v15 without constituents of '{collection}': it links candidates to {listed(linked)} "
+                "only, and its PFCand table holds no others",
+                f"'{collection}PFCand' (jetIdx, pfCandIdx)",
+                f"use {listed(linked)}, or NanoAOD made with SaveAK4JetConstituents of CMSSW's "
+                "PhysicsTools/NanoAOD/python/jetConstituents_cff.py, or PFNano",
+            )
+        )
+    return JetError(
         explain(
             f"events without the constituents of '{collection}'; tables of candidates: {listed(found)}",
             f"'PFCands' and '{collection}PFCands' (PFNano), or 'PFCand' and '{collection}PFCand' (v15)",

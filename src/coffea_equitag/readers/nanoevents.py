@@ -11,7 +11,7 @@ jets          link table        its columns                         candidates
 ============  ================  ==================================  ==========
 
 and likewise for ``Jet``. Central v15 stores pt and mass already multiplied by the PUPPI weight, and has links
-only for AK8 jets with abs(eta) <= 2.5.
+only for AK8 jets with abs(eta) <= 2.5. Scouting NanoAOD has no link tables: see `readers.scouting`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,17 @@ import numpy as np
 import vector
 
 from ..errors import JetError, explain
-from ..jets.impact_parameter import columns_to_read
 from ..jets.nesting import unmasked
 from ..jets.tracing import is_traced
+from .candidates import MOMENTUM, STANDARD_FIELDS, column_of, is_weighted, wanted_columns
 from .completeness import are_stored
 from .jet_axes import check_axes
-from .links import REMEDY, checked_links, gather, link_counts, link_tables, listed
+from .links import REMEDY, checked_links, gather, link_counts, link_tables
+from .scouting import PREFIX, scouting
 from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
 from .stored_jets import find_stored, touch_identities
 
 __all__ = ["STANDARD_FIELDS", "nanoaod"]
-
-#: Columns of a constituent besides its four-momentum, as far as the file has them.
-STANDARD_FIELDS = ("charge", "pdgId", "d0", "d0Err", "dz", "dzErr", "puppiWeight")
-
-#: Canonical name -> names in the candidate tables.
-_ALIASES = {
-    "d0": ("d0", "dxy"),
-    "d0Err": ("d0Err", "dxyErr", "dxyError"),
-    "dz": ("dz",),
-    "dzErr": ("dzErr", "dzError"),
-}
-
-#: Conversion factors from the file to canonical columns: cm to mm, and the sign of d0 (see `nanoaod`).
-_FACTORS = {"d0": -10.0, "d0Err": 10.0, "dz": 10.0, "dzErr": 10.0}
 
 
 def nanoaod(
@@ -108,6 +95,8 @@ def nanoaod(
         * ``charge`` is derived from pdgId if the table lacks it;
         * masses are kept as stored; the few negative ones count as 0 wherever jets enter a network.
 
+    Collections whose names begin with "Scouting" are read by `readers.scouting`, which has neither `puppi` nor `check`.
+
     Raises
     ------
     JetError
@@ -122,6 +111,8 @@ def nanoaod(
     check_constituents(constituents)
     if isinstance(events, ak.Record):
         raise JetError(explain("one event (ak.Record)", "an array of events", "slice: events[:1], not events[0]"))
+    if collection.startswith(PREFIX):
+        return scouting(events, collection, fields=fields, constituents=constituents)
     table, link, index_column = link_tables(events.fields, collection, lambda name: events[name].fields)
     jets, links, candidates = events[collection], events[link], events[table]
     if jets.ndim != 2:
@@ -132,8 +123,8 @@ def nanoaod(
                 "take the first jets with events.FatJet[:, :1], or read the jets first and select afterwards",
             )
         )
-    weighted = _is_weighted(candidates, puppi, table)
-    columns = _columns(candidates, fields, table)
+    weighted = is_weighted(candidates, puppi, table)
+    columns = wanted_columns(candidates, fields, table)
 
     stored = find_stored(events, collection, link)
     place = ak.values_astype(ak.local_index(jets, axis=1), np.int64) if stored is None else stored.place
@@ -149,7 +140,7 @@ def nanoaod(
     jet_index, candidate_index = jet_index[order], candidate_index[order]
     linked = link_counts(jet_index, place)
 
-    picked = {name: candidates[name][candidate_index] for name in ("pt", "eta", "phi", "mass")}
+    picked = {name: column_of(candidates, name, candidate_index) for name in MOMENTUM}
     if is_traced(jets):
         touch_identities(jets)
     elif check and stored is None:
@@ -160,7 +151,7 @@ def nanoaod(
     kept = ~(picked["pt"] == 0)  # NaN is kept, so that validate rejects it rather than it being dropped
     picked = {name: column[kept] for name, column in picked.items()}
     for name in columns:
-        picked[name] = _column(candidates, name, candidate_index[kept])
+        picked[name] = column_of(candidates, name, candidate_index[kept])
     nested = gather(picked, link_counts(jet_index[kept], place))
     if stored is not None and stored.position is not None:
         nested, linked = nested[stored.position], linked[stored.position]
@@ -176,84 +167,3 @@ def nanoaod(
     for mask in (known, exists):
         jets = jets if mask is None else ak.mask(jets, mask)
     return jets
-
-
-def _is_weighted(candidates: ak.Array, puppi: bool | None, table: str) -> bool:
-    """Whether pt and mass still have to be multiplied by the PUPPI weight."""
-    # central v15 stores weighted values, and says so only in the branch title
-    stored_weighted = "puppi-weighted" in str(candidates["pt"].layout.purelist_parameter("__doc__")).lower()
-    if stored_weighted:
-        if puppi is False:
-            raise JetError(
-                explain(
-                    f"puppi=False for '{table}', whose pt is stored PUPPI-weighted",
-                    "puppi=None or True",
-                    "leave puppi out; only PFNano files have unweighted candidates",
-                )
-            )
-        return False
-    available = "puppiWeight" in candidates.fields
-    if puppi and not available:
-        raise JetError(
-            explain(
-                f"puppi=True for '{table}' without 'puppiWeight'; it has {listed(candidates.fields)}",
-                "a column 'puppiWeight'",
-                "leave puppi out if the momenta are already weighted, or should not be",
-            )
-        )
-    return available if puppi is None else puppi
-
-
-def _columns(candidates: ak.Array, fields: Iterable[str] | None, table: str) -> list[str]:
-    """Choose the constituent columns: those requested, or the standard ones that are present."""
-    present = candidates.fields
-    for name in ("pt", "eta", "phi", "mass"):
-        if name not in present:
-            raise _no_column(name, table, present)
-
-    def available(name: str) -> bool:
-        derivable = name == "charge" and "pdgId" in present
-        return derivable or any(alias in present for alias in _ALIASES.get(name, (name,)))
-
-    if fields is None:
-        return [name for name in STANDARD_FIELDS if available(name)]
-    if isinstance(fields, str):
-        fields = (fields,)
-    wanted = [name for name in columns_to_read(fields, available) if name not in ("pt", "eta", "phi", "mass")]
-    for name in wanted:
-        if not available(name):
-            raise _no_column(name, table, present)
-    return wanted
-
-
-def _column(candidates: ak.Array, name: str, index: ak.Array) -> ak.Array:
-    """One constituent column in canonical units and sign."""
-    present = candidates.fields
-    if name == "charge" and name not in present:
-        return _charge(candidates["pdgId"][index])
-    stored = next(alias for alias in _ALIASES.get(name, (name,)) if alias in present)
-    values = candidates[stored][index]
-    if name not in _FACTORS:
-        return values
-    error = next((alias for alias in _ALIASES[name[:2] + "Err"] if alias in present), None)
-    # without an error column, the stored -1 is the only sign; no measured value is exactly -1
-    measured = candidates[error][index] > 0 if error is not None else values != -1
-    return ak.values_astype(ak.where(measured, values * _FACTORS[name], 0.0), np.float32)
-
-
-def _charge(pdg_id: ak.Array) -> ak.Array:
-    """Charge of a particle-flow candidate: 211 is positive, 11 and 13 negative, all others neutral."""
-    kind = abs(pdg_id)
-    sign = ak.where(pdg_id > 0, 1, -1)
-    charge = ak.where(kind == 211, sign, ak.where((kind == 11) | (kind == 13), -sign, 0))
-    return ak.values_astype(charge, np.int32)
-
-
-def _no_column(name: str, table: str, present: Iterable[str]) -> JetError:
-    return JetError(
-        explain(
-            f"'{table}' without a column for '{name}'; it has {listed(present)}",
-            f"a column '{name}' for the candidates",
-            "remove it from fields, or use a file that stores it (PFNano has charge, d0 and dz)",
-        )
-    )

@@ -1,0 +1,174 @@
+"""Jets of scouting NanoAOD, which have no links to their candidates."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from coffea_equitag import read_jets
+from coffea_equitag.errors import ConstituentsWarning, JetError
+from coffea_equitag.jets import flatten, validate
+from coffea_equitag.readers import cluster, nanoaod, particles, scouting
+from nano_events import nano_events
+from scouting_events import random_candidates, scouting_events, with_jets
+
+FAT = "ScoutingFatPFJetRecluster"
+
+
+def as_file(events, path):
+    """Write events as CMSSW does: one branch per column, one counter per table."""
+    columns = {name: {field: events[name][field] for field in events[name].fields} for name in events.fields}
+    identifiers = dict.fromkeys(("run", "luminosityBlock", "event"), np.arange(len(events)))
+    types = {name: events[name].type.content for name in events.fields} | dict.fromkeys(identifiers, "int64")
+    with uproot.recreate(path) as file:
+        tree = file.mktree(
+            "Events", types, counter_name=lambda name: "n" + name, field_name=lambda outer, inner: f"{outer}_{inner}"
+        )
+        tree.extend({name: ak.zip(fields) for name, fields in columns.items()} | identifiers)
+    return path
+
+
+@pytest.mark.parametrize("collection", ["ScoutingPFJetRecluster", FAT])
+def test_constituents_sum_to_the_jet(collection):
+    events = scouting_events()
+    jets = scouting(events, collection)
+    assert ak.num(jets, axis=1).tolist() == ak.num(events[collection], axis=1).tolist()
+    assert ak.sum(ak.num(jets, axis=1)) > 3
+    assert ak.num(jets.constituents, axis=2).tolist() == events[collection].nConstituents.tolist()
+    summed = ak.sum(ak.values_astype(jets.constituents, np.float64), axis=-1)
+    for name, error in (("pt", 1e-4), ("mass", 1e-3)):
+        expected = ak.flatten(events[collection][name]).to_numpy()
+        assert ak.flatten(getattr(summed, name)).to_numpy() == pytest.approx(expected, rel=1e-6, abs=error)
+    validate(jets, require=("charge", "pdgId", "d0", "dz"))
+
+
+def test_nanoaod_and_calibrated_jets():
+    """Calibrated jets keep their constituents; the reader of NanoAOD passes scouting on."""
+    events = scouting_events(calibration=1.3)
+    jets = nanoaod(events, FAT, fields=("charge",))
+    assert jets.constituents.tolist() == nanoaod(scouting_events(), FAT, fields=("charge",)).constituents.tolist()
+    assert jets.constituents.fields == ["pt", "eta", "phi", "mass", "charge"]
+
+
+def test_jets_in_any_order_selected_and_masked():
+    events = scouting_events()
+    whole = scouting(events, "ScoutingPFJetRecluster")
+    resorted = ak.with_field(events, events.ScoutingPFJetRecluster[:, ::-1], "ScoutingPFJetRecluster")
+    assert scouting(resorted, "ScoutingPFJetRecluster").constituents.tolist() == whole.constituents[:, ::-1].tolist()
+    hard = whole.pt > 100
+    masked = ak.with_field(events, ak.mask(events.ScoutingPFJetRecluster, hard), "ScoutingPFJetRecluster")
+    jets = scouting(masked, "ScoutingPFJetRecluster")
+    assert ak.is_none(jets, axis=1).tolist() == (~hard).tolist()
+    assert ak.drop_none(jets, axis=1).constituents.tolist() == whole[hard].constituents.tolist()
+    assert len(flatten(jets).offsets) == ak.sum(hard) + 1
+
+
+@pytest.mark.parametrize("selection", [slice(0, 0), slice(1, 2), [4, 0], np.array([True, False, True, True, False])])
+def test_selected_events(selection):
+    events = scouting_events()
+    assert scouting(events[selection], FAT).tolist() == scouting(events, FAT)[selection].tolist()
+
+
+def test_jets_that_are_not_found_are_missing():
+    events = scouting_events()
+    jets = events[FAT]
+    elsewhere = ak.where(ak.local_index(jets.eta) == 0, jets.eta + 3, jets.eta)
+    events = ak.with_field(events, ak.with_field(jets, elsewhere, "eta"), FAT)
+    lost = ak.num(jets, axis=1) > 0
+    with pytest.warns(ConstituentsWarning, match=f"{ak.sum(lost)} are not among the jets clustered"):
+        found = scouting(events, FAT)
+    assert ak.is_none(found, axis=1)[lost][:, 0].tolist() == [True] * ak.sum(lost)
+    assert len(flatten(found).offsets) == ak.sum(ak.num(jets, axis=1)) - ak.sum(lost) + 1
+
+
+def test_impact_parameters_and_errors_from_significances():
+    """A candidate without a track has dxy and its significance 0: nothing was measured."""
+    events = scouting_events((40,))
+    given = events.ScoutingPFCandidate
+    found = particles(events, "ScoutingPFCandidate")
+    assert found.d0[0].tolist() == pytest.approx((-10 * given.trkDxy[0]).tolist())
+    assert found.dz[0].tolist() == pytest.approx((10 * given.trkDz[0]).tolist())
+    measured = given.trkDxysig[0] != 0
+    assert found.d0Err[0][measured].tolist() == pytest.approx([0.1] * ak.sum(measured), rel=1e-5)
+    assert ak.all(found.d0Err[0][~measured] == 0)
+    assert ak.all(found.charge[0] == ak.where(abs(given.pdgId[0]) == 211, np.sign(given.pdgId[0]),
+                  ak.where(abs(given.pdgId[0]) < 14, -np.sign(given.pdgId[0]), 0)))  # fmt: skip
+
+
+def test_scouting_particles_without_mass_and_charge():
+    """ScoutingParticle has pt, eta, phi and pdgId: masses are those of the particles."""
+    given = random_candidates((40,))
+    names = {"trkDxy": "dxy", "trkDxysig": "dxysig", "trkDz": "dz", "trkDzsig": "dzsig"}
+    bare = ak.zip({names.get(name, name): given[name] for name in given.fields if name != "mass"})
+    found = particles(ak.zip({"ScoutingParticle": bare}, depth_limit=1), "ScoutingParticle")
+    masses = {211: 0.13957, 22: 0, 130: 0.49761, 11: 0.000511, 13: 0.10566}
+    assert found.mass[0].tolist() == pytest.approx([masses[abs(code)] for code in given.pdgId[0]])
+    assert found.d0.tolist() == particles(scouting_events((40,)), "ScoutingPFCandidate").d0.tolist()
+
+
+def test_any_radius_from_the_candidates():
+    events = scouting_events()
+    jets = cluster(particles(events, "ScoutingPFCandidate"), R=1.5, min_pt=50)
+    assert ak.num(jets, axis=1)[1] == 0
+    assert ak.max(jets.pt) > ak.max(events[FAT].pt)
+
+
+def test_files_virtual_eager_and_traced(tmp_path):
+    events = scouting_events()
+    path = as_file(events, tmp_path / "scouting.root")
+    expected = scouting(events, FAT, fields=("charge", "d0"))
+    log = []
+    for mode, options in (("virtual", {"access_log": log}), ("eager", {})):
+        opened = nano_events(path, mode, "ScoutingNanoAODSchema", **options)
+        jets = nanoaod(opened, FAT, fields=("charge", "d0"))
+        assert jets.constituents.tolist() == expected.constituents.tolist()
+    read = {entry.branch for entry in log}
+    assert not {name for name in read if name.startswith("ScoutingPFJetRecluster")}
+    assert "ScoutingPFCandidate_trkDz" not in read
+    from_file = read_jets(path, jets=FAT)
+    assert from_file.constituents.d0.tolist() == expected.constituents.d0.tolist()
+
+    trace = importlib.import_module("coffea.nanoevents.trace")
+    opened = nano_events(path, schema="ScoutingNanoAODSchema")
+    for tracer in (
+        trace.trace_with_typetracer,
+        trace.trace_with_length_zero_array,
+        trace.trace_with_length_one_array,
+    ):
+        touched = tracer(lambda e: validate(scouting(e, FAT, fields=("charge", "d0"))), opened, throw=True)
+        assert touched <= read | {"ScoutingFatPFJetRecluster_pt", "ScoutingFatPFJetRecluster_mass"}
+        if tracer is trace.trace_with_typetracer:
+            assert {"ScoutingPFCandidate_pt", "ScoutingPFCandidate_trkDxy", f"{FAT}_eta"} <= touched
+
+
+def test_scaled_constituents_of_shifted_jets(tmp_path):
+    opened = nano_events(as_file(scouting_events(), tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
+    shifted = ak.with_field(opened[FAT], opened[FAT].pt * 1.1, "pt")
+    events = ak.with_field(opened, shifted, FAT)
+    nominal, scaled = scouting(events, FAT), scouting(events, FAT, constituents="scaled")
+    assert nominal.pt.tolist() == scouting(opened, FAT).pt.tolist()
+    ratio = ak.flatten(scaled.constituents.pt / nominal.constituents.pt, axis=None)
+    assert ratio.to_numpy() == pytest.approx(1.1, rel=1e-5)
+
+
+def test_what_a_file_lacks_is_said_in_its_words():
+    events = scouting_events((5, 3))
+    with pytest.raises(JetError, match="ScoutingPFJetRecluster, ScoutingFatPFJetRecluster"):
+        scouting(events, "ScoutingFatJet")
+    with pytest.raises(JetError, match=r"without candidates(.|\n)*addScoutingPFCandidate"):
+        scouting(events[[FAT]], FAT)
+    with pytest.raises(JetError, match="ScoutingPFCandidate"):
+        particles(events, "PFCands")
+    with pytest.raises(JetError, match="'trkChi2'"):
+        scouting(events, FAT, fields=("trkChi2",))
+
+
+def test_no_warning_without_jets():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(scouting(with_jets(random_candidates((0, 0))), FAT)) == 2
