@@ -15,7 +15,16 @@ import coffea_equitag
 #: and for whatever purpose (type checking included); names on one floor do not know each other.
 #: The longest name that fits a module is its floor's, "" is the map in ``coffea_equitag/__init__.py``.
 FLOORS = (
-    ("errors", "array_types", "interrupts", "plain_numbers", "schema", "source_stamp", "temporary_files"),
+    (
+        "errors",
+        "array_types",
+        "interrupts",
+        "plain_numbers",
+        "schema",
+        "source_stamp",
+        "temporary_files",
+        "worker_processes",
+    ),
     ("validation", "code_cache", "reading"),
     ("compiled", "atomic_file", "option_types"),
     ("jets",),

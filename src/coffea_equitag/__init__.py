@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .processor import TaggerProcessor
     from .processor.attach import attach
     from .readers import read_jets
-    from .scoring import score_file
+    from .scoring import score_file, score_files
     from .tagger import Tagger, TaggerReference, load
     from .training import fit
 
@@ -65,6 +65,7 @@ _PUBLIC = {
     "read_jets": "readers",
     "readers": "",
     "score_file": "scoring",
+    "score_files": "scoring",
     "simulation": "",
     "testing": "",
     "training": "",
@@ -99,6 +100,7 @@ __all__ = [
     "read_jets",
     "readers",
     "score_file",
+    "score_files",
     "simulation",
     "testing",
     "training",

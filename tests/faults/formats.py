@@ -25,7 +25,8 @@ from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.models import JetModel
 from coffea_equitag.reading import naming
 from coffea_equitag.scoring import score_file
-from coffea_equitag.scoring.branches import TreeWriter, branch_layout
+from coffea_equitag.scoring.branches import branch_layout
+from coffea_equitag.scoring.tree_writer import TreeWriter
 from coffea_equitag.simulation.sample_folder import simulate_folder
 from coffea_equitag.simulation.writing import write_parquet
 from faults.damage import FAULTS

@@ -1,6 +1,5 @@
 """``equitag score``."""
 
-import numpy as np
 import uproot
 
 from coffea_equitag.cli import main
@@ -30,19 +29,10 @@ def test_faults_are_said(nano_file, saved_tagger, tmp_path, capsys):
     ]:
         assert main(["score", *arguments, *out]) == 1
         assert message in capsys.readouterr().err
-    assert main(["score", str(saved_tagger.path), str(nano_file), "-o", str(tmp_path / "out.parquet")]) == 1
+    named = ["score", str(saved_tagger.path), str(nano_file), "-o", str(tmp_path / "out.parquet")]
+    assert main([*named, "--format", "rntuple"]) == 1
     assert "out.parquet\n  expected: a name that ends in .root" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_rntuple_is_told_from_a_tree(saved_tagger, tmp_path, capsys):
-    with uproot.recreate(tmp_path / "nano.root") as file:
-        file.mkrntuple("Events", {"nFatJet": np.zeros(3, np.int32)})
-    words = ["score", str(saved_tagger.path), str(tmp_path / "nano.root"), "-o", str(tmp_path / "out.root")]
-    assert main(words) == 1
-    message = capsys.readouterr().err
-    assert "is of class ROOT::RNTuple" in message
-    assert "read_jets" in message
 
 
 def test_a_package_that_is_missing_is_named(saved_tagger, tmp_path, capsys, monkeypatch):

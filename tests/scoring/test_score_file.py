@@ -12,7 +12,7 @@ from arithmetic import rounding_of_scores
 from coffea_equitag import score_file
 from coffea_equitag.errors import JetError
 from coffea_equitag.readers import nanoaod
-from coffea_equitag.scoring import stream
+from coffea_equitag.scoring import score_one
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_all_inputs_are_checked_before_anything_is_written(nano_writer, tmp_path
         def __call__(self, jets):
             raise AssertionError("scored before the inputs were checked")
 
-    monkeypatch.setattr(stream, "atomic_file", lambda *_: pytest.fail("opened before the inputs were checked"))
+    monkeypatch.setattr(score_one, "atomic_file", lambda *_: pytest.fail("opened before the inputs were checked"))
     with pytest.raises(JetError, match=r"b\.root"):
         score_file(Tagger(), [first, last], tmp_path / "out.root", progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.root", "b.root"]
@@ -148,7 +148,7 @@ def test_missing_jets_are_nan(nano_file, saved_tagger, tmp_path):
     [
         ({"jets": "Jet"}, "without a collection 'Jet'.*\n.*FatJet"),
         ({"name": "pt"}, "already has a branch FatJet_pt"),
-        ({"tree": "Delphes"}, "without a TTree 'Delphes'\n.*Events, Runs"),
+        ({"tree": "Delphes"}, "without a TTree or RNTuple 'Delphes'\n.*Events, Runs"),
         ({"tree": "tag"}, "is of class TObjString"),
         ({"branches": ["Muon_*"]}, "no branch matches 'Muon_\\*'"),
         ({"chunk_size": 0}, "chunk_size=0"),

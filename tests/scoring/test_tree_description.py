@@ -9,7 +9,8 @@ import uproot
 from uproot.writing import _cascadetree
 
 from coffea_equitag.scoring import tree_description
-from coffea_equitag.scoring.branches import TreeWriter, branch_layout
+from coffea_equitag.scoring.branches import branch_layout
+from coffea_equitag.scoring.tree_writer import TreeWriter
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ __all__ = ["main"]
 #: Subcommand -> its summary in ``equitag --help``; each is a module of this package.
 COMMANDS = {
     "demo": "run the full chain on packaged jets: score, histogram, plot",
-    "score": "score the jets in a ROOT file and write the scores alongside the original branches",
+    "score": "score the jets in ROOT files and write the scores alongside the original branches",
     "train": "train a tagger on files of labelled jets",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
     "convert": "convert an official checkpoint to a tagger",
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == given:
             importlib.import_module(f".{name}", __name__).configure(sub)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(argv, argparse.Namespace(words=argv))
     if arguments.version:
         from coffea_equitag import __version__
 

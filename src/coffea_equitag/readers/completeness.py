@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import awkward as ak
 
 from ..errors import ConstituentsWarning, explain
 from ..jets.tracing import is_traced, touch
 
-__all__ = ["STATED", "are_stored"]
+__all__ = ["STATED", "Completeness", "are_stored", "counted"]
 
 #: Column of the jets: number of constituents they were clustered from.
 STATED = "nConstituents"
@@ -40,11 +44,83 @@ def are_stored(jets: ak.Array, linked: ak.Array, collection: str) -> ak.Array | 
     if is_traced(jets):
         touch(known)
         return None
-    _warn(known, linked, stated, collection)
+    found = _count(known, linked, stated, collection)
+    counts = _counts.get()
+    if counts is None:
+        found.warn(stacklevel=3)
+    else:
+        counts.append(found)
     return None if ak.all(known, axis=None) else known
 
 
-def _warn(known: ak.Array, linked: ak.Array, stated: ak.Array | None, collection: str) -> None:
+@dataclass(frozen=True)
+class Completeness:
+    """How many jets have all of their candidates in the file.
+
+    Attributes
+    ----------
+    collection : str
+        Name of the jets.
+    jets : int
+        Number of jets.
+    absent : int
+        Those without candidates.
+    partial : int
+        Those with another number of candidates than they state.
+    states : bool
+        Whether they state one.
+    """
+
+    collection: str
+    jets: int = 0
+    absent: int = 0
+    partial: int = 0
+    states: bool = True
+
+    def __add__(self, other: Completeness) -> Completeness:
+        return Completeness(
+            self.collection,
+            self.jets + other.jets,
+            self.absent + other.absent,
+            self.partial + other.partial,
+            self.states and other.states,
+        )
+
+    def warn(self, stacklevel: int = 2) -> None:
+        """Warn if candidates of jets are not stored."""
+        if not self.absent + self.partial:
+            return
+        found = [f"{self.absent} whose candidates are not stored: they get no score"] if self.absent else []
+        found += [f"{self.partial} with another number of candidates than {STATED}"] if self.partial else []
+        expected = f"as many candidates for every jet as its {STATED}" if self.states else "candidates for every jet"
+        kept = "in central NanoAOD those of higher pT and small |eta|"
+        warnings.warn(
+            explain(
+                f"of {self.jets} {self.collection}, {'; '.join(found)}",
+                expected,
+                f"select jets for which the file keeps candidates, {kept}",
+            ),
+            ConstituentsWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+#: Where counts are gathered instead of a warning for each call.
+_counts: ContextVar[list[Completeness] | None] = ContextVar("counts", default=None)
+
+
+@contextmanager
+def counted() -> Iterator[list[Completeness]]:
+    """Within this block jets are counted, call by call, and not warned of: the caller does that once, of their sum."""
+    counts: list[Completeness] = []
+    token = _counts.set(counts)
+    try:
+        yield counts
+    finally:
+        _counts.reset(token)
+
+
+def _count(known: ak.Array, linked: ak.Array, stated: ak.Array | None, collection: str) -> Completeness:
     present = ~ak.is_none(known, axis=1)
     total, absent = int(ak.sum(present)), int(ak.sum(~ak.fill_none(known, True, axis=1)))
     partial = 0
@@ -53,17 +129,4 @@ def _warn(known: ak.Array, linked: ak.Array, stated: ak.Array | None, collection
         kind = ak.to_numpy(ak.flatten(ak.fill_none(stated, 0, axis=1), axis=1)).dtype
         differs = known & (ak.values_astype(linked, kind) != stated)
         partial = int(ak.sum(ak.fill_none(differs, False, axis=1)))
-    if not absent + partial:
-        return
-    found = [f"{absent} whose candidates are not stored: they get no score"] if absent else []
-    found += [f"{partial} with another number of candidates than {STATED}"] if partial else []
-    expected = "candidates for every jet" if stated is None else f"as many candidates for every jet as its {STATED}"
-    warnings.warn(
-        explain(
-            f"of {total} {collection}, {'; '.join(found)}",
-            expected,
-            "select jets for which the file keeps candidates, in central NanoAOD those of higher pT and small |eta|",
-        ),
-        ConstituentsWarning,
-        stacklevel=4,
-    )
+    return Completeness(collection, total, absent, partial, stated is not None)

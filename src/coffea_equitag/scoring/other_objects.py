@@ -5,29 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 from ..reading import reading
-from .branches import TreeWriter, branch_layout
+from .branches import branch_layout
+from .ntuple_writer import NTupleWriter
+from .options import ScoringOptions
 from .source import check_same, ranges, read
+from .tree_writer import TreeWriter
 
 __all__ = ["OtherObjects"]
 
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+
 
 class OtherObjects:
-    """Copies everything in a file except its events: luminosity blocks, runs, histograms."""
+    """Copies everything in a file except its events: luminosity blocks, runs, histograms.
 
-    def __init__(self, target: Any, tree: str, *, alone: bool) -> None:
-        self.target, self.tree, self.alone = target, tree, alone
-        self.writers: dict[str, TreeWriter] = {}
+    Parameters
+    ----------
+    target : uproot WritableDirectory, optional
+        Where to write; None if the format holds nothing but events.
+    options : ScoringOptions
+        Name of the events' tree, and format of trees.
+    alone : bool
+        Whether there is a single source.
+    """
+
+    def __init__(self, target: Any, options: ScoringOptions, *, alone: bool) -> None:
+        self.target, self.options, self.alone = target, options, alone
+        self.writers: dict[str, TreeWriter | NTupleWriter] = {}
         self.not_copied: list[str] = []
 
     def copy(self, file: Any) -> None:
-        """Copy from one source; trees of several sources are concatenated."""
+        """Copy from one source; trees of several sources are concatenated. A friend gets nothing."""
+        if self.options.friend:
+            return
         for key in dict.fromkeys(file.keys(cycle=False)):
             kind = file.classname_of(key)
-            if key == self.tree or kind.startswith("TDirectory"):
+            if key == self.options.tree or kind.startswith("TDirectory"):
                 continue
-            if kind in ("TTree", "TNtuple", "TNtupleD"):
+            if kind in _TREES and self.target is not None:
                 self._copy_tree(key, file[key])
-            elif not self._copy_object(key, file):
+            elif self.target is None or not self._copy_object(key, file):
                 self.not_copied.append(f"{key} ({kind})")
 
     def _copy_tree(self, key: str, tree: Any) -> None:
@@ -38,9 +55,10 @@ class OtherObjects:
         if not layout.names:
             return
         if key not in self.writers:
-            self.writers[key] = TreeWriter(self.target, key, tree.title, layout)
+            writer = NTupleWriter if self.options.format == "rntuple" else TreeWriter
+            self.writers[key] = writer(self.target, key, getattr(tree, "title", ""), layout)
         check_same(layout, self.writers[key].layout, f"{source}:{key}")
-        for start, stop in ranges(tree, "100 MB", False, key):
+        for start, stop in ranges(tree, "100 MB"):
             with reading(source, "a ROOT file"):
                 arrays = read(tree, layout.names, start, stop)
             self.writers[key].extend(arrays)

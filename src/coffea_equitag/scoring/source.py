@@ -4,51 +4,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import awkward as ak
-import rich.progress
+import numpy as np
 import uproot
-from rich.console import Console
 
-from ..atomic_file import is_same_file
 from ..errors import JetError, explain
 from ..reading import reading
-from .branches import BranchLayout
+from .branches import BranchLayout, is_ntuple
 
-__all__ = ["Source", "check_names", "check_paths", "check_same", "event_tree", "open_root", "ranges", "read"]
+__all__ = [
+    "TREES",
+    "Source",
+    "check_chunk_size",
+    "check_lists",
+    "check_names",
+    "check_same",
+    "check_whole",
+    "event_tree",
+    "open_root",
+    "ranges",
+    "read",
+]
 
 Source: TypeAlias = str | os.PathLike[str]
 
+#: Classes of what holds events.
+TREES = ("TTree", "ROOT::RNTuple")
+
 #: A size of memory as uproot reads it.
 _SIZE = re.compile(r"\s*(?=.*[1-9])\d*\.?\d*(e[+-]?\d+)?\s*([kmgtpezy]?i?b)\s*", re.IGNORECASE)
-
-
-def check_paths(sources: Sequence[Source], output: Path, overwrite: bool) -> None:
-    """Refuse missing inputs, and outputs that would overwrite something."""
-    if not sources:
-        raise JetError(explain("no file to score", "at least one ROOT file", "give its path"))
-    for source in sources:
-        is_url = "://" in str(source) or str(source).startswith(("file:", "local:"))
-        if not is_url and not Path(source).is_file():
-            raise JetError(explain(f"no file {source}", "a ROOT file", "check the path"))
-        if is_same_file(source, output):
-            raise JetError(
-                explain(f"output and input are the same file, {output}", "two files", "choose another output")
-            )
-    if output.suffix != ".root":
-        raise JetError(
-            explain(f"an output named {output.name}", "a name that ends in .root", f"name it {output.stem}.root")
-        )
-    if output.exists() and not overwrite:
-        raise JetError(
-            explain(f"{output} already exists", "a new file", "choose another name, or overwrite it (--overwrite)")
-        )
-    if not output.parent.is_dir():
-        raise JetError(explain(f"no folder {output.parent}", "an existing folder", f"mkdir -p {output.parent}"))
 
 
 def check_names(branches: Iterable[str]) -> None:
@@ -69,15 +57,23 @@ def open_root(source: Source) -> Iterator[Any]:
         yield file
 
 
+def check_whole(file: Any) -> None:
+    """Refuse a file that has lost its end, which nothing else would tell before it is read that far."""
+    size, end = int(file.file.source.num_bytes), int(file.file.fEND)
+    if size < end:
+        raise ValueError(f"it has {size} bytes of {end}")
+
+
 def event_tree(file: Any, source: Source, tree: str, jets: str, new: Iterable[str]) -> Any:
-    """Find the tree of events, which must have the jets but not yet the new branches."""
-    if tree not in (found := dict.fromkeys(file.keys(cycle=False))) or file.classname_of(tree) != "TTree":
-        trees = [key for key in found if file.classname_of(key) == "TTree"]
-        given, remedy = f"{source} without a TTree '{tree}'", "name it with tree= (--tree)"
+    """Find the TTree or RNTuple of events, which must have the jets but not yet the new branches."""
+    if tree not in (found := dict.fromkeys(file.keys(cycle=False))) or file.classname_of(tree) not in TREES:
+        trees = [key for key in found if file.classname_of(key) in TREES]
+        given = f"{source} without a TTree or RNTuple '{tree}'"
         if tree in found:
             given = f"'{tree}' of {source} is of class {file.classname_of(tree)}"
-            remedy = "read its jets with coffea_equitag.read_jets or coffea's NanoEvents, and score them"
-        raise JetError(explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", remedy))
+        raise JetError(
+            explain(given, f"one of its trees: {', '.join(trees) or 'it has none'}", "name it with tree= (--tree)")
+        )
     events = file[tree]
     present = set(events.keys(recursive=False))
     if "n" + jets not in present:
@@ -112,30 +108,26 @@ def check_same(layout: BranchLayout, first: BranchLayout, source: object) -> Non
         )
 
 
-def ranges(tree: Any, chunk_size: int | str, progress: bool, label: str) -> Iterator[tuple[int, int]]:
-    """Ranges of entries, with a progress bar."""
+def ranges(tree: Any, chunk_size: int | str) -> Iterator[tuple[int, int]]:
+    """Ranges of entries."""
     step = _step(tree, chunk_size)
-    with rich.progress.Progress(
-        *rich.progress.Progress.get_default_columns(),
-        rich.progress.MofNCompleteColumn(),
-        console=Console(stderr=True),
-        disable=not progress,
-    ) as bar:
-        task = bar.add_task(label, total=tree.num_entries)
-        for start in range(0, tree.num_entries, step):
-            stop = min(start + step, tree.num_entries)
-            yield start, stop
-            bar.update(task, completed=stop)
+    for start in range(0, tree.num_entries, step):
+        yield start, min(start + step, tree.num_entries)
 
 
-def _step(tree: Any, chunk_size: int | str) -> int:
-    """Entries per chunk."""
+def check_chunk_size(chunk_size: int | str) -> None:
+    """Refuse what is neither a number of events nor a size."""
     is_size = isinstance(chunk_size, str) and _SIZE.fullmatch(chunk_size)
     if not is_size and (isinstance(chunk_size, str) or chunk_size < 1):
         expected = "a number of events >= 1, or a size like '100 MB'"
         raise JetError(explain(f"chunk_size={chunk_size!r}", expected, "use one of these"))
-    if not is_size:
-        return int(chunk_size)
+
+
+def _step(tree: Any, chunk_size: int | str) -> int:
+    """Entries per chunk."""
+    check_chunk_size(chunk_size)
+    if isinstance(chunk_size, int):
+        return chunk_size
     with reading(tree.file.file_path, "a ROOT file"):
         return max(1, int(tree.num_entries_for(chunk_size))) if tree.num_entries else 1
 
@@ -149,9 +141,13 @@ def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak
         If a branch has fewer.
     """
     wanted = set(names)
-    arrays: dict[str, ak.Array] = tree.arrays(
-        filter_branch=lambda branch: branch.name in wanted, entry_start=start, entry_stop=stop, how=dict
-    )
+    arrays: dict[str, ak.Array]
+    if is_ntuple(tree):
+        arrays = {name: _field(tree[name], start, stop) for name in names}
+    else:
+        arrays = tree.arrays(
+            filter_branch=lambda branch: branch.name in wanted, entry_start=start, entry_stop=stop, how=dict
+        )
     for name, column in arrays.items():
         if len(column) != stop - start:
             raise JetError(
@@ -162,3 +158,33 @@ def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak
                 )
             )
     return arrays
+
+
+def check_lists(arrays: Mapping[str, ak.Array], layout: BranchLayout) -> None:
+    """Refuse lists of different lengths where one counter gives the length of all.
+
+    Raises
+    ------
+    JetError
+        With the names of two of them.
+    """
+    for counter, group in layout.jagged.items():
+        first, *others = group
+        counts = ak.num(arrays[first], axis=1)
+        for name in others:
+            if not np.array_equal(ak.num(arrays[name], axis=1), counts):
+                raise JetError(
+                    explain(
+                        f"lists of different lengths in {first} and {name}",
+                        f"{counter} values in each event",
+                        "restore the file from its original, or leave one of them out (branches=, --keep)",
+                    )
+                )
+
+
+def _field(field: Any, start: int, stop: int) -> ak.Array:
+    """Read a field; lists beyond what the file holds would crash awkward, which does not look."""
+    column = field.array(entry_start=start, entry_stop=stop)
+    if fault := ak.validity_error(column):
+        raise ValueError(fault)
+    return column

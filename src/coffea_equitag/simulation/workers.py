@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -13,16 +9,14 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from ..errors import EquitagError, explain
+from ..worker_processes import processes
 
 __all__ = ["run_shards"]
 
@@ -66,7 +60,7 @@ def run_shards(
         for shard, size in sizes.items():
             yield shard, make(shard, size)
         return
-    with _processes(min(workers, len(sizes))) if executor is None else _given(executor) as pool:
+    with processes(min(workers, len(sizes))) if executor is None else _given(executor) as pool:
         waiting, tasks = iter(sizes.items()), dict[Future[_Result], int]()
         try:
             while True:
@@ -121,46 +115,3 @@ def _threads(executor: Any) -> int:
 def _given(executor: Any) -> Iterator[Executor]:
     """The executor itself, or that of a Dask client."""
     yield executor.get_executor(pure=False) if hasattr(executor, "get_executor") else executor
-
-
-class _Pool(ProcessPoolExecutor):
-    """Starts its processes in a thread: an interrupt, which only the main thread gets, leaves none half started."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        with ThreadPoolExecutor(1) as starter:
-            return starter.submit(super().submit, function, *arguments, **keywords).result()
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    """Processes that end when they are no longer needed, or when this process is killed."""
-    # Pythia does not survive a fork: new processes, each with its own
-    context = multiprocessing.get_context("spawn")
-    lifeline, held = context.Pipe(duplex=False)
-    pool = _Pool(workers, mp_context=context, initializer=_begin, initargs=(lifeline,))
-    try:
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        # those that have not got as far as the lifeline would import for a while
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()
-        raise
-    finally:
-        # the workers end with the lifeline; the pool's thread may hang on a half-sent result, so do not wait for it
-        held.close()
-        pool.shutdown(wait=False, cancel_futures=True)
-        lifeline.close()
-
-
-def _begin(lifeline: Connection) -> None:
-    # Ctrl-C reaches all processes of a terminal; this one leaves it to the main process, which closes the lifeline
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-
-
-def _end_with(lifeline: Connection) -> None:
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os._exit(1)
