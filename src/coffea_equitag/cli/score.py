@@ -37,6 +37,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the scores: the branch is JETS_NAME (default: the tagger's name)")
     parser.add_argument("--tree", default="Events", help="name of the TTree or RNTuple (default: %(default)s)")
     parser.add_argument("--keep", nargs="+", metavar="PATTERN", help="branches to keep, e.g. 'FatJet_*' (default: all)")
+    parser.add_argument(
+        "--discriminant",
+        action="append",
+        default=[],
+        metavar="NAME=SIGNAL:BACKGROUND[,...]",
+        help="add JETS_NAME_... = p(signal) / (p(signal) + p(backgrounds)), e.g. TvsQCD=top:qcd,W; may be repeated",
+    )
     parser.add_argument("--friend", action="store_true", help="write scores and event identifiers only")
     parser.add_argument(
         "--format",
@@ -57,6 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score, and print a summary."""
+    from ..tagger.discriminant import parse_discriminants
+
     chunk = int(arguments.chunk) if arguments.chunk.lstrip("-").isdigit() else arguments.chunk
     keywords: dict[str, Any] = {
         "jets": arguments.jets,
@@ -68,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         "progress": not arguments.quiet,
         "device": arguments.device,
         "friend": arguments.friend,
+        "discriminants": parse_discriminants(arguments.discriminant),
     }
     console = Console(highlight=False, soft_wrap=True, markup=False)
     output = Path(arguments.output)

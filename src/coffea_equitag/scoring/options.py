@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from ..errors import JetError, explain
+from ..tagger.discriminant import Discriminant, Discriminants
+from ..tagger.discriminant import discriminants as _discriminants
+from .discriminating import DiscriminatingTagger
 from .score_columns import JetScorer, name_of, score_names
 from .source import check_chunk_size, check_names
 
@@ -36,6 +39,8 @@ class ScoringOptions:
         Events as a TTree, an RNTuple or rows of a Parquet file.
     friend : bool
         Write scores and event identifiers only.
+    discriminants : tuple of Discriminant
+        Written beside the scores.
     chunk_size : int or str
         Events in memory at once, or their size.
     """
@@ -46,6 +51,7 @@ class ScoringOptions:
     branches: tuple[str, ...] | None
     format: Format
     friend: bool
+    discriminants: tuple[Discriminant, ...]
     chunk_size: int | str
 
     @classmethod
@@ -59,6 +65,7 @@ class ScoringOptions:
         branches: Iterable[str] | None,
         format: Format,
         friend: bool,
+        discriminants: Discriminants | None,
         chunk_size: int | str,
     ) -> ScoringOptions:
         """Check the options and fill in the tagger's name.
@@ -67,6 +74,8 @@ class ScoringOptions:
         ------
         JetError
             If one of them is not valid.
+        TaggerError
+            If a discriminant is not valid, or the tagger lacks its classes.
         """
         if format not in get_args(Format):
             raise JetError(explain(f"format={format!r}", f"one of {', '.join(get_args(Format))}", "use one of these"))
@@ -75,9 +84,16 @@ class ScoringOptions:
             raise JetError(explain(given, "one of the two", "leave out friend (--friend) or branches (--keep)"))
         check_chunk_size(chunk_size)
         kept = (branches,) if isinstance(branches, str) else None if branches is None else tuple(branches)
-        options = cls(jets, name_of(model) if name is None else name, tree, kept, format, friend, chunk_size)
+        between = _discriminants(discriminants)
+        for one in between:
+            one.check(model.classes, name_of(model))
+        options = cls(jets, name_of(model) if name is None else name, tree, kept, format, friend, between, chunk_size)
         check_names(options.new_branches(model))
         return options
+
+    def scorer(self, tagger: JetScorer) -> JetScorer:
+        """The tagger with the discriminants as further classes."""
+        return DiscriminatingTagger(tagger, self.discriminants) if self.discriminants else tagger
 
     @property
     def patterns(self) -> tuple[str, ...] | None:
@@ -90,13 +106,17 @@ class ScoringOptions:
         return "n" + self.jets
 
     def scores(self, model: JetScorer) -> dict[str, str | None]:
-        """Name of each score of a tagger -> its class."""
-        return score_names(self.name, model.classes)
+        """Name of each score of a tagger -> its class or discriminant."""
+        return score_names(self.name, self.scorer(model).classes)
 
     def new_branches(self, model: JetScorer) -> dict[str, str]:
         """The new branches and their descriptions."""
         origin = f"tagger {name_of(model)} {getattr(model, 'content_hash', '')[:12]}".rstrip()
-        return {f"{self.jets}_{column}": f"{column}: {origin}" for column in self.scores(model)}
+        ratios = {one.name: f"{one.signal} / ({' + '.join(one.classes)}), " for one in self.discriminants}
+        return {
+            f"{self.jets}_{column}": f"{column}: {ratios.get(str(label), '')}{origin}"
+            for column, label in self.scores(model).items()
+        }
 
     def described(self) -> dict[str, Any]:
         """Those that determine an output, as JSON."""
@@ -108,4 +128,5 @@ class ScoringOptions:
             "branches": branches,
             "format": self.format,
             "friend": self.friend,
+            "discriminants": {one.name: list(one.classes) for one in self.discriminants},
         }

@@ -36,9 +36,10 @@ class ParquetWriter:
             fields.append(self._field(counter, pa.int32()))
             for name, kind in group.items():
                 item = pa.field("item", _type(kind), nullable=name in self.optional)
-                fields.append(self._field(name, pa.list_(item)))
+                fields.append(self._field(name, pa.large_list(item)))
         self._schema = pa.schema(fields)
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+        self._is_empty = True
 
     def extend(self, arrays: Mapping[str, ak.Array]) -> None:
         """Append rows: one array per column."""
@@ -48,9 +49,12 @@ class ParquetWriter:
             data |= {name: arrays[name] for name in group}
         columns = [_arrow(data[field.name], field.type) for field in self._schema]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self._is_empty = False
 
     def close(self) -> None:
         """Write the footer."""
+        if self._is_empty:  # awkward cannot read a file without row groups
+            self._writer.write_table(self._schema.empty_table())
         self._writer.close()
 
     def _field(self, name: str, kind: Any) -> Any:
@@ -68,5 +72,5 @@ def _type(kind: Any) -> Any:
 
 
 def _arrow(column: Any, kind: Any) -> Any:
-    array = ak.to_arrow(ak.Array(column), extensionarray=False, list_to32=True, string_to32=True)
+    array = ak.to_arrow(ak.Array(column), extensionarray=False, string_to32=True)
     return array.cast(kind)

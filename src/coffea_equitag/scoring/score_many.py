@@ -17,6 +17,7 @@ from ..atomic_file import make_folder
 from ..errors import JetError, explain
 from ..readers.completeness import Completeness
 from ..tagger import TaggerReference
+from ..tagger.discriminant import Discriminants
 from ..temporary_files import remove_stale
 from ..worker_processes import threads_per_worker
 from .file_task import Checked, FileTask, Scored, Shown
@@ -49,6 +50,7 @@ def score_files(
     reader: Reader | None = None,
     format: Format = "root",
     friend: bool = False,
+    discriminants: Discriminants | None = None,
     workers: int = 1,
     keep_going: bool = False,
 ) -> FilesReport:
@@ -61,7 +63,7 @@ def score_files(
 
     Parameters
     ----------
-    tagger, jets, name, tree, branches, chunk_size, progress, device, reader, friend
+    tagger, jets, name, tree, branches, chunk_size, progress, device, reader, friend, discriminants
         As for `score_file`.
     sources : path-like or several
         Files, folders (their ``.root`` files at any depth), patterns (``"data/**/*.root"``), text files with one of
@@ -105,6 +107,7 @@ def score_files(
         branches=branches,
         format=format,
         friend=friend,
+        discriminants=discriminants,
         chunk_size=chunk_size,
     )
     inputs = find_inputs(sources, folder)

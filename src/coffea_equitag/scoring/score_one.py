@@ -11,6 +11,7 @@ from pathlib import Path
 from ..atomic_file import atomic_file, is_same_file
 from ..errors import JetError, explain
 from ..readers.completeness import counted
+from ..tagger.discriminant import Discriminants
 from .inputs import find_inputs
 from .options import SUFFIXES, Format, ScoringOptions
 from .progress_bar import progress_bar
@@ -67,6 +68,7 @@ def score_file(
     reader: Reader | None = None,
     format: Format | None = None,
     friend: bool = False,
+    discriminants: Discriminants | None = None,
 ) -> ScoringReport:
     """Score the jets of a NanoAOD-like file, and write its branches and the scores to a new file.
 
@@ -105,6 +107,9 @@ def score_file(
         Write the events as a TTree (default for ``.root``), an RNTuple, or rows of a Parquet file.
     friend : bool
         Write scores and event identifiers only.
+    discriminants : mapping, optional
+        Scores between classes, ``{"TvsQCD": ("top", ["qcd", "W"])}``: p_top / (p_top + p_qcd + p_W), for taggers of
+        three or more classes. They are called ``<jets>_<name>_TvsQCD``.
 
     Returns
     -------
@@ -134,6 +139,7 @@ def score_file(
         branches=branches,
         format=kind,
         friend=friend,
+        discriminants=discriminants,
         chunk_size=chunk_size,
     )
     new = options.new_branches(model)

@@ -44,7 +44,7 @@ class Scorer:
     def __init__(
         self, model: JetScorer, file: Any, source: Source, options: ScoringOptions, reader: Reader | None
     ) -> None:
-        self.model, self.file, self.source, self.options = model, file, source, options
+        self.model, self.file, self.source, self.options = options.scorer(model), file, source, options
         self.names = options.scores(model)
         self.filter: dict[str, Any] = {}
         self.reader_is_ours = reader is None
