@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -130,9 +130,13 @@ def _remote(text: str) -> list[Input]:
         return [_input(text)]
     with reading(text, "an address that fsspec opens", remedy="check the address"):
         system, path = fsspec.core.url_to_fs(text)
-        paths = sorted(system.glob(path if "*" in text else path.rstrip("/") + "/**/*.root"))
-        files = [str(system.unstrip_protocol(path)) for path in paths]
-    return [_input(file) for file in files] or _missing(text)
+        folder = None if "*" in text else PurePosixPath(path)
+        paths = sorted(system.glob(path if folder is None else f"{folder}/**/*.root"))
+        found = [_input(str(system.unstrip_protocol(path))) for path in paths]
+        if folder is not None:
+            names = [PurePosixPath(path).relative_to(folder).with_suffix("").as_posix() for path in paths]
+            found = [replace(one, name=name) for one, name in zip(found, names, strict=True)]
+    return found or _missing(text)
 
 
 def _input(source: str) -> Input:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["field_kinds"]
+__all__ = ["bytes_of", "field_kinds"]
 
 _NUMBERS = {
     "bool": np.dtype(bool),
@@ -31,6 +31,17 @@ def field_kinds(ntuple: Any) -> dict[str, tuple[str | None, Any]]:
     types = {name: str(ntuple[name].typename) for name in ntuple.keys(recursive=False)}
     types = {name: kind for name, kind in types.items() if kind or not name.startswith("_")}  # projected collections
     return {name: _kind(name, kind, types) for name, kind in types.items()}
+
+
+def bytes_of(ntuple: Any) -> float:
+    """Uncompressed bytes of all columns, from the list of pages: uproot's own estimate takes half a minute for 1800."""
+    columns = ntuple.column_records
+    return sum(
+        page.num_elements * columns[number].nbits / 8
+        for cluster in ntuple.page_link_list
+        for number, pages in enumerate(cluster)
+        for page in pages.pages
+    )
 
 
 def _kind(name: str, kind: str, types: dict[str, str]) -> tuple[str | None, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 import warnings
 from collections import defaultdict
@@ -115,6 +116,8 @@ def score_files(
     pinned = TaggerReference.of(tagger) if isinstance(tagger, str | os.PathLike) else tagger
     task = FileTask(pinned, options, folder, read_manifest(folder), reader, device, threads if workers > 1 else None)
     _check_names(inputs, task)
+    if workers > 1:
+        _check_sendable(task)
     checks = _checks(task, inputs, workers, threads)
     _refuse(checks, task, overwrite=overwrite, keep_going=keep_going)
     make_folder(folder)
@@ -134,6 +137,20 @@ def score_files(
 def _check_workers(workers: int) -> None:
     if workers < 1:
         raise JetError(explain(f"workers={workers}", "a number of processes >= 1", "use 1, or leave it out"))
+
+
+def _check_sendable(task: FileTask) -> None:
+    """Refuse a tagger or reader that cannot be sent to another process; those of taggers say why."""
+    try:
+        pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise JetError(
+            explain(
+                f"a tagger or reader that cannot be sent to other processes ({error})",
+                "a tagger on disk, and a reader that is a function of a module",
+                "use workers=1, or move the function to a module",
+            )
+        ) from error
 
 
 def _check_names(inputs: Sequence[Input], task: FileTask) -> None:

@@ -15,6 +15,7 @@ import uproot
 from ..errors import JetError, explain
 from ..reading import reading
 from .branches import BranchLayout, is_ntuple
+from .ntuple_fields import bytes_of
 
 __all__ = [
     "TREES",
@@ -36,7 +37,7 @@ Source: TypeAlias = str | os.PathLike[str]
 TREES = ("TTree", "ROOT::RNTuple")
 
 #: A size of memory as uproot reads it.
-_SIZE = re.compile(r"\s*(?=.*[1-9])\d*\.?\d*(e[+-]?\d+)?\s*([kmgtpezy]?i?b)\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(?=.*[1-9])(\d*\.?\d*(?:e[+-]?\d+)?)\s*(([kmgtpezy]?)(i?)b)\s*", re.IGNORECASE)
 
 
 def check_names(branches: Iterable[str]) -> None:
@@ -129,7 +130,18 @@ def _step(tree: Any, chunk_size: int | str) -> int:
     if isinstance(chunk_size, int):
         return chunk_size
     with reading(tree.file.file_path, "a ROOT file"):
-        return max(1, int(tree.num_entries_for(chunk_size))) if tree.num_entries else 1
+        if tree.num_entries == 0:
+            return 1
+        if not is_ntuple(tree):
+            return max(1, int(tree.num_entries_for(chunk_size)))
+        return max(1, int(memory_size(chunk_size) * tree.num_entries / max(1.0, bytes_of(tree))))
+
+
+def memory_size(text: str) -> float:
+    """Bytes of a size like ``100 MB`` or ``100 MiB``."""
+    found = _SIZE.fullmatch(text)
+    assert found is not None  # check_chunk_size has seen it
+    return float(found[1]) * (1024 if found[4] else 1000) ** " kmgtpezy".index(found[3].lower() or " ")
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
