@@ -141,7 +141,8 @@ def memory_size(text: str) -> float:
     """Bytes of a size like ``100 MB`` or ``100 MiB``."""
     found = _SIZE.fullmatch(text)
     assert found is not None  # check_chunk_size has seen it
-    return float(found[1]) * (1024 if found[4] else 1000) ** " kmgtpezy".index(found[3].lower() or " ")
+    unit = 1024.0 if found[4] else 1000.0
+    return float(found[1]) * unit ** float(" kmgtpezy".index(found[3].lower() or " "))
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
