@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,8 +142,8 @@ def memory_size(text: str) -> float:
     """Bytes of a size like ``100 MB`` or ``100 MiB``."""
     found = _SIZE.fullmatch(text)
     assert found is not None  # check_chunk_size has seen it
-    unit = 1024.0 if found[4] else 1000.0
-    return float(found[1]) * unit ** float(" kmgtpezy".index(found[3].lower() or " "))
+    power = " kmgtpezy".index(found[3].lower() or " ")
+    return float(found[1]) * math.pow(1024 if found[4] else 1000, power)
 
 
 def read(tree: Any, names: Sequence[str], start: int, stop: int) -> dict[str, ak.Array]:
