@@ -6,28 +6,41 @@ from typing import TYPE_CHECKING, Any
 from .discriminate import discriminate
 from .intervals import binomial_interval, poisson_interval
 from .metrics import Metrics, Rejection, measure, roc, roc_band
+from .threshold import WorkingPoints
+from .working_points import working_points
 
 if TYPE_CHECKING:
     from . import plots
     from .comparison import Comparison, compare
     from .inputs import input_histograms
+    from .temperature import TemperatureFit, fit_temperature
 
 #: Imported only when needed, with hist, torch and matplotlib.
-_LATER = {"Comparison": ".comparison", "compare": ".comparison", "input_histograms": ".inputs"}
+_LATER = {
+    "Comparison": ".comparison",
+    "TemperatureFit": ".temperature",
+    "compare": ".comparison",
+    "fit_temperature": ".temperature",
+    "input_histograms": ".inputs",
+}
 
 __all__ = [
     "Comparison",
     "Metrics",
     "Rejection",
+    "TemperatureFit",
+    "WorkingPoints",
     "binomial_interval",
     "compare",
     "discriminate",
+    "fit_temperature",
     "input_histograms",
     "measure",
     "plots",
     "poisson_interval",
     "roc",
     "roc_band",
+    "working_points",
 ]
 
 

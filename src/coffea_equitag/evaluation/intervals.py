@@ -20,8 +20,8 @@ def binomial_interval(passed: Any, total: Any, level: float = LEVEL) -> tuple[F8
 
     Parameters
     ----------
-    passed, total : array-like of int
-        How many passed, of how many; ``total`` of at least 1.
+    passed, total : array-like
+        How many passed, of how many; ``total`` of at least 1. Effective numbers of weighted jets need not be whole.
     level : float
         Confidence level, by default that of one standard deviation, 68.27%.
 
@@ -32,8 +32,8 @@ def binomial_interval(passed: Any, total: Any, level: float = LEVEL) -> tuple[F8
     """
     k, n = np.broadcast_arrays(np.asarray(passed, np.float64), np.asarray(total, np.float64))
     outside = (1 - level) / 2
-    low = stats.beta.ppf(outside, np.maximum(k, 1), np.maximum(n - k + 1, 1))
-    high = stats.beta.isf(outside, k + 1, np.maximum(n - k, 1))
+    low = stats.beta.ppf(outside, np.where(k > 0, k, 1), np.maximum(n - k + 1, 1))
+    high = stats.beta.isf(outside, k + 1, np.where(k < n, n - k, 1))
     return np.where(k > 0, low, 0.0), np.where(k < n, high, 1.0)
 
 

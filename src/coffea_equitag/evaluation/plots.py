@@ -13,7 +13,8 @@ from matplotlib.ticker import NullFormatter
 
 from .comparison_plot import data_simulation, draw_comparison
 from .intervals import binomial_interval, inverse
-from .metrics import Rejection, labelled_scores, measure, roc, roc_band
+from .labelled_scores import labelled_scores
+from .metrics import Rejection, measure, roc, roc_band
 from .plot_style import STYLE
 
 __all__ = ["data_simulation", "draw_comparison", "roc_curve", "score_by_class"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import awkward as ak
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..errors import JetError, explain
 
-__all__ = ["flat_entries", "flat_pair"]
+__all__ = ["flat_entries", "flat_pair", "same_shape"]
 
 
 def flat_entries(values: ak.Array) -> tuple[ak.Array, list[Any]]:
@@ -22,6 +23,11 @@ def flat_entries(values: ak.Array) -> tuple[ak.Array, list[Any]]:
     return values, [*shape, len(values)]
 
 
+def same_shape(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether the lengths from `flat_entries` are the same."""
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
 def flat_pair(scores: ak.Array, labels: ak.Array) -> tuple[ak.Array, ak.Array]:
     """Flat scores and labels, one label per score.
 
@@ -32,7 +38,7 @@ def flat_pair(scores: ak.Array, labels: ak.Array) -> tuple[ak.Array, ak.Array]:
     """
     flat_scores, shape = flat_entries(scores)
     flat_labels, label_shape = flat_entries(labels)
-    if len(shape) != len(label_shape) or not all(map(np.array_equal, shape, label_shape)):
+    if not same_shape(shape, label_shape):
         raise JetError(
             explain(
                 f"scores of type {scores.type} and labels of type {labels.type}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
 
-from ..validation import Strict
+from ..errors import TaggerError, explain
+from ..validation import Strict, faults
 
-__all__ = ["Card", "InputContract", "TrainingRecord"]
+__all__ = ["Card", "InputContract", "TrainingRecord", "at_temperature"]
 
 
 def _finite(value: Any) -> Any:
@@ -64,6 +65,11 @@ class Card(Strict):
     options: Finite = Field(description="Options of the model.")
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits; none for vectors.")
     signal: str | None = Field(description="The class whose probability is the score of a two-class tagger.")
+    temperature: FiniteFloat = Field(
+        1.0,
+        description="Divides the logits before they become probabilities (`evaluation.fit_temperature`).",
+        gt=0,
+    )
     contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))
     training: TrainingRecord | None = None
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict, description="Measured on the validation jets.")
@@ -75,6 +81,8 @@ class Card(Strict):
         if self.options.get("output", "classes") != "classes":
             if self.classes or self.signal is not None:
                 raise ValueError(f"classes {self.classes} for a network whose output is a vector")
+            if self.temperature != 1:
+                raise ValueError(f"temperature {self.temperature} for a network whose output is a vector")
             return self
         if len(self.classes) < 2:
             raise ValueError(f"classes {self.classes}: at least two are needed")
@@ -83,3 +91,19 @@ class Card(Strict):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes {self.classes} are not all different")
         return self
+
+
+def at_temperature(card: Card, temperature: float) -> Card:
+    """The card of the same network at another temperature, without a hash.
+
+    Raises
+    ------
+    TaggerError
+        If the temperature is not a positive, finite number, or the network has no classes.
+    """
+    try:
+        return Card.model_validate(card.model_dump() | {"temperature": temperature, "content_hash": None})
+    except ValidationError as error:
+        raise TaggerError(
+            explain(f"a card with {faults(error)}", "a positive temperature", "fit it: evaluation.fit_temperature")
+        ) from error

@@ -18,7 +18,7 @@ from ..jets.ragged import RaggedJets, ragged_and_nesting
 from ..jets.tracing import is_traced
 from ..validation import faults
 from . import storage as tagger_folder
-from .card import Card
+from .card import Card, at_temperature
 from .device import device_of
 from .inference import outputs, vectors
 from .range_check import warn_outside
@@ -158,10 +158,14 @@ class Tagger:
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
 
     def probabilities(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F4:
-        """Class probabilities (J, n_classes) of a ragged batch; see `outputs`."""
+        """Class probabilities (J, n_classes) of a ragged batch, at the card's temperature; see `outputs`."""
         logits = torch.from_numpy(self.outputs(jets, pair_budget=pair_budget))
-        found: F4 = torch.softmax(logits, dim=1).float().numpy()
+        found: F4 = torch.softmax(logits / self.card.temperature, dim=1).float().numpy()
         return found
+
+    def with_temperature(self, temperature: float) -> Tagger:
+        """The same network with logits divided by a temperature (see `evaluation.fit_temperature`); another hash."""
+        return Tagger(self.model, at_temperature(self.card, temperature))
 
     def outputs(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F8:
         """Logits, or components of vectors, one row per jet (see `coffea_equitag.tagger.inference`)."""
