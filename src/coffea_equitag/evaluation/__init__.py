@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from .discriminate import discriminate
 from .intervals import binomial_interval, poisson_interval
+from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band
-from .threshold import WorkingPoints
 from .working_points import working_points
 
 if TYPE_CHECKING:

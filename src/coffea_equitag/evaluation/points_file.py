@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from ..errors import JetError, explain
 from .correction_file import Table, by_category, by_pt, correction, write_corrections
+from .threshold import Efficiency, Threshold
 
-if TYPE_CHECKING:
-    from .threshold import Efficiency, Threshold, WorkingPoints
-
-__all__ = ["HASH", "VALUES", "write"]
+__all__ = ["HASH", "VALUES", "tagger_in_words", "write"]
 
 #: End of the name of the correction that holds the thresholds of a score.
 VALUES = "_wp_values"
@@ -24,45 +22,49 @@ _POINT = ("string", "Name of the working point.")
 _PT = ("real", "pT of the jet in GeV; jets outside the edges take the nearest range.")
 
 
-def write(
-    points: WorkingPoints, path: str | os.PathLike[str], *, name: str, tagger: Any = None, description: str = ""
-) -> None:
-    """See `WorkingPoints.to_correctionlib`."""
+Points: TypeAlias = Mapping[str, tuple[Threshold, ...]]
+Edges: TypeAlias = Sequence[float] | None
+
+
+def tagger_in_words(tagger: Any) -> str:
+    """Name and content hash of a tagger (or a hash alone), for the description; nothing for None."""
+    if tagger is None:
+        return ""
+    name, content_hash = getattr(tagger, "name", ""), getattr(tagger, "content_hash", tagger)
+    return f"Tagger {name}, {HASH}{content_hash}." if name else f"Tagger of {HASH}{content_hash}."
+
+
+def write(points: Points, edges: Edges, path: str | os.PathLike[str], *, name: str, description: str) -> None:
+    """Write thresholds, their intervals and efficiencies; see `WorkingPoints.to_correctionlib`."""
     if not name.isidentifier():
         raise JetError(explain(f"a score called {name!r}", "the name of a field of jets", "choose another name"))
-    content_hash = tagger if isinstance(tagger, str) else getattr(tagger, "content_hash", None)
-    kind = "background" if points.background else "signal"
-    wanted = ", ".join(f"{label}: {100 * value:g}%" for label, value in points.efficiencies.items())
-    about = [f"Thresholds by {kind} efficiency ({wanted}); a jet passes at or above the threshold.", description]
-    if content_hash is not None:
-        about.append(f"Tagger {getattr(tagger, 'name', '')}, {HASH}{content_hash}.".replace(" ,", ","))
-    text = " ".join(filter(None, about))
-    inputs = {"working_point": _POINT} | ({} if points.edges is None else {"pt": _PT})
-    values = correction(name + VALUES, text, inputs, "threshold", _by_point(points, lambda at: at.value))
+    inputs = {"working_point": _POINT} | ({} if edges is None else {"pt": _PT})
+    values = correction(name + VALUES, description, inputs, "threshold", _by_point(points, edges, lambda at: at.value))
     bounds = correction(
         name + "_wp_intervals",
         "Intervals (68.27%) of the thresholds.",
         {"bound": ("string", "low or high"), **inputs},
         "threshold",
         by_category(
-            "bound", {"low": _by_point(points, lambda at: at.low), "high": _by_point(points, lambda at: at.high)}
+            "bound",
+            {"low": _by_point(points, edges, lambda at: at.low), "high": _by_point(points, edges, lambda at: at.high)},
         ),
     )
-    write_corrections(path, text, [values, bounds, _efficiencies(points, name, inputs)])
+    write_corrections(path, description, [values, bounds, _efficiencies(points, edges, name, inputs)])
 
 
-def _by_point(points: WorkingPoints, value: Callable[[Threshold], float]) -> Table:
+def _by_point(points: Points, edges: Edges, value: Callable[[Threshold], float]) -> Table:
     def of(thresholds: tuple[Threshold, ...]) -> Table:
         numbers = [value(at) for at in thresholds]
-        return numbers[0] if points.edges is None else by_pt(points.edges, numbers)
+        return numbers[0] if edges is None else by_pt(edges, numbers)
 
-    return by_category("working_point", {label: of(thresholds) for label, thresholds in points.points.items()})
+    return by_category("working_point", {label: of(thresholds) for label, thresholds in points.items()})
 
 
-def _efficiencies(points: WorkingPoints, name: str, inputs: dict[str, tuple[str, str]]) -> Any:
+def _efficiencies(points: Points, edges: Edges, name: str, inputs: dict[str, tuple[str, str]]) -> Any:
     """Efficiencies of signal and, where every range has such jets, of background."""
     kinds = ["signal"]
-    if all(at.background is not None for thresholds in points.points.values() for at in thresholds):
+    if all(at.background is not None for thresholds in points.values() for at in thresholds):
         kinds.append("background")
 
     def table(kind: str, end: str) -> Table:
@@ -70,7 +72,7 @@ def _efficiencies(points: WorkingPoints, name: str, inputs: dict[str, tuple[str,
             efficiency: Efficiency = getattr(at, kind)
             return float(f"{getattr(efficiency, end):.15g}")
 
-        return _by_point(points, value)
+        return _by_point(points, edges, value)
 
     ends = {"central": "value", "down": "low", "up": "high"}
     data = by_category(

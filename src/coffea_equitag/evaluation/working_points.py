@@ -13,8 +13,9 @@ import numpy as np
 from ..array_types import F8, Bools
 from ..errors import JetError, explain
 from .labelled_scores import LabelledScores, labelled_scores
+from .measured_points import WorkingPoints
 from .structure import flat_entries, same_shape
-from .threshold import Efficiency, Threshold, WorkingPoints
+from .threshold import Efficiency, Threshold
 from .weighted_efficiency import curve, effective_interval, quantile
 
 __all__ = ["check_edges", "working_points"]
