@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .errors import (
         CacheWarning,
         CheckpointError,
+        CollectionWarning,
         ConstituentsWarning,
         EquitagError,
         JetError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "CacheWarning": "errors",
     "CheckpointError": "errors",
+    "CollectionWarning": "errors",
     "EquitagError": "errors",
     "JetError": "errors",
     "ConstituentsWarning": "errors",
@@ -76,6 +78,7 @@ _PUBLIC = {
 __all__ = [
     "CacheWarning",
     "CheckpointError",
+    "CollectionWarning",
     "ConstituentsWarning",
     "EquitagError",
     "JetError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CacheWarning",
     "CheckpointError",
+    "CollectionWarning",
     "ConstituentsWarning",
     "EquitagError",
     "JetError",
@@ -37,8 +38,12 @@ class CheckpointError(TaggerError):
     """Weights that do not match the network they are loaded into."""
 
 
+class CollectionWarning(UserWarning):
+    """Datasets without a jet collection that was to be tagged."""
+
+
 class ConstituentsWarning(UserWarning):
-    """Jets whose constituents are not, or not all, in the file."""
+    """Jets whose constituents are not, or not all, in the file, or have invalid numbers."""
 
 
 class JetRangeWarning(UserWarning):

@@ -100,7 +100,7 @@ def test_missing_values_are_left_out(nano_file, open_nano, saved_tagger, kind, d
         return ak.mask(values, jets.pt > 400)
 
     out = TaggerProcessor({"FatJet": saved_tagger}, variables={"FatJet": {"x": (AXES[kind], partner)}}, weight=None)
-    found = out.process(events)["jets"]["FatJet"]["x"]["unknown", "inclusive", "pass", :]
+    found = out.process(events)["jets"]["FatJet"]["x"]["unknown", "nominal", "inclusive", "inclusive", "pass", :]
     expected = hist.Hist(AXES[kind], storage=hist.storage.Weight())
     values = ak.to_numpy(ak.drop_none(ak.flatten(partner(events.FatJet))))
     expected.fill(values if kind == "regular" else values.astype(int))
@@ -117,7 +117,7 @@ def test_words_as_values(nano_file, open_nano, saved_tagger):
     events = open_nano(nano_file)
     found = TaggerProcessor({"FatJet": saved_tagger}, **options).process(events)["jets"]["FatJet"]["x"]
     kept = events.FatJet[events.FatJet.mass > 20]
-    assert found["unknown", "inclusive", "pass", "hard"].value == ak.sum(kept.pt > 500)
+    assert found["unknown", "nominal", "inclusive", "inclusive", "pass", "hard"].value == ak.sum(kept.pt > 500)
 
 
 def test_matched_gen(shared_data, open_nano, saved_tagger):
@@ -130,7 +130,7 @@ def test_matched_gen(shared_data, open_nano, saved_tagger):
     matched = ak.sum(~ak.is_none(events.Jet.matched_gen.pt, axis=1))
     assert 0 < matched < ak.sum(ak.num(events.Jet))
     for name in variables:
-        assert out["jets"]["Jet"][name]["unknown", "inclusive", "pass", sum].value == matched
+        assert out["jets"]["Jet"][name]["unknown", "nominal", "inclusive", "inclusive", "pass", sum].value == matched
 
 
 @pytest.mark.parametrize(

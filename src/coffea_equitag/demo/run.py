@@ -36,6 +36,9 @@ PT_RANGE, ETA_LIMIT = (550.0, 650.0), 2.0
 #: What the plots show.
 SAMPLE = r"$t\bar{t}$ and QCD, Pythia 8, particle level; $550 < p_T < 650$ GeV, $|\eta| < 2$"
 
+#: All jets, and no systematic.
+NOMINAL = {"systematic": "nominal", "region": "inclusive"}
+
 WORKING_POINTS = {"loose": 0.5, "tight": 0.9}
 
 
@@ -151,7 +154,8 @@ def flat_histograms(output: dict[str, Any]) -> dict[str, Any]:
             for name, histogram in histograms.items():
                 for point in histogram.axes["working_point"]:
                     for decision in ("pass", "fail"):
-                        flat = histogram[{"dataset": sum, "working_point": point, "decision": decision}]
+                        chosen = NOMINAL | {"dataset": sum, "working_point": point, "decision": decision}
+                        flat = histogram[chosen]
                         found[f"{collection}_{name}_{point}_{decision}"] = flat
     return found
 
@@ -166,7 +170,7 @@ def print_report(report: DemoReport, console: Console, num_events: int, num_jets
         cuts.add_row(f"fat jets: {cut}", str(count))
     scores = report.output["scores"]["FatJet"]["score"]
     for point, threshold in WORKING_POINTS.items():
-        passed = scores[{"dataset": sum, "working_point": point, "decision": "pass"}].sum().value
+        passed = scores[NOMINAL | {"dataset": sum, "working_point": point, "decision": "pass"}].sum().value
         cuts.add_row(f"fat jets: score of {threshold} or more ({point})", f"{passed:.0f}")
     console.print(cuts)
     console.print(str(report.metrics))

@@ -1,8 +1,9 @@
-"""Histograms of jets by dataset, working point and decision."""
+"""Histograms of jets by dataset, systematic, region, working point and decision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import awkward as ak
@@ -10,18 +11,34 @@ import hist
 import numpy as np
 
 from ..array_types import AnyArray, Bools
-from ..errors import JetError, explain
+from ..errors import JetError, TaggerError, explain
+from .selections import with_events
 from .working_points import INCLUSIVE, WorkingPoint
 
-__all__ = ["KINEMATICS", "SCORE_BINS", "Variable", "fill", "flat", "flat_column", "jet_histogram", "variable_values"]
+__all__ = [
+    "CATEGORIES",
+    "KINEMATICS",
+    "SCORE_BINS",
+    "JetRows",
+    "Variable",
+    "check_variables",
+    "fill",
+    "flat_column",
+    "jet_histogram",
+    "variable_axis",
+    "variable_values",
+]
 
 #: An axis (of the field of that name), or an axis and the field or function of the jets it is filled with.
-Variable: TypeAlias = Any | tuple[Any, str | Callable[[ak.Array], ak.Array]]
+Variable: TypeAlias = Any | tuple[Any, str | Callable[..., ak.Array]]
 
 #: One entry per jet, and which jets have one.
 Column: TypeAlias = tuple[AnyArray, Bools]
 
 SCORE_BINS = 100
+
+#: Names of the axes before that of the variable.
+CATEGORIES = ("dataset", "systematic", "region", "working_point", "decision")
 
 #: Always histogrammed if the jets have them; a variable of the same name replaces them.
 KINEMATICS: Mapping[str, Any] = {
@@ -32,10 +49,43 @@ KINEMATICS: Mapping[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class JetRows:
+    """What the histograms of one collection share: one entry per jet with a score.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset.
+    weights : mapping of str to ndarray
+        Systematic -> weights.
+    regions : mapping of str to ndarray of bool
+        Region -> which jets are in it.
+    scores : mapping of str to ndarray
+        Score -> values, NaN where there is none.
+    """
+
+    dataset: str
+    weights: Mapping[str, AnyArray]
+    regions: Mapping[str, Bools]
+    scores: Mapping[str, AnyArray]
+
+    def decisions(self, points: Sequence[WorkingPoint]) -> Iterator[tuple[str, str, Bools | None]]:
+        """Working points, decisions and the jets of each; None means all jets."""
+        yield INCLUSIVE, "pass", None
+        for point in points:
+            score = self.scores[point.score]
+            passed = score >= point.threshold
+            yield point.label, "pass", passed
+            yield point.label, "fail", ~passed & ~np.isnan(score)
+
+
 def jet_histogram(axis: Any) -> hist.Hist:
-    """An empty weighted histogram: dataset × working point × decision × `axis`."""
+    """An empty weighted histogram: dataset × systematic × region × working point × decision × `axis`."""
     return hist.Hist(
         hist.axis.StrCategory([], growth=True, name="dataset", label="Dataset"),
+        hist.axis.StrCategory([], growth=True, name="systematic", label="Systematic"),
+        hist.axis.StrCategory([], growth=True, name="region", label="Region"),
         hist.axis.StrCategory([], growth=True, name="working_point", label="Working point"),
         hist.axis.StrCategory(["fail", "pass"], name="decision", label="Decision"),
         axis,
@@ -43,15 +93,8 @@ def jet_histogram(axis: Any) -> hist.Hist:
     )
 
 
-def fill(
-    histogram: hist.Hist,
-    dataset: str,
-    column: Column,
-    weights: AnyArray,
-    scores: Mapping[str, AnyArray],
-    points: Sequence[WorkingPoint],
-) -> None:
-    """Fill one value per jet for each working point; jets without a value or a score are left out.
+def fill(histogram: hist.Hist, rows: JetRows, column: Column, points: Sequence[WorkingPoint]) -> None:
+    """Fill one value per jet for each systematic, region and working point; jets without a value are left out.
 
     Raises
     ------
@@ -64,13 +107,12 @@ def fill(
     if takes_integers and values.dtype.kind == "f" and np.all(values[present] == np.rint(values[present])):
         values = np.where(present, values, 0).astype(np.int64)
     try:
-        histogram.fill(dataset, INCLUSIVE, "pass", values[present], weight=weights[present])
-        for point in points:
-            score = scores[point.score]
-            passed = score >= point.threshold
-            for decision, chosen in (("pass", passed), ("fail", ~passed & ~np.isnan(score))):
-                chosen = chosen & present
-                histogram.fill(dataset, point.label, decision, values[chosen], weight=weights[chosen])
+        for region, inside in rows.regions.items():
+            for label, decision, passed in rows.decisions(points):
+                chosen = present & inside if passed is None else present & inside & passed
+                filled = values[chosen]
+                for systematic, weights in rows.weights.items():
+                    histogram.fill(rows.dataset, systematic, region, label, decision, filled, weight=weights[chosen])
     except (TypeError, ValueError, RuntimeError) as error:
         raise JetError(
             explain(
@@ -81,8 +123,22 @@ def fill(
         ) from error
 
 
-def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
-    """One value per jet.
+def check_variables(given: Mapping[str, Mapping[str, Variable]]) -> None:
+    """Refuse axes with the name of a category."""
+    for collection, variables in given.items():
+        for name, variable in variables.items():
+            if (taken := getattr(variable_axis(variable), "name", None)) in CATEGORIES:
+                raise TaggerError(
+                    explain(
+                        f"variable '{name}' of {collection} with an axis called {taken!r}",
+                        f"names other than {', '.join(CATEGORIES)}: every histogram has these axes",
+                        "rename the axis",
+                    )
+                )
+
+
+def variable_values(jets: ak.Array, name: str, variable: Variable, events: ak.Array) -> ak.Array:
+    """One value per jet; functions may take the jets, or jets and events.
 
     Raises
     ------
@@ -91,7 +147,7 @@ def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
     """
     source: Any = variable[1] if isinstance(variable, tuple) else name
     if callable(source):
-        return source(jets)
+        return with_events(source, jets, events)
     if source in jets.fields:
         return jets[source]
     if hasattr(type(jets), source):
@@ -108,11 +164,6 @@ def variable_values(jets: ak.Array, name: str, variable: Variable) -> ak.Array:
 def variable_axis(variable: Variable) -> Any:
     """The axis of a variable."""
     return variable[0] if isinstance(variable, tuple) else variable
-
-
-def flat(values: ak.Array) -> AnyArray:
-    """``[event][jet]`` → one entry per jet; NaN where a value is missing."""
-    return np.asarray(ak.to_numpy(ak.fill_none(ak.flatten(values, axis=1), np.nan)))
 
 
 def flat_column(values: ak.Array, name: str) -> Column:

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import awkward as ak
-import hist
 import numpy as np
-from coffea.processor import ProcessorABC
+from coffea.processor import ProcessorABC, accumulate
 
 from ..errors import TaggerError, explain
 from ..jets.tracing import is_traced, touch
 from ..readers.shifted_jets import Constituents
-from ..scoring.score_columns import score_names
+from ..scoring.discriminating import with_discriminants
+from ..scoring.score_columns import JetScorer, score_names
+from ..tagger.discriminant import Discriminants
+from ..tagger.discriminant import discriminants as checked_discriminants
+from .absence import absent, skipped
 from .attach import (
     Reader,
     Selection,
     Taggers,
     attach_masked,
-    check_collection,
     check_constituents,
     check_mapping,
     named_taggers,
     pinned,
 )
-from .histograms import (
-    KINEMATICS,
-    SCORE_BINS,
-    Variable,
-    fill,
-    flat,
-    flat_column,
-    jet_histogram,
-    variable_axis,
-    variable_values,
-)
-from .selections import boolean
+from .collection_histograms import collection_histograms, columns_of, score_counts
+from .histograms import Variable, check_variables
+from .monitoring import MonitoredTagger
+from .output import add_hook, empty_output, weight_sums
+from .regions import select_regions
+from .selections import Cuts, applied, select_jets
+from .simulation_flag import is_simulation
+from .systematic_weights import NOMINAL, EventWeights, WeightsLike, check_weights, systematic_weights
 from .weights import DEFAULT, Weight, event_weights
-from .working_points import WorkingPoints, check_thresholds, working_points
+from .working_points import INCLUSIVE, WorkingPoints, check_thresholds, working_points
 
 __all__ = ["TaggerProcessor"]
 
@@ -66,22 +64,36 @@ class TaggerProcessor(ProcessorABC):
         As for `attach`. Taggers given by path are loaded where the processor runs, once per process; the processor
         holds their content hashes of when it was made, and every process checks them. For a path that only the workers
         have, give a `TaggerReference` with the hash.
-    event_selections : mapping of str to callable, optional
-        Name -> function of the events that returns one boolean per event.
+    event_selections : mapping of str to callable, or callable, optional
+        Name -> function of the events that returns one boolean per event; or a function that returns coffea's
+        `PackedSelection`, whose selections become cuts.
     jet_selections : mapping of str to (mapping of str to callable), optional
-        Collection -> name -> function of the collection that returns one boolean per jet. Missing values count as
-        False; True or False alone apply to all, here and for events.
+        Collection -> name -> function of the collection, or of ``(jets, events)``, that returns one boolean per jet.
+        Missing values count as False; True or False alone apply to all, here and for events.
     working_points : mapping, optional
         Collection -> name -> threshold (a jet passes at or above it); for a collection with several scores,
         collection -> score -> name -> threshold, and the histograms call the working point ``score:name``.
     variables : mapping, optional
-        Collection -> name -> hist axis, or (axis, field name or function of the jets), besides pt, eta, phi, mass.
+        Collection -> name -> hist axis, or (axis, field name or function of the jets or of ``(jets, events)``), besides
+        pt, eta, phi, mass.
+    regions : mapping of str to (callable or mapping of str to callable), optional
+        Name -> ``f(events, jets)``, one boolean per event, or several such cuts by name, or a function that returns a
+        `PackedSelection`. The events have scores, and `jets` are the selected jets by collection. Regions may overlap.
+    discriminants : mapping, optional
+        ``{"TvsQCD": ("top", ["qcd"])}``: scores ``score_TvsQCD`` beside those of the classes, of every tagger that has
+        these classes.
     hook : callable, optional
-        ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection; the
-        mapping it returns is added to the output.
+        ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection, without
+        variations; the mapping it returns is added to the output.
     weight : str, callable, number or None
-        Field of the events, or function of them that returns one number per event, or one for all. The default
-        ``"genWeight"`` is used if it exists; any other field must exist. None counts every event once.
+        Field of the events, or function of them that returns one number per event, or one for all. By default
+        ``genWeight`` is used if it exists, unless `weights` are given; any other field must exist. None counts every
+        event once.
+    weights : mapping or callable, optional
+        Weights of simulated events, by which `weight` is multiplied if that is given too. Name -> weight, (nominal, up,
+        down), (nominal, up) or (nominal, {variation: (up, down)}), each part a field, function or number; or a function
+        of the events that returns such a mapping or coffea's `Weights`. Variations become systematics, ``puUp`` and
+        ``puDown``. Not called for data, whose metadata say ``is_mc: False``.
     reader : callable, optional
         As for `attach`.
     constituents : {"nominal", "scaled"}
@@ -99,24 +111,31 @@ class TaggerProcessor(ProcessorABC):
         self,
         taggers: Taggers,
         *,
-        event_selections: Mapping[str, Selection] | None = None,
+        event_selections: Cuts | None = None,
         jet_selections: Mapping[str, Mapping[str, Selection]] | None = None,
         working_points: Mapping[str, WorkingPoints] | None = None,
         variables: Mapping[str, Mapping[str, Variable]] | None = None,
+        regions: Mapping[str, Cuts] | None = None,
+        discriminants: Discriminants | None = None,
         hook: Hook | None = None,
         weight: Weight = DEFAULT,
+        weights: WeightsLike | None = None,
         reader: Reader | None = None,
         constituents: Constituents = "nominal",
         device: str | None = None,
     ) -> None:
         check_mapping(taggers)
         self.taggers = pinned(taggers)
-        self.event_selections = dict(event_selections or {})
+        self.event_selections = event_selections if callable(event_selections) else dict(event_selections or {})
         self.jet_selections = dict(jet_selections or {})
         self.working_points = dict(working_points or {})
         self.variables = dict(variables or {})
+        self.regions = dict(regions or {})
+        self.discriminants = {one.name: (one.signal, one.backgrounds) for one in checked_discriminants(discriminants)}
         self.hook = hook
         self.weight = weight
+        self.weights = weights
+        check_weights(weights)
         self.reader = reader
         self.constituents = constituents
         check_constituents(constituents, reader)
@@ -131,11 +150,15 @@ class TaggerProcessor(ProcessorABC):
                             "give it a tagger, or leave it out",
                         )
                     )
-        selections = [self.event_selections, *self.jet_selections.values()]
-        if any("all" in cuts or "scored" in cuts for cuts in selections):
+        named = [self.event_selections, *self.jet_selections.values(), *self.regions.values()]
+        if any("all" in cuts or "scored" in cuts for cuts in named if not callable(cuts)):
             raise TaggerError(
                 explain("a selection called 'all' or 'scored'", "other names: the cutflow uses these", "rename it")
             )
+        if INCLUSIVE in self.regions:
+            what = f"a region called {INCLUSIVE!r}"
+            raise TaggerError(explain(what, "another name: this is the region of all events", "rename it"))
+        check_variables(self.variables)
         check_thresholds(self.working_points)
 
     def process(self, events: ak.Array) -> dict[str, Any]:
@@ -144,110 +167,94 @@ class TaggerProcessor(ProcessorABC):
         Returns
         -------
         dict
-            ``cutflow``: dataset -> cut -> ``events`` and ``weight``;
+            ``cutflow``: dataset -> cut -> ``events``, ``weight``, ``weight2`` (sum of squared weights);
             ``jet_cutflow``: collection -> dataset -> cut -> jets, including ``scored``;
-            ``scores``: collection -> score -> histogram (dataset, working_point, decision, score);
-            ``jets``: collection -> variable -> histogram (dataset, working_point, decision, variable);
-            and what the hook returned. Histograms hold every jet once per working point, and once as ``inclusive``:
-            select one, ``histogram[{"working_point": "tight", "decision": "pass"}]``. Traced events give an empty
-            dict.
+            ``sums``: dataset -> systematic -> events and weights before all cuts;
+            ``regions``: region -> dataset -> systematic -> cut -> events and weights, ``all`` being those selected;
+            ``monitoring``: collection -> score -> dataset -> numbers of jets: ``jets`` that pass all cuts, ``scored``,
+            ``unscored``, ``empty``, ``out_of_range``, ``non_finite``;
+            ``skipped``: dataset -> collection -> events that lack it, of which nothing else is in the output;
+            ``scores``: collection -> score -> histogram (dataset, systematic, region, working_point, decision, score);
+            ``jets``: collection -> variable -> histogram (..., variable);
+            and what the hook returned. Histograms hold every jet once per systematic, region and working point, and
+            once as ``nominal`` or ``inclusive``: select one of each, ``histogram[{"systematic": "nominal", "region":
+            "SR", "working_point": "tight", "decision": "pass"}]``. Traced events give an empty dict.
         """
         metadata = getattr(events, "metadata", None) or {}
         dataset = str(metadata.get("dataset", "unknown"))
-        traced = is_traced(events)
-        for collection in self.taggers:
-            check_collection(events, collection)
-
-        cutflow: dict[str, dict[str, float]] = {}
-        weights = self._weights(events)
-        cutflow["all"] = _count(weights)
-        for name, select in self.event_selections.items():
-            mask = boolean(select, events, name)
-            events, weights = events[mask], weights[mask]
-            cutflow[name] = _count(weights)
-
-        masks, jet_cutflow = {}, {}
-        for collection in self.taggers:
-            masks[collection], jet_cutflow[collection] = self._select_jets(events[collection], collection)
+        if missing := absent(events, self.taggers):
+            return {} if is_traced(events) else empty_output() | skipped(events, dataset, missing)
+        simulation = is_simulation(metadata)
         taggers = named_taggers(self.taggers, device=self.device)
-        events = attach_masked(events, taggers, masks, reader=self.reader, constituents=self.constituents)
-
-        jets = {collection: events[collection][mask] for collection, mask in masks.items()}
-        output: dict[str, Any] = {"cutflow": {dataset: cutflow}, "jet_cutflow": {}, "scores": {}, "jets": {}}
-        for collection, chosen in jets.items():
-            names = [n for name, tagger in taggers[collection].items() for n in score_names(name, tagger.classes)]
-            points = working_points(self.working_points.get(collection, {}), names, collection)
-            columns = self._columns(chosen, collection)
-            jet_weights = ak.broadcast_arrays(weights, chosen[names[0]])[0]
-            if traced:
-                for column in columns.values():
-                    touch(column)
-                continue
-            scores = {name: flat(chosen[name]) for name in names}
-            scored = ~np.isnan(next(iter(scores.values())))
-            scores = {name: score[scored] for name, score in scores.items()}
-            flat_weights = flat(jet_weights)[scored]
-            jet_cutflow[collection]["scored"] = int(scored.sum())
-            output["jet_cutflow"][collection] = {dataset: jet_cutflow[collection]}
-            output["scores"][collection] = {name: jet_histogram(_score_axis(name)) for name in names}
-            for name, histogram in output["scores"][collection].items():
-                fill(histogram, dataset, (scores[name], ~np.isnan(scores[name])), flat_weights, scores, points)
-            output["jets"][collection] = {}
-            for name, column in columns.items():
-                axis = variable_axis(self.variables.get(collection, {}).get(name, KINEMATICS.get(name)))
-                histogram = output["jets"][collection][name] = jet_histogram(axis)
-                values, present = flat_column(column, name)
-                fill(histogram, dataset, (values[scored], present[scored]), flat_weights, scores, points)
-        added = dict(self.hook(events, jets)) if self.hook is not None else {}
-        if clash := sorted(set(added) & set(output)):
-            raise TaggerError(
-                explain(
-                    f"a hook that returns {', '.join(clash)}", "other keys: the processor uses these", "rename them"
-                )
-            )
-        return {} if traced else {**output, **added}
+        output: dict[str, Any] = accumulate(
+            self._process(shifted, dataset, systematic, taggers, simulation)
+            for systematic, shifted in self._shifted(events)
+        )
+        return output
 
     def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
         """Return the accumulated output as it is."""
         return accumulator
 
-    def _weights(self, events: ak.Array) -> ak.Array:
+    def _shifted(self, events: ak.Array) -> Iterator[tuple[str, ak.Array]]:
+        """Systematics that change the jets, and the events of each."""
+        yield NOMINAL, events
+
+    def _process(
+        self,
+        events: ak.Array,
+        dataset: str,
+        systematic: str,
+        taggers: Mapping[str, Mapping[str, JetScorer]],
+        simulation: bool,
+    ) -> dict[str, Any]:
+        """The output of events as they are under one systematic that changes jets."""
+        is_nominal = systematic == NOMINAL
+        output = empty_output()
+        weights = self._weights(events, simulation)
+        if not is_nominal:
+            weights = weights.only(systematic)
+        output["sums"][dataset] = {name: weight_sums(values) for name, values in weights.items()}
+        cutflow = {"all": weight_sums(weights.nominal)}
+        for name, mask in applied(self.event_selections, events, "selected"):
+            events, weights = events[mask], weights[mask]
+            cutflow[name] = weight_sums(weights.nominal)
+        masks, jet_cutflow = select_jets(events, self.taggers, self.jet_selections)
+
+        monitored = {c: {name: MonitoredTagger(one) for name, one in named.items()} for c, named in taggers.items()}
+        named = with_discriminants(monitored, self.discriminants)
+        events = attach_masked(events, named, masks, reader=self.reader, constituents=self.constituents)
+        jets = {collection: events[collection][mask] for collection, mask in masks.items()}
+        regions, flows = select_regions(self.regions, events, jets, weights)
+        output["regions"] = {region: {dataset: flow} for region, flow in flows.items()}
+        for collection, chosen in jets.items():
+            names = [n for name, tagger in named[collection].items() for n in score_names(name, tagger.classes)]
+            points = working_points(self.working_points.get(collection, {}), names, collection)
+            columns = columns_of(chosen, events, self.variables.get(collection, {}))
+            if is_traced(events):
+                for _, column in columns.values():
+                    touch(column)
+                continue
+            output["scores"][collection], output["jets"][collection] = collection_histograms(
+                dataset, chosen, names, columns, weights, regions, points
+            )
+            jet_cutflow[collection]["scored"] = score_counts(chosen, names[0])["scored"]
+            output["monitoring"][collection] = {
+                name: {dataset: score_counts(chosen, next(iter(score_names(name, one.classes)))) | one.numbers()}
+                for name, one in monitored[collection].items()
+            }
+        if is_nominal:
+            output["cutflow"] = {dataset: cutflow}
+            output["jet_cutflow"] = {collection: {dataset: counts} for collection, counts in jet_cutflow.items()}
+            output = add_hook(output, dict(self.hook(events, jets)) if self.hook is not None else {})
+        else:
+            output["monitoring"] = {}
+        return {} if is_traced(events) else output
+
+    def _weights(self, events: ak.Array, simulation: bool) -> EventWeights:
         first = next(iter(self.taggers), None)
         counts = ak.num(events[first], axis=1) if first is not None else ak.local_index(events, axis=0)
-        return event_weights(events, self.weight, ak.values_astype(ak.ones_like(counts), np.float64))
-
-    def _select_jets(self, jets: ak.Array, collection: str) -> tuple[ak.Array, dict[str, int]]:
-        """Mask of the jets that pass all cuts, and how many are left after each cut."""
-        mask = boolean(True, jets, "all")
-        counts = {"all": _number(mask)}
-        for name, select in self.jet_selections.get(collection, {}).items():
-            mask = mask & boolean(select, jets, f"{collection}: {name}")
-            counts[name] = _number(mask)
-        return mask, counts
-
-    def _columns(self, jets: ak.Array, collection: str) -> dict[str, ak.Array]:
-        """Columns to histogram: the kinematics that exist, and the user's variables."""
-        variables = {
-            name: axis for name, axis in KINEMATICS.items() if name in jets.fields or hasattr(type(jets), name)
-        }
-        variables.update(self.variables.get(collection, {}))
-        return {name: variable_values(jets, name, variable) for name, variable in variables.items()}
-
-
-def _count(weights: ak.Array) -> dict[str, float]:
-    if is_traced(weights):
-        touch(weights)
-        return {}
-    return {"events": len(weights), "weight": float(ak.sum(weights))}
-
-
-def _number(mask: ak.Array) -> int:
-    if is_traced(mask):
-        touch(mask)
-        return 0
-    return int(ak.sum(mask))
-
-
-def _score_axis(name: str) -> Any:
-    # scores reach 1 exactly, which a regular axis alone counts as overflow
-    return hist.axis.Regular(SCORE_BINS, 0, np.nextafter(1.0, 2.0), name="score", label=name)
+        unit = ak.values_astype(ak.ones_like(counts), np.float64)
+        weight = None if self.weight is DEFAULT and self.weights is not None else self.weight
+        varied = systematic_weights(events, self.weights if simulation else None, unit)
+        return varied.times(event_weights(events, weight, unit))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import numbers
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -13,45 +14,58 @@ import numpy as np
 from ..errors import JetError, explain
 from ..jets.tracing import is_traced
 
-__all__ = ["DEFAULT", "Weight", "event_weights"]
+__all__ = ["DEFAULT", "GENERATOR", "DefaultWeight", "Weight", "event_weights"]
 
-Weight: TypeAlias = "str | Callable[[ak.Array], Any] | float | None"
-
-#: Used if it exists: data have no generator weights.
-DEFAULT = "genWeight"
+#: Field of generator weights, which data do not have.
+GENERATOR = "genWeight"
 
 
-def event_weights(events: ak.Array, weight: Weight, unit: ak.Array) -> ak.Array:
+class DefaultWeight(enum.Enum):
+    """The weight where none is given: ``genWeight`` if it exists, unless `weights` are given."""
+
+    GENERATOR = GENERATOR
+
+
+DEFAULT: Literal[DefaultWeight.GENERATOR] = DefaultWeight.GENERATOR
+
+Weight: TypeAlias = "str | Callable[[ak.Array], Any] | float | DefaultWeight | None"
+
+
+def event_weights(events: ak.Array, weight: Weight, unit: ak.Array, source: str | None = None) -> ak.Array:
     """One weight per event, float64.
 
     Parameters
     ----------
     events : ak.Array
         The events.
-    weight : str, callable, number or None
-        Field of the events (only the default one may be absent, which means 1), function of them, or None for 1. A
+    weight : str, callable, number, DEFAULT or None
+        Field of the events (only ``genWeight`` may be absent, which means 1), function of them, or None for 1. A
         single number applies to all events.
     unit : ak.Array
         1 for each event.
+    source : str, optional
+        What the weight is called in errors.
 
     Raises
     ------
     JetError
         If there is no such field, or the result is not one number for each event.
     """
+    if isinstance(weight, DefaultWeight):
+        weight = weight.value
     if weight is None:
         return unit
     if isinstance(weight, str):
         if weight not in events.fields:
-            if weight == DEFAULT:
+            if weight == GENERATOR:
                 return unit
             raise _no_field(events, weight)
         found: Any = events[weight]
-        source = f"weight '{weight}'"
+        source = source or f"weight '{weight}'"
     elif callable(weight):
-        found, source = weight(events), "the function given as weight"
+        found, source = weight(events), source or "the function given as weight"
     else:
-        found, source = weight, "the weight"
+        found, source = weight, source or "the weight"
     if isinstance(found, numbers.Real | np.number | np.bool_):
         return unit * float(found)
     try:
