@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,20 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED}: real jets and parity fixtures are not part of the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def coffea_sample() -> Callable[[str], Path]:
+    """Files of coffea's own tests, from shared data or the folder COFFEA_SAMPLES names (coffea's tests/samples)."""
+
+    def find(name: str) -> Path:
+        folders = [SHARED, *map(Path, filter(None, [os.environ.get("COFFEA_SAMPLES")]))]
+        found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if found is None:
+            pytest.skip(f"no {name}: COFFEA_SAMPLES names no folder with the samples of coffea's tests")
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="session")

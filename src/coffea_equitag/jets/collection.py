@@ -78,7 +78,7 @@ def make_jets(constituents: ak.Array, **fields: Any) -> ak.Array:
     named = ak.with_name(constituents, "Momentum4D", behavior=behavior)
     for name, values in fields.items():
         # awkward would broadcast a single jet or a single value to the length of the other
-        if not np.isscalar(values) and len(values) != len(constituents):
+        if not np.isscalar(values) and not is_traced(constituents) and len(values) != len(constituents):
             raise _mismatch(name, f"{len(values)} entries", constituents)
     try:
         jets = ak.zip(

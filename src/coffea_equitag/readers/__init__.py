@@ -13,15 +13,19 @@ from .datasets import (
     read_top_landscape,
 )
 from .files import read_jets
+from .mapped import mapped
+from .mapping import JetMapping
 from .nanoevents import nanoaod
 from .particles import particles
 from .scouting import scouting
 
 __all__ = [
     "PUBLISHED",
+    "JetMapping",
     "cluster",
     "dataset",
     "dataset_files",
+    "mapped",
     "nanoaod",
     "particles",
     "read_energyflow",

@@ -13,6 +13,7 @@ from ..jets.tracing import is_traced, touch
 from ..plain_numbers import plain
 from .flat import is_particle
 from .jet_algorithms import ALGORITHMS, Definition, clustered
+from .polar_energy import with_cartesian, without_mass
 
 __all__ = ["ALGORITHMS", "cluster"]
 
@@ -40,9 +41,10 @@ def cluster(
     Parameters
     ----------
     particles : ak.Array
-        ``[event][particle]`` records with a four-momentum (GeV), virtual, eager or traced; other columns are kept on
-        the constituents, except for coordinates beyond one complete set. Missing particles (None) and particles
-        without momentum (all components 0) are dropped; missing events and non-finite momenta are rejected.
+        ``[event][particle]`` records with a four-momentum (GeV; pt, eta, phi and E will do too), virtual, eager or
+        traced. Other columns are kept on the constituents, except for coordinates beyond one complete set. Missing
+        particles (None) and particles without momentum (all components 0) are dropped; missing events and non-finite
+        momenta are rejected.
     R : float
         Jet radius; "durham" has none.
     algorithm : {"anti-kt", "cambridge-aachen", "kt", "genkt", "durham", "ee-genkt"}
@@ -123,7 +125,7 @@ def _traced(particles: ak.Array, names: dict[str, str], definition: Definition, 
 
 
 def _with_mass(particles: ak.Array, mass: float | None) -> ak.Array:
-    """Give a mass to particles without one, and drop coordinates beyond a complete set."""
+    """Give a mass to particles without one; Cartesian for polar with energy; one complete set of coordinates."""
     if mass is not None:
         known = coordinates_of(particles.fields)
         if known is not None:
@@ -138,6 +140,9 @@ def _with_mass(particles: ak.Array, mass: float | None) -> ak.Array:
             raise JetError(explain(f"mass={mass!r}", "a mass in GeV, 0 or above", "use 0.13957 for tracks"))
         if like := next((name for name in ("pt", "px") if name in particles.fields), None):
             particles = ak.with_field(particles, ak.full_like(particles[like], mass, dtype=np.float64), "mass")
+    if without_mass(particles.fields) is not None:
+        columns = with_cartesian({name: particles[name] for name in particles.fields})
+        particles = ak.zip(columns, depth_limit=2)
     more = surplus(particles.fields)
     return particles[[name for name in particles.fields if name not in more]] if more else particles
 

@@ -93,6 +93,7 @@ def checked_links(
     num_candidates: ak.Array,
     collection: str,
     link: str,
+    remedy: str | None = None,
 ) -> tuple[ak.Array, ak.Array]:
     """Keep the links that point to a jet and a candidate; negative indices mean "none", others are rejected."""
     for values, size, what in (
@@ -107,7 +108,7 @@ def checked_links(
                     f"'{link}' points to {what} number {ak.max(values[event])} of event {event}, "
                     f"which has {size[event]}",
                     f"the complete '{collection}' collection, as stored in the file",
-                    REMEDY.format(collection=collection),
+                    remedy or REMEDY.format(collection=collection),
                 )
             )
     valid = (jet_index >= 0) & (candidate_index >= 0)

@@ -18,12 +18,12 @@ from .nanoevents import nanoaod
 from .scouting import PREFIX as PREFIX_SCOUTING
 from .scouting import candidate_table
 
-__all__ = ["num_entries", "read_root"]
+__all__ = ["num_entries", "open_tree", "read_array", "read_root"]
 
 
 def num_entries(path: Path, tree: str) -> int:
     """Number of entries in a tree."""
-    with _open(path, tree) as events:
+    with open_tree(path, tree) as events:
         return int(events.num_entries)
 
 
@@ -35,14 +35,14 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
     JetError
         If the file, the tree or its columns are missing, or a NanoAOD file is read without `collection`.
     """
-    with _open(path, tree) as events:
+    with open_tree(path, tree) as events:
         # all keys of an RNTuple take 8 s where there are 2000
         names = list(dict.fromkeys(events.keys(recursive=False)))
         if collection is not None:
             # the jets are as stored: there is nothing to check
             return nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
         if is_flat(names):
-            columns = {name: _array(events[name], start, stop) for name in names}
+            columns = {name: read_array(events[name], start, stop) for name in names}
             return from_flat(columns, str(path))
     tables = sorted({name.split("_")[0] for name in names if "Jet_" in name and not name.startswith("n")})
     raise JetError(
@@ -96,7 +96,7 @@ def _members(branch: Any) -> list[str]:
 def _titled(branch: Any, start: int, stop: int) -> ak.Array:
     """Read a branch and attach its title to its numbers, as NanoEvents does."""
     title = getattr(branch, "title", None) or getattr(branch, "description", None) or ""
-    column = _array(branch, start, stop)
+    column = read_array(branch, start, stop)
     if column.ndim == 1:
         return column
     layout = ak.to_layout(column).to_ListOffsetArray64(True)
@@ -104,7 +104,7 @@ def _titled(branch: Any, start: int, stop: int) -> ak.Array:
     return ak.Array(layout.copy(content=content))
 
 
-def _array(branch: Any, start: int, stop: int) -> ak.Array:
+def read_array(branch: Any, start: int, stop: int) -> ak.Array:
     """Read a branch; lists beyond what the file holds would crash awkward, which does not look."""
     column = branch.array(entry_start=start, entry_stop=stop, library="ak")
     if fault := ak.validity_error(column):
@@ -117,7 +117,7 @@ def _first(names: list[str]) -> str:
 
 
 @contextmanager
-def _open(path: Path, tree: str) -> Iterator[Any]:
+def open_tree(path: Path, tree: str) -> Iterator[Any]:
     """Open the tree of that name, or the only tree in the file if there is no default ``Events``."""
     with uproot.open(path) as file:
         kinds = ("TTree", "ROOT::RNTuple")
