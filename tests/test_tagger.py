@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import secrets
+import shutil
 import warnings
 
 import awkward as ak
@@ -111,20 +114,69 @@ def test_pickle_is_a_path_and_a_hash_and_loads_once(tagger, jets, tmp_path):
     assert load_count() == before + 1
 
 
-def test_a_tagger_in_memory_does_not_pickle(tagger):
-    with pytest.raises(eqt.TaggerError, match="only in memory"):
+@pytest.fixture
+def sent(tmp_path, monkeypatch):
+    """Where taggers are saved that are sent from memory."""
+    monkeypatch.setenv("COFFEA_EQUITAG_TAGGERS", str(tmp_path / "sent"))
+    return tmp_path / "sent"
+
+
+def changed(tagger):
+    """New weights, that no other test loads."""
+    with torch.no_grad():
+        tagger.model.embedding.weight += secrets.randbelow(2**20) / 2**20
+
+
+def test_a_tagger_in_memory_is_saved_once_and_sent_as_a_path(tagger, jets, sent):
+    changed(tagger)
+    pickled = [pickle.dumps(tagger) for _ in range(2)]
+    assert len(pickled[0]) < 1000
+    assert [path.name for path in sent.iterdir()] == [tagger.content_hash]
+    assert tagger.path is None
+    before = load_count()
+    copies = [pickle.loads(one) for one in pickled]
+    assert load_count() == before + 1
+    assert copies[0] is copies[1]
+    assert ak.array_equal(copies[0](jets), tagger(jets))
+
+
+def test_a_tagger_changed_in_memory_is_sent_as_it_is(tagger, jets, tmp_path, sent):
+    tagger.save(tmp_path / "t")
+    changed(tagger)
+    copy = pickle.loads(pickle.dumps(tagger))
+    assert copy.content_hash == tagger.content_hash != tagger.card.content_hash
+    assert ak.array_equal(copy(jets), tagger(jets))
+    assert eqt.load(tmp_path / "t").content_hash != tagger.content_hash
+
+
+def test_old_taggers_are_removed(tagger, sent):
+    pickle.dumps(tagger)
+    (folder,) = sent.iterdir()
+    os.utime(folder, (0, 0))
+    pickle.dumps(tagger)
+    assert folder.stat().st_mtime > 0
+    os.utime(folder, (0, 0))
+    changed(tagger)
+    pickle.dumps(tagger)
+    assert [path.name for path in sent.iterdir()] == [tagger.content_hash]
+
+
+def test_where_taggers_from_memory_cannot_be_saved_or_seen(tagger, sent, tmp_path):
+    changed(tagger)
+    pickled = pickle.dumps(tagger)
+    shutil.rmtree(sent)
+    with pytest.raises(eqt.TaggerError, match=r"which this process does not see(.|\n)*COFFEA_EQUITAG_TAGGERS"):
+        pickle.loads(pickled)
+    sent.write_text("a file")
+    with pytest.raises(eqt.TaggerError, match="cannot be saved for other processes"):
         pickle.dumps(tagger)
 
 
 def test_replaced_tagger_is_noticed(tagger, tmp_path):
-    with torch.no_grad():
-        tagger.model.embedding.weight += 1  # weights that no other test loads
+    changed(tagger)
     tagger.save(tmp_path / "t")
     pickled = pickle.dumps(tagger)
-    with torch.no_grad():
-        tagger.model.embedding.weight += 1
-    with pytest.raises(eqt.TaggerError, match="changed since it was saved"):
-        pickle.dumps(tagger)
+    changed(tagger)
     tagger.save(tmp_path / "t", overwrite=True)
     with pytest.raises(eqt.TaggerError, match="it has been replaced"):
         pickle.loads(pickled)

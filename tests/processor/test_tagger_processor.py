@@ -12,7 +12,7 @@ from coffea.processor import FuturesExecutor, IterativeExecutor, Runner, accumul
 
 from coffea_equitag import TaggerProcessor, attach
 from coffea_equitag.errors import JetError, TaggerError
-from coffea_equitag.tagger import load_count
+from coffea_equitag.tagger import Tagger, load_count
 
 #: All jets, and no systematic.
 NOMINAL = {"systematic": "nominal", "region": "inclusive"}
@@ -139,7 +139,7 @@ def test_futures_load_once_a_process(nano_file, saved_tagger, whole):
     def loads(events, jets):
         import os
 
-        from coffea_equitag.tagger import load_count
+        from coffea_equitag.tagger import Tagger, load_count
 
         return {"loads": {os.getpid(): {load_count()}}}
 
@@ -148,6 +148,16 @@ def test_futures_load_once_a_process(nano_file, saved_tagger, whole):
         out = run(executor, nano_file, full(tagger, hook=loads), chunksize=2)
         assert all(counts == {1} for counts in out.pop("loads").values())
         assert equal(whole, out)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_tagger_in_memory_runs_in_other_processes(nano_file, saved_tagger, whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("COFFEA_EQUITAG_TAGGERS", str(tmp_path))
+    processor = full(Tagger(saved_tagger.model, saved_tagger.card))
+    weights = sum(value.numel() * value.element_size() for value in saved_tagger.model.state_dict().values())
+    assert len(cloudpickle.dumps(processor)) < 10_000 < weights / 50
+    assert equal(whole, run(FuturesExecutor(workers=2, status=False), nano_file, processor, chunksize=2))
+    assert [folder.name for folder in tmp_path.iterdir()] == [saved_tagger.content_hash]
 
 
 def test_pickle_is_small(saved_tagger, events):

@@ -22,6 +22,7 @@ from .card import Card, at_temperature
 from .device import device_of
 from .inference import outputs, vectors
 from .range_check import warn_outside
+from .sent import check_visible, send
 from .storage import content_hash
 from .traced import traced_scores
 
@@ -49,7 +50,8 @@ class Tagger:
     card : Card
         Its description.
     path : Path, optional
-        Its folder on disk; needed to send it to other processes.
+        Its folder on disk. A tagger without one is saved when it is first sent to another process, in the folder
+        ``COFFEA_EQUITAG_TAGGERS`` or else in the user's cache.
 
     Attributes
     ----------
@@ -195,23 +197,11 @@ class Tagger:
         return Path(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.path is None:
-            raise TaggerError(
-                explain(
-                    f"tagger {self.name!r} exists only in memory, and cannot be sent to another process",
-                    "a tagger on disk: other processes load it by its path and hash",
-                    "save it first: tagger.save('my-tagger/')",
-                )
-            )
-        if self.content_hash != self.card.content_hash:
-            raise TaggerError(
-                explain(
-                    f"tagger {self.name!r} has changed since it was saved to {self.path}",
-                    "the tagger on disk: other processes load it from there",
-                    "save it again, in the precision in which it will be used",
-                )
-            )
-        return _restore, (str(self.path), self.content_hash, self.model.device.type)
+        """Path and hash; a tagger that is not on disk as it is now is saved for this, once by its hash."""
+        found = self.content_hash
+        saved = self.path is not None and found == self.card.content_hash
+        path = self.path if saved else send(self.model, self.card, found)
+        return _restore, (str(path), found, self.model.device.type)
 
 
 def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
@@ -301,4 +291,6 @@ def load_count() -> int:
 
 def _restore(path: str, expected: str, device: str) -> Tagger:
     """Unpickle a tagger."""
+    if (expected, device) not in _shared:
+        check_visible(path, expected)
     return load_expected(path, expected, device if device != "cuda" or torch.cuda.is_available() else "cpu")

@@ -1,0 +1,96 @@
+"""Taggers that exist only in memory, saved once by their content hash so that other processes can load them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from ..errors import TaggerError, explain
+from ..jet_model import JetModel
+from . import storage
+from .card import Card
+
+__all__ = ["FOLDER", "check_visible", "send"]
+
+#: Environment variable: where such taggers are saved, ``~/.cache/coffea-equitag/taggers`` by default.
+FOLDER = "COFFEA_EQUITAG_TAGGERS"
+
+#: Seconds after which a tagger that nobody sends any more is removed: 30 days.
+_AGE = 30 * 86400.0
+
+
+def send(model: JetModel, card: Card, content_hash: str) -> Path:
+    """The folder of the tagger with this hash, made if there is none.
+
+    Raises
+    ------
+    TaggerError
+        If it cannot be written.
+    """
+    places = _places()
+    for place in places:
+        folder = place / content_hash
+        try:
+            if not (folder / "card.json").is_file():
+                _save(folder, model, card)
+            os.utime(folder)
+        except OSError as error:
+            failure = error
+            continue
+        return folder
+    raise TaggerError(
+        explain(
+            f"tagger {card.name!r}, which exists only in memory, cannot be saved for other processes: {failure}",
+            f"a writable folder: {', '.join(map(str, places))}",
+            f"set {FOLDER} to a folder that all processes of the job see, or save it: tagger.save('my-tagger/')",
+        )
+    ) from failure
+
+
+def check_visible(folder: str, content_hash: str) -> None:
+    """Refuse a tagger sent from another process whose folder this process does not see.
+
+    Raises
+    ------
+    TaggerError
+        Naming the folder.
+    """
+    if not Path(folder).is_dir():
+        raise TaggerError(
+            explain(
+                f"a tagger was sent as {folder}, which this process does not see",
+                f"the folder of tagger {content_hash[:12]}, on a filesystem that all processes of the job share",
+                f"save it there first, tagger.save('/shared/tagger'), or set {FOLDER} to such a folder",
+            )
+        )
+
+
+def _places() -> list[Path]:
+    """Where to save: the folder that the user names, else the cache of the user's home, else that of this machine."""
+    if named := os.environ.get(FOLDER):
+        return [Path(named).expanduser().resolve()]
+    machine = Path(tempfile.gettempdir()) / f"coffea-equitag-{getattr(os, 'getuid', lambda: 0)()}" / "taggers"
+    try:
+        return [Path.home() / ".cache" / "coffea-equitag" / "taggers", machine]
+    except RuntimeError:  # no home
+        return [machine]
+
+
+def _save(folder: Path, model: JetModel, card: Card) -> None:
+    _remove_old(folder.parent)
+    try:
+        storage.write(folder, model, card, overwrite=False)
+    except TaggerError:
+        if not (folder / "card.json").is_file():  # or another process has saved it meanwhile
+            raise
+
+
+def _remove_old(place: Path) -> None:
+    if not place.is_dir():
+        return
+    for folder in place.iterdir():
+        if time.time() - folder.stat().st_mtime > _AGE and (folder / "card.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
