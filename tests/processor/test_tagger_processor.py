@@ -139,7 +139,7 @@ def test_futures_load_once_a_process(nano_file, saved_tagger, whole):
     def loads(events, jets):
         import os
 
-        from coffea_equitag.tagger import Tagger, load_count
+        from coffea_equitag.tagger import load_count
 
         return {"loads": {os.getpid(): {load_count()}}}
 
