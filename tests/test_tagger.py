@@ -247,22 +247,62 @@ def test_range_warning_on_other_jets(tagger, random_jets):
         tagger(random_jets([3, 3, 3]))
 
 
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    MemoryError("Unable to allocate 3.2 GiB for an array"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+]
+
+
 @pytest.mark.parametrize("kind", ["pelican", "pfn"])
-def test_memory_shortage_on_a_gpu_halves_the_budget(random_jets, kind):
+@pytest.mark.parametrize("shortage", SHORTAGES)
+def test_memory_shortage_halves_the_budget(random_jets, kind, shortage):
     jets, tried = RaggedJets.from_awkward(random_jets([5] * 40)), []
     model = eqt.models.build(kind)
 
     def short(piece):
         tried.append(piece.num_jets)
         if piece.num_jets > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            raise shortage
         return piece.jet_p4.numpy()
 
     found = inference._halving(short, model, jets, 10_000)
     np.testing.assert_array_equal(np.concatenate(found), jets.jet_p4)
     assert tried == [40, 20, 10, 5, *[2] * 20]
-    with pytest.raises(torch.cuda.OutOfMemoryError):
+    with pytest.raises(type(shortage)):
         inference._halving(lambda piece: short(jets), model, jets, 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_scores_despite_little_memory(tagger, random_jets, monkeypatch, threads):
+    tagger.model.double()
+    jets = random_jets([40, 3, 25, 60, 0, 33] * 3)
+    expected, logits = tagger(jets), type(tagger.model).logits
+
+    def short(self, jets):
+        if jets.num_jets > 1:
+            raise MemoryError
+        return logits(self, jets)
+
+    monkeypatch.setattr(type(tagger.model), "logits", short)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = tagger(jets)
+    finally:
+        torch.set_num_threads(before)
+    # float64 inside: at most the last bit of the float32 scores
+    np.testing.assert_allclose(found, expected, rtol=np.finfo(np.float32).eps)
+
+
+def test_other_errors_are_not_retried(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([5] * 4))
+
+    def fail(piece):
+        raise RuntimeError("a size does not match")
+
+    with pytest.raises(RuntimeError, match="does not match"):
+        inference._halving(fail, eqt.models.build("pfn"), jets, 10_000)
 
 
 def test_loading_leaves_the_random_numbers_alone(tagger, tmp_path):

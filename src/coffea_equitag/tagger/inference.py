@@ -15,7 +15,16 @@ from ..array_types import F8
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 
-__all__ = ["CONSTITUENT_BUDGET", "PAIR_BUDGET", "VECTORS", "default_budget", "outputs", "pieces", "vectors"]
+__all__ = [
+    "CONSTITUENT_BUDGET",
+    "PAIR_BUDGET",
+    "VECTORS",
+    "default_budget",
+    "is_out_of_memory",
+    "outputs",
+    "pieces",
+    "vectors",
+]
 
 #: Pairs processed at once: few enough for the caches of a core, enough to fill a GPU.
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
@@ -34,7 +43,8 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
     """Run a network without gradients, in evaluation mode.
 
     On a CPU each piece is computed by one thread, with as many pieces in parallel as torch may use threads: the outputs
-    do not depend on that number. If a GPU's memory does not suffice for a piece, the budget is halved.
+    do not depend on that number. Where the memory, of a GPU or of the machine, does not suffice for a piece, the budget
+    is halved.
 
     Parameters
     ----------
@@ -62,10 +72,13 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
             found: F8 = model(piece.to(device)).double().cpu().numpy()
         return found
 
+    def within_memory(piece: RaggedJets) -> F8:
+        return np.concatenate(_halving(rows, model, piece, budget))
+
     budget = pair_budget or default_budget(model)
     try:
         if device.type == "cpu":
-            found = _one_thread_each(rows, list(pieces(model, jets, budget)))
+            found = _one_thread_each(within_memory, list(pieces(model, jets, budget)))
         else:
             found = _halving(rows, model, jets, budget)
     finally:
@@ -94,16 +107,24 @@ def _halving(function: Callable[[RaggedJets], F8], model: JetModel, jets: Ragged
         for piece in pieces(model, jets.slice(done, jets.num_jets), budget):
             try:
                 found.append(function(piece))
-            except torch.cuda.OutOfMemoryError:
-                if piece.num_jets == 1:
+            except (MemoryError, RuntimeError) as error:
+                if piece.num_jets == 1 or not is_out_of_memory(error):
                     raise
                 nodes = piece.counts + model.extra_nodes
                 budget = int((nodes.square() if model.sees_pairs else nodes).sum()) // 2
                 break
             done += piece.num_jets
         # outside the handler, where the failed attempt's memory is free again
-        torch.cuda.empty_cache()
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
     return found
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was short: of a GPU, or of the machine, for which torch has no class of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "not enough memory", "Unable to allocate")
+    )
 
 
 def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
