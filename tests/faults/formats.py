@@ -26,6 +26,7 @@ from coffea_equitag.models import JetModel
 from coffea_equitag.reading import naming
 from coffea_equitag.scoring import score_file
 from coffea_equitag.scoring.branches import branch_layout
+from coffea_equitag.scoring.ntuple_writer import NTupleWriter
 from coffea_equitag.scoring.tree_writer import TreeWriter
 from coffea_equitag.simulation.sample_folder import simulate_folder
 from coffea_equitag.simulation.writing import write_parquet
@@ -148,6 +149,15 @@ def _nano(folder: Path) -> Path:
         columns = source["Events"].arrays(layout.names, entry_stop=6, how=dict)
         TreeWriter(file, "Events", "Events", layout).extend(columns)
     return folder / "nano.root"
+
+
+def _nano_ntuple(folder: Path) -> Path:
+    tree = _nano(folder)
+    with uproot.open(tree) as source, uproot.recreate(folder / "ntuple.root", compression=uproot.LZ4(4)) as file:
+        layout = branch_layout(source["Events"])
+        NTupleWriter(file, "Events", "Events", layout).extend(source["Events"].arrays(layout.names, how=dict))
+    tree.unlink()
+    return folder / "ntuple.root"
 
 
 def _npz(save: Callable[..., None]) -> Callable[[Path], Path]:
@@ -320,6 +330,7 @@ FORMATS: dict[str, Format] = {
     "ROOT, RNTuple": Format(_rntuple, _read(), never),
     "NanoAOD": Format(_nano, _read(jets="FatJet"), never),
     "NanoAOD, scored": Format(_nano, _score, never),
+    "NanoAOD as RNTuple, scored": Format(_nano_ntuple, _score, never),
     "npz": Format(_npz(np.savez_compressed), _read(), _zip_data),
     "npz, not compressed": Format(_npz(np.savez), _read(), _zip_data),
     "HDF5, JetNet": Format(_jetnet, _read(), never),

@@ -25,6 +25,8 @@ import coffea_equitag as eqt
 from coffea_equitag.cli import main
 from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.evaluation import plots
+from coffea_equitag.scoring.file_hash import file_hash
+from coffea_equitag.scoring.manifest import read_manifest
 from coffea_equitag.simulation import detector, sample_request
 from coffea_equitag.training import callbacks
 from coffea_equitag.training.checkpoint import decode
@@ -114,6 +116,49 @@ class Score(Victim):
             if isinstance(reference, Score):
                 assert ak.array_equal(self.scores(), reference.scores())
         assert self.kept is None or (self.folder / "out.root").exists()
+
+
+class ScoreFolder(Victim):
+    """``equitag score`` into a folder: whole files that stay; continued, and complete at the end."""
+
+    FILES = ("a.root", "b.root", "deep/a.root")
+
+    def prepare(self) -> None:
+        for name in self.FILES:
+            (self.folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PACKAGED_FILE, self.folder / "in" / name)
+        small_tagger(1).save(self.folder / "tagger")
+
+    def run(self) -> None:
+        words = ("--chunk", 100, "--quiet", "--device", "cpu", "--name", "net", "--friend")
+        self._command("score", self.folder / "tagger", self.folder / "in", "-o", self.folder / "out", *words)
+
+    def made(self) -> dict[str, Any]:
+        found = {}
+        for name in self.FILES:
+            if (path := self.folder / "out" / name).exists():
+                with uproot.open(path) as file:
+                    found[name] = file["Events"]["FatJet_net"].array()
+        return found
+
+    def check(self, reference: Victim | None) -> None:
+        out, made = self.folder / "out", self.made()
+        known = {*self.FILES, "manifest.jsonl"}
+        assert {path.relative_to(out).as_posix() for path in out.rglob("[!.]*") if path.is_file()} <= known
+        assert (self.kept or set()) <= set(made)
+        self.kept = set(made)
+        entries = read_manifest(out)
+        assert all(entries[name].output_hash == file_hash(out / name) for name in made)
+        if isinstance(reference, ScoreFolder):
+            whole = reference.made()
+            assert all(ak.array_equal(scores, whole[name]) for name, scores in made.items())
+
+    def finished(self) -> bool:
+        return self.kept == set(self.FILES)
+
+    def begin_anew(self) -> None:
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        self.kept = None
 
 
 class Fit(Victim):
@@ -241,6 +286,7 @@ class Evaluate(Victim):
 
 VICTIMS: dict[str, type[Victim]] = {
     "score": Score,
+    "score-folder": ScoreFolder,
     "fit": Fit,
     "simulate": Simulate,
     "save": Save,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import re
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -16,8 +15,8 @@ import torch
 
 from ..atomic_file import atomic_file, flush, is_same_file
 from ..errors import EquitagError, JetError, explain
-from ..readers.completeness import Completeness, counted
 from .file_hash import file_hash, input_hash, input_stamp, stamp_of
+from .gathered_warnings import GatheredWarnings, gathered_warnings
 from .inputs import Input
 from .manifest import ManifestEntry, append_entry, why_stale
 from .options import SUFFIXES, ScoringOptions
@@ -25,10 +24,7 @@ from .score_columns import TaggerLike, name_of, resolve
 from .scorer import Reader
 from .stream import input_layout, write_scores
 
-__all__ = ["Checked", "FileTask", "Scored", "Shown"]
-
-#: A warning: its class and text, and the file and line that it comes from.
-Shown = tuple[type[Warning], str, str, int]
+__all__ = ["Checked", "FileTask", "Scored"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,7 @@ class Scored:
     entry: ManifestEntry | None = None
     fault: str | None = None
     seconds: float = 0.0
-    counts: tuple[Completeness, ...] = ()
-    shown: tuple[Shown, ...] = ()
+    warnings: GatheredWarnings = field(default_factory=GatheredWarnings)
 
 
 @dataclass(frozen=True)
@@ -110,14 +105,13 @@ class FileTask:
 
     def score(self, one: Input) -> Scored:
         """Score a file."""
-        with warnings.catch_warnings(record=True) as caught, counted() as counts:
+        with gathered_warnings() as gathered:
             try:
                 started = time.perf_counter()
                 entry, fault = self._scored(one), None
             except Exception as error:  # also a library's: the other files are scored all the same
                 entry, fault = None, _text(error)
-        shown = tuple((one.category, str(one.message), one.filename, one.lineno) for one in caught)
-        return Scored(entry, fault, time.perf_counter() - started, tuple(counts), shown)
+        return Scored(entry, fault, time.perf_counter() - started, gathered)
 
     def _checked(self, one: Input) -> Checked:
         model, output = self._model(), self.output(one)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -16,12 +15,12 @@ import torch
 
 from ..atomic_file import make_folder
 from ..errors import JetError, explain
-from ..readers.completeness import Completeness
 from ..tagger import TaggerReference
 from ..tagger.discriminant import Discriminants
 from ..temporary_files import remove_stale
 from ..worker_processes import threads_per_worker
-from .file_task import Checked, FileTask, Scored, Shown
+from .file_task import Checked, FileTask, Scored
+from .gathered_warnings import GatheredWarnings
 from .inputs import Input, find_inputs
 from .manifest import read_manifest
 from .options import Format, ScoringOptions
@@ -128,7 +127,7 @@ def score_files(
         tuple(options.new_branches(model)),
         time.perf_counter() - started,
     )
-    _warn(done.values())
+    GatheredWarnings.sum(scored.warnings for scored in done.values()).give()
     if report.failed:
         raise FailedFilesError(report)
     return report
@@ -246,19 +245,3 @@ def _file_report(task: FileTask, one: Input, check: Checked, scored: Scored | No
         entry.not_copied,
         seconds=seconds,
     )
-
-
-def _warn(results: Iterable[Scored]) -> None:
-    """Give each warning once for all files, with the sums of their jets."""
-    counts = dict[str, Completeness]()
-    shown = dict[tuple[type[Warning], str, int], Shown]()
-    for result in results:
-        for found in result.counts:
-            before = counts.get(found.collection)
-            counts[found.collection] = found if before is None else before + found
-        for one in result.shown:
-            shown.setdefault((one[0], one[2], one[3]), one)
-    for found in counts.values():
-        found.warn(stacklevel=3)
-    for category, text, _, _ in shown.values():
-        warnings.warn(text, category, stacklevel=3)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..atomic_file import atomic_file, is_same_file
 from ..errors import JetError, explain
-from ..readers.completeness import counted
 from ..tagger.discriminant import Discriminants
+from .gathered_warnings import gathered_warnings
 from .inputs import find_inputs
 from .options import SUFFIXES, Format, ScoringOptions
 from .progress_bar import progress_bar
@@ -145,13 +145,12 @@ def score_file(
     new = options.new_branches(model)
     layout, total = common_layout(sources, options, new)
     with (
-        counted() as counts,
+        gathered_warnings() as gathered,
         atomic_file(output) as partial,
         progress_bar(os.path.basename(sources[0]), total, progress) as advance,
     ):
         written = write_scores(model, sources, partial, layout, options, reader, advance)
-    if counts:
-        sum(counts[1:], counts[0]).warn()
+    gathered.give()
     return ScoringReport(
         events=written.events,
         jets=written.jets,

@@ -13,6 +13,7 @@ from coffea.nanoevents import NanoEventsFactory
 from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
+from ..readers.scouting import PREFIX as SCOUTING
 from ..reading import naming, reading
 from ..schema import QuietPFNano
 from .options import ScoringOptions
@@ -52,7 +53,8 @@ class Scorer:
             reader = default_reader([model])
             jets = options.jets
             # the form of 1800 branches takes half a second per chunk, that of the jets' alone a tenth of it
-            self.filter = {"filter_name": [f"n{jets}", f"{jets}_*", "*PFCand*", "run", "event"]}
+            tables = ["*Scouting*"] if jets.startswith(SCOUTING) else ["*PFCand*"]
+            self.filter = {"filter_name": [f"n{jets}", f"{jets}_*", *tables, "run", "event"]}
         self.reader = reader
 
     def __call__(self, start: int, stop: int) -> dict[str, ak.Array]:
