@@ -1,4 +1,4 @@
-"""Jets from files: both Parquet layouts, flat ROOT and NanoAOD ROOT, and invalid files."""
+"""Jets from files: both Parquet layouts, flat ROOT and ROOT file of events, and invalid files."""
 
 from __future__ import annotations
 
@@ -267,13 +267,13 @@ def test_refused_files(tmp_path):
         with pytest.raises(JetError, match="cannot be read as"):
             read_jets(tmp_path / name)
     path = write_parquet(tmp_path / "jets.parquet")
-    with pytest.raises(JetError, match="NanoAOD ROOT"):
+    with pytest.raises(JetError, match="ROOT file of events"):
         read_jets(path, jets="FatJet")
     ak.to_parquet(ak.Array({"x": [1, 2], "name": [3, 4]}), tmp_path / "other.parquet")
     with pytest.raises(JetError, match="columns x, name"):
         read_jets(tmp_path / "other.parquet")
     with uproot.recreate(tmp_path / "physlite.root") as file:
-        file.mktree("CollectionTree", {"JetsAux.": "int32", "JetsAuxDyn.pt": "float32"})
+        file.mktree("CollectionTree", {"JetsAux.": "int32", "Jets.pt": "float32"})
     with pytest.raises(JetError, match="events without 'Jets'"):
         read_jets(tmp_path / "physlite.root", jets="Jets")
     write_root(tmp_path / "jets.root", "TTree")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 Selection: TypeAlias = Callable[[ak.Array], ak.Array]
-Reader: TypeAlias = Callable[[ak.Array, str], ak.Array]
+#: Events and collection -> jets; "auto" recognises the schema of the events.
+Reader: TypeAlias = Callable[[ak.Array, str], ak.Array] | Literal["auto"]
 #: Collection -> its tagger, several of them, or several by the name of their scores.
 Taggers: TypeAlias = Mapping[str, "TaggerLike | Sequence[TaggerLike] | Mapping[str, TaggerLike]"]
 
@@ -103,8 +104,9 @@ def attach(
         class, ``name_class``.
     where : callable or mapping of collection to callable, optional
         Takes ``events[collection]`` and returns which jets to score; the scores of the others are None.
-    reader : callable, optional
-        ``(events, collection) -> jets``, parallel to ``events[collection]``; default `readers.nanoaod`.
+    reader : callable or "auto", optional
+        ``(events, collection) -> jets``, parallel to ``events[collection]``. By default, "auto": `readers.nanoaod`,
+        `readers.physlite`, `readers.edm4hep` or `readers.delphes`, by the schema of the events.
     constituents : {"nominal", "scaled"}
         How jets shifted in energy are scored, by any network. ``"nominal"``: as the stored jet, so that the shift
         leaves the score as it is. ``"scaled"``: with their own four-momentum and constituents multiplied by
@@ -208,7 +210,7 @@ def attach_masked(
     for collection, named in taggers.items():
         check_collection(events, collection)
         scored, exists = unmasked(events[collection])
-        read = default_reader(named.values(), constituents) if reader is None else reader
+        read = reader if callable(reader) else default_reader(named.values(), constituents)
         jets = read(events, collection)
         if collection in masks:
             jets = ak.mask(jets, masks[collection])
@@ -226,7 +228,15 @@ def attach_masked(
 def check_constituents(constituents: Constituents, reader: Reader | None) -> None:
     """Refuse what the reader cannot do."""
     check_word(constituents)
-    if constituents != "nominal" and reader is not None:
+    if isinstance(reader, str) and reader != "auto":
+        raise TaggerError(
+            explain(
+                f"reader={reader!r}",
+                "'auto', or a function of events and collection",
+                "leave it out, or pass one of coffea_equitag.readers",
+            )
+        )
+    if constituents != "nominal" and callable(reader):
         raise TaggerError(
             explain(
                 f"constituents={constituents!r} with a reader of your own",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import awkward as ak
 
@@ -19,7 +19,19 @@ __all__ = ["STATED", "Completeness", "are_stored", "counted"]
 STATED = "nConstituents"
 
 
-def are_stored(jets: ak.Array, linked: ak.Array, collection: str) -> ak.Array | None:
+#: What to do about jets without candidates in NanoAOD.
+SELECT = "select jets for which the file keeps candidates, in central NanoAOD those of higher pT and small |eta|"
+
+
+def are_stored(
+    jets: ak.Array,
+    linked: ak.Array,
+    collection: str,
+    *,
+    stated: ak.Array | None = None,
+    count: str = STATED,
+    remedy: str = SELECT,
+) -> ak.Array | None:
     """Whether candidates of each jet are stored: it has links, or states that it has no constituents; None if all are.
 
     Central NanoAOD v15 keeps no candidates of some jets of low pT or at large η. They are not jets without
@@ -33,18 +45,23 @@ def are_stored(jets: ak.Array, linked: ak.Array, collection: str) -> ak.Array | 
         Number of candidates linked to each jet.
     collection : str
         Name of the jets, for the warning.
+    stated : ak.Array, optional
+        Number of constituents that each jet was clustered from; default its ``nConstituents``, if the file has it.
+    count, remedy : str
+        Name of that number, and what to do, for the warning.
 
     Warns
     -----
     ConstituentsWarning
         With the number of jets without candidates, and of those with others than they state.
     """
-    stated = jets[STATED] if STATED in jets.fields else None
+    if stated is None and STATED in jets.fields:
+        stated = jets[STATED]
     known = linked > 0 if stated is None else (linked > 0) | (stated == 0)
     if is_traced(jets):
         touch(known)
         return None
-    found = _count(known, linked, stated, collection)
+    found = replace(_count(known, linked, stated, collection), count=count, remedy=remedy)
     counts = _counts.get()
     if counts is None:
         found.warn(stacklevel=3)
@@ -69,6 +86,8 @@ class Completeness:
         Those with another number of candidates than they state.
     states : bool
         Whether they state one.
+    count, remedy : str
+        As for `are_stored`.
     """
 
     collection: str
@@ -76,6 +95,8 @@ class Completeness:
     absent: int = 0
     partial: int = 0
     states: bool = True
+    count: str = STATED
+    remedy: str = SELECT
 
     def __add__(self, other: Completeness) -> Completeness:
         return Completeness(
@@ -84,6 +105,8 @@ class Completeness:
             self.absent + other.absent,
             self.partial + other.partial,
             self.states and other.states,
+            self.count,
+            self.remedy,
         )
 
     def warn(self, stacklevel: int = 2) -> None:
@@ -91,14 +114,15 @@ class Completeness:
         if not self.absent + self.partial:
             return
         found = [f"{self.absent} whose candidates are not stored: they get no score"] if self.absent else []
-        found += [f"{self.partial} with another number of candidates than {STATED}"] if self.partial else []
-        expected = f"as many candidates for every jet as its {STATED}" if self.states else "candidates for every jet"
-        kept = "in central NanoAOD those of higher pT and small |eta|"
+        found += [f"{self.partial} with another number of candidates than {self.count}"] if self.partial else []
+        expected = (
+            f"as many candidates for every jet as its {self.count}" if self.states else "candidates for every jet"
+        )
         warnings.warn(
             explain(
                 f"of {self.jets} {self.collection}, {'; '.join(found)}",
                 expected,
-                f"select jets for which the file keeps candidates, {kept}",
+                self.remedy,
             ),
             ConstituentsWarning,
             stacklevel=stacklevel + 1,

@@ -38,6 +38,8 @@ def read_jets(
     ``.parquet``                            ``constituents`` (``ak.to_parquet``)   as written
     ``.parquet``, ``.root``                 ``part_px, part_py, ...``, ``label``   ``[jet]``
     ``.root`` with ``jets="FatJet"``        NanoAOD with candidates                ``[event][jet]``
+    ``.root`` with ``jets="Jets"``          PHYSLITE                               ``[event][jet]``
+    ``.root`` with ``jets="Jet"``           EDM4HEP (both layouts), Delphes        ``[event][jet]``
     ``.parquet``, ``.h5``                   Top Landscape (``E_0, PX_0, ...``)     ``[jet]``
     ``.npz``                                EnergyFlow (``X``, ``y``)              ``[jet]``
     ``.hdf5``, ``.h5``                      JetNet (``particle_features``, ...)    ``[jet]``
@@ -45,8 +47,9 @@ def read_jets(
 
     In the flat layout, constituents with all four components 0 (padding) are dropped, momenta keep the file's
     precision, and columns are renamed as described in `readers.flat.from_flat`. NanoAOD follows the rules of
-    `readers.nanoaod`. The published layouts are read as by `readers.read_top_landscape`, `readers.read_energyflow`
-    and `readers.read_jetnet`, which have further options.
+    `readers.nanoaod`, the other event formats those of `readers.physlite`, `readers.edm4hep` and `readers.delphes`; of
+    their jets' columns, those that are one number per jet are read. The published layouts are read as by
+    `readers.read_top_landscape`, `readers.read_energyflow` and `readers.read_jetnet`, which have further options.
 
     Parameters
     ----------
@@ -54,9 +57,10 @@ def read_jets(
         Files, folders of Parquet files, or patterns such as ``"data/*.parquet"``; several are concatenated in the
         order given (folders and patterns in alphabetical order).
     tree : str
-        ROOT: name of the TTree or RNTuple. If there is no tree of the default name, the only tree of the file.
+        ROOT: name of the TTree or RNTuple. If there is no tree of the default name, that of the format
+        (CollectionTree, events, Delphes), or the only tree of the file.
     jets : str, optional
-        NanoAOD: name of the jet collection.
+        Event formats: name of the jet collection.
     units : {"GeV", "MeV"}
         Units of momenta, energies and masses in the files; the result is in GeV. All columns whose names say that they
         are one of these are converted (``truth_px``, ``ptErr``, ``msoftdrop``, ``qOverP``); a `UnitWarning` names those
@@ -76,7 +80,7 @@ def read_jets(
     result = read_range(
         files,
         lambda file: _num_rows(file, tree, jets),
-        lambda file, start, stop: _read(file, tree, jets, start, stop),
+        lambda file, start, stop: _read(file, tree, jets, start, stop, units),
         entry_start,
         entry_stop,
     )
@@ -96,7 +100,7 @@ def _kind(file: Path, jets: str | None) -> str:
             )
         )
     if suffix != ".root" and jets is not None:
-        raise JetError(explain(f"jets={jets!r} for {file}", "a NanoAOD ROOT file", "leave jets out for other files"))
+        raise JetError(explain(f"jets={jets!r} for {file}", "a ROOT file of events", "leave jets out for other files"))
     return suffix
 
 
@@ -107,8 +111,8 @@ def _num_rows(file: Path, tree: str, jets: str | None) -> int:
     return layouts.num_rows(file) if kind in layouts.SUFFIXES else num_rows(file)
 
 
-def _read(file: Path, tree: str, jets: str | None, start: int, stop: int) -> ak.Array:
+def _read(file: Path, tree: str, jets: str | None, start: int, stop: int, units: str) -> ak.Array:
     kind = _kind(file, jets)
     if kind == ".root":
-        return read_root(file, tree, jets, start, stop)
+        return read_root(file, tree, jets, start, stop, units)
     return (layouts.read if kind in layouts.SUFFIXES else read_parquet)(file, start, stop)

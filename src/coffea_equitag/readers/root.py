@@ -13,6 +13,7 @@ import uproot
 from ..errors import JetError, explain
 from .candidates import STORED_NAMES
 from .flat import PREFIX, from_flat, is_flat
+from .formats import FORMATS, format_of_file, read_events
 from .links import link_tables
 from .nanoevents import nanoaod
 from .scouting import PREFIX as PREFIX_SCOUTING
@@ -27,17 +28,25 @@ def num_entries(path: Path, tree: str) -> int:
         return int(events.num_entries)
 
 
-def read_root(path: Path, tree: str, collection: str | None, start: int, stop: int) -> ak.Array:
-    """Jets of entries `start` to `stop`: the flat layout, or a NanoAOD jet collection with its constituents.
+def read_root(path: Path, tree: str, collection: str | None, start: int, stop: int, units: str = "GeV") -> ak.Array:
+    """Jets of entries `start` to `stop`: the flat layout, or a jet collection of a known format.
 
     Raises
     ------
     JetError
-        If the file, the tree or its columns are missing, or a NanoAOD file is read without `collection`.
+        If the file, the tree or its columns are missing, a format with collections is read without `collection`, or
+        units are given for a format that fixes them.
     """
     with open_tree(path, tree) as events:
         # all keys of an RNTuple take 8 s where there are 2000
         names = list(dict.fromkeys(events.keys(recursive=False)))
+        branches = names if hasattr(events, "to_akform") else list(events.keys())
+        if known := format_of_file(branches):
+            if units != "GeV":
+                raise JetError(
+                    explain(f"units={units!r} for {path}", f"{known.name}, whose units are known", "leave units out")
+                )
+            return read_events(path, events.name, branches, known, collection, start, stop)
         if collection is not None:
             # the jets are as stored: there is nothing to check
             return nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
@@ -118,15 +127,16 @@ def _first(names: list[str]) -> str:
 
 @contextmanager
 def open_tree(path: Path, tree: str) -> Iterator[Any]:
-    """Open the tree of that name, or the only tree in the file if there is no default ``Events``."""
+    """Open the tree of that name; if there is no default ``Events``, that of a known format, or the only one."""
     with uproot.open(path) as file:
         kinds = ("TTree", "ROOT::RNTuple")
         trees = [key.split(";")[0] for key, kind in file.classnames(recursive=True).items() if kind in kinds]
         trees = list(dict.fromkeys(trees))
+        usual = [name for name in (known.tree for known in FORMATS) if name in trees]
         if tree in trees:
             yield file[tree]
-        elif tree == "Events" and len(trees) == 1:
-            yield file[trees[0]]
+        elif tree == "Events" and (len(trees) == 1 or usual):
+            yield file[(usual or trees)[0]]
         else:
             raise JetError(
                 explain(

@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 
 from ..errors import JetError, explain
+from ..jets.coordinates import coordinates_of
 from ..jets.tracing import is_traced, touch
 from .stored_jets import StoredJets
 
@@ -27,19 +28,19 @@ def check_constituents(given: str) -> None:
 
 def with_stored_momenta(jets: ak.Array, stored: StoredJets) -> ak.Array:
     """The jets with the four-momenta of the stored jets, so that jet and constituents belong together."""
-    for name in ("pt", "eta", "phi", "mass"):
+    for name in _coordinates(jets):
         if name in jets.fields and name in stored.jets.fields:
             jets = ak.with_field(jets, stored.column(name, jets), name)
     return jets
 
 
 def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, collection: str) -> ak.Array:
-    """The constituents with pt and mass, and so all of the four-momentum, multiplied by pT / (pT stored).
+    """The constituents with their four-momenta multiplied by pT / (pT stored).
 
     Parameters
     ----------
     constituents : ak.Array
-        ``[event][jet][constituent]`` with pt and mass.
+        ``[event][jet][constituent]`` with pt and mass, or px, py, pz and mass.
     jets : ak.Array
         The given jets.
     stored : StoredJets or None
@@ -53,7 +54,8 @@ def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, co
         If the stored jets are not known.
     """
     if is_traced(jets):
-        touch(jets["pt"])
+        for name in _transverse(jets):
+            touch(jets[name])
         return constituents
     if stored is None:
         raise JetError(
@@ -63,7 +65,24 @@ def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, co
                 "shift the jets after opening the events with NanoEventsFactory, or scale the constituents yourself",
             )
         )
-    factor = ak.values_astype(jets["pt"], np.float64) / stored.column("pt", jets)
-    for name in ("pt", "mass"):
-        constituents = ak.with_field(constituents, constituents[name] * factor, name)
+    names = _transverse(jets)
+    factor = _size([jets[name] for name in names]) / _size([stored.column(name, jets) for name in names])
+    for name in ("pt", "px", "py", "pz", "mass"):
+        if name in constituents.fields:
+            constituents = ak.with_field(constituents, constituents[name] * factor, name)
     return constituents
+
+
+def _coordinates(jets: ak.Array) -> list[str]:
+    """Columns of the four-momentum."""
+    return list((coordinates_of(jets.fields) or {}).values()) or ["pt", "eta", "phi"]
+
+
+def _transverse(jets: ak.Array) -> tuple[str, ...]:
+    """Columns of the transverse momentum."""
+    return ("pt",) if "pt" in jets.fields else ("px", "py")
+
+
+def _size(components: list[ak.Array]) -> ak.Array:
+    first, *others = (ak.values_astype(component, np.float64) for component in components)
+    return np.hypot(first, others[0]) if others else first

@@ -7,7 +7,8 @@ of an event and which no energy calibration changes; where a shift moved the axe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -15,10 +16,14 @@ import numpy as np
 from ..array_types import I8
 from ..jets.tracing import is_traced, touch
 
-__all__ = ["StoredJets", "find_stored", "touch_identities"]
+__all__ = ["Keys", "StoredJets", "find_stored", "touch_identities"]
 
 #: A jet's constituents as global indices into the link table, made by coffea where the file has nConstituents.
 _OWN_INDEX = "pFCandsIdxG"
+
+
+#: Jets -> one number for each jet, flat; None if they have none.
+Keys: TypeAlias = Callable[[ak.Array], I8 | None]
 
 
 class StoredJets(NamedTuple):
@@ -53,7 +58,7 @@ class StoredJets(NamedTuple):
         return ak.unflatten(_within(self.counts), self.counts)
 
 
-def find_stored(events: ak.Array, collection: str, link: str) -> StoredJets | None:
+def find_stored(events: ak.Array, collection: str, link: str, keys: Keys | None = None) -> StoredJets | None:
     """Find the given jets among those of the file; None if the file's are not known, or some are not among them.
 
     Parameters
@@ -62,6 +67,9 @@ def find_stored(events: ak.Array, collection: str, link: str) -> StoredJets | No
         Events that may have been selected, with a collection that may have been filtered, sorted or shifted.
     collection, link : str
         The jets, and their table of links, which must be as in the file.
+    keys : callable, optional
+        Jets -> one number for each, by which a jet is told from the others of its event, whatever its energy; default
+        the stored (η, φ), then the own global index.
     """
     whole = _as_opened(events)
     if whole is None or collection not in whole.fields or link not in whole.fields:
@@ -72,10 +80,13 @@ def find_stored(events: ak.Array, collection: str, link: str) -> StoredJets | No
     given, stored = events[collection], whole[collection]
     num_given, sizes = (ak.to_numpy(ak.num(jets, axis=1)).astype(np.int64) for jets in (given, stored))
     first = np.cumsum(sizes) - sizes
-    exists = ~ak.to_numpy(ak.flatten(ak.is_none(given["eta"], axis=1), axis=1))
+    probe = "eta" if "eta" in given.fields else "px"
+    exists = ~ak.to_numpy(ak.flatten(ak.is_none(given[probe], axis=1), axis=1))
     jet_rows = np.where(exists, np.repeat(rows, num_given), -1)
     local = _within(num_given)
-    place = _places(given, stored, jet_rows, local, first, sizes)
+    place = _places(
+        given, stored, jet_rows, local, first, sizes, (_directions, _own_indices) if keys is None else (keys,)
+    )
     if place is None:
         return None
     # an event without links cannot be located, nor has it constituents to assign
@@ -130,12 +141,14 @@ def _bounds(lists: ak.Array) -> tuple[I8, I8]:
     return np.asarray(layout.starts), np.asarray(layout.stops)
 
 
-def _places(given: ak.Array, stored: ak.Array, rows: I8, local: I8, first: I8, sizes: I8) -> I8 | None:
+def _places(
+    given: ak.Array, stored: ak.Array, rows: I8, local: I8, first: I8, sizes: I8, identities: Iterable[Keys]
+) -> I8 | None:
     """Place of each given jet among the stored jets of its event (row `rows`); None if a jet is not among them."""
     located = rows >= 0
     inside = located & (local < np.where(located, sizes[rows], 0))
-    for identities in (_directions, _own_indices):
-        keys, stored_keys = identities(given), identities(stored)
+    for identity in identities:
+        keys, stored_keys = identity(given), identity(stored)
         if keys is None or stored_keys is None:
             continue
         place = local.copy()

@@ -127,14 +127,14 @@ def constituent_columns(tagger: Any) -> tuple[str, ...] | None:
 def default_reader(
     taggers: Iterable[JetScorer], constituents: Constituents = "nominal"
 ) -> Callable[[ak.Array, str], ak.Array]:
-    """`readers.nanoaod`, restricted to the columns that these taggers need."""
-    from ..readers import nanoaod
+    """`readers.auto`, the reader of the events' format, restricted to the columns that these taggers need."""
+    from ..readers import auto
 
     wanted = [constituent_columns(tagger) for tagger in taggers]
     if None in wanted:
-        return partial(nanoaod, constituents=constituents)
+        return partial(auto, constituents=constituents)
     fields = tuple(dict.fromkeys(name for columns in wanted if columns is not None for name in columns))
-    return partial(nanoaod, fields=fields, constituents=constituents)
+    return partial(auto, fields=fields, constituents=constituents)
 
 
 def name_of(tagger: Any, default: str = "score") -> str:
