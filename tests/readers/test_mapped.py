@@ -77,6 +77,12 @@ LINKS = {
         {"f": ak.Array([[1, 0], [], [0, 0, 1]]), "n": ak.Array([[3, 2], [], [2, 0, 1]])},
         ak.Array([[[1, 2, 3], [0, 1]], [], [[0, 1], [], [1]]]),
     ),
+    "ranges of indices": (
+        {"index": "i", "first": "f", "last": "l"},
+        {"i": ak.Array([[3, 1, 2, 0], [1], [0, 1]]), "f": ak.Array([[2, 0], [], [0, 1, 1]]),
+         "l": ak.Array([[4, 2], [], [2, 1, 2]])},
+        ak.Array([[[2, 0], [3, 1]], [], [[0, 1], [], [1]]]),
+    ),
     "first and last": (
         {"first": "f", "last": "l"},
         {"f": ak.Array([[1, 0], [], [0, -1, 1]]), "l": ak.Array([[4, 2], [], [2, -1, 2]])},
@@ -227,11 +233,14 @@ def test_names_in_memory_and_yaml(tmp_path):
         ({"links": {"index": "too_large"}}, "points to constituent number 4 of event 0, which has 4"),
         ({"links": {"jet": "jet_pt"}}, "event 0 with 2 values"),
         ({"links": {"index": "part_pdgId", "counts": "n"}}, "a sum of"),
+        ({"links": {"first": "i", "last": "i", "index": "part_pdgId"}}, "an index for each jet of each event"),
+        ({"links": {"first": "zero", "last": "n", "index": "short"}}, "points to constituent number 1 of event 0"),
         ({"links": None}, "name the columns that link them"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(changes, message):
     given = columns(i=CONSTITUENTS, n=ak.num(CONSTITUENTS, axis=2), too_large=CONSTITUENTS + 1)
+    given |= {"zero": ak.num(CONSTITUENTS, axis=2) * 0, "short": [[0], [], [0, 1]]}
     with pytest.raises(JetError, match=message):
         mapped(given, BASE | {"links": {"index": "i"}} | changes)
 

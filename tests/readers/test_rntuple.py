@@ -8,7 +8,7 @@ import pytest
 import uproot
 
 from coffea_equitag import make_jets, read_jets
-from coffea_equitag.readers import nanoaod
+from coffea_equitag.readers import mapped, nanoaod
 from nano_events import nano_events, small_events
 
 
@@ -78,3 +78,45 @@ def test_flat_layout(tmp_path):
     assert jets.label.tolist() == [0, 1]
     assert jets.constituents.px.tolist() == [[1, 2], [3]]
     assert isinstance(make_jets(jets.constituents, label=jets.label), ak.Array)
+
+
+EDM4HEP = {
+    "tree": "events",
+    "jets": {short: f"Jet.{name}" for short, name in (("px", "momentum.x"), ("py", "momentum.y"), ("pz", "momentum.z"),
+                                                      ("E", "energy"))},
+    "constituents": {short: f"ReconstructedParticles.{name}" for short, name in (
+        ("px", "momentum.x"), ("py", "momentum.y"), ("pz", "momentum.z"), ("E", "energy"), ("charge", "charge"))},
+    "links": {"index": "_Jet_particles.index", "first": "Jet.particles_begin", "last": "Jet.particles_end"},
+}  # fmt: skip
+
+
+def test_edm4hep_as_podio_writes_it(shared_data, tmp_path):
+    """The collections of a real file as records of an RNTuple, read by a mapping; momenta sum to those of the jets."""
+    source = shared_data / "p8_ee_WW_ecm240_edm4hep.root"
+    with uproot.open(source) as file:
+        tree = file["events"]
+
+        def momenta(name):
+            axes = {axis: tree[f"{name}.momentum.{axis}"].array() for axis in "xyz"}
+            return ak.zip(axes)
+
+        def column(name):
+            return tree[name].array()
+
+        jets = {"momentum": momenta("Jet"), "energy": column("Jet.energy")}
+        jets |= {name: column(f"Jet.{name}") for name in ("particles_begin", "particles_end")}
+        particles = {"momentum": momenta("ReconstructedParticles")}
+        particles |= {name: column(f"ReconstructedParticles.{name}") for name in ("energy", "charge")}
+        events = {
+            "Jet": ak.zip(jets, depth_limit=2),
+            "ReconstructedParticles": ak.zip(particles, depth_limit=2),
+            "_Jet_particles": ak.zip({"index": column("_Jet_particles.index")}),
+        }
+    with uproot.recreate(tmp_path / "edm4hep.root") as file:
+        file.mkrntuple("events", events)
+    jets = mapped(tmp_path / "edm4hep.root", EDM4HEP)
+    assert jets.tolist() == mapped(source, EDM4HEP).tolist()
+    summed = ak.sum(ak.values_astype(jets.constituents, np.float64), axis=-1)
+    for name in ("px", "py", "pz", "E"):
+        expected = ak.flatten(jets[name]).to_numpy()
+        assert ak.flatten(getattr(summed, name)).to_numpy() == pytest.approx(expected, abs=1e-3)

@@ -172,3 +172,41 @@ def test_no_warning_without_jets():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(scouting(with_jets(random_candidates((0, 0))), FAT)) == 2
+
+
+def test_real_file_without_candidates(coffea_sample):
+    """Scouting NanoAOD of coffea's tests has jets, but neither candidates nor links."""
+    path = coffea_sample("scouting_nano.root")
+    events = nano_events(path, schema="ScoutingNanoAODSchema")
+    message = r"without candidates; its tables are(.|\n)*ScoutingPFJet(.|\n)*addScoutingPFCandidate"
+    with pytest.raises(JetError, match=message):
+        nanoaod(events, "ScoutingFatJet")
+    with pytest.raises(JetError, match=message):
+        read_jets(path, jets="ScoutingFatJet")
+
+
+def test_candidates_of_a_real_event_as_scouting(shared_data):
+    """Candidates of CMS simulation in scouting's columns: AK8 jets without pileup weights are found again."""
+    events = nano_events(shared_data / "pfnano.root")
+    given = events.PFCands
+    candidates = ak.zip(
+        {
+            "pt": given.pt,
+            "eta": given.eta,
+            "phi": given.phi,
+            "mass": ak.where(given.mass > 0, given.mass, 0),
+            "pdgId": given.pdgId,
+            "trkDxy": ak.where(given.d0Err > 0, given.d0, 0),
+            "trkDxysig": ak.where(given.d0Err > 0, given.d0 / given.d0Err, 0),
+        }
+    )
+    whole = with_jets(ak.Array(ak.to_layout(ak.materialize(candidates))))
+    jets = scouting(whole, FAT)
+    assert ak.sum(ak.num(jets, axis=1)) >= 20
+    assert ak.num(jets.constituents, axis=2).tolist() == whole[FAT].nConstituents.tolist()
+    summed = ak.sum(ak.values_astype(jets.constituents, np.float64), axis=-1)
+    assert ak.flatten(summed.pt / jets.pt).to_numpy() == pytest.approx(1, abs=1e-5)
+    stored = particles(events, "PFCands", puppi=False)
+    found = particles(whole, "ScoutingPFCandidate")
+    assert ak.flatten(found.d0).to_numpy() == pytest.approx(ak.flatten(stored.d0).to_numpy(), abs=1e-6)
+    assert ak.flatten(found.d0Err).to_numpy() == pytest.approx(ak.flatten(stored.d0Err).to_numpy(), rel=1e-5)

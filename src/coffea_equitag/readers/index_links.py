@@ -79,16 +79,25 @@ _REMEDY = "check links.first_index, and that all columns are from the same tree"
 
 def _nested_index(links: Links, read: Callable[[str], ak.Array]) -> ak.Array:
     """Indices of each jet's constituents, ``[event][jet][k]``."""
-    if links.index is not None:
-        index = _integers(read(links.index)) - links.first_index
-        if links.counts is None:
-            _check_depth(index, 3, links.index, "indices of each jet's constituents; or give links.counts")
-            return index
-        _check_depth(index, 2, links.index, "one list of indices per event")
-        counts = _integers(read(links.counts))
-        _check_sums(index, counts, links)
-        return _by_counts(ak.flatten(index, axis=1), counts)
     counts = _integers(read(links.counts)) if links.counts is not None else None
+    if links.index is None:
+        return _of_ranges(links, read, counts)
+    index = _integers(read(links.index)) - links.first_index
+    if links.first is None and counts is None:
+        _check_depth(index, 3, links.index, "indices of each jet's constituents; or give links.counts")
+        return index
+    _check_depth(index, 2, links.index, "one list of indices per event")
+    if counts is None:
+        rows = _of_ranges(links, read, None)
+        _check_range(rows, ak.num(index, axis=1), links)
+        counts = ak.num(rows, axis=2)
+        return _by_counts(ak.flatten(index[ak.flatten(rows, axis=2)], axis=1), counts)
+    _check_sums(index, counts, links)
+    return _by_counts(ak.flatten(index, axis=1), counts)
+
+
+def _of_ranges(links: Links, read: Callable[[str], ak.Array], counts: ak.Array | None) -> ak.Array:
+    """Numbers from `first` on, or from where the jet before ends, ``[event][jet][k]``."""
     if links.first is None:
         assert counts is not None
         _check_depth(counts, 2, links.counts, "a number for each jet of each event")

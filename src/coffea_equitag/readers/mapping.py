@@ -33,7 +33,9 @@ class Links(Strict):
     """Which constituents a jet has, where they are not nested in the jets."""
 
     index: str | None = Field(
-        None, description="indices of each jet's constituents: [event][jet][k], or [event][k] with `counts`"
+        None,
+        description="indices of each jet's constituents: [event][jet][k]; or [event][k] with `counts`, or with `first` "
+        "and `last`, which then point into it (EDM4HEP)",
     )
     jet: str | None = Field(None, description="jet of each constituent, or of each link if `constituent` is given")
     constituent: str | None = Field(None, description="constituent of each link, as an index")
@@ -63,6 +65,7 @@ _WAYS = tuple(
             {"counts"},
             {"first", "counts"},
             {"first", "last"},
+            {"index", "first", "last"},
         ),
     )
 )
