@@ -29,6 +29,18 @@ def test_weighted_sum_is_the_raw_jet(shared_data):
     assert ak.sum(unweighted.constituents, axis=-1).pt[0].tolist() > p4.pt[0].tolist()
 
 
+@pytest.mark.parametrize(
+    ("collection", "puppi", "jets", "constituents"), [("FatJet", None, 24, 1076), ("Jet", False, 64, 1801)]
+)
+def test_all_jets_of_the_real_file(shared_data, collection, puppi, jets, constituents):
+    """Fat jets were clustered with PUPPI weights, small ones (CHS) without; momenta are stored with 10 to 12 bits."""
+    found = nanoaod(nano_events(shared_data / "pfnano.root"), collection, puppi=puppi)
+    assert (ak.sum(ak.num(found, axis=1)), ak.sum(ak.num(found.constituents, axis=2))) == (jets, constituents)
+    summed = ak.sum(ak.values_astype(found.constituents, np.float64), axis=-1)
+    ratio = ak.flatten(summed.pt / (found.pt * (1 - found.rawFactor)))
+    assert ratio.to_numpy() == pytest.approx(1, abs=3e-3)
+
+
 @pytest.mark.parametrize("schema", ["PFNanoAODSchema", "NanoAODSchema"])
 @pytest.mark.parametrize("collection", ["FatJet", "Jet"])
 def test_virtual_is_eager(shared_data, schema, collection):

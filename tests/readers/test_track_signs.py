@@ -12,7 +12,7 @@ import pytest
 
 from coffea_equitag import make_jets, read_jets
 from coffea_equitag.jets import flatten
-from coffea_equitag.readers import mapped, nanoaod, particles, scouting
+from coffea_equitag.readers import delphes, edm4hep, mapped, nanoaod, particles, physlite, scouting
 from coffea_equitag.readers.track_conventions import D0_SIGNS, MILLIMETRES
 
 #: mm and GeV, one row per track: all signs of x, y, z and p, and a track that comes from the beam line.
@@ -91,7 +91,80 @@ def by_mapping(convention, unit):
     return mapped(rows, {"constituents": names, "d0_sign": convention, "lengths": unit})
 
 
+def per_event(**values):
+    """Records of one event."""
+    return ak.zip({name: ak.Array([np.asarray(column).tolist()]) for name, column in values.items()}, depth_limit=2)
+
+
+def physlite_jets():
+    """Perigee parameters in mm, momenta in MeV; z0 is relative to vz, dz to the primary vertex."""
+    d0, z = stored("perigee")
+    theta = np.arccos(UNIT[:, 2])
+    tracks = {"theta": theta, "phi": PHI, "qOverP": 1e-3 * np.sin(theta) / PT, "d0": d0}
+    links = {"m_persKey": [[1, 1, 1, 1]], "m_persIndex": [[0, 1, 2, 3]]}
+    events = {
+        "Jets": ak.zip({"pt": [[8e4]], "eta": [[0.0]], "phi": [[0.0]], "m": [[5e4]], "GhostTrack": per_event(**links)},
+                       depth_limit=2),
+        "InDetTrackParticles": per_event(**tracks, z0=z - 0.25 + 3.0, vz=np.full(4, 0.25)),
+        "PrimaryVertices": per_event(z=[7.0, 3.0], vertexType=[3, 1]),
+    }  # fmt: skip
+    return physlite(ak.zip(events, depth_limit=1), fields=("charge", "d0", "dz"))
+
+
+def edm4hep_jets(layout):
+    """Perigee parameters in mm at the first state of each track."""
+    d0, z = stored("perigee")
+    particles = dict(zip(("px", "py", "pz"), MOMENTA.T, strict=True)) | {
+        "mass": np.full(4, 0.13957),
+        "charge": np.ones(4),
+    }
+    jet = {"px": [1.0], "py": [0.0], "pz": [0.0], "mass": [1.0]}
+    if layout == "since 1.0":
+        jet |= {
+            "particles_idx_ReconstructedParticles_index": [[0, 1, 2, 3]],
+            "particles_idx_ReconstructedParticles_collectionID": [[9] * 4],
+        }
+        particles |= {
+            "tracks_idx_EFlowTrack_index": [[0], [1], [2], [3]],
+            "tracks_idx_EFlowTrack_collectionID": [[5]] * 4,
+        }
+        states = ak.zip({"D0": d0[None, :, None].tolist(), "Z0": z[None, :, None].tolist()})
+        tables = {"EFlowTrack": ak.zip({"type": [[0] * 4], "trackStates": states}, depth_limit=2)}
+    else:
+        ranges = ak.zip({"begin": [[0, 1, 2, 3]], "end": [[1, 2, 3, 4]]})
+        jet |= {"particles": [{"begin": 0, "end": 4}]}
+        particles |= {"tracks": ranges[0]}
+        tables = {"EFlowTrack": ak.zip({"type": [[0] * 4], "trackStates": ranges}, depth_limit=2),
+                  "EFlowTrack_1": per_event(D0=d0, Z0=z),
+                  "Jetidx2": per_event(index=[0, 1, 2, 3], collectionID=[9] * 4),
+                  "ReconstructedParticlesidx1": per_event(index=[0, 1, 2, 3], collectionID=[5] * 4)}  # fmt: skip
+    events = {"Jet": records(jet), "ReconstructedParticles": records(particles), **tables}
+    return edm4hep(ak.zip(events, depth_limit=1), fields=("charge", "d0", "dz"))
+
+
+def records(columns):
+    """Records of one event, some of whose columns are lists or records themselves."""
+    values = {
+        name: ak.Array([column.tolist() if hasattr(column, "tolist") else column]) for name, column in columns.items()
+    }
+    return ak.zip(values, depth_limit=2)
+
+
+def delphes_jets():
+    """D0 and DZ in mm."""
+    d0, z = stored("delphes")
+    tracks = per_event(fUniqueID=[11, 12, 13, 14], PT=PT, Eta=ETA, Phi=PHI, Mass=np.full(4, 0.13957),
+                       Charge=np.ones(4), PID=[211] * 4, D0=d0, DZ=z)  # fmt: skip
+    jet = {"pt": [[80.0]], "eta": [[0.0]], "phi": [[0.0]], "mass": [[50.0]]}
+    jets = ak.zip(jet | {"Constituents": ak.zip({"refs": [[[11, 12, 13, 14]]]}, depth_limit=2)}, depth_limit=2)
+    return delphes(ak.zip({"Jet": jets, "EFlowTrack": tracks}, depth_limit=1), fields=("charge", "d0", "dz"))
+
+
 READERS = {
+    "PHYSLITE": lambda path: physlite_jets(),
+    "EDM4HEP since 1.0": lambda path: edm4hep_jets("since 1.0"),
+    "EDM4HEP before 1.0": lambda path: edm4hep_jets("before"),
+    "Delphes": lambda path: delphes_jets(),
     "canonical": lambda path: make_jets(ak.with_field(columns("delphes", "mm", ("d0", "dz")), 1, "charge"), label=[0]),
     "PFNano": lambda path: nano("PFCands", "pFCandsIdx", ("d0", "dz")),
     "BTV, with errors": lambda path: nano("PFCands", "pFCandsIdx", ("d0", "dz"), d0Err=np.ones(4), dzErr=np.ones(4)),
