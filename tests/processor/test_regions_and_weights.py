@@ -7,12 +7,17 @@ import hist
 import numpy as np
 import pytest
 from coffea.analysis_tools import PackedSelection, Weights
+from coffea.nanoevents import PFNanoAODSchema
 from coffea.nanoevents.trace import trace_with_typetracer
-from coffea.processor import accumulate
+from coffea.processor import IterativeExecutor, ProcessorABC, Runner, accumulate
 
 from coffea_equitag import CollectionWarning, ConstituentsWarning, TaggerProcessor, attach, models
 from coffea_equitag.errors import JetError, TaggerError
 from coffea_equitag.tagger import Tagger
+
+
+class QuietSchema(PFNanoAODSchema):
+    warn_missing_crossrefs = False
 
 
 @pytest.fixture
@@ -94,6 +99,12 @@ def test_data_have_no_weight_variations(data, saved_tagger):
     assert TaggerProcessor({"FatJet": saved_tagger}, weight=2, weights=forbidden).process(data)["sums"] == {
         "data": {"nominal": {"events": 12, "weight": 24.0, "weight2": 48.0}}
     }
+
+
+def test_some_fields_of_data_are_data_still(data, saved_tagger):
+    fields = data[["FatJet", "PFCands", "FatJetPFCands", "event"]]
+    sums = TaggerProcessor({"FatJet": saved_tagger}, weights={"two": (2.0, 3.0)}).process(fields)["sums"]
+    assert sums == {"data": {"nominal": {"events": 12, "weight": 12.0, "weight2": 12.0}}}
 
 
 def test_is_mc_is_true_or_false(nano_file, open_nano, saved_tagger):
@@ -247,10 +258,9 @@ def test_a_dataset_without_the_collection_is_skipped_with_a_count(events, nano_f
     processor = TaggerProcessor({"FatJet": saved_tagger}, regions=REGIONS, weights=MAPPING)
     other = open_nano(nano_file, metadata={"dataset": "other"})
     other = other[[name for name in other.fields if name != "FatJet"]]
-    with pytest.warns(CollectionWarning, match=r"dataset '\w+' without a collection 'FatJet'(.|\n)*have none"):
+    with pytest.warns(CollectionWarning, match=r"dataset 'other' without a collection 'FatJet'(.|\n)*have none"):
         skipped = processor.process(other)
-    dataset = (getattr(other, "metadata", None) or {}).get("dataset", "unknown")
-    assert skipped["skipped"] == {dataset: {"FatJet": 12}}
+    assert skipped["skipped"] == {"other": {"FatJet": 12}}
     whole = processor.process(events)
     for parts in ([skipped, whole], [whole, skipped]):
         total = accumulate(parts)
@@ -335,3 +345,20 @@ def test_jets_with_invalid_numbers_are_counted_and_unscored(nano_file, open_nano
     assert found["non_finite"] == found["unscored"] == bad > 0
     assert found["jets"] == 17
     assert out["scores"]["FatJet"]["score"].sum().value == 17 - bad
+
+
+def test_inside_a_processor_of_ones_own(nano_file, saved_tagger):
+    class Mine(ProcessorABC):
+        def __init__(self):
+            self.tagging = TaggerProcessor({"FatJet": saved_tagger}, regions=REGIONS)
+
+        def process(self, events):
+            events = events[events.event > 3]
+            return {**self.tagging.process(events), "mine": {events.metadata["dataset"]: {"events": len(events)}}}
+
+        def postprocess(self, accumulator):
+            return accumulator
+
+    runner = Runner(IterativeExecutor(status=False), schema=QuietSchema, chunksize=5, savemetrics=False)
+    out = runner({"signal": {"files": {str(nano_file): "Events"}}}, Mine())
+    assert out["mine"]["signal"]["events"] == out["cutflow"]["signal"]["all"]["events"] == 8

@@ -29,11 +29,11 @@ from .attach import (
 )
 from .collection_histograms import collection_histograms, columns_of, score_counts
 from .histograms import Variable, check_variables
+from .metadata import dataset_of, is_simulation, metadata_of
 from .monitoring import MonitoredTagger
 from .output import add_hook, empty_output, weight_sums
 from .regions import select_regions
 from .selections import Cuts, applied, select_jets
-from .simulation_flag import is_simulation
 from .systematic_weights import NOMINAL, EventWeights, WeightsLike, check_weights, systematic_weights
 from .weights import DEFAULT, Weight, event_weights
 from .working_points import INCLUSIVE, WorkingPoints, check_thresholds, working_points
@@ -180,15 +180,15 @@ class TaggerProcessor(ProcessorABC):
             once as ``nominal`` or ``inclusive``: select one of each, ``histogram[{"systematic": "nominal", "region":
             "SR", "working_point": "tight", "decision": "pass"}]``. Traced events give an empty dict.
         """
-        metadata = getattr(events, "metadata", None) or {}
-        dataset = str(metadata.get("dataset", "unknown"))
+        metadata = metadata_of(events)
+        dataset = dataset_of(metadata)
         if missing := absent(events, self.taggers):
             return {} if is_traced(events) else empty_output() | skipped(events, dataset, missing)
         simulation = is_simulation(metadata)
         taggers = named_taggers(self.taggers, device=self.device)
         output: dict[str, Any] = accumulate(
             self._process(shifted, dataset, systematic, taggers, simulation)
-            for systematic, shifted in self._shifted(events)
+            for systematic, shifted in (self._shifted(events) if simulation else [(NOMINAL, events)])
         )
         return output
 
