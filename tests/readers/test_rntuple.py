@@ -8,6 +8,7 @@ import pytest
 import uproot
 
 from coffea_equitag import make_jets, read_jets
+from coffea_equitag.errors import JetError
 from coffea_equitag.readers import mapped, nanoaod
 from nano_events import nano_events, small_events
 
@@ -90,33 +91,63 @@ EDM4HEP = {
 }  # fmt: skip
 
 
-def test_edm4hep_as_podio_writes_it(shared_data, tmp_path):
-    """The collections of a real file as records of an RNTuple, read by a mapping; momenta sum to those of the jets."""
+@pytest.fixture(scope="module")
+def podio(shared_data, tmp_path_factory):
+    """The jets, particles, tracks and track states of a real file as records of an RNTuple, as podio writes them."""
     source = shared_data / "p8_ee_WW_ecm240_edm4hep.root"
     with uproot.open(source) as file:
         tree = file["events"]
 
-        def momenta(name):
-            axes = {axis: tree[f"{name}.momentum.{axis}"].array() for axis in "xyz"}
-            return ak.zip(axes)
+        def records(name, *columns):
+            return ak.zip({column: tree[f"{name}.{column}"].array() for column in columns}, depth_limit=2)
 
-        def column(name):
-            return tree[name].array()
+        def particles(name):
+            momentum = ak.zip({axis: tree[f"{name}.momentum.{axis}"].array() for axis in "xyz"})
+            columns = [f"{relation}_{end}" for relation in ("particles", "tracks") for end in ("begin", "end")]
+            return ak.with_field(records(name, "energy", "mass", "charge", "PDG", *columns), momentum, "momentum")
 
-        jets = {"momentum": momenta("Jet"), "energy": column("Jet.energy")}
-        jets |= {name: column(f"Jet.{name}") for name in ("particles_begin", "particles_end")}
-        particles = {"momentum": momenta("ReconstructedParticles")}
-        particles |= {name: column(f"ReconstructedParticles.{name}") for name in ("energy", "charge")}
+        states = records("_EFlowTrack_trackStates", "D0", "Z0")
+        covariance = ak.zip({"values": tree["_EFlowTrack_trackStates.covMatrix.values[21]"].array()}, depth_limit=2)
         events = {
-            "Jet": ak.zip(jets, depth_limit=2),
-            "ReconstructedParticles": ak.zip(particles, depth_limit=2),
-            "_Jet_particles": ak.zip({"index": column("_Jet_particles.index")}),
+            "Jet": particles("Jet"),
+            "ReconstructedParticles": particles("ReconstructedParticles"),
+            "EFlowTrack": records("EFlowTrack", "trackStates_begin", "trackStates_end"),
+            "_EFlowTrack_trackStates": ak.with_field(
+                states, ak.zip({"values": covariance}, depth_limit=2), "covMatrix"
+            ),
         }
-    with uproot.recreate(tmp_path / "edm4hep.root") as file:
+        for name in ("_Jet_particles", "_Jet_tracks", "_ReconstructedParticles_tracks"):
+            events[name] = records(name, "index", "collectionID")
+    path = tmp_path_factory.mktemp("podio") / "edm4hep.root"
+    with uproot.recreate(path) as file:
         file.mkrntuple("events", events)
-    jets = mapped(tmp_path / "edm4hep.root", EDM4HEP)
+    return source, path
+
+
+def test_edm4hep_by_a_mapping(podio):
+    """The same from the tree and the RNTuple; momenta sum to those of the jets."""
+    source, path = podio
+    jets = mapped(path, EDM4HEP)
     assert jets.tolist() == mapped(source, EDM4HEP).tolist()
+    assert ak.sum(ak.num(jets, axis=1)) == 26
     summed = ak.sum(ak.values_astype(jets.constituents, np.float64), axis=-1)
     for name in ("px", "py", "pz", "E"):
         expected = ak.flatten(jets[name]).to_numpy()
         assert ak.flatten(getattr(summed, name)).to_numpy() == pytest.approx(expected, abs=1e-3)
+
+
+def test_edm4hep_is_recognised(podio):
+    """With impact parameters and their errors, as the reader of the format gives them for the tree."""
+    source, path = podio
+    expected, jets = read_jets(source, jets="Jet"), read_jets(path, jets="Jet")
+    assert set(jets.constituents.fields) == set(expected.constituents.fields)
+    for name in jets.constituents.fields:
+        assert jets.constituents[name].tolist() == expected.constituents[name].tolist(), name
+    assert ak.any(jets.constituents.d0Err > 0, axis=None)
+    assert jets.px.tolist() == expected.px.tolist()
+    part = read_jets(path, jets="Jet", entry_start=2, entry_stop=4)
+    assert part.constituents.d0.tolist() == expected.constituents.d0[2:4].tolist()
+    with pytest.raises(JetError, match="with links to particles: Jet"):
+        read_jets(path, jets="ReconstructedParticles")
+    with pytest.raises(JetError, match="pass one of them"):
+        read_jets(path)

@@ -20,13 +20,23 @@ from ..errors import JetError, explain
 from ..jets.tracing import is_traced, touch
 from .links import listed
 
-__all__ = ["covariance_column", "first_of", "first_state", "has_relation", "relation", "take", "targets"]
+__all__ = [
+    "NUMBERS",
+    "PARTICLES",
+    "covariance_column",
+    "first_of",
+    "first_state",
+    "has_relation",
+    "relation",
+    "take",
+    "targets",
+]
 
 #: Relation of a ReconstructedParticle -> number of its table before 1.0.
-_NUMBERS = {"clusters": 0, "tracks": 1, "particles": 2}
+NUMBERS = {"clusters": 0, "tracks": 1, "particles": 2}
 
 #: Collections that jets link to before 1.0, which does not name them.
-_PARTICLES = ("ReconstructedParticles", "PandoraPFOs", "PandoraPFANewPFOs")
+PARTICLES = ("ReconstructedParticles", "PandoraPFOs", "PandoraPFANewPFOs")
 
 
 def has_relation(events: ak.Array, collection: str, name: str) -> bool:
@@ -39,7 +49,7 @@ def targets(events: ak.Array, collection: str, name: str) -> list[str]:
     """Collections that a relation may point to, others than the collection itself."""
     records = events[collection]
     named = [match[1] for field in records.fields if (match := re.fullmatch(rf"{name}_idx_(\w+)_index", field))]
-    if not named and _is_range(records, name) and f"{collection}idx{_NUMBERS[name]}" in events.fields:
+    if not named and _is_range(records, name) and f"{collection}idx{NUMBERS[name]}" in events.fields:
         named = [table for table in events.fields if _is_target(events, table, name)]
     return [table for table in named if table in events.fields and table != collection]
 
@@ -69,7 +79,7 @@ def relation(events: ak.Array, collection: str, records: ak.Array, name: str, ta
         If the records link to several collections, of which EDM4HEP's events do not say which is which.
     """
     index, identifier = (
-        _ranges(events[f"{collection}idx{_NUMBERS[name]}"][column], records[name], collection)
+        _ranges(events[f"{collection}idx{NUMBERS[name]}"][column], records[name], collection)
         if _is_range(records, name)
         else records[f"{name}_idx_{target}_{column}"]
         for column in ("index", "collectionID")
@@ -130,7 +140,7 @@ def _is_range(records: ak.Array, name: str) -> bool:
 def _is_target(events: ak.Array, table: str, name: str) -> bool:
     if name == "tracks":
         return _is_range(events[table], "trackStates") and bool(_state_table(events, table))
-    return table in _PARTICLES
+    return table in PARTICLES
 
 
 def _state_table(events: ak.Array, tracks: str) -> str:

@@ -16,6 +16,7 @@ from .flat import PREFIX, from_flat, is_flat
 from .formats import FORMATS, format_of_file, read_events
 from .links import link_tables
 from .nanoevents import nanoaod
+from .podio_rntuple import is_podio, podio_jets
 from .scouting import PREFIX as PREFIX_SCOUTING
 from .scouting import candidate_table
 
@@ -40,7 +41,10 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
     with open_tree(path, tree) as events:
         # all keys of an RNTuple take 8 s where there are 2000
         names = list(dict.fromkeys(events.keys(recursive=False)))
-        branches = names if hasattr(events, "to_akform") else list(events.keys())
+        is_ntuple = hasattr(events, "to_akform")
+        if is_ntuple and is_podio(names):
+            return podio_jets(events, names, collection, start, stop)
+        branches = names if is_ntuple else list(events.keys())
         if known := format_of_file(branches):
             if units != "GeV":
                 raise JetError(
