@@ -112,9 +112,7 @@ def podio(shared_data, tmp_path_factory):
             "Jet": particles("Jet"),
             "ReconstructedParticles": particles("ReconstructedParticles"),
             "EFlowTrack": records("EFlowTrack", "trackStates_begin", "trackStates_end"),
-            "_EFlowTrack_trackStates": ak.with_field(
-                states, ak.zip({"values": covariance}, depth_limit=2), "covMatrix"
-            ),
+            "_EFlowTrack_trackStates": ak.with_field(states, covariance, "covMatrix"),
         }
         for name in ("_Jet_particles", "_Jet_tracks", "_ReconstructedParticles_tracks"):
             events[name] = records(name, "index", "collectionID")

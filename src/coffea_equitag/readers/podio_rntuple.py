@@ -25,7 +25,7 @@ _COLUMNS = {"momentum.x": "px", "momentum.y": "py", "momentum.z": "pz", "mass": 
 _COLUMNS |= {"PDG": "PDG", "type": "type", "goodnessOfPID": "goodnessOfPID"}
 
 #: Columns of a track state from which impact parameters follow.
-_STATE = ("D0", "Z0", "covMatrix.values", "covMatrix")
+_STATE = ("D0", "Z0", "covMatrix", "covMatrix.values")
 
 
 def is_podio(names: Sequence[str]) -> bool:
@@ -82,7 +82,8 @@ def _collection(name: str, relation: str, read: Read, ntuple: Any, names: Sequen
 def _tracks(name: str, read: Read, ntuple: Any) -> dict[str, ak.Array]:
     states = f"_{name}_trackStates"
     members = set(ntuple[states].keys())
-    columns = {path.split(".")[0]: read(f"{states}.{path}") for path in _STATE if path in members}
+    paths = [path for path in _STATE if path in members and f"{path}.values" not in members]
+    columns = {path.split(".")[0]: read(f"{states}.{path}") for path in paths}
     return {
         name: ak.zip({"trackStates": _range(name, "trackStates", read)}, depth_limit=2),
         f"{name}_1": ak.zip(columns, depth_limit=2),
