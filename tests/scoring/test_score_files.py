@@ -231,26 +231,24 @@ def test_one_warning_for_all_files(score, folder, nano_writer, tmp_path):
     assert len(one) == 1
 
 
-def test_several_processes(score, folder, saved_tagger, tmp_path, monkeypatch):
-    report = score(workers=2)
+def test_several_processes(score, folder, tmp_path, monkeypatch):
+    """With a tagger that exists in memory alone."""
+    monkeypatch.setenv("COFFEA_EQUITAG_TAGGERS", str(tmp_path / "taggers"))
+    torch.manual_seed(3)
+    tagger = Tagger.from_model(models.build("pfn", phi=(8,), f=(8,)), name="unsaved", classes=("qcd", "top"))
+    report = score(tagger=tagger, workers=2)
     assert statuses(report) == 3 * ["scored"]
     assert files_in(tmp_path / "out") == sorted(OUTPUTS)
     several = {file.output: net_of(file.output) for file in report.files}
     shutil.rmtree(tmp_path / "out")
-    for file in score().files:
+    for file in score(tagger=tagger).files:
         assert np.allclose(ak.flatten(several[file.output]), ak.flatten(net_of(file.output)), rtol=0, atol=1e-6)
 
 
 def test_what_cannot_be_sent_to_other_processes(score, tmp_path):
-    """A tagger in memory has no place from which another process could load it."""
-    torch.manual_seed(3)
-    tagger = Tagger.from_model(models.build("lorentznet", n_classes=2), name="unsaved", classes=("qcd", "top"))
-    with pytest.raises(ValueError, match="save it first"):
-        score(tagger=tagger, workers=2)
     with pytest.raises(JetError, match="a reader that is a function of a module"):
         score(reader=lambda events, jets: nanoaod(events, jets), workers=2)
     assert not (tmp_path / "out").exists()
-    assert statuses(score(tagger=tagger)) == 3 * ["scored"]
 
 
 def test_each():
