@@ -46,8 +46,8 @@ class GatheredWarnings:
         first = dict[tuple[type[Warning], str, int], str]()
         for category, text, file, line in self.others:
             first.setdefault((category, file, line), text)
-        for (category, _, _), text in first.items():
-            warnings.warn(text, category, stacklevel=stacklevel + 1)
+        for (category, file, line), text in first.items():
+            warnings.warn_explicit(text, category, file, line)
 
 
 @contextmanager

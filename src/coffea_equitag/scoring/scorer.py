@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
 import numpy as np
-from coffea.nanoevents import NanoEventsFactory
 
 from ..array_types import AnyArray
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
+from ..readers.formats import NANOAOD
 from ..readers.scouting import PREFIX as SCOUTING
 from ..reading import naming, reading
-from ..schema import QuietPFNano
+from .event_source import EventSource
 from .options import ScoringOptions
 from .score_columns import JetScorer, default_reader, score_columns
 from .source import Source
@@ -32,25 +31,26 @@ class Scorer:
     ----------
     model : JetScorer
         The tagger.
-    file : uproot ReadOnlyDirectory
-        The file.
+    events : EventSource
+        The events.
     source : path-like
-        The file, as errors name it.
+        Their file, as errors name it.
     options : ScoringOptions
         Names of the jets, the tree and the scores.
     reader : callable, optional
-        ``(events, collection) -> jets``; default `coffea_equitag.readers.nanoaod`.
+        ``(events, collection) -> jets``; default the reader of the file's format.
     """
 
     def __init__(
-        self, model: JetScorer, file: Any, source: Source, options: ScoringOptions, reader: Reader | None
+        self, model: JetScorer, events: EventSource, source: Source, options: ScoringOptions, reader: Reader | None
     ) -> None:
-        self.model, self.file, self.source, self.options = options.scorer(model), file, source, options
+        self.model, self.events, self.source, self.options = options.scorer(model), events, source, options
         self.names = options.scores(model)
         self.filter: dict[str, Any] = {}
         self.reader_is_ours = reader is None
         if reader is None:
             reader = default_reader([model])
+        if self.reader_is_ours and events.known is NANOAOD:
             jets = options.jets
             # the form of 1800 branches takes half a second per chunk, that of the jets' alone a tenth of it
             tables = ["*Scouting*"] if jets.startswith(SCOUTING) else ["*PFCand*"]
@@ -60,25 +60,13 @@ class Scorer:
     def __call__(self, start: int, stop: int) -> dict[str, ak.Array]:
         """Scores by name of the new branch, ``[event][jet]``."""
         with reading(self.source, "a ROOT file"):
-            events = self._events(start, stop)
+            events = self.events.events(start, stop, **self.filter)
         # any exception of our own reader comes from the file; one of the caller's reader is the caller's
         with reading(self.source, "a ROOT file") if self.reader_is_ours else naming(self.source):
             jets = self._jets(events)
         with naming(self.source):
             scores = self.model(jets)
         return {f"{self.options.jets}_{name}": column for name, column in score_columns(scores, self.names).items()}
-
-    def _events(self, start: int, stop: int) -> ak.Array:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # on columns of other collections
-            return NanoEventsFactory.from_root(
-                self.file,
-                treepath=self.options.tree,
-                entry_start=start,
-                entry_stop=stop,
-                schemaclass=QuietPFNano,
-                iteritems_options=self.filter,
-            ).events()
 
     def _jets(self, events: ak.Array) -> ak.Array:
         """Jets of the events; what a tagger needs of them is in memory."""

@@ -9,12 +9,13 @@ from pathlib import Path
 import awkward as ak
 
 from ..reading import reading
-from .branches import BranchLayout, branch_layout
+from .branches import BranchLayout
 from .event_output import check_written, open_output
+from .event_source import open_events
 from .options import ScoringOptions
 from .score_columns import JetScorer
 from .scorer import Reader, Scorer, check_aligned
-from .source import Source, check_lists, check_same, check_whole, event_tree, open_root, ranges, read
+from .source import Source, check_lists, check_same, check_whole, open_root, ranges
 
 __all__ = ["Written", "common_layout", "input_layout", "write_scores"]
 
@@ -33,8 +34,8 @@ def input_layout(source: Source, options: ScoringOptions, new: Iterable[str]) ->
     """The branches of a file that are copied, and its number of events; refuses what cannot be scored."""
     with open_root(source) as file, reading(source, "a ROOT file"):
         check_whole(file)
-        events = event_tree(file, source, options.tree, options.jets, new)
-        return branch_layout(events, options.patterns), int(events.num_entries)
+        events = open_events(file, source, options, new)
+        return events.layout(), int(events.tree.num_entries)
 
 
 def common_layout(sources: Sequence[Source], options: ScoringOptions, new: Iterable[str]) -> tuple[BranchLayout, int]:
@@ -81,13 +82,13 @@ def write_scores(
         for source in sources:
             with open_root(source) as file:
                 with reading(source, "a ROOT file"):
-                    events = event_tree(file, source, options.tree, options.jets, new)
-                scorer = Scorer(model, file, source, options, reader)
-                for start, stop in ranges(events, options.chunk_size):
+                    events = open_events(file, source, options, new)
+                scorer = Scorer(model, events, source, options, reader)
+                for start, stop in ranges(events.tree, options.chunk_size):
                     scores = scorer(start, stop)
                     with reading(source, "a ROOT file"):
-                        arrays = read(events, layout.names, start, stop)
-                        counts = events[options.counter].array(entry_start=start, entry_stop=stop, library="np")
+                        arrays = events.read(layout.names, start, stop)
+                        counts = events.counts(start, stop, scores)
                         check_aligned(scores, counts, options.jets, start)
                         check_lists(arrays, layout)
                     unscored += int(ak.sum(ak.is_none(next(iter(scores.values())), axis=1)))
