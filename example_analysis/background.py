@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from iminuit import Minuit
@@ -92,7 +93,7 @@ def fit(passed: np.ndarray, failed: np.ndarray, tops: np.ndarray, mass: np.ndarr
 def choose(passed: np.ndarray, failed: np.ndarray, tops: np.ndarray, mass: np.ndarray) -> list[TransferFactor]:
     """The polynomial of the lowest order that suffices, and that of the next order."""
     fits = [fit(passed, failed, tops, mass, order) for order in range(MAX_ORDER + 2)]
-    for lower, higher in zip(fits, fits[1:], strict=False):
+    for lower, higher in pairwise(fits):
         if stats.chi2.sf(2 * (lower.nll - higher.nll), 1) > SIGNIFICANCE:
             return [lower, higher]
     return fits[-2:]
@@ -106,7 +107,10 @@ def predict(counts: Mapping[str, np.ndarray], tops: Mapping[str, np.ndarray], ma
 
 
 def estimate(
-    data: Mapping[str, np.ndarray], tops: Mapping[str, np.ndarray], simulated: Mapping[str, np.ndarray], mass: np.ndarray
+    data: Mapping[str, np.ndarray],
+    tops: Mapping[str, np.ndarray],
+    simulated: Mapping[str, np.ndarray],
+    mass: np.ndarray,
 ) -> Estimate:
     """Estimate QCD in PP.
 

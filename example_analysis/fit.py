@@ -12,6 +12,8 @@ from typing import Any
 import cabinetry
 import numpy as np
 import pyhf
+from matplotlib.figure import Figure
+from pyhf.contrib.viz import brazil
 
 from .background import Estimate
 
@@ -19,6 +21,9 @@ from .background import Estimate
 LUMINOSITY, TTBAR_CROSS_SECTION, TAGGING = 0.02, 0.2, 0.21
 
 CHANNEL = "signal_region"
+
+#: Signal strengths at which CLs is computed.
+SCAN_POINTS = 15
 
 #: Smallest yield of a bin: a bin without expected events has no likelihood if it has data.
 FLOOR = 1e-3
@@ -55,7 +60,7 @@ def workspace(data: np.ndarray, signal: Template, ttbar: Template, qcd: Estimate
         "measurements": [
             {
                 "name": "resonance",
-                "config": {"poi": "mu", "parameters": [{"name": "mu", "bounds": [[0.0, 20.0]], "inits": [0.5]}]},
+                "config": {"poi": "mu", "parameters": [{"name": "mu", "bounds": [[0.0, 100.0]], "inits": [0.5]}]},
             }
         ],
         "version": "1.0.0",
@@ -104,21 +109,35 @@ def run(spec: dict[str, Any], folder: Path) -> tuple[Result, Any, Any]:
     """Validate and save the workspace, fit it, and plot pulls and the scan of limits; also returns model and fit."""
     logging.getLogger("cabinetry").setLevel(logging.ERROR)
     pyhf.schema.validate(spec, "workspace.json")
-    (folder / "workspace.json").write_text(json.dumps(spec, indent=1))
+    (folder / "workspace.json").write_text(json.dumps(spec, indent=1) + "\n")
     model, data = cabinetry.model_utils.model_and_data(spec)
     best = cabinetry.fit.fit(model, data, goodness_of_fit=True)
-    limits = cabinetry.fit.limit(model, data)
     discovery = cabinetry.fit.significance(model, data)
     cabinetry.visualize.pulls(best, exclude="mu", figure_folder=folder, close_figure=True)
-    cabinetry.visualize.limit(limits, figure_folder=folder, close_figure=True)
     poi = model.config.poi_index
+    strength, uncertainty = float(best.bestfit[poi]), float(best.uncertainty[poi])
+    observed, expected = limits(model, data, strength + 5 * uncertainty, folder)
     result = Result(
-        float(best.bestfit[poi]),
-        float(best.uncertainty[poi]),
-        float(limits.observed_limit),
-        [float(value) for value in limits.expected_limit],
+        strength,
+        uncertainty,
+        observed,
+        expected,
         float(discovery.observed_significance),
         float(discovery.expected_significance),
         float(best.goodness_of_fit),
     )
     return result, model, best
+
+
+def limits(model: Any, data: Any, highest: float, folder: Path) -> tuple[float, list[float]]:
+    """Observed and expected CLs limits on the signal strength, interpolated between the points of a scan."""
+    scan = np.linspace(0.0, min(highest, model.config.suggested_bounds()[model.config.poi_index][1]), SCAN_POINTS)
+    observed, expected, (points, tests) = pyhf.infer.intervals.upper_limits.upper_limit(
+        data, model, scan, return_results=True
+    )
+    figure = Figure(layout="constrained")
+    axes = figure.add_subplot()
+    brazil.plot_results(points, tests, ax=axes)
+    axes.set(xlabel="signal strength", ylabel="CLs")
+    figure.savefig(folder / "limit.png", dpi=110)
+    return float(observed), [float(value) for value in expected]

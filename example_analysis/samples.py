@@ -63,7 +63,7 @@ class Size:
     zprime: int
 
 
-SIZES = {"small": Size(0.6, 240, 60, 60), "full": Size(10.0, 15_000, 1_500, 1_500)}
+SIZES = {"small": Size(0.4, 160, 40, 40), "full": Size(10.0, 15_000, 1_500, 1_500)}
 
 
 def recipe(process: str, settings: tuple[str, ...] = ()) -> simulation.SampleRecipe:

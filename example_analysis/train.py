@@ -23,6 +23,9 @@ from .samples import PROCESSES, recipe
 
 _FLAT = ("PhaseSpace:bias2Selection = on", "PhaseSpace:bias2SelectionPow = 4.")
 
+#: Working point -> share of QCD jets that pass it.
+MISTAG_RATES = {"loose": 0.05}
+
 
 def jets(number: int, seed: int, workers: int = 1):
     """Leading jets of 400 to 1500 GeV, half of them QCD jets and half with a whole hadronic top."""
@@ -63,6 +66,8 @@ def main() -> None:
     )
     print(tagger.card.metrics)
     tagger.save(arguments.output)
+    points = eqt.evaluation.working_points(tagger(validation), validation.label, MISTAG_RATES, background=True)
+    points.to_correctionlib(arguments.output / "working_points.json", tagger=tagger)
 
 
 if __name__ == "__main__":

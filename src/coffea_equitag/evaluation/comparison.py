@@ -19,7 +19,7 @@ __all__ = ["Comparison", "Datasets", "compare"]
 Datasets: TypeAlias = "str | Sequence[str]"
 
 #: Of the axes that TaggerProcessor's histograms may have, what is taken unless something else is selected.
-_DEFAULTS = {"working_point": "inclusive", "decision": "pass"}
+_DEFAULTS = {"region": "inclusive", "working_point": "inclusive", "decision": "pass"}
 
 _NOMINAL = "nominal"
 

@@ -17,7 +17,7 @@ from .labelled_scores import labelled_scores
 from .metrics import Rejection, measure, roc, roc_band
 from .plot_style import STYLE
 
-__all__ = ["data_simulation", "draw_comparison", "roc_curve", "score_by_class"]
+__all__ = ["STYLE", "data_simulation", "draw_comparison", "roc_curve", "score_by_class"]
 
 
 def score_by_class(

@@ -1,0 +1,108 @@
+"""The analysis as a `TaggerProcessor`: cuts, weights, variations, regions, and histograms of the tagger's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import correctionlib
+import hist
+import numpy as np
+from coffea import processor
+
+import coffea_equitag as eqt
+from coffea_equitag.schema import QuietPFNano
+
+from . import samples, trigger
+from .selection import COLLECTION, EVENT_SELECTIONS, JET_SELECTIONS, MASS_AXIS, REGIONS, dijet_mass, region
+
+TAGGER = Path(__file__).parent / "tagger"
+WORKING_POINTS = TAGGER / "working_points.json"
+
+#: Relative uncertainty of the jets' energy scale.
+ENERGY_SCALE = 0.02
+
+
+def threshold() -> float:
+    """Score of the loose working point."""
+    (values,) = [
+        one
+        for name, one in correctionlib.CorrectionSet.from_file(str(WORKING_POINTS)).items()
+        if name == "score_wp_values"
+    ]
+    return values.evaluate("loose")
+
+
+def trigger_weights(events: ak.Array) -> tuple[np.ndarray, ...]:
+    """Efficiency of the trigger, and its variations up and down."""
+    pt = ak.to_numpy(ak.fill_none(ak.firsts(events[COLLECTION].pt), 0.0))
+    return tuple(trigger.efficiency(pt, kind) for kind in ("nominal", "up", "down"))
+
+
+def sample_weight(events: ak.Array) -> np.ndarray:
+    """Luminosity times cross-section, divided by the number of simulated events."""
+    return events.genWeight * events.metadata["scale"]
+
+
+def scaled_jets(factor: float):
+    """The events with all momenta of their jets scaled."""
+
+    def shift(events: ak.Array) -> ak.Array:
+        jets = events[COLLECTION]
+        jets = ak.with_field(ak.with_field(jets, jets.pt * factor, "pt"), jets.mass * factor, "mass")
+        return ak.with_field(events, jets, COLLECTION)
+
+    return shift
+
+
+VARIABLES = {
+    "dijet_mass": (MASS_AXIS, dijet_mass),
+    "constituents": (hist.axis.Regular(40, 0, 160, name="constituents", label="Constituents"), "nConstituents"),
+    "mass": hist.axis.Regular(40, 0, 300, name="mass", label="Jet mass [GeV]"),
+    "pt": hist.axis.Regular(40, 400, 1200, name="pt", label=r"Jet $p_T$ [GeV]"),
+}
+
+
+def inputs(events: ak.Array, jets: Mapping[str, ak.Array]) -> dict[str, Any]:
+    """Histograms of what the tagger sees of the selected jets."""
+    canonical = eqt.readers.nanoaod(events, COLLECTION)
+    canonical = canonical[ak.local_index(canonical, axis=1) < 2]
+    metadata = events.metadata
+    weight = sample_weight(events) * trigger_weights(events)[0] if metadata["is_mc"] else np.ones(len(events))
+    return {"inputs": eqt.evaluation.input_histograms(canonical, weight, dataset=metadata["dataset"])}
+
+
+def make_processor() -> eqt.TaggerProcessor:
+    return eqt.TaggerProcessor(
+        {COLLECTION: TAGGER},
+        event_selections=EVENT_SELECTIONS,
+        jet_selections={COLLECTION: JET_SELECTIONS},
+        working_points={COLLECTION: {"loose": threshold()}},
+        weights={"sample": sample_weight, "trigger": trigger_weights},
+        regions={name: region(*tags, threshold()) for name, tags in REGIONS.items()},
+        variables={COLLECTION: VARIABLES},
+        hook=inputs,
+    )
+
+
+def fileset(files: Mapping[str, Path], luminosity: float) -> dict[str, Any]:
+    """coffea's description of the datasets; simulated ones are scaled to the luminosity."""
+    found = {"data": {"files": {str(files["data"]): "Events"}, "metadata": {"is_mc": False}}}
+    for name in samples.PROCESSES:
+        number = eqt.simulation.read_provenance(files[name])["n"]
+        scale = luminosity * samples.cross_section(files[name]) / number
+        found[name] = {"files": {str(files[name]): "Events"}, "metadata": {"is_mc": True, "scale": scale}}
+    return found
+
+
+def run(files: Mapping[str, Path], luminosity: float, workers: int = 1) -> dict[str, Any]:
+    """Process all files; the histograms are scaled to the luminosity."""
+    executor = (
+        processor.FuturesExecutor(workers=workers, status=False)
+        if workers > 1
+        else processor.IterativeExecutor(status=False)
+    )
+    runner = processor.Runner(executor, schema=QuietPFNano, chunksize=10_000)
+    return runner(fileset(files, luminosity), make_processor())
