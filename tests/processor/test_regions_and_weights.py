@@ -7,7 +7,7 @@ import hist
 import numpy as np
 import pytest
 from coffea.analysis_tools import PackedSelection, Weights
-from coffea.nanoevents import PFNanoAODSchema
+from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from coffea.nanoevents.trace import trace_with_typetracer
 from coffea.processor import IterativeExecutor, ProcessorABC, Runner, accumulate
 
@@ -295,6 +295,30 @@ def test_regions_and_weights_under_trace(events, saved_tagger):
     processor = TaggerProcessor({"FatJet": saved_tagger}, regions=REGIONS, weights=MAPPING, variables=variables)
     read = trace_with_typetracer(processor.process, events, throw=True)
     assert read >= {"genWeight", "event", "FatJet_msoftdrop", "PFCands_pt", "FatJet_pt"}
+
+
+def columns_read(nano_file, use):
+    """Branches of which values were read."""
+    log = []
+    source = {str(nano_file): "Events"}
+    opened = NanoEventsFactory.from_root(source, schemaclass=QuietSchema, mode="virtual", access_log=log)
+    use(opened.events())
+    return {getattr(entry, "branch", entry) for entry in log}
+
+
+def test_only_columns_that_are_used_are_read(nano_file, saved_tagger):
+    def attached(events):
+        ak.materialize(attach(events, {"FatJet": saved_tagger}).FatJet.score)
+
+    processor = TaggerProcessor(
+        {"FatJet": saved_tagger},
+        weights={"gen": "genWeight"},
+        regions={"SR": lambda events, jets: ak.any(jets["FatJet"].score > 0.5, axis=1)},
+        event_selections={"trigger": lambda events: events.HLT.PFJet500},
+    )
+    needed = columns_read(nano_file, attached) | {"genWeight", "HLT_PFJet500"}
+    assert columns_read(nano_file, processor.process) == needed
+    assert len(needed) == 16
 
 
 class Unsure:

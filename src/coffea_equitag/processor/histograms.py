@@ -109,7 +109,7 @@ def fill(histogram: hist.Hist, rows: JetRows, column: Column, points: Sequence[W
     try:
         for region, inside in rows.regions.items():
             for label, decision, passed in rows.decisions(points):
-                chosen = present & inside if passed is None else present & inside & passed
+                chosen = np.flatnonzero(present & inside if passed is None else present & inside & passed)
                 filled = values[chosen]
                 for systematic, weights in rows.weights.items():
                     histogram.fill(rows.dataset, systematic, region, label, decision, filled, weight=weights[chosen])

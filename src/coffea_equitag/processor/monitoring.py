@@ -61,12 +61,11 @@ class MonitoredTagger:
                 raise
             jets = ak.mask(jets, valid)
             scores = self.tagger(jets)
-        _, records = unnest(jets)
-        if "constituents" in records.fields:
-            self.counts["empty"] += int(np.sum(ak.to_numpy(ak.fill_none(ak.num(records["constituents"]), 0)) == 0))
-            self.counts["out_of_range"] += self._out_of_range(records)
+        if "constituents" in jets.fields:
+            self.counts["empty"] += int(np.sum(_flat(ak.num(jets["constituents"], axis=-1)) == 0))
+            self.counts["out_of_range"] += self._out_of_range(jets)
         columns = [scores[name] for name in scores.fields] or [scores]
-        valid = np.all([np.isfinite(ak.to_numpy(ak.flatten(one, axis=None))) for one in columns], axis=0)
+        valid = np.all([np.isfinite(_flat(one)) for one in columns], axis=0)
         self.counts["non_finite"] += int(np.sum(~valid))
         return scores
 
@@ -93,23 +92,28 @@ class MonitoredTagger:
         )
         return ak.fill_none(nesting.restore(valid), False, axis=-1)
 
-    def _out_of_range(self, records: ak.Array) -> int:
+    def _out_of_range(self, jets: ak.Array) -> int:
         bounds = getattr(getattr(getattr(self.tagger, "card", None), "contract", None), "pt_range", None)
         if bounds is None:
             return 0
-        pt = _transverse(records)
+        pt = _transverse(jets)
         return int(np.sum((pt < bounds[0]) | (pt > bounds[1])))
 
 
-def _transverse(records: ak.Array) -> AnyArray:
+def _flat(values: ak.Array) -> AnyArray:
+    """All entries that are not missing; other columns of the jets stay unread."""
+    return np.asarray(ak.to_numpy(ak.flatten(values, axis=None)))
+
+
+def _transverse(jets: ak.Array) -> AnyArray:
     """Transverse momentum of jets: their own, or that of the sum of their constituents."""
-    names = coordinates_of(records.fields)
+    names = coordinates_of(jets.fields)
     if names is not None and "pt" in names:
-        return np.asarray(ak.to_numpy(records[names["pt"]]))
+        return _flat(jets[names["pt"]])
     if names is not None:
-        px, py = (ak.to_numpy(records[names[name]]) for name in ("px", "py"))
+        px, py = (_flat(jets[names[name]]) for name in ("px", "py"))
     else:
-        px, py = (ak.to_numpy(ak.sum(getattr(records["constituents"], name), axis=1)) for name in ("px", "py"))
+        px, py = (_flat(ak.sum(getattr(jets["constituents"], name), axis=-1)) for name in ("px", "py"))
     return np.asarray(np.hypot(px, py))
 
 
