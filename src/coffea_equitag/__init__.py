@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .jets.ragged import RaggedJets
     from .processor import TaggerProcessor
     from .processor.attach import attach
+    from .processor.scale_factors import ScaleFactors
     from .readers import read_jets
     from .scoring import score_file, score_files
     from .tagger import Tagger, TaggerReference, load
@@ -53,6 +54,7 @@ _PUBLIC = {
     "Tagger": "tagger",
     "TaggerError": "errors",
     "UnitWarning": "errors",
+    "ScaleFactors": "processor",
     "TaggerProcessor": "processor",
     "TaggerReference": "tagger",
     "TaggerWarning": "errors",
@@ -85,6 +87,7 @@ __all__ = [
     "JetRangeWarning",
     "KernelWarning",
     "RaggedJets",
+    "ScaleFactors",
     "Tagger",
     "TaggerError",
     "TaggerProcessor",

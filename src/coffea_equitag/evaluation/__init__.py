@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .discriminate import discriminate
+from .efficiency_map import EfficiencyMap, efficiency_map
 from .intervals import binomial_interval, poisson_interval
 from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band
@@ -26,6 +27,7 @@ _LATER = {
 
 __all__ = [
     "Comparison",
+    "EfficiencyMap",
     "Metrics",
     "Rejection",
     "TemperatureFit",
@@ -33,6 +35,7 @@ __all__ = [
     "binomial_interval",
     "compare",
     "discriminate",
+    "efficiency_map",
     "fit_temperature",
     "input_histograms",
     "measure",

@@ -46,7 +46,7 @@ class Quantile:
 
 
 def effective_interval(
-    passed: F8, passed_squared: F8, total: float, total_squared: float, level: float = LEVEL
+    passed: F8, passed_squared: F8, total: F8 | float, total_squared: F8 | float, level: float = LEVEL
 ) -> tuple[F8, F8]:
     """Interval of an efficiency of weighted jets.
 
@@ -57,7 +57,7 @@ def effective_interval(
     ----------
     passed, passed_squared : ndarray of float64
         Σ w and Σ w² of the jets that pass.
-    total, total_squared : float
+    total, total_squared : float or ndarray of float64
         Σ w and Σ w² of all jets; Σ w is positive.
     level : float
         Confidence level.

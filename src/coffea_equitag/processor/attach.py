@@ -25,6 +25,7 @@ from ..scoring.score_columns import (
     score_names,
 )
 from ..tagger import TaggerReference
+from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
 from .selections import boolean
 
 __all__ = [
@@ -78,6 +79,7 @@ def attach(
     where: Selection | Mapping[str, Selection] | None = None,
     reader: Reader | None = None,
     constituents: Constituents = "nominal",
+    working_points: WorkingPoints | None = None,
     overwrite: bool = False,
     device: str | None = None,
 ) -> ak.Array:
@@ -111,6 +113,10 @@ def attach(
         How jets shifted in energy are scored, by any network. ``"nominal"``: as the stored jet, so that the shift
         leaves the score as it is. ``"scaled"``: with their own four-momentum and constituents multiplied by
         pT / (pT stored). A `reader` of your own decides this itself.
+    working_points : mapping or path-like, optional
+        Collection -> name -> threshold (collection -> score -> name -> threshold for several scores), or a file from
+        `evaluation.working_points`. Each adds a boolean field ``score_name``: the score is at or above the threshold,
+        which may depend on the jet's pT. It is None where the score is.
     overwrite : bool
         Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
@@ -149,7 +155,9 @@ def attach(
             jets = events[collection]
             masks[collection] = boolean(select, jets, f"where: {collection}", missing=None)
     named = named_taggers(taggers, name, device)
-    return attach_masked(events, named, masks, reader=reader, overwrite=overwrite, constituents=constituents)
+    points = points_of(read_points(working_points, taggers), score_hashes(named, named))
+    events = attach_masked(events, named, masks, reader=reader, overwrite=overwrite, constituents=constituents)
+    return add_decisions(events, points, overwrite=overwrite)
 
 
 def named_taggers(

@@ -81,6 +81,7 @@ def collection_histograms(
         {name: np.asarray(ak.to_numpy(values))[event] for name, values in weights.items()},
         {name: inside[event] for name, inside in regions.items()},
         {name: score[scored] for name, score in scores.items()},
+        _flat(jets.pt)[scored] if any(point.needs_pt for point in points) else None,
     )
     found: tuple[dict[str, hist.Hist], dict[str, hist.Hist]] = ({}, {})
     for name, score in rows.scores.items():

@@ -63,21 +63,23 @@ class JetRows:
         Region -> which jets are in it.
     scores : mapping of str to ndarray
         Score -> values, NaN where there is none.
+    pt : ndarray, optional
+        pT, where thresholds depend on it.
     """
 
     dataset: str
     weights: Mapping[str, AnyArray]
     regions: Mapping[str, Bools]
     scores: Mapping[str, AnyArray]
+    pt: AnyArray | None = None
 
     def decisions(self, points: Sequence[WorkingPoint]) -> Iterator[tuple[str, str, Bools | None]]:
         """Working points, decisions and the jets of each; None means all jets."""
         yield INCLUSIVE, "pass", None
         for point in points:
-            score = self.scores[point.score]
-            passed = score >= point.threshold
+            passed, failed = point.decide(self.scores[point.score], self.pt)
             yield point.label, "pass", passed
-            yield point.label, "fail", ~passed & ~np.isnan(score)
+            yield point.label, "fail", failed
 
 
 def jet_histogram(axis: Any) -> hist.Hist:

@@ -12,7 +12,18 @@ from ..jets.tracing import is_traced, touch
 __all__ = ["KEYS", "add_hook", "empty_output", "number_of", "weight_sums"]
 
 #: Keys of the output that are the processor's own.
-KEYS = ("cutflow", "jet_cutflow", "sums", "regions", "monitoring", "skipped", "scores", "jets")
+KEYS = (
+    "cutflow",
+    "jet_cutflow",
+    "sums",
+    "regions",
+    "monitoring",
+    "skipped",
+    "calibration",
+    "efficiencies",
+    "scores",
+    "jets",
+)
 
 
 def empty_output() -> dict[str, Any]:

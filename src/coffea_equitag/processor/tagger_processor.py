@@ -27,7 +27,10 @@ from .attach import (
     named_taggers,
     pinned,
 )
+from .calibration import ScaleFactorsOf, calibrated, calibration, check_scale_factors
 from .collection_histograms import collection_histograms, columns_of, score_counts
+from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
+from .efficiency_histogram import Efficiencies, check_efficiencies, efficiency_histogram
 from .histograms import Variable, check_variables
 from .metadata import dataset_of, is_simulation, metadata_of
 from .monitoring import MonitoredTagger
@@ -36,7 +39,7 @@ from .regions import select_regions
 from .selections import Cuts, applied, select_jets
 from .systematic_weights import NOMINAL, EventWeights, WeightsLike, check_weights, systematic_weights
 from .weights import DEFAULT, Weight, event_weights
-from .working_points import INCLUSIVE, WorkingPoints, check_thresholds, working_points
+from .working_points import INCLUSIVE
 
 __all__ = ["TaggerProcessor"]
 
@@ -70,9 +73,11 @@ class TaggerProcessor(ProcessorABC):
     jet_selections : mapping of str to (mapping of str to callable), optional
         Collection -> name -> function of the collection, or of ``(jets, events)``, that returns one boolean per jet.
         Missing values count as False; True or False alone apply to all, here and for events.
-    working_points : mapping, optional
+    working_points : mapping or path-like, optional
         Collection -> name -> threshold (a jet passes at or above it); for a collection with several scores,
-        collection -> score -> name -> threshold, and the histograms call the working point ``score:name``.
+        collection -> score -> name -> threshold, and the histograms call the working point ``score:name``. Or a file of
+        correctionlib, for all or collection -> file, as `evaluation.working_points` writes it; thresholds may depend on
+        the jet's pT, the shifted one under variations. Jets have their decisions as fields, ``score_name``.
     variables : mapping, optional
         Collection -> name -> hist axis, or (axis, field name or function of the jets or of ``(jets, events)``), besides
         pt, eta, phi, mass.
@@ -94,6 +99,12 @@ class TaggerProcessor(ProcessorABC):
         down), (nominal, up) or (nominal, {variation: (up, down)}), each part a field, function or number; or a function
         of the events that returns such a mapping or coffea's `Weights`. Variations become systematics, ``puUp`` and
         ``puDown``. Not called for data, whose metadata say ``is_mc: False``.
+    scale_factors : mapping, optional
+        Collection -> `ScaleFactors`, or several. Simulated events are weighted by them after scoring, with the jets and
+        decisions of each variation; their own variations become systematics. ``sums`` and ``cutflow`` are without.
+    efficiencies : mapping, optional
+        Collection -> flavour (field of the jets, or function of them), or (flavour, edges in pT): histograms of
+        simulated jets for `evaluation.efficiency_map`, without scale factors.
     reader : callable, optional
         As for `attach`.
     constituents : {"nominal", "scaled"}
@@ -113,13 +124,15 @@ class TaggerProcessor(ProcessorABC):
         *,
         event_selections: Cuts | None = None,
         jet_selections: Mapping[str, Mapping[str, Selection]] | None = None,
-        working_points: Mapping[str, WorkingPoints] | None = None,
+        working_points: WorkingPoints | None = None,
         variables: Mapping[str, Mapping[str, Variable]] | None = None,
         regions: Mapping[str, Cuts] | None = None,
         discriminants: Discriminants | None = None,
         hook: Hook | None = None,
         weight: Weight = DEFAULT,
         weights: WeightsLike | None = None,
+        scale_factors: ScaleFactorsOf | None = None,
+        efficiencies: Efficiencies | None = None,
         reader: Reader | None = None,
         constituents: Constituents = "nominal",
         device: str | None = None,
@@ -128,7 +141,7 @@ class TaggerProcessor(ProcessorABC):
         self.taggers = pinned(taggers)
         self.event_selections = event_selections if callable(event_selections) else dict(event_selections or {})
         self.jet_selections = dict(jet_selections or {})
-        self.working_points = dict(working_points or {})
+        self.working_points = read_points(working_points, self.taggers)
         self.variables = dict(variables or {})
         self.regions = dict(regions or {})
         self.discriminants = {one.name: (one.signal, one.backgrounds) for one in checked_discriminants(discriminants)}
@@ -136,11 +149,13 @@ class TaggerProcessor(ProcessorABC):
         self.weight = weight
         self.weights = weights
         check_weights(weights)
+        self.scale_factors = check_scale_factors(scale_factors)
+        self.efficiencies = check_efficiencies(efficiencies)
         self.reader = reader
         self.constituents = constituents
         check_constituents(constituents, reader)
         self.device = device
-        for option in ("jet_selections", "working_points", "variables"):
+        for option in ("jet_selections", "working_points", "variables", "scale_factors", "efficiencies"):
             for collection in getattr(self, option):
                 if collection not in self.taggers:
                     raise TaggerError(
@@ -159,7 +174,6 @@ class TaggerProcessor(ProcessorABC):
             what = f"a region called {INCLUSIVE!r}"
             raise TaggerError(explain(what, "another name: this is the region of all events", "rename it"))
         check_variables(self.variables)
-        check_thresholds(self.working_points)
 
     def process(self, events: ak.Array) -> dict[str, Any]:
         """Process one chunk.
@@ -174,6 +188,8 @@ class TaggerProcessor(ProcessorABC):
             ``monitoring``: collection -> score -> dataset -> numbers of jets: ``jets`` that pass all cuts, ``scored``,
             ``unscored``, ``empty``, ``out_of_range``, ``non_finite``;
             ``skipped``: dataset -> collection -> events that lack it, of which nothing else is in the output;
+            ``calibration``: collection -> score -> {``"uncalibrated"``}, or the scale factors that were applied;
+            ``efficiencies``: collection -> histogram (dataset, working_point, decision, flavour, pt), if asked for;
             ``scores``: collection -> score -> histogram (dataset, systematic, region, working_point, decision, score);
             ``jets``: collection -> variable -> histogram (..., variable);
             and what the hook returned. Histograms hold every jet once per systematic, region and working point, and
@@ -224,20 +240,30 @@ class TaggerProcessor(ProcessorABC):
         monitored = {c: {name: MonitoredTagger(one) for name, one in named.items()} for c, named in taggers.items()}
         named = with_discriminants(monitored, self.discriminants)
         events = attach_masked(events, named, masks, reader=self.reader, constituents=self.constituents)
+        hashes = score_hashes(named, taggers)
+        points = points_of(self.working_points, hashes)
+        events = add_decisions(events, points)
         jets = {collection: events[collection][mask] for collection, mask in masks.items()}
+        unscaled = weights.nominal
+        if simulation:
+            weights = calibrated(weights, self.scale_factors, jets, vary=is_nominal)
+        output["calibration"] = calibration(self.scale_factors, hashes)
         regions, flows = select_regions(self.regions, events, jets, weights)
         output["regions"] = {region: {dataset: flow} for region, flow in flows.items()}
         for collection, chosen in jets.items():
-            names = [n for name, tagger in named[collection].items() for n in score_names(name, tagger.classes)]
-            points = working_points(self.working_points.get(collection, {}), names, collection)
+            names = list(hashes[collection])
             columns = columns_of(chosen, events, self.variables.get(collection, {}))
             if is_traced(events):
                 for _, column in columns.values():
                     touch(column)
                 continue
             output["scores"][collection], output["jets"][collection] = collection_histograms(
-                dataset, chosen, names, columns, weights, regions, points
+                dataset, chosen, names, columns, weights, regions, points[collection]
             )
+            if is_nominal and simulation and collection in self.efficiencies:
+                output["efficiencies"][collection] = efficiency_histogram(
+                    dataset, chosen, unscaled, points[collection], *self.efficiencies[collection]
+                )
             jet_cutflow[collection]["scored"] = score_counts(chosen, names[0])["scored"]
             output["monitoring"][collection] = {
                 name: {dataset: score_counts(chosen, next(iter(score_names(name, one.classes)))) | one.numbers()}

@@ -4,36 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
+
+from ..array_types import AnyArray, Bools
 from ..errors import TaggerError, explain
 from ..plain_numbers import plain
+from .points_file import PtThreshold
 
-__all__ = ["INCLUSIVE", "WorkingPoint", "WorkingPoints", "check_thresholds", "working_points"]
+__all__ = ["INCLUSIVE", "Threshold", "WorkingPoint", "check_thresholds", "working_points"]
 
 #: Label of the histogram bin for all jets, whatever their score.
 INCLUSIVE = "inclusive"
 
-#: Name -> threshold, or score -> name -> threshold where a collection has several scores.
-WorkingPoints: TypeAlias = Mapping[str, float] | Mapping[str, Mapping[str, float]]
+Threshold: TypeAlias = float | PtThreshold
 
 
 @dataclass(frozen=True)
 class WorkingPoint:
-    """A threshold on a score; a jet passes at or above it."""
+    """A threshold on a score; a jet passes at or above it.
+
+    Attributes
+    ----------
+    label : str
+        Its name in histograms.
+    score : str
+        The score.
+    threshold : float or PtThreshold
+        The threshold.
+    name : str
+        Its name; jets have their decision as the field ``SCORE_NAME``.
+    """
 
     label: str
     score: str
-    threshold: float
+    threshold: Threshold
+    name: str
+
+    @property
+    def field(self) -> str:
+        """Field of the jets that holds the decision."""
+        return f"{self.score}_{self.name}"
+
+    @property
+    def needs_pt(self) -> bool:
+        """Whether the threshold depends on pT."""
+        return isinstance(self.threshold, PtThreshold)
+
+    def decide(self, score: AnyArray, pt: AnyArray | None) -> tuple[Bools, Bools]:
+        """Which jets pass and which fail; neither without a score or, where it is needed, a pT."""
+        threshold: Any = self.threshold(np.asarray(pt)) if isinstance(self.threshold, PtThreshold) else self.threshold
+        # in float64: a number alone would be rounded to the scores' precision
+        score = score.astype(np.float64)
+        return score >= threshold, score < threshold
 
 
-def working_points(given: WorkingPoints, scores: Iterable[str], collection: str) -> list[WorkingPoint]:
+def working_points(given: Mapping[str, Any], scores: Iterable[str], collection: str) -> list[WorkingPoint]:
     """The working points of a collection.
 
     Parameters
     ----------
     given : mapping
-        As given by the user.
+        Name -> threshold, or score -> name -> threshold where the collection has several scores.
     scores : iterable of str
         Names of the collection's scores.
     collection : str
@@ -57,7 +90,7 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
                     )
                 )
             prefix = "" if len(scores) == 1 else f"{key}:"
-            points += [WorkingPoint(prefix + name, key, float(threshold)) for name, threshold in value.items()]
+            points += [WorkingPoint(prefix + name, key, _plain(threshold), name) for name, threshold in value.items()]
         else:
             if len(scores) != 1:
                 raise TaggerError(
@@ -67,11 +100,15 @@ def working_points(given: WorkingPoints, scores: Iterable[str], collection: str)
                         f"nest them: {{'{collection}': {{'{scores[0]}': {{'{key}': {value}}}}}}}",
                     )
                 )
-            points.append(WorkingPoint(key, scores[0], float(value)))
+            points.append(WorkingPoint(key, scores[0], _plain(value), key))
     return points
 
 
-def check_thresholds(given: Mapping[str, WorkingPoints]) -> None:
+def _plain(threshold: Any) -> Threshold:
+    return threshold if isinstance(threshold, PtThreshold) else float(threshold)
+
+
+def check_thresholds(given: Mapping[str, Any]) -> None:
     """Refuse thresholds that are not probabilities."""
     for collection, points in given.items():
         for key, value in points.items():
@@ -82,7 +119,7 @@ def check_thresholds(given: Mapping[str, WorkingPoints]) -> None:
                         explain(
                             f"working point {name!r} of {collection} at {threshold!r}",
                             f"a threshold in [0, 1] on a probability, and a name other than {INCLUSIVE!r}",
-                            "read the threshold off a ROC curve (coffea_equitag.evaluation)",
+                            "measure thresholds with evaluation.working_points",
                         )
                     )
 
