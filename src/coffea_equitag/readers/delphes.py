@@ -7,7 +7,8 @@ anew in each event, over all objects, whichever branches they are written to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import awkward as ak
 import numpy as np
@@ -16,7 +17,7 @@ from ..array_types import I8
 from ..errors import JetError, explain
 from ..jets.tracing import is_traced, touch
 from .links import listed
-from .own_links import Column, OwnLinks, Words, canonical_jets, jets_of
+from .own_links import Column, OwnLinks, Words, canonical_jets, jets_of, of_existing
 from .shifted_jets import Constituents
 
 __all__ = ["REFERENCES", "delphes", "jet_collections"]
@@ -110,12 +111,12 @@ def delphes(
                 "use one of these, and read them with all branches",
             )
         )
-    sources, index = _found(events, collection, jets[REFERENCES]["refs"])
+    sources, index = _found(events, collection, of_existing(jets[REFERENCES]["refs"], exists))
     links = OwnLinks(
         jets=jets,
         exists=exists,
         index=index,
-        num_particles=sum((ak.num(events[name], axis=1) for name in sources[1:]), ak.num(events[sources[0]], axis=1)),
+        num_particles=reduce(add, (ak.num(events[name]["fUniqueID"], axis=1) for name in sources)),
         columns=_columns(events, sources),
         keys=None,
         anchor=sources[0],

@@ -47,7 +47,9 @@ def edm4hep(
     ----------
     events : ak.Array
         NanoEvents (``FCC.get_schema("latest")`` or ``FCC.get_schema("pre-edm4hep1")``; virtual, eager or traced; sliced
-        or not). Older files need ``iteritems_options={"filter_name": "/^(?!PARAMETERS)/"}`` to be opened by coffea.
+        or not). Older files need
+        ``iteritems_options={"filter_name": "/^(?!.*(PARAMETERS|_.*Map))/"}``: coffea fails
+        on their maps of parameters.
     collection : str
         The jet collection: ``"Jet"``, ``"RefinedVertexJets"``, ...
     particles : str, optional
@@ -93,8 +95,8 @@ def edm4hep(
     links = OwnLinks(
         jets=jets,
         exists=exists,
-        index=relation(events, collection, jets, "particles", target),
-        num_particles=ak.num(linked, axis=1),
+        index=relation(events, collection, jets, "particles", target, exists),
+        num_particles=ak.num(linked["px"], axis=1),
         columns=_columns(events, target, linked),
         keys=lambda given: _first_particle(given, target),
         anchor=target,

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import JetError, explain
 from ..jets.tracing import is_traced, touch
 from .links import listed
+from .own_links import of_existing
 
 __all__ = [
     "NUMBERS",
@@ -54,7 +55,9 @@ def targets(events: ak.Array, collection: str, name: str) -> list[str]:
     return [table for table in named if table in events.fields and table != collection]
 
 
-def relation(events: ak.Array, collection: str, records: ak.Array, name: str, target: str) -> ak.Array:
+def relation(
+    events: ak.Array, collection: str, records: ak.Array, name: str, target: str, exists: ak.Array | None = None
+) -> ak.Array:
     """Places in the target collection that each record links to.
 
     Parameters
@@ -67,6 +70,8 @@ def relation(events: ak.Array, collection: str, records: ak.Array, name: str, ta
         ``[event][record]``.
     name, target : str
         The relation, and one of its `targets`.
+    exists : ak.Array, optional
+        Which records exist; others have no links.
 
     Returns
     -------
@@ -79,9 +84,9 @@ def relation(events: ak.Array, collection: str, records: ak.Array, name: str, ta
         If the records link to several collections, of which EDM4HEP's events do not say which is which.
     """
     index, identifier = (
-        _ranges(events[f"{collection}idx{NUMBERS[name]}"][column], records[name], collection)
+        _ranges(events[f"{collection}idx{NUMBERS[name]}"][column], records[name], exists, collection)
         if _is_range(records, name)
-        else records[f"{name}_idx_{target}_{column}"]
+        else of_existing(records[f"{name}_idx_{target}_{column}"], exists)
         for column in ("index", "collectionID")
     )
     _check_single(identifier, collection, name)
@@ -134,7 +139,18 @@ def _element(column: ak.Array, entry: int | None) -> ak.Array:
 
 
 def _is_range(records: ak.Array, name: str) -> bool:
-    return name in records.fields and {"begin", "end"} <= set(records[name].fields)
+    return name in records.fields and {"begin", "end"} <= set(_fields_of(records, name))
+
+
+def _fields_of(records: ak.Array, name: str) -> list[str]:
+    """Fields of a column, from the type alone: coffea would read the column to give it."""
+    form = records.layout.form
+    while not form.is_record:
+        form = form.content
+    form = form.content(name)
+    while form.is_list or form.is_option or form.is_indexed:
+        form = form.content
+    return list(form.fields)
 
 
 def _is_target(events: ak.Array, table: str, name: str) -> bool:
@@ -149,9 +165,9 @@ def _state_table(events: ak.Array, tracks: str) -> str:
     return next((name for name in tables if "D0" in events[name].fields), "")
 
 
-def _ranges(values: ak.Array, ranges: ak.Array, collection: str) -> ak.Array:
+def _ranges(values: ak.Array, ranges: ak.Array, exists: ak.Array | None, collection: str) -> ak.Array:
     """The values from begin to end of each record, ``[event][record][k]``."""
-    begin, end = (ak.values_astype(ranges[bound], np.int64) for bound in ("begin", "end"))
+    begin, end = (ak.values_astype(of_existing(ranges[bound], exists), np.int64) for bound in ("begin", "end"))
     number = ak.where(end > begin, end - begin, 0)
     if is_traced(values):
         touch(values)

@@ -6,6 +6,7 @@ reader, and how coffea opens it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -123,9 +124,12 @@ def read_events(
     from coffea.nanoevents import NanoEventsFactory
 
     schema, options = known.opened_by(branches)
-    events = NanoEventsFactory.from_root(
-        {str(path): tree}, schemaclass=schema, mode="virtual", entry_start=start, entry_stop=stop, **options
-    ).events()
+    with warnings.catch_warnings():
+        # of branches that coffea cannot read: those of jets are missed later
+        warnings.simplefilter("ignore")
+        events = NanoEventsFactory.from_root(
+            {str(path): tree}, schemaclass=schema, mode="virtual", entry_start=start, entry_stop=stop, **options
+        ).events()
     if collection is None:
         raise JetError(
             explain(

@@ -21,7 +21,7 @@ from .links import gather, listed
 from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
 from .stored_jets import Keys, find_stored, touch_identities
 
-__all__ = ["Column", "OwnLinks", "Words", "canonical_jets", "jets_of"]
+__all__ = ["Column", "OwnLinks", "Words", "canonical_jets", "jets_of", "of_existing"]
 
 #: One value per particle of the event, ``[event][particle]``, read when called.
 Column = Callable[[], ak.Array]
@@ -55,7 +55,8 @@ class OwnLinks(NamedTuple):
     exists : ak.Array or None
         Which of them exist, None if all do.
     index : ak.Array
-        ``[event][jet][k]``, places among the particles of the event; negative if the particle is not stored.
+        ``[event][jet][k]``, places among the particles of the event; negative if the particle is not stored, and none
+        for jets that do not exist (`of_existing`).
     num_particles : ak.Array
         ``[event]``.
     columns : mapping of str to Column
@@ -117,6 +118,15 @@ def jets_of(events: ak.Array, collection: str, found: Iterable[str]) -> tuple[ak
     return unmasked(jets)
 
 
+def of_existing(column: ak.Array, exists: ak.Array | None) -> ak.Array:
+    """A column of links, ``[event][jet]`` or ``[event][jet][k]``, with 0 or no entries for jets that do not exist."""
+    if exists is None:
+        return column
+    if column.ndim == 2:
+        return ak.where(exists, column, ak.zeros_like(column))
+    return column[ak.broadcast_arrays(exists, column)[0]]
+
+
 def canonical_jets(
     events: ak.Array,
     collection: str,
@@ -164,7 +174,12 @@ def canonical_jets(
     linked, flat = ak.num(index, axis=2), ak.flatten(index, axis=2)
     nested = gather({name: links.columns[name]()[flat] for name in names}, linked)
     known = are_stored(
-        jets, linked, collection, stated=ak.num(links.index, axis=2), count="links", remedy=words.not_stored
+        jets,
+        linked if links.exists is None else ak.mask(linked, links.exists),
+        collection,
+        stated=ak.num(links.index, axis=2),
+        count="links",
+        remedy=words.not_stored,
     )
     if is_traced(jets):
         stored = None

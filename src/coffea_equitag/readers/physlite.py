@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import JetError, explain
 from .links import listed
-from .own_links import Column, OwnLinks, Words, canonical_jets, jets_of
+from .own_links import Column, OwnLinks, Words, canonical_jets, jets_of, of_existing
 from .particle_masses import PION_MASS
 from .shifted_jets import Constituents
 from .track_conventions import D0_SIGNS
@@ -86,13 +86,14 @@ def physlite(
     jets, exists = jets_of(events, collection, jet_collections(events))
     if GHOSTS not in jets.fields or TRACKS not in events.fields:
         raise _no_links(events, collection)
-    links, tracks = jets[GHOSTS], events[TRACKS]
+    tracks = events[TRACKS]
+    key, index = (of_existing(jets[GHOSTS][column], exists) for column in ("m_persKey", "m_persIndex"))
     found = OwnLinks(
         jets=jets,
         exists=exists,
         # a link without a key points to a track that was not kept
-        index=ak.where(links["m_persKey"] != 0, ak.values_astype(links["m_persIndex"], np.int64), -1),
-        num_particles=ak.num(tracks, axis=1),
+        index=ak.where(key != 0, ak.values_astype(index, np.int64), -1),
+        num_particles=ak.num(tracks["phi"], axis=1),
         columns=_columns(events, tracks),
         keys=None,
         anchor=TRACKS,

@@ -66,7 +66,9 @@ def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, co
             )
         )
     names = _transverse(jets)
-    factor = _size([jets[name] for name in names]) / _size([stored.column(name, jets) for name in names])
+    before = _size([stored.column(name, jets) for name in names])
+    # a jet without momentum has no constituents to multiply
+    factor = _size([jets[name] for name in names]) / ak.where(before == 0, 1.0, before)
     for name in ("pt", "px", "py", "pz", "mass"):
         if name in constituents.fields:
             constituents = ak.with_field(constituents, constituents[name] * factor, name)
