@@ -17,7 +17,15 @@ from .correction_files import CorrectionFile, read_corrections
 from .points_file import file_thresholds
 from .working_points import WorkingPoint, check_thresholds, working_points
 
-__all__ = ["WorkingPoints", "add_decisions", "points_of", "read_points", "score_hashes", "with_decisions"]
+__all__ = [
+    "WorkingPoints",
+    "add_decisions",
+    "decision_columns",
+    "points_of",
+    "read_points",
+    "score_hashes",
+    "with_decisions",
+]
 
 #: Collection -> (name -> threshold, score -> name -> threshold, or a file of correctionlib); or a file for all.
 WorkingPoints: TypeAlias = "Mapping[str, Any] | str | os.PathLike[str]"
@@ -124,14 +132,7 @@ def add_decisions(
     return events
 
 
-def with_decisions(
-    jets: ak.Array,
-    points: Iterable[WorkingPoint],
-    suffix: str = "",
-    pt: ak.Array | None = None,
-    *,
-    overwrite: bool = False,
-) -> ak.Array:
+def with_decisions(jets: ak.Array, points: Iterable[WorkingPoint], *, overwrite: bool = False) -> ak.Array:
     """Jets with a boolean field for each working point; None where there is no score.
 
     Parameters
@@ -140,10 +141,6 @@ def with_decisions(
         ``[event][jet]`` with scores.
     points : iterable of WorkingPoint
         The working points.
-    suffix : str
-        What follows the names of scores, and of decisions.
-    pt : ak.Array, optional
-        pT of the jets, where it is not their own.
     overwrite : bool
         Replace fields of these names.
 
@@ -152,26 +149,42 @@ def with_decisions(
     TaggerError
         If jets have a field of the name of a decision.
     """
-    for point in points:
-        field = point.field + suffix
+    points = list(points)
+    for field, column in decision_columns({point.score: jets[point.score] for point in points}, jets, points).items():
         if field in jets.fields and not overwrite:
             raise TaggerError(
                 explain(
-                    f"working point '{point.name}', whose decision would be the jets' field '{field}'",
+                    f"a working point whose decision would be the jets' field '{field}'",
                     "a name that the jets do not have yet",
-                    "rename it",
+                    "rename the working point, or overwrite=True (attach)",
                 )
             )
-        score = ak.values_astype(jets[point.score + suffix], np.float64)
-        jets = ak.with_field(jets, _decision(score, point, jets.pt if pt is None and point.needs_pt else pt), field)
+        jets = ak.with_field(jets, column, field)
     return jets
 
 
-def _decision(score: ak.Array, point: WorkingPoint, pt: ak.Array | None) -> ak.Array:
+def decision_columns(
+    scores: Mapping[str, ak.Array], jets: ak.Array, points: Iterable[WorkingPoint]
+) -> dict[str, ak.Array]:
+    """Field -> decision of each jet, ``[event][jet]``; None where the score is.
+
+    Parameters
+    ----------
+    scores : mapping of str to ak.Array
+        The scores that points are of.
+    jets : ak.Array
+        The jets, whose pT is read where thresholds depend on it.
+    points : iterable of WorkingPoint
+        The working points.
+    """
+    return {point.field: _decision(ak.values_astype(scores[point.score], np.float64), jets, point) for point in points}
+
+
+def _decision(score: ak.Array, jets: ak.Array, point: WorkingPoint) -> ak.Array:
     threshold: Any = point.threshold
     if not point.needs_pt:
         return score >= threshold
-    pt = ak.fill_none(pt, [], axis=0)
+    pt = ak.fill_none(jets.pt, [], axis=0)
     if is_traced(pt):
         touch(pt)
         return score >= 0.0
