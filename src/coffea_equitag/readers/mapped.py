@@ -16,11 +16,11 @@ from ..jets import make_jets
 from ..jets.collection import validate as validate_jets
 from ..jets.coordinates import coordinates_of
 from ..jets.nesting import with_long_offsets
-from ..jets.tracing import is_traced
 from .checked_parquet import from_parquet
 from .flat import is_particle
 from .index_links import linked
 from .mapping import Column, JetMapping, load_mapping
+from .one_hot import class_number
 from .parquet import num_rows
 from .particle_masses import charge_of
 from .polar_energy import with_cartesian
@@ -139,7 +139,7 @@ def _jets(mapping: JetMapping, read: Callable[[str], ak.Array], source: str) -> 
     columns = with_cartesian({name: _in_millimetres(name, column, mapping) for name, column in columns.items()})
     constituents = _nested(mapping, columns, read, next(iter(fields.values()), None), source)
     if mapping.labels:
-        fields["label"] = _label(mapping.labels, read, source)
+        fields["label"] = class_number(mapping.labels, read, source)
     fields = with_cartesian(fields)
     numbers = {name: column for name, column in mapping.jets.items() if _is_number(column)}
     return in_gev(make_jets(_weighted(constituents, mapping.weight), **fields, **numbers), mapping.units)
@@ -220,40 +220,6 @@ def _weighted(constituents: ak.Array, weight: str | None) -> ak.Array:
         if name not in ("eta", "phi"):
             constituents = ak.with_field(constituents, constituents[field] * constituents[weight], field)
     return constituents[constituents[weight] != 0]
-
-
-def _label(labels: Mapping[str, str | list[str]], read: Callable[[str], ak.Array], source: str) -> ak.Array:
-    """Number of the class of each jet."""
-    members = {name: [] if columns == [] else _any(columns, read) for name, columns in labels.items()}
-    known = [member for member in members.values() if not isinstance(member, list)]
-    if not known:
-        raise JetError(explain("labels without columns", "at least one class with a column", "name the columns"))
-    of_any = sum((ak.values_astype(member, np.int8) for member in known[1:]), ak.values_astype(known[0], np.int8))
-    label = ak.zeros_like(of_any)
-    classes = ak.zeros_like(of_any)
-    for number, member in enumerate(members.values()):
-        inside = of_any == 0 if isinstance(member, list) else member
-        label = ak.where(inside, np.int8(number), label)
-        classes = classes + ak.values_astype(inside, np.int8)
-    if not is_traced(label) and ak.any(classes != 1, axis=None):
-        flat = ak.to_numpy(ak.flatten(classes, axis=None))
-        jet = int(np.argmax(flat != 1))
-        raise JetError(
-            explain(
-                f"jet {jet} of {source} belongs to {flat[jet]} of the classes {', '.join(labels)}",
-                "one class for each jet",
-                'add a class with its columns, or "other": [] for jets of no other class; drop jets of several',
-            )
-        )
-    return label
-
-
-def _any(columns: str | list[str], read: Callable[[str], ak.Array]) -> ak.Array:
-    first, *others = [columns] if isinstance(columns, str) else columns
-    found = read(first) != 0
-    for name in others:
-        found = found | (read(name) != 0)
-    return found
 
 
 def _column(column: str | float | Column, read: Callable[[str], ak.Array]) -> ak.Array:
