@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import awkward as ak
-import numpy as np
 
 from ..errors import JetError, TaggerError, explain
 from ..jets.nesting import unmasked
-from ..jets.tracing import is_traced, touch_jets
+from ..jets.numbering import with_column
+from ..jets.tracing import is_traced
 from ..readers.shifted_jets import Constituents
 from ..readers.shifted_jets import check_constituents as check_word
 from ..scoring.score_columns import (
     JetScorer,
     TaggerLike,
-    constituent_columns,
     default_reader,
     name_of,
     resolve,
@@ -26,7 +25,10 @@ from ..scoring.score_columns import (
 )
 from ..tagger import TaggerReference
 from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
+from .score_fields import check_name, traced_scores
 from .selections import boolean
+from .variations import VariationsOf, check_variations, varied
+from .varied_scores import VariedScores
 
 __all__ = [
     "Reader",
@@ -45,31 +47,6 @@ Reader: TypeAlias = Callable[[ak.Array, str], ak.Array] | Literal["auto"]
 #: Collection -> its tagger, several of them, or several by the name of their scores.
 Taggers: TypeAlias = Mapping[str, "TaggerLike | Sequence[TaggerLike] | Mapping[str, TaggerLike]"]
 
-#: Names that vector uses for coordinates: a field of such a name would change or break the jets' four-momenta.
-VECTOR_NAMES = frozenset(
-    (
-        "x",
-        "y",
-        "z",
-        "t",
-        "px",
-        "py",
-        "pz",
-        "E",
-        "e",
-        "energy",
-        "m",
-        "M",
-        "mass",
-        "tau",
-        "rho",
-        "pt",
-        "phi",
-        "eta",
-        "theta",
-    )
-)
-
 
 def attach(
     events: ak.Array,
@@ -79,6 +56,7 @@ def attach(
     where: Selection | Mapping[str, Selection] | None = None,
     reader: Reader | None = None,
     constituents: Constituents = "nominal",
+    variations: VariationsOf | None = None,
     working_points: WorkingPoints | None = None,
     overwrite: bool = False,
     device: str | None = None,
@@ -113,6 +91,12 @@ def attach(
         How jets shifted in energy are scored, by any network. ``"nominal"``: as the stored jet, so that the shift
         leaves the score as it is. ``"scaled"``: with their own four-momentum and constituents multiplied by
         pT / (pT stored). A `reader` of your own decides this itself.
+    variations : mapping or callable, optional
+        Name -> function of the events that returns varied events, or varied events; or a function of the events that
+        returns such a mapping, such as ``eqt.variations.from_jets("FatJet")``. Jets may be filtered, sorted, masked
+        and shifted, and constituents shifted. Scores under ``"jesUp"`` are called ``score_jesUp`` and belong to the
+        original jet; None for jets that the variation lacks or that `where`, which sees the varied jets, leaves out.
+        Only jets that a variation makes look different to the tagger are scored again.
     working_points : mapping or path-like, optional
         Collection -> name -> threshold (collection -> score -> name -> threshold for several scores), or a file from
         `evaluation.working_points`. Each adds a boolean field ``score_name``: the score is at or above the threshold,
@@ -143,21 +127,52 @@ def attach(
     """
     check_mapping(taggers)
     check_constituents(constituents, reader)
+    check_variations(variations)
     if isinstance(where, Mapping) and (unknown := sorted(set(where) - set(taggers))):
         raise TaggerError(
             explain(f"where for {', '.join(unknown)}", f"collections with taggers: {', '.join(taggers)}", "rename it")
         )
-    masks: dict[str, ak.Array] = {}
     for collection in taggers:
         check_collection(events, collection)
+    named = named_taggers(taggers, name, device)
+    masks = _selected(events, taggers, where)
+    points = points_of(read_points(working_points, taggers), score_hashes(named, named))
+    options: dict[str, Any] = {"reader": reader, "constituents": constituents}
+    if variations is None:
+        scored = attach_masked(events, named, masks, overwrite=overwrite, **options)
+        return add_decisions(scored, points, overwrite=overwrite)
+    scorer = VariedScores(events, taggers, **options)
+    nominal = scorer.nominal()
+    scored = scorer.attach(nominal, nominal.events, named, masks, overwrite=overwrite)
+    scored = add_decisions(scored, points, overwrite=overwrite)
+    for variation in varied(events, variations, taggers):
+        found = scorer.on_originals(variation, named, _selected(variation.events, taggers, where))
+        for collection, columns in found.items():
+            scored = _with_scores(scored, collection, columns, variation.name, overwrite)
+    return scored
+
+
+def _with_scores(
+    events: ak.Array, collection: str, columns: Mapping[str, ak.Array], variation: str, overwrite: bool
+) -> ak.Array:
+    """The events with scores under a variation."""
+    jets = events[collection]
+    for field, column in columns.items():
+        check_name(jets, collection, f"{field}_{variation}", overwrite)
+        jets = with_column(jets, column, f"{field}_{variation}")
+    return ak.with_field(events, jets, collection)
+
+
+def _selected(
+    events: ak.Array, collections: Iterable[str], where: Selection | Mapping[str, Selection] | None
+) -> dict[str, ak.Array]:
+    """Which jets to score, for the collections with a selection."""
+    masks = {}
+    for collection in collections:
         select = where.get(collection) if isinstance(where, Mapping) else where
         if select is not None:
-            jets = events[collection]
-            masks[collection] = boolean(select, jets, f"where: {collection}", missing=None)
-    named = named_taggers(taggers, name, device)
-    points = points_of(read_points(working_points, taggers), score_hashes(named, named))
-    events = attach_masked(events, named, masks, reader=reader, overwrite=overwrite, constituents=constituents)
-    return add_decisions(events, points, overwrite=overwrite)
+            masks[collection] = boolean(select, events[collection], f"where: {collection}", missing=None)
+    return masks
 
 
 def named_taggers(
@@ -225,8 +240,8 @@ def attach_masked(
         for name, tagger in named.items():
             names = score_names(name, tagger.classes)
             for field in names:
-                _check_name(scored, collection, field, overwrite)
-            scores = _traced_scores(jets, tagger, names) if is_traced(jets) else tagger(jets)
+                check_name(scored, collection, field, overwrite)
+            scores = traced_scores(jets, tagger, names) if is_traced(jets) else tagger(jets)
             for field, column in score_columns(scores, names).items():
                 scored = ak.with_field(scored, _optional(column, collection in masks), field)
         events = ak.with_field(events, scored if exists is None else ak.mask(scored, exists), collection)
@@ -281,29 +296,6 @@ def check_collection(events: ak.Array, collection: str) -> None:
                 "use one of these",
             )
         )
-
-
-def _check_name(jets: ak.Array, collection: str, name: str, overwrite: bool) -> None:
-    remedy = "choose another name for the scores"
-    if not name.isidentifier() or name in VECTOR_NAMES or hasattr(type(jets), name):
-        raise JetError(
-            explain(
-                f"scores called {name!r} on {collection}",
-                "an identifier that is neither a coordinate nor a property of the jets",
-                remedy,
-            )
-        )
-    if name in jets.fields and not overwrite:
-        raise JetError(
-            explain(f"{collection} already has a field {name!r}", "a new name", f"{remedy}, or overwrite=True")
-        )
-
-
-def _traced_scores(jets: ak.Array, tagger: JetScorer, names: Mapping[str, str | None]) -> ak.Array:
-    """Scores without values; what the tagger would read is reported as read."""
-    touch_jets(jets, constituent_columns(tagger) or ())
-    score = ak.values_astype(ak.num(jets["constituents"], axis=-1) * 0, np.float32)
-    return score if None in names.values() else ak.zip(dict.fromkeys(names.values(), score))
 
 
 def _optional(column: ak.Array, masked: bool) -> ak.Array:

@@ -1,4 +1,4 @@
-"""Scores of the jets of a chunk, so that under a variation only jets that look different to a tagger are scored again."""
+"""What is known of the jets of a chunk, so that only those that a variation changes for a tagger are scored again."""
 
 from __future__ import annotations
 
@@ -162,7 +162,10 @@ def _equal(one: FlatJets, rows: I8, other: FlatJets, other_rows: I8) -> Bools:
     here = np.repeat(one.offsets[rows[jets]], number) + within
     there = np.repeat(other.offsets[other_rows[jets]], number) + within
     differs = ~_same_rows(one.momenta.p4[here], other.momenta.p4[there])
-    pairs = [(one.momenta.mass, other.momenta.mass), *((one.columns[name], other.columns[name]) for name in one.columns)]
+    pairs = [
+        (one.momenta.mass, other.momenta.mass),
+        *((one.columns[name], other.columns[name]) for name in one.columns),
+    ]
     for column, other_column in pairs:
         differs |= column[here] != other_column[there]
     jet = np.repeat(np.arange(len(jets)), number)
@@ -186,7 +189,9 @@ def _columns(tagger: Any, jets: ak.Array) -> tuple[str, ...]:
 
 
 def _is_number(column: ak.Array) -> bool:
-    return not column.fields and str(ak.type(column)).split(" * ")[-1].lstrip("?").startswith(("int", "uint", "float", "bool"))
+    return not column.fields and str(ak.type(column)).split(" * ")[-1].lstrip("?").startswith(
+        ("int", "uint", "float", "bool")
+    )
 
 
 def _masked(jets: ak.Array, chosen: Bools) -> ak.Array:

@@ -1,7 +1,7 @@
 """Variations of the events: applied, with every varied jet traced back to the original one.
 
-The jets that a function receives carry a number, which stays with them when they are filtered, sorted, masked, scaled or
-concatenated. Events that were shifted beforehand have no numbers: their jets are recognised by (η, φ), event by event.
+The jets that a function receives carry a number, which stays with them when they are filtered, sorted, masked or scaled.
+Events that were shifted beforehand have no numbers: their jets are recognised by (η, φ), event by event.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def check_variations(variations: VariationsOf | None) -> None:
             )
 
 
-def varied(
-    events: ak.Array, variations: VariationsOf | None, collections: Iterable[str], tables: Iterable[str] | None = None
-) -> Iterator[Variation]:
+def varied(events: ak.Array, variations: VariationsOf | None, collections: Iterable[str]) -> Iterator[Variation]:
     """Apply variations one after the other.
 
     Parameters
@@ -97,8 +95,6 @@ def varied(
         Name -> function of the events, or shifted events; or a function of the events that returns such a mapping.
     collections : iterable of str
         The jets whose origin is needed.
-    tables : iterable of str, optional
-        What constituents are read from; by default all that the events have, besides the collections.
 
     Raises
     ------
@@ -111,16 +107,19 @@ def varied(
         originals = numbered(originals, collection)
     found = variations(originals) if callable(variations) else variations
     check_variations(found)
-    if tables is None:
-        tables = [name for name in events.fields if name not in collections]
+    tables = _tables(events, collections)
     for name, shift in (found or {}).items():
         shifted = shift(originals) if callable(shift) else shift
-        if shifted is events or shifted is None:
-            shifted = originals if shifted is events else shifted
         _check_events(shifted, collections, name)
         for collection in collections:
             shifted = _traced_back(events, shifted, collection, name)
         yield Variation(name, shifted, same_tables(events, shifted, tables))
+
+
+def _tables(events: ak.Array, collections: Iterable[str]) -> list[str]:
+    """What constituents can come from: CMS's tables of candidates, elsewhere every list but the jets themselves."""
+    candidates = [name for name in events.fields if "PFCand" in name or name.startswith("ScoutingP")]
+    return candidates or [name for name in events.fields if name not in collections and events[name].ndim > 1]
 
 
 def _check_events(shifted: Any, collections: Iterable[str], name: str) -> None:
