@@ -169,8 +169,9 @@ def _equal(one: FlatJets, rows: I8, other: FlatJets, other_rows: I8) -> Bools:
     for column, other_column in pairs:
         differs |= column[here] != other_column[there]
     jet = np.repeat(np.arange(len(jets)), number)
-    same[jets] = np.bincount(jet[differs], minlength=len(jets)) == 0
-    return same
+    same[jets] &= np.bincount(jet[differs], minlength=len(jets)) == 0
+    found: Bools = same
+    return found
 
 
 def _same_rows(one: AnyArray, other: AnyArray) -> Bools:

@@ -70,7 +70,21 @@ class EventWeights:
         return EventWeights({name: weights * factor for name, weights in self.by_systematic.items()} | varied)
 
     def only(self, systematic: str) -> EventWeights:
-        """The nominal weights alone, for events of another systematic."""
+        """The nominal weights alone, for events of another systematic.
+
+        Raises
+        ------
+        TaggerError
+            If a variation of the weights has the same name.
+        """
+        if systematic in self.by_systematic:
+            raise TaggerError(
+                explain(
+                    f"a variation of the events and one of the weights, both called {systematic!r}",
+                    "different names: each is a systematic of its own",
+                    "rename one of them; for both at once, shift the weights' inputs in the variation of the events",
+                )
+            )
         return EventWeights({systematic: self.nominal})
 
 

@@ -21,7 +21,6 @@ from .attach import (
     Reader,
     Selection,
     Taggers,
-    attach_masked,
     check_constituents,
     check_mapping,
     named_taggers,
@@ -37,7 +36,9 @@ from .monitoring import MonitoredTagger
 from .output import add_hook, empty_output, weight_sums
 from .regions import select_regions
 from .selections import Cuts, applied, select_jets
-from .systematic_weights import NOMINAL, EventWeights, WeightsLike, check_weights, systematic_weights
+from .systematic_weights import EventWeights, WeightsLike, check_weights, systematic_weights
+from .variations import NOMINAL, Variation, VariationsOf, check_variations, varied
+from .varied_scores import VariedScores
 from .weights import DEFAULT, Weight, event_weights
 from .working_points import INCLUSIVE
 
@@ -94,6 +95,10 @@ class TaggerProcessor(ProcessorABC):
         Field of the events, or function of them that returns one number per event, or one for all. By default
         ``genWeight`` is used if it exists, unless `weights` are given; any other field must exist. None counts every
         event once.
+    variations : mapping or callable, optional
+        As for `attach`: variations of simulated events, each of which is a systematic. Its events and jets are selected
+        anew, as they are under the variation, and only jets that look different to a tagger are scored again. Not
+        applied to data, whose metadata say ``is_mc: False``.
     weights : mapping or callable, optional
         Weights of simulated events, by which `weight` is multiplied if that is given too. Name -> weight, (nominal, up,
         down), (nominal, up) or (nominal, {variation: (up, down)}), each part a field, function or number; or a function
@@ -128,6 +133,7 @@ class TaggerProcessor(ProcessorABC):
         variables: Mapping[str, Mapping[str, Variable]] | None = None,
         regions: Mapping[str, Cuts] | None = None,
         discriminants: Discriminants | None = None,
+        variations: VariationsOf | None = None,
         hook: Hook | None = None,
         weight: Weight = DEFAULT,
         weights: WeightsLike | None = None,
@@ -145,6 +151,8 @@ class TaggerProcessor(ProcessorABC):
         self.variables = dict(variables or {})
         self.regions = dict(regions or {})
         self.discriminants = {one.name: (one.signal, one.backgrounds) for one in checked_discriminants(discriminants)}
+        self.variations = variations
+        check_variations(variations)
         self.hook = hook
         self.weight = weight
         self.weights = weights
@@ -202,9 +210,10 @@ class TaggerProcessor(ProcessorABC):
             return {} if is_traced(events) else empty_output() | skipped(events, dataset, missing)
         simulation = is_simulation(metadata)
         taggers = named_taggers(self.taggers, device=self.device)
+        scorer = VariedScores(events, self.taggers, reader=self.reader, constituents=self.constituents)
         output: dict[str, Any] = accumulate(
-            self._process(shifted, dataset, systematic, taggers, simulation)
-            for systematic, shifted in (self._shifted(events) if simulation else [(NOMINAL, events)])
+            self._process(variation, scorer, dataset, taggers, simulation)
+            for variation in self._variations(events, scorer, simulation)
         )
         return output
 
@@ -212,19 +221,21 @@ class TaggerProcessor(ProcessorABC):
         """Return the accumulated output as it is."""
         return accumulator
 
-    def _shifted(self, events: ak.Array) -> Iterator[tuple[str, ak.Array]]:
-        """Systematics that change the jets, and the events of each."""
-        yield NOMINAL, events
+    def _variations(self, events: ak.Array, scorer: VariedScores, simulation: bool) -> Iterator[Variation]:
+        """Systematics that change the events, and the events of each."""
+        yield scorer.nominal()
+        yield from varied(events, self.variations if simulation else None, self.taggers)
 
     def _process(
         self,
-        events: ak.Array,
+        variation: Variation,
+        scorer: VariedScores,
         dataset: str,
-        systematic: str,
         taggers: Mapping[str, Mapping[str, JetScorer]],
         simulation: bool,
     ) -> dict[str, Any]:
-        """The output of events as they are under one systematic that changes jets."""
+        """The output of the events of one variation."""
+        events, systematic = variation.events, variation.name
         is_nominal = systematic == NOMINAL
         output = empty_output()
         weights = self._weights(events, simulation)
@@ -239,7 +250,7 @@ class TaggerProcessor(ProcessorABC):
 
         monitored = {c: {name: MonitoredTagger(one) for name, one in named.items()} for c, named in taggers.items()}
         named = with_discriminants(monitored, self.discriminants)
-        events = attach_masked(events, named, masks, reader=self.reader, constituents=self.constituents)
+        events = scorer.attach(variation, events, named, masks)
         hashes = score_hashes(named, taggers)
         points = points_of(self.working_points, hashes)
         events = add_decisions(events, points)

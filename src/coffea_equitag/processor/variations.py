@@ -1,6 +1,6 @@
 """Variations of the events: applied, with every varied jet traced back to the original one.
 
-The jets that a function receives carry a number, which stays with them when they are filtered, sorted, masked or scaled.
+The jets that a function receives carry a number, which stays with them when they are filtered, sorted or shifted.
 Events that were shifted beforehand have no numbers: their jets are recognised by (η, φ), event by event.
 """
 
@@ -17,10 +17,9 @@ from ..errors import JetError, TaggerError, explain
 from ..jets.numbering import jet_numbers, numbered, renumbered
 from ..jets.tracing import is_traced
 from .same_buffers import same_tables
+from .systematic_weights import NOMINAL
 
 __all__ = ["NOMINAL", "Variation", "Variations", "VariationsOf", "check_variations", "varied"]
-
-NOMINAL = "nominal"
 
 #: Name -> function of the events, or events.
 Variations: TypeAlias = Mapping[str, "Callable[[ak.Array], ak.Array] | ak.Array"]
@@ -66,7 +65,7 @@ def check_variations(variations: VariationsOf | None) -> None:
             )
         )
     for name, shift in variations.items():
-        if not isinstance(name, str) or not f"_{name}".isidentifier() or name == NOMINAL:
+        if not f"_{name}".isidentifier() or name == NOMINAL:
             raise TaggerError(
                 explain(
                     f"a variation called {name!r}",

@@ -134,6 +134,8 @@ class VariedScores:
         numbers = jet_numbers(events[collection])
         assert numbers is not None  # guaranteed by `varied`
         needed = np.ones(len(numbers), bool) if mask is None else _flat(mask)
+        if self._own_reader is None:
+            needed &= numbers >= 0  # neither missing jets nor those that a variation has made have constituents
         return self._memories[collection].scores(
             named,
             lambda: self._read(variation, events, collection, numbers, named),
@@ -177,7 +179,7 @@ class VariedScores:
         mask: ak.Array | None,
     ) -> dict[str, ak.Array]:
         """Scores without values; what would be read is reported as read."""
-        columns = {}
+        columns: dict[str, ak.Array] = {}
         jets = None
         if variation.name == NOMINAL or not self._same_input(variation):
             jets = self._read(variation, events, collection, None, named)
@@ -194,7 +196,7 @@ class VariedScores:
 
 def _flat(mask: ak.Array) -> Bools:
     """One boolean per jet."""
-    found: Bools = ak.to_numpy(ak.fill_none(ak.flatten(mask, axis=1), False)).astype(bool)
+    found: Bools = np.array(ak.to_numpy(ak.fill_none(ak.flatten(mask, axis=1), False)), bool)
     return found
 
 
