@@ -43,7 +43,7 @@ FLOORS = (
     ("kernels",),
     ("models", "zoo"),
     ("tagger",),
-    ("convert", "evaluation", "scoring"),
+    ("convert", "evaluation", "scoring", "variations"),
     ("training", "processor"),
     ("simulation", "demo"),
     ("benchmarking",),

@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import convert, evaluation, invariants, models, readers, simulation, testing, training, zoo
+    from . import convert, evaluation, invariants, models, readers, simulation, testing, training, variations, zoo
     from .errors import (
         CacheWarning,
         CheckpointError,
@@ -74,6 +74,7 @@ _PUBLIC = {
     "testing": "",
     "training": "",
     "validate": "jets",
+    "variations": "",
     "zoo": "",
 }
 
@@ -111,6 +112,7 @@ __all__ = [
     "testing",
     "training",
     "validate",
+    "variations",
     "zoo",
 ]
 

@@ -226,11 +226,11 @@ def test_processor(nano_file, open_nano, saved_tagger):
     }
     options = {
         "event_selections": {"two": lambda events: ak.num(events.FatJet[events.FatJet.pt > 400]) >= 1},
-        "jet_selections": {"FatJet": {"pt": lambda jets: jets.pt > 350}},
+        "jet_selections": {"FatJet": {"pt": lambda jets: jets.pt > 500}},
     }
     output = TaggerProcessor({"FatJet": tagger}, variations=shifts, **options).process(events)
     passing = [  # nominal, and jets that pass only with more energy
-        int(ak.sum(chosen.FatJet.pt > 350))
+        int(ak.sum(chosen.FatJet.pt > 500))
         for varied in (events, with_jets(jes)(events))
         for chosen in [varied[options["event_selections"]["two"](varied)]]
     ]

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import awkward as ak
 from awkward.contents import Content, EmptyArray, NumpyArray, RecordArray
 
+from ..jets.tracing import is_traced
+
 __all__ = ["same_tables"]
 
 
 def same_tables(one: ak.Array, other: ak.Array, names: Iterable[str]) -> bool:
     """Whether these tables of two arrays of events share all buffers; False means only that they may differ."""
-    return len(one) == len(other) and all(
+    return (is_traced(one) or len(one) == len(other)) and all(
         name in other.fields and _same(ak.to_layout(one[name]), ak.to_layout(other[name])) for name in names
     )
 

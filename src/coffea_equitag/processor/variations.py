@@ -110,6 +110,7 @@ def varied(events: ak.Array, variations: VariationsOf | None, collections: Itera
     for name, shift in (found or {}).items():
         shifted = shift(originals) if callable(shift) else shift
         _check_events(shifted, collections, name)
+        _check_candidates(events, shifted, name)
         for collection in collections:
             shifted = _traced_back(events, shifted, collection, name)
         yield Variation(name, shifted, same_tables(events, shifted, tables))
@@ -132,6 +133,29 @@ def _check_events(shifted: Any, collections: Iterable[str], name: str) -> None:
                 "return ak.with_field(events, jets, 'FatJet') rather than the jets alone",
             )
         )
+
+
+def _check_candidates(events: ak.Array, shifted: ak.Array, name: str) -> None:
+    """Refuse candidates that were filtered or sorted: jets refer to them by their place."""
+    if is_traced(shifted) or len(shifted) != len(events):
+        return
+    for table in ("PFCands", "PFCand"):
+        if table not in events.fields or table not in shifted.fields or same_tables(events, shifted, [table]):
+            continue
+        before, after = events[table], shifted[table]
+        moved = not np.array_equal(ak.to_numpy(ak.num(before, axis=1)), ak.to_numpy(ak.num(after, axis=1)))
+        if not moved and "eta" in before.fields and not same_tables(before, after, ["eta"]):
+            eta, shifted_eta = (ak.fill_none(one["eta"], np.nan, axis=1) for one in (before, after))
+            differs = ak.any((eta != shifted_eta) & ~np.isnan(shifted_eta), axis=1)
+            moved = ak.any(differs & ak.all(ak.sort(eta, axis=1) == ak.sort(shifted_eta, axis=1), axis=1))
+        if moved:
+            raise JetError(
+                explain(
+                    f"variation {name!r} gives other {table}, or in another order",
+                    "all candidates, in their places, to which jets refer",
+                    f"set pt to 0 for those that are lost, or mask them: ak.mask(events.{table}, kept)",
+                )
+            )
 
 
 def _traced_back(events: ak.Array, shifted: ak.Array, collection: str, name: str) -> ak.Array:

@@ -148,7 +148,8 @@ def nanoaod(
     if weighted:
         weight = candidates["puppiWeight"][candidate_index]
         picked["pt"], picked["mass"] = picked["pt"] * weight, picked["mass"] * weight
-    kept = ~(picked["pt"] == 0)  # NaN is kept, so that validate rejects it rather than it being dropped
+    # masked candidates are lost ones; NaN is kept, so that validate rejects it rather than it being dropped
+    kept = ak.fill_none(~(picked["pt"] == 0), False, axis=-1)
     picked = {name: column[kept] for name, column in picked.items()}
     for name in columns:
         picked[name] = column_of(candidates, name, candidate_index[kept])
