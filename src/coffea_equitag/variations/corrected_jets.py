@@ -55,9 +55,11 @@ class FromJets:
             If the jets do not carry a source that is asked for, or none at all.
         """
         jets = events[self.collection]
-        found = {name: (name,) for name in jets.fields if set(jets[name].fields) == {"up", "down"}}
-        held = jets["__systematics__"] if "__systematics__" in jets.fields else None
-        for name in () if held is None else held.fields:
+        found: dict[str, tuple[str, ...]] = {
+            name: (name,) for name in jets.fields if set(jets[name].fields) == {"up", "down"}
+        }
+        held = jets["__systematics__"] if "__systematics__" in jets.fields else jets[[]]
+        for name in held.fields:
             if not name.startswith("__") and f"weight_{name}" not in held[name]["up"].fields:
                 found[name] = ("__systematics__", name)
         wanted = tuple(found) if self.sources is None else self.sources
