@@ -23,7 +23,7 @@ LUMINOSITY, TTBAR_CROSS_SECTION, TAGGING = 0.02, 0.2, 0.21
 CHANNEL = "signal_region"
 
 #: Signal strengths at which CLs is computed.
-SCAN_POINTS = 15
+SCAN_POINTS = 12
 
 #: Smallest yield of a bin: a bin without expected events has no likelihood if it has data.
 FLOOR = 1e-3
@@ -60,7 +60,7 @@ def workspace(data: np.ndarray, signal: Template, ttbar: Template, qcd: Estimate
         "measurements": [
             {
                 "name": "resonance",
-                "config": {"poi": "mu", "parameters": [{"name": "mu", "bounds": [[0.0, 100.0]], "inits": [0.5]}]},
+                "config": {"poi": "mu", "parameters": [{"name": "mu", "bounds": [[0.0, 100.0]], "inits": [1.0]}]},
             }
         ],
         "version": "1.0.0",

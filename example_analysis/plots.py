@@ -65,8 +65,11 @@ def signal_region(model: Any, data: np.ndarray, folder: Path, title: str, fit_re
     """Dijet mass with all processes, before the fit (without signal) or after it."""
     prediction = cabinetry.model_utils.prediction(model, fit_results=fit_results)
     (yields,), (spread,) = prediction.model_yields, prediction.total_stdev_model_bins
-    yields, spread = np.asarray(yields), np.asarray(spread)[-1]
-    processes = dict(zip(model.config.samples, yields, strict=True))
+    processes = dict(zip(model.config.samples, np.asarray(yields), strict=True))
+    # of each sample, then of their sum; before the fit the signal is not part of the sum
+    *each, total_spread = np.asarray(spread)
+    backgrounds = [one for name, one in zip(model.config.samples, each, strict=True) if name != "signal"]
+    spread = np.sqrt(np.square(backgrounds).sum(axis=0)) if fit_results is None else total_spread
     signal = processes.pop("signal")
     drawn = {"QCD (from data)": processes["qcd"], r"$t\bar{t}$": processes["ttbar"]}
     if fit_results is not None:
@@ -74,7 +77,7 @@ def signal_region(model: Any, data: np.ndarray, folder: Path, title: str, fit_re
     total = np.sum(list(drawn.values()), axis=0)
     low, high = poisson_interval(data)
     found = Comparison(MASS_AXIS, data, low, high, drawn, np.maximum(total - spread, 0), total + spread)
-    lines = {} if fit_results is not None else {f"{SIGNAL}, initial $\\mu$": signal}
+    lines = {} if fit_results is not None else {rf"{SIGNAL}, $\mu$ = 1": signal}
     name = "prefit" if fit_results is None else "postfit"
     _save(plots.draw_comparison(found, lines=lines, title=title, ylabel="Events / bin"), folder / f"{name}.png")
 

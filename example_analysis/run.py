@@ -56,8 +56,9 @@ def summary(output: dict[str, Any], qcd: background.Estimate, data: np.ndarray) 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Rows of numbers by name."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = [f"{'':10}" + "".join(f"{name:>14}" for name in columns)]
-    lines += [f"{name:10}" + "".join(f"{row.get(column, 0):14g}" for column in columns) for name, row in rows.items()]
+    widths = {name: max(len(name), 10) + 2 for name in columns}
+    lines = [f"{'':8}" + "".join(f"{name:>{width}}" for name, width in widths.items())]
+    lines += [f"{name:8}" + "".join(f"{row.get(c, 0):{w}.6g}" for c, w in widths.items()) for name, row in rows.items()]
     return "\n".join(lines)
 
 

@@ -38,11 +38,11 @@ def dijet_mass(jets: ak.Array) -> ak.Array:
     return ak.concatenate([mass, ak.full_like(mass, np.nan)], axis=1)
 
 
-def region(first: bool, second: bool, threshold: float):
+def region(first: bool, second: bool):
     """Events whose leading and second jets pass or fail the tagger's working point."""
 
     def select(events: ak.Array, jets: dict[str, ak.Array]) -> ak.Array:
-        tagged = jets[COLLECTION].score >= threshold
+        tagged = jets[COLLECTION].score_loose
         return (tagged[:, 0] == first) & (tagged[:, 1] == second)
 
     return select
