@@ -113,7 +113,8 @@ def run(spec: dict[str, Any], folder: Path) -> tuple[Result, Any, Any]:
     model, data = cabinetry.model_utils.model_and_data(spec)
     best = cabinetry.fit.fit(model, data, goodness_of_fit=True)
     discovery = cabinetry.fit.significance(model, data)
-    cabinetry.visualize.pulls(best, exclude="mu", figure_folder=folder, close_figure=True)
+    pulls = cabinetry.visualize.pulls(best, exclude="mu", save_figure=False, close_figure=True)
+    pulls.savefig(folder / "pulls.png", dpi=110)
     poi = model.config.poi_index
     strength, uncertainty = float(best.bestfit[poi]), float(best.uncertainty[poi])
     observed, expected = limits(model, data, strength + 5 * uncertainty, folder)

@@ -20,9 +20,6 @@ from .selection import COLLECTION, EVENT_SELECTIONS, JET_SELECTIONS, MASS_AXIS, 
 TAGGER = Path(__file__).parent / "tagger"
 WORKING_POINTS = TAGGER / "working_points.json"
 
-#: Relative uncertainties of the energy scales: of jets, and of neutral candidates, which changes the substructure.
-JET_SCALE, NEUTRAL_SCALE = 0.02, 0.03
-
 
 def trigger_weights(events: ak.Array) -> tuple[np.ndarray, ...]:
     """Efficiency of the trigger, and its variations up and down."""
@@ -34,36 +31,6 @@ def sample_weight(events: ak.Array) -> np.ndarray:
     """Luminosity times cross-section, divided by the number of simulated events."""
     return events.genWeight * events.metadata["scale"]
 
-
-def scaled_jets(factor: float):
-    """The events with their jets' momenta scaled, and the same candidates."""
-
-    def shift(events: ak.Array) -> ak.Array:
-        jets = events[COLLECTION]
-        for name in ("pt", "mass"):
-            jets = ak.with_field(jets, events[COLLECTION][name] * factor, name)
-        return ak.with_field(events, jets, COLLECTION)
-
-    return shift
-
-
-def scaled_neutrals(factor: float):
-    """The events with the momenta of their neutral candidates scaled, and the same jets."""
-
-    def shift(events: ak.Array) -> ak.Array:
-        candidates = events.PFCands
-        pt = candidates.pt * ak.where(candidates.charge == 0, factor, 1.0)
-        return ak.with_field(events, ak.with_field(candidates, pt, "pt"), "PFCands")
-
-    return shift
-
-
-VARIATIONS = {
-    "jet_scaleUp": scaled_jets(1 + JET_SCALE),
-    "jet_scaleDown": scaled_jets(1 - JET_SCALE),
-    "neutral_scaleUp": scaled_neutrals(1 + NEUTRAL_SCALE),
-    "neutral_scaleDown": scaled_neutrals(1 - NEUTRAL_SCALE),
-}
 
 VARIABLES = {
     "dijet_mass": (MASS_AXIS, dijet_mass),
@@ -88,7 +55,6 @@ def make_processor() -> eqt.TaggerProcessor:
         event_selections=EVENT_SELECTIONS,
         jet_selections={COLLECTION: JET_SELECTIONS},
         working_points=WORKING_POINTS,
-        variations=VARIATIONS,
         weights={"sample": sample_weight, "trigger": trigger_weights},
         regions={name: region(*tags) for name, tags in REGIONS.items()},
         variables={COLLECTION: VARIABLES},
