@@ -204,3 +204,17 @@ def test_what_is_wrong_with_a_file_is_said(events, tagger, three_class_tagger, w
         attach(taken, {"FatJet": tagger}, working_points={"FatJet": {"mass": 0.5}})
     # the only thresholds of a file, under another name, are those of the only score
     assert "score_M" in attach(events, {"FatJet": tagger}, working_points=tmp_path / "other.json").FatJet.fields
+
+
+def test_empty_chunks_and_missing_jets_add_up(events, tagger, wp):
+    path, _ = wp
+    processor = TaggerProcessor({"FatJet": tagger}, **options_of(path))
+    whole = processor.process(events)
+    pieces = accumulate([processor.process(events[:0]), processor.process(events[:25]), processor.process(events[25:])])
+    one, other = (out["efficiencies"]["FatJet"]["top", "M", "pass", 5j, :] for out in (whole, pieces))
+    assert np.allclose(one.view(flow=True).value, other.view(flow=True).value)
+    hidden = ak.mask(events.FatJet, events.FatJet.pt > 400)
+    found = processor.process(ak.with_field(events, hidden, "FatJet"))
+    seen = found["efficiencies"]["FatJet"]["top", ...].project("pt").view(flow=True).value
+    weight = ak.broadcast_arrays(events.genWeight, events.FatJet.pt)[0][events.FatJet.pt > 400]
+    assert seen.sum() == pytest.approx(2 * ak.sum(weight))  # once per working point
