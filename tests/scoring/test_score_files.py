@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import warnings
 
 import awkward as ak
@@ -14,6 +18,7 @@ import uproot
 import scoring_work
 from coffea_equitag import ConstituentsWarning, Tagger, models, score_file, score_files
 from coffea_equitag.cli import main
+from coffea_equitag.demo import PACKAGED_FILE
 from coffea_equitag.errors import JetError
 from coffea_equitag.readers import nanoaod
 from coffea_equitag.scoring import FailedFilesError
@@ -294,3 +299,26 @@ def test_a_script_goes_on_after_failures(score, folder):
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.report == caught.value.report
     assert load_nothing().name == "net"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_an_interrupt_leaves_nothing_half_written(tmp_path):
+    """Ctrl-C reaches the command and its workers, in the middle of files."""
+    torch.manual_seed(3)
+    tagger = Tagger.from_model(models.build("pfn", phi=(8,), f=(8,)), name="net", classes=("qcd", "top"))
+    tagger.save(tmp_path / "tagger")
+    for name in ("a.root", "b.root"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copy(PACKAGED_FILE, tmp_path / "in" / name)
+    words = ["score", "tagger", "in", "-o", "out", "--workers", "2", "--chunk", "1", "--device", "cpu", "--quiet"]
+    command = [sys.executable, "-m", "coffea_equitag", *words]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 240
+        while not list((tmp_path / "out").glob(".*.part.root")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert "equitag score: interrupted" in process.communicate(timeout=120)[1]
+        assert process.returncode == 130
+    assert files_in(tmp_path / "out") == []
