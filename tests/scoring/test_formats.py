@@ -74,6 +74,9 @@ def test_few_jets_or_events(counts, kind, nano_writer, saved_tagger, tmp_path):
     source, output = nano_writer(tmp_path / "in.root", counts), tmp_path / f"out{FORMATS[kind]}"
     report = score_file(saved_tagger, source, output, name="net", format=kind, progress=False)
     assert (report.events, report.jets) == (len(counts), sum(counts))
+    if kind == "rntuple" and not counts:  # uproot before 5.7 does not read those
+        assert uproot.open(output)["Events"].num_entries == 0
+        return
     assert ak.num(columns_of(output)["FatJet_net"]).tolist() == counts
 
 
@@ -162,7 +165,7 @@ def test_lists_that_do_not_fit_their_counter(saved_tagger, nano_file, tmp_path):
     data = {**columns_of(nano_file)}
     data["FatJet_msoftdrop"] = data["FatJet_msoftdrop"][:, :1]
     with uproot.recreate(tmp_path / "in.root") as file:
-        file.mkrntuple("Events", {name: column.type.content for name, column in data.items()}).extend(data)
+        file.mkrntuple("Events", ak.zip(data, depth_limit=1))
     with pytest.raises(JetError, match=r"in\.root: lists of different lengths in FatJet_\w+ and FatJet_msoftdrop"):
         score_file(saved_tagger, tmp_path / "in.root", tmp_path / "out.root", progress=False)
     report = score_file(saved_tagger, tmp_path / "in.root", tmp_path / "out.root", branches="FatJet_pt", progress=False)

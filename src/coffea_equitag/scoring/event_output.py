@@ -101,7 +101,7 @@ def check_written(path: Path, options: ScoringOptions, rows: int, num_jets: int)
     else:
         with uproot.open({str(path): None}) as file:
             written = file[options.tree].num_entries
-            jets = int(file[options.tree][options.counter].array(library="np").sum()) if rows else 0
+            jets = int(ak.sum(file[options.tree][options.counter].array())) if rows else 0
     if (written, jets) != (rows, num_jets):
         raise JetError(
             explain(

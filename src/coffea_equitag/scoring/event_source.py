@@ -56,7 +56,7 @@ class EventSource:
 
     def counts(self, start: int, stop: int, scores: Mapping[str, ak.Array]) -> AnyArray:
         """Number of jets in each event, as the file has it."""
-        found: AnyArray = self.tree[self.options.counter].array(entry_start=start, entry_stop=stop, library="np")
+        found: AnyArray = ak.to_numpy(self.tree[self.options.counter].array(entry_start=start, entry_stop=stop))
         return found
 
     def events(self, start: int, stop: int, **columns: Any) -> ak.Array:
