@@ -13,6 +13,9 @@ from ..jets.numbering import NUMBER
 
 __all__ = ["FromJets", "from_jets"]
 
+#: Where `add_systematic` keeps variations.
+_HELD = "__systematics__"
+
 
 def from_jets(collection: str = "FatJet", *, sources: tuple[str, ...] | None = None, sort: bool = True) -> FromJets:
     """The variations that the jets of a collection carry, for ``variations=``.
@@ -58,10 +61,10 @@ class FromJets:
         found: dict[str, tuple[str, ...]] = {
             name: (name,) for name in jets.fields if set(jets[name].fields) == {"up", "down"}
         }
-        held = jets["__systematics__"] if "__systematics__" in jets.fields else jets[[]]
-        for name in held.fields:
-            if not name.startswith("__") and f"weight_{name}" not in held[name]["up"].fields:
-                found[name] = ("__systematics__", name)
+        if _HELD in jets.fields:
+            names = [name for name in jets[_HELD].fields if not name.startswith("__")]
+            shifts = [name for name in names if f"weight_{name}" not in jets[_HELD][name]["up"].fields]
+            found |= {name: (_HELD, name) for name in shifts}
         wanted = tuple(found) if self.sources is None else self.sources
         missing = [name for name in wanted if name not in found]
         if missing or not found:
