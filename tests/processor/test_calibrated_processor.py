@@ -218,3 +218,20 @@ def test_empty_chunks_and_missing_jets_add_up(events, tagger, wp):
     seen = found["efficiencies"]["FatJet"]["top", ...].project("pt").view(flow=True).value
     weight = ak.broadcast_arrays(events.genWeight, events.FatJet.pt)[0][events.FatJet.pt > 400]
     assert seen.sum() == pytest.approx(2 * ak.sum(weight))  # once per working point
+
+
+def test_decisions_of_varied_jets_use_their_pt(events, tagger, wp):
+    path, points = wp
+
+    def shift(events):
+        jets = ak.with_field(events.FatJet, events.FatJet.pt * 1.5, "pt")
+        return ak.with_field(events, jets[:, ::-1], "FatJet")
+
+    jets = attach(events, {"FatJet": tagger}, working_points=path, variations={"jesUp": shift}).FatJet
+    for name in ("L", "M"):
+        threshold = ak.where(jets.pt * 1.5 < 500, *points.thresholds(name))
+        assert ak.array_equal(ak.drop_none(jets[f"score_{name}_jesUp"]), ak.drop_none(jets.score_jesUp >= threshold))
+    assert ak.any(jets.score_M_jesUp != jets.score_M)
+    output = TaggerProcessor({"FatJet": tagger}, working_points=path, variations={"jesUp": shift}, weight=None)
+    scores = output.process(events)["scores"]["FatJet"]["score"]
+    assert scores["top", "jesUp", "inclusive", "M", "pass", sum].value == ak.sum(jets.score_M_jesUp)

@@ -100,7 +100,8 @@ def attach(
     working_points : mapping or path-like, optional
         Collection -> name -> threshold (collection -> score -> name -> threshold for several scores), or a file from
         `evaluation.working_points`. Each adds a boolean field ``score_name``: the score is at or above the threshold,
-        which may depend on the jet's pT. It is None where the score is.
+        which may depend on the jet's pT (under variations, ``score_name_jesUp``, the varied one). It is None where the
+        score is.
     overwrite : bool
         Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
@@ -146,7 +147,8 @@ def attach(
     scored = scorer.attach(nominal, nominal.events, named, masks, overwrite=overwrite)
     scored = add_decisions(scored, points, overwrite=overwrite)
     for variation in varied(events, variations, taggers):
-        found = scorer.on_originals(variation, named, _selected(variation.events, taggers, where))
+        masks = _selected(variation.events, taggers, where)
+        found = scorer.on_originals(variation, named, masks, points)
         for collection, columns in found.items():
             scored = _with_scores(scored, collection, columns, variation.name, overwrite)
     return scored

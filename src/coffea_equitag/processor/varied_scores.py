@@ -15,10 +15,12 @@ from ..jets.numbering import jet_numbers, numbered, take_numbered, with_column, 
 from ..jets.tracing import is_traced, touch
 from ..readers.shifted_jets import Constituents
 from ..scoring.score_columns import JetScorer, default_reader, score_columns, score_names
+from .decisions import decision_columns
 from .rescaled_jets import rescaled
 from .score_fields import check_name, traced_scores
 from .score_memory import ScoreMemory, Scores, nested
 from .variations import NOMINAL, Variation
+from .working_points import WorkingPoint
 
 __all__ = ["VariedScores"]
 
@@ -93,20 +95,33 @@ class VariedScores:
         return events
 
     def on_originals(
-        self, variation: Variation, taggers: _Named, masks: Mapping[str, ak.Array]
+        self,
+        variation: Variation,
+        taggers: _Named,
+        masks: Mapping[str, ak.Array],
+        points: Mapping[str, Iterable[WorkingPoint]],
     ) -> dict[str, dict[str, ak.Array]]:
-        """Scores under a variation as columns of the original jets: collection -> field -> ``[event][jet]``."""
+        """Scores under a variation, and decisions at the pT of the varied jets, as columns of the original jets.
+
+        Returns
+        -------
+        dict
+            Collection -> field -> ``[event][jet]``.
+        """
         out: dict[str, dict[str, ak.Array]] = {}
         for collection, columns in self._columns(variation, variation.events, taggers, masks):
             originals, jets = self._events[collection], variation.events[collection]
+            decisions = decision_columns(columns, jets, points.get(collection, ()))
             if is_traced(jets):
                 zeros = ak.values_astype(ak.local_index(originals, axis=1) * 0, np.float32)
                 out[collection] = dict.fromkeys(columns, ak.mask(zeros, zeros == 0))
+                out[collection] |= dict.fromkeys(decisions, ak.mask(zeros == 0, zeros == 0))
                 continue
             numbers = jet_numbers(jets)
             assert numbers is not None
             _check_single(numbers, collection, variation.name)
-            out[collection] = {field: _moved(column, numbers, originals) for field, column in columns.items()}
+            moved = columns | decisions
+            out[collection] = {field: _moved(column, numbers, originals) for field, column in moved.items()}
         return out
 
     def _columns(
