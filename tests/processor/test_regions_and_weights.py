@@ -254,6 +254,14 @@ def test_discriminants(events, three_class_tagger, saved_tagger):
         TaggerProcessor({"FatJet": three_class_tagger}, discriminants={"TvsQCD": "top"})
 
 
+def test_discriminants_by_attach(events, three_class_tagger):
+    found = attach(events, {"FatJet": three_class_tagger}, discriminants={"TvsQCD": ("top", ["qcd"])}).FatJet
+    expected = ak.flatten(found.score_top / (found.score_top + found.score_qcd))
+    assert ak.to_numpy(ak.flatten(found.score_TvsQCD)) == pytest.approx(ak.to_numpy(expected))
+    with pytest.raises(TaggerError, match="no class 'W'"):
+        attach(events, {"FatJet": three_class_tagger}, discriminants={"TvsW": ("top", ["W"])})
+
+
 def test_a_dataset_without_the_collection_is_skipped_with_a_count(events, nano_file, open_nano, saved_tagger):
     processor = TaggerProcessor({"FatJet": saved_tagger}, regions=REGIONS, weights=MAPPING)
     other = open_nano(nano_file, metadata={"dataset": "other"})

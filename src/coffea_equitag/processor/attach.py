@@ -14,6 +14,7 @@ from ..jets.numbering import with_column
 from ..jets.tracing import is_traced
 from ..readers.shifted_jets import Constituents
 from ..readers.shifted_jets import check_constituents as check_word
+from ..scoring.discriminating import with_discriminants
 from ..scoring.score_columns import (
     JetScorer,
     TaggerLike,
@@ -24,6 +25,7 @@ from ..scoring.score_columns import (
     score_names,
 )
 from ..tagger import TaggerReference
+from ..tagger.discriminant import Discriminants
 from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
 from .score_fields import check_name, traced_scores
 from .selections import boolean
@@ -58,6 +60,7 @@ def attach(
     constituents: Constituents = "nominal",
     variations: VariationsOf | None = None,
     working_points: WorkingPoints | None = None,
+    discriminants: Discriminants | None = None,
     overwrite: bool = False,
     device: str | None = None,
 ) -> ak.Array:
@@ -102,6 +105,8 @@ def attach(
         `evaluation.working_points`. Each adds a boolean field ``score_name``: the score is at or above the threshold,
         which may depend on the jet's pT (under variations, ``score_name_jesUp``, the varied one). It is None where the
         score is.
+    discriminants : mapping, optional
+        ``{"TvsQCD": ("top", ["qcd"])}``: further scores, ``score_TvsQCD``, of every tagger that has these classes.
     overwrite : bool
         Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
@@ -135,7 +140,7 @@ def attach(
         )
     for collection in taggers:
         check_collection(events, collection)
-    named = named_taggers(taggers, name, device)
+    named = with_discriminants(named_taggers(taggers, name, device), discriminants)
     masks = _selected(events, taggers, where)
     points = points_of(read_points(working_points, taggers), score_hashes(named, named))
     options: dict[str, Any] = {"reader": reader, "constituents": constituents}
