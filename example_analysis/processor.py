@@ -13,12 +13,22 @@ from coffea import processor
 
 import coffea_equitag as eqt
 from coffea_equitag.schema import QuietPFNano
+from coffea_equitag.variations import CandidateScale, JetScale, TrackingEfficiency, up_and_down
 
 from . import samples, trigger
 from .selection import COLLECTION, EVENT_SELECTIONS, JET_SELECTIONS, MASS_AXIS, REGIONS, dijet_mass, region
 
 TAGGER = Path(__file__).parent / "tagger"
 WORKING_POINTS = TAGGER / "working_points.json"
+
+
+#: Energy scale of the jets; and of their neutral candidates and the tracking efficiency, which change the scores.
+VARIATIONS = {
+    **up_and_down("jet_scale", JetScale, 0.02, collection=COLLECTION),
+    "neutral_scaleUp": CandidateScale(neutral=0.05, photon=0.01),
+    "neutral_scaleDown": CandidateScale(neutral=-0.05, photon=-0.01),
+    "trackingDown": TrackingEfficiency(0.03),
+}
 
 
 def trigger_weights(events: ak.Array) -> tuple[np.ndarray, ...]:
@@ -55,6 +65,7 @@ def make_processor() -> eqt.TaggerProcessor:
         event_selections=EVENT_SELECTIONS,
         jet_selections={COLLECTION: JET_SELECTIONS},
         working_points=WORKING_POINTS,
+        variations=VARIATIONS,
         weights={"sample": sample_weight, "trigger": trigger_weights},
         regions={name: region(*tags) for name, tags in REGIONS.items()},
         variables={COLLECTION: VARIABLES},

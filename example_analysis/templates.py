@@ -31,11 +31,15 @@ def counts(histogram: hist.Hist, dataset: str, region: str, systematic: str = NO
 def template(histogram: hist.Hist, dataset: str, region: str = "PP") -> Template:
     """A simulated process in a region, with the variations that were filled for it."""
     values, variances = counts(histogram, dataset, region)
-    sources = sorted({name.removesuffix("Up") for name in histogram.axes["systematic"] if name.endswith("Up")})
-    variations = {
-        source: tuple(counts(histogram, dataset, region, source + side)[0] for side in ("Up", "Down"))
-        for source in sources
-    }
+    varied = {name for name in histogram.axes["systematic"] if name != NOMINAL}
+    variations = {}
+    for source in sorted({name.removesuffix("Up").removesuffix("Down") for name in varied}):
+        sides = {side: counts(histogram, dataset, region, source + side)[0] for side in ("Up", "Down")}
+        # a variation to one side is mirrored
+        for side, other in (("Up", "Down"), ("Down", "Up")):
+            if source + side not in varied:
+                sides[side] = 2 * values - sides[other]
+        variations[source] = (sides["Up"], sides["Down"])
     return Template(values, np.sqrt(variances), variations)
 
 

@@ -109,6 +109,7 @@ def test_whole_analysis_at_small_size(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "results.json").read_text())
+    spec = json.loads((tmp_path / "workspace.json").read_text())
     # all jets are scored, and two belong to each event that passes the cuts
     for dataset, numbers in found["monitoring"].items():
         cuts = list(found["cutflow"][dataset].values())
@@ -116,6 +117,8 @@ def test_whole_analysis_at_small_size(tmp_path):
         assert cuts[0]["events"] > cuts[-1]["events"] > 0
     assert found["cutflow"]["qcd"]["all"]["events"] == 160
     assert 0 < found["qcd_estimate"] < found["cutflow"]["data"]["delta eta < 1.5"]["events"] / 10
+    modifiers = {m["name"] for sample in spec["channels"][0]["samples"] for m in sample["modifiers"]}
+    assert {"jet_scale", "neutral_scale", "tracking", "trigger"} <= modifiers
     figures = {path.name for path in tmp_path.glob("*.png")}
     assert {
         "score.png",
