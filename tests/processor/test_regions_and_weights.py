@@ -13,6 +13,7 @@ from coffea.processor import IterativeExecutor, ProcessorABC, Runner, accumulate
 
 from coffea_equitag import CollectionWarning, ConstituentsWarning, TaggerProcessor, attach, models
 from coffea_equitag.errors import JetError, TaggerError
+from coffea_equitag.processor.monitoring import MonitoredTagger
 from coffea_equitag.tagger import Tagger
 
 
@@ -362,6 +363,22 @@ def test_monitoring(events, saved_tagger, tmp_path):
     found = out["monitoring"]["FatJet"]["score"]["signal"]
     assert found["out_of_range"] == above > 0
     assert found["jets"] == found["scored"] == int(ak.sum(chosen))
+
+
+@pytest.mark.parametrize("coordinates", ["polar", "cartesian", "none"])
+def test_range_is_that_of_the_jets_or_of_their_constituents(random_jets, coordinates):
+    jets = random_jets([3, 1, 6])
+    total = ak.sum(jets.constituents, axis=1)
+    names = {"polar": ("pt", "eta", "phi", "mass"), "cartesian": ("px", "py", "pz", "E"), "none": ()}[coordinates]
+    for name in names:
+        jets[name] = getattr(total, name)
+    pt = np.sort(ak.to_numpy(total.pt))
+    model = models.build("pfn", n_classes=2, phi=[4], f=[4])
+    contract = {"constituent_fields": model.fields, "pt_range": (0.0, float(pt[:2].mean()))}
+    tagger = MonitoredTagger(Tagger.from_model(model, name="narrow", classes=("qcd", "top"), contract=contract))
+    with pytest.warns(UserWarning, match="outside the range"):
+        tagger(ak.unflatten(jets, [2, 0, 1]))
+    assert tagger.numbers() == {"empty": 0, "out_of_range": 2, "non_finite": 0}
 
 
 def test_jets_with_invalid_numbers_are_counted_and_unscored(nano_file, open_nano, saved_tagger):
