@@ -128,6 +128,9 @@ def test_truth_counts(simulated):
     assert 0 < truth.sum() < len(truth)
 
 
+#: Enough for a jet of each kind, whichever Pythia made them.
+EVENTS = 10
+
 OTHERS = {"qg": "Jet", "btag": "Jet", "w": "FatJet"}
 
 
@@ -138,7 +141,7 @@ def others(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_request, "SHARD", 3)
         return {
-            name: (simulate_events(name, 5, seed=3), simulate_file(name, 5, folder / f"{name}.root", seed=3))
+            name: (simulate_events(name, EVENTS, seed=3), simulate_file(name, EVENTS, folder / f"{name}.root", seed=3))
             for name in OTHERS
         }
 
@@ -157,7 +160,7 @@ def test_other_recipes_are_read_back(others, name):
     found = _open(path, PFNanoAODSchema)[OTHERS[name]].constituents.pf
     assert ak.to_list(found.pt) == ak.to_list(made.jets.constituents.pt)
     with uproot.open(path) as file:
-        assert file["Events/event"].array().to_list() == list(range(1, 6))
+        assert file["Events/event"].array().to_list() == list(range(1, EVENTS + 1))
 
 
 def test_impact_parameters_are_read_back(others):
@@ -213,7 +216,7 @@ def test_leading_jets_of_other_recipes_are_labelled(others):
 def _flat(name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_request, "SHARD", 3)
-        return simulate(name, 5, seed=3)
+        return simulate(name, EVENTS, seed=3)
 
 
 def test_leading_w_jets_know_their_boson(others):
