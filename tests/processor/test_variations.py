@@ -306,3 +306,21 @@ def test_refusals(nano_file, open_nano, saved_tagger):
         varied(1.02)
     with pytest.raises(TaggerError, match="variations of type list"):
         attach(events, {"FatJet": saved_tagger}, variations=["jesUp"])
+
+
+def test_a_variation_without_jets_is_in_the_histograms(nano_file, open_nano, saved_tagger):
+    events = open_nano(nano_file, metadata={"dataset": "signal"})
+
+    def lost(events):
+        return ak.with_field(events, events.FatJet[events.FatJet.pt < 0], "FatJet")
+
+    regions = {"empty": lambda events, jets: ak.num(jets["FatJet"]) > 100}
+    out = TaggerProcessor(
+        {"FatJet": saved_tagger}, variations={"lost": lost}, regions=regions, working_points={"FatJet": {"tight": 0.9}}
+    ).process(events)
+    for histogram in (out["scores"]["FatJet"]["score"], out["jets"]["FatJet"]["pt"]):
+        assert list(histogram.axes["systematic"]) == ["nominal", "lost"]
+        assert list(histogram.axes["region"]) == ["inclusive", "empty"]
+        assert list(histogram.axes["working_point"]) == ["inclusive", "tight"]
+        assert histogram[{"systematic": "lost"}].sum(flow=True).value == 0
+        assert histogram[{"systematic": "nominal"}].sum(flow=True).value != 0

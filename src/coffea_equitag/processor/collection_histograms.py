@@ -85,10 +85,10 @@ def collection_histograms(
     )
     found: tuple[dict[str, hist.Hist], dict[str, hist.Hist]] = ({}, {})
     for name, score in rows.scores.items():
-        found[0][name] = jet_histogram(_score_axis(name))
+        found[0][name] = jet_histogram(_score_axis(name), rows, points)
         fill(found[0][name], rows, (score, ~np.isnan(score)), points)
     for name, (axis, column) in columns.items():
-        found[1][name] = jet_histogram(axis)
+        found[1][name] = jet_histogram(axis, rows, points)
         values, present = flat_column(column, name)
         fill(found[1][name], rows, (values[scored], present[scored]), points)
     return found

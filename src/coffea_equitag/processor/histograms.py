@@ -82,13 +82,17 @@ class JetRows:
             yield point.label, "fail", failed
 
 
-def jet_histogram(axis: Any) -> hist.Hist:
-    """An empty weighted histogram: dataset × systematic × region × working point × decision × `axis`."""
+def jet_histogram(axis: Any, rows: JetRows, points: Sequence[WorkingPoint]) -> hist.Hist:
+    """An empty weighted histogram: dataset × systematic × region × working point × decision × `axis`.
+
+    Whatever the jets are, each category is there.
+    """
+    labels = [INCLUSIVE, *(point.label for point in points)]
     return hist.Hist(
-        hist.axis.StrCategory([], growth=True, name="dataset", label="Dataset"),
-        hist.axis.StrCategory([], growth=True, name="systematic", label="Systematic"),
-        hist.axis.StrCategory([], growth=True, name="region", label="Region"),
-        hist.axis.StrCategory([], growth=True, name="working_point", label="Working point"),
+        hist.axis.StrCategory([rows.dataset], growth=True, name="dataset", label="Dataset"),
+        hist.axis.StrCategory(list(rows.weights), growth=True, name="systematic", label="Systematic"),
+        hist.axis.StrCategory(list(rows.regions), growth=True, name="region", label="Region"),
+        hist.axis.StrCategory(labels, growth=True, name="working_point", label="Working point"),
         hist.axis.StrCategory(["fail", "pass"], name="decision", label="Decision"),
         axis,
         storage=hist.storage.Weight(),
