@@ -55,7 +55,7 @@ class UnitWarning(UserWarning):
 
 
 class CacheWarning(UserWarning):
-    """Compiled code that cannot be kept or read on disk, so that it is compiled again in each process."""
+    """Compiled code, or scores, that cannot be kept or read on disk, so that they are compiled or computed again."""
 
 
 class KernelWarning(UserWarning):

@@ -26,6 +26,7 @@ from ..scoring.score_columns import (
 )
 from ..tagger import TaggerReference
 from ..tagger.discriminant import Discriminants
+from .caching import cached
 from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
 from .score_fields import check_name, traced_scores
 from .selections import boolean
@@ -63,6 +64,7 @@ def attach(
     discriminants: Discriminants | None = None,
     overwrite: bool = False,
     device: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> ak.Array:
     """Score jets and add the scores to them as fields.
 
@@ -111,6 +113,8 @@ def attach(
         Replace scores of the same name, for instance for a shifted jet energy scale.
     device : str, optional
         Device for taggers given by path.
+    cache : path-like, optional
+        Folder in which scores are kept by what the tagger sees of each jet: they are computed once.
 
     Returns
     -------
@@ -140,7 +144,7 @@ def attach(
         )
     for collection in taggers:
         check_collection(events, collection)
-    named = with_discriminants(named_taggers(taggers, name, device), discriminants)
+    named = with_discriminants(cached(named_taggers(taggers, name, device), cache, events), discriminants)
     masks = _selected(events, taggers, where)
     points = points_of(read_points(working_points, taggers), score_hashes(named, named))
     options: dict[str, Any] = {"reader": reader, "constituents": constituents}

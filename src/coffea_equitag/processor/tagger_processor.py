@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from .attach import (
     named_taggers,
     pinned,
 )
+from .caching import cached
 from .calibration import ScaleFactorsOf, calibrated, calibration, check_scale_factors
 from .collection_histograms import collection_histograms, columns_of, score_counts
 from .decisions import WorkingPoints, add_decisions, points_of, read_points, score_hashes
@@ -116,6 +118,8 @@ class TaggerProcessor(ProcessorABC):
         As for `attach`: how jets shifted in energy are scored.
     device : str, optional
         Device for taggers given by path.
+    cache : path-like, optional
+        As for `attach`: a folder, on a disk that all workers see, from which a second pass reads the scores.
 
     Raises
     ------
@@ -142,6 +146,7 @@ class TaggerProcessor(ProcessorABC):
         reader: Reader | None = None,
         constituents: Constituents = "nominal",
         device: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         check_mapping(taggers)
         self.taggers = pinned(taggers)
@@ -163,6 +168,7 @@ class TaggerProcessor(ProcessorABC):
         self.constituents = constituents
         check_constituents(constituents, reader)
         self.device = device
+        self.cache = None if cache is None else os.path.abspath(cache)
         for option in ("jet_selections", "working_points", "variables", "scale_factors", "efficiencies"):
             for collection in getattr(self, option):
                 if collection not in self.taggers:
@@ -209,7 +215,7 @@ class TaggerProcessor(ProcessorABC):
         if missing := absent(events, self.taggers):
             return {} if is_traced(events) else empty_output() | skipped(events, dataset, missing)
         simulation = is_simulation(metadata)
-        taggers = named_taggers(self.taggers, device=self.device)
+        taggers = cached(named_taggers(self.taggers, device=self.device), self.cache, events)
         scorer = VariedScores(events, self.taggers, reader=self.reader, constituents=self.constituents)
         output: dict[str, Any] = accumulate(
             self._process(variation, scorer, dataset, taggers, simulation)
