@@ -13,6 +13,7 @@ import os
 import re
 import warnings
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,7 @@ def prune_scores(folder: str | os.PathLike[str], max_bytes: float) -> int:
 
 def _salt(tagger: Tagger) -> str:
     """What the outputs depend on besides the jet; another version, or a GPU, may round differently."""
-    from .. import __version__
-
-    return " ".join((tagger.content_hash, __version__, tagger.model.device.type))
+    return " ".join((tagger.content_hash, version("coffea-equitag"), tagger.model.device.type))
 
 
 def _look_up(keys: Keys, stored: Keys) -> tuple[I8, Bools]:
