@@ -1,118 +1,142 @@
-"""The same files by one process, by worker processes and by a cluster of which a worker dies: identical output."""
+"""The same files under every executor, and with a worker that is killed: the same histograms."""
 
 import os
 import signal
+import sys
 
-import hist
-import numpy as np
+import loky
 import pytest
+import torch
 from coffea.nanoevents import PFNanoAODSchema
-from coffea.processor import DaskExecutor, FuturesExecutor, IterativeExecutor, Runner
+from coffea.processor import DaskExecutor, FuturesExecutor, IterativeExecutor, ParslExecutor, Runner
 
-from coffea_equitag import TaggerProcessor
+from coffea_equitag import TaggerProcessor, variations
 
 FILES = 20
 
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Missing cross-reference:RuntimeWarning"),
-    pytest.mark.skipif("EQUITAG_EXECUTORS" not in os.environ, reason="a minute of worker processes: nox -s executors"),
-]
+class QuietSchema(PFNanoAODSchema):
+    warn_missing_crossrefs = False
 
 
 @pytest.fixture(scope="module")
-def files(nano_writer, tmp_path_factory):
+def fileset(nano_writer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    jets = [2, 0, 3, 1, 1, 4]
-    return [str(nano_writer(folder / f"{i}.root", jets[i % 6 :] + jets[: i % 6], seed=i)) for i in range(FILES)]
+    paths = [nano_writer(folder / f"{k}.root", [2, 0, 3, 1, k % 4], seed=k) for k in range(FILES)]
+    return {
+        "signal": {"files": {str(path): "Events" for path in paths[:12]}},
+        "background": {"files": {str(path): "Events" for path in paths[12:]}},
+    }
 
 
-def processor(tagger, hook=None):
+def make_processor(tagger, kill=None):
+    def weight(events):
+        if kill is not None and kill.exists():
+            kill.unlink()  # once
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (events.event % 4 + 1) / 4  # sums of quarters are exact in any order
+
+    up = variations.JetScale(0.02)
     return TaggerProcessor(
         {"FatJet": tagger},
-        jet_selections={"FatJet": {"pt": lambda jets: jets.pt > 300}},
-        working_points={"FatJet": {"loose": 0.3}},
-        variables={"FatJet": {"msoftdrop": hist.axis.Regular(20, 0, 200, name="msoftdrop")}},
-        # eighths and their squares add up without rounding, in whatever order chunks arrive
-        weight=lambda events: (events.event % 7 + 1) / 8,
-        hook=hook,
+        weight=weight,
+        variations={"scaleUp": up},
+        jet_selections={"FatJet": {"pt": lambda jets: jets.pt > 400}},
+        working_points={"FatJet": {"tight": 0.5}},
     )
 
 
-def run(executor, files, given):
-    fileset = {
-        "signal": {"files": dict.fromkeys(files[:15], "Events")},
-        "background": {"files": dict.fromkeys(files[15:], "Events")},
-    }
-    return Runner(executor=executor, schema=PFNanoAODSchema, chunksize=6)(fileset, given)
+def run(executor, fileset, processor, schema=QuietSchema):
+    return Runner(executor, schema=schema)(fileset, processor)
 
 
-def processes_and_death(marker):
-    """A hook that notes where it runs, and kills its process once, in the middle of the files."""
-
-    def hook(events, jets):
-        if events.metadata["filename"].endswith("10.root") and not os.path.exists(marker):
-            open(marker, "x").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return {"processes": {os.getpid()}}
-
-    return hook
-
-
-def assert_identical(one, other):
-    """Equal to the last bit; datasets may come in another order."""
-    if isinstance(one, hist.Hist):
-        assert [axis.name for axis in one.axes] == [axis.name for axis in other.axes]
-        assert_identical(cells(one), cells(other))
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_identical(one[key], other[key])
-    else:
-        np.testing.assert_array_equal(one, other)
-
-
-def cells(histogram, names=()):
-    """Contents by the labels of all category axes."""
-    labels = [axis for axis in histogram.axes if isinstance(axis, hist.axis.StrCategory)]
-    if not labels:
-        return {names: np.asarray(histogram.view(flow=True)).tolist()}
+def counts(out):
+    """All numbers of the output, by dataset and category, whatever their order."""
     found = {}
-    for label in labels[0]:
-        found |= cells(histogram[{labels[0].name: label}], (*names, label))
-    return found
+    for group in ("scores", "jets"):
+        for collection, histograms in out[group].items():
+            for name, histogram in histograms.items():
+                for dataset in histogram.axes["dataset"]:
+                    for systematic in histogram.axes["systematic"]:
+                        chosen = histogram[{"dataset": dataset, "systematic": systematic, "region": "inclusive"}]
+                        for point in chosen.axes["working_point"]:
+                            view = chosen[{"working_point": point}].view(flow=True)
+                            found[group, collection, name, dataset, systematic, point] = (
+                                view["value"].tolist(),
+                                view["variance"].tolist(),
+                            )
+    return found | {key: out[key] for key in ("cutflow", "jet_cutflow", "sums")}
 
 
 @pytest.fixture(scope="module")
-def expected(files, saved_tagger):
-    output = run(IterativeExecutor(status=False), files, processor(saved_tagger))
-    assert output["cutflow"]["signal"]["all"]["events"] == 15 * 6
-    assert output["scores"]["FatJet"]["score"].sum(flow=True).value > 0
-    return output
+def expected(fileset, saved_tagger):
+    found = counts(run(IterativeExecutor(status=False), fileset, make_processor(saved_tagger)))
+    assert sum(sum(map(sum, value)) for key, (value, _) in _histograms(found) if key[-1] == "inclusive") > 100
+    return found
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 warns of forks
-def test_two_worker_processes(files, saved_tagger, expected):
-    assert_identical(expected, run(FuturesExecutor(workers=2, status=False), files, processor(saved_tagger)))
+def _histograms(found):
+    return [(key, value) for key, value in found.items() if isinstance(key, tuple)]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
-def test_dask_cluster_of_which_a_worker_is_killed(files, saved_tagger, expected, tmp_path):
+def test_two_futures_workers(fileset, saved_tagger, expected):
+    executor = FuturesExecutor(workers=2, status=False)
+    assert counts(run(executor, fileset, make_processor(saved_tagger))) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.filterwarnings("default")  # of distributed, about its worker that is gone
+def test_a_dask_cluster_with_a_worker_killed(fileset, saved_tagger, expected, tmp_path):
     distributed = pytest.importorskip("distributed")
-    marker = str(tmp_path / "killed")
+    kill = tmp_path / "kill"
+    kill.touch()
     with (
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            local_directory=str(tmp_path),
-            silence_logs=50,
-        ) as cluster,
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path) as cluster,
         distributed.Client(cluster) as client,
     ):
-        executor = DaskExecutor(client=client, status=False, retries=3)
-        output = run(executor, files, processor(saved_tagger, processes_and_death(marker)))
-    assert os.path.exists(marker)
-    assert len(output.pop("processes")) >= 2
-    assert_identical(expected, output)
+        before = set(client.run(os.getpid).values())
+        found = run(DaskExecutor(client=client, status=False, retries=3), fileset, make_processor(saved_tagger, kill))
+        client.wait_for_workers(2)
+        after = set(client.run(os.getpid).values())
+    assert not kill.exists()
+    assert len(before & after) == 1, "no worker was killed"
+    assert counts(found) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Parsl runs on POSIX systems")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Missing cross-reference")
+def test_parsl(fileset, saved_tagger, expected, tmp_path):
+    parsl = pytest.importorskip("parsl")
+    from parsl.executors import HighThroughputExecutor
+    from parsl.providers import LocalProvider
+
+    executor = HighThroughputExecutor(
+        address="127.0.0.1", max_workers_per_node=2, provider=LocalProvider(init_blocks=1, max_blocks=1)
+    )
+    config = parsl.config.Config(executors=[executor], run_dir=str(tmp_path), usage_tracking=0)
+    with parsl.load(config):
+        # Parsl's workers do not import the tests
+        found = run(ParslExecutor(status=False), fileset, make_processor(saved_tagger), PFNanoAODSchema)
+    assert counts(found) == expected
+
+
+def _threads():
+    from coffea_equitag.processor.attach import named_taggers
+
+    named_taggers({})
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, 1), ("2", 2)])
+def test_a_worker_scores_with_one_thread_unless_told_otherwise(monkeypatch, given, threads):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    with loky.ProcessPoolExecutor(1) as pool:
+        assert pool.submit(_threads).result() == threads
+
+
+def test_the_main_process_keeps_its_threads():
+    before = torch.get_num_threads()
+    assert _threads() == before

@@ -32,6 +32,7 @@ from .score_fields import check_name, traced_scores
 from .selections import boolean
 from .variations import VariationsOf, check_variations, varied
 from .varied_scores import VariedScores
+from .worker_threads import settle_threads
 
 __all__ = [
     "Reader",
@@ -190,6 +191,7 @@ def named_taggers(
     taggers: Taggers, name: str | None = None, device: str | None = None
 ) -> dict[str, dict[str, JetScorer]]:
     """Load taggers and name their scores: collection -> name -> tagger."""
+    settle_threads()
     named: dict[str, dict[str, JetScorer]] = {}
     for collection, given in taggers.items():
         if isinstance(given, Mapping):
