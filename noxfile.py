@@ -86,13 +86,6 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def executors(session: nox.Session) -> None:
-    """Run the same files in one process, in two, and on a Dask cluster of which a worker is killed (a minute)."""
-    session.install("-c", "constraints.txt", "-e.[test]")
-    session.run("pytest", "tests/processor/test_executors.py", env={"EQUITAG_EXECUTORS": "1"})
-
-
-@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The pages; a broken link or reference is an error."""
     session.install("-e", ".[docs,train]", *CONSTRAINED)
