@@ -38,7 +38,7 @@ def test_lists_outside_the_file():
             return ak.Array(ak.contents.ListOffsetArray(offsets, ak.contents.NumpyArray(np.zeros(3))))
 
     with pytest.raises(ValueError, match=r"start\[i\] > stop\[i\]"):
-        root._array(Branch(), 0, 2)
+        root.read_array(Branch(), 0, 2)
 
 
 def test_a_branch_that_ends_early():
