@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import uproot
 
-from coffea_equitag import read_jets
+from coffea_equitag import attach, read_jets
 from coffea_equitag.errors import ConstituentsWarning, JetError
 from coffea_equitag.jets import flatten, validate
-from coffea_equitag.readers import cluster, nanoaod, particles, scouting
+from coffea_equitag.readers import cluster, mapped, nanoaod, particles, scouting
 from nano_events import nano_events
 from scouting_events import random_candidates, scouting_events, with_jets
 
@@ -210,3 +210,28 @@ def test_candidates_of_a_real_event_as_scouting(shared_data):
     found = particles(whole, "ScoutingPFCandidate")
     assert ak.flatten(found.d0).to_numpy() == pytest.approx(ak.flatten(stored.d0).to_numpy(), abs=1e-6)
     assert ak.flatten(found.d0Err).to_numpy() == pytest.approx(ak.flatten(stored.d0Err).to_numpy(), rel=1e-5)
+
+
+class Counter:
+    """A tagger whose score is the number of constituents."""
+
+    classes = ("background", "signal")
+
+    def __call__(self, jets):
+        return ak.num(jets.constituents, axis=2)
+
+
+def test_scores_land_on_the_jets_of_the_file(tmp_path):
+    """`attach` recognises scouting by itself; a reader of one's own takes a mapping."""
+    events = scouting_events()
+    opened = nano_events(as_file(events, tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
+    scored = attach(opened, {FAT: Counter()}, name="count")
+    assert scored[FAT].count.tolist() == events[FAT].nConstituents.tolist()
+    links = {"counts": f"{FAT}.nConstituents"}  # not which they are, but how many
+    mapping = {
+        "constituents": {name: f"ScoutingPFCandidate.{name}" for name in ("pt", "eta", "phi", "mass")},
+        "jets": {"pt": f"{FAT}.pt"},
+        "links": links,
+    }
+    read = attach(opened, {FAT: Counter()}, name="count", reader=lambda events, _: mapped(events, mapping))
+    assert read[FAT].count.tolist() == events[FAT].nConstituents.tolist()
