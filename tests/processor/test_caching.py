@@ -2,7 +2,7 @@ import awkward as ak
 import pytest
 from coffea.nanoevents.trace import trace
 
-from coffea_equitag import TaggerProcessor, attach
+from coffea_equitag import TaggerProcessor, attach, variations
 from coffea_equitag.processor.caching import chunk_of
 from coffea_equitag.tagger import score_cache
 
@@ -59,3 +59,20 @@ def test_traced_events_leave_no_files(nano_file, open_nano, saved_tagger, tmp_pa
     events = open_nano(nano_file)
     trace(lambda events: attach(events, {"FatJet": saved_tagger}, cache=tmp_path), events)
     assert not list(tmp_path.iterdir())
+
+
+def test_variations_are_kept_too(nano_file, open_nano, saved_tagger, networks, tmp_path):
+    shifts = {"scaleUp": variations.JetScale(0.02), "candidatesUp": variations.CandidateScale(0.05)}
+
+    def columns(**options):
+        jets = attach(open_nano(nano_file), {"FatJet": saved_tagger}, variations=shifts, **options).FatJet
+        return [jets[name].to_list() for name in ("score", "score_scaleUp", "score_candidatesUp")]
+
+    plain = columns()
+    networks.clear()
+    assert columns(cache=tmp_path) == plain
+    assert sum(networks) > 17  # jets without candidates are the same with shifted ones
+    networks.clear()
+    assert columns(cache=tmp_path) == plain
+    assert sum(networks) == 0
+    assert plain[0] == plain[1] != plain[2]
