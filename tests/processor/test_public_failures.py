@@ -109,7 +109,9 @@ def test_empty_chunks(events, saved_tagger, selection):
     assert output["sums"]["unknown"]["up"]["events"] == 0
     whole = processor.process(events)
     assert whole["sums"]["unknown"]["up"]["events"] == 12
-    assert list(whole["scores"]["FatJet"]["score"].axes["systematic"]) == ["nominal"]  # no jet is left under "up"
+    histogram = whole["scores"]["FatJet"]["score"]
+    assert list(histogram.axes["systematic"]) == ["nominal", "up"]
+    assert histogram[{"systematic": "up"}].sum(flow=True).value == 0  # no jet is left
 
 
 def test_missing_collection(events, saved_tagger):

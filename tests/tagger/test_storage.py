@@ -239,6 +239,26 @@ def test_readers_see_no_gap(tmp_path):
     assert seen == known
 
 
+def test_replaced_twice_while_it_is_read(tmp_path, monkeypatch):
+    """The card is the same before and after, and the weights are those of the tagger in between."""
+    one, other = new_tagger(17), new_tagger(18)
+    one.save(tmp_path / "t")
+    original, replaced = storage._weights, []
+
+    def weights(path, card):
+        if not replaced:
+            replaced.append(True)
+            other.save(path, overwrite=True)
+            try:
+                return original(path, card)
+            finally:
+                one.save(path, overwrite=True)
+        return original(path, card)
+
+    monkeypatch.setattr(storage, "_weights", weights)
+    assert storage.verified_card(tmp_path / "t").content_hash == one.content_hash
+
+
 def test_two_savers_at_once(tmp_path):
     taggers = [new_tagger(19), new_tagger(20)]
     taggers[0].save(tmp_path / "t")

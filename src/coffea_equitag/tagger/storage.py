@@ -39,7 +39,7 @@ _LARGEST_CARD = 1_000_000
 _SAVE_AGAIN = "save the tagger again; a copy may be incomplete"
 
 #: How often a folder is read again that was replaced meanwhile.
-_TRIES = 5
+_TRIES = 20
 
 
 def find(source: str | os.PathLike[str]) -> Path:
@@ -149,11 +149,13 @@ def read(path: Path) -> tuple[Card, JetModel]:
 def _verified(path: Path) -> tuple[Card, dict[str, Tensor]]:
     """Card and weights that belong together; if the tagger is replaced in between, the new ones."""
     for _ in range(_TRIES):
+        before = stamp(path)
         card = read_card(path)
         try:
             return card, _weights(path, card)
         except TaggerError:
-            if read_card(path) == card:
+            # not the content: the card may have been replaced twice, and be the same again
+            if stamp(path) == before:
                 raise
     return card, _weights(path, card)
 
