@@ -1,5 +1,6 @@
 """The same files under every executor, and with a worker that is killed: the same histograms."""
 
+import gc
 import os
 import signal
 import sys
@@ -104,7 +105,11 @@ def test_a_dask_cluster_with_a_worker_killed(fileset, saved_tagger, expected, tm
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Parsl runs on POSIX systems")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Missing cross-reference")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore:Missing cross-reference",
+    "ignore::pytest.PytestUnraisableExceptionWarning",  # of Parsl, which leaves log files open
+)
 def test_parsl(fileset, saved_tagger, expected, tmp_path):
     parsl = pytest.importorskip("parsl")
     from parsl.executors import HighThroughputExecutor
@@ -118,6 +123,8 @@ def test_parsl(fileset, saved_tagger, expected, tmp_path):
         # Parsl's workers do not import the tests
         found = run(ParslExecutor(status=False), fileset, make_processor(saved_tagger), PFNanoAODSchema)
     assert counts(found) == expected
+    del executor, config
+    gc.collect()
 
 
 def _threads():
