@@ -20,7 +20,6 @@ from collections.abc import Iterable
 
 import awkward as ak
 import numpy as np
-import vector
 
 from ..errors import JetError, explain
 from ..jets.nesting import unmasked
@@ -30,7 +29,7 @@ from .completeness import are_stored
 from .jet_axes import check_axes
 from .links import REMEDY, checked_links, gather, link_counts, link_tables
 from .scouting import PREFIX, scouting
-from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
+from .shifted_jets import Constituents, check_constituents, matching, with_constituents
 from .stored_jets import find_stored, touch_identities
 
 __all__ = ["STANDARD_FIELDS", "nanoaod"]
@@ -159,12 +158,5 @@ def nanoaod(
 
     known = are_stored(jets, linked, collection)
     jets, exists = unmasked(jets)
-    jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
-    if constituents == "scaled":
-        nested = scaled(nested, jets, stored, collection)
-    elif stored is not None:
-        jets = with_stored_momenta(jets, stored)
-    jets = ak.with_field(jets, nested, "constituents")
-    for mask in (known, exists):
-        jets = jets if mask is None else ak.mask(jets, mask)
-    return jets
+    nested, jets = matching(nested, jets, stored, collection, constituents)
+    return with_constituents(jets, nested, known, exists)

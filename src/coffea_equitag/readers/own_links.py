@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import awkward as ak
 import numpy as np
-import vector
 
 from ..errors import JetError, explain
 from ..jets.impact_parameter import columns_to_read
@@ -18,7 +17,7 @@ from ..jets.nesting import unmasked
 from ..jets.tracing import is_traced
 from .completeness import are_stored
 from .links import gather, listed
-from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
+from .shifted_jets import Constituents, check_constituents, matching, with_constituents
 from .stored_jets import Keys, find_stored, touch_identities
 
 __all__ = ["Column", "OwnLinks", "Words", "canonical_jets", "jets_of", "of_existing"]
@@ -187,15 +186,8 @@ def canonical_jets(
             touch_identities(jets)
     else:
         stored = find_stored(events, collection, links.anchor, links.keys)
-    if constituents == "scaled":
-        nested = scaled(nested, jets, stored, collection)
-    elif stored is not None:
-        jets = with_stored_momenta(jets, stored)
-    jets = ak.with_name(links.canonical(jets), "Momentum4D", behavior=vector.backends.awkward.behavior)
-    jets = ak.with_field(jets, nested, "constituents")
-    for mask in (known, links.exists):
-        jets = jets if mask is None else ak.mask(jets, mask)
-    return jets
+    nested, jets = matching(nested, jets, stored, collection, constituents)
+    return with_constituents(links.canonical(jets), nested, known, links.exists)
 
 
 def _chosen(columns: Mapping[str, Column], fields: Iterable[str] | None, words: Words) -> list[str]:

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Sequence
 
 import awkward as ak
 import numpy as np
-import vector
 
 from ..array_types import I8
 from ..errors import ConstituentsWarning, JetError, explain
@@ -28,7 +27,7 @@ from .clustering import cluster
 from .jet_axes import distance
 from .links import listed
 from .particles import particles
-from .shifted_jets import Constituents, check_constituents, scaled, with_stored_momenta
+from .shifted_jets import Constituents, check_constituents, matching, with_constituents
 from .stored_jets import find_stored, touch_identities
 
 __all__ = ["PREFIX", "candidate_table", "scouting"]
@@ -98,15 +97,8 @@ def scouting(
     else:
         nested, found = _nearest(jets if stored is None else stored.jets, clustered, R, collection)
     jets, exists = unmasked(jets)
-    jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
-    if constituents == "scaled":
-        nested = scaled(nested, jets, stored, collection)
-    elif stored is not None:
-        jets = with_stored_momenta(jets, stored)
-    jets = ak.with_field(jets, nested, "constituents")
-    for mask in (found, exists):
-        jets = jets if mask is None else ak.mask(jets, mask)
-    return jets
+    nested, jets = matching(nested, jets, stored, collection, constituents)
+    return with_constituents(jets, nested, found, exists)
 
 
 def candidate_table(tables: Sequence[str], collection: str) -> str:

@@ -6,13 +6,14 @@ from typing import Literal, TypeAlias, get_args
 
 import awkward as ak
 import numpy as np
+import vector
 
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
 from ..jets.tracing import is_traced, touch
 from .stored_jets import StoredJets
 
-__all__ = ["Constituents", "check_constituents", "scaled", "with_stored_momenta"]
+__all__ = ["Constituents", "check_constituents", "matching", "with_constituents"]
 
 #: What jets shifted in energy look like.
 Constituents: TypeAlias = Literal["nominal", "scaled"]
@@ -26,7 +27,44 @@ def check_constituents(given: str) -> None:
         )
 
 
-def with_stored_momenta(jets: ak.Array, stored: StoredJets) -> ak.Array:
+def matching(
+    constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, collection: str, how: Constituents
+) -> tuple[ak.Array, ak.Array]:
+    """Constituents and jets whose four-momenta belong together: both as given, or both as stored.
+
+    Parameters
+    ----------
+    constituents : ak.Array
+        Those of the stored jets, ``[event][jet][constituent]`` with pt and mass, or px, py, pz and mass.
+    jets : ak.Array
+        The given jets.
+    stored : StoredJets or None
+        The stored jets that they were made from, if these are known.
+    collection : str
+        Name of the jets, for the error.
+    how : {"nominal", "scaled"}
+        What jets shifted in energy look like.
+
+    Raises
+    ------
+    JetError
+        If constituents should be scaled, and the stored jets are not known.
+    """
+    if how == "scaled":
+        return _scaled(constituents, jets, stored, collection), jets
+    return constituents, jets if stored is None else _with_stored_momenta(jets, stored)
+
+
+def with_constituents(jets: ak.Array, constituents: ak.Array, *present: ak.Array | None) -> ak.Array:
+    """Canonical jets; those that one of the masks ``[event][jet]`` does not allow are missing."""
+    jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
+    jets = ak.with_field(jets, constituents, "constituents")
+    for mask in present:
+        jets = jets if mask is None else ak.mask(jets, mask)
+    return jets
+
+
+def _with_stored_momenta(jets: ak.Array, stored: StoredJets) -> ak.Array:
     """The jets with the four-momenta of the stored jets, so that jet and constituents belong together."""
     for name in _coordinates(jets):
         if name in jets.fields and name in stored.jets.fields:
@@ -34,25 +72,8 @@ def with_stored_momenta(jets: ak.Array, stored: StoredJets) -> ak.Array:
     return jets
 
 
-def scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, collection: str) -> ak.Array:
-    """The constituents with their four-momenta multiplied by pT / (pT stored).
-
-    Parameters
-    ----------
-    constituents : ak.Array
-        ``[event][jet][constituent]`` with pt and mass, or px, py, pz and mass.
-    jets : ak.Array
-        The given jets.
-    stored : StoredJets or None
-        The stored jets that they were made from, if these are known.
-    collection : str
-        Name of the jets, for the error.
-
-    Raises
-    ------
-    JetError
-        If the stored jets are not known.
-    """
+def _scaled(constituents: ak.Array, jets: ak.Array, stored: StoredJets | None, collection: str) -> ak.Array:
+    """The constituents with their four-momenta multiplied by pT / (pT stored)."""
     if is_traced(jets):
         for name in _transverse(jets):
             touch(jets[name])
