@@ -9,7 +9,7 @@ from typing import Any
 import awkward as ak
 
 from ..errors import CollectionWarning, explain
-from .attach import check_collection
+from .attach import check_collection, jet_collections
 
 __all__ = ["absent", "skipped"]
 
@@ -30,11 +30,10 @@ def skipped(events: ak.Array, dataset: str, missing: list[str]) -> dict[str, Any
     CollectionWarning
         With the collections that the events have.
     """
-    found = [name for name in events.fields if name.endswith("Jet") and not name.startswith("n")]
     warnings.warn(
         explain(
             f"dataset '{dataset}' without a collection '{', '.join(missing)}': its events are skipped, and counted",
-            f"a jet collection: these events have {', '.join(found) or 'none'}",
+            f"a jet collection: these events have {jet_collections(events)}",
             "correct the name, or leave the dataset out",
         ),
         CollectionWarning,

@@ -41,6 +41,7 @@ __all__ = [
     "attach",
     "attach_masked",
     "check_constituents",
+    "jet_collections",
     "named_taggers",
     "pinned",
 ]
@@ -295,17 +296,21 @@ def check_mapping(taggers: Any) -> None:
         )
 
 
+def jet_collections(events: ak.Array) -> str:
+    """Names of the events' jet collections, for messages."""
+    return ", ".join(name for name in events.fields if name.endswith("Jet") and not name.startswith("n")) or "none"
+
+
 def check_collection(events: ak.Array, collection: str) -> None:
     """Refuse a single event, and a collection that the events do not have."""
     if not isinstance(events, ak.Array):
         kind = "one event (ak.Record)" if isinstance(events, ak.Record) else f"events of type {type(events).__name__}"
         raise JetError(explain(kind, "an array of events", "slice instead of indexing: events[:1], not events[0]"))
     if collection not in events.fields:
-        found = [name for name in events.fields if name.endswith("Jet") and not name.startswith("n")]
         raise JetError(
             explain(
                 f"events without a collection '{collection}'",
-                f"a jet collection: these events have {', '.join(found) or 'none'}",
+                f"a jet collection: these events have {jet_collections(events)}",
                 "use one of these",
             )
         )
