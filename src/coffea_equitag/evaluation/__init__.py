@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from .discriminate import discriminate
 from .efficiency_map import EfficiencyMap, efficiency_map
+from .estimate import Estimate
 from .intervals import binomial_interval, poisson_interval
 from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band
 from .working_points import working_points
 
 if TYPE_CHECKING:
-    from . import plots
+    from . import plots, report
     from .comparison import Comparison, compare
     from .inputs import input_histograms
     from .temperature import TemperatureFit, fit_temperature
@@ -28,6 +29,7 @@ _LATER = {
 __all__ = [
     "Comparison",
     "EfficiencyMap",
+    "Estimate",
     "Metrics",
     "Rejection",
     "TemperatureFit",
@@ -41,6 +43,7 @@ __all__ = [
     "measure",
     "plots",
     "poisson_interval",
+    "report",
     "roc",
     "roc_band",
     "working_points",
@@ -48,8 +51,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return importlib.import_module(".plots", __name__)
+    if name in ("plots", "report"):
+        return importlib.import_module(f".{name}", __name__)
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
