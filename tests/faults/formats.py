@@ -229,7 +229,7 @@ def _fit(out: Path) -> eqt.Tagger:
 @cache
 def _half_a_run() -> Path:
     """The folder of a run that was stopped in its second epoch."""
-    from coffea_equitag.training.module import Training
+    from coffea_equitag.training.loop.module import Training
 
     out, step, steps = Path(tempfile.mkdtemp()) / "run", Training.training_step, []
 

@@ -28,9 +28,9 @@ from coffea_equitag.evaluation import plots
 from coffea_equitag.scoring.file_hash import file_hash
 from coffea_equitag.scoring.manifest import read_manifest
 from coffea_equitag.simulation import detector, sample_request
-from coffea_equitag.training import callbacks
-from coffea_equitag.training.checkpoint import decode
-from coffea_equitag.training.folder import RunFolder
+from coffea_equitag.training.loop import callbacks
+from coffea_equitag.training.loop.checkpoint import decode
+from coffea_equitag.training.loop.folder import RunFolder
 
 __all__ = ["IMPORTED", "VICTIMS", "Victim", "run"]
 

@@ -27,7 +27,7 @@ from settings import MODEL, PFN_MODEL, PFN_SETTINGS, SETTINGS, TAGGERS
 import coffea_equitag as eqt
 from coffea_equitag import kernels
 from coffea_equitag.invariants.track_features import with_impact_parameter
-from coffea_equitag.training.module import Training
+from coffea_equitag.training.loop.module import Training
 
 HERE = Path(__file__).parent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import inspect
 import math
 import random
 import signal
@@ -19,9 +20,10 @@ import torch
 from arithmetic import EPSILON
 from coffea_equitag import JetError, TaggerError, fit, kernels, load, models
 from coffea_equitag.evaluation import measure
-from coffea_equitag.training.batches import Batches
-from coffea_equitag.training.labelled_jets import LabelledJets
-from coffea_equitag.training.module import Batch, Progress, Training
+from coffea_equitag.training.data import InMemory, LabelledJets
+from coffea_equitag.training.loop.module import Batch, Progress, Training
+from coffea_equitag.training.objectives import Classification
+from coffea_equitag.training.options import Options
 from coffea_equitag.training.recipes import recipe_of
 
 QUICK = {"epochs": 1, "batch_size": 32, "device": "cpu", "progress": False}
@@ -66,6 +68,11 @@ def test_learns_two_prongs(tmp_path, toy, build_small, capsys, monkeypatch):
         "metrics.csv",
         "tagger",
     }
+
+
+def test_each_option_is_a_keyword_with_the_same_default():
+    keywords = inspect.signature(fit).parameters
+    assert {name: keywords[name].default for name in Options.model_fields} == Options().model_dump()
 
 
 def test_metrics_are_those_of_the_tagger(tmp_path, toy, build_small):
@@ -132,24 +139,25 @@ def test_each_jet_weighs_the_same_whatever_its_batch_and_piece(toy, build_small,
     sample = LabelledJets.of(toy(50), "label", 2)
     model = build_small(dropout=0.0).double().eval()
     weights = (0.5, 1.5)
-    batches = Batches(sample.jets.counts.numpy(), 8)
+    source = InMemory(sample, 2, batch_size=8)
     module = Training(
         model,
-        sample,
-        batches,
-        [sample],
+        Classification(signal=1),
+        source,
+        source.chunks,
         recipe_of("lorentznet"),
         epochs=1,
+        seed=0,
         class_weights=weights,
-        signal=1,
         progress=Progress(pair_budget=budget),
         optimizer_state=None,
     )
-    chosen = batches.epoch(0)
-    assert len({len(c) for c in chosen}) > 1
+    chosen = list(source.batches(0))
+    assert len(chosen) == source.num_batches(0)
+    assert len({len(c.labels) for c in chosen}) > 1
     summed, total = [torch.zeros_like(p) for p in model.parameters()], 0.0
     for index, jets in enumerate(chosen):
-        losses, _ = module.accumulate(Batch(sample.select(jets), 0, index, len(chosen)))
+        losses, _ = module.accumulate(Batch(jets, 0, index, len(chosen)))
         total += float(losses)
         summed = [a + p.grad for a, p in zip(summed, model.parameters(), strict=True)]
     model.zero_grad()
@@ -281,7 +289,7 @@ def test_float64_weights_are_refused(tmp_path, toy, build_small):
 def test_lightning_missing(tmp_path, toy, build_small, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "coffea_equitag.training.runner.find_spec", lambda name: None if name == "lightning" else find(name)
+        "coffea_equitag.training.loop.runner.find_spec", lambda name: None if name == "lightning" else find(name)
     )
     with pytest.raises(TaggerError, match=r"coffea-equitag\[train\]"):
         fit(build_small(), toy(20), out=tmp_path / "run", **QUICK)

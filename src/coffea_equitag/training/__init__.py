@@ -1,6 +1,6 @@
 """Training: recipes, batches and `fit`. Lightning is imported only when `fit` is called."""
 
-from .batches import Batches
+from .data import Batches
 from .fitting import fit
 from .recipes import Recipe, recipe_of
 

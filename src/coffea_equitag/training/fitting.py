@@ -12,11 +12,12 @@ import torch
 from ..jet_model import JetModel
 from ..tagger import Tagger, load
 from ..tagger.device import device_of
-from .folder import RunFolder
+from .loop.folder import RunFolder
+from .loop.runner import check_trainable, keep_random_state, run
+from .options import Monitor, Options, Precision
 from .plan import Plan
 from .recipes import Recipe
-from .runner import check_trainable, keep_random_state, run
-from .settings import Precision, Settings
+from .settings import Settings
 
 __all__ = ["fit"]
 
@@ -37,7 +38,7 @@ def fit(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     precision: Precision = "32",
-    monitor: Literal["loss", "auc", "accuracy"] = "loss",
+    monitor: Monitor = "loss",
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = True,
@@ -115,8 +116,7 @@ def fit(
         For jets or labels that cannot be trained on.
     """
     check_trainable(model)
-    settings = Settings.of(
-        model,
+    options = Options.of(
         recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
@@ -131,9 +131,9 @@ def fit(
         name=name,
         classes=classes,
         signal=signal,
-        data=data,
         jet_definition=jet_definition,
     )
+    settings = Settings.of(model, options, data)
     device = device_of(device)
     plan = Plan.of(settings, model, jets, labels, validation)
     Tagger.from_model(model, **plan.card(model, pair_budget))  # refused here, not after hours of training

@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..plain_numbers import plain
-from .labelled_jets import LabelledJets
+from .data import InMemory, LabelledJets, Source
+from .objectives import Classification, Objective
 from .settings import Settings
 
 __all__ = ["Plan"]
@@ -34,15 +35,18 @@ class Plan:
     ----------
     settings : Settings
         Checked.
-    training, validation : LabelledJets
+    objective : Objective
+        What is minimised and measured.
+    training, validation : Source
         Jets to train on, and jets that the metrics are measured on; each has jets of every class.
     class_weights : tuple of float
         Weights of the classes in the loss, of mean 1 over the training jets.
     """
 
     settings: Settings
-    training: LabelledJets
-    validation: LabelledJets
+    objective: Objective
+    training: Source
+    validation: Source
     class_weights: tuple[float, ...]
 
     @classmethod
@@ -56,13 +60,18 @@ class Plan:
         TaggerError
             For validation jets without labels.
         """
-        training, held_out = _split(settings, model, jets, labels, validation)
-        return cls(settings, training, held_out, _class_weights(settings, training))
-
-    @property
-    def signal(self) -> int:
-        """Label of the signal."""
-        return self.settings.classes.index(self.settings.signal)
+        training, held_out = (
+            InMemory(
+                sample,
+                len(settings.classes),
+                batch_size=settings.recipe.batch_size,
+                seed=settings.seed,
+                pool=settings.pool,
+            )
+            for sample in _split(settings, model, jets, labels, validation)
+        )
+        objective = Classification(settings.classes.index(settings.signal))
+        return cls(settings, objective, training, held_out, _class_weights(settings, training))
 
     @cached_property
     def run_record(self) -> dict[str, Any]:
@@ -71,7 +80,8 @@ class Plan:
         return {
             "settings": self._deciding(),
             "jets": {
-                name: {"number": len(sample.labels), "sha256": sample.fingerprint()} for name, sample in samples.items()
+                name: {"number": int(sample.numbers.sum()), "sha256": sample.fingerprint()}
+                for name, sample in samples.items()
             },
             "card": {name: getattr(self.settings, name) for name in _CARD_ONLY},
         }
@@ -86,12 +96,12 @@ class Plan:
             "contract": {
                 "constituent_fields": model.fields,
                 "jet_definition": settings.jet_definition,
-                "pt_range": self.training.pt_range(),
+                "pt_range": self.training.pt_range,
             },
             "training": {
                 "data": settings.data or f"awkward array, sha256 {self.run_record['jets']['training']['sha256'][:16]}",
-                "num_jets": len(self.training.labels),
-                "num_validation_jets": len(self.validation.labels),
+                "num_jets": int(self.training.numbers.sum()),
+                "num_validation_jets": int(self.validation.numbers.sum()),
                 "seed": settings.seed,
                 "recipe": {name: deciding[name] for name in _RECORDED} | {"pair_budget": pair_budget},
                 "versions": _versions(),
@@ -132,13 +142,13 @@ def _split(
     return training, held_out
 
 
-def _class_weights(settings: Settings, training: LabelledJets) -> tuple[float, ...]:
+def _class_weights(settings: Settings, training: Source) -> tuple[float, ...]:
     """Weights of the classes, of mean 1 over the training jets."""
-    number = np.bincount(training.labels.numpy(), minlength=len(settings.classes))
+    sums = training.weight_sums
     if settings.class_weights is None:
-        return (1.0,) * len(number)
-    weights = 1 / number if settings.class_weights == "balanced" else np.asarray(settings.class_weights)
-    return tuple((weights * number.sum() / (weights * number).sum()).tolist())
+        return (1.0,) * len(sums)
+    weights = 1 / sums if settings.class_weights == "balanced" else np.asarray(settings.class_weights)
+    return tuple((weights * sums.sum() / (weights * sums).sum()).tolist())
 
 
 def _versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from .. import kernels
+from ... import kernels
 from .folder import RunFolder
 from .module import Batch, Training
 
@@ -32,11 +32,13 @@ class CheckpointWriter(Callback):
         folder: RunFolder,
         *,
         monitor: str,
+        lower_is_better: bool,
         seconds: float,
         rows: list[dict[str, float]],
         save_tagger: Callable[[dict[str, float]], None],
     ) -> None:
         self.folder, self.monitor, self.seconds, self.rows = folder, monitor, seconds, rows
+        self._sign = 1 if lower_is_better else -1
         self._save_tagger = save_tagger
         self._saved = time.monotonic()
 
@@ -65,7 +67,7 @@ class CheckpointWriter(Callback):
         self._save(trainer, pl_module)
 
     def _figure(self, row: dict[str, float]) -> float:
-        return row["loss"] if self.monitor == "loss" else -row[self.monitor]
+        return self._sign * row[self.monitor]
 
     def _save(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Training)
@@ -119,14 +121,11 @@ class ProgressReporter(Callback):
         """Print the epoch's line."""
         assert isinstance(pl_module, Training)
         row = pl_module.row
-        rejections = "  ".join(
-            f"1/ε_B({name.removeprefix('rejection_')}%) {value:.4g}"
-            for name, value in row.items()
-            if name.startswith("rejection_")
+        metrics = "  ".join(
+            f"{_title(name)} {value:.4g}" for name, value in row.items() if name not in ("epoch", "learning_rate")
         )
         self._console.print(
-            f"epoch {row['epoch']:>3.0f}/{self.epochs}  train loss {row['train_loss']:.4f}  loss {row['loss']:.4f}  "
-            f"accuracy {row['accuracy']:.4f}  AUC {row['auc']:.4f}  {rejections}",
+            f"epoch {row['epoch']:>3.0f}/{self.epochs}  {metrics}",
             highlight=False,
             soft_wrap=True,
         )
@@ -138,3 +137,10 @@ class ProgressReporter(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Remove the bar."""
         self._bar.stop()
+
+
+def _title(metric: str) -> str:
+    """How a metric is called in print."""
+    if metric.startswith("rejection_"):
+        return f"1/ε_B({metric.removeprefix('rejection_')}%)"
+    return {"auc": "AUC"}.get(metric, metric.replace("_", " "))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag import JetError
-from coffea_equitag.training.labelled_jets import LabelledJets
+from coffea_equitag.training.data import LabelledJets
 
 
 def nested(jets: ak.Array) -> ak.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..array_types import I8, AnyArray
+from ...array_types import I8, AnyArray
 
 __all__ = ["Batches"]
 
@@ -28,6 +28,10 @@ class Batches:
     def __init__(self, counts: AnyArray, batch_size: int, *, seed: int = 0, pool: int = 0) -> None:
         self.counts = np.asarray(counts, dtype=np.int64)
         self.batch_size, self.seed, self.pool = batch_size, seed, pool
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self.counts) // self.batch_size)
 
     def epoch(self, number: int) -> list[I8]:
         """The batches of one epoch, in order."""

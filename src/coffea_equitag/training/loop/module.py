@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import TaggerError, explain
-from ..evaluation.metrics import measure
-from ..jet_model import JetModel
-from ..jets.ragged import RaggedJets
-from .batches import Batches
-from .labelled_jets import LabelledJets
-from .recipes import Recipe
+from ...errors import TaggerError, explain
+from ...jet_model import JetModel
+from ...jets.ragged import RaggedJets
+from ..data import LabelledJets, Source
+from ..objectives import Objective
+from ..recipes import Recipe
 
 __all__ = ["Batch", "Progress", "Training"]
 
@@ -35,8 +34,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
-        sample = LabelledJets(self.sample.jets.to(device), self.sample.labels.to(device))
-        return replace(self, sample=sample)
+        return replace(self, sample=self.sample.to(device))
 
 
 @dataclass
@@ -55,7 +53,7 @@ class Progress:
 
 
 class Training(LightningModule):
-    """One network, its loss and its schedule.
+    """One network, its objective and its schedule.
 
     The order of the jets, the dropout and the learning rates follow from (seed, epoch, batch) alone. So weights,
     optimiser and `Progress` are all there is to store, and a resumed training takes exactly the same steps.
@@ -76,26 +74,26 @@ class Training(LightningModule):
     def __init__(
         self,
         model: JetModel,
-        train: LabelledJets,
-        batches: Batches,
-        validation: list[LabelledJets],
+        objective: Objective,
+        source: Source,
+        validation: Callable[[], Iterator[LabelledJets]],
         recipe: Recipe,
         *,
         epochs: int,
-        class_weights: tuple[float, ...],
-        signal: int,
+        seed: int,
+        class_weights: Sequence[float],
         progress: Progress,
         optimizer_state: Mapping[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.model = model
-        self.train_sample, self.batches, self.validation = train, batches, validation
-        self.recipe, self.epochs, self.signal_class = recipe, epochs, signal
+        self.model, self.objective = model, objective
+        self.source, self.validation = source, validation
+        self.recipe, self.epochs, self.seed = recipe, epochs, seed
         self.progress = progress
-        self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float32), persistent=False)
+        self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float64), persistent=False)
         self._optimizer_state = optimizer_state
-        self._epoch_weight = float(torch.tensor(class_weights, dtype=torch.float64)[train.labels].sum())
-        self._logits: list[Tensor] = []
+        self._epoch_weight = float(np.dot(class_weights, source.weight_sums))
+        self._observed: list[dict[str, Tensor]] = []
         self.row: dict[str, float] = {}
         # sums stay on the device until their values are needed: reading one waits for the GPU
         self._loss_sum = torch.zeros((), dtype=torch.float64)
@@ -115,13 +113,17 @@ class Training(LightningModule):
 
     def val_dataloader(self) -> _Batches:
         """Validation batches."""
-        return _Batches(lambda: (Batch(sample) for sample in self.validation))
+        return _Batches(lambda: (Batch(sample) for sample in self.validation()))
 
     def _remaining(self) -> Iterator[Batch]:
         epoch, first = self.progress.epoch, self.progress.batches
-        chosen = self.batches.epoch(epoch)
-        for index in range(first, len(chosen)):
-            yield Batch(self.train_sample.select(chosen[index]), epoch, index, len(chosen))
+        total = self.source.num_batches(epoch)
+        for index, sample in enumerate(self.source.batches(epoch, first), first):
+            yield Batch(sample, epoch, index, total)
+
+    def weighted(self, sample: LabelledJets) -> LabelledJets:
+        """The jets with their weights multiplied by those of their classes."""
+        return replace(sample, weights=sample.weights * self.class_weights[sample.labels])
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch."""
@@ -175,21 +177,20 @@ class Training(LightningModule):
 
     def _by_pieces(self, batch: Batch) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
         """The sums, or None and the piece that was too large; memory of a failed attempt is free again on return."""
-        jets, labels, done = batch.sample.jets, batch.sample.labels, 0
-        budget = self.progress.pair_budget
-        losses = torch.zeros((), dtype=torch.float64, device=labels.device)
-        right = torch.zeros((), dtype=torch.int64, device=labels.device)
-        for piece in [jets] if budget is None else jets.split(budget, self.model.extra_nodes):
-            truth = labels[done : done + piece.num_jets]
-            done += piece.num_jets
+        sample, budget = self.weighted(batch.sample), self.progress.pair_budget
+        jets = sample.jets
+        losses = torch.zeros((), dtype=torch.float64, device=jets.device)
+        right = torch.zeros((), dtype=torch.int64, device=jets.device)
+        for piece in sample.cut([jets] if budget is None else jets.split(budget, self.model.extra_nodes)):
             try:
-                logits = self.model(piece)
-                loss = nn.functional.cross_entropy(logits.float(), truth, weight=self.class_weights, reduction="sum")
+                output = self.objective.output(self.model, piece.jets)
+                loss = (self.objective.losses(output, piece) * piece.weights.float()).sum()
                 torch.autograd.backward(loss * (batch.total / self._epoch_weight))
             except torch.cuda.OutOfMemoryError:
-                return None, piece
+                return None, piece.jets
             losses += loss.detach().double()
-            right += (logits.detach().argmax(1) == truth).sum()
+            correct = self.objective.correct(output.detach(), piece)
+            right += 0 if correct is None else correct
         return (losses, right), jets
 
     def _halve(self, piece: RaggedJets) -> None:
@@ -214,7 +215,7 @@ class Training(LightningModule):
             torch.cuda.empty_cache()
 
     def _seed(self, batch: Batch) -> None:
-        seed = np.random.SeedSequence([self.batches.seed, batch.epoch, batch.index]).generate_state(1, np.uint64)
+        seed = np.random.SeedSequence([self.seed, batch.epoch, batch.index]).generate_state(1, np.uint64)
         torch.manual_seed(int(seed[0] >> np.uint64(1)))
 
     def gather(self) -> Progress:
@@ -240,37 +241,30 @@ class Training(LightningModule):
         return self.progress
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect the logits."""
-        self._logits.append(self.model(batch.sample.jets).double().cpu())
+        """Collect what the metrics need."""
+        sample = self.weighted(batch.sample)
+        self._observed.append(self.objective.observe(self.objective.output(self.model, sample.jets), sample))
 
     def on_validation_epoch_end(self) -> None:
         """Compute the row of metrics, and move on to the next epoch."""
         done = self.gather()
-        logits = torch.cat(self._logits)
-        labels = torch.cat([sample.labels for sample in self.validation])
-        self._logits = []
-        if not bool(torch.isfinite(logits).all()):
+        observed = {name: torch.cat([one[name] for one in self._observed]) for name in self._observed[0]}
+        self._observed = []
+        if not bool(torch.isfinite(observed["output"]).all()):
             raise TaggerError(
                 explain(
-                    f"logits of validation jets are NaN or infinite after epoch {done.epoch + 1}",
-                    "finite logits",
+                    f"outputs for validation jets are NaN or infinite after epoch {done.epoch + 1}",
+                    "finite outputs",
                     "lower the learning rate, or set gradient_clip=1.0 in the recipe",
                 )
             )
-        weights = self.class_weights.double().cpu()
-        losses = nn.functional.cross_entropy(logits, labels, weight=weights, reduction="none")
-        scores = torch.softmax(logits, dim=1)[:, self.signal_class]
-        measured = measure(scores.numpy(), (labels == self.signal_class).long().numpy())
-        rejections = {f"rejection_{100 * r.efficiency:g}": r.value for r in measured.rejections}
+        metrics = self.objective.metrics(observed)
         self.row = {
             "epoch": done.epoch + 1,
             "learning_rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
             "train_loss": done.loss / self._epoch_weight,
-            "train_accuracy": done.right / done.jets,
-            "loss": float(losses.sum() / weights[labels].sum()),
-            "accuracy": float((logits.argmax(1) == labels).double().mean()),
-            "auc": measured.auc,
-            **rejections,
+            **({"train_accuracy": done.right / done.jets} if "accuracy" in metrics else {}),
+            **metrics,
         }
         self.progress = Progress(epoch=done.epoch + 1, pair_budget=done.pair_budget)
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..jet_model import JetModel
-from .labelled_jets import LabelledJets
+from ...jet_model import JetModel
+from ..data import LabelledJets
 
 __all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import models
-from ..atomic_file import atomic_file, write_atomic
-from ..errors import CheckpointError, TaggerError, explain
-from ..reading import read_bytes, reading
-from ..temporary_files import remove_stale
+from ... import models
+from ...atomic_file import atomic_file, write_atomic
+from ...errors import CheckpointError, TaggerError, explain
+from ...reading import read_bytes, reading
+from ...temporary_files import remove_stale
+from ..settings import Settings
 from .checkpoint import decode, encode
 
 __all__ = ["RunFolder"]
@@ -150,12 +151,13 @@ class RunFolder:
 
 
 def _complete(record: Any) -> Any:
-    """A stored record with the options that its version did not have yet."""
+    """A stored record with the settings and the network's options that its version did not have yet."""
     settings = record.get("settings") if isinstance(record, dict) else None
     if not isinstance(settings, dict) or not isinstance(settings.get("options"), dict):
         return record
     options = models.stored_options(str(settings.get("architecture")), settings["options"])
-    return record | {"settings": settings | {"options": options}}
+    later = {name: field.default for name, field in Settings.model_fields.items() if not field.is_required()}
+    return record | {"settings": later | settings | {"options": options}}
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:

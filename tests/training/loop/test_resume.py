@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
-from coffea_equitag.training.checkpoint import decode
-from coffea_equitag.training.folder import RunFolder
-from coffea_equitag.training.module import Training
+from coffea_equitag.training.loop.checkpoint import decode
+from coffea_equitag.training.loop.folder import RunFolder
+from coffea_equitag.training.loop.module import Training
 
 # a budget that does not depend on the free memory
 SETTINGS = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from coffea_equitag import fit
-from coffea_equitag.training.module import Training
+from coffea_equitag.training.loop.module import Training
 
 warnings.filterwarnings("error", module="coffea_equitag")
-spec = importlib.util.spec_from_file_location("toys", Path(__file__).with_name("conftest.py"))
+spec = importlib.util.spec_from_file_location("toys", Path(__file__).parents[1] / "conftest.py")
 assert spec is not None
 assert spec.loader is not None
 toys = importlib.util.module_from_spec(spec)

@@ -7,13 +7,20 @@ import pytest
 import torch
 
 from coffea_equitag import TaggerError, fit, kernels, models
-from coffea_equitag.training import pair_budget
-from coffea_equitag.training.labelled_jets import LabelledJets
-from coffea_equitag.training.module import Training
-from coffea_equitag.training.pair_budget import bytes_per_pair, fitting_budget, free_memory
+from coffea_equitag.training.data import LabelledJets
+from coffea_equitag.training.loop import pair_budget
+from coffea_equitag.training.loop.module import Training
+from coffea_equitag.training.loop.pair_budget import bytes_per_pair, fitting_budget, free_memory
 
 CPU = torch.device("cpu")
 QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "seed": 4}
+
+
+@pytest.fixture(autouse=True)
+def _kernels_checked(toy, build_small):
+    """The kernels check themselves before memory is short."""
+    for options in ({}, {"dropout": 0.3}):
+        build_small(**options).train()(toy(4)).sum().backward()
 
 
 def out_of_memory_above(monkeypatch, pairs, calls=None):
@@ -29,7 +36,7 @@ def out_of_memory_above(monkeypatch, pairs, calls=None):
         return original(self, jets, **keywords)
 
     monkeypatch.setattr(models.LorentzNet, "logits", logits)
-    monkeypatch.setattr("coffea_equitag.training.runner.fitting_budget", lambda *_: 1 << 20)
+    monkeypatch.setattr("coffea_equitag.training.loop.runner.fitting_budget", lambda *_: 1 << 20)
 
 
 def test_budget_follows_from_what_is_kept_and_what_is_free(toy, build_small, monkeypatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import awkward as ak
@@ -11,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..array_types import I8, AnyArray
-from ..errors import JetError, explain
-from ..jets.collection import check_structure
-from ..jets.nesting import unnest
-from ..jets.ragged import RaggedJets
+from ...array_types import I8, AnyArray
+from ...errors import JetError, explain
+from ...jets.collection import check_structure
+from ...jets.nesting import unnest
+from ...jets.ragged import RaggedJets
 
 __all__ = ["LabelledJets"]
 
@@ -24,18 +25,25 @@ _LABEL = "label of fit"
 
 @dataclass(frozen=True)
 class LabelledJets:
-    """Jets and their classes.
+    """Jets, their classes, their weights, and what else is to be learned about them.
 
     Attributes
     ----------
     jets : RaggedJets
-        J jets.
+        J jets of N constituents in all.
     labels : Tensor of int64, shape (J,)
         Their classes.
+    weights : Tensor of float64, shape (J,)
+        Their weights in the loss and in the metrics.
+    targets : mapping of str to Tensor, shapes (J, ...)
+        Further truth per jet.
+        Truth per constituent is in the columns of `jets`.
     """
 
     jets: RaggedJets
     labels: Tensor
+    weights: Tensor
+    targets: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> LabelledJets:
@@ -72,12 +80,43 @@ class LabelledJets:
             jets, name = _with_labels(jets, labels), _LABEL
         _, records = unnest(jets)
         values = _whole(records[name], n_classes)
-        return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values))
+        weights = torch.ones(len(values), dtype=torch.float64)
+        return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values), weights)
 
     def select(self, jets: AnyArray) -> LabelledJets:
         """The jets of the given indices, in that order."""
         index = torch.from_numpy(np.asarray(jets, dtype=np.int64))
-        return LabelledJets(self.jets.select(index), self.labels[index])
+        return LabelledJets(
+            self.jets.select(index),
+            self.labels[index],
+            self.weights[index],
+            {name: target[index] for name, target in self.targets.items()},
+        )
+
+    def slice(self, first: int, last: int) -> LabelledJets:
+        """Jets `first` to `last`; nothing is copied."""
+        return LabelledJets(
+            self.jets.slice(first, last),
+            self.labels[first:last],
+            self.weights[first:last],
+            {name: target[first:last] for name, target in self.targets.items()},
+        )
+
+    def to(self, device: torch.device | str) -> LabelledJets:
+        """Copy to a device."""
+        return LabelledJets(
+            self.jets.to(device),
+            self.labels.to(device),
+            self.weights.to(device),
+            {name: target.to(device) for name, target in self.targets.items()},
+        )
+
+    def cut(self, pieces: Iterable[RaggedJets]) -> Iterator[LabelledJets]:
+        """The jets in pieces as those given, which follow each other in their order."""
+        done = 0
+        for piece in pieces:
+            yield self.slice(done, done + piece.num_jets)
+            done += piece.num_jets
 
     def require(self, classes: tuple[str, ...], what: str) -> None:
         """Refuse jets that lack a class; `what` names the sample in the error."""
@@ -136,7 +175,11 @@ class LabelledJets:
         tensors = {"p4": jets.p4, "mass": jets.mass, "offsets": jets.offsets, "jet_p4": jets.jet_p4}
         tensors |= {"polar": jets.polar} if jets.polar is not None else {}
         tensors |= {f"column {name}": column for name, column in sorted(jets.columns.items())}
-        for name, tensor in (tensors | {"labels": self.labels}).items():
+        tensors["labels"] = self.labels
+        if not bool((self.weights == 1).all()):
+            tensors["weights"] = self.weights
+        tensors |= {f"target {name}": target for name, target in sorted(self.targets.items())}
+        for name, tensor in tensors.items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()

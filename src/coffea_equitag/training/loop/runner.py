@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from ..errors import CheckpointError, TaggerError, explain
-from ..jet_model import JetModel
-from ..reading import reading
-from ..tagger import Tagger
-from ..tagger.inference import default_budget, pieces
-from .batches import Batches
+from ...errors import CheckpointError, TaggerError, explain
+from ...jet_model import JetModel
+from ...reading import reading
+from ...tagger import Tagger
+from ...tagger.inference import default_budget, pieces
+from ..data import LabelledJets, Source
+from ..options import Precision
+from ..plan import Plan
 from .folder import RunFolder
-from .labelled_jets import LabelledJets
 from .pair_budget import fitting_budget
-from .plan import Plan
-from .settings import Precision
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -80,7 +79,7 @@ def run(
         if state["progress"]["epoch"] >= settings.epochs:
             return
     elif pair_budget is None:
-        pair_budget = fitting_budget(model.to(device), plan.training, device, settings.precision)
+        pair_budget = fitting_budget(model.to(device), plan.training.probe(16), device, settings.precision)
 
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import Trainer
@@ -97,22 +96,28 @@ def run(
         model.train(was_training)
 
     done = Progress(**state["progress"]) if state is not None else Progress(pair_budget=pair_budget)
-    counts = plan.training.jets.counts.numpy()
     module = Training(
         model.train(),
+        plan.objective,
         plan.training,
-        Batches(counts, settings.recipe.batch_size, seed=settings.seed, pool=settings.pool),
-        list(_pieces(plan.validation, model)),
+        lambda: _pieces(plan.validation, model),
         settings.recipe,
         epochs=settings.epochs,
+        seed=settings.seed,
         class_weights=plan.class_weights,
-        signal=plan.signal,
         progress=done,
         optimizer_state=state["optimizer"] if state is not None else None,
     )
     rows = list(state["rows"]) if state is not None else []
     callbacks: list[Any] = [
-        CheckpointWriter(folder, monitor=settings.monitor, seconds=save_every, rows=rows, save_tagger=save_tagger)
+        CheckpointWriter(
+            folder,
+            monitor=settings.monitor,
+            lower_is_better=plan.objective.monitors[settings.monitor],
+            seconds=save_every,
+            rows=rows,
+            save_tagger=save_tagger,
+        )
     ]
     if progress:
         callbacks.append(ProgressReporter(settings.epochs, model.kind))
@@ -137,12 +142,10 @@ def run(
             _fit(trainer, module)
 
 
-def _pieces(jets: LabelledJets, model: JetModel) -> Iterator[LabelledJets]:
+def _pieces(validation: Source, model: JetModel) -> Iterator[LabelledJets]:
     """Validation jets in the pieces that scoring would use."""
-    done = 0
-    for piece in pieces(model, jets.jets, default_budget(model)):
-        yield LabelledJets(piece, jets.labels[done : done + piece.num_jets])
-        done += piece.num_jets
+    for chunk in validation.chunks():
+        yield from chunk.cut(pieces(model, chunk.jets, default_budget(model)))
 
 
 def keep_random_state() -> AbstractContextManager[None]:

@@ -1,0 +1,1 @@
+"""The loop: Lightning module, callbacks, and the folder that a run writes."""
