@@ -18,6 +18,7 @@ FLOORS = (
     (
         "errors",
         "array_types",
+        "constituent_rows",
         "interrupts",
         "plain_numbers",
         "schema",

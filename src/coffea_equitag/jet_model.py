@@ -10,7 +10,8 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
-from .jets.ragged import RaggedJets
+from . import constituent_rows
+from .jets.ragged import RaggedJets, boundaries
 from .option_types import check_values
 from .plain_numbers import plain
 
@@ -100,6 +101,27 @@ class JetModel(nn.Module):
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes) of a ragged batch on the network's device."""
         raise NotImplementedError(f"{type(self).__name__} must define logits")
+
+    def with_constituents(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
+        """What `logits` gives, and what the layers know of each constituent before they sum over the jet.
+
+        The layers run, not the kernels.
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            Outputs (J, K), and rows (N, C) in the order of the constituents: invariant wherever the logits are.
+        """
+        order = torch.argsort(jets.counts, stable=True)
+        with constituent_rows.recording() as found:
+            outputs = self.logits(jets.select(order))
+        (rows_NC,) = found
+        # networks sort jets by multiplicity: those in order stay so, and the rows are put back here
+        counts = jets.counts[order]
+        shift = torch.repeat_interleave(jets.offsets[:-1][order] - boundaries(counts)[:-1], counts)
+        at = torch.arange(len(rows_NC), device=rows_NC.device) + shift
+        outputs = torch.empty_like(outputs).index_copy(0, order, outputs)
+        return outputs, torch.empty_like(rows_NC).index_copy(0, at, rows_NC)
 
     def num_parameters(self) -> int:
         """Number of trainable parameters."""

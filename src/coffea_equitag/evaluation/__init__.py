@@ -9,6 +9,7 @@ from .estimate import Estimate
 from .intervals import binomial_interval, poisson_interval
 from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band
+from .resolution import MomentumResolution, momentum_resolution, resolution_of_jets, response
 from .working_points import working_points
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "EfficiencyMap",
     "Estimate",
     "Metrics",
+    "MomentumResolution",
     "Rejection",
     "TemperatureFit",
     "WorkingPoints",
@@ -41,9 +43,12 @@ __all__ = [
     "fit_temperature",
     "input_histograms",
     "measure",
+    "momentum_resolution",
     "plots",
     "poisson_interval",
     "report",
+    "resolution_of_jets",
+    "response",
     "roc",
     "roc_band",
     "working_points",
