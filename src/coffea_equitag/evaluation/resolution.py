@@ -215,7 +215,8 @@ def _spread(values: F8, weight: F8, *, one_sided: bool = False) -> Spread:
     kept = weight > 0
     values, weight = values[kept], weight[kept]
     if not len(values):
-        return Spread(*(Estimate(math.nan, math.nan, math.nan),) * 3, number=0)
+        unknown = Estimate(math.nan, math.nan, math.nan)
+        return Spread(unknown, unknown, unknown, 0)
     order = np.argsort(values, kind="stable")
     values, weight = values[order], weight[order]
     measured = _quantities(values, weight, one_sided)
@@ -224,7 +225,8 @@ def _spread(values: F8, weight: F8, *, one_sided: bool = False) -> Spread:
     times = (generator.multinomial(len(values), equal) for _ in range(_REPLICAS))
     drawn = [_quantities(values, weight * number, one_sided) for number in times]
     low, high = np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
-    return Spread(*(Estimate(*map(float, each)) for each in zip(measured, low, high, strict=True)), number=len(values))
+    median, width, iqr = (Estimate(*map(float, each)) for each in zip(measured, low, high, strict=True))
+    return Spread(median, width, iqr, len(values))
 
 
 def _quantities(values: F8, weight: F8, one_sided: bool) -> tuple[float, float, float]:
