@@ -33,6 +33,8 @@ class JetModel(nn.Module):
         The paper it is taken from, and the symmetry it has.
     extra_nodes : int
         Number of reference vectors it adds to each jet; they count as constituents in the number of pairs.
+    max_constituents : int or None
+        The hardest constituents of each jet that it sees, as it was trained; None: all.
     sees_pairs : bool
         Whether its cost scales with the number of pairs (n²) rather than constituents (n).
     """
@@ -42,6 +44,7 @@ class JetModel(nn.Module):
     symmetry: ClassVar[str]
     sees_pairs: ClassVar[bool] = True
     extra_nodes: int = 0
+    max_constituents: int | None = None
     fields: tuple[str, ...] = ()
 
     def __init__(self, **options: Any) -> None:
@@ -96,6 +99,8 @@ class JetModel(nn.Module):
             If the jets are not canonical or lack a column listed in `fields`.
         """
         ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
+        if self.max_constituents is not None:
+            ragged = ragged.hardest(self.max_constituents)
         return self.logits(ragged.to(self.device), **keywords)
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:

@@ -15,6 +15,7 @@ from ...atomic_file import atomic_file, write_atomic
 from ...errors import CheckpointError, TaggerError, explain
 from ...reading import read_bytes, reading
 from ...temporary_files import remove_stale
+from ..recipes import Recipe
 from ..settings import Settings
 from .checkpoint import decode, encode
 
@@ -168,7 +169,10 @@ def _complete(record: Any) -> Any:
         return record
     options = models.stored_options(str(settings.get("architecture")), settings["options"])
     later = {name: field.default for name, field in Settings.model_fields.items() if not field.is_required()}
-    return record | {"settings": later | settings | {"options": options}}
+    recipe = settings.get("recipe")
+    if isinstance(recipe, dict):
+        recipe = json.loads(Recipe().model_dump_json(exclude={"reference"})) | recipe
+    return record | {"settings": later | settings | {"options": options, "recipe": recipe}}
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:

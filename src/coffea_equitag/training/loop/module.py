@@ -102,7 +102,12 @@ class Training(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser, in its stored state when resuming."""
         kind = torch.optim.AdamW if self.recipe.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        optimizer = kind(
+            self.model.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+            amsgrad=self.recipe.optimizer == "amsgrad",
+        )
         if self._optimizer_state is not None:
             optimizer.load_state_dict(dict(self._optimizer_state))
         return optimizer
