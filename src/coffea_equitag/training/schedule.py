@@ -96,5 +96,5 @@ class Schedule(Strict):
         (first, low), (last, high) = self.points[after - 1], self.points[after]
         share = (epoch - first) / (last - first)
         if self.interpolation == "exponential":
-            return low ** (1 - share) * high**share
+            return float(low ** (1 - share) * high**share)
         return low + (high - low) * share
