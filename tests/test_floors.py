@@ -18,8 +18,6 @@ FLOORS = (
     (
         "errors",
         "array_types",
-        "cpu_name",
-        "constituent_rows",
         "interrupts",
         "plain_numbers",
         "schema",

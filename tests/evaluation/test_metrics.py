@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from coffea_equitag import JetError
-from coffea_equitag.evaluation import binomial_interval, measure, roc, roc_band
+from coffea_equitag.evaluation import binomial_interval, measure, roc, roc_band, separate
 from coffea_equitag.evaluation.intervals import LEVEL
 
 # signal 0.9 0.8 0.7 0.4, background 0.75 0.5 0.3 0.2 0.1
@@ -28,9 +28,14 @@ def test_by_hand():
     assert (metrics.accuracy_low, metrics.accuracy_high) == pytest.approx((interval.low, interval.high))
     # correctly ordered pairs: 5 + 5 + 4 + 3 of 20
     assert metrics.auc == pytest.approx(17 / 20)
-    q1, q2 = 0.85 / 1.15, 2 * 0.85**2 / 1.85
-    variance = (0.85 * 0.15 + 3 * (q1 - 0.85**2) + 4 * (q2 - 0.85**2)) / 20
-    assert metrics.auc_uncertainty == pytest.approx(math.sqrt(variance))
+    # share of the background below each signal jet, and of the signal above each background jet
+    below, above = [1, 1, 4 / 5, 3 / 5], [2 / 4, 3 / 4, 1, 1, 1]
+    deviation = math.sqrt(np.var(below, ddof=1) / 4 + np.var(above, ddof=1) / 5)
+    assert metrics.auc_uncertainty == pytest.approx(deviation)
+    odds, step = math.log(0.85 / 0.15), deviation / (0.85 * 0.15)
+    assert (metrics.auc_low, metrics.auc_high) == pytest.approx(
+        (1 / (1 + math.exp(step - odds)), 1 / (1 + math.exp(-step - odds)))
+    )
     # half of the signal is above every background jet
     assert [r.value for r in metrics.rejections] == [math.inf, math.inf]
     assert [r.cut for r in metrics.rejections] == [0.8, 0.8]
@@ -60,6 +65,66 @@ def test_one_jet_of_many_is_not_symmetric():
     assert (rounded["rejection_50_low"], rounded["rejection_50_high"]) == (rejection.low, rejection.high)
     assert rounded["rejection_50_passed"] == 1
     assert not any("uncertainty" in name for name in rounded if name.startswith("rejection"))
+
+
+def test_weights_count_as_so_many_jets():
+    """Weights of 2 are jets that occur twice; intervals are those of the jets that are there."""
+    twice = [1, 2, 1, 2, 1, 1, 2, 1, 1]
+    weighted = measure(SCORES, LABELS, weights=twice, efficiencies=(0.85,))
+    repeated = measure(np.repeat(SCORES, twice), np.repeat(LABELS, twice), efficiencies=(0.85,))
+    assert weighted.auc == pytest.approx(repeated.auc, rel=1e-12)
+    assert weighted.accuracy == pytest.approx(repeated.accuracy, rel=1e-12)
+    assert weighted.rejections[0].value == pytest.approx(repeated.rejections[0].value, rel=1e-12)
+    assert weighted.rejections[0].cut == repeated.rejections[0].cut
+    assert weighted.rejections[0].high - weighted.rejections[0].low > (
+        repeated.rejections[0].high - repeated.rejections[0].low
+    )
+    assert (weighted.num_signal, weighted.num_background) == (4, 5)
+
+
+def test_equal_weights_change_nothing():
+    plain, scaled = measure(SCORES, LABELS), measure(SCORES, LABELS, weights=np.full(9, 0.25))
+    assert scaled.as_dict() == pytest.approx(plain.as_dict(), rel=1e-12)
+
+
+def test_weights_of_events_hold_for_their_jets():
+    scores, labels = ak.Array([[0.9, 0.2], [], [0.8, None, 0.1]]), ak.Array([[1, 0], [], [1, 0, 0]])
+    by_event = measure(scores, labels, weights=[1.0, 5.0, 3.0])
+    by_jet = measure(scores, labels, weights=ak.Array([[1.0, 1.0], [], [3.0, 3.0, 3.0]]))
+    assert by_event == by_jet
+
+
+def test_negative_weights():
+    """Of the background 3 − 1 pass of 4: sums of weights, as for samples of next-to-leading order."""
+    metrics = measure([0.9, 0.8, 0.7, 0.3], [1, 0, 0, 0], weights=[1, 3, -1, 2], efficiencies=(1.0,))
+    assert metrics.rejections[0].value == math.inf
+    separation = separate([0.9, 0.8, 0.7, 0.3], [1, 0, 0, 0], weights=[1, 3, -1, 2])
+    assert separation.background.efficiency.tolist() == [0, 0, 3 / 4, 2 / 4, 1]
+    assert separation.signal.efficiency.tolist() == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("jets", [(12, 12), (40, 400)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_coverage_of_the_auc(jets, weighted):
+    """Normal scores one apart: an AUC of Φ(1/√2). Toys lie within three binomial deviations of 68.27% or above."""
+    generator = np.random.default_rng(4)
+    true, toys = scipy.stats.norm.cdf(1 / math.sqrt(2)), 400
+    labels = np.repeat([1, 0], jets)
+    inside = 0
+    for _ in range(toys):
+        scores = generator.normal(labels, 1)
+        weights = generator.uniform(0.5, 1.5, len(labels)) if weighted else None
+        found = measure(scores, labels, weights=weights, efficiencies=())
+        inside += found.auc_low <= true <= found.auc_high
+    assert inside / toys > LEVEL - 3 * math.sqrt(LEVEL * (1 - LEVEL) / toys)
+    assert inside / toys < 0.85
+
+
+def test_an_auc_of_one_has_an_interval():
+    """n jets of each kind are n independent pairs, all in order: with probability A^n, (1 − 68.27%)/2 at the limit."""
+    metrics = measure(np.r_[np.full(5, 0.9), np.full(7, 0.1)], np.repeat([1, 0], [5, 7]))
+    assert (metrics.auc, metrics.auc_high) == (1, 1)
+    assert metrics.auc_low == pytest.approx(((1 - LEVEL) / 2) ** (1 / 5))
 
 
 @pytest.mark.parametrize(("passed", "total"), [(0, 1), (1, 1), (0, 40), (3, 40), (40, 40), (7, 100_000)])
@@ -153,6 +218,22 @@ def test_prints_and_serialises():
 def test_refused(scores, labels, message):
     with pytest.raises(JetError, match=message):
         measure(ak.Array(scores), ak.Array(labels))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": [1, 1, 0, 0]}, "weights of background jets that sum to 0"),
+        ({"weights": [-1, 0, 1, 1]}, "weights of signal jets that sum to -1"),
+        ({"weights": [1, np.nan, 1, 1]}, "weights that are missing or not finite for 1 jets"),
+        ({"weights": [1, 1, 1]}, "weights of type 3"),
+        ({"efficiencies": [50]}, "an efficiency of 50"),
+        ({"efficiencies": [0]}, "an efficiency of 0"),
+    ],
+)
+def test_refused_options(options, message):
+    with pytest.raises(JetError, match=message):
+        measure([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0], **options)
 
 
 def test_unknown_signal():

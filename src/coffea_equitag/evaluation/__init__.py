@@ -3,13 +3,18 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .accumulator import Evaluation
+from .binned_efficiency import BinnedEfficiency
+from .confusion import Confusion
 from .discriminate import discriminate
 from .efficiency_map import EfficiencyMap, efficiency_map
 from .estimate import Estimate
 from .intervals import binomial_interval, poisson_interval
 from .measured_points import WorkingPoints
-from .metrics import Metrics, Rejection, measure, roc, roc_band
-from .resolution import MomentumResolution, momentum_resolution, resolution_of_jets, response
+from .metrics import Metrics, Rejection, measure, roc, roc_band, separate
+from .reliability import Calibration, CalibrationCurve
+from .sculpting import Sculpting
+from .separation import Separation
 from .working_points import working_points
 
 if TYPE_CHECKING:
@@ -28,12 +33,18 @@ _LATER = {
 }
 
 __all__ = [
+    "BinnedEfficiency",
+    "Calibration",
+    "CalibrationCurve",
     "Comparison",
+    "Confusion",
     "EfficiencyMap",
     "Estimate",
+    "Evaluation",
     "Metrics",
-    "MomentumResolution",
     "Rejection",
+    "Sculpting",
+    "Separation",
     "TemperatureFit",
     "WorkingPoints",
     "binomial_interval",
@@ -43,14 +54,12 @@ __all__ = [
     "fit_temperature",
     "input_histograms",
     "measure",
-    "momentum_resolution",
     "plots",
     "poisson_interval",
     "report",
-    "resolution_of_jets",
-    "response",
     "roc",
     "roc_band",
+    "separate",
     "working_points",
 ]
 

@@ -8,47 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sklearn_metrics
 
-from ..array_types import F8, Bools
-from .intervals import binomial_interval, inverse
-from .labelled_scores import labelled_scores
+from ..array_types import F8
+from ..errors import JetError, explain
+from .estimate import Estimate
+from .intervals import binomial_interval
+from .labelled_scores import LabelledScores, labelled_scores
+from .separation import Rejection, Separation
+from .weighted_efficiency import effective_interval
 
-__all__ = ["Metrics", "Rejection", "measure", "roc", "roc_band"]
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Background rejection 1/ε_B of a cut on the score.
-
-    Attributes
-    ----------
-    efficiency : float
-        The requested signal efficiency; the cut keeps at least that.
-    cut : float
-        Jets with at least this score are kept.
-    value : float
-        1/ε_B; infinite where no background jet is kept.
-    low, high : float
-        Clopper–Pearson interval of 1/ε_B (68.27%) from the number of background jets kept; high is infinite where none
-        is.
-    passed : int
-        Background jets kept.
-    """
-
-    efficiency: float
-    cut: float
-    value: float
-    low: float
-    high: float
-    passed: int
-
-    def __str__(self) -> str:
-        if self.passed == 0:
-            return f"above {_digits(self.low, self.low)} (no background jet passes)"
-        step = min(self.value - self.low, self.high - self.value)
-        value, low, high = (_digits(v, step) for v in (self.value, self.value - self.low, self.high - self.value))
-        return f"{value} +{high} −{low} ({self.passed} background jet{'s pass' if self.passed > 1 else ' passes'})"
+__all__ = ["Metrics", "Rejection", "measure", "roc", "roc_band", "separate"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +32,9 @@ class Metrics:
         Jets left out because they have no score.
     accuracy, accuracy_low, accuracy_high : float
         Fraction of jets whose most probable class is the true one, with its Clopper–Pearson interval (68.27%).
-    auc, auc_uncertainty : float
-        Area under the ROC curve; uncertainty after Hanley and McNeil, Radiology 143 (1982) 29.
+    auc, auc_uncertainty, auc_low, auc_high : float
+        Area under the ROC curve; standard deviation after DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837,
+        and an interval (68.27%) that stays between 0 and 1.
     rejections : tuple of Rejection
         1/ε_B at the requested signal efficiencies.
     """
@@ -77,6 +47,8 @@ class Metrics:
     accuracy_high: float
     auc: float
     auc_uncertainty: float
+    auc_low: float
+    auc_high: float
     rejections: tuple[Rejection, ...]
 
     def as_dict(self) -> dict[str, float]:
@@ -93,6 +65,8 @@ class Metrics:
             "accuracy_high": self.accuracy_high,
             "auc": self.auc,
             "auc_uncertainty": self.auc_uncertainty,
+            "auc_low": self.auc_low,
+            "auc_high": self.auc_high,
         }
         for rejection in self.rejections:
             name = f"rejection_{100 * rejection.efficiency:g}"
@@ -103,12 +77,8 @@ class Metrics:
     def __str__(self) -> str:
         rows = [
             ("jets", f"{self.num_signal} signal, {self.num_background} background"),
-            (
-                "accuracy",
-                f"{self.accuracy:.4f} +{self.accuracy_high - self.accuracy:.4f} "
-                f"−{self.accuracy - self.accuracy_low:.4f}",
-            ),
-            ("AUC", f"{self.auc:.4f} ± {self.auc_uncertainty:.4f}"),
+            ("accuracy", _four(self.accuracy, self.accuracy_low, self.accuracy_high)),
+            ("AUC", _four(self.auc, self.auc_low, self.auc_high)),
         ]
         rows += [(f"1/ε_B at ε_S = {100 * r.efficiency:g}%", f"{r}   (score ≥ {r.cut:.4f})") for r in self.rejections]
         if self.num_missing:
@@ -118,7 +88,12 @@ class Metrics:
 
 
 def measure(
-    scores: Any, labels: Any, *, signal: int | str | None = None, efficiencies: Sequence[float] = (0.5, 0.3)
+    scores: Any,
+    labels: Any,
+    *,
+    weights: Any = None,
+    signal: int | str | None = None,
+    efficiencies: Sequence[float] = (0.5, 0.3),
 ) -> Metrics:
     """Measure scores on labelled jets.
 
@@ -129,33 +104,43 @@ def measure(
         where a jet is missing (left out and counted).
     labels : array-like
         Class of each jet, in the same structure: 0 or 1, or the index of the class in the scores' fields.
+    weights : array-like, optional
+        One weight per jet, or per event; they may be negative. Intervals are those of as many unweighted jets as have
+        the same variance.
     signal : int or str, optional
         Index or name of the class that counts as signal; default the last.
     efficiencies : sequence of float
-        Signal efficiencies at which to give the rejection.
+        Signal efficiencies at which to give the rejection, in (0, 1].
 
     Raises
     ------
     JetError
-        If scores and labels differ in structure, a score is NaN, or only one class is present.
+        If scores, labels and weights differ in structure, a score is NaN, only one class is present, or the weights of
+        signal or background do not sum to more than 0.
     """
+    check_efficiencies(efficiencies)
     given = labelled_scores(scores, labels, signal)
-    is_signal = given.is_signal
-    fpr, tpr, cuts = _curve(given.scores, is_signal)
-    num_signal, num_background = int(is_signal.sum()), int((~is_signal).sum())
-    correct = given.most_probable == given.labels
-    low, high = binomial_interval(correct.sum(), len(correct))
-    auc = float(sklearn_metrics.auc(fpr, tpr))
+    weight = given.weights(weights)
+    return measured(_separation(given, weight), _accuracy(given, weight), given.num_missing, efficiencies)
+
+
+def measured(
+    found: Separation, accuracy: Estimate, num_missing: int, efficiencies: Sequence[float] = (0.5, 0.3)
+) -> Metrics:
+    """What is measured of a separation that was found elsewhere."""
+    auc = found.auc_estimate
     return Metrics(
-        num_signal=num_signal,
-        num_background=num_background,
-        num_missing=given.num_missing,
-        accuracy=float(correct.mean()),
-        accuracy_low=float(low),
-        accuracy_high=float(high),
-        auc=auc,
-        auc_uncertainty=_auc_uncertainty(auc, num_signal, num_background),
-        rejections=tuple(_rejection(e, fpr, tpr, cuts, num_background) for e in efficiencies),
+        num_signal=int(found.signal.number[-1]),
+        num_background=int(found.background.number[-1]),
+        num_missing=num_missing,
+        accuracy=accuracy.value,
+        accuracy_low=accuracy.low,
+        accuracy_high=accuracy.high,
+        auc=auc.value,
+        auc_uncertainty=found.auc_uncertainty,
+        auc_low=auc.low,
+        auc_high=auc.high,
+        rejections=tuple(map(found.rejection, efficiencies)),
     )
 
 
@@ -164,35 +149,62 @@ def roc_band(fpr: F8, num_background: int) -> tuple[F8, F8]:
     return binomial_interval(np.rint(fpr * num_background), num_background)
 
 
-def roc(scores: Any, labels: Any, *, signal: int | str | None = None) -> tuple[F8, F8, F8]:
+def roc(scores: Any, labels: Any, *, weights: Any = None, signal: int | str | None = None) -> tuple[F8, F8, F8]:
     """The ROC curve: background efficiency, signal efficiency and cut, one entry per distinct score.
 
     Parameters and errors as `measure`; the first cut is infinite and keeps nothing.
     """
+    found = separate(scores, labels, weights=weights, signal=signal)
+    return found.background.efficiency, found.signal.efficiency, found.cuts
+
+
+def separate(scores: Any, labels: Any, *, weights: Any = None, signal: int | str | None = None) -> Separation:
+    """Signal and background against the cut, with intervals; parameters and errors as `measure`."""
     given = labelled_scores(scores, labels, signal)
-    return _curve(given.scores, given.is_signal)
+    return _separation(given, given.weights(weights))
 
 
-def _curve(scores: F8, is_signal: Bools) -> tuple[F8, F8, F8]:
-    fpr, tpr, cuts = sklearn_metrics.roc_curve(is_signal, scores, drop_intermediate=False)
-    return fpr, tpr, cuts
+def _separation(given: LabelledScores, weights: F8) -> Separation:
+    """As `separate`, of scores that were checked."""
+    for kind, name in ((given.is_signal, "signal"), (~given.is_signal, "background")):
+        check_sum(float(weights[kind].sum()), name)
+    return Separation.of(given.scores, given.is_signal, np.ones(len(weights), np.int64), weights, weights**2)
 
 
-def _rejection(efficiency: float, fpr: F8, tpr: F8, cuts: F8, num_background: int) -> Rejection:
-    at = min(int(np.searchsorted(tpr, efficiency - 1e-12)), len(tpr) - 1)
-    passed = round(float(fpr[at]) * num_background)
-    low, high = inverse(binomial_interval(passed, num_background))
-    value = num_background / passed if passed else math.inf
-    return Rejection(efficiency, float(cuts[at]), value, low=float(high), high=float(low), passed=passed)
+def check_sum(total: float, kind: str) -> None:
+    """Refuse jets whose weights do not sum to more than 0."""
+    if not total > 0:
+        raise JetError(
+            explain(
+                f"weights of {kind} jets that sum to {total:g}", "a positive sum", "check the weights, give more jets"
+            )
+        )
 
 
-def _digits(value: float, step: float) -> str:
-    """A number with two digits of `step`, or all digits before the decimal point."""
-    decimals = max(0, 1 - math.floor(math.log10(step))) if 0 < step < math.inf else 1
-    return f"{value:.{decimals}f}"
+def check_efficiencies(efficiencies: Sequence[float]) -> None:
+    """Refuse percentages, and efficiencies of nothing."""
+    if bad := [value for value in efficiencies if not 0 < value <= 1]:
+        raise JetError(
+            explain(f"an efficiency of {bad[0]:g}", "a number above 0 and up to 1", "give fractions, not percent: 0.3")
+        )
 
 
-def _auc_uncertainty(auc: float, num_signal: int, num_background: int) -> float:
-    q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    variance = auc * (1 - auc) + (num_signal - 1) * (q1 - auc * auc) + (num_background - 1) * (q2 - auc * auc)
-    return math.sqrt(max(variance, 0.0) / (num_signal * num_background))
+def _accuracy(given: LabelledScores, weights: F8) -> Estimate:
+    correct = given.most_probable == given.labels
+    return share(weights, correct)
+
+
+def share(weights: F8, chosen: Any) -> Estimate:
+    """The share of weighted jets that are chosen; NaN where the weights do not sum to more than 0."""
+    total = float(weights.sum())
+    if not total > 0:
+        return Estimate(math.nan, math.nan, math.nan)
+    kept, squared = weights[chosen].sum(), (weights[chosen] ** 2).sum()
+    low, high = effective_interval(np.asarray(kept), np.asarray(squared), total, float((weights**2).sum()))
+    return Estimate(float(kept / total), float(low), float(high))
+
+
+def _four(value: float, low: float, high: float) -> str:
+    """With four digits; as it is read in a table of the terminal."""
+    above, below = f"{high - value:.4f}", f"{value - low:.4f}"
+    return f"{value:.4f} ± {above}" if above == below else f"{value:.4f} +{above} −{below}"

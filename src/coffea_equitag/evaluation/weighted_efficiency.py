@@ -9,10 +9,10 @@ import numpy as np
 from ..array_types import F8
 from .intervals import LEVEL, binomial_interval
 
-__all__ = ["Curve", "Quantile", "curve", "effective_interval", "quantile"]
+__all__ = ["ROUNDING", "Curve", "Quantile", "curve", "effective_interval", "quantile"]
 
 #: Rounding of sums of weights: efficiencies this close are the same.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def quantile(at: Curve, efficiency: float, *, at_most: bool = False) -> Quantile
     at_most : bool
         Keep at most this efficiency, by the lowest such score; otherwise at least, by the highest.
     """
-    reached = at.efficiency > efficiency + _ROUNDING if at_most else at.efficiency >= efficiency - _ROUNDING
+    reached = at.efficiency > efficiency + ROUNDING if at_most else at.efficiency >= efficiency - ROUNDING
     first = int(np.argmax(reached)) if reached.any() else len(reached)
     kept = first - 1 if at_most else first
     cut = float(at.cuts[kept]) if 0 <= kept < len(at.cuts) else None

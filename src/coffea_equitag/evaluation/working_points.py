@@ -7,14 +7,12 @@ from decimal import ROUND_FLOOR, Context
 from itertools import pairwise
 from typing import Any
 
-import awkward as ak
 import numpy as np
 
 from ..array_types import F8, Bools
 from ..errors import JetError, explain
 from .labelled_scores import LabelledScores, labelled_scores
 from .measured_points import WorkingPoints
-from .structure import flat_entries, same_shape
 from .threshold import Efficiency, Threshold
 from .weighted_efficiency import curve, effective_interval, quantile
 
@@ -74,7 +72,7 @@ def working_points(
     """
     given = labelled_scores(scores, labels, signal)
     wanted = _named(efficiencies, background)
-    weight = np.ones(len(given.scores)) if weights is None else _parallel(weights, scores, given, "weights")
+    weight = given.weights(weights)
     edges = None if pt is None else check_edges(pt)
     if (edges is None) != (jet_pt is None):
         raise JetError(
@@ -87,7 +85,7 @@ def working_points(
     if edges is None:
         ranges: list[tuple[tuple[float, float] | None, Bools]] = [(None, np.ones(len(weight), bool))]
     else:
-        values = _parallel(jet_pt, scores, given, "jet_pt")
+        values = given.column(jet_pt, "jet_pt")
         ranges = [((low, high), (values >= low) & (values < high)) for low, high in pairwise(edges)]
     inside = np.logical_or.reduce([mask for _, mask in ranges])
     points = {}
@@ -215,22 +213,4 @@ def _named(efficiencies: Sequence[float] | Mapping[str, float], background: bool
             )
     if not found:
         raise JetError(explain("no efficiencies", "at least one", "give, for instance, (0.5, 0.3)"))
-    return found
-
-
-def _parallel(values: Any, scores: Any, given: LabelledScores, name: str) -> F8:
-    """One number per jet with a score; numbers per event apply to all jets of the event."""
-    column, like = ak.Array(values), ak.Array(scores)
-    like = like[like.fields[0]] if like.fields else like
-    if column.ndim < like.ndim and len(column) == len(like):
-        column = ak.broadcast_arrays(column, ak.fill_none(like, [], axis=0))[0]
-    flat, shape = flat_entries(column)
-    if not same_shape(shape, given.shape):
-        raise JetError(
-            explain(f"{name} of type {column.type} for scores of type {like.type}", "one per jet", f"correct {name}")
-        )
-    flat = flat[given.present]
-    found = np.asarray(ak.to_numpy(ak.fill_none(flat, np.nan)), np.float64)
-    if bad := int((~np.isfinite(found)).sum()):
-        raise JetError(explain(f"{name} that are missing or not finite for {bad} jets", "finite numbers", "drop them"))
     return found

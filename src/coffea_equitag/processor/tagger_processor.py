@@ -89,7 +89,7 @@ class TaggerProcessor(ProcessorABC):
         `PackedSelection`. The events have scores, and `jets` are the selected jets by collection. Regions may overlap.
     discriminants : mapping, optional
         ``{"TvsQCD": ("top", ["qcd"])}``: scores ``score_TvsQCD`` beside those of the classes, of every tagger that has
-        these classes.
+        these classes. ``{"BvsCL": ("b", {"c": 0.2, "light": 0.8})}`` is against a mixture with these fractions.
     hook : callable, optional
         ``hook(events, jets)`` receives the selected events with scores, and the selected jets by collection, without
         variations; the mapping it returns is added to the output.
@@ -155,7 +155,7 @@ class TaggerProcessor(ProcessorABC):
         self.working_points = read_points(working_points, self.taggers)
         self.variables = dict(variables or {})
         self.regions = dict(regions or {})
-        self.discriminants = {one.name: (one.signal, one.backgrounds) for one in checked_discriminants(discriminants)}
+        self.discriminants = {one.name: one.between for one in checked_discriminants(discriminants)}
         self.variations = variations
         check_variations(variations)
         self.hook = hook

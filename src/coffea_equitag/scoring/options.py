@@ -112,7 +112,7 @@ class ScoringOptions:
     def new_branches(self, model: JetScorer) -> dict[str, str]:
         """The new branches and their descriptions."""
         origin = f"tagger {name_of(model)} {getattr(model, 'content_hash', '')[:12]}".rstrip()
-        ratios = {one.name: f"{one.signal} / ({' + '.join(one.classes)}), " for one in self.discriminants}
+        ratios = {one.name: f"{one.formula}, " for one in self.discriminants}
         return {
             f"{self.jets}_{column}": f"{column}: {ratios.get(str(label), '')}{origin}"
             for column, label in self.scores(model).items()
@@ -128,5 +128,5 @@ class ScoringOptions:
             "branches": branches,
             "format": self.format,
             "friend": self.friend,
-            "discriminants": {one.name: list(one.classes) for one in self.discriminants},
+            "discriminants": {one.name: [*one.classes, *one.fractions] for one in self.discriminants},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,17 +13,20 @@ import numpy as np
 
 from ..errors import TaggerError, explain
 
-__all__ = ["Discriminant", "Discriminants", "discriminants", "parse_discriminants"]
+__all__ = ["Backgrounds", "Discriminant", "Discriminants", "discriminants", "parse_discriminants"]
 
-#: Name -> (signal class, background class or classes), for instance ``{"TvsQCD": ("top", ["qcd"])}``.
-Discriminants: TypeAlias = Mapping[str, tuple[str, "str | Sequence[str]"]]
+#: Background class, classes, or classes with their fractions in a mixture.
+Backgrounds: TypeAlias = "str | Sequence[str] | Mapping[str, float]"
+
+#: Name -> (signal class, backgrounds): ``{"TvsQCD": ("top", ["qcd"]), "BvsCL": ("b", {"c": 0.2, "light": 0.8})}``.
+Discriminants: TypeAlias = Mapping[str, tuple[str, Backgrounds]]
 
 _FORM = '{"TvsQCD": ("top", ["qcd"])}: a name, the signal class, and the background classes'
 
 
 @dataclass(frozen=True)
 class Discriminant:
-    """D = p_signal / (p_signal + Σ p_background), the probability of the signal if no other class existed.
+    """D = p_signal / (p_signal + Σ f p_background), the probability of the signal if no other class existed.
 
     Attributes
     ----------
@@ -31,16 +36,33 @@ class Discriminant:
         The signal class.
     backgrounds : tuple of str
         The background classes.
+    fractions : tuple of float
+        f, the fraction of each background class in a mixture of sum 1; empty for f = 1, the sum of the classes.
     """
 
     name: str
     signal: str
     backgrounds: tuple[str, ...]
+    fractions: tuple[float, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The signal class and the background classes."""
         return self.signal, *self.backgrounds
+
+    @property
+    def between(self) -> tuple[str, Backgrounds]:
+        """Signal and backgrounds as they may be given to `discriminants`."""
+        if not self.fractions:
+            return self.signal, self.backgrounds
+        return self.signal, dict(zip(self.backgrounds, self.fractions, strict=True))
+
+    @property
+    def formula(self) -> str:
+        """The formula, with the classes for their probabilities."""
+        factors = [f"{value:.3g} " for value in self.fractions] or [""] * len(self.backgrounds)
+        terms = [f"{factor}{name}" for factor, name in zip(factors, self.backgrounds, strict=True)]
+        return f"{self.signal} / ({' + '.join([self.signal, *terms])})"
 
     def __call__(self, probabilities: ak.Array) -> ak.Array:
         """The discriminant of each jet.
@@ -56,6 +78,7 @@ class Discriminant:
             None where a jet is missing; NaN where the probabilities of all these classes are 0.
         """
         signal, *backgrounds = (ak.values_astype(probabilities[name], np.float64) for name in self.classes)
+        backgrounds = [f * each for f, each in zip(self.fractions or (1,) * len(backgrounds), backgrounds, strict=True)]
         with np.errstate(invalid="ignore"):
             return ak.values_astype(signal / sum(backgrounds, start=signal), np.float32)
 
@@ -115,24 +138,35 @@ def _discriminant(name: Any, classes: Any) -> Discriminant:
         raise TaggerError(explain(what, _FORM, "give a pair of signal and backgrounds"))
     signal, others = classes
     backgrounds = (others,) if isinstance(others, str) else tuple(others) if isinstance(others, Iterable) else ()
+    fractions = _fractions(what, others) if isinstance(others, Mapping) else ()
     if not backgrounds or not all(isinstance(one, str) for one in (signal, *backgrounds)):
         raise TaggerError(explain(what, _FORM, "give names of classes, at least one of them background"))
     if len({signal, *backgrounds}) < len(backgrounds) + 1:
         raise TaggerError(explain(what, "each class once", "remove the repeated class"))
     if not isinstance(name, str) or not f"score_{name}".isidentifier():
         raise TaggerError(explain(what, "a name of letters, digits and underscores", "rename the discriminant"))
-    return Discriminant(name, signal, backgrounds)
+    return Discriminant(name, signal, backgrounds, fractions)
 
 
-def parse_discriminants(arguments: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
-    """Discriminants from arguments of a command, ``TvsQCD=top:qcd`` or ``TvsAll=top:qcd,W``.
+def _fractions(what: str, given: Mapping[str, Any]) -> tuple[float, ...]:
+    """Fractions of a mixture, scaled so that they sum to 1."""
+    numbers = [value for value in given.values() if isinstance(value, int | float) and 0 < value < math.inf]
+    if len(numbers) < len(given):
+        raise TaggerError(explain(what, "a positive number for each background class", "correct the fractions"))
+    return tuple(value / sum(numbers) for value in numbers)
+
+
+def parse_discriminants(arguments: Iterable[str]) -> dict[str, tuple[str, list[str] | dict[str, float]]]:
+    """Discriminants from arguments of a command.
+
+    ``TvsQCD=top:qcd``, ``TvsAll=top:qcd,W``, or with the fractions of a mixture ``TvsMix=top:0.8*qcd,0.2*W``.
 
     Raises
     ------
     TaggerError
         For an argument of another form, or a name given twice.
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    found: dict[str, tuple[str, list[str] | dict[str, float]]] = {}
     for argument in arguments:
         name, _, classes = argument.partition("=")
         # names of classes may hold a colon only in the signal: H->bb and the like are usual, colons are not
@@ -145,5 +179,25 @@ def parse_discriminants(arguments: Iterable[str]) -> dict[str, tuple[str, list[s
             )
         if name in found:
             raise TaggerError(explain(f"two discriminants {name!r}", "different names", "rename one of them"))
-        found[name] = signal, backgrounds.split(",")
+        found[name] = signal, _parse_backgrounds(argument, backgrounds.split(","))
+    return found
+
+
+def _parse_backgrounds(argument: str, terms: list[str]) -> list[str] | dict[str, float]:
+    """Classes, or if each has a factor, their fractions."""
+    pairs = [re.fullmatch(r"([\d.]+(?:[eE][+-]?\d+)?)\*(.+)", term) for term in terms]
+    if not any(pairs):
+        return terms
+    try:
+        found = {pair[2]: float(pair[1]) for pair in pairs if pair}
+    except ValueError:
+        found = {}
+    if len(found) < len(terms):
+        raise TaggerError(
+            explain(
+                f"--discriminant {argument}",
+                "a number for each background class or for none, and each class once",
+                "write e.g. TvsMix=top:0.8*qcd,0.2*W",
+            )
+        )
     return found

@@ -69,7 +69,6 @@ class Tagger:
                 )
             )
         self.model = model.eval()
-        model.max_constituents = card.contract.max_constituents
         self.card = card
         self.path = path
         self._warned = False
@@ -86,8 +85,7 @@ class Tagger:
             If the classes do not fit the network, or the card is not valid.
         """
         classes = tuple(classes)
-        own = {"constituent_fields": model.fields, "max_constituents": model.max_constituents}
-        contract = card.pop("contract", own)
+        contract = card.pop("contract", {"constituent_fields": model.fields})
         try:
             description = Card(
                 name=name,

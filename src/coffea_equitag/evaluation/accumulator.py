@@ -1,0 +1,363 @@
+"""A tagger's evaluation, filled chunk by chunk and added up across workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from ..array_types import F8, I8, Bools
+from ..errors import JetError, explain
+from ..tagger.discriminant import Discriminant, Discriminants, discriminants
+from .binned_efficiency import BinnedEfficiency, by_bin
+from .confusion import Confusion
+from .counts import Counts, on_grid, weight_sums
+from .labelled_scores import LabelledScores, labelled_scores
+from .metrics import Metrics, check_efficiencies, check_sum, measured
+from .reliability import Calibration
+from .sculpting import Sculpting, sculpting
+from .separation import Separation
+from .variables import Variables, check_variables, jet_columns
+
+__all__ = ["SCORE", "Evaluation"]
+
+#: Name of the score of the signal class, against all other classes.
+SCORE = "score"
+
+
+class Evaluation:
+    """Everything that is measured of a tagger on labelled jets; two of them can be added, as coffea does.
+
+    ::
+
+        evaluation = eqt.evaluation.Evaluation(tagger.classes)
+        for jets in chunks:
+            evaluation.fill(tagger(jets), jets.label, jets, weights=jets.weight)
+        print(evaluation.measure(efficiencies=(0.5, 0.7, 0.85)))
+
+    In a processor each chunk returns ``{"evaluation": Evaluation(tagger.classes).fill(scores, labels, jets)}``; the sum
+    of the chunks is what the whole would give: of unweighted jets to the bit, otherwise to the rounding of sums.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names of the tagger's classes, in the order of the labels.
+    signal : str, optional
+        The class that is signal; default the last. Of two classes, the one whose probability the score is.
+    discriminants : mapping, optional
+        Further scores between some of the classes, as for `attach`: ``{"TvsQCD": ("top", ["qcd"])}``. Jets of other
+        classes are left out. Fractions, ``{"TvsMix": ("top", {"qcd": 0.8, "W": 0.2})}``, are those of the background
+        jets too: their weights are scaled so that each class has its share.
+    variables : mapping of str to sequence of float, optional
+        Name -> edges, of ``pt``, ``eta``, ``mass``, ``multiplicity``, fields of the jets, and values given to `fill`.
+        Default: these four, finely. ``{}`` for none.
+    resolution : float, optional
+        Keep scores on a grid of this step in their logit, such as 0.01, so that the memory does not grow with the
+        number of jets. By default every score is kept: about 40 bytes per jet, variable and discriminant.
+
+    Raises
+    ------
+    JetError
+        For edges or a resolution that are not valid.
+    TaggerError
+        If a discriminant is not valid, or of other classes.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        signal: str | None = None,
+        discriminants: Discriminants | None = None,
+        variables: Variables | None = None,
+        resolution: float | None = None,
+    ) -> None:
+        self.classes = tuple(classes)
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise JetError(explain(f"classes {self.classes}", "at least two different names", "give tagger.classes"))
+        self.signal = self.classes[-1] if signal is None else signal
+        if self.signal not in self.classes:
+            raise JetError(explain(f"signal {signal!r}", f"one of {', '.join(self.classes)}", "see tagger.classes"))
+        if resolution is not None and not 0 < resolution < np.inf:
+            raise JetError(explain(f"a resolution of {resolution}", "a positive number, or None", "give e.g. 0.01"))
+        self.resolution = resolution
+        self.variables = check_variables(variables)
+        self._scores = _checked(self.classes, self.signal, discriminants)
+        nothing, none = np.zeros(0), np.zeros(0, np.int64)
+        self.num_missing = dict.fromkeys(self._scores, 0)
+        self._counts = {
+            (name, variable): Counts.of(none, nothing, nothing)
+            for name in self._scores
+            for variable in (self.variables or {"": ()})
+        }
+        self.confusion = Confusion.of(self.classes, none, none, nothing)
+        self.calibration = Calibration.of(self.classes, np.zeros((0, len(self.classes))), none, none, nothing)
+
+    @property
+    def discriminants(self) -> tuple[Discriminant, ...]:
+        """The discriminants, without the score of the signal."""
+        return tuple(one for name, one in self._scores.items() if name != SCORE)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scores that are measured: `SCORE`, and the discriminants."""
+        return tuple(self._scores)
+
+    def fill(
+        self, scores: Any, labels: Any, jets: ak.Array | None = None, *, weights: Any = None, **columns: Any
+    ) -> Evaluation:
+        """Add jets; return the evaluation itself.
+
+        Parameters
+        ----------
+        scores : array-like
+            Output of the tagger, any nesting: the signal's probability, or a record with a field per class; None where
+            a jet is missing (counted).
+        labels : array-like
+            Index of each jet's class, in the same structure.
+        jets : ak.Array, optional
+            The jets, in the same structure; needed for variables that are not given as columns.
+        weights : array-like, optional
+            One weight per jet, or per event.
+        **columns
+            Values of variables, in the same structure: ``mass=jets.msoftdrop``.
+
+        Raises
+        ------
+        JetError
+            If structures differ, a score is NaN, a label is no class, or a variable is neither given nor known.
+        """
+        given = self._labelled(scores, labels)
+        weight = given.weights(weights)
+        bins = self._bins(given, jets, columns)
+        for name in self._scores:
+            value, kept = self._value(name, given)
+            self.num_missing[name] += given.num_missing + int((kept & np.isnan(value)).sum())
+            kept &= ~np.isnan(value)
+            score = on_grid(value[kept], self.resolution)
+            for variable, (index, size) in bins.items():
+                group = given.labels[kept] * size + index[kept]
+                self._counts[name, variable] += Counts.of(group, score, weight[kept])
+        part = (given.labels, given.most_probable, weight)
+        self.confusion += Confusion.of(self.classes, *part)
+        self.calibration += Calibration.of(self.classes, given.probabilities, *part)
+        return self
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        if not isinstance(other, Evaluation):
+            return NotImplemented
+        if self._configuration != other._configuration:
+            raise JetError(
+                explain(
+                    "two evaluations of other classes, discriminants, variables or resolution",
+                    "evaluations made with the same arguments",
+                    "make both with the same arguments",
+                )
+            )
+        found = Evaluation.__new__(Evaluation)
+        found.__dict__.update(self.__dict__)
+        found.num_missing = {name: number + other.num_missing[name] for name, number in self.num_missing.items()}
+        found._counts = {key: counts + other._counts[key] for key, counts in self._counts.items()}
+        found.confusion = self.confusion + other.confusion
+        found.calibration = self.calibration + other.calibration
+        return found
+
+    def separation(self, name: str = SCORE, background: str | None = None) -> Separation:
+        """Signal and background against the cut on a score.
+
+        Parameters
+        ----------
+        name : str
+            `SCORE`, or a discriminant.
+        background : str, optional
+            One of its background classes; default all, in the fractions of the discriminant or of the jets.
+
+        Raises
+        ------
+        JetError
+            If there are no such jets.
+        """
+        counts, of_class, factor = self._rows(name)
+        one = self._scores[name]
+        chosen = np.ones(len(counts.group), bool)
+        if background is not None:
+            self._check_background(name, background)
+            chosen = np.isin(of_class, [self.classes.index(one.signal), self.classes.index(background)])
+        elif not one.fractions:
+            total = counts.weight[of_class != self.classes.index(one.signal)].sum()
+            check_sum(float(total), " and ".join(one.backgrounds))
+        weights = factor[of_class[chosen]]
+        is_signal = of_class[chosen] == self.classes.index(one.signal)
+        return Separation.of(
+            counts.score[chosen],
+            is_signal,
+            counts.number[chosen],
+            counts.weight[chosen] * weights,
+            counts.squared[chosen] * weights**2,
+        )
+
+    def measure(self, name: str = SCORE, *, efficiencies: Sequence[float] = (0.5, 0.3)) -> Metrics:
+        """Accuracy (of all classes), AUC and rejections of a score; parameters and errors as `separation`."""
+        check_efficiencies(efficiencies)
+        return measured(self.separation(name), self.confusion.accuracy, self.num_missing[name], efficiencies)
+
+    def efficiency(
+        self, variable: str, cut: float, name: str = SCORE, *, edges: Sequence[float] | None = None
+    ) -> BinnedEfficiency:
+        """Efficiency of signal and mistag rates of each background class in bins of a variable.
+
+        Parameters
+        ----------
+        variable : str
+        cut : float
+            Jets pass at or above it, on the score of this name.
+        name : str
+        edges : sequence of float, optional
+            Some of the variable's edges; default: such that about a dozen bins have as many jets each.
+
+        Raises
+        ------
+        JetError
+            If there is no such variable, or edges are not among its edges.
+        """
+        self._check_variable(variable)
+        one, counts = self._scores[name], self._counts[name, variable]
+        return by_bin(counts, self.classes, one, variable, self.variables[variable], cut, edges)
+
+    def sculpting(
+        self,
+        name: str = SCORE,
+        variable: str = "mass",
+        *,
+        efficiencies: Sequence[float] = (0.5, 0.1, 0.01),
+        edges: Sequence[float] | None = None,
+    ) -> tuple[Sculpting, ...]:
+        """How cuts on a score change the background's distribution of the mass, at several background efficiencies.
+
+        Parameters
+        ----------
+        name, variable : str
+        efficiencies : sequence of float
+            Background efficiencies; each cut keeps at most that.
+        edges : sequence of float, optional
+            Some of the variable's edges; default: such that each bin has at least 2% of the background.
+
+        Raises
+        ------
+        JetError
+            If there are no background jets, or edges are not among the variable's.
+        """
+        self._check_variable(variable)
+        check_efficiencies(efficiencies)
+        found = self.separation(name)
+        counts, of_class, factor = self._rows(name, variable)
+        one = self._scores[name]
+        background = of_class != self.classes.index(one.signal)
+        return sculpting(
+            counts, background, factor[of_class], found, efficiencies, variable, self.variables[variable], edges
+        )
+
+    def rows(self, name: str = SCORE) -> tuple[I8, F8, I8, F8, F8]:
+        """Class, score, number of jets, and sums of weights and of their squares, of the rows in which jets are kept.
+
+        The weights are those that give each background class its fraction.
+        """
+        counts, of_class, factor = self._rows(name)
+        weights = factor[of_class]
+        return of_class, counts.score, counts.number, counts.weight * weights, counts.squared * weights**2
+
+    def _rows(self, name: str, variable: str | None = None) -> tuple[Counts, I8, F8]:
+        """Counts, the class of each row, and the factor of each class's weights."""
+        if name not in self._scores:
+            raise JetError(explain(f"a score {name!r}", f"one of {', '.join(self._scores)}", "correct the name"))
+        variable = next(iter(self.variables), "") if variable is None else variable
+        counts, size = self._counts[name, variable], len(self.variables.get(variable, ())) + 1
+        of_class = counts.group // size
+        one, factor = self._scores[name], np.ones(len(self.classes))
+        sums = weight_sums(of_class, counts.weight, len(self.classes))
+        check_sum(float(sums[self.classes.index(one.signal)]), one.signal)
+        if one.fractions:
+            chosen = [self.classes.index(each) for each in one.backgrounds]
+            for index, fraction in zip(chosen, one.fractions, strict=True):
+                check_sum(float(sums[index]), self.classes[index])
+                factor[index] = fraction * sums[chosen].sum() / sums[index]
+        return counts, of_class, factor
+
+    def _labelled(self, scores: Any, labels: Any) -> LabelledScores:
+        """Scores and labels in the order of the classes."""
+        scores = ak.Array(scores)
+        if scores.fields:
+            if set(scores.fields) != set(self.classes):
+                given = f"scores of the classes {', '.join(scores.fields)}"
+                raise JetError(explain(given, f"those of {', '.join(self.classes)}", "give tagger.classes"))
+            return labelled_scores(scores[list(self.classes)], labels, self.signal, both=False)
+        if len(self.classes) > 2:
+            given = f"scores of type {scores.type} for the classes {', '.join(self.classes)}"
+            raise JetError(explain(given, "a record with a field per class", "give the classes of this tagger"))
+        if self.signal == self.classes[1]:
+            return labelled_scores(scores, labels, 1, both=False)
+        # the score is the first class's probability, which must not be taken from 1 twice
+        found = labelled_scores(scores, 1 - ak.Array(labels), 1, both=False)
+        return LabelledScores(
+            found.probabilities[:, ::-1], 1 - found.labels, 1 - found.most_probable, 0, found.shape, found.present
+        )
+
+    def _bins(
+        self, given: LabelledScores, jets: ak.Array | None, columns: Mapping[str, Any]
+    ) -> dict[str, tuple[I8, int]]:
+        """For each variable the bin of each jet, those below and above included, and how many bins there are."""
+        if unknown := [name for name in columns if name not in self.variables]:
+            known = ", ".join(self.variables) or "none"
+            raise JetError(explain(f"values of {unknown[0]!r}", f"those of {known}", "give it edges: variables={...}"))
+        wanted = [name for name in self.variables if name not in columns]
+        if wanted and jets is None:
+            raise JetError(
+                explain(
+                    f"no jets, and no values of {', '.join(wanted)}",
+                    "the jets, or each variable's values",
+                    "give fill(scores, labels, jets), or Evaluation(..., variables={})",
+                )
+            )
+        every = {**columns, **(jet_columns(jets, wanted) if wanted else {})}
+        if not self.variables:
+            return {"": (np.zeros(len(given.labels), np.int64), 1)}
+        return {
+            name: (np.searchsorted(edges, given.column(every[name], name), side="right"), len(edges) + 1)
+            for name, edges in self.variables.items()
+        }
+
+    def _value(self, name: str, given: LabelledScores) -> tuple[F8, Bools]:
+        """A score of every jet, NaN where it has none, and which jets are of its classes."""
+        if name == SCORE:
+            return given.scores, np.ones(len(given.labels), bool)
+        one = self._scores[name]
+        columns = {each: given.probabilities[:, self.classes.index(each)] for each in one.classes}
+        kept = np.isin(given.labels, [self.classes.index(each) for each in one.classes])
+        return np.asarray(ak.to_numpy(one(columns)), np.float64), kept
+
+    def _check_variable(self, variable: str) -> None:
+        if variable not in self.variables:
+            known = ", ".join(self.variables) or "none"
+            raise JetError(explain(f"variable {variable!r}", f"one of {known}", "give it edges: variables={...}"))
+
+    def _check_background(self, name: str, background: str) -> None:
+        known = self._scores[name].backgrounds
+        if background not in known:
+            raise JetError(explain(f"background {background!r}", f"one of {', '.join(known)}", "correct the name"))
+
+    @property
+    def _configuration(self) -> tuple[Any, ...]:
+        return self.classes, self.signal, self._scores, self.variables, self.resolution
+
+
+def _checked(classes: tuple[str, ...], signal: str, given: Discriminants | None) -> dict[str, Discriminant]:
+    others = tuple(name for name in classes if name != signal)
+    found = {SCORE: Discriminant(SCORE, signal, others)}
+    for one in discriminants(given):
+        one.check(classes, "this evaluation")
+        if one.name == SCORE:
+            raise JetError(explain(f"a discriminant called {SCORE!r}", "another name", "rename it"))
+        found[one.name] = one
+    return found
