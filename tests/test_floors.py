@@ -18,6 +18,8 @@ FLOORS = (
     (
         "errors",
         "array_types",
+        "cpu_name",
+        "constituent_rows",
         "interrupts",
         "plain_numbers",
         "schema",

@@ -34,6 +34,21 @@ def test_select_picks_whole_jets(random_jets, counts, random):
         assert torch.equal(picked.slice(place, place + 1).p4, jets.slice(k, k + 1).p4)
 
 
+@given(counts_lists, st.integers(1, 10))
+def test_hardest_keeps_the_largest_pt_of_each_jet_in_order(random_jets, counts, most):
+    jets = RaggedJets.from_awkward(random_jets(counts), ["pdgId"])
+    kept = jets.hardest(most)
+    assert kept.counts.tolist() == [min(count, most) for count in counts]
+    assert torch.equal(kept.jet_p4, jets.jet_p4)
+    for jet in range(len(counts)):
+        before, after = jets.slice(jet, jet + 1), kept.slice(jet, jet + 1)
+        pt = np.hypot(*before.p4[:, 1:3].numpy().T)
+        rows = np.sort(np.argsort(-pt, kind="stable")[:most])
+        assert torch.equal(after.p4, before.p4[rows])
+        assert torch.equal(after.columns["pdgId"], before.columns["pdgId"][rows])
+        assert torch.equal(after.mass, before.mass[rows])
+
+
 def test_prepend_marks_references(random_jets):
     jets = RaggedJets.from_awkward(random_jets([2, 0, 3]), ["pdgId"])
     front = torch.tensor([[1.0, 0, 0, 1], [1.0, 0, 0, -1]], dtype=torch.float64)

@@ -328,3 +328,22 @@ def test_scores_do_not_depend_on_the_threads(tagger, random_jets, threads):
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_tagger_of_the_hardest_constituents_leaves_the_others_out(tagger, jets, tmp_path):
+    model = tagger.model
+    every = tagger(jets)
+    model.max_constituents = 4
+    few = eqt.Tagger.from_model(model, name="few", classes=("qcd", "top"))
+    order = ak.argsort(jets.constituents.pt, axis=-1, ascending=False)
+    kept = ak.copy(jets)
+    kept["constituents"] = jets.constituents[ak.sort(order[..., :4], axis=-1)]
+    scores = few(jets)
+    assert scores.tolist() == few(kept).tolist()
+    assert (scores == every).tolist() == (ak.num(jets.constituents, axis=-1) <= 4).tolist()
+    # it is part of the contract: stored, hashed, loaded
+    few.save(tmp_path / "few")
+    again = eqt.load(tmp_path / "few", "cpu")
+    assert again.card.contract.max_constituents == 4
+    assert again(jets).tolist() == scores.tolist()
+    assert few.content_hash != tagger.content_hash

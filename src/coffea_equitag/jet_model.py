@@ -10,7 +10,8 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
-from .jets.ragged import RaggedJets
+from . import constituent_rows
+from .jets.ragged import RaggedJets, boundaries
 from .option_types import check_values
 from .plain_numbers import plain
 
@@ -32,6 +33,8 @@ class JetModel(nn.Module):
         The paper it is taken from, and the symmetry it has.
     extra_nodes : int
         Number of reference vectors it adds to each jet; they count as constituents in the number of pairs.
+    max_constituents : int or None
+        The hardest constituents of each jet that it sees, as it was trained; None: all.
     sees_pairs : bool
         Whether its cost scales with the number of pairs (n²) rather than constituents (n).
     """
@@ -41,6 +44,7 @@ class JetModel(nn.Module):
     symmetry: ClassVar[str]
     sees_pairs: ClassVar[bool] = True
     extra_nodes: int = 0
+    max_constituents: int | None = None
     fields: tuple[str, ...] = ()
 
     def __init__(self, **options: Any) -> None:
@@ -95,11 +99,34 @@ class JetModel(nn.Module):
             If the jets are not canonical or lack a column listed in `fields`.
         """
         ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
+        if self.max_constituents is not None:
+            ragged = ragged.hardest(self.max_constituents)
         return self.logits(ragged.to(self.device), **keywords)
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes) of a ragged batch on the network's device."""
         raise NotImplementedError(f"{type(self).__name__} must define logits")
+
+    def with_constituents(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
+        """What `logits` gives, and what the layers know of each constituent before they sum over the jet.
+
+        The layers run, not the kernels.
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            Outputs (J, K), and rows (N, C) in the order of the constituents: invariant wherever the logits are.
+        """
+        order = torch.argsort(jets.counts, stable=True)
+        with constituent_rows.recording() as found:
+            outputs = self.logits(jets.select(order))
+        (rows_NC,) = found
+        # networks sort jets by multiplicity: those in order stay so, and the rows are put back here
+        counts = jets.counts[order]
+        shift = torch.repeat_interleave(jets.offsets[:-1][order] - boundaries(counts)[:-1], counts)
+        at = torch.arange(len(rows_NC), device=rows_NC.device) + shift
+        outputs = torch.empty_like(outputs).index_copy(0, order, outputs)
+        return outputs, torch.empty_like(rows_NC).index_copy(0, at, rows_NC)
 
     def num_parameters(self) -> int:
         """Number of trainable parameters."""

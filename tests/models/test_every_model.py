@@ -159,3 +159,26 @@ def test_extreme_momenta_give_finite_scores(kind, kernel):
             scores = run(model)(jets).softmax(1)
         lost = (~torch.isfinite(scores)).any(1).nonzero()[:, 0]
         assert not len(lost), f"{options}: {jets[int(lost[0])].constituents.tolist()}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_constituents(kind, random_jets):
+    model = network(kind).double()
+    jets = ragged(random_jets([12, 3, 0, 30, 1]), model)
+    with torch.no_grad():
+        outputs, rows = model.with_constituents(jets)
+        torch.testing.assert_close(outputs, model(jets), rtol=1e-10, atol=1e-10)
+        assert len(rows) == 46
+        assert rows.std(dim=0).max() > 0
+        # a jet's rows do not depend on the others, and follow its constituents
+        alone = jets.slice(3, 4)
+        backwards = replace(
+            alone,
+            p4=alone.p4.flip(0),
+            mass=alone.mass.flip(0),
+            polar=alone.polar.flip(0),
+            columns={name: column.flip(0) for name, column in alone.columns.items()},
+        )
+        found = model.with_constituents(backwards)[1].flip(0)
+    torch.testing.assert_close(found, rows[15:45], rtol=1e-9, atol=1e-9 * float(rows.abs().max()))
+    model.with_constituents(jets)[1].sum().backward()

@@ -101,6 +101,28 @@ def test_vector_output_turns_with_the_jet(kind, track_jets):
 
 
 @BOTH
+def test_momentum_turns_with_the_jet(kind, track_jets):
+    model, jets = build(kind, features=16, output="momentum"), track_jets([20, 1, 0, 7])
+    with torch.no_grad():
+        first = model(jets)
+        # corrections begin at per cent, of the size of |p|
+        jet_p4 = RaggedJets.from_awkward(jets).jet_p4
+        off = (first - jet_p4).norm(dim=1) / jet_p4[:, 1:].norm(dim=1).clamp(min=1e-9)
+        assert first.dtype == torch.float64
+        assert 0 < off.max() < 0.1
+        model.mlp[-1].weight.mul_(100)
+
+    def representation(three):
+        return np.block([[np.ones((1, 1)), np.zeros((1, 3))], [np.zeros((3, 1)), three]])
+
+    assert deviation(run(model)(jets), first) > 0.01
+    assert (run(model)(jets)[:, 0] >= run(model)(jets)[:, 1:].norm(dim=1) * (1 - 1e-12)).all()
+    allowed = rounding(model, jets)
+    assert_so3_equivariant(run(model), jets, representation=representation, tolerance=allowed)
+    assert_so3_equivariant(run(model.double()), jets, representation=representation, tolerance=1e-11)
+
+
+@BOTH
 def test_permutations_and_batches(kind, track_jets):
     model, jets = build(kind, features=16), track_jets([20, 1, 0, 7, 35])
     allowed = rounding(model, jets)

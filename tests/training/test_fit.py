@@ -299,3 +299,29 @@ def test_lightning_is_imported_by_fit_alone():
     code = "import sys, coffea_equitag as e; e.fit; e.training; print('lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_recipe_keeps_the_hardest_constituents(tmp_path, toy):
+    held = toy(60)
+    assert ak.max(ak.num(held.constituents)) > 5
+    for most, where in ((5, "few"), (None, "all")):
+        torch.manual_seed(3)
+        model = models.build("pelican", size=(4, 3, 2))
+        settings = QUICK | {"out": tmp_path / where, "recipe": {"max_constituents": most}}
+        tagger = fit(model, held, validation=held, **settings)
+        assert tagger.card.contract.max_constituents == most
+        assert tagger.card.metrics["auc"] == pytest.approx(measure(tagger(held), held.label).auc, abs=1e-12)
+    cut = ak.copy(held)
+    order = ak.argsort(held.constituents.pt, axis=-1, ascending=False)
+    cut["constituents"] = held.constituents[ak.sort(order[..., :5], axis=-1)]
+    few, every = load(tmp_path / "few").model, load(tmp_path / "all").model
+    with torch.no_grad():
+        assert torch.equal(few(held), few(cut))
+        assert not torch.equal(every(held), every(cut))
+    assert any(not torch.equal(a, b) for a, b in zip(few.parameters(), every.parameters(), strict=True))
+
+
+def test_amsgrad(tmp_path, toy, build_small):
+    fit(build_small(), toy(40), out=tmp_path / "run", **QUICK, recipe={"optimizer": "amsgrad"})
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["optimizer"]
+    assert all("max_exp_avg_sq" in one for one in state["state"].values())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..cpu_name import cpu_name
 
 __all__ = ["describe_machine"]
 
@@ -21,7 +22,7 @@ _CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 def describe_machine(device: str = "cpu") -> dict[str, Any]:
     """Processor, cores, cache, memory, GPU, package versions, date; without what the system does not provide."""
     found = {
-        "processor": _processor(),
+        "processor": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "cache": _cache(),
         "memory": _memory(),
@@ -34,16 +35,6 @@ def describe_machine(device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda"):
         found["gpu"] = torch.cuda.get_device_name(device)
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor() or platform.machine()
-    model = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
-    flags = set(re.findall(r"\b(?:avx2|avx512f|asimd)\b", text))
-    return (model.group(1) if model else platform.machine()) + "".join(f", {flag}" for flag in sorted(flags))
 
 
 def _cache() -> str | None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "run the full chain on packaged jets: score, histogram, plot",
     "score": "score the jets in ROOT files and write the scores alongside the original branches",
     "train": "train a tagger on files of labelled jets",
+    "compare": "compare training runs: medians over seeds, paired differences, cost",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
     "convert": "convert an official checkpoint to a tagger",
     "benchmark": "time all implementations of the models, and show which one runs on this machine",

@@ -13,6 +13,7 @@ from .intervals import binomial_interval, poisson_interval
 from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band, separate
 from .reliability import Calibration, CalibrationCurve
+from .resolution import MomentumResolution, momentum_resolution, resolution_of_jets, response
 from .sculpting import Sculpting
 from .separation import Separation
 from .working_points import working_points
@@ -42,6 +43,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Metrics",
+    "MomentumResolution",
     "Rejection",
     "Sculpting",
     "Separation",
@@ -54,9 +56,12 @@ __all__ = [
     "fit_temperature",
     "input_histograms",
     "measure",
+    "momentum_resolution",
     "plots",
     "poisson_interval",
     "report",
+    "resolution_of_jets",
+    "response",
     "roc",
     "roc_band",
     "separate",

@@ -148,6 +148,28 @@ class RaggedJets:
             columns={name: column[rows] for name, column in self.columns.items()},
         )
 
+    def hardest(self, most: int) -> RaggedJets:
+        """At most `most` constituents of each jet, those of the largest pT, in the order they had; itself if all are.
+
+        The jets' own four-momenta stay.
+        """
+        counts = self.counts
+        if self.num_jets == 0 or int(counts.max()) <= most:
+            return self
+        jet_of = torch.repeat_interleave(torch.arange(self.num_jets, device=self.device), counts)
+        by_pt = torch.argsort(torch.hypot(self.p4[:, 1], self.p4[:, 2]), descending=True, stable=True)
+        order = by_pt[torch.argsort(jet_of[by_pt], stable=True)]  # jet by jet, hardest first
+        rank = torch.arange(len(order), device=self.device) - self.offsets[:-1][jet_of]
+        rows = torch.sort(order[rank < most]).values
+        return RaggedJets(
+            p4=self.p4[rows],
+            mass=self.mass[rows],
+            offsets=boundaries(counts.clamp(max=most)),
+            jet_p4=self.jet_p4,
+            polar=None if self.polar is None else self.polar[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+        )
+
     def by_multiplicity(self, function: Callable[[RaggedJets], Tensor]) -> Tensor:
         """Apply a function with one row per jet to the jets sorted by n, and return the rows in the original order.
 

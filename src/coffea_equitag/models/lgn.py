@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers import lgn_invariants as invariants
@@ -200,6 +200,9 @@ class LGN(JetModel):
             return fused
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
+        if constituent_rows.wanted():
+            rows = saturated(invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1))
+            constituent_rows.record(rows.to(self.dtype), nodes.columns.get("reference"))
         if self.options["output"] == "momentum":
             found = frame.to_laboratory(self.momentum(features, nodes.offsets))
             return saturated(found, torch.finfo(self.dtype).max).to(self.dtype)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -226,6 +226,7 @@ class LorentzNet(JetModel):
         state = LorentzState(self.embedding(scalars), gram_Q, x)
         for block in self.blocks:
             state = block(state, scalars, pairs)
+        constituent_rows.record(state.h, reference)
         if self.output == "momentum":
             assert state.x is not None
             weight_N1 = self.head(state.h).double()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
@@ -141,5 +141,6 @@ class LorentzNetBase(JetModel):
             scalars_N8 = torch.cat([scalars_N8, self.node_patch(groups_NG)], dim=1)
         for block in self.blocks:
             state = block(state, scalars_N8, pairs)
+        constituent_rows.record(state.h)
         logits: Tensor = self.head(segment_mean(state.h, offsets))
         return logits

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import relative_angles
@@ -254,6 +254,7 @@ class ParticleNet(JetModel):
     def classify(self, found: Sequence[Tensor], offsets: Tensor) -> Tensor:
         """Logits (J, n_classes) from the outputs (N, C) of the convolutions."""
         x = found[-1] if self.fusion is None else self.fusion(torch.cat(list(found), dim=1))
+        constituent_rows.record(x)
         logits: Tensor = self.head(segment_mean(x, offsets))
         return logits
 

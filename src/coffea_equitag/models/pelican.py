@@ -25,7 +25,7 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, boundaries
@@ -226,8 +226,22 @@ class PELICAN(JetModel):
         *messages, last_message = self.messages
         for message, block in zip(messages, self.blocks, strict=True):
             pairs = block(message(pairs), squares, weight_N)
-        out: Tensor = self.head(self.readout(last_message(pairs), squares, weight_N))
+        pairs = last_message(pairs)
+        if constituent_rows.wanted():
+            constituent_rows.record(self._rows(pairs, squares, weight_N), self._is_spurion(offsets))
+        out: Tensor = self.head(self.readout(pairs, squares, weight_N))
         return out
+
+    def _rows(self, pairs_QC: Tensor, squares: Squares, weight_N: Tensor | None) -> Tensor:
+        """X_ii, and X_ij and X_ji summed over j: what the last messages say of each node, (N, 3 C)."""
+        sums = self.readout.aggregation(pairs_QC, squares, weight_N)
+        return torch.cat([sums.diagonal, sums.row, sums.column], dim=1).to(pairs_QC)
+
+    def _is_spurion(self, offsets: Tensor) -> Tensor:
+        """Which nodes are spurions, the first of each jet: (N,)."""
+        first = torch.arange(self.extra_nodes, device=offsets.device)
+        nodes = torch.zeros(int(offsets[-1]), dtype=torch.bool, device=offsets.device)
+        return nodes.index_fill(0, (offsets[:-1, None] + first).flatten(), True)
 
     def weights(self, jets: ak.Array | RaggedJets, *, references: bool = False) -> Tensor:
         """The c_i of P = Σ c_i p_i: the contribution of each constituent to the momentum.

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
@@ -137,5 +137,6 @@ class PFN(JetModel):
         else:
             for layer in self.phi:
                 latent_NL = layer(torch.cat([latent_NL, nodes], dim=1) if isinstance(layer, nn.Linear) else latent_NL)
+        constituent_rows.record(latent_NL)
         logits: Tensor = self.f(segment_sum(latent_NL, offsets))
         return logits

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from .. import constituent_rows, kernels
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -49,6 +49,13 @@ _ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[float, ...] | No
 }
 
 
+#: Divides the first weights of the MLP's last layer with ``output="momentum"``: corrections begin at per cent.
+_FIRST_CORRECTION = 100.0
+
+#: GeV²; keeps the gradient of an energy of 0 finite.
+_SMALLEST_SQUARE = 1e-30
+
+
 class VectorPFN(JetModel):
     """Vector PFN on ragged jets; without a limit on the number of tracks.
 
@@ -64,9 +71,10 @@ class VectorPFN(JetModel):
         Hidden layers before and after the sum; 2 and 3 in the paper.
     mlp : sequence of int
         Widths of the network that classifies the invariants.
-    output : "classes" or "vector"
-        Logits, or a 3-vector (J, 3) that rotates with the jet: the sum of the last layer's vectors, weighted by the
-        MLP's outputs.
+    output : "classes", "vector" or "momentum"
+        Logits; or a 3-vector (J, 3) that rotates with the jet: the sum of the last layer's vectors, weighted by the
+        MLP's outputs; or a four-momentum (J, 4): the jet's own p⃗ plus such a sum, in units of |p⃗|, and the jet's
+        mass plus one more output in the same units, so that a network with small last weights returns the jet.
     scalar_activation : "log_relu" or "relu"
         `log_relu`, or the paper's ReLU: then logits of jets with many tracks grow without bound (10⁹ and more) and
         the loss jumps during training; use it for jets of few tracks only.
@@ -92,7 +100,7 @@ class VectorPFN(JetModel):
         phi_layers: int = 2,
         f_layers: int = 3,
         mlp: Sequence[int] = (128, 128),
-        output: Literal["classes", "vector"] = "classes",
+        output: Literal["classes", "vector", "momentum"] = "classes",
         scalar_activation: Literal["log_relu", "relu"] = "log_relu",
     ) -> None:
         latent = features if latent is None else latent
@@ -124,18 +132,25 @@ class VectorPFN(JetModel):
         self.mlp = nn.Sequential()
         for before, after in pairwise([sum(widths), *mlp]):
             self.mlp.extend([nn.Linear(before, after), nn.ReLU()])
-        self.mlp.append(nn.Linear([sum(widths), *mlp][-1], n_classes if output == "classes" else widths[1]))
+        outputs = {"classes": n_classes, "vector": widths[1], "momentum": widths[1] + 1}[output]
+        self.mlp.append(nn.Linear([sum(widths), *mlp][-1], outputs))
         with torch.no_grad():
+            if output == "momentum":
+                for weights in self.mlp[-1].parameters():
+                    weights.div_(_FIRST_CORRECTION)
             for weights in self.phi[-1].parameters():
                 weights.div_(divisor)
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
-        """Logits (J, n_classes), or vectors (J, 3) with ``output="vector"``."""
+        """Logits (J, n_classes); vectors (J, 3), or four-momenta (J, 4) in GeV, float64, as `output` says."""
         # p⊥ weighted by |p|: a jet's transverse momenta themselves would add up to nothing
         momenta = jets.p4[:, 1:]
         towards = segment_sum(momenta * momenta.norm(dim=1, keepdim=True), jets.offsets)
         frames = axis_frames(jets.jet_p4[:, 1:], towards)
-        return self.network(self.scalars(jets), track_vectors(jets), frames, jets.offsets)
+        out, vectors_J3 = self._outputs(self.scalars(jets), track_vectors(jets), frames, jets.offsets)
+        if self.output == "momentum":
+            return _corrected(jets.jet_p4, vectors_J3, out[:, -1])
+        return (vectors_J3 if self.output == "vector" else out).to(self.dtype)
 
     def scalars(self, jets: RaggedJets) -> Tensor:
         """The charge and the embedded type of each constituent: shape (N, 4)."""
@@ -157,22 +172,38 @@ class VectorPFN(JetModel):
 
         Returns
         -------
-        Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"``
+        Tensor, shape (J, n_classes), or (J, 3) with ``output="vector"`` or ``"momentum"``
         """
+        out, vectors_J3 = self._outputs(scalars, vectors, frames_J33, offsets)
+        return (out if self.output == "classes" else vectors_J3).to(self.dtype)
+
+    def _outputs(self, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """The MLP's outputs, and the last layer's vectors weighted by them, along the detector's axes: (J, 3)."""
         inputs = scalars, vectors, frames_J33, offsets
         out, last_vectors = kernels.run(self, *inputs, entry="outputs_and_vectors") or self._layers(*inputs)
-        if self.options["output"] == "vector":
-            vectors_J3 = (last_vectors * out[:, None]).sum(2)
-            out = (frames_J33.mT @ vectors_J3[:, :, None])[:, :, 0]
-        return out.to(self.dtype)
+        if self.output == "classes":
+            return out, out.new_empty((len(out), 3))
+        vectors_J3 = (last_vectors * out[:, None, : last_vectors.shape[2]]).sum(2)
+        return out, (frames_J33.mT @ vectors_J3[:, :, None])[:, :, 0]
 
     def _layers(self, scalars: Tensor, vectors: Tensor, frames_J33: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs, and vectors in the jets' frames, by the layers: from the sum over each jet on in float64."""
         turned = (torch.repeat_interleave(frames_J33, offsets.diff(), dim=0) @ vectors).to(self.dtype)
         tensors = (turned[:, :, None, :, None] * turned[:, None, :, None, :]).flatten(3) if self.has_tensors else None
         tracks: TensorFeatures = self.phi(TensorFeatures(scalars, turned, tensors))
+        constituent_rows.record(tracks.invariants())
         jets: TensorFeatures = in_double(self.f, tracks.sum(offsets))
         return in_double(self.mlp, jets.invariants()), jets.vectors
+
+
+def _corrected(jet_p4: Tensor, vectors_J3: Tensor, scalars_J: Tensor) -> Tensor:
+    """Jets' momenta plus vectors, and their masses plus scalars, both in units of |p⃗|: (J, 4) in GeV, float64."""
+    three = jet_p4[:, 1:]
+    size = three.norm(dim=1)
+    mass = (jet_p4[:, 0].square() - size.square()).clamp(min=0).sqrt() + size * scalars_J.double()
+    three = three + size[:, None] * vectors_J3.double()
+    energy = (mass.square() + three.square().sum(1)).clamp(min=_SMALLEST_SQUARE).sqrt()
+    return torch.cat([torch.where(size > 0, energy, jet_p4[:, 0])[:, None], three], dim=1)
 
 
 class TensorPFN(VectorPFN):

@@ -34,6 +34,9 @@ class InputContract(Strict):
         (), description="Columns that each constituent must have beside its four-momentum."
     )
     jet_definition: str | None = Field(None, description="Clustering of the training jets, e.g. 'anti-kT, R = 0.8'.")
+    max_constituents: int | None = Field(
+        None, description="The hardest constituents of a jet that the network sees; the others are left out.", ge=1
+    )
     pt_range: tuple[FiniteFloat, FiniteFloat] | None = Field(
         None, description="Range of the training jets' pT in GeV; outside it the tagger warns."
     )

@@ -267,8 +267,11 @@ def content_hash(model: JetModel, card: Card) -> str:
 def _digest(state: Mapping[str, Tensor], card: Card) -> str:
     digest = hashlib.sha256()
     fixed = card.model_dump(include={"architecture", "options", "classes", "signal", "contract"})
-    if card.temperature != 1:  # cards that were written before there was one keep their hash
+    # cards that were written before there were these keep their hash
+    if card.temperature != 1:
         fixed["temperature"] = card.temperature
+    if card.contract.max_constituents is None:
+        del fixed["contract"]["max_constituents"]
     digest.update(json.dumps(fixed, sort_keys=True, allow_nan=False).encode())
     for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

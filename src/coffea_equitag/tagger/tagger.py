@@ -69,6 +69,7 @@ class Tagger:
                 )
             )
         self.model = model.eval()
+        model.max_constituents = card.contract.max_constituents
         self.card = card
         self.path = path
         self._warned = False
@@ -85,7 +86,8 @@ class Tagger:
             If the classes do not fit the network, or the card is not valid.
         """
         classes = tuple(classes)
-        contract = card.pop("contract", {"constituent_fields": model.fields})
+        own = {"constituent_fields": model.fields, "max_constituents": model.max_constituents}
+        contract = card.pop("contract", own)
         try:
             description = Card(
                 name=name,

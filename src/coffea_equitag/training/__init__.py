@@ -1,7 +1,9 @@
-"""Training: recipes, batches and `fit`. Lightning is imported only when `fit` is called."""
+"""Training: recipes, batches, configurations and `fit`. Lightning is imported only when `fit` is called."""
 
 from .data import Batches
 from .fitting import fit
 from .recipes import Recipe, recipe_of
+from .run_config import RunConfig
+from .train import train
 
-__all__ = ["Batches", "Recipe", "fit", "recipe_of"]
+__all__ = ["Batches", "Recipe", "RunConfig", "fit", "recipe_of", "train"]

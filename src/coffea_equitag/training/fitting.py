@@ -115,7 +115,6 @@ def fit(
     JetError
         For jets or labels that cannot be trained on.
     """
-    check_trainable(model)
     options = Options.of(
         recipe=recipe,
         epochs=epochs,
@@ -133,12 +132,50 @@ def fit(
         signal=signal,
         jet_definition=jet_definition,
     )
+    return fit_options(
+        model,
+        jets,
+        labels,
+        options,
+        validation=validation,
+        out=out,
+        device=device,
+        progress=progress,
+        resume=resume,
+        save_every=save_every,
+        data=data,
+    )
+
+
+def fit_options(
+    model: JetModel,
+    jets: ak.Array,
+    labels: str | Any,
+    options: Options,
+    *,
+    validation: float | ak.Array | tuple[ak.Array, Any],
+    out: str | os.PathLike[str],
+    device: str | torch.device | None,
+    progress: bool,
+    resume: bool,
+    save_every: float,
+    data: str | None,
+    config: str | None = None,
+) -> Tagger:
+    """`fit`, with its options in one object.
+
+    Parameters
+    ----------
+    config : str, optional
+        Contents of ``config.yaml`` in the run's folder.
+    """
+    check_trainable(model)
     settings = Settings.of(model, options, data)
     device = device_of(device)
     plan = Plan.of(settings, model, jets, labels, validation)
-    Tagger.from_model(model, **plan.card(model, pair_budget))  # refused here, not after hours of training
+    Tagger.from_model(model, **plan.card(model, settings.pair_budget))  # refused here, not after hours of training
     folder = RunFolder(out)
-    state = folder.begin(plan.run_record, resume=resume)
+    state = folder.begin(plan.run_record, resume=resume, config=config)
     run(model, plan, folder, state, device=device, save_every=save_every, progress=progress)
     folder.previous.unlink(missing_ok=True)
     model.eval()

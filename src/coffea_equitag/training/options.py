@@ -22,6 +22,11 @@ def _recipe(given: Any) -> Any:
     return given.model_dump() if isinstance(given, Recipe) else given
 
 
+def _text(given: Any) -> Any:
+    """A number as text: YAML reads 32 as a number."""
+    return str(given) if isinstance(given, int) else given
+
+
 def _class_weights(given: Any) -> Any:
     if given is None or (isinstance(given, str) and given == "balanced"):
         return given
@@ -61,7 +66,9 @@ class Options(Strict):
         default=None,
         description="weights of the classes in the loss; 'balanced' gives each class the same total weight",
     )
-    precision: Precision = Field(default="32", description="precision of the network's arithmetic")
+    precision: Annotated[Precision, BeforeValidator(_text)] = Field(
+        default="32", description="precision of the network's arithmetic"
+    )
     monitor: Monitor = Field(default="loss", description="metric of the validation jets that selects the best epoch")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the split, the batches and dropout")
     name: str | None = Field(default=None, description="name of the tagger (default: the network's)")

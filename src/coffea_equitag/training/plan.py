@@ -95,6 +95,7 @@ class Plan:
             "signal": settings.signal,
             "contract": {
                 "constituent_fields": model.fields,
+                "max_constituents": settings.recipe.max_constituents,
                 "jet_definition": settings.jet_definition,
                 "pt_range": self.training.pt_range,
             },

@@ -2,88 +2,151 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ..errors import TaggerError, explain
-from ..validation import Strict, faults
+from ..validation import faults
+from .schedule import MOST, Schedule
 
-__all__ = ["MOST", "RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
-
-#: The largest number of epochs, or of jets in a batch: beyond all that is ever done, within what a float can count.
-MOST = 10**9
-
-#: The largest number of cosine cycles.
-_CYCLES = 10_000
+__all__ = ["FIRST_RECIPES", "MOST", "RECIPES", "Recipe", "recipe_of", "resolve_recipe"]
 
 
-class Recipe(Strict):
-    """Optimiser, schedule and batches.
+class Recipe(Schedule):
+    """Optimiser, schedule, batches and regularisation of a training."""
 
-    The schedule is given in epochs of the recipe's own length; a training of another length scales it in proportion,
-    warm-up and restarts alike (7 epochs of a 35-epoch recipe with 5 of warm-up warm up for 1). The learning rate
-    changes from batch to batch, not only from epoch to epoch.
-    """
-
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0, description="Highest value of the schedule.")
-    weight_decay: float = Field(default=1e-2, ge=0)
-    batch_size: int = Field(default=128, ge=1, le=MOST, description="Largest number of jets per batch.")
-    epochs: int = Field(default=35, ge=1, le=MOST)
-    warmup: float = Field(default=5, ge=0, description="Epochs of linear growth from 0.")
-    first_cycle: float | None = Field(default=4, gt=0, description="Epochs of the first cosine cycle; None: no cosine.")
-    cycle_factor: float = Field(
-        default=2, ge=1, description="Each cosine cycle is longer than the one before by this factor."
+    optimizer: Literal["adam", "adamw", "amsgrad"] = Field(
+        default="adamw", description="Adam, AdamW (decay apart from the gradient), or Adam with AMSGrad."
     )
-    halve_from: float | None = Field(default=31, description="Halve the rate every epoch from this one on.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of the optimiser.")
+    batch_size: int = Field(default=128, ge=1, le=MOST, description="Largest number of jets per batch.")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        le=MOST,
+        description="Batches whose gradients add up to one step of the optimiser.",
+    )
     gradient_clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient.")
-    reference: str = ""
-
-    @model_validator(mode="after")
-    def _cycles(self) -> Recipe:
-        if self.first_cycle is not None and self.epochs / self.first_cycle > _CYCLES:
-            raise ValueError(f"first_cycle = {self.first_cycle} of {self.epochs} epochs: at most {_CYCLES} cycles fit")
-        return self
-
-    def rate(self, progress: float) -> float:
-        """Learning rate after a fraction `progress` (0 to 1) of the training."""
-        epoch = progress * self.epochs
-        last = epoch if self.halve_from is None else min(epoch, self.halve_from)
-        if last < self.warmup:
-            factor = last / self.warmup
-        elif self.first_cycle is None:
-            factor = 1.0
-        else:
-            into, length = last - self.warmup, self.first_cycle
-            while into >= length:
-                into, length = into - length, length * self.cycle_factor
-            factor = 0.5 * (1 + math.cos(math.pi * into / length))
-        if self.halve_from is not None and epoch >= self.halve_from:
-            factor *= 0.5 ** (math.floor(epoch - self.halve_from) + 1)
-        return self.learning_rate * factor
+    label_smoothing: float = Field(
+        default=0, ge=0, lt=1, description="Share of a jet's label that is spread evenly over all classes in the loss."
+    )
+    ema: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Decay per step of a moving average of the weights, which is validated and stored as the tagger.",
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=MOST, description="Stop after so many epochs without a better value of the monitor."
+    )
+    max_constituents: int | None = Field(
+        default=None, ge=1, le=MOST, description="The hardest constituents of a jet that the network sees; None: all."
+    )
+    reference: str = Field(default="", description="Where the values come from.")
 
 
-#: Recipes by kind of model.
+_LORENTZNET = Recipe(reference="Gong et al., JHEP 07 (2022) 030, section 3.3")
+
+_PFN = Recipe(
+    optimizer="adam",
+    weight_decay=0,
+    batch_size=500,
+    epochs=50,
+    warmup=0,
+    first_cycle=None,
+    halve_from=None,
+    reference="Komiske, Metodiev, Thaler, JHEP 01 (2019) 121: Adam at 1e-3, batches of 500",
+)
+
+_PELICAN = Recipe(
+    learning_rate=2.5e-3,
+    weight_decay=5e-3,
+    batch_size=64,
+    warmup=4,
+    lowest=1e-6 / 2.5e-3,
+    halve_from=32,
+    max_constituents=80,
+    reference="Bogatskiy et al., arXiv:2211.00454, with the official configuration toptag.yaml: AdamW, 4 epochs of "
+    "warm-up, cosine cycles of 4, 8 and 16, 3 epochs of halving",
+)
+
+_PARTICLENET = Recipe(
+    learning_rate=3e-3,
+    weight_decay=1e-4,
+    batch_size=384,
+    epochs=20,
+    points=((0, 0.1), (8, 1), (16, 0.1), (20, 5e-7 / 3e-3)),
+    reference="Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, section III: AdamW, one cycle of 3e-4, 3e-3, 3e-4 over 16 "
+    "epochs, 4 more down to 5e-7",
+)
+
+_PFN_DEFAULT = "default of this package: PFN's recipe, which arXiv:2303.11288 compares its networks with"
+
+
+def _like(base: Recipe, reference: str, **values: Any) -> Recipe:
+    return base.model_copy(update={"reference": reference, **values})
+
+
+#: Recipes by kind of model, and by variant of a kind (see `variant_of`).
 RECIPES: dict[str, Recipe] = {
-    "lorentznet": Recipe(reference="Gong et al., JHEP 07 (2022) 030, section 3.3"),
-    "pfn": Recipe(
-        optimizer="adam",
-        weight_decay=0,
-        batch_size=500,
-        epochs=50,
-        warmup=0,
-        first_cycle=None,
-        halve_from=None,
-        reference="Komiske, Metodiev, Thaler, JHEP 01 (2019) 121: Adam at 1e-3, batches of 500",
+    "lorentznet": _LORENTZNET,
+    "lorentznet_base": _like(
+        _LORENTZNET,
+        "default of this package, with and without patches: LorentzNet's recipe, on which arXiv:2208.07814 builds",
     ),
+    "pelican": _PELICAN,
+    "pelican_momentum": _like(
+        _PELICAN,
+        "Bogatskiy et al., arXiv:2307.16506, with the official configuration btW7.yaml: as the classifier's, with "
+        "batches of 128 and the 100 hardest constituents",
+        batch_size=128,
+        max_constituents=100,
+    ),
+    "lgn": Recipe(
+        optimizer="amsgrad",
+        weight_decay=0,
+        batch_size=8,
+        epochs=53,
+        warmup=0,
+        first_cycle=53,
+        lowest=1e-2,
+        halve_from=None,
+        reference="Bogatskiy et al., ICML 2020, arXiv:2006.04780: AMSGrad, one cosine from 1e-3 to 1e-5, batches of 8",
+    ),
+    "particlenet": _PARTICLENET,
+    "particlenet_lite": _like(
+        _PARTICLENET,
+        "Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, section III, ParticleNet-Lite: one cycle of 5e-4, 5e-3, 5e-4 "
+        "over 16 epochs, 4 more down to 1e-6",
+        learning_rate=5e-3,
+        batch_size=1024,
+        points=((0, 0.1), (8, 1), (16, 0.1), (20, 1e-6 / 5e-3)),
+    ),
+    "pfn": _PFN,
+    "vector_pfn": _like(_PFN, _PFN_DEFAULT),
+    "tensor_pfn": _like(_PFN, _PFN_DEFAULT),
 }
 
+#: Recipes that version 0.1 trained with; every other network had LorentzNet's.
+FIRST_RECIPES: dict[str, Recipe] = {"pfn": _PFN}
 
-def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None) -> Recipe:
+
+def variant_of(kind: str, options: Mapping[str, Any]) -> str:
+    """Name of the recipe of a kind of model with these options."""
+    variant = f"{kind}_lite" if options.get("lite") else f"{kind}_{options.get('output', 'classes')}"
+    return variant if variant in RECIPES else kind
+
+
+def recipe_of(
+    kind: str,
+    recipe: Recipe | Mapping[str, Any] | str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    default: Recipe | None = None,
+) -> Recipe:
     """The recipe to train a model with.
 
     Parameters
@@ -91,7 +154,11 @@ def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None)
     kind : str
         The model's kind; models without a recipe of their own use LorentzNet's.
     recipe : Recipe, mapping, str or None
-        Another recipe, values that replace some of the kind's own, or the kind whose recipe to use.
+        Another recipe, values that replace some of the kind's own, or the name of the recipe to use.
+    options : mapping, optional
+        The model's options: a variant may have a recipe of its own (``particlenet_lite``, ``pelican_momentum``).
+    default : Recipe, optional
+        Taken as the kind's own.
 
     Raises
     ------
@@ -102,11 +169,20 @@ def recipe_of(kind: str, recipe: Recipe | Mapping[str, Any] | str | None = None)
         return recipe
     if not (recipe is None or isinstance(recipe, Mapping) or recipe in tuple(RECIPES)):
         raise TaggerError(explain(f"no recipe {recipe!r}", f"one of {', '.join(RECIPES)}", "or give a Recipe"))
-    base = RECIPES.get(recipe if isinstance(recipe, str) else kind, RECIPES["lorentznet"])
-    return base if recipe is None or isinstance(recipe, str) else _replaced(base, recipe)
+    if isinstance(recipe, str):
+        return RECIPES[recipe]
+    base = default or RECIPES.get(variant_of(kind, options or {}), _LORENTZNET)
+    return base if recipe is None else _replaced(base, recipe)
 
 
-def resolve_recipe(kind: str, recipe: Recipe | Mapping[str, Any] | str | None, **replacements: Any) -> Recipe:
+def resolve_recipe(
+    kind: str,
+    recipe: Recipe | Mapping[str, Any] | str | None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    default: Recipe | None = None,
+    **replacements: Any,
+) -> Recipe:
     """The recipe of `recipe_of`, with the values given here instead of its own; None keeps its own.
 
     Raises
@@ -115,7 +191,7 @@ def resolve_recipe(kind: str, recipe: Recipe | Mapping[str, Any] | str | None, *
         As `recipe_of`.
     """
     given = {name: value for name, value in replacements.items() if value is not None}
-    return _replaced(recipe_of(kind, recipe), given)
+    return _replaced(recipe_of(kind, recipe, options=options, default=default), given)
 
 
 def _replaced(base: Recipe, values: Mapping[str, Any]) -> Recipe:

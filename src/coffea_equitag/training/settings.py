@@ -51,7 +51,7 @@ class Settings(Strict):
             For a value that a setting cannot have.
         """
         replaced = {name: getattr(options, name) for name in _OF_RECIPE if name != "recipe"}
-        recipe = resolve_recipe(model.kind, options.recipe, **replaced)
+        recipe = resolve_recipe(model.kind, options.recipe, options=model.options, **replaced)
         names = options.classes or (("background", "signal") if model.n_classes == 2 else ())
         signal = options.signal or (names[-1] if names else "")
         resolved = {

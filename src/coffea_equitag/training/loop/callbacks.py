@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from ... import kernels
+from ...cpu_name import cpu_name
 from .folder import RunFolder
 from .module import Batch, Training
 
@@ -36,11 +38,13 @@ class CheckpointWriter(Callback):
         seconds: float,
         rows: list[dict[str, float]],
         save_tagger: Callable[[dict[str, float]], None],
+        seconds_before: float = 0.0,
     ) -> None:
         self.folder, self.monitor, self.seconds, self.rows = folder, monitor, seconds, rows
         self._sign = 1 if lower_is_better else -1
         self._save_tagger = save_tagger
         self._saved = time.monotonic()
+        self._began = self._saved - seconds_before
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state that a run begins with: its weights may be random."""
@@ -61,7 +65,10 @@ class CheckpointWriter(Callback):
         best = min((self._figure(r) for r in self.rows), default=math.inf)
         self.rows.append(row)
         if self._figure(row) < best:
-            self.folder.write(self.folder.best, {"model": pl_module.model.state_dict(), "metrics": row})
+            self.folder.write(
+                self.folder.best,
+                {"model": pl_module.model.state_dict(), "metrics": row, "validation": pl_module.observed},
+            )
             self._save_tagger(row)
         self.folder.write_metrics(self.rows)
         self._save(trainer, pl_module)
@@ -78,9 +85,17 @@ class CheckpointWriter(Callback):
                 "model": module.model.state_dict(),
                 "optimizer": trainer.optimizers[0].state_dict(),
                 "rows": self.rows,
+                "cost": {"seconds": time.monotonic() - self._began, "processor": _processor(module.device)},
             },
         )
         self._saved = time.monotonic()
+
+
+def _processor(device: torch.device) -> str:
+    """Name of the processor that trains, and on a CPU the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{cpu_name()}, {torch.get_num_threads()} threads"
 
 
 class ProgressReporter(Callback):

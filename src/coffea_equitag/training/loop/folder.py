@@ -15,6 +15,7 @@ from ...atomic_file import atomic_file, write_atomic
 from ...errors import CheckpointError, TaggerError, explain
 from ...reading import read_bytes, reading
 from ...temporary_files import remove_stale
+from ..recipes import Recipe
 from ..settings import Settings
 from .checkpoint import decode, encode
 
@@ -25,7 +26,9 @@ _STATE = {"progress", "model", "optimizer", "rows"}
 
 
 class RunFolder:
-    """``run.json``, ``last.ckpt``, ``previous.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/`` of one run.
+    """The files of one run.
+
+    ``run.json``, ``config.yaml``, ``last.ckpt``, ``previous.ckpt``, ``best.ckpt``, ``metrics.csv`` and ``tagger/``.
 
     Files appear under their names only when complete. Checkpoints hold tensors and plain values, and are read
     without unpickling anything else. Each carries a digest, and the last but one is kept until the run is finished:
@@ -43,8 +46,9 @@ class RunFolder:
         self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
         self.previous = self.path / "previous.ckpt"
         self._run, self._metrics = self.path / "run.json", self.path / "metrics.csv"
+        self._config = self.path / "config.yaml"
 
-    def begin(self, request: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+    def begin(self, request: Mapping[str, Any], *, resume: bool, config: str | None = None) -> dict[str, Any] | None:
         """Create the folder, or find the state that an earlier call of the same run left in it.
 
         Parameters
@@ -53,6 +57,8 @@ class RunFolder:
             Everything that decides the run's result; JSON values only.
         resume : bool
             Continue from what is there; False starts over.
+        config : str, optional
+            Contents of ``config.yaml``.
 
         Returns
         -------
@@ -83,15 +89,21 @@ class RunFolder:
         elif resume:
             self._compare(request)
             remove_stale(self.path)
+            self._write_config(config)
             for path in (self.last, self.previous):
                 if path.exists():
                     return self.read(path)
         self.path.mkdir(parents=True, exist_ok=True)
         remove_stale(self.path)
-        for former in (self.last, self.previous, self.best, self._metrics):
+        for former in (self.last, self.previous, self.best, self._metrics, self._config):
             former.unlink(missing_ok=True)
         write_atomic(self._run, (json.dumps(request, indent=2) + "\n").encode())
+        self._write_config(config)
         return None
+
+    def _write_config(self, config: str | None) -> None:
+        if config is not None:
+            write_atomic(self._config, config.encode())
 
     def _compare(self, request: Mapping[str, Any]) -> None:
         with reading(self._run, "the run.json that fit wrote", TaggerError, "choose another out=..."):
@@ -157,7 +169,10 @@ def _complete(record: Any) -> Any:
         return record
     options = models.stored_options(str(settings.get("architecture")), settings["options"])
     later = {name: field.default for name, field in Settings.model_fields.items() if not field.is_required()}
-    return record | {"settings": later | settings | {"options": options}}
+    recipe = settings.get("recipe")
+    if isinstance(recipe, dict):
+        recipe = json.loads(Recipe().model_dump_json(exclude={"reference"})) | recipe
+    return record | {"settings": later | settings | {"options": options, "recipe": recipe}}
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:

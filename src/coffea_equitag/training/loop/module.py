@@ -94,6 +94,8 @@ class Training(LightningModule):
         self._optimizer_state = optimizer_state
         self._epoch_weight = float(np.dot(class_weights, source.weight_sums))
         self._observed: list[dict[str, Tensor]] = []
+        #: What the last validation observed of its jets.
+        self.observed: dict[str, Tensor] = {}
         self.row: dict[str, float] = {}
         # sums stay on the device until their values are needed: reading one waits for the GPU
         self._loss_sum = torch.zeros((), dtype=torch.float64)
@@ -102,7 +104,12 @@ class Training(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser, in its stored state when resuming."""
         kind = torch.optim.AdamW if self.recipe.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(self.model.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        optimizer = kind(
+            self.model.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+            amsgrad=self.recipe.optimizer == "amsgrad",
+        )
         if self._optimizer_state is not None:
             optimizer.load_state_dict(dict(self._optimizer_state))
         return optimizer
@@ -243,13 +250,14 @@ class Training(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect what the metrics need."""
         sample = self.weighted(batch.sample)
-        self._observed.append(self.objective.observe(self.objective.output(self.model, sample.jets), sample))
+        observed = self.objective.observe(self.objective.output(self.model, sample.jets), sample)
+        self._observed.append(observed | {"sample_weights": batch.sample.weights.cpu()})
 
     def on_validation_epoch_end(self) -> None:
         """Compute the row of metrics, and move on to the next epoch."""
         done = self.gather()
-        observed = {name: torch.cat([one[name] for one in self._observed]) for name in self._observed[0]}
-        self._observed = []
+        self.observed = {name: torch.cat([one[name] for one in self._observed]) for name in self._observed[0]}
+        observed, self._observed = self.observed, []
         if not bool(torch.isfinite(observed["output"]).all()):
             raise TaggerError(
                 explain(

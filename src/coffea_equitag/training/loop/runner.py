@@ -117,6 +117,7 @@ def run(
             seconds=save_every,
             rows=rows,
             save_tagger=save_tagger,
+            seconds_before=state.get("cost", {}).get("seconds", 0.0) if state is not None else 0.0,
         )
     ]
     if progress:

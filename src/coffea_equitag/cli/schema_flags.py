@@ -1,0 +1,72 @@
+"""Command-line flags made from a schema: one for each field, whose description is the help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+__all__ = ["add_flags", "given_values"]
+
+
+def add_flags(parser: argparse.ArgumentParser, schema: type[BaseModel], without: Collection[str] = ()) -> None:
+    """Declare a flag for each field of a schema; those that are not given leave no trace."""
+    for name, field in schema.model_fields.items():
+        if name in without:
+            continue
+        flag = "--" + name.replace("_", "-")
+        settings: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
+        if field.annotation is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
+        elif choices := _choices(field.annotation):
+            parser.add_argument(flag, choices=choices, **settings)
+        else:
+            parser.add_argument(flag, metavar="X", **settings)
+
+
+def given_values(arguments: argparse.Namespace, schema: type[BaseModel]) -> dict[str, Any]:
+    """Values of the flags that were given, as the schema's file would hold them."""
+    return {
+        name: _value(getattr(arguments, name), field)
+        for name, field in schema.model_fields.items()
+        if hasattr(arguments, name)
+    }
+
+
+def _help(field: FieldInfo) -> str:
+    text = (field.description or "").replace("%", "%%")
+    if field.is_required() or field.default in (None, {}) or "(default" in text:
+        return text
+    default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+    return f"{text} (default: {default})"
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _value(given: Any, field: FieldInfo) -> Any:
+    """The first reading of a flag's text that the field takes: as YAML, as it is, as a list with commas."""
+    if not isinstance(given, str):
+        return given
+    kind: Any = Annotated[field.annotation, *field.metadata, field.description]
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    for value in _readings(given):
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            continue
+        return value
+    return given
+
+
+def _readings(text: str) -> Iterator[Any]:
+    with suppress(yaml.YAMLError):
+        yield yaml.safe_load(text)
+    yield text
+    yield [word.strip() for word in text.split(",")]

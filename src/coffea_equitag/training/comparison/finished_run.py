@@ -1,0 +1,143 @@
+"""One run of `fit`, as its folder tells of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from ...array_types import F8, I8
+from ...errors import TaggerError, explain
+from ...reading import read_bytes, reading
+from ...tagger import Tagger, load
+from ..loop.checkpoint import decode
+
+__all__ = ["FinishedRun", "ScoredJets", "find_runs"]
+
+
+@dataclass(frozen=True)
+class ScoredJets:
+    """Labelled jets with a run's scores: which jets they are, scores (J, n_classes), classes (J,), weights (J,)."""
+
+    identity: str
+    scores: F8
+    labels: I8
+    weights: F8
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run's folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    variant : str
+        What it is a repeat of: the folder above for ``seed-3``, the folder itself for others.
+    """
+
+    path: Path
+    variant: str
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` says."""
+        with reading(self.path / "run.json", "the run.json that fit wrote", TaggerError, "leave that folder out"):
+            return dict(json.loads(read_bytes(self.path / "run.json")))
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """That of the best epoch."""
+        return load(self.path, "cpu")
+
+    @cached_property
+    def _state(self) -> dict[str, Any]:
+        path = self.path / "last.ckpt"
+        with reading(path, "a checkpoint written by fit", TaggerError, "train that run again, or leave it out"):
+            return decode(read_bytes(path))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all its epochs are done."""
+        return bool(self._state["progress"]["epoch"] >= self.record["settings"]["epochs"])
+
+    @property
+    def seconds(self) -> float | None:
+        """Time that the training took; None for runs of older versions."""
+        cost = self._state.get("cost")
+        return None if cost is None else float(cost["seconds"])
+
+    @property
+    def processor(self) -> str | None:
+        """What it was trained on."""
+        cost = self._state.get("cost")
+        return None if cost is None else str(cost["processor"])
+
+    @cached_property
+    def best(self) -> dict[str, float]:
+        """Validation metrics of the best epoch."""
+        chosen = int(self.tagger.card.metrics["epoch"])
+        with open(self.path / "metrics.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {name: float(value) for name, value in rows[chosen - 1].items()}
+
+    @cached_property
+    def validation(self) -> ScoredJets:
+        """Its validation jets, with the scores of the best epoch.
+
+        Raises
+        ------
+        TaggerError
+            For runs of older versions, which did not keep them.
+        """
+        path = self.path / "best.ckpt"
+        with reading(path, "a checkpoint written by fit", TaggerError, "train that run again, or leave it out"):
+            state = decode(read_bytes(path))
+        if "validation" not in state:
+            raise TaggerError(
+                explain(
+                    f"{self.path}, trained by a version that did not keep the scores of the validation jets",
+                    "scores on the same jets for all runs",
+                    "give labelled jets to score: equitag compare RUNS --data FILES",
+                )
+            )
+        kept = {name: value.double().numpy() for name, value in state["validation"].items()}
+        identity = str(self.record["jets"]["validation"]["sha256"])
+        scores = softmax(kept["output"], axis=1)
+        return ScoredJets(identity, scores, kept["labels"].astype(np.int64), kept["sample_weights"])
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[FinishedRun]:
+    """All runs in folders and their subfolders, in the order of their names.
+
+    Raises
+    ------
+    TaggerError
+        If a folder holds none, or an unfinished one.
+    """
+    found: list[FinishedRun] = []
+    for folder in folders:
+        paths = sorted(path.parent for path in Path(folder).rglob("run.json"))
+        if not paths:
+            raise TaggerError(
+                explain(f"no run.json in {folder} and its subfolders", "folders of runs of fit", "check the path")
+            )
+        for path in paths:
+            is_repeat = path.name.removeprefix("seed-").isdigit() and path.name.startswith("seed-")
+            found.append(FinishedRun(path, str(path.parent if is_repeat else path)))
+    unfinished = [str(run.path) for run in found if not run.is_finished]
+    if unfinished:
+        raise TaggerError(
+            explain(
+                f"{', '.join(unfinished)} not trained to the end", "finished runs", "resume them, or leave them out"
+            )
+        )
+    return list({run.path.resolve(): run for run in found}.values())

@@ -1,0 +1,56 @@
+"""A comparison of runs as text: Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...evaluation.resampling import METRICS
+from .variant import Difference, Variant
+
+__all__ = ["as_text"]
+
+_TITLES = {"accuracy": "accuracy", "auc": "AUC", "rejection_50": "1/ε_B(50%)", "rejection_30": "1/ε_B(30%)"}
+
+
+def as_text(variants: Sequence[Variant], num_jets: int, replicas: int) -> str:
+    """Two tables, of the variants and of their differences to the first, and what the numbers are."""
+    header = ["run", "runs", "parameters", *(_TITLES[name] for name in METRICS), "training"]
+    lines = _table(header, [_row(variant) for variant in variants])
+    others = [variant for variant in variants if variant.differences]
+    if others:
+        header = [f"minus {variants[0].name}", *(_TITLES[name] for name in METRICS)]
+        lines += ["", *_table(header, [[one.name, *(_signed(one.differences[m]) for m in METRICS)] for one in others])]
+    lines += ["", f"Medians (quartiles over the runs) on {num_jets} jets."]
+    if others:
+        runs = "and of the runs" if all(one.num_runs > 1 for one in variants) else "(how trainings vary is not in them)"
+        lines.append(f"Differences with intervals of 68.27% from {replicas} replicas of the jets {runs}.")
+    return "\n".join(lines)
+
+
+def _row(variant: Variant) -> list[str]:
+    medians = [_median(*variant.quartiles[name]) for name in METRICS]
+    cost = "unknown" if variant.seconds is None else _duration(variant.seconds)
+    return [variant.name, str(variant.num_runs), f"{variant.num_parameters:,}", *medians, cost]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return [
+        "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in (header, rule, *rows)
+    ]
+
+
+def _median(low: float, median: float, high: float) -> str:
+    return f"{median:.4g}" if low == high else f"{median:.4g} ({low:.4g}–{high:.4g})"
+
+
+def _signed(difference: Difference) -> str:
+    return f"{difference.value:+.3g} ({difference.low:+.3g} to {difference.high:+.3g})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

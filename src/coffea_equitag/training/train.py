@@ -1,0 +1,68 @@
+"""`train`: runs of a configuration, from files to taggers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..models import build
+from ..readers import read_jets
+from ..tagger import Tagger
+from .fitting import fit_options
+from .run_config import RunConfig
+
+__all__ = ["train"]
+
+
+def train(config: RunConfig, *, progress: bool = True, resume: bool = True) -> list[Tagger]:
+    """Train what a configuration describes: one tagger, or one for each of its seeds.
+
+    The seed also determines the network's first weights.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The configuration; each run's folder keeps it, complete, as ``config.yaml``.
+    progress, resume : bool
+        As in `fit`.
+
+    Returns
+    -------
+    list of Tagger
+        Of the best epoch of each run.
+
+    Raises
+    ------
+    JetError
+        For files that cannot be read, and jets or labels that cannot be trained on.
+    TaggerError
+        As `fit`.
+    """
+    jets = read_jets(list(config.data), jets=config.jets)
+    validation = config.validation
+    held_out: Any = validation if isinstance(validation, float) else read_jets(list(validation), jets=config.jets)
+    return [_train(one, jets, held_out, progress, resume) for one in config.repeats()]
+
+
+def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume: bool) -> Tagger:
+    options = dict(config.options)
+    if config.classes is not None:
+        options.setdefault("n_classes", len(config.classes))
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(config.seed)
+        model = build(config.model, **options)
+    return fit_options(
+        model,
+        jets,
+        config.labels,
+        config,
+        validation=validation,
+        out=config.output,
+        device=config.device,
+        progress=progress,
+        resume=resume,
+        save_every=config.save_every,
+        data=", ".join(config.data),
+        config=config.to_yaml(),
+    )

@@ -1,0 +1,71 @@
+"""Flags made from a schema."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from coffea_equitag.cli.schema_flags import add_flags, given_values
+
+
+class Schema(BaseModel):
+    number: int | None = Field(default=None, description="a number (default: the paper's)")
+    share: float = Field(default=0.5, gt=0, description="100% of nothing")
+    names: tuple[str, ...] = Field(default=("a", "b"), description="names")
+    either: float | tuple[str, ...] = Field(default=0.1, description="either")
+    table: dict[int, str] | str = Field(default="label", description="table")
+    choice: Literal["32", "bf16"] = Field(default="32", description="choice")
+    wanted: bool = Field(default=False, description="wanted")
+    text: str | None = Field(default=None, description="text")
+
+
+def parsed(*words: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, Schema)
+    return given_values(parser.parse_args(words), Schema)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), {}),
+        (("--number", "12"), {"number": 12}),
+        (("--number", "null"), {"number": None}),
+        (("--share", "1e-3"), {"share": "1e-3"}),  # YAML 1.1 reads text; pydantic reads the number
+        (("--names", "x, y"), {"names": ["x", "y"]}),
+        (("--names", "[x, y]"), {"names": ["x", "y"]}),
+        (("--either", "0.2"), {"either": 0.2}),
+        (("--table", "{5: b, 4: c}"), {"table": {5: "b", 4: "c"}}),
+        (("--table", "flavour"), {"table": "flavour"}),
+        (("--choice", "bf16"), {"choice": "bf16"}),
+        (("--choice", "32"), {"choice": "32"}),
+        (("--wanted",), {"wanted": True}),
+        (("--no-wanted",), {"wanted": False}),
+        (("--text", "12"), {"text": "12"}),
+        (("--number", "many"), {"number": "many"}),  # for the schema to refuse
+    ],
+)
+def test_values(words, expected):
+    assert parsed(*words) == expected
+
+
+def test_values_are_those_of_the_schema():
+    assert Schema(**parsed("--share", "1e-3", "--names", "x,y")) == Schema(share=1e-3, names=("x", "y"))
+
+
+def test_help_is_the_description(capsys):
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "a number (default: the paper's)" in told
+    assert "100% of nothing (default: 0.5)" in told
+    assert "names (default: a b)" in told
+
+
+def test_other_choices_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        parsed("--choice", "64")
+    assert "invalid choice" in capsys.readouterr().err
