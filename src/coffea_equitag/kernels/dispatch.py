@@ -35,6 +35,7 @@ MODES = ("auto", "reference", "cpu", "gpu")
 _TOWERS = {
     "lgn": "lgn",
     "lorentznet": "lorentznet",
+    "lorentznet_base": "lorentznet",
     "particlenet": "particlenet",
     "pelican": "pelican",
     "pfn": "pfn",

@@ -135,6 +135,9 @@ class LorentzNetBase(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
+        fused: Tensor | None = kernels.run(self, p4_N4, scalars_N8, offsets, gram_Q, groups_NG)
+        if fused is not None:
+            return fused
         pairs = Pairs.of(offsets)
         state = LorentzState(self.embedding(scalars_N8), gram_Q, p4_N4)
         if self.node_patch is not None:

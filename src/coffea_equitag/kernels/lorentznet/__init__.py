@@ -1,4 +1,4 @@
-"""LorentzNet's kernels: what they support. Equations and names: ``README.md`` beside this file."""
+"""The kernels of LorentzNet and LorentzNet_base: what they support. Equations and names: ``README.md``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from ...jet_model import JetModel
 from ...layers.batch_norm import RowBatchNorm
 from ...layers.lorentz_block import LorentzBlock
+from ...layers.pairwise_block import PairwiseBlock
+from ...layers.patches import Patch
 from ..module_tree import learns
 from ..support import Support, unsupported_layer
 
@@ -14,6 +16,8 @@ __all__ = ["support"]
 
 _LAYERS = {
     LorentzBlock,
+    PairwiseBlock,
+    Patch,
     RowBatchNorm,
     nn.ModuleList,
     nn.Sequential,
@@ -28,12 +32,22 @@ _LAYERS = {
 _LARGEST_ON_GPU, _LARGEST_ON_GPU_IN_TRAINING = 96, 95
 
 
-def support(model: JetModel, target: str, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor) -> Support:
-    """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``LorentzNet.network``."""
+def support(
+    model: JetModel,
+    target: str,
+    p4_N4: Tensor,
+    scalars: Tensor,
+    offsets: Tensor,
+    gram_Q: Tensor,
+    groups_NG: Tensor | None = None,
+) -> Support:
+    """What the kernels for `target` ("cpu" or "gpu") can do about a call of the ``network`` of either model."""
     reason, hidden = unsupported_layer(model, _LAYERS), int(model.options["hidden"])
     if model.output == "momentum":
         reason = "it gives momenta"
+    elif target == "gpu" and model.kind == "lorentznet_base":
+        reason = "no kernels for a GPU yet"
     elif reason is None and target == "gpu" and hidden > _LARGEST_ON_GPU:
         reason = f"{hidden} channels; the GPU's kernel takes at most {_LARGEST_ON_GPU}"
     trains = target == "cpu" or hidden <= _LARGEST_ON_GPU_IN_TRAINING
-    return Support(reason, learns(model, p4_N4, scalars, gram_Q), trains)
+    return Support(reason, learns(model, p4_N4, scalars, gram_Q, groups_NG), trains)

@@ -10,7 +10,7 @@ import numpy as np
 from ....array_types import F4
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
-from .buffers import CHUNK, Chunk, EdgeGradients, EdgeInputs, GradChunk, Jets, Saved, new_chunk, new_grad_chunk
+from .buffers import CHUNK, Chunk, EdgeGradients, EdgeInputs, GradChunk, Jets, Saved, gram_of, new_chunk, new_grad_chunk
 from .edge_chunks import (
     add_columns,
     add_weighted,
@@ -52,13 +52,13 @@ def backward(
             start, square = jets.offsets[jet], jets.squares[jet]
             n = jets.offsets[jet + 1] - start
             inputs = jet_inputs(weights, jets, jet)
-            grad_phi_x = np.empty(n * n, np.float32)
+            grad_phi_x = np.zeros(n * n, np.float32)
             if weights.updates_vectors:
-                gram = jets.gram[square : square + n * n].reshape(n, n)
-                gram_step_backward(saved.phi_x[square : square + n * n], gram, weights.c_weight,
-                                   out.gram[square : square + n * n], grad_phi_x)  # fmt: skip
-                if len(out.clamp):
-                    grad_phi_x += out.clamp[square : square + n * n]
+                if len(jets.gram):
+                    gram_step_backward(saved.phi_x[square : square + n * n], gram_of(jets, jet), weights.c_weight,
+                                       out.gram[square : square + n * n], grad_phi_x)  # fmt: skip
+                if len(out.phi_x):
+                    grad_phi_x += out.phi_x[square : square + n * n]
             grad_u, grad_v, jet_grad_sums = (
                 aligned_rows(n, channels), aligned_rows(n, channels), aligned_rows(n, channels),
             )  # fmt: skip
@@ -82,7 +82,7 @@ def backward(
                 choose(0, count, grads.chosen)
                 _second_layer_backward(weights, saved, bits_at, hidden, count, chunk, grads)
                 _first_layer_backward(weights, hidden, count, chunk, grads, grad_u, grad_v)
-                for row in range(count):
+                for row in range(count if len(out.edge_scalars) else 0):
                     at = square + chunk.receiver[row] * n + chunk.sender[row]
                     out.edge_scalars[at, 0] = grads.grad_edge_scalars[row, 0]
                     out.edge_scalars[at, 1] = grads.grad_edge_scalars[row, 1]
@@ -105,7 +105,7 @@ def _forward_again(
     first_layer(inputs, weights.edges.scalar_weights, count, chunk)
     for row in range(count):
         i, j = chunk.receiver[row], chunk.sender[row]
-        grads.edge_scalars[row, 0], grads.edge_scalars[row, 1] = inputs.psi_norm[i, j], inputs.psi_dot[i, j]
+        grads.edge_scalars[row, 0], grads.edge_scalars[row, 1] = inputs.nu[i, j], inputs.pi[i, j]
     second_layer(weights.edges, hidden, count, chunk)
     fill_gates(chunk)
 
@@ -153,7 +153,7 @@ def _flush(grads: GradChunk, out: EdgeGradients, group: int) -> None:
     for k in range(channels):
         for c in range(channels):
             out.phi_e[group, k, c] += grads.phi_e[k, c]
-            out.phi_x[group, k, c] += grads.phi_x_weight[k, c]
+            out.phi_x_weight[group, k, c] += grads.phi_x_weight[k, c]
             grads.phi_e[k, c] = grads.phi_x_weight[k, c] = 0
     for k in range(len(grads.vectors)):
         for c in range(channels):

@@ -11,6 +11,7 @@ from torch import nn
 from ....array_types import F8
 from ...common.cpu.jet_groups import JetGroups
 from ...running_statistics import follow
+from ..scalar_kinds import NOTHING
 from .buffers import Jets
 from .edge_statistics import PairMeans, ScalarSums, centred_sums, node_sums, scalar_sums
 
@@ -63,24 +64,25 @@ class Statistics:
     @classmethod
     def _of_pairs(cls, norm: nn.BatchNorm1d, jets: Jets, scalar_weights: F8, groups: JetGroups) -> Statistics:
         pairs, channels = groups.num_pairs, jets.u.shape[1]
-        sums = ScalarSums(np.empty((groups.num_nodes, 2)), np.empty((len(groups.offsets) - 1, 3)))
-        groups.over_jets(lambda first, last: scalar_sums(jets, sums, first, last))
+        sums = ScalarSums(np.zeros((groups.num_nodes, 2)), np.zeros((len(groups.offsets) - 1, 3)))
+        if jets.kind != NOTHING:
+            groups.over_jets(lambda first, last: scalar_sums(jets, sums, first, last))
         of_nodes = groups.sums((2, channels), lambda out, a, b: node_sums(jets, out, a, b)) / pairs
         means = PairMeans(of_nodes, sums.rows.sum(axis=0) / pairs, sums.rows)
-        square, with_norm, with_dot = groups.sums((3, channels), lambda out, a, b: centred_sums(jets, means, out, a, b))
-        (a, b), (norm_mean, dot_mean) = scalar_weights, means.scalars
-        norm_norm, norm_dot, dot_dot = sums.squares.sum(axis=0)
-        norm_norm, dot_dot = norm_norm - pairs * norm_mean**2, dot_dot - pairs * dot_mean**2
-        norm_dot = norm_dot - pairs * norm_mean * dot_mean
-        z_norm = with_norm + a * norm_norm + b * norm_dot
-        z_dot = with_dot + a * norm_dot + b * dot_dot
-        square = square + a * (with_norm + z_norm) + b * (with_dot + z_dot)
+        square, with_nu, with_pi = groups.sums((3, channels), lambda out, a, b: centred_sums(jets, means, out, a, b))
+        (a, b), (nu_mean, pi_mean) = scalar_weights, means.scalars
+        nu_nu, nu_pi, pi_pi = sums.squares.sum(axis=0)
+        nu_nu, pi_pi = nu_nu - pairs * nu_mean**2, pi_pi - pairs * pi_mean**2
+        nu_pi = nu_pi - pairs * nu_mean * pi_mean
+        z_nu = with_nu + a * nu_nu + b * nu_pi
+        z_pi = with_pi + a * nu_pi + b * pi_pi
+        square = square + a * (with_nu + z_nu) + b * (with_pi + z_pi)
         return cls(
             mean=of_nodes[0] + of_nodes[1] + means.scalars @ scalar_weights,
             var=np.maximum(square / pairs, 0.0),
             eps=norm.eps,
             means=means,
-            scalar_sums=np.stack([z_norm, z_dot]),
+            scalar_sums=np.stack([z_nu, z_pi]),
             of_batch=True,
         )
 

@@ -18,6 +18,8 @@ __all__ = [
     "GradChunk",
     "Jets",
     "Saved",
+    "coordinates_of_jet",
+    "gram_of",
     "new_chunk",
     "new_grad_chunk",
 ]
@@ -31,7 +33,9 @@ class Jets(NamedTuple):
 
     u: F4  # (N, hidden): U_i
     v: F4  # (N, hidden): V_j
-    gram: F8  # (Q,): G, jet after jet, n × n
+    kind: int  # of the edge scalars, see ``../scalar_kinds.py``
+    gram: F8  # (Q,): G, jet after jet, n × n; empty if they are not made of it
+    coordinates: F8  # (N, 3): as of `coordinates_of`; empty likewise
     offsets: I8  # (J + 1,): nodes before each jet
     squares: I8  # (J + 1,): n² before each jet
     groups: I8  # the first jet of each group
@@ -49,8 +53,8 @@ class EdgeInputs(NamedTuple):
 
     u: F4  # (n or more, C): U_i with BatchNorm in it
     v: F4  # (n or more, C): V_j
-    psi_norm: F4  # (n, n): ψ(‖x_i − x_j‖²)
-    psi_dot: F4  # (n, n): ψ(x_i·x_j)
+    nu: F4  # (n, n): the first edge scalar, for LorentzNet ψ(‖x_i − x_j‖²)
+    pi: F4  # (n, n): the second, ψ(x_i·x_j)
 
 
 class Chunk(NamedTuple):
@@ -71,7 +75,7 @@ class GradChunk(NamedTuple):
 
     phi_x: F4  # (CHUNK,): dL/dφ_x
     logit: F4  # (CHUNK,): dL/d(φ_m's logit)
-    edge_scalars: F4  # (CHUNK, 2): ψ(norm) and ψ(dot) themselves
+    edge_scalars: F4  # (CHUNK, 2): ν and π themselves
     grad_edge_scalars: F4  # (CHUNK, 2)
     messages: F4  # (CHUNK, C): of m_ij, then of the second layer's sums
     hidden: F4  # (CHUNK, C): of φ_x's hidden layer, then of φ_e's first
@@ -89,13 +93,27 @@ class EdgeGradients(NamedTuple):
 
     u: F4  # (N, hidden): of the normalised U
     v: F4  # (N, hidden)
-    edge_scalars: F4  # (Q, 2)
-    gram: F8  # (Q,): comes with dL/d(S G Sᵀ), leaves with dL/dG
-    clamp: F4  # (Q,): comes with what the clamp adds to dL/dφ_x; empty without one
+    edge_scalars: F4  # (Q, 2); empty if there are none
+    gram: F8  # (Q,): comes with dL/d(S G Sᵀ), leaves with dL/dG; empty without G
+    coordinates: F8  # (N, 3): leaves with dL/d(coordinates)
+    phi_x: F4  # (Q,): comes with dL/dφ_x but for S G Sᵀ; empty if that is 0
     phi_e: F8  # (G, C, C): output by input
-    phi_x: F8  # (G, C, C): input by output, without the last layer's factor
+    phi_x_weight: F8  # (G, C, C): input by output, without the last layer's factor
     vectors: F8  # (G, 5, C): of a, b, φ_e's second bias, φ_m's weight, φ_x's bias without that factor
     phi_m_bias: F8  # (G,)
+
+
+@inner
+def gram_of(jets: Jets, jet: int) -> F8:
+    """A jet's Gram matrix, (n, n), or (0, 0) if there is none."""
+    n = jets.offsets[jet + 1] - jets.offsets[jet] if len(jets.gram) else 0
+    return jets.gram[jets.squares[jet] : jets.squares[jet] + n * n].reshape(n, n)
+
+
+@inner
+def coordinates_of_jet(jets: Jets, jet: int) -> F8:
+    """Its vectors' coordinates, (n, 3), or (0, 3)."""
+    return jets.coordinates[jets.offsets[jet] : jets.offsets[jet + 1]]
 
 
 @inner

@@ -1,16 +1,14 @@
-"""The official LorentzNet's clamp of the components of (x_i − x_j) φ_x, which needs the vectors beside G.
+"""The step of the vectors themselves, and the official LorentzNet's clamp of the components of (x_i − x_j) φ_x.
 
 Without the clamp x becomes x° = S x, and G becomes S G Sᵀ; the clamp adds its excess d to x°. See ``../README.md``.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from ....array_types import F4, F8
 from ....compiled import inner
 
-__all__ = ["clamped_step", "clamped_step_backward", "cut_off"]
+__all__ = ["clamped_step", "clamped_step_backward", "cut_off", "cut_off_backward"]
 
 
 @inner
@@ -53,18 +51,12 @@ def cut_off(gram: F8, x: F8, excess: F8) -> None:
 
 
 @inner
-def clamped_step_backward(
-    phi_x: F4, c_weight: float, clamp: float, x: F8, moved: F8, excess: F8, grad_gram: F8, grad_x: F8, grad_phi_x: F4
-) -> None:
-    """Through `clamped_step` and `cut_off` of one jet.
+def cut_off_backward(moved: F8, excess: F8, grad_gram: F8, grad_free: F8, grad_excess: F8) -> None:
+    """Through `cut_off` of one jet: from dL/dG (n, n) after it to what is added to dL/dx° and to dL/dd, (n, 4) each.
 
-    From dL/dG after both in `grad_gram` (n, n), and dL/dx after them in `grad_x` (n, 4), to dL/dx before, in its place,
-    and to dL/dφ_x in `grad_phi_x` (n²,), which leaves out S G Sᵀ. `x` and `moved` are the vectors before and after.
+    Both come with dL/dx after it; `moved` are the vectors then.
     """
-    n = len(x)
-    scale = c_weight / max(n - 1, 1)
-    # of x°, the vectors without the clamp, and of the excess
-    grad_free, grad_excess = np.empty((n, 4)), np.empty((n, 4))
+    n = len(moved)
     for i in range(n):
         for d in range(4):
             sign = 1.0 if d == 0 else -1.0
@@ -73,8 +65,20 @@ def clamped_step_backward(
                 both = grad_gram[i, j] + grad_gram[j, i]
                 with_excess += both * excess[j, d]
                 with_moved += both * moved[j, d]
-            grad_free[i, d] = grad_x[i, d] + sign * with_excess
-            grad_excess[i, d] = grad_x[i, d] + sign * with_moved
+            grad_free[i, d] += sign * with_excess
+            grad_excess[i, d] += sign * with_moved
+
+
+@inner
+def clamped_step_backward(
+    phi_x: F4, c_weight: float, clamp: float, x: F8, grad_free: F8, grad_excess: F8, grad_x: F8, grad_phi_x: F4
+) -> None:
+    """Through `clamped_step` of one jet, with the vectors x (n, 4) before it.
+
+    From dL/dx° and dL/dd to dL/dx, in `grad_x` (n, 4), and to dL/dφ_x in `grad_phi_x` (n²,), which leaves out S G Sᵀ.
+    """
+    n = len(x)
+    scale = c_weight / max(n - 1, 1)
     for i in range(n):
         for d in range(4):
             grad_x[i, d] = grad_free[i, d]

@@ -1,4 +1,4 @@
-"""The clamp of LorentzNet's vectors with gradients: what it does after a block's edges and S G Sᵀ."""
+"""The step of the vectors themselves, and its clamp, with gradients: what follows a block's edges and S G Sᵀ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from ....array_types import F4, F8, I8
 from ....compiled import njit
 from ...common.cpu.jet_groups import JetGroups
-from .clamp import clamped_step, clamped_step_backward, cut_off
+from .clamp import clamped_step, clamped_step_backward, cut_off, cut_off_backward
 
 __all__ = ["clamped"]
 
@@ -32,7 +32,10 @@ class _Step(NamedTuple):
 
 
 class _Clamp(torch.autograd.Function):
-    """From φ_x (Q,), x (N, 4) and S G Sᵀ (Q,) to the Gram matrices and the vectors after a clamped step."""
+    """From φ_x (Q,), x (N, 4) and S G Sᵀ (Q,) to the Gram matrices and the vectors after a step.
+
+    Without Gram matrices (0,), there is none to correct for the clamp, which then must be ∞.
+    """
 
     @staticmethod
     def forward(
@@ -55,7 +58,7 @@ class _Clamp(torch.autograd.Function):
         return None, None, None, torch.from_numpy(grad_phi_x), torch.from_numpy(grad_x), grad_gram
 
 
-#: Groups, c and the clamp; φ_x, x and S G Sᵀ; returns the Gram matrices and the vectors.
+#: Groups, c and the clamp (∞ for none); φ_x, x and S G Sᵀ; returns the Gram matrices and the vectors.
 clamped: Callable[[JetGroups, float, float, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = _Clamp.apply
 
 
@@ -74,9 +77,13 @@ def _backward(step: _Step, grad_gram: F8, grad_x: F8, grad_phi_x: F4, first: int
     """Jets ``first:last``; see `clamped_step_backward`."""
     for jet in range(first, last):
         a, b, p, q = step.offsets[jet], step.offsets[jet + 1], step.squares[jet], step.squares[jet + 1]
+        grad_free, grad_excess = grad_x[a:b].copy(), grad_x[a:b].copy()
+        if len(grad_gram):
+            square = grad_gram[p:q].reshape(b - a, b - a)
+            cut_off_backward(step.after[a:b], step.excess[a:b], square, grad_free, grad_excess)
         clamped_step_backward(
-            step.phi_x[p:q], step.c_weight, step.clamp, step.before[a:b], step.after[a:b], step.excess[a:b],
-            grad_gram[p:q].reshape(b - a, b - a), grad_x[a:b], grad_phi_x[p:q],
+            step.phi_x[p:q], step.c_weight, step.clamp, step.before[a:b], grad_free, grad_excess, grad_x[a:b],
+            grad_phi_x[p:q],
         )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def list_pairs(i: int, j: int, n: int, count: int, chunk: Chunk) -> tuple[int, i
 
 @inner
 def first_layer(inputs: EdgeInputs, scalar_weights: F4, count: int, chunk: Chunk) -> None:
-    """ReLU(U_i + V_j + a·ψ(norm) + b·ψ(dot)) and its bits, run by run of pairs with one receiver."""
+    """ReLU(U_i + V_j + a ν_ij + b π_ij) and its bits, run by run of pairs with one receiver."""
     receiver, sender, channels = chunk.receiver, chunk.sender, chunk.hidden.shape[1]
     words = channels // 16
     row = 0
@@ -62,8 +62,8 @@ def first_layer(inputs: EdgeInputs, scalar_weights: F4, count: int, chunk: Chunk
         while row < count and receiver[row] == i and sender[row] - j == row - first:
             row += 1
         first_layer_run(
-            inputs.u, i * channels, inputs.v, j * channels, channels, scalar_weights, inputs.psi_norm, inputs.psi_dot,
-            i * len(inputs.psi_norm) + j, row - first, words, chunk.hidden, first * channels, chunk.hidden_bits,
+            inputs.u, i * channels, inputs.v, j * channels, channels, scalar_weights, inputs.nu, inputs.pi,
+            i * len(inputs.nu) + j, row - first, words, chunk.hidden, first * channels, chunk.hidden_bits,
             first * words,
         )  # fmt: skip
 

@@ -27,8 +27,8 @@ def first_layer_run(
     v_at: Any,
     stride: Any,
     scalar_weights: Any,
-    psi_norm: Any,
-    psi_dot: Any,
+    nu: Any,
+    pi: Any,
     pairs_at: Any,
     count: Any,
     words: Any,
@@ -37,17 +37,17 @@ def first_layer_run(
     bits: Any,
     bits_at: Any,
 ) -> Any:
-    """ReLU(U_i + V_j + a·ψ(norm) + b·ψ(dot)), and its bits, of one i and consecutive j, one or more.
+    """ReLU(U_i + V_j + a ν_ij + b π_ij), and its bits, of one i and consecutive j, one or more.
 
     Arrays of rows are a stride wide; `scalar_weights` holds a, and b a stride after.
     """
     signature = types.void(
-        u, types.intp, v, types.intp, types.intp, scalar_weights, psi_norm, psi_dot, types.intp, types.intp,
+        u, types.intp, v, types.intp, types.intp, scalar_weights, nu, pi, types.intp, types.intp,
         types.intp, out, types.intp, bits, types.intp,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (u, u_at, v, v_at, stride, a_b, norms, dots, pairs_at, count, words, out, out_at, bits, bits_at) = pointers(
+        (u, u_at, v, v_at, stride, a_b, nus, pis, pairs_at, count, words, out, out_at, bits, bits_at) = pointers(
             context, builder, signature, arguments
         )
 
@@ -57,11 +57,11 @@ def first_layer_run(
 
             def one(row: Any, place: Any) -> None:
                 pair = builder.add(pairs_at, row)
-                norm = spread(builder, builder.load(builder.gep(norms, [pair]), align=4))
-                dot = spread(builder, builder.load(builder.gep(dots, [pair]), align=4))
+                nu = spread(builder, builder.load(builder.gep(nus, [pair]), align=4))
+                pi = spread(builder, builder.load(builder.gep(pis, [pair]), align=4))
                 value = builder.fadd(own, load(builder, v, builder.add(v_at, place), at))
-                value = fma(builder, a, norm, value)
-                value = at_least(builder, fma(builder, b, dot, value), ZEROS)
+                value = fma(builder, a, nu, value)
+                value = at_least(builder, fma(builder, b, pi, value), ZEROS)
                 store(builder, value, out, builder.add(out_at, place), at)
                 bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
                 builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
@@ -220,10 +220,10 @@ def first_layer_backward(
             value = builder.select(chosen(builder, bits, bits_at, word), value, ZEROS)
             store(builder, value, grad, grad_at, at)
             store(builder, builder.fadd(load(builder, grad_v, grad_v_at, at), value), grad_v, grad_v_at, at)
-            norm, dot = carried
+            by_nu, by_pi = carried
             return [
-                fma(builder, value, load(builder, a_b, INDEX(0), at), norm),
-                fma(builder, value, load(builder, a_b, stride, at), dot),
+                fma(builder, value, load(builder, a_b, INDEX(0), at), by_nu),
+                fma(builder, value, load(builder, a_b, stride, at), by_pi),
             ]
 
         for place, total in enumerate(over_words(builder, words, [ZEROS, ZEROS], body)):

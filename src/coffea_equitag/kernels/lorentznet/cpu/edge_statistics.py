@@ -13,14 +13,14 @@ import numpy as np
 
 from ....array_types import F8
 from ....compiled import njit
-from .buffers import Jets
+from .buffers import Jets, coordinates_of_jet, gram_of
 from .edge_scalars import edge_scalars
 
 __all__ = ["PairMeans", "ScalarSums", "centred_sums", "node_sums", "scalar_sums"]
 
 
 class ScalarSums(NamedTuple):
-    """Sums of the edge scalars ν = ψ(norm) and π = ψ(dot), i ≠ j."""
+    """Sums of the edge scalars ν and π, i ≠ j."""
 
     rows: F8  # (N, 2): Σ_j ν_ij and Σ_j π_ij
     squares: F8  # (J, 3): Σ ν², Σ νπ, Σ π²
@@ -39,22 +39,21 @@ def scalar_sums(jets: Jets, found: ScalarSums, first: int, last: int) -> None:
     """Fill the sums of jets ``first:last``."""
     for jet in range(first, last):
         start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
-        gram = jets.gram[jets.squares[jet] : jets.squares[jet + 1]].reshape(n, n)
-        norms, dots = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
-        edge_scalars(gram, norms, dots)
-        norm_norm, norm_dot, dot_dot = 0.0, 0.0, 0.0
+        nus, pis = np.zeros((n, n), np.float32), np.zeros((n, n), np.float32)
+        edge_scalars(jets.kind, gram_of(jets, jet), coordinates_of_jet(jets, jet), nus, pis)
+        nu_nu, nu_pi, pi_pi = 0.0, 0.0, 0.0
         for i in range(n):
-            norm_sum, dot_sum = 0.0, 0.0
+            nu_sum, pi_sum = 0.0, 0.0
             for j in range(n):
                 if j != i:
-                    norm, dot = np.float64(norms[i, j]), np.float64(dots[i, j])
-                    norm_sum += norm
-                    dot_sum += dot
-                    norm_norm += norm * norm
-                    norm_dot += norm * dot
-                    dot_dot += dot * dot
-            found.rows[start + i, 0], found.rows[start + i, 1] = norm_sum, dot_sum
-        found.squares[jet, 0], found.squares[jet, 1], found.squares[jet, 2] = norm_norm, norm_dot, dot_dot
+                    nu, pi = np.float64(nus[i, j]), np.float64(pis[i, j])
+                    nu_sum += nu
+                    pi_sum += pi
+                    nu_nu += nu * nu
+                    nu_pi += nu * pi
+                    pi_pi += pi * pi
+            found.rows[start + i, 0], found.rows[start + i, 1] = nu_sum, pi_sum
+        found.squares[jet, 0], found.squares[jet, 1], found.squares[jet, 2] = nu_nu, nu_pi, pi_pi
 
 
 @njit

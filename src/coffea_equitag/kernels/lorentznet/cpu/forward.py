@@ -12,7 +12,7 @@ from ...common.cpu.aligned import aligned_rows
 from ...common.cpu.dense import dense, dense_narrow
 from ...common.cpu.shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
 from ...common.cpu.sparse import ones
-from .buffers import CHUNK, Chunk, EdgeInputs, Jets, Saved, new_chunk
+from .buffers import CHUNK, Chunk, EdgeInputs, Jets, Saved, coordinates_of_jet, gram_of, new_chunk
 from .edge_chunks import add_messages, fill_gates, first_layer, list_pairs, phi_x_layer, second_layer
 from .edge_scalars import edge_scalars
 from .gram_step import gram_step
@@ -31,13 +31,12 @@ MARGIN = max(WIDE_ROWS, NARROW_ROWS)
 
 @njit
 def forward(weights: TrainingWeights, jets: Jets, saved: Saved, sums: F4, stepped: F8, first: int, last: int) -> None:
-    """For training, groups ``first:last``: Σ_j m_ij in `sums` (N, hidden), S G Sᵀ in `stepped` (Q,); fills `saved`."""
+    """For training, groups ``first:last``: Σ_j m_ij in `sums` (N, hidden); fills `saved`, and `stepped` with S G Sᵀ."""
     channels, hidden = len(weights.zeros), jets.u.shape[1]
     words, chunk = channels // WORD, new_chunk(channels, 0)
     for jet in range(jets.groups[first], jets.groups[last]):
         start, square = jets.offsets[jet], jets.squares[jet]
         n = jets.offsets[jet + 1] - start
-        gram = jets.gram[square : square + n * n].reshape(n, n)
         inputs, jet_sums = jet_inputs(weights, jets, jet), aligned_rows(n, channels)
         phi_x = saved.phi_x[square : square + n * n]
         i, j, pair, pairs = 0, 1, 0, n * (n - 1)
@@ -55,39 +54,38 @@ def forward(weights: TrainingWeights, jets: Jets, saved: Saved, sums: F4, steppe
         for node in range(n):
             for c in range(hidden):
                 sums[start + node, c] = jet_sums[node, c]
-        if weights.updates_vectors:
-            gram_step(phi_x, gram, weights.c_weight, stepped[square : square + n * n])
+        if len(stepped):
+            gram_step(phi_x, gram_of(jets, jet), weights.c_weight, stepped[square : square + n * n])
 
 
 @inner
 def jet_inputs(weights: TrainingWeights, jets: Jets, jet: int) -> EdgeInputs:
     """What a jet's edges are made of, U and V normalised."""
-    start, square, channels = jets.offsets[jet], jets.squares[jet], len(weights.zeros)
+    start, channels = jets.offsets[jet], len(weights.zeros)
     n = jets.offsets[jet + 1] - start
     inputs = EdgeInputs(
         aligned_rows(n, channels),
         aligned_rows(n, channels),
-        np.empty((n, n), np.float32),
-        np.empty((n, n), np.float32),
+        np.zeros((n, n), np.float32),
+        np.zeros((n, n), np.float32),
     )
     for node in range(n):
         for c in range(jets.u.shape[1]):
             inputs.u[node, c] = (jets.u[start + node, c] - weights.mean[c]) * weights.scale[c] + weights.bias[c]
             inputs.v[node, c] = jets.v[start + node, c] * weights.scale[c]
-    edge_scalars(jets.gram[square : square + n * n].reshape(n, n), inputs.psi_norm, inputs.psi_dot)
+    edge_scalars(jets.kind, gram_of(jets, jet), coordinates_of_jet(jets, jet), inputs.nu, inputs.pi)
     return inputs
 
 
 @inner
 def score_edges(
-    weights: LorentzNetWeights, number: int, inputs: EdgeInputs, n: int, chunk: Chunk, sums: F4, phi_x: F4
+    weights: LorentzNetWeights, number: int, inputs: EdgeInputs, n: int, chunk: Chunk, sums: F4, phi_x: F4, moves: bool
 ) -> None:
-    """For inference: Σ_j m_ij of one jet's nodes added to `sums`; φ_x in `phi_x` (n²,), except in the last block.
+    """For inference: Σ_j m_ij of one jet's nodes added to `sums`; φ_x in `phi_x` (n²,), if the vectors move.
 
     A chunk most of whose numbers ReLU has made 0 is multiplied number by number, others tile by tile.
     """
     hidden, words, edges = weights.phi_e.weight.shape[-2], chunk.hidden.shape[1] // WORD, _edges_of(weights, number)
-    updates_vectors = number < len(weights.phi_m) - 1
     i, j, left = 0, 1, n * (n - 1)
     while left > 0:
         count = min(left, CHUNK)
@@ -103,7 +101,7 @@ def score_edges(
                   chunk.gate)  # fmt: skip
         fill_gates(chunk)
         add_messages(chunk, count, sums)
-        if updates_vectors:
+        if moves:
             if sparse:
                 phi_x_layer(edges, hidden, count, chunk, chunk.hidden_bits, 0)
             else:

@@ -11,6 +11,7 @@ from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import batch_norm_of, double, folded
 from ...common.cpu.shapes import block_for
+from ..scalar_kinds import weights_of_scalars
 from .batch_norm import Statistics
 
 __all__ = ["WORD", "Dense", "EdgeWeights", "LorentzNetWeights", "TrainingWeights", "training_weights", "weights_of"]
@@ -32,7 +33,7 @@ class EdgeWeights(NamedTuple):
     Matrices are inputs first. All may have a leading L, one entry per block of the network.
     """
 
-    scalar_weights: F4  # (2, C): a and b, the first layer's columns for ψ(norm) and ψ(dot), times BatchNorm's scale
+    scalar_weights: F4  # (2, C): a and b, the first layer's columns for ν and π, times BatchNorm's scale
     phi_e: F4  # (C, C): φ_e's second layer
     phi_e_bias: F4  # (C,)
     phi_m: F4  # (C,)
@@ -45,6 +46,8 @@ class EdgeWeights(NamedTuple):
 class LorentzNetWeights(NamedTuple):
     """A network in float32, BatchNorm folded in."""
 
+    patch: Dense  # of nodes, on friend groups; no columns without a patch
+    patch_out: Dense
     embedding: Dense
     phi_e_receiver: Dense  # the first edge layer's part of h_i, and its bias
     phi_e_sender: Dense  # its part of h_j
@@ -75,7 +78,7 @@ class TrainingWeights(NamedTuple):
 
 
 def weights_of(model: nn.Module) -> LorentzNetWeights:
-    """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    """Fold a network in evaluation mode; the result is kept until a parameter or statistic changes."""
     return folded(model, _fold)
 
 
@@ -123,9 +126,9 @@ def training_weights(
 
 
 def _fold(model: Any) -> LorentzNetWeights:
-    hidden, n_scalar = model.options["hidden"], model.options["n_scalar"]
+    hidden, n_scalar = model.options["hidden"], model.embedding.in_features
     block = block_for(hidden)
-    layers = [_fold_block(part, hidden, n_scalar, block) for part in model.blocks]
+    layers = [_fold_block(part, hidden, block) for part in model.blocks]
     edges = [_fold_edges(part, hidden) for part in model.blocks]
 
     def stacked(name: str) -> Any:
@@ -134,7 +137,10 @@ def _fold(model: Any) -> LorentzNetWeights:
             return Dense(*(aligned(np.stack(parts)) for parts in zip(*values, strict=True)))
         return aligned(np.stack(values))
 
+    patch, patch_out = _fold_patch(getattr(model, "node_patch", None), block)
     return LorentzNetWeights(
+        patch=patch,
+        patch_out=patch_out,
         embedding=_single(model.embedding, n_scalar, block),
         head=_single(model.head[0], hidden, block),
         head_out=_single(model.head[3], hidden, block),
@@ -144,7 +150,15 @@ def _fold(model: Any) -> LorentzNetWeights:
     )
 
 
-def _fold_block(part: Any, hidden: int, n_scalar: int, block: int) -> dict[str, Any]:
+def _fold_patch(patch: Any, block: int) -> tuple[Dense, Dense]:
+    if patch is None:
+        nothing = Dense(aligned(np.zeros((1, 0, 0, block))), aligned(np.zeros((1, 0))))
+        return nothing, nothing
+    first, last = patch.layers[0], patch.layers[2]
+    return _single(first, first.in_features, block), _single(last, last.in_features, block)
+
+
+def _fold_block(part: Any, hidden: int, block: int) -> dict[str, Any]:
     channels = -(-hidden // block) * block
     phi_e_scale, phi_e_shift = batch_norm_of(part.phi_e[1])
     phi_h_scale, phi_h_shift = batch_norm_of(part.phi_h[1])
@@ -162,7 +176,7 @@ def _fold_block(part: Any, hidden: int, n_scalar: int, block: int) -> dict[str, 
         "phi_h": _dense(
             np.hstack([phi_h[:, :hidden], gap, phi_h[:, hidden : 2 * hidden], gap, phi_h[:, 2 * hidden :]]),
             double(part.phi_h[0].bias) * phi_h_scale + phi_h_shift,
-            2 * channels + n_scalar,
+            2 * channels + phi_h.shape[1] - 2 * hidden,
             block,
         ),
         "phi_h_out": _dense(double(part.phi_h[3].weight), double(part.phi_h[3].bias), hidden, block),
@@ -173,7 +187,7 @@ def _fold_edges(part: Any, hidden: int) -> EdgeWeights:
     scale, _ = batch_norm_of(part.phi_e[1])
     phi_x, phi_x_bias, phi_x_out = _phi_x(part, hidden)
     return EdgeWeights(
-        scalar_weights=_in_words((double(part.phi_e[0].weight) * scale[:, None])[:, 2 * hidden :].T),
+        scalar_weights=_in_words(double(weights_of_scalars(part)).T * scale),
         phi_e=_square_in_words(double(part.phi_e[3].weight).T),
         phi_e_bias=_in_words(double(part.phi_e[3].bias)),
         phi_m=_in_words(double(part.phi_m[0].weight)[0]),
