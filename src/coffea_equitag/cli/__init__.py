@@ -23,6 +23,7 @@ COMMANDS = {
     "score": "score the jets in ROOT files and write the scores alongside the original branches",
     "train": "train a tagger on files of labelled jets",
     "compare": "compare training runs: medians over seeds, paired differences, cost",
+    "search": "search for the best options of a training with Optuna",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
     "convert": "convert an official checkpoint to a tagger",
     "benchmark": "time all implementations of the models, and show which one runs on this machine",
