@@ -45,6 +45,13 @@ def test_same_to_the_last_bit_as_tiles(depth, channels, share, floor):
     assert deviation(torch.from_numpy(found), np.maximum(exact, floor)) <= rounding(torch.nn.functional.linear, *inputs)
 
 
+def test_what_stands_behind_the_channels_is_not_read():
+    x, weight, bias = given(64, 64, 0.2)
+    wide = np.full((len(x), 128), np.nan, np.float32)
+    wide[:, :64] = x
+    np.testing.assert_array_equal(both(wide, weight, bias, RELU), both(x, weight, bias, RELU))
+
+
 def test_nan_and_infinity_stay_in_their_rows():
     x, weight, bias = given(128, 128, 0.4)
     plain, _ = both(x, weight, bias, RELU)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor, nn
 
-from ....array_types import F4, F8
+from ....array_types import F4, F8, AnyArray
 from ..folding import batch_norm, folded
 from .aligned import aligned
 from .wide_dense import block_of
@@ -21,14 +21,15 @@ def batch_norm_of(norm: nn.Module) -> tuple[F8, F8]:
     return scale.numpy(), shift.numpy()
 
 
-def blocks(matrix: F8) -> F4:
+def blocks(matrix: AnyArray) -> F4:
     """A layer's matrix (out, in), padded to whole blocks of columns: (blocks, in, block)."""
     block, depth = block_of(len(matrix)), matrix.shape[1]
-    columns = np.pad(matrix.T, ((0, 0), (0, -len(matrix) % block)))
+    gap = -len(matrix) % block
+    columns = np.pad(matrix.T, ((0, 0), (0, gap))) if gap else matrix.T
     return aligned(columns.reshape(depth, columns.shape[1] // block, block).transpose(1, 0, 2))
 
 
-def padded(bias: F8) -> F4:
+def padded(bias: AnyArray) -> F4:
     """A layer's bias, padded as its matrix."""
     return aligned(np.pad(bias, (0, -len(bias) % block_of(len(bias)))))
 

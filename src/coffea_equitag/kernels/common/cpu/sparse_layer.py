@@ -29,10 +29,11 @@ def bits_for(rows: int, width: int) -> U2:
 def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, rows: int, bits: U2) -> None:
     """max(x W + bias, floor) as `wide_dense.layer` gives it, to the last bit; floors are RELU and LINEAR.
 
-    What stands behind `depth` numbers of a row of x is 0 or read with tiles alone. Whole tiles may be written.
+    `depth` numbers of a row of x are followed by zeros to the next multiple of 16, if the row is so long; what comes
+    then is not read. Whole tiles may be written.
     """
-    words, stride = x.shape[1] // _WORD, x.shape[1]
-    if weight.shape[2] != SPARSE_BLOCK or depth < _MANY or words * _WORD != stride:
+    words, stride = (depth + _WORD - 1) // _WORD, x.shape[1]
+    if weight.shape[2] != SPARSE_BLOCK or depth < _MANY or words * _WORD > stride:
         layer(x, 0, depth, weight, bias, floor, out, 0, rows)
         return
     for row in range(rows):

@@ -9,8 +9,9 @@ import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import njit
+from ...common.cpu.batch_norm import Norm, activate, add_projections
 from ...common.cpu.wide_dense import LINEAR, MARGIN, add_products, layer
-from .edge_rows import CHUNK, ZERO, Ends, Norm, activate, add_projections, first_layer
+from .edge_rows import CHUNK, ZERO, Ends, first_layer
 
 __all__ = ["backward_first", "backward_layer", "backward_mean"]
 

@@ -15,12 +15,12 @@ from torch.autograd.function import once_differentiable
 
 from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
+from ...common.cpu.batch_norm import Norm, Normalisation, f4
 from ...common.cpu.folding import blocks
 from ...common.cpu.wide_dense import MARGIN
 from .backward import backward_first, backward_layer, backward_mean
-from .batch_norm import Normalisation, f4
 from .edge_groups import EdgeGroups
-from .edge_rows import Ends, Norm
+from .edge_rows import Ends
 from .forward import forward_first, forward_layer, forward_mean
 
 __all__ = ["EdgeNetwork"]

@@ -10,9 +10,10 @@ import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import njit
+from ...common.cpu.batch_norm import Norm, activate, add_moments
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
-from .edge_rows import CHUNK, ZERO, Ends, Norm, activate, add_moments, first_layer
+from .edge_rows import CHUNK, ZERO, Ends, first_layer
 from .weights import EdgeConvWeights
 
 __all__ = ["convolve", "forward_first", "forward_layer", "forward_mean"]
