@@ -19,7 +19,7 @@ FLOORS = (
         "errors",
         "array_types",
         "cpu_name",
-        "constituent_rows",
+        "recording",
         "interrupts",
         "plain_numbers",
         "schema",

@@ -10,10 +10,10 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
-from . import constituent_rows
 from .jets.ragged import RaggedJets, boundaries
 from .option_types import check_values
 from .plain_numbers import plain
+from .recording import constituent_rows, jet_rows
 
 __all__ = ["JetModel"]
 
@@ -31,6 +31,8 @@ class JetModel(nn.Module):
         Constituent columns it needs besides the four-momenta.
     paper, symmetry : str
         The paper it is taken from, and the symmetry it has.
+    embeds : str
+        What `embed` gives.
     extra_nodes : int
         Number of reference vectors it adds to each jet; they count as constituents in the number of pairs.
     max_constituents : int or None
@@ -42,6 +44,7 @@ class JetModel(nn.Module):
     kind: ClassVar[str]
     paper: ClassVar[str]
     symmetry: ClassVar[str]
+    embeds: ClassVar[str]
     sees_pairs: ClassVar[bool] = True
     extra_nodes: int = 0
     max_constituents: int | None = None
@@ -98,10 +101,7 @@ class JetModel(nn.Module):
         JetError
             If the jets are not canonical or lack a column listed in `fields`.
         """
-        ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
-        if self.max_constituents is not None:
-            ragged = ragged.hardest(self.max_constituents)
-        return self.logits(ragged.to(self.device), **keywords)
+        return self.logits(self._seen(jets), **keywords)
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes) of a ragged batch on the network's device."""
@@ -127,6 +127,41 @@ class JetModel(nn.Module):
         at = torch.arange(len(rows_NC), device=rows_NC.device) + shift
         outputs = torch.empty_like(outputs).index_copy(0, order, outputs)
         return outputs, torch.empty_like(rows_NC).index_copy(0, at, rows_NC)
+
+    def embed(self, jets: ak.Array | RaggedJets) -> Tensor:
+        """Features of each jet just before the network's head: what `embeds` says.
+
+        The layers run, not the kernels; gradients flow.
+
+        Parameters
+        ----------
+        jets : ak.Array or RaggedJets
+            Canonical jets, any nesting; missing jets are skipped.
+
+        Returns
+        -------
+        Tensor, shape (J, C)
+            In the network's precision.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical or lack a column listed in `fields`.
+        """
+        ragged = self._seen(jets)
+        # networks sort jets by multiplicity: those in order stay so, and the rows are put back here
+        order = torch.argsort(ragged.counts, stable=True)
+        with jet_rows.recording() as found:
+            self.logits(ragged.select(order))
+        (rows_JC,) = found
+        return torch.empty_like(rows_JC).index_copy(0, order, rows_JC)
+
+    def _seen(self, jets: ak.Array | RaggedJets) -> RaggedJets:
+        """The batch as the network sees it, on its device."""
+        ragged = jets if isinstance(jets, RaggedJets) else RaggedJets.from_awkward(jets, self.fields)
+        if self.max_constituents is not None:
+            ragged = ragged.hardest(self.max_constituents)
+        return ragged.to(self.device)
 
     def num_parameters(self) -> int:
         """Number of trainable parameters."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..array_types import F8, I8
 from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
-from ..jets.ragged import RaggedJets
+from ..jets.ragged import RaggedJets, boundaries
 from .gram import gram
 from .minkowski import pair_offsets
 
@@ -63,8 +63,39 @@ def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Te
     """
     check_nodewise(kind, sizes)
     products = gram(jets) if gram_Q is None else gram_Q
+    if products.requires_grad:
+        return _differentiable(kind, products, jets, sizes)
     mass2, energy = friend_groups(products, jets.p4[:, 0], jets.offsets, sizes)
     return mass2 if kind == "mass" else energy
+
+
+def _differentiable(kind: str, gram_Q: Tensor, jets: RaggedJets, sizes: Sequence[int]) -> Tensor:
+    """The same sums over the same groups, by torch."""
+    member_NK = _members(gram_Q, jets.offsets, max(sizes)).to(gram_Q.device)
+    columns, counts = [], jets.counts
+    n = torch.repeat_interleave(counts, counts)
+    start = torch.repeat_interleave(jets.offsets[:-1], counts)
+    square = torch.repeat_interleave(boundaries(counts * counts)[:-1], counts)
+    for size in sizes:
+        rows = member_NK[:, :size]
+        exists, rows = rows >= 0, rows.clamp(min=0)
+        if kind == "energy":
+            columns.append(torch.where(exists, jets.p4[rows, 0], 0.0).sum(1))
+            continue
+        local = rows - start[:, None]
+        place = (square[:, None, None] + local[:, :, None] * n[:, None, None] + local[:, None]).clamp(min=0)
+        both = exists[:, :, None] & exists[:, None]
+        columns.append(torch.where(both, gram_Q[torch.where(both, place, 0)], 0.0).sum((1, 2)))
+    return torch.stack(columns, dim=1)
+
+
+def _members(gram_Q: Tensor, offsets: Tensor, largest: int) -> Tensor:
+    """Rows of the members of each constituent's largest group, in order, then -1: (N, largest)."""
+    products = np.ascontiguousarray(gram_Q.detach().cpu().numpy())
+    bounds = offsets.detach().cpu().numpy()
+    found = np.full((int(bounds[-1]), largest), -1, dtype=np.int64)
+    _fill_members(products, bounds, pair_offsets(bounds), largest, found)
+    return torch.from_numpy(found)
 
 
 def friend_groups(
@@ -110,6 +141,47 @@ def friend_groups(
 
 
 @njit
+def _hardness(block: F8) -> F8:
+    hardness = np.zeros(len(block))
+    for i in range(len(block)):
+        for j in range(len(block)):
+            hardness[i] += block[i, j]
+    return hardness
+
+
+@njit
+def _find_friends(products: F8, hardness: F8, friend: I8, wanted: int) -> None:
+    """The `wanted` constituents with the largest products, in order; `friend` has room for one more."""
+    found = 0
+    for j in range(len(products)):
+        at = found
+        while at > 0:
+            other = friend[at - 1]
+            closer = products[j] > products[other]
+            if products[j] == products[other]:
+                closer = hardness[j] > hardness[other]
+            if not closer:
+                break
+            friend[at] = other
+            at -= 1
+        friend[at] = j
+        found = min(found + 1, wanted)
+
+
+@njit
+def _fill_members(products: F8, offsets: I8, squares: I8, largest: int, members: I8) -> None:
+    for jet in range(len(offsets) - 1):
+        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
+        hardness, wanted = _hardness(block), min(n, largest)
+        friend = np.empty(wanted + 1, np.int64)
+        for i in range(n):
+            _find_friends(block[i], hardness, friend, wanted)
+            for s in range(wanted):
+                members[start + i, s] = start + friend[s]
+
+
+@njit
 def _fill_groups(
     products: F8,
     energy: F8,
@@ -124,28 +196,12 @@ def _fill_groups(
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
-        hardness = np.zeros(n)
-        for i in range(n):
-            for j in range(n):
-                hardness[i] += block[i, j]
+        hardness = _hardness(block)
         wanted = min(n, np.max(sizes))
         friend = np.empty(wanted + 1, np.int64)
         mass2, total = np.empty(wanted), np.empty(wanted)
         for i in range(n):
-            found = 0
-            for j in range(n):
-                at = found
-                while at > 0:
-                    other = friend[at - 1]
-                    closer = block[i, j] > block[i, other]
-                    if block[i, j] == block[i, other]:
-                        closer = hardness[j] > hardness[other]
-                    if not closer:
-                        break
-                    friend[at] = other
-                    at -= 1
-                friend[at] = j
-                found = min(found + 1, wanted)
+            _find_friends(block[i], hardness, friend, wanted)
             m2 = e = 0.0
             for s in range(wanted):
                 j = friend[s]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import awkward as ak
 import numpy as np
@@ -14,7 +14,10 @@ from ..array_types import AnyArray
 from .collection import flatten
 from .nesting import Nesting
 
-__all__ = ["RaggedJets", "ragged_and_nesting"]
+__all__ = ["LOG_SCALE", "RaggedJets", "ragged_and_nesting"]
+
+#: Column of `RaggedJets.scaled`: logarithm of the factor on each constituent's four-momentum; 0 for references.
+LOG_SCALE = "log_scale"
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,33 @@ class RaggedJets:
         order = torch.argsort(self.counts, stable=True)
         rows = function(self.select(order))
         return torch.empty_like(rows).index_copy(0, order, rows)
+
+    def scaled(self, log_scale: Tensor, *, jets_too: bool) -> RaggedJets:
+        """Constituents with four-momenta multiplied by factors, through which gradients flow into every network.
+
+        Parameters
+        ----------
+        log_scale : Tensor of float64, shape (N,)
+            Logarithms of the factors.
+        jets_too : bool
+            Whether the jets' momenta are the sums of the constituents', and so change with them.
+        """
+        factor = torch.exp(log_scale)
+        p4 = self.p4 * factor[:, None]
+        change = p4 - self.p4
+        if jets_too:
+            jet = torch.repeat_interleave(torch.arange(self.num_jets, device=self.device), self.counts)
+            jet_p4 = self.jet_p4.index_add(0, jet, change)
+        return replace(
+            self,
+            p4=p4,
+            mass=self.mass * factor,
+            jet_p4=jet_p4 if jets_too else self.jet_p4,
+            polar=None
+            if self.polar is None
+            else torch.cat([self.polar[:, :1] * factor[:, None], self.polar[:, 1:]], 1),
+            columns={**self.columns, LOG_SCALE: log_scale},
+        )
 
     def prepend(self, p4: Tensor, mass: Tensor) -> RaggedJets:
         """Put the same k reference vectors (beams, spurions) before each jet's constituents.

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows
+from .. import recording
 from ..errors import TaggerError, explain
 from ..invariants import gram as gram_on_cpu
 from ..jet_model import JetModel
@@ -166,7 +166,7 @@ def choose(model: nn.Module, target: str, support: Support, *inputs: Tensor) -> 
     mode = _mode()
     if mode == "reference":
         return Choice("reference", "asked for")
-    if constituent_rows.wanted():
+    if recording.wanted():
         return Choice("reference", "what its layers know of each constituent is wanted")
     if support.reason is not None:
         return Choice("reference", support.reason)

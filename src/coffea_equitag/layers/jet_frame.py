@@ -48,5 +48,5 @@ def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
         squares.rows(fraction_N1),
         strict=True,
     ):
-        torch.div(2 * d, _FLOOR + e[:, :, None] * f[:, None], out=x)
+        x.copy_(2 * d / (_FLOOR + e[:, :, None] * f[:, None]))
     return saturated(angles), fraction_N1[:, 0]

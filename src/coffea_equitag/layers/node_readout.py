@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..recording import jet_rows
 from .segments import segment_sum
 
 __all__ = ["NodeReadout", "real_parts_first"]
@@ -30,7 +31,9 @@ class NodeReadout(nn.Module):
 
     def forward(self, x_NK: Tensor, offsets: Tensor) -> Tensor:
         """Logits (J, n_classes) from the nodes' numbers (N, 2 × invariants) and the jets' boundaries (J + 1,)."""
-        logits: Tensor = self.of_jets(segment_sum(self.of_nodes(x_NK), offsets))
+        sums_JC = segment_sum(self.of_nodes(x_NK), offsets)
+        jet_rows.record(sums_JC)
+        logits: Tensor = self.of_jets(sums_JC)
         return logits
 
 

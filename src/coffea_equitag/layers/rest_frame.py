@@ -46,7 +46,9 @@ class RestFrame:
         n = torch.repeat_interleave(counts, counts)
         jet = torch.repeat_interleave(torch.arange(nodes.num_jets, device=nodes.device), counts)
         dot_total = segment_sum(gram_Q[:, None], boundaries(n))
-        mass = segment_sum(dot_total, nodes.offsets)[:, 0].clamp(min=0).sqrt()
+        square = segment_sum(dot_total, nodes.offsets)[:, 0]
+        # √0 has no derivative: where M = 0, none is taken
+        mass = torch.where(square > 0, square, 1.0).sqrt() * (square > 0)
         total = segment_sum(nodes.p4, nodes.offsets)
         frame = cls(nodes.p4, mass, total)
         direction, speed, inverse_gamma = frame._motion()

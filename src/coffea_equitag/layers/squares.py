@@ -83,7 +83,7 @@ class Squares:
         values_QC : Tensor, shape (Q, C)
             X.
         weight_N : Tensor, shape (N,), optional
-            w, without gradient; 1 if not given.
+            w; 1 if not given.
 
         Returns
         -------
@@ -118,6 +118,7 @@ class _Sums(torch.autograd.Function):
     def forward(ctx: Any, squares: Squares, values: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         ctx.squares, ctx.weight = squares, weight
         ctx.dtype = values.dtype
+        ctx.save_for_backward(values if weight is not None and weight.requires_grad else None)
         row = values.new_empty(squares.num_nodes, values.shape[1], dtype=torch.float64)
         column, diagonal = torch.empty_like(row), torch.empty_like(row)
         weight = row.new_ones(len(row)) if weight is None else weight.to(row)
@@ -135,7 +136,9 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_row: Tensor, grad_column: Tensor, grad_diagonal: Tensor) -> tuple[None, Tensor, None]:
+    def backward(
+        ctx: Any, grad_row: Tensor, grad_column: Tensor, grad_diagonal: Tensor
+    ) -> tuple[None, Tensor, Tensor | None]:
         squares = ctx.squares
         row, column, diagonal = grad_row.to(ctx.dtype), grad_column.to(ctx.dtype), grad_diagonal.to(ctx.dtype)
         grad_values = row.new_empty(squares.num_pairs, row.shape[1])
@@ -148,7 +151,15 @@ class _Sums(torch.autograd.Function):
             else:
                 torch.add(r[:, :, None] * w[:, None], c[:, None] * w[:, :, None], out=x)
             x.diagonal(dim1=1, dim2=2).add_(d.transpose(1, 2))
-        return None, grad_values, None
+        (values,) = ctx.saved_tensors
+        if values is None:
+            return None, grad_values, None
+        grad_weight = grad_row.new_empty(len(grad_row), 1)
+        for x, r, c, g in zip(
+            squares.blocks(values), *map(squares.rows, (grad_row, grad_column, grad_weight)), strict=True
+        ):
+            g[..., 0] = torch.einsum("bijc,bic->bj", x.to(r), r) + torch.einsum("bijc,bjc->bi", x.to(c), c)
+        return None, grad_values, grad_weight[:, 0].to(ctx.weight)
 
 
 class _Assemble(torch.autograd.Function):

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers import lgn_invariants as invariants
@@ -43,6 +43,7 @@ from ..layers.rest_frame import RestFrame
 from ..layers.saturation import saturated
 from ..layers.segments import segment_sum
 from ..layers.tensor_product import TensorProduct
+from ..recording import constituent_rows, jet_rows
 from .beams import BEAMS, with_beams
 from .lgn_options import KEPT, check_levels, check_vectors, for_each
 
@@ -95,6 +96,9 @@ class LGN(JetModel):
     kind: ClassVar[str] = "lgn"
     paper: ClassVar[str] = "Bogatskiy et al., ICML 2020, arXiv:2006.04780"
     symmetry: ClassVar[str] = "Lorentz SO⁺(1,3); with beams, what leaves the beams alone"
+    embeds: ClassVar[str] = (
+        "scalars and squares of the other tensors of all levels, summed over a jet's nodes (pmlp: what it sums)"
+    )
 
     def __init__(
         self,
@@ -204,6 +208,8 @@ class LGN(JetModel):
             rows = saturated(invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1))
             constituent_rows.record(rows.to(self.dtype), nodes.columns.get("reference"))
         if self.options["output"] == "momentum":
+            if jet_rows.wanted():
+                jet_rows.record(self._sums(self._rows(features, nodes.offsets), nodes.offsets))
             found = frame.to_laboratory(self.momentum(features, nodes.offsets))
             return saturated(found, torch.finfo(self.dtype).max).to(self.dtype)
         return self.classify(features, nodes.offsets)
@@ -259,16 +265,24 @@ class LGN(JetModel):
 
     def classify(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
         """Scalars, and squares of the other tensors, of each node: logits (J, n_classes)."""
-        if self.options["top"] == "pmlp" and self.options["interleaved"]:
-            rows = real_parts_first(invariants.by_chirality(features, self._norms()), offsets)
+        rows = self._rows(features, offsets)
+        logits: Tensor
+        if self.options["top"] == "pmlp":
+            logits = self.head(saturated(rows).to(self.dtype), offsets)
         else:
-            rows = invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1)
-        logits: Tensor = (
-            self.head(saturated(segment_sum(rows, offsets)).to(self.dtype))
-            if self.options["top"] == "linear"
-            else self.head(saturated(rows).to(self.dtype), offsets)
-        )
+            sums_JC = self._sums(rows, offsets)
+            jet_rows.record(sums_JC)
+            logits = self.head(sums_JC)
         return logits
+
+    def _rows(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
+        """Scalars, and squares of the other tensors, of each node: (N, 2 × invariants), float64."""
+        if self.options["top"] == "pmlp" and self.options["interleaved"]:
+            return real_parts_first(invariants.by_chirality(features, self._norms()), offsets)
+        return invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1)
+
+    def _sums(self, rows: Tensor, offsets: Tensor) -> Tensor:
+        return saturated(segment_sum(rows, offsets)).to(self.dtype)
 
     def _norms(self) -> list[TensorProduct]:
         """Squares of the features before the first level and after each."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -29,6 +29,7 @@ from ..layers.lorentz_block import LorentzBlock, LorentzState
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
 from ..layers.segments import segment_mean, segment_sum
+from ..recording import constituent_rows, jet_rows
 from .beams import BEAMS, with_beams
 
 __all__ = ["PARTICLES", "LorentzNet"]
@@ -77,6 +78,7 @@ class LorentzNet(JetModel):
     kind: ClassVar[str] = "lorentznet"
     paper: ClassVar[str] = "Gong et al., JHEP 07 (2022) 030, arXiv:2201.08187"
     symmetry: ClassVar[str] = "Lorentz SO⁺(1,3); with beams, what leaves the beams alone"
+    embeds: ClassVar[str] = "scalars after the last block, averaged over a jet's nodes, beams too"
 
     def __init__(
         self,
@@ -227,6 +229,8 @@ class LorentzNet(JetModel):
         for block in self.blocks:
             state = block(state, scalars, pairs)
         constituent_rows.record(state.h, reference)
+        if jet_rows.wanted():
+            jet_rows.record(segment_mean(state.h, offsets))
         if self.output == "momentum":
             assert state.x is not None
             weight_N1 = self.head(state.h).double()

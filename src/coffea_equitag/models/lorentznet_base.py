@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import kinematic_features
@@ -29,6 +29,7 @@ from ..layers.pairwise_block import PairwiseBlock
 from ..layers.patches import Patch
 from ..layers.psi import psi
 from ..layers.segments import segment_mean
+from ..recording import constituent_rows, jet_rows
 
 __all__ = ["LorentzNetBase"]
 
@@ -63,6 +64,7 @@ class LorentzNetBase(JetModel):
     kind: ClassVar[str] = "lorentznet_base"
     paper: ClassVar[str] = "Li et al., Phys. Rev. D 109 (2024) 056003, arXiv:2208.07814"
     symmetry: ClassVar[str] = "permutations, rotations about the beam; patches add a Lorentz-invariant part"
+    embeds: ClassVar[str] = "scalars after the last block, averaged over the constituents"
 
     def __init__(
         self,
@@ -145,5 +147,7 @@ class LorentzNetBase(JetModel):
         for block in self.blocks:
             state = block(state, scalars_N8, pairs)
         constituent_rows.record(state.h)
-        logits: Tensor = self.head(segment_mean(state.h, offsets))
+        mean_JC = segment_mean(state.h, offsets)
+        jet_rows.record(mean_JC)
+        logits: Tensor = self.head(mean_JC)
         return logits

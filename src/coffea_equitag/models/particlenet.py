@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.kinematic import relative_angles
@@ -33,6 +33,7 @@ from ..layers.batch_norm import RowBatchNorm
 from ..layers.edge_conv import EdgeConv
 from ..layers.patches import Patch
 from ..layers.segments import segment_mean
+from ..recording import constituent_rows, jet_rows
 
 __all__ = ["ParticleNet"]
 
@@ -91,6 +92,7 @@ class ParticleNet(JetModel):
     kind: ClassVar[str] = "particlenet"
     paper: ClassVar[str] = "Qu, Gouskos, Phys. Rev. D 101 (2020) 056019, arXiv:1902.08570"
     symmetry: ClassVar[str] = "permutations, rotations about the beam; patches add a Lorentz-invariant part"
+    embeds: ClassVar[str] = "features after the last convolution (with fusion, of all), averaged over constituents"
 
     def __init__(
         self,
@@ -255,7 +257,9 @@ class ParticleNet(JetModel):
         """Logits (J, n_classes) from the outputs (N, C) of the convolutions."""
         x = found[-1] if self.fusion is None else self.fusion(torch.cat(list(found), dim=1))
         constituent_rows.record(x)
-        logits: Tensor = self.head(segment_mean(x, offsets))
+        mean_JC = segment_mean(x, offsets)
+        jet_rows.record(mean_JC)
+        logits: Tensor = self.head(mean_JC)
         return logits
 
     def pair_features(self, layer: int, edges: Neighbours, p4_N4: Tensor | None, gram_Q: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ import awkward as ak
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, boundaries
@@ -37,7 +37,9 @@ from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ..layers.jet_frame import jet_frame
 from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
+from ..layers.segments import segment_mean
 from ..layers.squares import Squares
+from ..recording import constituent_rows, jet_rows
 from .lorentznet import PARTICLES
 from .pelican_inputs import columns_as_scalars, first_linear, products_with_inputs, products_with_spurions, with_labels
 from .pelican_momentum import momenta, of_constituents
@@ -96,6 +98,7 @@ class PELICAN(JetModel):
     symmetry: ClassVar[str] = (
         "Lorentz SO⁺(1,3), or a subgroup of choice: SO(3), SO(1,2), SE(2), SO(2), boosts along z, none"
     )
+    embeds: ClassVar[str] = "the last aggregation over pairs (for momenta, over each node's, then their mean)"
 
     def __init__(
         self,
@@ -229,7 +232,10 @@ class PELICAN(JetModel):
         pairs = last_message(pairs)
         if constituent_rows.wanted():
             constituent_rows.record(self._rows(pairs, squares, weight_N), self._is_spurion(offsets))
-        out: Tensor = self.head(self.readout(pairs, squares, weight_N))
+        found = self.readout(pairs, squares, weight_N)
+        if jet_rows.wanted():
+            jet_rows.record(found if self.output == "classes" else segment_mean(found, offsets))
+        out: Tensor = self.head(found)
         return out
 
     def _rows(self, pairs_QC: Tensor, squares: Squares, weight_N: Tensor | None) -> Tensor:

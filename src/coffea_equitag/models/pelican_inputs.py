@@ -29,7 +29,7 @@ def products_with_inputs(jets: RaggedJets, symmetry: Symmetry) -> Tensor:
     inputs = len(symmetry.inputs)
     out = torch.cat([dot_Q.new_empty(len(dot_Q), inputs), dot_Q[:, None]], dim=1)[:, : len(symmetry.first_weights)]
     for x, r in zip(squares.blocks(out), squares.rows(along(symmetry.inputs, jets.p4, jets.mass)), strict=True):
-        torch.mul(r[:, :, None], r[:, None], out=x[..., :inputs])
+        x[..., :inputs] = r[:, :, None] * r[:, None]
     return saturated(out)
 
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
@@ -27,6 +27,7 @@ from ..jets.ragged import RaggedJets
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.patches import Patch
 from ..layers.segments import segment_sum
+from ..recording import constituent_rows, jet_rows
 
 __all__ = ["PFN"]
 
@@ -64,6 +65,7 @@ class PFN(JetModel):
     kind: ClassVar[str] = "pfn"
     paper: ClassVar[str] = "Komiske, Metodiev, Thaler, JHEP 01 (2019) 121, arXiv:1810.05165"
     symmetry: ClassVar[str] = "permutations; rotations about the beam and boosts along it only approximately"
+    embeds: ClassVar[str] = "Φ, summed over the constituents"
     sees_pairs: ClassVar[bool] = False
 
     def __init__(
@@ -138,5 +140,7 @@ class PFN(JetModel):
             for layer in self.phi:
                 latent_NL = layer(torch.cat([latent_NL, nodes], dim=1) if isinstance(layer, nn.Linear) else latent_NL)
         constituent_rows.record(latent_NL)
-        logits: Tensor = self.f(segment_sum(latent_NL, offsets))
+        latent_JL = segment_sum(latent_NL, offsets)
+        jet_rows.record(latent_JL)
+        logits: Tensor = self.f(latent_JL)
         return logits

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import constituent_rows, kernels
+from .. import kernels
 from ..invariants.track_features import PARTICLE_TYPES, VECTOR_COLUMNS, particle_types, track_vectors
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
@@ -38,6 +38,7 @@ from ..layers.so3_affine import SO3Affine
 from ..layers.tensor_features import TensorFeatures
 from ..layers.tensor_layer import TensorLayer
 from ..layers.vector_relu import log_relu
+from ..recording import constituent_rows, jet_rows
 
 __all__ = ["TensorPFN", "VectorPFN"]
 
@@ -88,6 +89,7 @@ class VectorPFN(JetModel):
     kind: ClassVar[str] = "vector_pfn"
     paper: ClassVar[str] = "Shimmin, Li, Smith, arXiv:2303.11288"
     symmetry: ClassVar[str] = "permutations; SO(3) rotations of all, SO(2) about a jet axis held fixed"
+    embeds: ClassVar[str] = "after F: scalars, squares of the vectors and (Tensor PFN) of the tensors"
     sees_pairs: ClassVar[bool] = False
     has_tensors: ClassVar[bool] = False
     fields = VECTOR_COLUMNS
@@ -193,7 +195,9 @@ class VectorPFN(JetModel):
         tracks: TensorFeatures = self.phi(TensorFeatures(scalars, turned, tensors))
         constituent_rows.record(tracks.invariants())
         jets: TensorFeatures = in_double(self.f, tracks.sum(offsets))
-        return in_double(self.mlp, jets.invariants()), jets.vectors
+        invariants_JC = jets.invariants()
+        jet_rows.record(invariants_JC.to(self.dtype))
+        return in_double(self.mlp, invariants_JC), jets.vectors
 
 
 def _corrected(jet_p4: Tensor, vectors_J3: Tensor, scalars_J: Tensor) -> Tensor:

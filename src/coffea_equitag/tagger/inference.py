@@ -10,8 +10,9 @@ import awkward as ak
 import numpy as np
 import torch
 import vector
+from torch import Tensor
 
-from ..array_types import F8
+from ..array_types import F8, Floats
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 
@@ -23,6 +24,7 @@ __all__ = [
     "is_out_of_memory",
     "outputs",
     "pieces",
+    "rows",
     "vectors",
 ]
 
@@ -40,7 +42,22 @@ _Result = TypeVar("_Result")
 
 
 def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -> F8:
-    """Run a network without gradients, in evaluation mode.
+    """Run a network without gradients, in evaluation mode; see `rows`.
+
+    Returns
+    -------
+    ndarray of float64, shape (J, K)
+        Logits, or components of vectors, one row per jet.
+    """
+    if jets.num_jets == 0:
+        return np.empty((0, {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)))
+    return rows(model, model, jets, pair_budget).astype(np.float64, copy=False)
+
+
+def rows(
+    function: Callable[[RaggedJets], Tensor], model: JetModel, jets: RaggedJets, pair_budget: int | None = None
+) -> Floats:
+    """Run a network, or a part of it, without gradients, in evaluation mode.
 
     On a CPU each piece is computed by one thread, with as many pieces in parallel as torch may use threads: the outputs
     do not depend on that number. Where the memory, of a GPU or of the machine, does not suffice for a piece, the budget
@@ -48,6 +65,8 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
 
     Parameters
     ----------
+    function : callable
+        The network, or a method of it with one row per jet.
     model : JetModel
         The network; its training mode is restored.
     jets : RaggedJets
@@ -58,8 +77,8 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
 
     Returns
     -------
-    ndarray of float64, shape (J, K)
-        Logits, or components of vectors, one row per jet.
+    ndarray, shape (J, K)
+        In the precision of the function's.
     """
     device = model.device
     # set only where it differs: setting it on every layer costs as much as scoring a few jets
@@ -67,25 +86,26 @@ def outputs(model: JetModel, jets: RaggedJets, pair_budget: int | None = None) -
     for module in trained:
         module.training = False
 
-    def rows(piece: RaggedJets) -> F8:
+    def of_piece(piece: RaggedJets) -> Floats:
         with torch.inference_mode():
-            found: F8 = model(piece.to(device)).double().cpu().numpy()
+            found: Floats = function(piece.to(device)).cpu().numpy()
         return found
 
-    def within_memory(piece: RaggedJets) -> F8:
-        return np.concatenate(_halving(rows, model, piece, budget))
+    def within_memory(piece: RaggedJets) -> Floats:
+        return np.concatenate(_halving(of_piece, model, piece, budget))
 
     budget = pair_budget or default_budget(model)
     try:
+        if jets.num_jets == 0:
+            return of_piece(jets)
         if device.type == "cpu":
             found = _one_thread_each(within_memory, list(pieces(model, jets, budget)))
         else:
-            found = _halving(rows, model, jets, budget)
+            found = _halving(of_piece, model, jets, budget)
     finally:
         for module in trained:
             module.training = True
-    width = {"momentum": 4, "vector": 3}.get(model.output, model.n_classes)
-    return np.concatenate([np.empty((0, width)), *found])
+    return np.concatenate(found)
 
 
 def default_budget(model: JetModel) -> int:
@@ -99,9 +119,9 @@ def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJet
     return jets.split(budget, model.extra_nodes, pairs=model.sees_pairs)
 
 
-def _halving(function: Callable[[RaggedJets], F8], model: JetModel, jets: RaggedJets, budget: int) -> list[F8]:
+def _halving(function: Callable[[RaggedJets], Floats], model: JetModel, jets: RaggedJets, budget: int) -> list[Floats]:
     """Map over pieces of the budget, and halve it whenever the memory does not suffice."""
-    found: list[F8] = []
+    found: list[Floats] = []
     done = 0
     while done < jets.num_jets:
         for piece in pieces(model, jets.slice(done, jets.num_jets), budget):

@@ -14,13 +14,15 @@ import torch
 from ..array_types import F4, F8
 from ..errors import TaggerError, explain
 from ..jet_model import JetModel
+from ..jets.coordinates import coordinates_of
 from ..jets.ragged import RaggedJets, ragged_and_nesting
 from ..jets.tracing import is_traced
 from ..validation import faults
 from . import storage as tagger_folder
 from .card import Card, at_temperature
 from .device import device_of
-from .inference import outputs, vectors
+from .explanation import columns_to_scale, gradient_times_input, in_structure, quantity
+from .inference import outputs, rows, vectors
 from .range_check import warn_outside
 from .sent import check_visible, send
 from .storage import content_hash
@@ -166,6 +168,67 @@ class Tagger:
         logits = torch.from_numpy(self.outputs(jets, pair_budget=pair_budget))
         found: F4 = torch.softmax(logits / self.card.temperature, dim=1).float().numpy()
         return found
+
+    def explain(
+        self, jets: ak.Array, *, of: str | None = None, inputs: str = "momentum", pair_budget: int | None = None
+    ) -> ak.Array:
+        """Gradient × input of each constituent: how much the output depends on it.
+
+        With f the log-odds log p/(1 − p) of a class and x an input of constituent i, this is Σ x ∂f/∂x over the
+        components of x: for the four-momentum, ∂f/∂log λ when p_i becomes λ p_i (and the jet's momentum with it, unless
+        the jets carry their own). Computed in float64 by the network's layers; 0 for a score that ignores the
+        constituent.
+
+        Parameters
+        ----------
+        jets : ak.Array
+            Canonical jets, any outer nesting.
+        of : str, optional
+            The class, default the signal; of a network for momenta ``"mass"`` (default), ``"pt"`` or ``"energy"`` in
+            GeV, of one for vectors ``"size"``.
+        inputs : str
+            ``"momentum"``, or a column among the tagger's inputs, such as ``"charge"``, ``"d0"``, or ``"ip"`` for all
+            three components.
+
+        Returns
+        -------
+        ak.Array of float64
+            In the structure of ``jets.constituents``: None where a jet or constituent is missing, 0 for padding.
+
+        Raises
+        ------
+        JetError
+            If the jets are not canonical or lack a column of the input contract.
+        TaggerError
+            If the tagger has no such class or input, or the input is a number of a particle type.
+        """
+        f = quantity(self.card, self.model.output, of)
+        column = columns_to_scale(inputs, self.card)
+        with torch.inference_mode(False):
+            ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
+            jets_too = coordinates_of(jets.fields) is None
+            values = gradient_times_input(
+                self.model, ragged, f, column=column, jets_too=jets_too, pair_budget=pair_budget
+            )
+        return in_structure(values, jets, nesting)
+
+    def embed(self, jets: ak.Array, *, pair_budget: int | None = None) -> ak.Array:
+        """Features of each jet just before the network's head, as its `embeds` says (see docs/explanations.md).
+
+        Parameters
+        ----------
+        jets, pair_budget
+            As for scores.
+
+        Returns
+        -------
+        ak.Array
+            One list of C numbers per jet, all of the same length, in the jets' outer structure and the network's
+            precision; None where a jet is missing.
+        """
+        ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
+        found = rows(self.model.embed, self.model, ragged, pair_budget)
+        return nesting.restore(ak.from_numpy(found, regulararray=True))
 
     def with_temperature(self, temperature: float) -> Tagger:
         """The same network with logits divided by a temperature (see `evaluation.fit_temperature`); another hash."""
