@@ -107,7 +107,9 @@ class ResponseBin:
     resolution: MomentumResolution
 
 
-def momentum_resolution(momenta: Any, truth: Any, *, weights: Any = None) -> MomentumResolution:
+def momentum_resolution(
+    momenta: Any, truth: Any, *, weights: Any = None, replicas: int = _REPLICAS
+) -> MomentumResolution:
     """Compare four-momenta with the true ones.
 
     Parameters
@@ -119,6 +121,8 @@ def momentum_resolution(momenta: Any, truth: Any, *, weights: Any = None) -> Mom
         The true ones in the same structure, in any coordinates.
     weights : array-like, optional
         One per jet, in the same structure; not negative.
+    replicas : int
+        Resamplings that the intervals follow from; 0 for none, which are NaN.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def momentum_resolution(momenta: Any, truth: Any, *, weights: Any = None) -> Mom
         If the structures differ, a number is not finite, or no jets are left.
     """
     found, true, weight, missing = _matched(momenta, truth, weights)
-    return _resolution(found, true, weight, missing)
+    return _resolution(found, true, weight, missing, replicas)
 
 
 def response(
@@ -152,7 +156,7 @@ def response(
         inside = (pt >= low) & (pt < high) & (weight > 0)
         if inside.any():
             bins.append(
-                ResponseBin(float(low), float(high), _resolution(found[inside], true[inside], weight[inside], 0))
+                ResponseBin(float(low), float(high), _resolution(found[inside], true[inside], weight[inside]))
             )
     return tuple(bins)
 
@@ -187,14 +191,16 @@ def resolution_of_jets(
     }
 
 
-def _resolution(found: F8, true: F8, weight: F8, missing: int) -> MomentumResolution:
+def _resolution(
+    found: F8, true: F8, weight: F8, missing: int = 0, replicas: int = _REPLICAS
+) -> MomentumResolution:
     mass, true_mass = _mass(found), _mass(true)
     pt, true_pt = np.hypot(found[:, 1], found[:, 2]), np.hypot(true[:, 1], true[:, 2])
     massive, moving = true_mass > 0, true_pt > 0
     return MomentumResolution(
-        mass=_spread(mass[massive] / true_mass[massive], weight[massive]),
-        pt=_spread(pt[moving] / true_pt[moving], weight[moving]),
-        angle=_spread(_angle(found[:, 1:], true[:, 1:]), weight, one_sided=True),
+        mass=_spread(mass[massive] / true_mass[massive], weight[massive], replicas),
+        pt=_spread(pt[moving] / true_pt[moving], weight[moving], replicas),
+        angle=_spread(_angle(found[:, 1:], true[:, 1:]), weight, replicas, one_sided=True),
         num_missing=missing,
     )
 
@@ -211,7 +217,7 @@ def _angle(a: F8, b: F8) -> F8:
     return np.asarray(np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(axis=1)))
 
 
-def _spread(values: F8, weight: F8, *, one_sided: bool = False) -> Spread:
+def _spread(values: F8, weight: F8, replicas: int, *, one_sided: bool = False) -> Spread:
     kept = weight > 0
     values, weight = values[kept], weight[kept]
     if not len(values):
@@ -222,9 +228,9 @@ def _spread(values: F8, weight: F8, *, one_sided: bool = False) -> Spread:
     measured = _quantities(values, weight, one_sided)
     generator, equal = np.random.default_rng(0), np.full(len(values), 1 / len(values))
     # each jet counts as often as it is drawn
-    times = (generator.multinomial(len(values), equal) for _ in range(_REPLICAS))
+    times = (generator.multinomial(len(values), equal) for _ in range(replicas))
     drawn = [_quantities(values, weight * number, one_sided) for number in times]
-    low, high = np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
+    low, high = np.full((2, 3), np.nan) if not drawn else np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
     median, width, iqr = (Estimate(*map(float, each)) for each in zip(measured, low, high, strict=True))
     return Spread(median, width, iqr, len(values))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["momentum_loss"]
+__all__ = ["momentum_loss", "momentum_losses"]
 
 #: In GeV²; keeps the gradient of the square root finite.
 _FLOOR = 1e-8
@@ -28,10 +28,18 @@ def momentum_loss(
     Tensor, scalar
         NaN if there are no jets.
     """
-    mass = (_mass(predicted_J4) - _mass(target_J4)).abs().mean()
-    momentum = torch.linalg.vector_norm(predicted_J4[:, 1:] - target_J4[:, 1:], dim=1).mean()
-    loss: Tensor = mass_weight * mass + momentum_weight * momentum
-    return loss
+    return momentum_losses(
+        predicted_J4, target_J4, mass_weight=mass_weight, momentum_weight=momentum_weight
+    ).mean()
+
+
+def momentum_losses(
+    predicted_J4: Tensor, target_J4: Tensor, *, mass_weight: float = 0.05, momentum_weight: float = 0.01
+) -> Tensor:
+    """The same for each jet, shape (J,)."""
+    mass = (_mass(predicted_J4) - _mass(target_J4)).abs()
+    momentum: Tensor = torch.linalg.vector_norm(predicted_J4[:, 1:] - target_J4[:, 1:], dim=1)
+    return mass_weight * mass + momentum_weight * momentum
 
 
 def _mass(p4_J4: Tensor) -> Tensor:
