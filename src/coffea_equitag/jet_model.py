@@ -15,7 +15,10 @@ from .option_types import check_values
 from .plain_numbers import plain
 from .recording import constituent_rows, jet_rows
 
-__all__ = ["JetModel"]
+__all__ = ["AUXILIARY", "JetModel"]
+
+#: Name of the submodule with the heads of auxiliary tasks, where a network has any.
+AUXILIARY = "auxiliary"
 
 
 class JetModel(nn.Module):
@@ -107,16 +110,19 @@ class JetModel(nn.Module):
         """Logits (J, n_classes) of a ragged batch on the network's device."""
         raise NotImplementedError(f"{type(self).__name__} must define logits")
 
-    def with_constituents(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
-        """What `logits` gives, and what the layers know of each constituent before they sum over the jet.
+    def with_constituents(self, jets: RaggedJets) -> tuple[Tensor, Tensor, RaggedJets]:
+        """What the network makes of jets, and what its layers know of each constituent before they sum over the jet.
 
         The layers run, not the kernels.
 
         Returns
         -------
-        (Tensor, Tensor)
-            Outputs (J, K), and rows (N, C) in the order of the constituents: invariant wherever the logits are.
+        (Tensor, Tensor, RaggedJets)
+            Outputs (J, K) of the network; rows (N, C), invariant wherever logits are; and the jets with the
+            constituents that these rows belong to: all of them, or the hardest ones.
         """
+        if self.max_constituents is not None:
+            jets = jets.hardest(self.max_constituents)
         order = torch.argsort(jets.counts, stable=True)
         with constituent_rows.recording() as found:
             outputs = self.logits(jets.select(order))
@@ -126,7 +132,7 @@ class JetModel(nn.Module):
         shift = torch.repeat_interleave(jets.offsets[:-1][order] - boundaries(counts)[:-1], counts)
         at = torch.arange(len(rows_NC), device=rows_NC.device) + shift
         outputs = torch.empty_like(outputs).index_copy(0, order, outputs)
-        return outputs, torch.empty_like(rows_NC).index_copy(0, at, rows_NC)
+        return outputs, torch.empty_like(rows_NC).index_copy(0, at, rows_NC), jets
 
     def embed(self, jets: ak.Array | RaggedJets) -> Tensor:
         """Features of each jet just before the network's head: what `embeds` says.

@@ -192,7 +192,7 @@ def test_momentum_output_is_covariant(random_jets, beams):
         ({"channels": (2, 0)}, "positive channels"),
         ({"maxdim": 4}, r"or 3 \(and tensors of rank 2\)"),
         ({"maxdim": []}, "for each level"),
-        ({"maxdim": 1, "output": "momentum"}, "without any vector"),
+        ({"maxdim": 1, "output": "momentum", "pmu_in": False}, "without any vector"),
         ({"max_zf": 3}, "expected: 1 or 2"),
         ({"activation": "gelu"}, "'leakyrelu', 'relu'"),
         ({"top": "mlp"}, "'linear' or 'pmlp'"),

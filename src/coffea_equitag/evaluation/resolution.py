@@ -155,9 +155,7 @@ def response(
     for low, high in itertools.pairwise(bounds):
         inside = (pt >= low) & (pt < high) & (weight > 0)
         if inside.any():
-            bins.append(
-                ResponseBin(float(low), float(high), _resolution(found[inside], true[inside], weight[inside]))
-            )
+            bins.append(ResponseBin(float(low), float(high), _resolution(found[inside], true[inside], weight[inside])))
     return tuple(bins)
 
 
@@ -191,9 +189,7 @@ def resolution_of_jets(
     }
 
 
-def _resolution(
-    found: F8, true: F8, weight: F8, missing: int = 0, replicas: int = _REPLICAS
-) -> MomentumResolution:
+def _resolution(found: F8, true: F8, weight: F8, missing: int = 0, replicas: int = _REPLICAS) -> MomentumResolution:
     mass, true_mass = _mass(found), _mass(true)
     pt, true_pt = np.hypot(found[:, 1], found[:, 2]), np.hypot(true[:, 1], true[:, 2])
     massive, moving = true_mass > 0, true_pt > 0
@@ -230,7 +226,9 @@ def _spread(values: F8, weight: F8, replicas: int, *, one_sided: bool = False) -
     # each jet counts as often as it is drawn
     times = (generator.multinomial(len(values), equal) for _ in range(replicas))
     drawn = [_quantities(values, weight * number, one_sided) for number in times]
-    low, high = np.full((2, 3), np.nan) if not drawn else np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
+    low, high = (
+        np.full((2, 3), np.nan) if not drawn else np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
+    )
     median, width, iqr = (Estimate(*map(float, each)) for each in zip(measured, low, high, strict=True))
     return Spread(median, width, iqr, len(values))
 

@@ -10,18 +10,20 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from ..jet_model import AUXILIARY
+
 __all__ = ["buffers_of", "learns", "modules_of", "parameters_of", "records"]
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
-    """The network and all modules below it, in a fixed order, each once."""
+    """The network and all modules below it, in a fixed order, each once; without the heads of auxiliary tasks."""
     found: dict[int, nn.Module] = {}
     waiting = [model]
     while waiting:
         module = waiting.pop()
         if id(module) not in found:
             found[id(module)] = module
-            waiting += [child for child in module._modules.values() if child is not None]
+            waiting += [child for name, child in module._modules.items() if child is not None and name != AUXILIARY]
     return list(found.values())
 
 

@@ -23,7 +23,7 @@ that its scores depend on the batch and on the order of the constituents. Ours r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -78,8 +78,10 @@ class LGN(JetModel):
         ``"classes"`` for logits, ``"momentum"`` for one four-vector per jet, covariant.
     max_zf : int
         Highest power of p_i − p_j that multiplies the features: 1, or 2 for its traceless square as well.
-    pmu_in : bool
+    pmu_in : bool, optional
         Give the first level the momenta themselves (and with ``max_zf=2`` their traceless squares), besides scalars.
+        By default only for ``output="momentum"``: what follows from the differences p_i − p_j alone has no part along
+        the sum of the momenta.
     mlp : bool
         Whether there are perceptrons at all.
     activation : str
@@ -113,7 +115,7 @@ class LGN(JetModel):
         scale: float = 0.005,
         output: Literal["classes", "momentum"] = "classes",
         max_zf: Literal[1, 2] = 1,
-        pmu_in: bool = False,
+        pmu_in: bool | None = None,
         mlp: bool = True,
         activation: ActivationName = "leakyrelu",
         full_scalars: bool = True,
@@ -121,6 +123,7 @@ class LGN(JetModel):
         interleaved: bool = False,
     ) -> None:
         widths = for_each(channels, levels + 1)
+        pmu_in = output == "momentum" if pmu_in is None else pmu_in
         super().__init__(
             n_classes=n_classes,
             levels=levels,
@@ -176,6 +179,11 @@ class LGN(JetModel):
             self.vector_weight = nn.Parameter(torch.randn(2, vectors) / vectors**0.5)
         else:
             self.head = nn.Linear(2 * count, n_classes) if top == "linear" else NodeReadout(count, mlp_width, n_classes)
+
+    @classmethod
+    def stored_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """See `JetModel`; networks that were stored before `pmu_in` had another default have it False."""
+        return super().stored_options({"pmu_in": False} | dict(options))
 
     def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
         """Logits (J, n_classes), or momenta (J, 4) in GeV as (E, px, py, pz).

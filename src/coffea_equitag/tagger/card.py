@@ -68,6 +68,10 @@ class Card(Strict):
     options: Finite = Field(description="Options of the model.")
     classes: tuple[str, ...] = Field(description="Names of the classes, in the order of the logits; none for vectors.")
     signal: str | None = Field(description="The class whose probability is the score of a two-class tagger.")
+    auxiliary: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Classes of the constituents that the tagger tells too, by the name of the task.",
+    )
     temperature: FiniteFloat = Field(
         1.0,
         description="Divides the logits before they become probabilities (`evaluation.fit_temperature`).",

@@ -22,7 +22,8 @@ from torch import Tensor
 from .. import models, zoo
 from ..atomic_file import atomic_file, flush, write_atomic
 from ..errors import CheckpointError, TaggerError, TaggerWarning, explain
-from ..jet_model import JetModel
+from ..jet_model import AUXILIARY, JetModel
+from ..layers.constituent_heads import add_heads
 from ..reading import read_bytes, reading
 from ..temporary_files import folder_lock, remove_stale, temporary_folder
 from ..validation import faults
@@ -132,9 +133,12 @@ def read(path: Path) -> tuple[Card, JetModel]:
             options = models.stored_options(card.architecture, card.options)
             model = models.build_within(size, card.architecture, options)
     try:
+        if card.auxiliary:
+            width = state[f"{AUXILIARY}.{next(iter(card.auxiliary))}.0.weight"].numel()
+            add_heads(model, {name: len(classes) for name, classes in card.auxiliary.items()}, width)
         model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
         model.load_state_dict(state)
-    except (RuntimeError, StopIteration) as error:
+    except (KeyError, RuntimeError, StopIteration) as error:
         raise _damaged(path, card, error) from error
     if card.training is None and model.options.get("pid_times_mass") and "pid_times_mass" not in card.options:
         message = explain(
@@ -212,7 +216,7 @@ def write(path: Path, model: JetModel, card: Card, overwrite: bool) -> Card:
     except pydantic.ValidationError as error:
         raise TaggerError(explain(f"a card with {faults(error)}", "a valid card", "correct these fields")) from error
     card = card.model_copy(update={"content_hash": content_hash(model, card)})
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    state = {name: value.detach().cpu().contiguous() for name, value in _state(model, card).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path.parent)
     if path.exists():
@@ -261,7 +265,14 @@ def _text(card: Card) -> bytes:
 
 def content_hash(model: JetModel, card: Card) -> str:
     """SHA-256 of the weights (bytes in name order) and of the parts of the card that determine the scores."""
-    return _digest(model.state_dict(), card)
+    return _digest(_state(model, card), card)
+
+
+def _state(model: JetModel, card: Card) -> dict[str, Tensor]:
+    """The weights, those of auxiliary heads only if the card names them."""
+    state: dict[str, Tensor] = model.state_dict()
+    prefix = f"{AUXILIARY}."
+    return {name: value for name, value in state.items() if card.auxiliary or not name.startswith(prefix)}
 
 
 def _digest(state: Mapping[str, Tensor], card: Card) -> str:

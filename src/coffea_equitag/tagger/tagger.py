@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import numpy as np
 import pydantic
 import torch
 
@@ -20,6 +21,7 @@ from ..jets.tracing import is_traced
 from ..validation import faults
 from . import storage as tagger_folder
 from .card import Card, at_temperature
+from .constituents import constituent_probabilities
 from .device import device_of
 from .explanation import columns_to_scale, gradient_times_input, in_structure, quantity
 from .inference import outputs, rows, vectors
@@ -162,6 +164,42 @@ class Tagger:
         if self.card.signal is not None and len(self.classes) == 2:
             return nesting.restore(probabilities[:, self.classes.index(self.card.signal)].copy())
         return nesting.restore(ak.zip({name: probabilities[:, k].copy() for k, name in enumerate(self.classes)}))
+
+    def constituents(self, jets: ak.Array, *, pair_budget: int | None = None) -> ak.Array:
+        """What a tagger that keeps its auxiliary tasks says of the constituents (``fit(keep_auxiliary=True)``).
+
+        Parameters
+        ----------
+        jets, pair_budget
+            As for scores; the jets must have values.
+
+        Returns
+        -------
+        ak.Array of float32
+            ``[...][jet][constituent]``: for each task a record of probabilities, one per class. None where a jet is
+            missing, and for constituents that the network leaves out (see the card's ``max_constituents``).
+
+        Raises
+        ------
+        TaggerError
+            If the tagger has no auxiliary tasks.
+        JetError
+            As for scores.
+        """
+        if not self.card.auxiliary:
+            given = f"{self.name}, which has no auxiliary tasks"
+            raise TaggerError(explain(given, "a tagger that kept them", "train it with keep_auxiliary=True"))
+        ragged, nesting = ragged_and_nesting(jets, self.card.contract.constituent_fields)
+        numbers = {task: len(classes) for task, classes in self.card.auxiliary.items()}
+        found = constituent_probabilities(self.model, ragged, numbers, pair_budget)
+        tasks = {
+            task: ak.mask(
+                ak.zip({name: found[task][:, k].copy() for k, name in enumerate(classes)}),
+                ~np.isnan(found[task][:, 0]),
+            )
+            for task, classes in self.card.auxiliary.items()
+        }
+        return nesting.restore(ak.unflatten(ak.zip(tasks), ragged.counts.numpy()))
 
     def probabilities(self, jets: RaggedJets, *, pair_budget: int | None = None) -> F4:
         """Class probabilities (J, n_classes) of a ragged batch, at the card's temperature; see `outputs`."""

@@ -10,8 +10,10 @@ import awkward as ak
 import torch
 
 from ..jet_model import JetModel
+from ..layers.constituent_heads import set_heads
 from ..tagger import Tagger, load
 from ..tagger.device import device_of
+from .auxiliary_task import AuxiliaryTask
 from .loop.folder import RunFolder
 from .loop.runner import check_trainable, keep_random_state, run
 from .options import Monitor, Options, Precision
@@ -37,6 +39,11 @@ def fit(
     recipe: Recipe | Mapping[str, Any] | str | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    target: str | None = None,
+    decorrelate: str | None = None,
+    decorrelation: float = 10.0,
+    auxiliary: Mapping[str, AuxiliaryTask | Mapping[str, Any] | Sequence[str]] | None = None,
+    keep_auxiliary: bool = False,
     precision: Precision = "32",
     monitor: Monitor = "loss",
     seed: int = 0,
@@ -85,10 +92,28 @@ def fit(
         mean of 1 over the jets.
     recipe : Recipe, mapping, str, optional
         Default: the recipe of the model's paper, see `coffea_equitag.training.recipe_of`.
+    target : str, optional
+        The vector to learn, for networks with ``output="momentum"`` (loss of PELICAN, 0.05 |Δm| + 0.01 |Δp|) or
+        ``"vector"`` (|Δv|): a field of records, or the first part of the names of the fields of its components, as in
+        ``true_pt, true_eta, true_phi, true_mass``. ``"momentum"``, the default for momenta, finds these too. `labels`
+        are not read.
+    decorrelate, decorrelation : str and float, optional
+        A column of the jets, e.g. ``"mass"``, that the score of the background shall not depend on: `decorrelation` ·
+        dCorr² (arXiv:2001.05310) of each whole batch is added to the loss. Batches of a few hundred jets or more are
+        needed. To plane the column's spectrum instead, use weights.
+    auxiliary : mapping, optional
+        Classes of the constituents to be learned beside the jets: the column of their labels (whole numbers, negative
+        where unknown) -> names of the classes, or ``{"classes": names, "weight": 0.5}``. The network's layers run, not
+        its kernels.
+    keep_auxiliary : bool
+        Keep the heads of these tasks: then `Tagger.constituents` gives the probabilities. By default the tagger is the
+        same network without them.
     precision : {"32", "bf16-mixed"}
         Of the network's arithmetic; weights are float32 and invariants float64 in both cases.
-    monitor : {"loss", "auc", "accuracy"}
-        Validation metric that selects the best epoch.
+    monitor : str
+        Validation metric that selects the best epoch: ``"loss"``, ``"auc"`` or ``"accuracy"``; of momenta
+        ``"mass_resolution"``, ``"pt_resolution"`` or ``"angle_resolution"``; with `decorrelate`
+        ``"distance_correlation"``; ``"origin_accuracy"`` of an auxiliary task ``origin``.
     seed : int
         Of validation split, batches and dropout; not of the model's initial weights.
     device : str, optional
@@ -124,6 +149,11 @@ def fit(
         pair_budget=pair_budget,
         pool=pool,
         class_weights=class_weights,
+        target=target,
+        decorrelate=decorrelate,
+        decorrelation=decorrelation,
+        auxiliary=auxiliary,
+        keep_auxiliary=keep_auxiliary,
         precision=precision,
         monitor=monitor,
         seed=seed,
@@ -173,11 +203,14 @@ def fit_options(
     settings = Settings.of(model, options, data)
     device = device_of(device)
     plan = Plan.of(settings, model, jets, labels, validation)
+    heads = {name: len(task.classes) for name, task in (settings.auxiliary or {}).items()}
+    set_heads(model, heads, plan.training.probe(1).jets, settings.seed)
     Tagger.from_model(model, **plan.card(model, settings.pair_budget))  # refused here, not after hours of training
     folder = RunFolder(out)
     state = folder.begin(plan.run_record, resume=resume, config=config)
     run(model, plan, folder, state, device=device, save_every=save_every, progress=progress)
     folder.previous.unlink(missing_ok=True)
     model.eval()
+    set_heads(model, {})
     with keep_random_state():
         return load(folder.tagger, device)

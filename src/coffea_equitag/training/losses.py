@@ -28,9 +28,7 @@ def momentum_loss(
     Tensor, scalar
         NaN if there are no jets.
     """
-    return momentum_losses(
-        predicted_J4, target_J4, mass_weight=mass_weight, momentum_weight=momentum_weight
-    ).mean()
+    return momentum_losses(predicted_J4, target_J4, mass_weight=mass_weight, momentum_weight=momentum_weight).mean()
 
 
 def momentum_losses(

@@ -10,12 +10,15 @@ from pydantic import BeforeValidator, Field
 
 from ..errors import TaggerError, explain
 from ..validation import Strict, faults
+from .auxiliary_task import AuxiliaryTask
 from .recipes import MOST, Recipe
 
 __all__ = ["Monitor", "Options", "Precision"]
 
 Precision = Literal["32", "bf16-mixed"]
-Monitor = Literal["loss", "auc", "accuracy"]
+
+#: A metric of the validation jets; which ones there are depends on what is learned.
+Monitor = str
 
 
 def _recipe(given: Any) -> Any:
@@ -65,6 +68,28 @@ class Options(Strict):
     class_weights: Annotated[Literal["balanced"] | tuple[float, ...] | None, BeforeValidator(_class_weights)] = Field(
         default=None,
         description="weights of the classes in the loss; 'balanced' gives each class the same total weight",
+    )
+    target: str | None = Field(
+        default=None,
+        description="vector to learn, for a network with output='momentum' or 'vector': a jet field, or the first part "
+        "of the names of its components (default: momentum, which also finds the true_pt, true_eta, ... of simulated "
+        "jets)",
+    )
+    decorrelate: str | None = Field(
+        default=None,
+        description="column of the jets that the score of the background shall not tell, e.g. mass (default: none)",
+    )
+    decorrelation: float = Field(
+        default=10.0, gt=0, description="weight of the squared distance correlation of the score with that column"
+    )
+    auxiliary: dict[str, AuxiliaryTask] | None = Field(
+        default=None,
+        min_length=1,
+        description="classes of constituents to learn beside the jets, by the column of their labels, e.g. "
+        "{origin: {classes: [pileup, light, b], weight: 0.5}}",
+    )
+    keep_auxiliary: bool = Field(
+        default=False, description="keep the heads of the auxiliary tasks in the tagger (default: drop them)"
     )
     precision: Annotated[Precision, BeforeValidator(_text)] = Field(
         default="32", description="precision of the network's arithmetic"

@@ -15,7 +15,9 @@ from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..plain_numbers import plain
 from .data import InMemory, LabelledJets, Source
-from .objectives import Classification, Objective
+from .data.truth import Truth
+from .objectives import Objective
+from .objectives.chosen import objective_of
 from .settings import Settings
 
 __all__ = ["Plan"]
@@ -25,6 +27,9 @@ _CARD_ONLY = ("name", "data", "jet_definition")
 
 #: Settings that the card records of how the weights were obtained; the pair budget in use joins them.
 _RECORDED = ("epochs", "recipe", "pool", "class_weights", "precision", "monitor")
+
+#: The same where they are given.
+_CHOSEN = ("target", "decorrelate", "auxiliary")
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,14 @@ class Plan:
         training, held_out = (
             InMemory(
                 sample,
-                len(settings.classes),
+                len(settings.classes) or 1,
                 batch_size=settings.recipe.batch_size,
                 seed=settings.seed,
                 pool=settings.pool,
             )
             for sample in _split(settings, model, jets, labels, validation)
         )
-        objective = Classification(settings.classes.index(settings.signal))
-        return cls(settings, objective, training, held_out, _class_weights(settings, training))
+        return cls(settings, objective_of(settings), training, held_out, _class_weights(settings, training))
 
     @cached_property
     def run_record(self) -> dict[str, Any]:
@@ -92,7 +96,10 @@ class Plan:
         return {
             "name": settings.name,
             "classes": settings.classes,
-            "signal": settings.signal,
+            "signal": settings.signal or None,
+            "auxiliary": {name: task.classes for name, task in (settings.auxiliary or {}).items()}
+            if settings.keep_auxiliary
+            else {},
             "contract": {
                 "constituent_fields": model.fields,
                 "max_constituents": settings.recipe.max_constituents,
@@ -104,7 +111,9 @@ class Plan:
                 "num_jets": int(self.training.numbers.sum()),
                 "num_validation_jets": int(self.validation.numbers.sum()),
                 "seed": settings.seed,
-                "recipe": {name: deciding[name] for name in _RECORDED} | {"pair_budget": pair_budget},
+                "recipe": {name: deciding[name] for name in _RECORDED}
+                | {name: deciding[name] for name in _CHOSEN if deciding[name]}
+                | {"pair_budget": pair_budget},
                 "versions": _versions(),
             },
         }
@@ -121,12 +130,16 @@ def _split(
     """Training and validation jets."""
 
     def labelled(jets: ak.Array, labels: Any) -> LabelledJets:
-        return LabelledJets.of(jets, labels, model.n_classes, model.fields)
+        labels = labels if settings.classifies else None
+        return LabelledJets.of(jets, labels, model.n_classes, fields, truth)
 
+    fields = (*model.fields, *(name for name in settings.auxiliary or () if name not in model.fields))
+    truth = Truth(settings.target, model.output, settings.decorrelate)
+    classes = settings.classes or (model.output,)
     training, validation = labelled(jets, labels), plain(validation)
     if isinstance(validation, int | float):
-        return training.split(float(validation), settings.seed, settings.classes)
-    training.require(settings.classes, "training")
+        return training.split(float(validation), settings.seed, classes)
+    training.require(classes, "training")
     if not isinstance(validation, tuple) and isinstance(labels, str):
         validation = (validation, labels)
     if not isinstance(validation, tuple) or len(validation) != 2:
@@ -139,7 +152,7 @@ def _split(
             )
         )
     held_out = labelled(*validation)
-    held_out.require(settings.classes, "validation")
+    held_out.require(classes, "validation")
     return training, held_out
 
 

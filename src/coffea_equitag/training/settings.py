@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..jet_model import JetModel
 from ..validation import Strict
+from .auxiliary_task import AuxiliaryTask
 from .options import Monitor, Options, Precision, refused
 from .recipes import Recipe, resolve_recipe
 
@@ -34,6 +35,11 @@ class Settings(Strict):
     pair_budget: int | None = Field(description="As given: None until the memory has been looked at.")
     pool: int
     class_weights: Literal["balanced"] | tuple[float, ...] | None
+    target: str | None = None
+    decorrelate: str | None = None
+    decorrelation: float = 10.0
+    auxiliary: dict[str, AuxiliaryTask] | None = None
+    keep_auxiliary: bool = False
     precision: Precision
     monitor: Monitor
     seed: int
@@ -52,13 +58,15 @@ class Settings(Strict):
         """
         replaced = {name: getattr(options, name) for name in _OF_RECIPE if name != "recipe"}
         recipe = resolve_recipe(model.kind, options.recipe, options=model.options, **replaced)
-        names = options.classes or (("background", "signal") if model.n_classes == 2 else ())
+        classifies = model.output == "classes"
+        names = options.classes or (("background", "signal") if classifies and model.n_classes == 2 else ())
         signal = options.signal or (names[-1] if names else "")
         resolved = {
             "architecture": model.kind,
             "options": model.options,
             "classes": names,
             "signal": signal,
+            "target": options.target or ("momentum" if model.output == "momentum" else None),
             "epochs": options.epochs or recipe.epochs,
             "recipe": recipe,
             "name": options.name or model.kind,
@@ -80,8 +88,17 @@ class Settings(Strict):
             raise ValueError(f"{number} numbers are needed, none negative, not all 0")
         return given
 
+    @property
+    def classifies(self) -> bool:
+        """Whether the network is a classifier."""
+        return bool(self.options.get("output", "classes") == "classes")
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        if not self.classifies:
+            return self._of_regression()
+        if self.target is not None:
+            raise ValueError(f"target = {self.target!r} for a classifier: build the network with output='momentum'")
         number = self.options["n_classes"]
         if len(self.classes) != number or len(set(self.classes)) != number:
             raise ValueError(
@@ -90,4 +107,15 @@ class Settings(Strict):
             )
         if self.signal not in self.classes:
             raise ValueError(f"signal = {self.signal!r}: one of the classes is needed, {', '.join(self.classes)}")
+        return self
+
+    def _of_regression(self) -> Settings:
+        of_classes = {"classes": self.classes, "class_weights": self.class_weights, "decorrelate": self.decorrelate}
+        given = [f"{name} = {value!r}" for name, value in of_classes.items() if value]
+        if given:
+            raise ValueError(f"{', '.join(given)} for a network that returns vectors: leave them out")
+        if self.target is None:
+            raise ValueError(
+                "target = None for a network that returns vectors: name the field that holds the true ones"
+            )
         return self

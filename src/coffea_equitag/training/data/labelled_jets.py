@@ -17,6 +17,7 @@ from ...errors import JetError, explain
 from ...jets.collection import check_structure
 from ...jets.nesting import unnest
 from ...jets.ragged import RaggedJets
+from .truth import Truth
 
 __all__ = ["LabelledJets"]
 
@@ -46,19 +47,28 @@ class LabelledJets:
     targets: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, jets: ak.Array, labels: Any, n_classes: int, fields: tuple[str, ...] = ()) -> LabelledJets:
+    def of(
+        cls,
+        jets: ak.Array,
+        labels: Any,
+        n_classes: int,
+        fields: tuple[str, ...] = (),
+        truth: Truth | None = None,
+    ) -> LabelledJets:
         """Convert jets and their labels; missing jets are left out.
 
         Parameters
         ----------
         jets : ak.Array
             Canonical jets, any outer nesting.
-        labels : str or array-like
-            Name of a jet field, or one label per jet in the jets' outer structure.
+        labels : str, array-like or None
+            Name of a jet field, or one label per jet in the jets' outer structure; None if all jets are of class 0.
         n_classes : int
             Labels are 0 to n_classes − 1.
         fields : tuple of str
             Further constituent columns that the network needs.
+        truth : Truth, optional
+            What else is to be learned about the jets.
 
         Raises
         ------
@@ -66,7 +76,9 @@ class LabelledJets:
             If the jets are not canonical, or labels are missing, not whole numbers or out of range.
         """
         check_structure(jets, fields)
-        if isinstance(labels, str):
+        if labels is None:
+            jets, name = ak.with_field(jets, 0, _LABEL), _LABEL
+        elif isinstance(labels, str):
             if labels not in jets.fields:
                 raise JetError(
                     explain(
@@ -81,7 +93,8 @@ class LabelledJets:
         _, records = unnest(jets)
         values = _whole(records[name], n_classes)
         weights = torch.ones(len(values), dtype=torch.float64)
-        return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values), weights)
+        targets = {} if truth is None else truth(records)
+        return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values), weights, targets)
 
     def select(self, jets: AnyArray) -> LabelledJets:
         """The jets of the given indices, in that order."""

@@ -171,34 +171,68 @@ class Training(LightningModule):
             If the GPU does not have enough memory for a single jet.
         """
         buffers = {name: value.clone() for name, value in self.model.named_buffers()}
-        while True:
-            self.model.zero_grad(set_to_none=True)
-            self._seed(batch)
-            found, failed = self._by_pieces(batch)
-            if found is not None:
-                return found
-            self._halve(failed)
+
+        def rewind() -> None:
+            """Begin the batch again: with the same statistics and random numbers."""
             with torch.no_grad():
                 for name, value in self.model.named_buffers():
                     value.copy_(buffers[name])
+            self._seed(batch)
 
-    def _by_pieces(self, batch: Batch) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
+        while True:
+            self.model.zero_grad(set_to_none=True)
+            rewind()
+            found, failed = self._by_pieces(batch, rewind)
+            if found is not None:
+                return found
+            self._halve(failed)
+
+    def _by_pieces(self, batch: Batch, rewind: Callable[[], None]) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
         """The sums, or None and the piece that was too large; memory of a failed attempt is free again on return."""
         sample, budget = self.weighted(batch.sample), self.progress.pair_budget
         jets = sample.jets
-        losses = torch.zeros((), dtype=torch.float64, device=jets.device)
         right = torch.zeros((), dtype=torch.int64, device=jets.device)
-        for piece in sample.cut([jets] if budget is None else jets.split(budget, self.model.extra_nodes)):
-            try:
+        pieces = list(sample.cut([jets] if budget is None else jets.split(budget, self.model.extra_nodes)))
+        try:
+            losses, slopes = self._of_whole_batch(sample, pieces)
+            if slopes is not None:
+                rewind()
+            for k, piece in enumerate(pieces):
                 output = self.objective.output(self.model, piece.jets)
                 loss = (self.objective.losses(output, piece) * piece.weights.float()).sum()
+                losses += loss.detach().double()
+                if slopes is not None:
+                    loss = loss + (output * slopes[k]).sum()
+                elif self.objective.whole_batch:
+                    together = self._together(output, piece)
+                    losses += together.detach()
+                    loss = loss + together
                 torch.autograd.backward(loss * (batch.total / self._epoch_weight))
-            except torch.cuda.OutOfMemoryError:
-                return None, piece.jets
-            losses += loss.detach().double()
-            correct = self.objective.correct(output.detach(), piece)
-            right += 0 if correct is None else correct
+                correct = self.objective.correct(output.detach(), piece)
+                right += 0 if correct is None else correct
+        except torch.cuda.OutOfMemoryError:
+            return None, max((piece.jets for piece in pieces), key=lambda piece: int(piece.counts.square().sum()))
         return (losses, right), jets
+
+    def _of_whole_batch(
+        self, sample: LabelledJets, pieces: Sequence[LabelledJets]
+    ) -> tuple[Tensor, Sequence[Tensor] | None]:
+        """What a batch in several pieces loses as a whole, and the gradients of that with respect to their outputs.
+
+        The outputs of all pieces come first, each without what it keeps for its own gradients.
+        """
+        if not self.objective.whole_batch or len(pieces) < 2:
+            return torch.zeros((), dtype=torch.float64, device=sample.jets.device), None
+        # as in the second pass, gradients are recorded: kernels choose by that, and so does what they draw
+        outputs = [self.objective.output(self.model, piece.jets).detach() for piece in pieces]
+        whole = torch.cat(outputs).requires_grad_()
+        loss = self._together(whole, sample)
+        (slopes,) = torch.autograd.grad(loss, whole)
+        return loss.detach(), torch.split(slopes, [len(output) for output in outputs])
+
+    def _together(self, output: Tensor, sample: LabelledJets) -> Tensor:
+        """The loss of all jets together, with the weight of all."""
+        return self.objective.batch_loss(output, sample).double() * sample.weights.sum()
 
     def _halve(self, piece: RaggedJets) -> None:
         """Set the budget to half of it, or to half of a piece that was too large for the memory."""

@@ -40,21 +40,13 @@ def check_trainable(model: Any) -> None:
     Raises
     ------
     TaggerError
-        Without Lightning; for what is not a network, not a classifier, or not in float32.
+        Without Lightning; for what is not a network, or not in float32.
     """
     if find_spec("lightning") is None:
         raise TaggerError(explain("no package lightning", "lightning >= 2.6.6", "pip install 'coffea-equitag[train]'"))
     if not isinstance(model, JetModel):
         remedy = f"coffea_equitag.models.build({model!r})" if isinstance(model, str) else "coffea_equitag.models.build"
         raise TaggerError(explain(f"a model of type {type(model).__name__}", "a network", f"build one: {remedy}"))
-    if model.output != "classes":
-        raise TaggerError(
-            explain(
-                f"a network whose output is a {model.output}",
-                "a network with one logit per class: fit trains classifiers",
-                "train it in a loop of your own, e.g. with coffea_equitag.training.losses.momentum_loss",
-            )
-        )
     if model.dtype != torch.float32:
         raise TaggerError(explain(f"a model in {model.dtype}", "float32, as taggers are stored", "call model.float()"))
 

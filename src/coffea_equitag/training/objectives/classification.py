@@ -26,6 +26,7 @@ class Classification:
     """
 
     monitors: ClassVar[Mapping[str, bool]] = {"loss": True, "auc": False, "accuracy": False}
+    whole_batch: ClassVar[bool] = False
 
     def __init__(self, signal: int) -> None:
         self.signal = signal
@@ -38,6 +39,10 @@ class Classification:
     def losses(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """Cross-entropy of each jet, shape (J,)."""
         return nn.functional.cross_entropy(output.float(), sample.labels, reduction="none")
+
+    def batch_loss(self, output: Tensor, sample: LabelledJets) -> Tensor:
+        """Nothing: each jet has a loss of its own."""
+        return output.new_zeros(())
 
     def correct(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """Number of jets whose largest logit is that of their class."""

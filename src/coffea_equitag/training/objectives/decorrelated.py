@@ -27,8 +27,8 @@ class Decorrelated(Classification):
         λ; the distance correlation is that of arXiv:2001.05310.
     """
 
-    monitors: ClassVar[Mapping[str, bool]] = Classification.monitors | {"distance_correlation": True}
-    whole_batch = True
+    monitors: ClassVar[Mapping[str, bool]] = {**Classification.monitors, "distance_correlation": True}
+    whole_batch: ClassVar[bool] = True
 
     def __init__(self, signal: int, strength: float) -> None:
         super().__init__(signal)

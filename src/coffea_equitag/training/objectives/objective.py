@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -17,14 +17,22 @@ __all__ = ["Objective"]
 class Objective(Protocol):
     """The loss per jet, and what the validation measures."""
 
-    #: Metrics that can select the best epoch, and whether a lower value is better.
-    monitors: ClassVar[Mapping[str, bool]]
+    @property
+    def monitors(self) -> Mapping[str, bool]:
+        """Metrics that can select the best epoch, and whether a lower value is better."""
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether there is a `batch_loss`: then a batch in pieces is processed twice, first for its outputs."""
 
     def output(self, model: JetModel, jets: RaggedJets) -> Tensor:
         """What the network says of the jets, shape (J, ...)."""
 
     def losses(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """Loss of each jet without its weight, shape (J,)."""
+
+    def batch_loss(self, output: Tensor, sample: LabelledJets) -> Tensor:
+        """What the jets of a batch lose together, a scalar: beside Σ w l / Σ w, and independent of the scale of w."""
 
     def correct(self, output: Tensor, sample: LabelledJets) -> Tensor | None:
         """Number of jets whose class is found, a scalar; None where there are no classes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...evaluation.resolution import momentum_resolution
 from ...jet_model import JetModel
@@ -22,10 +22,7 @@ class VectorRegression:
     """⟨|v − v'|⟩ of 3-vectors, in the units of the target."""
 
     monitors: ClassVar[Mapping[str, bool]] = {"loss": True}
-    whole_batch = False
-
-    def __init__(self) -> None:
-        self.heads = nn.ModuleDict()
+    whole_batch: ClassVar[bool] = False
 
     def output(self, model: JetModel, jets: RaggedJets) -> Tensor:
         """Vectors (J, 3) or four-momenta (J, 4)."""
