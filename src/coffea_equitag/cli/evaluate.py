@@ -16,11 +16,16 @@ from . import labelled_jets
 if TYPE_CHECKING:
     import awkward as ak
 
-    from ..evaluation import Metrics
+    from ..evaluation import Difference, Evaluation, Metrics
+    from ..tagger import Tagger
 
 __all__ = ["configure", "run"]
 
 _SUFFIXES = ("png", "pdf")
+_REPORT = ("report.html", "report.json")
+
+#: Blocks of jets, of which each is left out in turn: their uncertainty is known to 10%.
+_BLOCKS = 50
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +34,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
     labelled_jets.configure(parser)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for metrics, plots and scores")
     parser.add_argument(
+        "--efficiency",
+        nargs="+",
+        type=float,
+        default=[0.5, 0.3],
+        metavar="E",
+        help="signal efficiencies at which to give the background rejection, e.g. 0.7 0.85 (default: 0.5 0.3)",
+    )
+    parser.add_argument(
         "--discriminant",
         action="append",
         default=[],
         metavar="NAME=SIGNAL:BACKGROUND[,...]",
-        help="measure p_signal / (p_signal + p_background) too, on jets of these classes, e.g. TvsQCD=top:qcd; may be "
-        "repeated",
+        help="measure p_signal / (p_signal + p_background) too, on jets of these classes, e.g. TvsQCD=top:qcd, or "
+        "against a mixture, e.g. TvsMix=top:0.8*qcd,0.2*W; may be repeated",
+    )
+    parser.add_argument("--weights", metavar="FIELD", help="jet field that holds the weight (default: no weights)")
+    parser.add_argument(
+        "--report", action="store_true", help="write report.html, one page with all figures, and report.json"
+    )
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        metavar="FILE",
+        help="a second sample, e.g. of another generator: what changes, with uncertainties",
+    )
+    parser.add_argument(
+        "--paired",
+        action="store_true",
+        help="the second sample is the same jets in the same order, varied: their fluctuations cancel",
+    )
+    parser.add_argument(
+        "--mass",
+        default="mass",
+        metavar="FIELD",
+        help="jet field whose sculpting is looked at (default: the jet's mass)",
+    )
+    parser.add_argument(
+        "--background-efficiency",
+        nargs="+",
+        type=float,
+        default=[0.5, 0.1, 0.01],
+        metavar="E",
+        help="background efficiencies at which to compare the mass before and after the cut (default: 0.5 0.1 0.01)",
+    )
+    parser.add_argument(
+        "--bins",
+        action="append",
+        default=[],
+        metavar="NAME=EDGE,EDGE,...",
+        help="edges of pt, eta, mass, multiplicity or a jet field in the report, e.g. pt=300,500,1000; may be repeated",
     )
     parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
 
@@ -43,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Score, measure, plot, and print the table."""
     import awkward as ak
 
-    from ..evaluation import discriminate, measure, plots
+    from ..evaluation import Evaluation, plots
+    from ..evaluation.metrics import check_efficiencies
+    from ..evaluation.variables import VARIABLES
     from ..readers.ranges import expand
     from ..tagger import load
     from ..tagger.discriminant import discriminants, parse_discriminants
@@ -57,58 +108,173 @@ def run(arguments: argparse.Namespace) -> int:
                 "compare tagger(jets) with the truth in your own code",
             )
         )
+    check_efficiencies([*arguments.efficiency, *arguments.background_efficiency])
+    variables = {**VARIABLES, **_bins(arguments.bins)} if arguments.report else {}
+    if arguments.report and arguments.mass not in variables:
+        variables[arguments.mass] = VARIABLES["mass"]
+    chosen = parse_discriminants(arguments.discriminant)
+    options: dict[str, Any] = {"signal": tagger.card.signal, "discriminants": chosen, "variables": variables}
+    for one in discriminants(chosen):
+        one.check(tagger.classes, tagger.name)
+    empty = partial(Evaluation, tagger.classes, **options)
+    out = Path(arguments.output)
+    names = [f"{kind}{end}" for end in ("", *(f"_{name}" for name in chosen)) for kind in ("score", "roc")]
+    others = arguments.against or []
+    _check_output(out, [*expand(arguments.data), *expand(others)] if others else expand(arguments.data), names)
+
     jets = labelled_jets.read(arguments)
-    if arguments.labels not in jets.fields:
+    scores = tagger(jets)
+    evaluation = empty().fill(scores, _column(jets, arguments.labels, "label"), jets, **_weights(arguments, jets))
+    metrics = {name: evaluation.measure(name, efficiencies=arguments.efficiency) for name in evaluation.names}
+    changes = _changes(arguments, tagger, empty, evaluation, jets, scores) if others else {}
+
+    sample = _sample(arguments.data, jets)
+    contents = _figures(evaluation, tagger, sample, arguments.efficiency, plots)
+    table = {"score": scores, "label": jets[arguments.labels]}
+    table |= {f"score_{one.name}": one(scores) for one in evaluation.discriminants}
+    contents["scores.parquet"] = partial(
+        ak.to_parquet,
+        ak.zip(table, depth_limit=jets[arguments.labels].ndim),
+        parquet_extra_options={"write_page_checksum": True},
+    )
+    if arguments.report:
+        contents |= _report(arguments, tagger, evaluation, changes, sample)
+    # last, so that a new folder with metrics is complete
+    contents["metrics.json"] = (json.dumps(_measured(arguments, tagger, metrics), indent=2) + "\n").encode()
+    write_together(out, contents)
+    _print(arguments, tagger, metrics, changes)
+    print(f"  {'report.html, ' if arguments.report else ''}metrics, plots and scores in {out}/")
+    return 0
+
+
+def _column(jets: ak.Array, name: str, what: str) -> ak.Array:
+    if name not in jets.fields:
         raise JetError(
             explain(
-                f"jets without a field '{arguments.labels}'; they have {', '.join(jets.fields)}",
-                "a label for each jet",
-                "name the field that holds the labels: --labels FIELD",
+                f"jets without a field '{name}'; they have {', '.join(jets.fields)}",
+                f"a {what} for each jet",
+                f"name the field that holds the {what}s: --{what}s FIELD",
             )
         )
-    chosen = discriminants(parse_discriminants(arguments.discriminant))
-    for one in chosen:
-        one.check(tagger.classes, tagger.name)
-    out = Path(arguments.output)
-    names = ["score", "roc"] + [f"{kind}_{one.name}" for one in chosen for kind in ("score", "roc")]
-    _check_output(out, expand(arguments.data), names)
-    scores, labels = tagger(jets), jets[arguments.labels]
-    signal = tagger.classes.index(tagger.card.signal)
-    if not scores.fields and signal == 0:
-        # with two classes the score is the signal's: give the signal the label 1
-        labels, signal = 1 - labels, 1
-    classes = tagger.classes if scores.fields or tagger.card.signal == tagger.classes[1] else tagger.classes[::-1]
-    metrics = measure(scores, labels, signal=signal)
+    return jets[name]
 
-    measured = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
-    sample = _sample(arguments.data, jets)
-    title = f"{tagger.name}\n{sample}"
-    figures = {
-        "score": plots.score_by_class(scores, labels, classes=classes, signal=signal, title=title),
-        "roc": plots.roc_curve(scores, labels, signal=signal, name=tagger.name, title=sample),
-    }
-    table = {"score": scores, "label": jets[arguments.labels]}
-    found: dict[str, Metrics] = {}
-    for one in chosen:
-        pair = discriminate(scores, labels, one.signal, one.backgrounds)
-        found[one.name] = measure(*pair)
-        sides = (" + ".join(one.backgrounds), one.signal)
-        figures[f"score_{one.name}"] = plots.score_by_class(*pair, classes=sides, title=f"{one.name}, {title}")
-        figures[f"roc_{one.name}"] = plots.roc_curve(*pair, name=f"{tagger.name}, {one.name}", title=sample)
-        table[f"score_{one.name}"] = one(scores)
-    contents: dict[str, Any] = {f"{name}.{suffix}": figures[name].savefig for name in names for suffix in _SUFFIXES}
-    contents["scores.parquet"] = partial(
-        ak.to_parquet, ak.zip(table, depth_limit=labels.ndim), parquet_extra_options={"write_page_checksum": True}
+
+def _weights(arguments: argparse.Namespace, jets: ak.Array) -> dict[str, Any]:
+    return {"weights": _column(jets, arguments.weights, "weight")} if arguments.weights else {}
+
+
+def _bins(given: Iterable[str]) -> dict[str, list[float]]:
+    found = {}
+    for argument in given:
+        name, _, edges = argument.partition("=")
+        try:
+            found[name] = [float(edge) for edge in edges.split(",")]
+        except ValueError as error:
+            raise JetError(explain(f"--bins {argument}", "NAME=EDGE,EDGE,...", "write e.g. pt=300,500,1000")) from error
+    return found
+
+
+def _figures(evaluation: Evaluation, tagger: Tagger, sample: str, efficiencies: list[float], plots: Any) -> Any:
+    """Plots of each score, by the names of their files."""
+    contents = {}
+    for name in evaluation.names:
+        end, prefix = ("", "") if name == evaluation.names[0] else (f"_{name}", f"{name}, ")
+        title = f"{prefix}{tagger.name}\n{sample}"
+        score = plots.draw_scores(*evaluation.rows(name), classes=evaluation.classes, title=title)
+        curve = {f"{tagger.name}{f', {name}' if end else ''}": evaluation.separation(name)}
+        roc = plots.draw_roc(curve, efficiencies=efficiencies, title=sample)
+        for kind, figure in (("score", score), ("roc", roc)):
+            contents |= {f"{kind}{end}.{suffix}": figure.savefig for suffix in _SUFFIXES}
+    return contents
+
+
+def _changes(
+    arguments: argparse.Namespace, tagger: Tagger, empty: Any, evaluation: Evaluation, jets: ak.Array, scores: ak.Array
+) -> dict[str, tuple[Difference, ...]]:
+    """What changes in the second sample, score by score."""
+    from ..evaluation import differences, paired_differences
+
+    other = labelled_jets.read(arguments, arguments.against)
+    pairs = [(jets, scores), (other, tagger(other))]
+    if not arguments.paired:
+        second = empty().fill(
+            pairs[1][1], _column(other, arguments.labels, "label"), other, **_weights(arguments, other)
+        )
+        return {
+            name: differences(evaluation, second, name, efficiencies=arguments.efficiency) for name in evaluation.names
+        }
+    if len(other) != len(jets):
+        given = f"{len(jets)} and {len(other)} entries that are paired"
+        raise JetError(explain(given, "the same jets in the same order", "leave --paired out"))
+    blocks = []
+    for each, found in pairs:
+        parts = [slice(first, None, _BLOCKS) for first in range(_BLOCKS)]
+        blocks.append(
+            [
+                empty().fill(
+                    found[part],
+                    _column(each, arguments.labels, "label")[part],
+                    each[part],
+                    **_weights(arguments, each[part]),
+                )
+                for part in parts
+            ]
+        )
+    return {name: paired_differences(*blocks, name, efficiencies=arguments.efficiency) for name in evaluation.names}
+
+
+def _report(
+    arguments: argparse.Namespace, tagger: Tagger, evaluation: Evaluation, changes: dict[str, Any], sample: str
+) -> dict[str, bytes]:
+    from .. import __version__
+    from ..evaluation import report
+
+    sections = report.classification_sections(
+        evaluation,
+        efficiencies=arguments.efficiency,
+        background_efficiencies=arguments.background_efficiency,
+        mass=arguments.mass,
     )
-    further = {"discriminants": {name: each.as_dict() for name, each in found.items()}} if found else {}
-    # last, so that a new folder with metrics is complete
-    contents["metrics.json"] = (json.dumps(measured | metrics.as_dict() | further, indent=2) + "\n").encode()
-    write_together(out, contents)
-    print(f"{tagger.name} on {', '.join(arguments.data)}\n{metrics}")
-    for name, each in found.items():
-        print(f"{name}\n{each}")
-    print(f"  metrics, plots and scores in {out}/")
-    return 0
+    sections += [
+        report.robustness_section(
+            found, nominal=_name(arguments.data), other=_name(arguments.against), paired=arguments.paired, name=name
+        )
+        for name, found in changes.items()
+    ]
+    about = {
+        "tagger": tagger.name,
+        "content hash": tagger.content_hash,
+        "network": tagger.card.architecture,
+        "data": arguments.data,
+        "sample": sample.replace("$p_T$", "pT"),
+        "weights": arguments.weights or "none",
+        "coffea-equitag": __version__,
+    }
+    about |= {"against": arguments.against} if arguments.against else {}
+    return report.report_files(
+        f"{tagger.name} on {_name(arguments.data)}",
+        sections,
+        about=about,
+        summary=report.summary(evaluation, arguments.efficiency),
+    )
+
+
+def _measured(arguments: argparse.Namespace, tagger: Tagger, metrics: dict[str, Metrics]) -> dict[str, Any]:
+    first, *further = metrics
+    found = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data}
+    found |= metrics[first].as_dict()
+    return found | ({"discriminants": {name: metrics[name].as_dict() for name in further}} if further else {})
+
+
+def _print(arguments: argparse.Namespace, tagger: Tagger, metrics: dict[str, Metrics], changes: dict[str, Any]) -> None:
+    first, *further = metrics
+    print(f"{tagger.name} on {', '.join(arguments.data)}\n{metrics[first]}")
+    for name in further:
+        print(f"{name}\n{metrics[name]}")
+    for name, found in changes.items():
+        print(f"{_name(arguments.against)} − {_name(arguments.data)}{'' if name == first else f', {name}'}")
+        width = max(len(each.name) for each in found)
+        print("\n".join(f"{each.name:<{width}}  {each.nominal} → {each.other}: {each.difference}" for each in found))
 
 
 def _check_output(out: Path, data: Iterable[Path], plots: Iterable[str]) -> None:
@@ -116,11 +282,15 @@ def _check_output(out: Path, data: Iterable[Path], plots: Iterable[str]) -> None
     if out.exists() and not out.is_dir():
         raise JetError(explain(f"{out} is a file", "a folder", "choose another name"))
     written = [f"{name}.{suffix}" for name in plots for suffix in _SUFFIXES]
-    for name in (*written, "scores.parquet", "metrics.json"):
+    for name in (*written, *_REPORT, "scores.parquet", "metrics.json"):
         if any(is_same_file(source, out / name) for source in data):
             raise JetError(
                 explain(f"jets in {out / name}, which the report would replace", "another folder", "choose another -o")
             )
+
+
+def _name(data: list[str]) -> str:
+    return Path(data[0]).name + (f" and {len(data) - 1} more" if len(data) > 1 else "")
 
 
 def _sample(data: list[str], jets: ak.Array) -> str:
@@ -131,5 +301,4 @@ def _sample(data: list[str], jets: ak.Array) -> str:
 
     p4 = flatten(jets).jet_p4
     low, high = np.percentile(np.hypot(p4[:, 1], p4[:, 2]), [1, 99])
-    name = Path(data[0]).name + (f" and {len(data) - 1} more" if len(data) > 1 else "")
-    return f"{name.replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"
+    return f"{_name(data).replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"

@@ -14,6 +14,7 @@ from .measured_points import WorkingPoints
 from .metrics import Metrics, Rejection, measure, roc, roc_band, separate
 from .reliability import Calibration, CalibrationCurve
 from .resolution import MomentumResolution, momentum_resolution, resolution_of_jets, response
+from .robustness import Difference, differences, paired_differences
 from .sculpting import Sculpting
 from .separation import Separation
 from .working_points import working_points
@@ -39,6 +40,7 @@ __all__ = [
     "CalibrationCurve",
     "Comparison",
     "Confusion",
+    "Difference",
     "EfficiencyMap",
     "Estimate",
     "Evaluation",
@@ -51,12 +53,14 @@ __all__ = [
     "WorkingPoints",
     "binomial_interval",
     "compare",
+    "differences",
     "discriminate",
     "efficiency_map",
     "fit_temperature",
     "input_histograms",
     "measure",
     "momentum_resolution",
+    "paired_differences",
     "plots",
     "poisson_interval",
     "report",

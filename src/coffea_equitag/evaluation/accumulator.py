@@ -105,6 +105,16 @@ class Evaluation:
         """The scores that are measured: `SCORE`, and the discriminants."""
         return tuple(self._scores)
 
+    def backgrounds(self, name: str = SCORE) -> tuple[str, ...]:
+        """The background classes of a score."""
+        return self._scores[name].backgrounds
+
+    def between(self, name: str = SCORE) -> tuple[str, str]:
+        """The signal and the backgrounds of a score in words."""
+        one = self._scores[name]
+        parts = [f"{100 * value:.3g}% " for value in one.fractions] or [""] * len(one.backgrounds)
+        return one.signal, " + ".join(f"{part}{each}" for part, each in zip(parts, one.backgrounds, strict=True))
+
     def fill(
         self, scores: Any, labels: Any, jets: ak.Array | None = None, *, weights: Any = None, **columns: Any
     ) -> Evaluation:
@@ -148,7 +158,7 @@ class Evaluation:
     def __add__(self, other: Evaluation) -> Evaluation:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        if self._configuration != other._configuration:
+        if self.configuration != other.configuration:
             raise JetError(
                 explain(
                     "two evaluations of other classes, discriminants, variables or resolution",
@@ -348,7 +358,8 @@ class Evaluation:
             raise JetError(explain(f"background {background!r}", f"one of {', '.join(known)}", "correct the name"))
 
     @property
-    def _configuration(self) -> tuple[Any, ...]:
+    def configuration(self) -> tuple[Any, ...]:
+        """What two evaluations must have in common to be added."""
         return self.classes, self.signal, self._scores, self.variables, self.resolution
 
 
