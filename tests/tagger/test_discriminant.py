@@ -52,6 +52,16 @@ def test_values():
     assert discriminants(None) == ()
 
 
+def test_a_mixture_of_backgrounds():
+    (one,) = discriminants({"TvsMix": ("top", {"qcd": 3, "w": 1})})
+    assert one.fractions == (0.75, 0.25)
+    found = one(probabilities())
+    assert found.tolist()[0] == pytest.approx([0.3 / (0.3 + 0.75 * 0.1 + 0.25 * 0.6), 0.0])
+    assert one.formula == "top / (top + 0.75 qcd + 0.25 w)"
+    assert discriminants({"TvsMix": one.between}) == (one,)
+    assert discriminants(TVSQCD)[0].formula == "top / (top + qcd)"
+
+
 def test_small_probabilities_do_not_underflow():
     tiny = np.float32(1e-45)
     records = ak.zip({"top": np.array([tiny]), "qcd": np.array([tiny]), "w": np.array([1], np.float32)})
@@ -67,6 +77,9 @@ def test_small_probabilities_do_not_underflow():
         ({"TvsQCD": ("top", 3)}, "at least one of them background"),
         ({"TvsQCD": ("top", ["qcd", "top"])}, "each class once"),
         ({"T vs QCD": ("top", ["qcd"])}, "letters, digits and underscores"),
+        ({"TvsMix": ("top", {"qcd": 0.0, "w": 1.0})}, "a positive number for each background class"),
+        ({"TvsMix": ("top", {"qcd": "most"})}, "a positive number for each background class"),
+        ({"TvsMix": ("top", {})}, "at least one of them background"),
     ],
 )
 def test_refused(given, message):
@@ -127,6 +140,11 @@ def test_parse():
     }
     for argument in ("TvsQCD", "TvsQCD=top", "=top:qcd", "TvsQCD=:qcd", "TvsQCD=top:", "TvsQCD=top:qcd,"):
         with pytest.raises(TaggerError, match="NAME=SIGNAL:BACKGROUND"):
+            parse_discriminants([argument])
+    mixed = parse_discriminants(["TvsMix=top:0.8*qcd,2e-1*w", "AvsB=a:3*b"])
+    assert mixed == {"TvsMix": ("top", {"qcd": 0.8, "w": 0.2}), "AvsB": ("a", {"b": 3.0})}
+    for argument in ("D=top:0.8*qcd,w", "D=top:0.5*qcd,0.5*qcd", "D=top:0.8.1*qcd"):
+        with pytest.raises(TaggerError, match="a number for each background class or for none"):
             parse_discriminants([argument])
     with pytest.raises(TaggerError, match="two discriminants 'D'"):
         parse_discriminants(["D=top:qcd", "D=top:w"])

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, TaggerError, explain
 from . import labelled_jets
+from .evaluation_report import changes_in, file_names, labels_and_weights, report_of
 
 if TYPE_CHECKING:
     import awkward as ak
 
-    from ..evaluation import Difference, Evaluation, Metrics
+    from ..evaluation import Evaluation, Metrics
     from ..tagger import Tagger
 
 __all__ = ["configure", "run"]
 
 _SUFFIXES = ("png", "pdf")
 _REPORT = ("report.html", "report.json")
-
-#: Blocks of jets, of which each is left out in turn: their uncertainty is known to 10%.
-_BLOCKS = 50
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -123,44 +121,29 @@ def run(arguments: argparse.Namespace) -> int:
     _check_output(out, [*expand(arguments.data), *expand(others)] if others else expand(arguments.data), names)
 
     jets = labelled_jets.read(arguments)
+    labels, weights = labels_and_weights(arguments, jets)
     scores = tagger(jets)
-    evaluation = empty().fill(scores, _column(jets, arguments.labels, "label"), jets, **_weights(arguments, jets))
+    evaluation = empty().fill(scores, labels, jets, weights=weights)
     metrics = {name: evaluation.measure(name, efficiencies=arguments.efficiency) for name in evaluation.names}
-    changes = _changes(arguments, tagger, empty, evaluation, jets, scores) if others else {}
+    changes = changes_in(arguments, tagger, empty, evaluation, jets, scores) if others else {}
 
     sample = _sample(arguments.data, jets)
     contents = _figures(evaluation, tagger, sample, arguments.efficiency, plots)
-    table = {"score": scores, "label": jets[arguments.labels]}
+    table = {"score": scores, "label": labels}
     table |= {f"score_{one.name}": one(scores) for one in evaluation.discriminants}
     contents["scores.parquet"] = partial(
         ak.to_parquet,
-        ak.zip(table, depth_limit=jets[arguments.labels].ndim),
+        ak.zip(table, depth_limit=labels.ndim),
         parquet_extra_options={"write_page_checksum": True},
     )
     if arguments.report:
-        contents |= _report(arguments, tagger, evaluation, changes, sample)
+        contents |= report_of(arguments, tagger, evaluation, changes, sample)
     # last, so that a new folder with metrics is complete
     contents["metrics.json"] = (json.dumps(_measured(arguments, tagger, metrics), indent=2) + "\n").encode()
     write_together(out, contents)
     _print(arguments, tagger, metrics, changes)
     print(f"  {'report.html, ' if arguments.report else ''}metrics, plots and scores in {out}/")
     return 0
-
-
-def _column(jets: ak.Array, name: str, what: str) -> ak.Array:
-    if name not in jets.fields:
-        raise JetError(
-            explain(
-                f"jets without a field '{name}'; they have {', '.join(jets.fields)}",
-                f"a {what} for each jet",
-                f"name the field that holds the {what}s: --{what}s FIELD",
-            )
-        )
-    return jets[name]
-
-
-def _weights(arguments: argparse.Namespace, jets: ak.Array) -> dict[str, Any]:
-    return {"weights": _column(jets, arguments.weights, "weight")} if arguments.weights else {}
 
 
 def _bins(given: Iterable[str]) -> dict[str, list[float]]:
@@ -176,7 +159,7 @@ def _bins(given: Iterable[str]) -> dict[str, list[float]]:
 
 def _figures(evaluation: Evaluation, tagger: Tagger, sample: str, efficiencies: list[float], plots: Any) -> Any:
     """Plots of each score, by the names of their files."""
-    contents = {}
+    contents: dict[str, Any] = {}
     for name in evaluation.names:
         end, prefix = ("", "") if name == evaluation.names[0] else (f"_{name}", f"{name}, ")
         title = f"{prefix}{tagger.name}\n{sample}"
@@ -186,77 +169,6 @@ def _figures(evaluation: Evaluation, tagger: Tagger, sample: str, efficiencies: 
         for kind, figure in (("score", score), ("roc", roc)):
             contents |= {f"{kind}{end}.{suffix}": figure.savefig for suffix in _SUFFIXES}
     return contents
-
-
-def _changes(
-    arguments: argparse.Namespace, tagger: Tagger, empty: Any, evaluation: Evaluation, jets: ak.Array, scores: ak.Array
-) -> dict[str, tuple[Difference, ...]]:
-    """What changes in the second sample, score by score."""
-    from ..evaluation import differences, paired_differences
-
-    other = labelled_jets.read(arguments, arguments.against)
-    pairs = [(jets, scores), (other, tagger(other))]
-    if not arguments.paired:
-        second = empty().fill(
-            pairs[1][1], _column(other, arguments.labels, "label"), other, **_weights(arguments, other)
-        )
-        return {
-            name: differences(evaluation, second, name, efficiencies=arguments.efficiency) for name in evaluation.names
-        }
-    if len(other) != len(jets):
-        given = f"{len(jets)} and {len(other)} entries that are paired"
-        raise JetError(explain(given, "the same jets in the same order", "leave --paired out"))
-    blocks = []
-    for each, found in pairs:
-        parts = [slice(first, None, _BLOCKS) for first in range(_BLOCKS)]
-        blocks.append(
-            [
-                empty().fill(
-                    found[part],
-                    _column(each, arguments.labels, "label")[part],
-                    each[part],
-                    **_weights(arguments, each[part]),
-                )
-                for part in parts
-            ]
-        )
-    return {name: paired_differences(*blocks, name, efficiencies=arguments.efficiency) for name in evaluation.names}
-
-
-def _report(
-    arguments: argparse.Namespace, tagger: Tagger, evaluation: Evaluation, changes: dict[str, Any], sample: str
-) -> dict[str, bytes]:
-    from .. import __version__
-    from ..evaluation import report
-
-    sections = report.classification_sections(
-        evaluation,
-        efficiencies=arguments.efficiency,
-        background_efficiencies=arguments.background_efficiency,
-        mass=arguments.mass,
-    )
-    sections += [
-        report.robustness_section(
-            found, nominal=_name(arguments.data), other=_name(arguments.against), paired=arguments.paired, name=name
-        )
-        for name, found in changes.items()
-    ]
-    about = {
-        "tagger": tagger.name,
-        "content hash": tagger.content_hash,
-        "network": tagger.card.architecture,
-        "data": arguments.data,
-        "sample": sample.replace("$p_T$", "pT"),
-        "weights": arguments.weights or "none",
-        "coffea-equitag": __version__,
-    }
-    about |= {"against": arguments.against} if arguments.against else {}
-    return report.report_files(
-        f"{tagger.name} on {_name(arguments.data)}",
-        sections,
-        about=about,
-        summary=report.summary(evaluation, arguments.efficiency),
-    )
 
 
 def _measured(arguments: argparse.Namespace, tagger: Tagger, metrics: dict[str, Metrics]) -> dict[str, Any]:
@@ -272,7 +184,7 @@ def _print(arguments: argparse.Namespace, tagger: Tagger, metrics: dict[str, Met
     for name in further:
         print(f"{name}\n{metrics[name]}")
     for name, found in changes.items():
-        print(f"{_name(arguments.against)} − {_name(arguments.data)}{'' if name == first else f', {name}'}")
+        print(f"{file_names(arguments.against)} − {file_names(arguments.data)}{'' if name == first else f', {name}'}")
         width = max(len(each.name) for each in found)
         print("\n".join(f"{each.name:<{width}}  {each.nominal} → {each.other}: {each.difference}" for each in found))
 
@@ -289,10 +201,6 @@ def _check_output(out: Path, data: Iterable[Path], plots: Iterable[str]) -> None
             )
 
 
-def _name(data: list[str]) -> str:
-    return Path(data[0]).name + (f" and {len(data) - 1} more" if len(data) > 1 else "")
-
-
 def _sample(data: list[str], jets: ak.Array) -> str:
     """The files and the range of pT in which 98% of the jets are, for the plots."""
     import numpy as np
@@ -301,4 +209,4 @@ def _sample(data: list[str], jets: ak.Array) -> str:
 
     p4 = flatten(jets).jet_p4
     low, high = np.percentile(np.hypot(p4[:, 1], p4[:, 2]), [1, 99])
-    return f"{_name(data).replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"
+    return f"{file_names(data).replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"

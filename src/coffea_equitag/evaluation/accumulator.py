@@ -209,9 +209,14 @@ class Evaluation:
         )
 
     def measure(self, name: str = SCORE, *, efficiencies: Sequence[float] = (0.5, 0.3)) -> Metrics:
-        """Accuracy (of all classes), AUC and rejections of a score; parameters and errors as `separation`."""
+        """Accuracy, AUC and rejections of a score; parameters and errors as `separation`.
+
+        The accuracy of `SCORE` is that of the most probable of all classes, that of a discriminant of a cut at 0.5.
+        """
         check_efficiencies(efficiencies)
-        return measured(self.separation(name), self.confusion.accuracy, self.num_missing[name], efficiencies)
+        found = self.separation(name)
+        accuracy = self.confusion.accuracy if name == SCORE else found.accuracy()
+        return measured(found, accuracy, self.num_missing[name], efficiencies)
 
     def efficiency(
         self, variable: str, cut: float, name: str = SCORE, *, edges: Sequence[float] | None = None
@@ -252,7 +257,7 @@ class Evaluation:
         efficiencies : sequence of float
             Background efficiencies; each cut keeps at most that.
         edges : sequence of float, optional
-            Some of the variable's edges; default: such that each bin has at least 2% of the background.
+            Some of the variable's edges; default: 25 bins with about as much of the background each.
 
         Raises
         ------

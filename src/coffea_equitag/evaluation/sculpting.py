@@ -16,8 +16,8 @@ from .separation import Separation
 
 __all__ = ["Sculpting", "divergence", "sculpting"]
 
-#: Bins by default: each has at least this share of the background, roughly.
-_BINS = 50
+#: Bins by default, with about as much of the background in each.
+_BINS = 25
 #: Repetitions of the experiment in which the uncertainties are seen.
 _TOYS = 400
 
@@ -157,7 +157,8 @@ def _divergences(before: tuple[F8, F8], after: tuple[F8, F8]) -> tuple[Estimate,
     # jets that are kept are among those before the cut: the rest varies on its own
     rest = before[0] - after[0], before[1] - after[1]
     kept, others = (_vary(generator, *each) for each in (after, rest))
-    spread = float(np.std(divergence(kept + others, kept)))
+    repeated = divergence(kept + others, kept)
+    spread = float(np.std(repeated[np.isfinite(repeated)]))
     number = total**2 / squared
     shape = np.maximum(before[0], 0) / np.maximum(before[0], 0).sum()
     drawn = generator.multinomial(max(round(number), 1), shape, size=_TOYS).astype(np.float64)

@@ -155,6 +155,21 @@ class Separation:
         low, high = (float(inverse(end)) for end in (kept.high, kept.low))
         return Rejection(efficiency, float(self.cuts[at]), value, low, high, int(self.background.number[at]))
 
+    def accuracy(self, cut: float = 0.5) -> Estimate:
+        """Share of the jets of both kinds that a cut puts on the right side, in the proportions of the sample."""
+        at = self.index(cut)
+        right, squared = (
+            float(kept[at] + rest[-1] - rest[at])
+            for kept, rest in (
+                (self.signal.weight, self.background.weight),
+                (self.signal.squared, self.background.squared),
+            )
+        )
+        total = self.signal.total + self.background.total
+        all_squared = float(self.signal.squared[-1] + self.background.squared[-1])
+        low, high = effective_interval(np.asarray(right), np.asarray(squared), total, all_squared)
+        return Estimate(right / total, float(low), float(high))
+
     @cached_property
     def _placements(self) -> tuple[F8, F8, F8, F8]:
         """Of each score the share of background below (signal above), half of the same score included, and weights."""

@@ -10,7 +10,7 @@ import numpy as np
 from .. import plots
 from ..accumulator import SCORE, Evaluation
 from ..binned_efficiency import BinnedEfficiency
-from ..estimate import Estimate
+from ..estimate import Estimate, digits
 from ..reliability import CONFIDENCE
 from ..robustness import Difference
 from .section import Cell, Picture, Section, Table
@@ -18,8 +18,8 @@ from .section import Cell, Picture, Section, Table
 __all__ = ["classification_sections", "robustness_section", "summary"]
 
 _INTERVALS = (
-    "Intervals hold the true value with a probability of 68.27%: Clopper–Pearson's for efficiencies, with weights for as "
-    "many unweighted jets as have the same variance."
+    "Intervals hold the true value with a probability of 68.27%: those of Clopper and Pearson for efficiencies, with "
+    "weights for as many unweighted jets as have the same variance."
 )
 
 
@@ -101,8 +101,8 @@ def _separation(evaluation: Evaluation, name: str, efficiencies: Sequence[float]
             "Distribution of the score, class by class, each of area 1.",
         ),
     ]
-    signal, others = evaluation.between(name)
-    title = f"{signal} against {others}" if name == SCORE else f"{name}: {signal} against {others}"
+    between = " against ".join(evaluation.between(name))
+    title = between if name == SCORE else f"{name}: {between}"
     text = (
         "A cut at a working point keeps at least its share of the signal; of the background it keeps one jet in 1/ε_B. "
         + _INTERVALS
@@ -124,7 +124,7 @@ def _separation(evaluation: Evaluation, name: str, efficiencies: Sequence[float]
 def _confusion(evaluation: Evaluation) -> Section:
     found = evaluation.confusion
     value, low, high = found.rates
-    rows = [
+    rows: list[list[Cell]] = [
         [f"{name} ({found.number[row].sum()} jets)", *(_estimate(value, low, high, row, k) for k in range(len(value)))]
         for row, name in enumerate(found.classes)
     ]
@@ -158,8 +158,8 @@ def _efficiencies(evaluation: Evaluation, efficiencies: Sequence[float]) -> Sect
             "working_points": [_as_data(one, wanted) for one, wanted in zip(binned, efficiencies, strict=True)],
         }
     text = (
-        "Efficiency of the signal and mistag rates of the background, in bins with about as many jets each, for cuts that "
-        "have the working points' efficiencies on the whole sample. A rate of 0 is not drawn."
+        "Efficiency of the signal and mistag rates of the background, for cuts that have the working points' "
+        "efficiencies on the whole sample, in bins with about as many jets each. A rate of 0 is not drawn."
     )
     return Section("Efficiencies by jet", text, pictures, data=data, name="efficiencies")
 
@@ -183,9 +183,9 @@ def _sculpting(evaluation: Evaluation, efficiencies: Sequence[float], mass: str)
     header = ("background efficiency", "cut", "kept", "JSD", "JSD if not sculpted")
     text = (
         "A cut on the score should leave the background's mass as it is: a bump in it looks like a signal. The "
-        "Jensen–Shannon divergence (JSD) between the distributions before and after the cut is 0 for equal shapes and 1 "
-        f"for disjoint ones. It is taken in {len(found[0].edges) - 1} bins. Few jets differ from their own distribution: "
-        "the last column is what as many jets, drawn at random, would give."
+        "Jensen–Shannon divergence (JSD) between the distributions before and after the cut is 0 for equal shapes and "
+        f"1 for disjoint ones; it is taken in {len(found[0].edges) - 1} bins. Few jets differ from their own "
+        "distribution: the last column is what as many jets, drawn at random, would give."
     )
     picture = Picture(plots.sculpting(found, mass), "Background before and after cuts, each of area 1.")
     data = {"variable": mass, "cuts": [vars(each) for each in found]}
@@ -193,11 +193,10 @@ def _sculpting(evaluation: Evaluation, efficiencies: Sequence[float], mass: str)
 
 
 def _calibration(evaluation: Evaluation) -> Section:
-    names = evaluation.classes[-1:] if len(evaluation.classes) == 2 else evaluation.classes
-    if len(evaluation.classes) == 2:
-        names = (evaluation.signal,)
+    # of two classes one says all about the other
+    names = (evaluation.signal,) if len(evaluation.classes) == 2 else evaluation.classes
     curves = {name: evaluation.calibration.curve(name) for name in (*names, CONFIDENCE)}
-    rows = [[name, curve.error, curve.error_if_right] for name, curve in curves.items()]
+    rows: list[list[Cell]] = [[name, curve.error, curve.error_if_right] for name, curve in curves.items()]
     header = ("probability of", "calibration error", "if right")
     text = (
         "Among jets with a predicted probability of 0.8, 80% should be of the class. The expected calibration error is "
@@ -226,16 +225,7 @@ def robustness_section(
     name : str
         The score.
     """
-    rows = [
-        [
-            each.name,
-            each.nominal,
-            each.other,
-            each.difference,
-            f"{each.significance:.1f}" if each.significance else None,
-        ]
-        for each in found
-    ]
+    rows = [(each.name, each.nominal, each.other, each.difference, digits(each.significance, 1.0)) for each in found]
     table = Table(("figure", nominal, other, "difference", "in its uncertainties"), rows)
     text = (
         "Rejections are those of each sample at its own cut. Efficiencies and mistag rates at the nominal cut are what "

@@ -122,7 +122,9 @@ def _section(section: Section) -> str:
 
 def _picture(picture: Picture) -> str:
     caption = escape(picture.caption)
-    return f'<figure><img src="{data_url(picture.figure)}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    width = round(80 * picture.figure.get_figwidth())
+    image = f'<img src="{data_url(picture.figure)}" width="{width}" alt="{caption}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:

@@ -1,0 +1,119 @@
+"""``equitag evaluate`` with a report, weights, mixtures and a second sample."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+from coffea_equitag import Tagger, models
+from coffea_equitag.cli import main
+from coffea_equitag.evaluation import Evaluation, differences, measure
+from coffea_equitag.evaluation.report import page
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch, random_jets):
+    """A tagger of three classes and two samples, in a folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(3)
+    model = models.build("pfn", n_classes=3, phi=[4], f=[4])
+    tagger = Tagger.from_model(model, name="three", classes=("qcd", "w", "top"))
+    tagger.save("three")
+    counts = list(np.arange(90) % 7 + 2)
+    samples = []
+    for number, name in enumerate(("nominal", "varied")):
+        weights = np.random.default_rng(number).exponential(1, 90)
+        jets = random_jets(counts, label=np.arange(90) % 3, w=weights)
+        ak.to_parquet(jets, f"{name}.parquet")
+        samples.append(jets)
+    return tagger, *samples
+
+
+WORDS = ["evaluate", "three", "nominal.parquet", "-o", "out", "--device", "cpu"]
+
+
+def test_a_report(three, capsys):
+    tagger, jets, varied = three
+    mixture = ["--discriminant", "TvsMix=top:0.8*qcd,0.2*w", "--weights", "w", "--efficiency", "0.7", "0.85"]
+    assert main([*WORDS, "--report", *mixture, "--against", "varied.parquet", "--bins", "pt=0,50,100,1000"]) == 0
+    out = Path("out")
+    names = {path.name for path in out.iterdir()}
+    assert {"report.html", "report.json", "metrics.json", "scores.parquet", "roc_TvsMix.pdf"} <= names
+    found = json.loads((out / "report.json").read_text())
+    assert list(found["sections"]) == [
+        "separation_score",
+        "separation_TvsMix",
+        "confusion",
+        "efficiencies",
+        "mass_sculpting",
+        "calibration",
+        "robustness",
+        "robustness_TvsMix",
+    ]
+    metrics = measure(tagger(jets), jets.label, weights=jets.w, efficiencies=(0.7, 0.85))
+    points = found["sections"]["separation_score"]["working_points"]
+    assert [point["efficiency"] for point in points] == [0.7, 0.85]
+    assert [point["rejection"]["value"] for point in points] == pytest.approx([r.value for r in metrics.rejections])
+    assert found["summary"]["AUC"]["value"] == pytest.approx(metrics.auc)
+    options = {"discriminants": {"TvsMix": ("top", {"qcd": 0.8, "w": 0.2})}, "variables": {}}
+    one, two = (
+        Evaluation(tagger.classes, **options).fill(tagger(each), each.label, weights=each.w) for each in (jets, varied)
+    )
+    expected = differences(one, two, "TvsMix", efficiencies=(0.7, 0.85))
+    figures = found["sections"]["robustness_TvsMix"]["figures"]
+    assert {key: each["difference"]["value"] for key, each in figures.items()} == pytest.approx(
+        {each.name: each.difference.value for each in expected}
+    )
+    edges = found["sections"]["efficiencies"]["pt"]["edges"]
+    assert set(edges) <= {0, 50, 100, 1000}
+    written = json.loads((out / "metrics.json").read_text())
+    assert written["rejection_70"] == pytest.approx(metrics.rejections[0].value)
+    assert written["discriminants"]["TvsMix"]["auc"] == pytest.approx(one.measure("TvsMix").auc)
+    page_text = (out / "report.html").read_text()
+    assert page_text.count('src="data:image/') == 2 * 2 + 1 + 4 + 1 + 1 + 2
+    assert "http" not in page_text.replace("http-equiv", "")
+    printed = capsys.readouterr().out
+    assert "varied.parquet − nominal.parquet" in printed
+    assert "report.html, metrics, plots and scores in out/" in printed
+
+
+def test_paired_samples(three, capsys):
+    assert main([*WORDS, "--against", "nominal.parquet", "--paired"]) == 0
+    printed = capsys.readouterr().out
+    assert "AUC" in printed.split("nominal.parquet − nominal.parquet")[1]
+    assert main([*WORDS, "--against", "nominal.parquet", "varied.parquet", "--paired"]) == 1
+    assert "90 and 180 entries that are paired" in capsys.readouterr().err
+
+
+def test_a_report_that_fails_leaves_the_last_one(three, monkeypatch, capsys):
+    assert main([*WORDS, "--report"]) == 0
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+
+    def full_disk(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(page, "data_url", full_disk)
+    assert main([*WORDS, "--report", "--efficiency", "0.6"]) == 1
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--weights", "weight"], "--weights FIELD"),
+        (["--labels", "truth"], "--labels FIELD"),
+        (["--efficiency", "70"], "fractions, not percent"),
+        (["--report", "--bins", "pt=a,b"], "pt=300,500,1000"),
+        (["--report", "--mass", "msoftdrop"], "variable 'msoftdrop'"),
+        (["--discriminant", "TvsMix=top:0.8*qcd,w"], "for each background class or for none"),
+    ],
+)
+def test_refused(three, capsys, words, message):
+    assert main([*WORDS, *words]) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
