@@ -129,10 +129,10 @@ class PFN(JetModel):
         Features (N, F), jet boundaries (J + 1,) and, for the patch, the friend groups' m² or energies
         (N, len(friends)) to logits (J, n_classes).
         """
-        nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-        fused: Tensor | None = kernels.run(self, features_NF, offsets, nodes)
+        fused: Tensor | None = kernels.run(self, features_NF, offsets, groups_NG)
         if fused is not None:
             return fused
+        nodes = None if self.node_patch is None else self.node_patch(groups_NG)
         latent_NL = self.input_norm(features_NF)
         if nodes is None:
             latent_NL = self.phi(latent_NL)

@@ -59,9 +59,10 @@ def test_narrower_layers_after_wider_ones_where_few_activations_are_left(random_
     assert_agrees(run(model, jets), model, jets)
 
 
+@pytest.mark.parametrize("options", [{}, {"nodewise": "mass"}])
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [0, 1], [1, 1]])
-def test_few_constituents(random_jets, backend, counts):
-    model, jets = build(backend), random_jets(counts)
+def test_few_constituents(random_jets, backend, counts, options):
+    model, jets = build(backend, **options), random_jets(counts)
     assert_agrees(run(model, jets, backend), model, jets)
 
 
@@ -77,9 +78,12 @@ def test_tracks(random_jets):
     assert deviation(found, expected) <= rounding(model.network, features, offsets)
 
 
-def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, backend):
+@pytest.mark.parametrize(
+    "options", [{}, {"nodewise": "mass"}, {"nodewise": "energy", "friends": (3,), "phi": (33, 64)}]
+)
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, backend, options):
     counts = np.random.default_rng(5).integers(0, 90, 40).tolist() if backend == "cpu" else COUNTS[backend]
-    model, jets = build(backend), RaggedJets.from_awkward(random_jets(counts))
+    model, jets = build(backend, **options), RaggedJets.from_awkward(random_jets(counts))
     assert_own_jet_alone(model, jets, backend)
 
 
@@ -131,7 +135,10 @@ def test_other_registers_give_the_same_scores():
         "torch.manual_seed(0); model = models.build('pfn').eval(); torch.set_grad_enabled(False);"
         "arguments = torch.randn(30, 7), torch.tensor([0, 17, 18, 30]);"
         "a = model.network(*arguments); assert kernels.last_choice('pfn').kernel == 'cpu';"
-        "kernels.use('reference').__enter__(); b = model.network(*arguments);"
-        "assert deviation(a, b) <= rounding(model.network, *arguments), (a, b)"
+        "patched = models.build('pfn', nodewise='mass').eval(); groups = 100 * torch.rand(30, 3, dtype=torch.float64);"
+        "c = patched.network(*arguments, groups); assert kernels.last_choice('pfn').kernel == 'cpu';"
+        "kernels.use('reference').__enter__(); b, d = model.network(*arguments), patched.network(*arguments, groups);"
+        "assert deviation(a, b) <= rounding(model.network, *arguments), (a, b);"
+        "assert deviation(c, d) <= rounding(patched.network, *arguments, groups), (c, d)"
     )
     with_avx2(code)

@@ -22,7 +22,7 @@ OPTIONS = [
     {},
     {"batch_norm": True},
     {"phi": (8,), "f": (), "n_classes": 3},
-    {"phi": (100, 40), "f": (30,), "nodewise": "mass"},
+    {"phi": (100, 40, 64), "f": (30,), "nodewise": "mass"},
     {"phi": (40, 72, 10), "f": (8,), "nodewise": "energy", "batch_norm": True, "patch_width": 5},
 ]
 
@@ -61,7 +61,9 @@ def test_gradients_of_the_features_reach_the_embedding_of_types():
     assert_step_agrees(step_of, model, features_of)
 
 
-@pytest.mark.parametrize("options", [{"batch_norm": True}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32)}])
+@pytest.mark.parametrize(
+    "options", [{"batch_norm": True}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32, 8)}]
+)
 @pytest.mark.parametrize("steps", [forward, two_steps])
 def test_running_statistics_follow(random_jets, options, steps):
     assert_step_agrees(steps, build(**options), lambda seed: random_jets([30, 0, 20, 1], seed=seed))
@@ -71,7 +73,7 @@ def test_threads_change_nothing(random_jets, monkeypatch):
     monkeypatch.setattr(phi_rows, "_GROUP", 50)
     counts = np.random.default_rng(5).integers(0, 60, 40).tolist()
     jets, real = RaggedJets.from_awkward(random_jets(counts)), phi_rows.over_jets
-    for options in ({}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32)}):
+    for options in ({}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32, 8)}):
         found = []
         for threads in (1, 2, 3):
             # torch's own sums depend on its threads, so that these are left alone
@@ -83,21 +85,18 @@ def test_threads_change_nothing(random_jets, monkeypatch):
             assert all(torch.equal(buffers[name], buffer) for name, buffer in found[0][2].items())
 
 
-@pytest.mark.parametrize("options", [{}, {"nodewise": "mass"}, {"phi": (100, 40), "batch_norm": True}])
+@pytest.mark.parametrize("options", [{}, {"phi": (100, 40), "batch_norm": True}])
 def test_a_jet_alone_has_the_same_sums_and_gradients(random_jets, monkeypatch, options):
     """To the last bit; with BatchNorm as it is in evaluation."""
     monkeypatch.setattr(phi_rows, "_GROUP", 50)
     model, jets = build(**options).eval(), RaggedJets.from_awkward(random_jets(COUNTS))
     model.f = torch.nn.Sequential()  # torch's sums depend on the batch, so that what they give is left out
     features = torch.randn(sum(COUNTS), 7, generator=torch.Generator().manual_seed(1))
-    nodes = features[:, :5].relu().repeat(1, 4)[:, :16].contiguous() if model.node_patch else None
 
     def sums_and_gradients(first, last):
         rows = slice(jets.offsets[first], jets.offsets[last])
         inputs = features[rows].clone().requires_grad_()
-        sums = logits(
-            model, inputs, jets.offsets[first : last + 1] - jets.offsets[first], None if nodes is None else nodes[rows]
-        )
+        sums = logits(model, inputs, jets.offsets[first : last + 1] - jets.offsets[first], None)
         (sums * torch.linspace(-1, 2, sums.shape[1])).sum().backward()
         return sums.detach(), inputs.grad
 
@@ -124,7 +123,7 @@ def test_a_second_backward_through_a_retained_graph(random_jets, options):
 
 
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 1, 0, 3], [1, 1]])
-@pytest.mark.parametrize("options", [{}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32)}])
+@pytest.mark.parametrize("options", [{}, {"batch_norm": True, "nodewise": "mass", "phi": (24, 32, 8)}])
 def test_few_constituents(random_jets, counts, options):
     model = build(**options)
     with kernels.use("cpu"):
@@ -169,7 +168,7 @@ def test_other_registers_give_the_same_gradients():
         "    assert kernels.last_choice('pfn').kernel == mode; model.zero_grad(); y.square().sum().backward()\n"
         "    return y.detach(), {name: p.grad for name, p in model.named_parameters()}, dict(model.named_buffers())\n"
         "def jets(seed): return torch.randn(70, 7, generator=torch.Generator().manual_seed(seed))\n"
-        "for options in ({}, {'batch_norm': True, 'phi': (100, 40)}):\n"
+        "for options in ({}, {'batch_norm': True, 'phi': (100, 40, 64)}):\n"
         "    torch.manual_seed(0); assert_step_agrees(step, models.build('pfn', **options).train(), jets)"
     )
     with_avx2(code)

@@ -15,9 +15,9 @@ __all__ = ["support"]
 _LAYERS = {Patch, RowBatchNorm, nn.Embedding, nn.Identity, nn.Sequential, nn.Linear, nn.ReLU}
 
 
-def support(model: JetModel, target: str, features_NF: Tensor, offsets: Tensor, nodes_NE: Tensor | None) -> Support:
+def support(model: JetModel, target: str, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``PFN.network``."""
     reason = unsupported_layer(model, _LAYERS)
     if reason is None and not model.options["phi"]:
         reason = "Φ is empty"
-    return Support(reason, learns(model, features_NF, nodes_NE), trains=target == "cpu")
+    return Support(reason, learns(model, features_NF, groups_NG), trains=target == "cpu")

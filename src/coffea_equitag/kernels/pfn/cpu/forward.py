@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....array_types import F4, I8
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
+from ...common.cpu.patch import PatchWeights, patch_rows
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, RELU, add_rows, layer
 from .weights import Layers
@@ -14,30 +15,38 @@ __all__ = ["apply_f", "sum_phi"]
 
 #: Rows worked on at once: whole tiles of 6 or 12, and small enough for the first cache.
 _CHUNK = 24
+#: Numbers in a word of bits, which `sparse_layer` looks at.
+_WORD = 16
 
 
 @njit
-def sum_phi(phi: Layers, features: F4, nodes: F4, offsets: I8, totals: F4, first: int, last: int) -> None:
+def sum_phi(
+    phi: Layers, patch: PatchWeights, features: F4, scalars: F8, offsets: I8, totals: F4, first: int, last: int
+) -> None:
     """Add Φ of the constituents of jets ``first:last`` to totals, one row per jet.
 
-    `nodes` are the patch's features, (N, 0) for none; rows of `totals` are whole tiles long, and 0 at first.
+    `scalars` are the invariants that the patch sees, (N, 0) for none; rows of `totals` are whole tiles long, and 0 at
+    first.
     """
-    extra, width = nodes.shape[1], features.shape[1] + nodes.shape[1]
+    extra, width = patch.width, max(features.shape[1] + patch.width, scalars.shape[1], len(patch.first_bias))
     for bias in phi.bias:
         width = max(width, len(bias) + extra)
+    width += -width % _WORD
     # two buffers take turns; the patch's features stand behind a layer's outputs
     here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
+    nodes = np.zeros((_CHUNK, width), np.float32)
     bits, jet = bits_for(_CHUNK, width), first
     for start in range(offsets[first], offsets[last], _CHUNK):
         count = min(_CHUNK, offsets[last] - start)
+        if extra:
+            patch_rows(patch, scalars, start, count, here, nodes)
         _copy(features, start, count, here)
         for level in range(len(phi.weight)):
             depth, weight, bias = phi.inputs[level], phi.weight[level], phi.bias[level]
-            for row in range(count):
-                for c in range(extra):
-                    here[row, depth + c] = nodes[start + row, c]
-            if level > 0 and extra == 0:
-                sparse_layer(here, depth, weight, bias, RELU, there, count, bits)
+            if extra:
+                _append(nodes, extra, count, here, depth)
+            if level > 0:
+                sparse_layer(here, depth + extra, weight, bias, RELU, there, count, bits)
             else:
                 layer(here, 0, depth + extra, weight, bias, RELU, there, 0, count)
             here, there = there, here
@@ -74,3 +83,12 @@ def _copy(source: F4, start: int, count: int, out: F4) -> None:
     for row in range(count):
         for c in range(source.shape[1]):
             out[row, c] = source[start + row, c]
+
+
+@inner
+def _append(nodes: F4, extra: int, count: int, out: F4, depth: int) -> None:
+    """Write the patch's features behind `depth` channels, and zeros to the end of the word."""
+    last = min(depth + extra + -(depth + extra) % _WORD, out.shape[1])
+    for row in range(count):
+        for c in range(depth, last):
+            out[row, c] = nodes[row, c - depth] if c < depth + extra else np.float32(0)

@@ -21,7 +21,7 @@ __all__ = ["logits"]
 _PAIRS = 32
 
 
-def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tensor | None) -> Tensor:
+def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None) -> Tensor:
     """Logits of a float32 `PFN` in evaluation mode.
 
     Parameters
@@ -32,22 +32,22 @@ def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tens
         What Φ sees of each constituent, before its input normalisation.
     offsets : Tensor of int64, shape (J + 1,)
         Jet boundaries.
-    nodes_NE : Tensor of float32, shape (N, E), or None
-        The patch's features, which enter every layer of Φ.
+    groups_NG : Tensor of float64, shape (N, G), or None
+        The friend groups' m² or energies: what the patch sees, whose features enter every layer of Φ.
 
     Returns
     -------
     Tensor of float32, shape (J, n_classes)
     """
     features = np.ascontiguousarray(features_NF.detach().numpy(), np.float32)
-    nodes = np.empty((len(features), 0), np.float32) if nodes_NE is None else nodes_NE.detach().contiguous().numpy()
+    scalars = np.empty((len(features), 0)) if groups_NG is None else groups_NG.detach().double().contiguous().numpy()
     bounds = np.ascontiguousarray(offsets.numpy())
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
     weights = weights_of(model)
 
     def run(first: int, last: int) -> None:
         totals = np.zeros((last - first, len(weights.phi.bias[-1])), np.float32)
-        sum_phi(weights.phi, features, nodes, bounds, totals, first, last)
+        sum_phi(weights.phi, weights.patch, features, scalars, bounds, totals, first, last)
         apply_f(weights.f, totals, logits, first, last)
 
     over_jets(run, bounds * _PAIRS, torch.get_num_threads())

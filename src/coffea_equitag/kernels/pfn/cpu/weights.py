@@ -10,6 +10,7 @@ from torch import nn
 from ....array_types import F4, F8
 from ....jet_model import JetModel
 from ...common.cpu.folding import batch_norm_of, blocks, double, padded
+from ...common.cpu.patch import PatchWeights, fold_patch
 from ...common.folding import folded
 
 __all__ = ["Layers", "PFNWeights", "weights_of"]
@@ -24,10 +25,11 @@ class Layers(NamedTuple):
 
 
 class PFNWeights(NamedTuple):
-    """The layers of Φ and F."""
+    """The layers of Φ and F, and the patch."""
 
     phi: Layers
     f: Layers
+    patch: PatchWeights
 
 
 def weights_of(model: JetModel) -> PFNWeights:
@@ -50,7 +52,7 @@ def _fold(model: Any) -> PFNWeights:
         before_scale, before_shift = np.ones(1), np.zeros(1)
     linears = [module for module in model.f if isinstance(module, nn.Linear)]
     f = [(double(linear.weight), double(linear.bias), linear.in_features) for linear in linears]
-    return PFNWeights(_in_blocks(phi), _in_blocks(f))
+    return PFNWeights(_in_blocks(phi), _in_blocks(f), fold_patch(model.node_patch and model.node_patch.layers))
 
 
 def _in_blocks(layers: list[tuple[F8, F8, int]]) -> Layers:

@@ -9,6 +9,7 @@ from ....jet_model import JetModel
 from ...common.gpu.arithmetic import precision
 from ...common.gpu.dense import dense
 from ...common.gpu.device import on_its_device
+from ...common.gpu.patch import patch_features
 from ...common.gpu.pool import pool
 from .weights import weights_of
 
@@ -16,12 +17,14 @@ __all__ = ["logits"]
 
 
 @on_its_device
-def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, nodes_NE: Tensor | None) -> Tensor:
+def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None) -> Tensor:
     """Logits of a float32 `PFN` in evaluation mode: `cpu.inference.logits` on a GPU."""
     weights, how = weights_of(model), precision(features_NF.device)
-    latent = features_NF.contiguous()
+    latent, nodes = features_NF.contiguous(), None
+    if groups_NG is not None:
+        nodes = patch_features(weights.patch, groups_NG, how)
     for matrix, bias in weights.phi:
-        inputs = latent if nodes_NE is None else torch.cat([latent, nodes_NE], dim=1)
+        inputs = latent if nodes is None else torch.cat([latent, nodes], dim=1)
         latent = dense(inputs, matrix, bias, slope=0.0, precision=how)
     summed = pool(latent, offsets)
     for matrix, bias in weights.f[:-1]:

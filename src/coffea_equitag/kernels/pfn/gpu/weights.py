@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from ....jet_model import JetModel
 from ...common.folding import batch_norm, folded
+from ...common.gpu.patch import PatchWeights, fold_patch
 
 __all__ = ["PFNWeights", "weights_of"]
 
 
 class PFNWeights(NamedTuple):
-    """Layers of Φ and F as (inputs, outputs) matrices and biases, float32."""
+    """Layers of Φ and F as (inputs, outputs) matrices and biases, float32; and the patch's."""
 
     phi: tuple[tuple[Tensor, Tensor], ...]
     f: tuple[tuple[Tensor, Tensor], ...]
+    patch: PatchWeights
 
 
 def weights_of(model: JetModel) -> PFNWeights:
@@ -39,4 +41,4 @@ def _fold(model: Any) -> PFNWeights:
             weight, bias = weight * scale[:, None], bias * scale + shift
         phi.append((weight.T.float().contiguous(), bias.float()))
     f = [(linear.weight.T.contiguous(), linear.bias.clone()) for linear in model.f if isinstance(linear, nn.Linear)]
-    return PFNWeights(tuple(phi), tuple(f))
+    return PFNWeights(tuple(phi), tuple(f), fold_patch(model.node_patch and model.node_patch.layers))
