@@ -11,6 +11,7 @@ __all__ = [
     "JetError",
     "JetRangeWarning",
     "KernelWarning",
+    "SampleWarning",
     "TaggerError",
     "TaggerWarning",
     "UnitWarning",
@@ -60,6 +61,10 @@ class CacheWarning(UserWarning):
 
 class KernelWarning(UserWarning):
     """Kernels that failed their self-check on this machine, so that a network's layers run in their place."""
+
+
+class SampleWarning(UserWarning):
+    """Training samples that cannot have all that was asked for."""
 
 
 class TaggerWarning(UserWarning):

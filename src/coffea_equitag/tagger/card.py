@@ -57,6 +57,9 @@ class TrainingRecord(Strict):
     seed: int | None = Field(None, description="Seed of weights, split and batches.")
     recipe: Finite = Field(default_factory=dict, description="Optimiser, schedule, epochs, batches.")
     versions: dict[str, str] = Field(default_factory=dict, description="Software it was trained with.")
+    fold: int | None = Field(None, description="Fold that it was not trained on, so that its jets are unseen.", ge=0)
+    folds: int | None = Field(None, description="Number of folds.", ge=2)
+    event_id: tuple[str, ...] | None = Field(None, description="Columns whose hash gives the fold of an event.")
 
 
 class Card(Strict):

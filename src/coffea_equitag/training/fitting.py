@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import awkward as ak
@@ -14,6 +14,9 @@ from ..layers.constituent_heads import set_heads
 from ..tagger import Tagger, load
 from ..tagger.device import device_of
 from .auxiliary_task import AuxiliaryTask
+from .data.augmentation import Augmentation
+from .data.flat_weights import FlatWeights
+from .data.preparation import Select
 from .loop.folder import RunFolder
 from .loop.runner import check_trainable, keep_random_state, run
 from .options import Monitor, Options, Precision
@@ -36,6 +39,15 @@ def fit(
     pair_budget: int | None = None,
     pool: int = 0,
     class_weights: Literal["balanced"] | Sequence[float] | None = None,
+    label_map: Mapping[Any, str] | None = None,
+    unmapped: Literal["error", "drop"] = "error",
+    select: Select | None = None,
+    weights: str | Callable[[ak.Array], Any] | Any = None,
+    flat: FlatWeights | Mapping[str, Any] | None = None,
+    folds: int | None = None,
+    fold: int | None = None,
+    event_id: Sequence[str] | None = None,
+    augmentation: Augmentation | Mapping[str, Any] | None = None,
     recipe: Recipe | Mapping[str, Any] | str | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
@@ -69,8 +81,10 @@ def fit(
         The network, trained in place: it ends with the last weights, while the tagger has the best ones.
     jets : ak.Array
         Canonical jets, any nesting; missing jets are left out.
-    labels : str or array-like
-        Name of a jet field, or one label per jet in the jets' structure: 0 to n_classes − 1.
+    labels : str, array-like, list or mapping
+        Name of a jet field, or a formula of several (``"|flavour|"``), or one label per jet in the jets' structure:
+        0 to n_classes − 1, or what `label_map` says. Or one column per class: ``["is_qcd", "is_top"]``, or ``{"qcd":
+        "is_qcd", "top": ["is_top", "is_top_lepton"]}``, where [] stands for jets of no other class.
     validation : float, ak.Array or (jets, labels)
         Fraction of each class to hold out (selected by `seed`), or separate jets.
     out : path-like
@@ -90,6 +104,28 @@ def fit(
     class_weights : None, "balanced" or sequence of float
         Weights of the classes in the loss; "balanced" gives each class the same total weight. They are scaled to a
         mean of 1 over the jets.
+    label_map : mapping, optional
+        Values of the labels -> names of their classes, ``{5: "b", 4: "c", (0, 1, 2, 3, 21): "light"}``. The classes are
+        in the order of their smallest values (here light, c, b), unless `classes` gives another.
+    unmapped : {"error", "drop"}
+        Jets that belong to no class are refused, or left out; ``run.json`` says how many.
+    select : str or callable, optional
+        Jets to use: a cut (``"pt > 200 & |eta| < 2"``, of fields, or of pt, eta, phi, mass, rapidity, energy and
+        multiplicity where they are not stored), or a function of the jets.
+    weights : str, array-like or callable, optional
+        Weight of each jet, in training and validation: a field or formula, one per jet, or a function of the jets. They
+        may be negative where their sums in each class are positive.
+    flat : FlatWeights or mapping, optional
+        Spectra that the classes shall have: ``{"bins": {"pt": edges}}`` makes them flat, ``"reference": "b"`` gives
+        them that of a class; by weights or, with ``"method": "resample"``, by how often training jets are drawn. The
+        histograms are made once from the training jets, and stored in ``run.json``.
+    folds, fold : int, optional
+        Leave out the jets of one of several folds, 0 to folds − 1, which follow from a hash of the event's numbers; the
+        validation jets are then whole events, too. See `coffea_equitag.training.folds`.
+    event_id : sequence of str, optional
+        Columns that identify the event; default run, luminosityBlock and event, or as many of them as there are.
+    augmentation : Augmentation or mapping, optional
+        Random transformations of training jets, each time anew: ``{"rotate_beam": True, "smear_energy": 0.05}``.
     recipe : Recipe, mapping, str, optional
         Default: the recipe of the model's paper, see `coffea_equitag.training.recipe_of`.
     target : str, optional
@@ -154,6 +190,15 @@ def fit(
         decorrelation=decorrelation,
         auxiliary=auxiliary,
         keep_auxiliary=keep_auxiliary,
+        label_map=label_map,
+        unmapped=unmapped,
+        select=select,
+        weights=weights,
+        flat=flat,
+        folds=folds,
+        fold=fold,
+        event_id=event_id,
+        augmentation=augmentation,
         precision=precision,
         monitor=monitor,
         seed=seed,
@@ -174,6 +219,8 @@ def fit(
         resume=resume,
         save_every=save_every,
         data=data,
+        select=select,
+        weights=weights,
     )
 
 
@@ -191,6 +238,8 @@ def fit_options(
     save_every: float,
     data: str | None,
     config: str | None = None,
+    select: Select | None = None,
+    weights: Any = None,
 ) -> Tagger:
     """`fit`, with its options in one object.
 
@@ -198,11 +247,14 @@ def fit_options(
     ----------
     config : str, optional
         Contents of ``config.yaml`` in the run's folder.
+    select, weights : optional
+        Functions or arrays of which `options` have only the names.
     """
     check_trainable(model)
-    settings = Settings.of(model, options, data)
+    settings = Settings.of(model, options.with_classes(labels, model.n_classes), data)
     device = device_of(device)
-    plan = Plan.of(settings, model, jets, labels, validation)
+    select, weights = (options.select if select is None else select), (options.weights if weights is None else weights)
+    plan = Plan.of(settings, model, jets, labels, validation, select=select, weights=weights)
     heads = {name: len(task.classes) for name, task in (settings.auxiliary or {}).items()}
     set_heads(model, heads, plan.training.probe(1).jets, settings.seed)
     Tagger.from_model(model, **plan.card(model, settings.pair_budget))  # refused here, not after hours of training

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..errors import TaggerError, explain
 from ..validation import Strict, faults
 from .auxiliary_task import AuxiliaryTask
+from .data.augmentation import Augmentation
+from .data.flat_weights import FlatWeights
+from .data.label_map import is_array, label_map
+from .data.labelled_jets import LABEL
 from .recipes import MOST, Recipe
 
 __all__ = ["Monitor", "Options", "Precision"]
@@ -37,6 +42,20 @@ def _class_weights(given: Any) -> Any:
         return tuple(np.asarray(given, dtype=np.float64).tolist())
     except (TypeError, ValueError):
         raise ValueError("None, 'balanced' or numbers are possible") from None
+
+
+def _label_map(given: Any) -> Any:
+    """Keys as strings, as in JSON: numbers, and several of them at once."""
+    if not isinstance(given, Mapping):
+        return given
+    return {", ".join(map(str, key)) if isinstance(key, tuple) else str(key): name for key, name in given.items()}
+
+
+def _described(given: Any) -> Any:
+    """A function, or an array, by what can be stored of it."""
+    if given is None or isinstance(given, str):
+        return given
+    return f"<function {getattr(given, '__qualname__', given)}>" if callable(given) else "<array>"
 
 
 class Options(Strict):
@@ -91,6 +110,40 @@ class Options(Strict):
     keep_auxiliary: bool = Field(
         default=False, description="keep the heads of the auxiliary tasks in the tagger (default: drop them)"
     )
+    label_map: Annotated[dict[str, str] | None, BeforeValidator(_label_map)] = Field(
+        default=None,
+        description="classes of the values of the labels, e.g. {5: b, 4: c, '0, 1, 2, 3, 21': light}; they are in the "
+        "order of their smallest values, unless `classes` gives another",
+    )
+    unmapped: Literal["error", "drop"] = Field(
+        default="error", description="what to do with jets that belong to no class: refuse them, or leave them out"
+    )
+    select: Annotated[str | None, BeforeValidator(_described)] = Field(
+        default=None,
+        description="jets to use, by a cut on their columns, e.g. 'pt > 200 & |eta| < 2' (default: all of them)",
+    )
+    weights: Annotated[str | None, BeforeValidator(_described)] = Field(
+        default=None, description="column of the jets' weights, or a formula of columns (default: each counts once)"
+    )
+    flat: FlatWeights | None = Field(
+        default=None,
+        description="spectra that the classes shall have: {bins: {pt: [200, 300, 500]}} makes them flat in pT, "
+        "reference: b gives all classes the spectrum of b, and method: resample draws jets instead of weighting them",
+    )
+    folds: int | None = Field(
+        default=None, ge=2, le=MOST, description="number of folds, by event: jets of one fold are left out"
+    )
+    fold: int | None = Field(default=None, ge=0, description="the fold to leave out, 0 to folds - 1")
+    event_id: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="columns that identify the event (default: run, luminosityBlock, event, or as many as there are)",
+    )
+    augmentation: Augmentation | None = Field(
+        default=None,
+        description="how training jets are transformed at random, e.g. {rotate_beam: true, smear_energy: 0.05, "
+        "drop: 0.02}",
+    )
     precision: Annotated[Precision, BeforeValidator(_text)] = Field(
         default="32", description="precision of the network's arithmetic"
     )
@@ -102,6 +155,26 @@ class Options(Strict):
     )
     signal: str | None = Field(default=None, description="class that counts as signal (default: the last)")
     jet_definition: str | None = Field(default=None, description="how the jets were clustered, for the card")
+
+    @model_validator(mode="after")
+    def _folds_together(self) -> Options:
+        if (self.fold is None) != (self.folds is None):
+            raise ValueError(f"fold = {self.fold} with folds = {self.folds}: both are needed, e.g. fold=0, folds=5")
+        if self.fold is not None and self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold = {self.fold}: 0 to {self.folds - 1} are possible with folds = {self.folds}")
+        return self
+
+    def with_classes(self, labels: Any, n_classes: int) -> Options:
+        """The same with the names of the classes, where the labels tell them.
+
+        Raises
+        ------
+        JetError
+            For labels, or a map of them, that mean nothing.
+        """
+        column = LABEL if is_array(labels) else labels
+        _, names = label_map(column, self.label_map, self.classes, n_classes)
+        return self if names is None else self.model_copy(update={"classes": names})
 
     @classmethod
     def of(cls, **given: Any) -> Options:

@@ -45,7 +45,11 @@ class RunConfig(Options):
         min_length=1, description="files of labelled jets (Parquet or ROOT), or folders; patterns are expanded"
     )
     jets: str | None = Field(default=None, description="for NanoAOD and other events, the jet collection, e.g. FatJet")
-    labels: str = Field(default="label", description="jet field that holds the class")
+    labels: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] = Field(
+        default="label",
+        description="jet field that holds the class, or a formula, e.g. '|flavour|'; or one field per class, e.g. "
+        "[is_qcd, is_top] or {qcd: [], top: is_top}, where [] means all other jets",
+    )
     validation: Annotated[float | tuple[str, ...], BeforeValidator(_fraction_or_files)] = Field(
         default=0.1, description="fraction of the jets that the metrics are measured on, or files"
     )

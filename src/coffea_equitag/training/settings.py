@@ -11,6 +11,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from ..jet_model import JetModel
 from ..validation import Strict
 from .auxiliary_task import AuxiliaryTask
+from .data.augmentation import Augmentation
+from .data.flat_weights import FlatWeights
 from .options import Monitor, Options, Precision, refused
 from .recipes import Recipe, resolve_recipe
 
@@ -46,6 +48,15 @@ class Settings(Strict):
     name: str
     data: str | None
     jet_definition: str | None
+    label_map: dict[str, str] | None = None
+    unmapped: Literal["error", "drop"] = "error"
+    select: str | None = None
+    weights: str | None = None
+    flat: FlatWeights | None = None
+    folds: int | None = None
+    fold: int | None = None
+    event_id: tuple[str, ...] | None = None
+    augmentation: Augmentation | None = None
 
     @classmethod
     def of(cls, model: JetModel, options: Options, data: str | None = None) -> Settings:

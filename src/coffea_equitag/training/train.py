@@ -47,8 +47,8 @@ def train(config: RunConfig, *, progress: bool = True, resume: bool = True) -> l
 
 def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume: bool) -> Tagger:
     options = dict(config.options)
-    if config.classes is not None:
-        options.setdefault("n_classes", len(config.classes))
+    if (classes := config.with_classes(config.labels, 0).classes) is not None:
+        options.setdefault("n_classes", len(classes))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         model = build(config.model, **options)

@@ -72,24 +72,16 @@ def test_nan_momenta_are_refused(toy):
         LabelledJets.of(ak.with_field(jets, constituents, "constituents"), "label", 2)
 
 
-def test_split_is_stratified_and_follows_the_seed(toy):
+def test_held_out_is_stratified_and_follows_the_seed(toy):
     sample = LabelledJets.of(toy(200), "label", 2)
     sample = sample.select(np.flatnonzero((sample.labels.numpy() == 0) | (np.arange(200) % 10 == 1)))
-    train, held = sample.split(0.2, 5, ("a", "b"))
-    assert held.labels.bincount().tolist() == [20, 4]
-    assert train.labels.bincount().tolist() == [80, 16]
-    again = sample.split(0.2, 5, ("a", "b"))[1]
-    assert held.fingerprint() == again.fingerprint()
-    assert held.fingerprint() != sample.split(0.2, 6, ("a", "b"))[1].fingerprint()
-
-
-def test_split_refused(toy):
-    sample = LabelledJets.of(toy(20), "label", 2)
-    for fraction in (0.0, 1.0, 1.5, -0.1):
-        with pytest.raises(JetError, match="fraction"):
-            sample.split(fraction, 0, ("a", "b"))
+    held = sample.held_out(0.2, 5, ("a", "b"))
+    assert sample.labels[held].bincount().tolist() == [20, 4]
+    assert sample.labels[~held].bincount().tolist() == [80, 16]
+    assert np.array_equal(held, sample.held_out(0.2, 5, ("a", "b")))
+    assert not np.array_equal(held, sample.held_out(0.2, 6, ("a", "b")))
     with pytest.raises(JetError, match=r"1 jets of class 1 \('b'\)"):
-        sample.select(np.array([0, 1, 2, 4])).split(0.5, 0, ("a", "b"))
+        sample.select(np.array([0, 1, 2, 3])).held_out(0.5, 0, ("a", "b"))
 
 
 def test_pt_range_is_rounded_outwards(toy):

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ...array_types import F8, I8
+from ...array_types import F8
 from ...errors import TaggerError, explain
 from ...jets.ragged import RaggedJets, boundaries
 from ...validation import Strict
@@ -31,14 +31,11 @@ class Augmented(NamedTuple):
     ----------
     jets : RaggedJets
         J jets.
-    rows : Tensor of int64, shape (N,)
-        Which of the former constituents each one is.
     transforms : Tensor of float64, shape (J, 4, 4)
         Lorentz transformation of each jet, for its targets: p' = Λ p, components (E, px, py, pz).
     """
 
     jets: RaggedJets
-    rows: Tensor
     transforms: Tensor
 
 
@@ -55,14 +52,22 @@ class Augmentation(Strict):
     boost_beam: float = Field(0.0, ge=0, le=10, description="Largest rapidity of a boost of each jet along the beam.")
     boost: float = Field(0.0, ge=0, le=10, description="Largest rapidity of a boost of each jet in any direction.")
 
-    def check(self, fields: tuple[str, ...]) -> None:
-        """Refuse what the constituent columns of a network do not bear.
+    def check(self, fields: tuple[str, ...], output: str = "classes") -> None:
+        """Refuse what the constituent columns of a network, or its output, do not bear.
 
         Raises
         ------
         TaggerError
-            For impact parameters under transformations that move the beam.
+            For impact parameters under transformations that move the beam, and 3-vectors to be learned under boosts.
         """
+        if output == "vector" and (self.boost or self.boost_beam):
+            raise TaggerError(
+                explain(
+                    "augmentation by boosts for a network that returns 3-vectors",
+                    "rotations, which 3-vectors follow",
+                    "leave the boosts out, or learn four-momenta, with output='momentum'",
+                )
+            )
         turned = {name: getattr(self, name) for name in ("rotate", "boost_beam", "boost")}
         names = [name for name, value in turned.items() if value]
         bound = [name for name in fields if name in _BESIDE_BEAM or (name in _IMPACT and names != ["rotate"])]
@@ -88,18 +93,16 @@ class Augmentation(Strict):
         generator : numpy.random.Generator
             Of (seed, epoch, batch), so that the result depends on nothing else.
         """
-        rows = torch.arange(len(jets.p4))
         before = jets
         if self.drop:
-            rows = self._kept(jets, generator)
-            jets = _with_rows(jets, rows)
+            jets = _with_rows(jets, self._kept(jets, generator))
         if self.smear_energy or self.smear_direction:
             jets = self._smeared(jets, generator)
         if jets is not before:
             # the jet's own four-momentum, which may be calibrated, changes by what its constituents changed
             jets = replace(jets, jet_p4=before.jet_p4 + _sums(jets) - _sums(before))
         transforms = torch.from_numpy(self._transforms(jets.num_jets, generator))
-        return Augmented(self._moved(jets, transforms), rows, transforms)
+        return Augmented(self._moved(jets, transforms), transforms)
 
     def _kept(self, jets: RaggedJets, generator: np.random.Generator) -> Tensor:
         """Rows of the constituents that stay: the hardest where chance leaves none."""
@@ -127,7 +130,9 @@ class Augmentation(Strict):
             eta = eta + self.smear_direction * generator.standard_normal(number)
             phi = phi + self.smear_direction * generator.standard_normal(number)
         # along the beam there is no η
-        unit = np.where(pt > 0, [np.cos(phi) / np.cosh(eta), np.sin(phi) / np.cosh(eta), np.tanh(eta)], [x * 0, x * 0, np.sign(z)])
+        unit = np.where(
+            pt > 0, [np.cos(phi) / np.cosh(eta), np.sin(phi) / np.cosh(eta), np.tanh(eta)], [x * 0, x * 0, np.sign(z)]
+        )
         momentum = torch.from_numpy(length * unit).T
         energy = torch.sqrt(momentum.square().sum(1) + jets.mass.square())
         p4 = torch.cat([energy[:, None], momentum], dim=1)

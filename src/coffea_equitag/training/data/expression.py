@@ -162,7 +162,7 @@ def _python(text: str) -> Iterator[str]:
         if match is None:
             raise SyntaxError(f"{text[place:].split()[0]!r} is not understood")
         place, token = match.end(), match.group().strip()
-        if token == "||" and bars[-1]:  # the end of an absolute value, and "or"
+        if token == "||" and (operand or bars[-1]):  # two bars of absolute values, or one and "or"
             place, token = place - 1, "|"
         if token == "|" and operand:
             bars[-1] += 1
@@ -189,7 +189,7 @@ def _names(node: ast.AST) -> Iterator[str]:
         case ast.Name() | ast.Attribute():
             yield ast.unparse(node)
             return
-        case ast.Constant(value=bool() | int() | float()) if abs(node.value) < _LARGEST:
+        case ast.Constant(value=bool() | int() | float() as value) if abs(value) < _LARGEST:
             return
         case ast.Call(func=ast.Name(id=function), keywords=[]) if function in FUNCTIONS:
             children = node.args
@@ -222,8 +222,8 @@ def _evaluate(node: ast.AST, column: Callable[[str], AnyArray]) -> Any:
         return _evaluate(child, column)
 
     match node:
-        case ast.Constant():
-            return node.value if abs(node.value) < 2**63 else float(node.value)
+        case ast.Constant(value=bool() | int() | float() as number):
+            return number if abs(number) < 2**63 else float(number)
         case ast.Name() | ast.Attribute():
             return column(ast.unparse(node))
         case ast.Tuple() | ast.List():
@@ -245,7 +245,8 @@ def _evaluate(node: ast.AST, column: Callable[[str], AnyArray]) -> Any:
 
 
 def _boolean(value: Any) -> Bools:
-    return np.asarray(value) != 0
+    decisions: Bools = np.asarray(value) != 0
+    return decisions
 
 
 def _number(value: Any) -> Any:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Literal
 
-import hist
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from ...array_types import F8, I8, AnyArray
+from ...array_types import F8, AnyArray
 from ...errors import JetError, explain
 from ...validation import Strict
 from .expression import Expression
 from .jet_columns import JetColumns
 
-__all__ = ["FlatWeights", "Spectra"]
+__all__ = ["FlatWeights"]
 
 
 class FlatWeights(Strict):
@@ -28,7 +26,8 @@ class FlatWeights(Strict):
         "in all of them. Jets outside are left out.",
     )
     reference: str | None = Field(
-        None, description="Class whose spectrum the others get; without it, each class gets a flat one (dN/dx constant)."
+        None,
+        description="Class whose spectrum the others get; without it, each class gets a flat one (dN/dx constant).",
     )
     method: Literal["weights", "resample"] = Field(
         "weights",
@@ -44,7 +43,9 @@ class FlatWeights(Strict):
     def _listed(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError("a mapping from columns to bin edges is needed")
-        return {name: np.asarray(edges).tolist() if hasattr(edges, "__array__") else edges for name, edges in given.items()}
+        return {
+            name: np.asarray(edges).tolist() if hasattr(edges, "__array__") else edges for name, edges in given.items()
+        }
 
     @model_validator(mode="after")
     def _possible(self) -> FlatWeights:
@@ -54,174 +55,24 @@ class FlatWeights(Strict):
                 raise ValueError(f"the edges {list(edges)} of '{name}': at least two are needed, in ascending order")
         return self
 
-
-@dataclass(frozen=True)
-class Spectra:
-    """Histograms of a sample in each class, chunk by chunk, and the factors that follow from them.
-
-    Attributes
-    ----------
-    option : FlatWeights
-        What is wanted.
-    classes : tuple of str
-        Names of the classes.
-    sums, counts : hist.Hist
-        Σ w, and number, of the jets of each class (first axis) in each bin.
-    """
-
-    option: FlatWeights
-    classes: tuple[str, ...]
-    sums: hist.Hist
-    counts: hist.Hist
-
-    @classmethod
-    def empty(cls, option: FlatWeights, classes: Sequence[str]) -> Spectra:
-        """Histograms to be filled.
+    def coordinates(self, columns: JetColumns) -> F8:
+        """Values of the columns for each jet, shape (J, D).
 
         Raises
         ------
         JetError
-            If the reference is none of the classes.
+            If one is NaN.
         """
-        if option.reference is not None and option.reference not in classes:
-            raise JetError(
-                explain(
-                    f"the spectrum of '{option.reference}' as reference",
-                    f"one of the classes {', '.join(classes)}",
-                    "name a class, or leave the reference out for a flat spectrum",
-                )
-            )
-        axes = [hist.axis.Variable(edges, name=f"x{k}", label=name) for k, (name, edges) in enumerate(option.bins.items())]
-        sums, counts = (
-            hist.Hist(hist.axis.Integer(0, len(classes), name="class", flow=False), *axes, storage=hist.storage.Double())
-            for _ in range(2)
-        )
-        return cls(option, tuple(classes), sums, counts)
-
-    def fill(self, columns: JetColumns, labels: I8, weights: F8) -> None:
-        """Add the jets of a chunk."""
-        values = self._values(columns)
-        self.sums.fill(labels, *values, weight=weights)
-        self.counts.fill(labels, *values)
-
-    def __add__(self, other: Spectra) -> Spectra:
-        return Spectra(self.option, self.classes, self.sums + other.sums, self.counts + other.counts)
-
-    def factors(self, columns: JetColumns, labels: I8) -> F8:
-        """Factor of each jet, shape (J,); 0 outside of the bins, and where the reference has no jets.
-
-        Weighted with them, the training sample has the spectra that are wanted and its former Σ w. For resampling
-        the factor is the mean number of copies, 1 on average over the training jets.
-        """
-        index = [axis.index(values) for axis, values in zip(self._axes, self._values(columns), strict=True)]
-        inside = np.ones(len(labels), dtype=bool)
-        for axis, bins in zip(self._axes, index, strict=True):
-            inside &= (bins >= 0) & (bins < axis.size)
-        factors = np.zeros(len(labels))
-        factors[inside] = self.table()[(labels[inside], *(bins[inside] for bins in index))]
-        return factors
-
-    def table(self) -> F8:
-        """The factors by class and bin, shape (classes, bins...).
-
-        Raises
-        ------
-        JetError
-            If the weights of the jets in a bin do not add up to something positive.
-        """
-        sums, counts = self.sums.values(), self.counts.values()
-        filled = counts > 0
-        self._check(sums, filled)
-        contents = np.where(filled, sums, 1.0)
-        factors = np.where(filled, self._target(sums, filled) / contents, 0.0)
-        if self.option.max_weight is not None:
-            axes = tuple(range(1, sums.ndim))
-            mean = (sums * factors).sum(axes, keepdims=True) / sums.sum(axes, keepdims=True, where=filled)
-            factors = np.minimum(factors, self.option.max_weight * mean)
-        size = counts if self.option.method == "resample" else sums
-        scaled: F8 = factors * (size.sum() / (size * factors).sum())
-        return scaled
-
-    def unmatched(self) -> list[str]:
-        """Classes without jets in bins where others have them, in words; a network can tell them there by the bin."""
-        filled = self.counts.values() > 0
-        sums = np.where(filled, self.sums.values(), 0.0)
-        found = []
-        for k, name in enumerate(self.classes):
-            others = (filled.any(0) & ~filled[k]) if self.option.reference is None else filled[self._reference] & ~filled[k]
-            if others.any():
-                share = sums[:, others].sum() / sums.sum()
-                found.append(f"'{name}' has no jets in {int(others.sum())} bins, with {100 * share:.2g}% of all jets")
-        return found
-
-    def outside(self) -> int:
-        """Number of jets outside of the bins."""
-        return round(float(self.counts.sum(flow=True)) - float(self.counts.values().sum()))
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        return {
-            "option": self.option.model_dump(mode="json"),
-            "classes": list(self.classes),
-            "sums": self.sums.values(flow=True).tolist(),
-            "counts": self.counts.values(flow=True).tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Spectra:
-        """The same again."""
-        found = cls.empty(FlatWeights.model_validate(stored["option"]), stored["classes"])
-        found.sums.view(flow=True)[...] = stored["sums"]
-        found.counts.view(flow=True)[...] = stored["counts"]
-        return found
-
-    @property
-    def _axes(self) -> Sequence[Any]:
-        return [self.sums.axes[k] for k in range(1, self.sums.ndim)]
-
-    @property
-    def _reference(self) -> int:
-        return self.classes.index(str(self.option.reference))
-
-    def _values(self, columns: JetColumns) -> list[AnyArray]:
-        return [_finite(name, columns) for name in self.option.bins]
-
-    def _target(self, sums: F8, filled: AnyArray) -> F8:
-        """Σ w wanted in each bin, the same for all classes, up to a common factor."""
-        if self.option.reference is not None:
-            return np.where(filled[self._reference], sums[self._reference], 0.0)
-        return _volumes(self._axes)
-
-    def _check(self, sums: F8, filled: AnyArray) -> None:
-        bad = filled & ~(sums > 0)
-        if bad.any():
-            label, *bins = (int(k) for k in np.argwhere(bad)[0])
-            edges = zip(self.option.bins.items(), bins, strict=True)
-            where = ", ".join(f"{x[k]:g} < {name} < {x[k + 1]:g}" for (name, x), k in edges)
-            raise JetError(
-                explain(
-                    f"the weights of '{self.classes[label]}' jets in {where} add up to {sums[(label, *bins)]:g}",
-                    "a positive sum in each bin that has jets",
-                    "use wider bins, or weights without the sign, e.g. weights='|weight|'",
-                )
-            )
+        return np.stack([_known(name, columns) for name in self.bins], axis=1)
 
 
-def _volumes(axes: Iterable[Any]) -> F8:
-    """Volume of each bin."""
-    volumes = np.ones(())
-    for axis in axes:
-        volumes = volumes[..., None] * axis.widths
-    return volumes
-
-
-def _finite(name: str, columns: JetColumns) -> AnyArray:
+def _known(name: str, columns: JetColumns) -> AnyArray:
     values = Expression(name)(columns.__getitem__, len(columns)).astype(np.float64)
     bad = np.isnan(values)
     if bad.any():
         raise JetError(
             explain(
-                f"'{name}' of jet {int(np.argmax(bad))} is NaN ({int(bad.sum())} such of {len(bad)})",
+                f"'{name}' of {columns.first(bad)} is NaN ({int(bad.sum())} such of {len(bad)})",
                 "a number for each jet",
                 f"leave these jets out by a selection, e.g. select='isfinite({name})'",
             )

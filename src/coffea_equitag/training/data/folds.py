@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 import awkward as ak
 import numpy as np
 
-from ...array_types import I8, U8, AnyArray
+from ...array_types import I8, U8, AnyArray, Bools
 from ...errors import JetError, explain
 from ...jets.nesting import unnest
 from .jet_columns import JetColumns
 
-__all__ = ["EVENT_IDS", "event_hash", "event_ids", "fold_of", "folds_of_columns", "folds_of_ids"]
+__all__ = ["EVENT_IDS", "event_hash", "event_hashes", "event_ids", "fold_of", "folds_of", "in_validation"]
 
 #: Columns that identify an event, in order of preference.
 EVENT_IDS: tuple[tuple[str, ...], ...] = (
@@ -65,9 +65,9 @@ def event_hash(ids: Sequence[AnyArray]) -> U8:
     return state
 
 
-def folds_of_ids(ids: Sequence[AnyArray], folds: int) -> I8:
-    """Fold of each event, 0 to folds − 1: `event_hash` modulo the number of folds."""
-    return (event_hash(ids) % np.uint64(folds)).astype(np.int64)
+def folds_of(hashes: U8, folds: int) -> I8:
+    """Fold of each event, 0 to folds − 1: its hash modulo the number of folds."""
+    return (hashes % np.uint64(folds)).astype(np.int64)
 
 
 def fold_of(jets: ak.Array, folds: int, event_id: Sequence[str] | None = None) -> ak.Array:
@@ -93,21 +93,28 @@ def fold_of(jets: ak.Array, folds: int, event_id: Sequence[str] | None = None) -
         If the jets lack these columns, or they are not whole numbers.
     """
     nesting, records = unnest(jets)
-    return nesting.restore(folds_of_columns(JetColumns(records), folds, event_ids(records.fields, event_id)))
+    return nesting.restore(folds_of(event_hashes(JetColumns(records), event_ids(records.fields, event_id)), folds))
 
 
-def folds_of_columns(columns: JetColumns, folds: int, event_id: Sequence[str]) -> I8:
-    """Fold of each jet, shape (J,)."""
-    return folds_of_ids([_whole(columns[name], name) for name in event_id], folds)
+def event_hashes(columns: JetColumns, event_id: Sequence[str]) -> U8:
+    """Hash of each jet's event, shape (J,)."""
+    return event_hash([_whole(columns, name) for name in event_id])
 
 
-def _whole(values: AnyArray, name: str) -> AnyArray:
+def in_validation(hashes: U8, fraction: float, seed: int) -> Bools:
+    """Whether each jet's event is among the given fraction of events that the seed selects; independent of the fold."""
+    chosen = event_hash([hashes, np.full(len(hashes), seed)])
+    return (chosen >> np.uint64(11)).astype(np.float64) < fraction * 2.0**53
+
+
+def _whole(columns: JetColumns, name: str) -> AnyArray:
+    values = columns[name]
     if values.dtype.kind == "f":
         exact = (values == np.floor(values)) & (abs(values) < 2**53)
         if not exact.all():
             raise JetError(
                 explain(
-                    f"'{name}' of jet {int(np.argmin(exact))} is {values[np.argmin(exact)]}",
+                    f"'{name}' of {columns.first(~exact)} is {values[~exact][0]}",
                     "the number of an event, which a float holds below 2⁵³",
                     "store it as an integer",
                 )

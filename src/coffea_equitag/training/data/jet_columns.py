@@ -8,7 +8,7 @@ from functools import cached_property
 import awkward as ak
 import numpy as np
 
-from ...array_types import F8, AnyArray
+from ...array_types import F8, I8, AnyArray, Bools
 from ...errors import JetError, explain
 from ...jets import flatten
 from ...jets.coordinates import coordinates_of
@@ -40,6 +40,8 @@ class JetColumns:
     ----------
     jets : ak.Array
         ``[jet]``, canonical, none missing.
+    numbers : ndarray of int64, optional
+        What messages call the jets, if not by their place among them.
 
     Notes
     -----
@@ -48,8 +50,9 @@ class JetColumns:
     four-momentum, and ``multiplicity`` is its number of constituents.
     """
 
-    def __init__(self, jets: ak.Array) -> None:
+    def __init__(self, jets: ak.Array, numbers: I8 | None = None) -> None:
         self.jets = jets
+        self._numbers = numbers
         self._found: dict[str, AnyArray] = {}
 
     def __len__(self) -> int:
@@ -68,12 +71,24 @@ class JetColumns:
             missing = np.ma.getmaskarray(values)
             raise JetError(
                 explain(
-                    f"'{name}' of jet {int(np.argmax(missing))} is missing ({int(missing.sum())} such of {len(self)})",
+                    f"'{name}' of {self.first(missing)} is missing ({int(missing.sum())} such of {len(self)})",
                     "a number for each jet",
                     f"fill it: jets['{name}'] = ak.fill_none(jets['{name}'], ...), or leave these jets out",
                 )
             )
         return np.ma.getdata(values)
+
+    def where(self, kept: Bools) -> JetColumns:
+        """Those of some of the jets."""
+        if kept.all():
+            return self
+        index = np.flatnonzero(kept)
+        return JetColumns(self.jets[index], index if self._numbers is None else self._numbers[index])
+
+    def first(self, chosen: Bools) -> str:
+        """The first of the jets chosen, for a message."""
+        jet = int(np.argmax(chosen))
+        return f"jet {jet if self._numbers is None else self._numbers[jet]}"
 
     def optional(self, name: str) -> AnyArray:
         """The same, as a masked array if values are missing."""
@@ -110,7 +125,8 @@ class JetColumns:
                     f"check the spelling, or add it: jets['{name}'] = ...",
                 )
             )
-        return DERIVED[name](self._p4)
+        with np.errstate(divide="ignore"):  # along the beam η is infinite
+            return DERIVED[name](self._p4)
 
     @cached_property
     def _p4(self) -> F8:
@@ -124,7 +140,7 @@ class JetColumns:
 
 
 def _ratio(up: F8, down: F8) -> F8:
-    """up / down; 0/0 of a jet without momentum is 0."""
+    """Up / down; 0/0 of a jet without momentum is 0."""
     ratio: F8 = np.divide(up, down, out=np.zeros_like(up), where=(down != 0) | (up != 0))
     return ratio
 

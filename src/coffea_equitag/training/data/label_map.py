@@ -14,7 +14,7 @@ from ...plain_numbers import plain
 from .expression import Expression
 from .jet_columns import JetColumns
 
-__all__ = ["Labels", "LabelMap", "Numbers", "OneHot", "Values", "label_map"]
+__all__ = ["LabelMap", "Labels", "Numbers", "OneHot", "Values", "is_array", "label_map"]
 
 #: Label of a jet that has no class.
 NONE = -1
@@ -38,6 +38,11 @@ class Numbers:
     column: Expression
     number: int
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What is read."""
+        return (self.column,)
+
     def __call__(self, columns: JetColumns) -> I8:
         """Number of each jet's class, shape (J,), −1 for none."""
         values, known = _values(self.column, columns)
@@ -45,7 +50,7 @@ class Numbers:
         return np.where(known, np.where(known, values, 0).astype(np.int64), NONE)
 
     def describe(self, columns: JetColumns, jet: int) -> str:
-        """What a jet without a class has."""
+        """The label of a jet without a class, in words."""
         return _describe(self.column, columns, jet)
 
     @property
@@ -61,6 +66,11 @@ class Values:
     column: Expression
     values: tuple[tuple[float, int], ...]
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What is read."""
+        return (self.column,)
+
     def __call__(self, columns: JetColumns) -> I8:
         """Number of each jet's class, shape (J,), −1 for none."""
         found, known = _values(self.column, columns)
@@ -70,7 +80,7 @@ class Values:
         return labels
 
     def describe(self, columns: JetColumns, jet: int) -> str:
-        """What a jet without a class has."""
+        """The label of a jet without a class, in words."""
         return _describe(self.column, columns, jet)
 
     @property
@@ -84,6 +94,11 @@ class OneHot:
     """One or several columns per class, true (1) for its jets; a class without columns has the jets of no other."""
 
     columns: tuple[tuple[str, tuple[Expression, ...]], ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What is read."""
+        return tuple(part for _, parts in self.columns for part in parts)
 
     def __call__(self, columns: JetColumns) -> I8:
         """Number of each jet's class, shape (J,), −1 for none.
@@ -102,12 +117,11 @@ class OneHot:
                 members[label] = ~members.any(axis=0)
         several = members.sum(axis=0) > 1
         if several.any():
-            jet = int(np.argmax(several))
-            names = [name for (name, _), member in zip(self.columns, members[:, jet], strict=True) if member]
+            names = [name for (name, _), member in zip(self.columns, members[:, several][:, 0], strict=True) if member]
             raise JetError(
                 explain(
-                    f"jet {jet} belongs to the classes {' and '.join(names)} ({int(several.sum())} such of "
-                    f"{len(several)})",
+                    f"{columns.first(several)} belongs to the classes {' and '.join(names)} "
+                    f"({int(several.sum())} such of {len(several)})",
                     "at most one class for each jet",
                     "make the columns exclusive, e.g. {'b': 'is_b', 'c': 'is_c & ~is_b'}, or leave such jets out by a "
                     "selection",
@@ -116,8 +130,8 @@ class OneHot:
         return np.where(members.any(axis=0), members.argmax(axis=0), NONE)
 
     def describe(self, columns: JetColumns, jet: int) -> str:
-        """What a jet without a class has."""
-        return f"none of {', '.join(part.text for _, parts in self.columns for part in parts)}"
+        """The label of a jet without a class, in words."""
+        return f"is 1 in none of {', '.join(part.text for part in self.expressions)}"
 
     @property
     def expected(self) -> str:
@@ -128,6 +142,12 @@ class OneHot:
 LabelMap: TypeAlias = Numbers | Values | OneHot
 
 
+def is_array(labels: Any) -> bool:
+    """Whether these are labels themselves, and not names of columns."""
+    several = isinstance(labels, list | tuple) and len(labels) > 0 and all(isinstance(one, str) for one in labels)
+    return not (isinstance(labels, str | Mapping) or several)
+
+
 def label_map(
     labels: Labels, mapping: Mapping[Any, str] | None, classes: Sequence[str] | None, n_classes: int
 ) -> tuple[LabelMap, tuple[str, ...] | None]:
@@ -136,8 +156,8 @@ def label_map(
     Parameters
     ----------
     labels : str, sequence of str or mapping
-        A column or a formula (``"|flavour|"``); one column per class (one-hot); or class -> its column, formula or
-        columns, [] for jets of no other class.
+        The name of a column, or a formula (``"|flavour|"``); one column per class (one-hot); or class -> its column,
+        formula or columns, [] for jets of no other class.
     mapping : mapping, optional
         Value of the column -> name of its class: ``{5: "b", 4: "c", 0: "light"}``. Several values at once are a
         string, ``"1, 2, 3, 21"``. Classes are in the order of their smallest values, so here light, c, b.
@@ -197,7 +217,9 @@ def _by_value(mapping: Mapping[Any, str]) -> dict[float, str]:
 def _ordered(found: tuple[str, ...], classes: Sequence[str] | None) -> tuple[str, ...]:
     names = found if classes is None else tuple(classes)
     if sorted(names) != sorted(found):
-        raise _refused(f"classes {', '.join(names)} for labels of {', '.join(found)}", "the same names", "leave one out")
+        raise _refused(
+            f"classes {', '.join(names)} for labels of {', '.join(found)}", "the same names", "leave one out"
+        )
     return names
 
 
@@ -215,8 +237,9 @@ def _values(column: Expression, columns: JetColumns) -> tuple[AnyArray, Bools]:
 
 
 def _describe(column: Expression, columns: JetColumns, jet: int) -> str:
-    values, known = _values(column, columns)
-    return f"{column.text} = {values[jet]}" if known[jet] or values[jet] != values[jet] else "a missing label"
+    if any(np.ma.getmaskarray(columns.optional(name))[jet] for name in column.names):
+        return "is missing"
+    return f"is {_values(column, columns)[0][jet]}"
 
 
 def _refused(given: str, expected: str, remedy: str) -> JetError:

@@ -12,16 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...array_types import I8, AnyArray
+from ...array_types import I8, AnyArray, Bools
 from ...errors import JetError, explain
 from ...jets.collection import check_structure
 from ...jets.nesting import unnest
 from ...jets.ragged import RaggedJets
 from .truth import Truth
 
-__all__ = ["LabelledJets"]
+__all__ = ["LABEL", "WEIGHT", "LabelledJets", "with_column"]
 
-_LABEL = "label of fit"
+#: Fields of labels and weights that are given as arrays.
+LABEL, WEIGHT = "label_given", "weight_given"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class LabelledJets:
         """
         check_structure(jets, fields)
         if labels is None:
-            jets, name = ak.with_field(jets, 0, _LABEL), _LABEL
+            jets, name = ak.with_field(jets, 0, LABEL), LABEL
         elif isinstance(labels, str):
             if labels not in jets.fields:
                 raise JetError(
@@ -89,7 +90,7 @@ class LabelledJets:
                 )
             name = labels
         else:
-            jets, name = _with_labels(jets, labels), _LABEL
+            jets, name = with_column(jets, labels, LABEL), LABEL
         _, records = unnest(jets)
         values = _whole(records[name], n_classes)
         weights = torch.ones(len(values), dtype=torch.float64)
@@ -144,22 +145,14 @@ class LabelledJets:
                 )
             )
 
-    def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[LabelledJets, LabelledJets]:
-        """Training and validation jets: the same fraction of each class, selected by the seed.
+    def held_out(self, fraction: float, seed: int, classes: tuple[str, ...]) -> Bools:
+        """Which jets to validate with: the same fraction of each class, selected by the seed; shape (J,).
 
         Raises
         ------
         JetError
             If a class has too few jets for both.
         """
-        if not 0 < fraction < 1:
-            raise JetError(
-                explain(
-                    f"validation = {fraction}",
-                    "a fraction between 0 and 1, or jets",
-                    "give validation=0.1, or separate jets",
-                )
-            )
         labels = self.labels.numpy()
         generator = np.random.default_rng([seed, 2**31])
         held = np.zeros(len(labels), dtype=bool)
@@ -174,15 +167,15 @@ class LabelledJets:
                     )
                 )
             held[members[: min(max(round(fraction * len(members)), 1), len(members) - 1)]] = True
-        return self.select(np.flatnonzero(~held)), self.select(np.flatnonzero(held))
+        return held
 
     def pt_range(self) -> tuple[float, float]:
         """Lowest and highest jet pT in GeV, rounded outwards to three digits."""
         pt = torch.hypot(self.jets.jet_p4[:, 1], self.jets.jet_p4[:, 2]).numpy()
         return _rounded(float(pt.min()), np.floor), _rounded(float(pt.max()), np.ceil)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that the network and the loss see."""
+    def fingerprint(self, **others: AnyArray) -> str:
+        """SHA-256 of everything that the network and the loss see, and of further arrays."""
         digest = hashlib.sha256()
         jets = self.jets
         tensors = {"p4": jets.p4, "mass": jets.mass, "offsets": jets.offsets, "jet_p4": jets.jet_p4}
@@ -192,26 +185,28 @@ class LabelledJets:
         if not bool((self.weights == 1).all()):
             tensors["weights"] = self.weights
         tensors |= {f"target {name}": target for name, target in sorted(self.targets.items())}
+        tensors |= {name: torch.from_numpy(array) for name, array in others.items()}
         for name, tensor in tensors.items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
 
-def _with_labels(jets: ak.Array, labels: Any) -> ak.Array:
-    """`jets` with `labels` as a field; refuses labels that awkward would broadcast."""
-    labels = labels if isinstance(labels, ak.Array) else ak.Array(labels)
-    given, expected = labels.ndim, jets.ndim
-    if given == expected and len(labels) == len(jets):
+def with_column(jets: ak.Array, values: Any, name: str) -> ak.Array:
+    """`jets` with `values` as a field; refuses values that awkward would broadcast."""
+    values = values if isinstance(values, ak.Array) else ak.Array(values)
+    given, expected = values.ndim, jets.ndim
+    if given == expected and len(values) == len(jets):
         try:
-            return ak.with_field(jets, labels, _LABEL)
+            return ak.with_field(jets, values, name)
         except ValueError:
             pass
+    what = name.split("_")[0]
     raise JetError(
         explain(
-            f"labels of type {labels.type} for {len(jets)} entries nested {expected} deep",
-            "one label per jet, in the jets' own structure",
-            "store the labels with the jets: jets['label'] = ..., and give labels='label'",
+            f"{what}s of type {values.type} for {len(jets)} entries nested {expected} deep",
+            f"one {what} per jet, in the jets' own structure",
+            f"store the {what}s with the jets: jets['{what}'] = ..., and give {what}s='{what}'",
         )
     )
 

@@ -43,7 +43,7 @@ def sample_weights(weights: Weigh | None, columns: JetColumns) -> F8:
     if bad.any():
         raise JetError(
             explain(
-                f"the {name} of jet {int(np.argmax(bad))} is {values[bad][0]} ({int(bad.sum())} such of {len(bad)})",
+                f"the {name} of {columns.first(bad)} is {values[bad][0]} ({int(bad.sum())} such of {len(bad)})",
                 "finite numbers",
                 "leave these jets out by a selection, e.g. select='isfinite(weight)'",
             )
@@ -76,7 +76,7 @@ def numbers(given: Any, number: int, what: str) -> AnyArray:
 
 def class_sums(labels: I8, weights: F8, n_classes: int) -> F8:
     """Σ w of the jets of each class, shape (n_classes,)."""
-    return np.bincount(labels, weights, minlength=n_classes)
+    return np.bincount(labels, weights, minlength=n_classes).astype(np.float64, copy=False)
 
 
 def check_sums(sums: F8, classes: Sequence[str], what: str) -> None:
