@@ -66,7 +66,7 @@ def test_nested_and_missing_fields(jets):
     with pytest.raises(JetError, match="'x' of jet 7 is missing"):  # as the caller numbers them
         kept["x"]
     for name in ("y", "constituents", "truth", "constituents.pt", "truth.eta"):
-        with pytest.raises(JetError, match=f"jets without a column '{name}'"):
+        with pytest.raises(JetError, match=f"jets without a field '{name}'"):
             JetColumns(jets)[name]
     with pytest.raises(JetError, match="one real number per jet"):
         JetColumns(ak.with_field(jets, ["x"] * 40, "x"))["x"]

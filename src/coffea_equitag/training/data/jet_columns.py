@@ -120,7 +120,7 @@ class JetColumns:
         if name not in DERIVED:
             raise JetError(
                 explain(
-                    f"jets without a column '{name}' of one number per jet; they have {', '.join(self.jets.fields)}",
+                    f"jets without a field '{name}' of one number per jet; they have {', '.join(self.jets.fields)}",
                     f"one of these, or of {', '.join(DERIVED)}, {_MULTIPLICITY}",
                     f"check the spelling, or add it: jets['{name}'] = ...",
                 )
