@@ -98,11 +98,11 @@ def test_jets_of_nanoaod(tmp_path, capsys):
     assert json.loads((tmp_path / "report/metrics.json").read_text())["num_missing"] == 0
 
 
-def test_vectors_are_not_evaluated(tmp_path, toy, capsys):
-    model = models.build("lorentznet", output="momentum", hidden=8, n_layers=1)
-    Tagger.from_model(model, name="momentum", classes=()).save(tmp_path / "tagger")
+def test_vectors_without_momenta_are_not_evaluated(tmp_path, toy, capsys):
+    model = models.build("vector_pfn", output="vector", features=4, mlp=(4,))
+    Tagger.from_model(model, name="vertex", classes=()).save(tmp_path / "tagger")
     ak.to_parquet(toy(4), tmp_path / "jets.parquet")
     words = ["evaluate", str(tmp_path / "tagger"), str(tmp_path / "jets.parquet"), "-o", str(tmp_path / "report")]
     assert main(words) == 1
-    assert "momentum, which returns vectors" in capsys.readouterr().err
+    assert "vertex, which returns 3-vectors" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()

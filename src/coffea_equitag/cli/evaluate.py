@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..atomic_file import is_same_file, write_together
-from ..errors import JetError, TaggerError, explain
-from . import labelled_jets
+from ..errors import JetError, explain
+from . import evaluate_momenta, labelled_jets
 from .evaluation_report import changes_in, file_names, labels_and_weights, report_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=EDGE,EDGE,...",
         help="edges of pt, eta, mass, multiplicity or a jet field in the report, e.g. pt=300,500,1000; may be repeated",
     )
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help="for a tagger of momenta, what to compare with (default: what it learned): a field of the jets, or the "
+        "first part of the names of its components",
+    )
     parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
 
 
@@ -99,13 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     tagger = load(arguments.tagger, arguments.device)
     if not tagger.classes:
-        raise TaggerError(
-            explain(
-                f"{tagger.name}, which returns vectors instead of scores",
-                "a tagger with classes",
-                "compare tagger(jets) with the truth in your own code",
-            )
-        )
+        return evaluate_momenta.run(arguments, tagger, _bins(arguments.bins).get("pt"))
     check_efficiencies([*arguments.efficiency, *arguments.background_efficiency])
     variables = {**VARIABLES, **_bins(arguments.bins)} if arguments.report else {}
     if arguments.report and arguments.mass not in variables:

@@ -20,7 +20,15 @@ from ..jets.targets import true_momenta
 from .estimate import Estimate
 from .structure import flat_entries
 
-__all__ = ["MomentumResolution", "ResponseBin", "Spread", "momentum_resolution", "resolution_of_jets", "response"]
+__all__ = [
+    "MomentumResolution",
+    "ResponseBin",
+    "Spread",
+    "momentum_resolution",
+    "resolution_of_jets",
+    "response",
+    "responses",
+]
 
 #: Probability within one standard deviation of a Gaussian.
 _CENTRAL = math.erf(1 / math.sqrt(2))
@@ -100,10 +108,11 @@ class MomentumResolution:
 
 @dataclass(frozen=True)
 class ResponseBin:
-    """The resolution of the jets whose true pT (GeV) is at least `low` and below `high`."""
+    """The resolution of the jets whose true pT (GeV) is at least `low` and below `high`; its median is `pt`."""
 
     low: float
     high: float
+    pt: float
     resolution: MomentumResolution
 
 
@@ -155,7 +164,8 @@ def response(
     for low, high in itertools.pairwise(bounds):
         inside = (pt >= low) & (pt < high) & (weight > 0)
         if inside.any():
-            bins.append(ResponseBin(float(low), float(high), _resolution(found[inside], true[inside], weight[inside])))
+            resolution = _resolution(found[inside], true[inside], weight[inside])
+            bins.append(ResponseBin(float(low), float(high), float(np.median(pt[inside])), resolution))
     return tuple(bins)
 
 
@@ -180,25 +190,47 @@ def resolution_of_jets(
     dict of str to MomentumResolution
         Of the ``"tagger"`` and of the ``"jet"`` (its own four-momentum, else the sum of its constituents').
     """
+    found, true, weight = beside_jets(jets, momenta, truth, weights)
+    return {name: momentum_resolution(rows, true, weights=weight) for name, rows in found.items()}
+
+
+def beside_jets(
+    jets: ak.Array, momenta: ak.Array, truth: str = "momentum", weights: Any = None
+) -> tuple[dict[str, F8], F8, F8 | None]:
+    """Rows (E, px, py, pz) of the ``"tagger"`` and of the ``"jet"``, the true ones, and weights, without missing jets.
+
+    Parameters as `resolution_of_jets`.
+    """
     found, present = _rows(momenta)
     weight = None if weights is None else _numbers(weights)[present]
-    true = true_momenta(jets, truth)
+    return {"tagger": found[present], "jet": flatten(jets).jet_p4}, true_momenta(jets, truth), weight
+
+
+def responses(momenta: Any, truth: Any, weights: Any = None) -> dict[str, tuple[F8, F8]]:
+    """Quantity -> m/m_true, pT/pT_true or the angle (rad) of each jet that has one, and the jets' weights.
+
+    Parameters and errors as `momentum_resolution`.
+    """
+    return _responses(*_matched(momenta, truth, weights)[:3])
+
+
+def _responses(found: F8, true: F8, weight: F8) -> dict[str, tuple[F8, F8]]:
+    mass, true_mass = _mass(found), _mass(true)
+    pt, true_pt = np.hypot(found[:, 1], found[:, 2]), np.hypot(true[:, 1], true[:, 2])
+    massive, moving = true_mass > 0, true_pt > 0
     return {
-        "tagger": momentum_resolution(found[present], true, weights=weight),
-        "jet": momentum_resolution(flatten(jets).jet_p4, true, weights=weight),
+        "mass": (mass[massive] / true_mass[massive], weight[massive]),
+        "pt": (pt[moving] / true_pt[moving], weight[moving]),
+        "angle": (_angle(found[:, 1:], true[:, 1:]), weight),
     }
 
 
 def _resolution(found: F8, true: F8, weight: F8, missing: int = 0, replicas: int = _REPLICAS) -> MomentumResolution:
-    mass, true_mass = _mass(found), _mass(true)
-    pt, true_pt = np.hypot(found[:, 1], found[:, 2]), np.hypot(true[:, 1], true[:, 2])
-    massive, moving = true_mass > 0, true_pt > 0
-    return MomentumResolution(
-        mass=_spread(mass[massive] / true_mass[massive], weight[massive], replicas),
-        pt=_spread(pt[moving] / true_pt[moving], weight[moving], replicas),
-        angle=_spread(_angle(found[:, 1:], true[:, 1:]), weight, replicas, one_sided=True),
-        num_missing=missing,
-    )
+    spreads = {
+        name: _spread(values, weights, replicas, one_sided=name == "angle")
+        for name, (values, weights) in _responses(found, true, weight).items()
+    }
+    return MomentumResolution(**spreads, num_missing=missing)
 
 
 def _mass(p4: F8) -> F8:

@@ -1,0 +1,108 @@
+"""``equitag evaluate`` of a tagger that returns four-momenta."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..atomic_file import is_same_file, write_together
+from ..errors import JetError, TaggerError, explain
+from ..tagger import Tagger
+from . import labelled_jets
+
+__all__ = ["run"]
+
+
+_SUFFIXES = ("png", "pdf")
+
+
+#: Options that are about classes.
+_OF_CLASSES = ("discriminant", "against", "paired")
+
+
+def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | None = None) -> int:
+    """Compute momenta, compare them with the true ones, and print the table; `edges` are bins of the true pT.
+
+    Raises
+    ------
+    TaggerError
+        If the tagger returns 3-vectors, or for options that are about classes.
+    JetError
+        If the jets lack the truth, or a file of theirs would be replaced.
+    """
+    import awkward as ak
+
+    from ..evaluation.report.momentum import momentum_sections, momentum_summary
+    from ..evaluation.report.numbers import json_bytes
+    from ..evaluation.report.page import report_files
+    from ..readers.ranges import expand
+
+    if tagger.model.output != "momentum":
+        raise TaggerError(
+            explain(
+                f"{tagger.name}, which returns 3-vectors",
+                "a tagger of classes, or of four-momenta",
+                "compare tagger(jets) with the truth in your own code",
+            )
+        )
+    given = [f"--{name}" for name in _OF_CLASSES if getattr(arguments, name)]
+    if given:
+        remedy = f"leave out {', '.join(given)}"
+        raise TaggerError(explain(f"{', '.join(given)} with {tagger.name}", "a tagger of classes", remedy))
+    recipe = tagger.card.training.recipe if tagger.card.training is not None else {}
+    truth, out = arguments.target or str(recipe.get("target") or "momentum"), Path(arguments.output)
+    jets = labelled_jets.read(arguments)
+    momenta = tagger(jets)
+    sections, resolutions = momentum_sections(
+        jets, momenta, truth=truth, weights=_weights(arguments, jets), edges=edges
+    )
+    pictures = {
+        f"{section.key}{end}.{suffix}": picture.figure.savefig
+        for section in sections
+        for end, picture in zip(("", "_by_pt"), section.pictures, strict=False)
+        for suffix in _SUFFIXES
+    }
+    about = {"tagger": tagger.name, "content_hash": tagger.content_hash, "data": arguments.data, "truth": truth}
+    contents: dict[str, Any] = dict(pictures)
+    contents["momenta.parquet"] = partial(
+        ak.to_parquet,
+        ak.zip({"momentum": momenta}, depth_limit=momenta.ndim),
+        parquet_extra_options={"write_page_checksum": True},
+    )
+    if arguments.report:
+        title = f"{tagger.name}: momentum resolution"
+        contents |= report_files(title, sections, about=about, summary=momentum_summary(resolutions))
+    # last, so that a new folder with these numbers is complete
+    contents["resolution.json"] = json_bytes(about | {name: each.as_dict() for name, each in resolutions.items()})
+    _check_output(out, expand(arguments.data), contents)
+    write_together(out, contents)
+    print(f"{tagger.name} on {', '.join(arguments.data)}, compared with '{truth}'")
+    for name, each in resolutions.items():
+        print(f"{name}\n  " + str(each).replace("\n", "\n  "))
+    print(f"  numbers, plots and momenta in {out}/")
+    return 0
+
+
+def _weights(arguments: argparse.Namespace, jets: Any) -> Any:
+    name = arguments.weights
+    if name is None:
+        return None
+    if name not in jets.fields:
+        given = f"jets without a field '{name}'; they have {', '.join(jets.fields)}"
+        raise JetError(
+            explain(given, "a weight for each jet", "name the field that holds the weights: --weights FIELD")
+        )
+    return jets[name]
+
+
+def _check_output(out: Path, data: Iterable[Path], names: Iterable[str]) -> None:
+    """Refuse a folder that is a file, or in which a file would replace the jets that it is made from."""
+    if out.exists() and not out.is_dir():
+        raise JetError(explain(f"{out} is a file", "a folder", "choose another name"))
+    for name in names:
+        if any(is_same_file(source, out / name) for source in data):
+            given = f"jets in {out / name}, which the evaluation would replace"
+            raise JetError(explain(given, "another folder", "choose another -o"))
