@@ -64,15 +64,8 @@ def test_numbers_plots_and_report(files, tmp_path, capsys):
 
 
 def test_another_truth(files, tmp_path):
-    words = [
-        "evaluate",
-        str(files / "tagger"),
-        str(files / "jets.parquet"),
-        "-o",
-        str(tmp_path / "out"),
-        "--target",
-        "W",
-    ]
+    words = ["evaluate", str(files / "tagger"), str(files / "jets.parquet"), "-o", str(tmp_path / "out")]
+    words += ["--target", "W", "--weights", "weight", "--bins", "pt=0,200,1e6", "--report"]
     assert main(words) == 0
     numbers = json.loads((tmp_path / "out/resolution.json").read_text())
     assert numbers["jet"]["pt"]["median"]["value"] == pytest.approx(0.4, rel=1e-6)
