@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from coffea_equitag import JetError
 from coffea_equitag.evaluation import Estimate
 from coffea_equitag.evaluation.report import Picture, Section, Table, report_files, write_report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
 def a_figure(points: int = 10) -> Figure:
@@ -90,6 +95,21 @@ def test_numbers_as_json():
         "jsd": {"value": 0.1, "low": 0.05, "high": None},
         "5": [3, None, "ε"],
     }
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium")
+def test_a_browser_has_nothing_to_say(tmp_path):
+    page = write_report(tmp_path, "A & B", [a_section()], summary={"1/ε_B": Estimate(32.0, 25.0, 41.0)})
+    picture = tmp_path / "page.png"
+    # a user namespace of its own is not to be had in every container
+    words = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += ["--enable-logging=stderr", f"--screenshot={picture}", "--window-size=1000,900", page.as_uri()]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stderr
+    assert "CONSOLE" not in said
+    pixels = imread(picture)
+    assert pixels.shape[:2] == (900, 1000)
+    # the blue of the line that the figure draws
+    assert (np.abs(pixels[..., :3] - np.array([0x1F, 0x77, 0xB4]) / 255).max(axis=-1) < 0.02).sum() > 50
 
 
 def test_both_files_or_none(tmp_path):

@@ -21,9 +21,11 @@ def canvas(title: str) -> tuple[Figure, Any]:
 
 def fit_title(figure: Figure) -> None:
     """Make the letters of the title smaller where it is wider than the plot."""
-    figure.draw_without_rendering()
     axes = figure.axes[0]
     text = axes.get_title(loc="left")
+    if not text:
+        return
+    figure.draw_without_rendering()
     title = axes.set_title(text, loc="left")
     width, room = title.get_window_extent().width, axes.bbox.width
     if width > room:

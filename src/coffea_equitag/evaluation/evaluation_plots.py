@@ -15,7 +15,7 @@ from ..array_types import F8
 from .binned_efficiency import BinnedEfficiency, Points
 from .canvas import canvas, fit_title
 from .confusion import Confusion
-from .plot_style import STYLE
+from .plot_style import COLORS, STYLE
 from .reliability import CONFIDENCE, CalibrationCurve
 from .robustness import Difference
 from .sculpting import Sculpting
@@ -43,7 +43,7 @@ def efficiency(found: Sequence[BinnedEfficiency], *, names: Sequence[str] = (), 
         upper, lower = figure.subplots(2, 1, sharex=True)
         upper.set_title(title, loc="left")
         for number, (name, each) in enumerate(zip(names, found, strict=True)):
-            color = f"C{number}"
+            color = _color(number)
             _points(upper, each.edges, each.classes[each.signal], color, name, "o")
             others = [(key, points) for key, points in each.classes.items() if key != each.signal]
             for marker, (key, points) in zip("osD^vP*X" * len(others), others, strict=False):
@@ -64,6 +64,10 @@ def efficiency(found: Sequence[BinnedEfficiency], *, names: Sequence[str] = (), 
         figure.align_ylabels()
     fit_title(figure)
     return figure
+
+
+def _color(number: int) -> str:
+    return COLORS[number % len(COLORS)]
 
 
 def _below(found: Sequence[BinnedEfficiency]) -> float:
@@ -121,7 +125,7 @@ def calibration(found: dict[str, CalibrationCurve], *, title: str = "") -> Figur
         upper.set_title(title, loc="left")
         upper.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="right probabilities")
         for number, (name, curve) in enumerate(found.items()):
-            color = "black" if name == CONFIDENCE else f"C{number}"
+            color = "black" if name == CONFIDENCE else _color(number)
             errors = np.maximum([curve.fraction - curve.low, curve.high - curve.fraction], 0)
             upper.errorbar(
                 curve.probability,
@@ -136,7 +140,7 @@ def calibration(found: dict[str, CalibrationCurve], *, title: str = "") -> Figur
             lower.step(curve.probability, curve.weight / curve.weight.sum(), where="mid", color=color)
         upper.set(ylim=(0, 1.02), ylabel="share that is of the class")
         lower.set(xlim=(0, 1), xlabel="predicted probability", ylabel="jets", yscale="log")
-        upper.legend(loc="upper left", fontsize=9 if len(found) < 6 else 7)
+        upper.legend(loc="upper left", fontsize=11 if len(found) < 6 else 8)
         figure.align_ylabels()
     fit_title(figure)
     return figure
@@ -168,16 +172,16 @@ def sculpting(found: Sequence[Sculpting], variable: str = "mass", *, title: str 
                 each.edges,
                 yerr=each.after_error / widths,
                 ax=axes,
-                color=f"C{number}",
+                color=_color(number),
                 label=label,
                 flow="none",
             )
-            tops.append(each.after / widths)
+            tops.append((each.after + each.after_error) / widths)
         axes.set(
             xlabel=LABELS.get(variable, variable),
             ylabel="background jets / area",
             xlim=(first.edges[0], first.edges[-1]),
-            ylim=(0, 1.6 * float(np.max(tops))),
+            ylim=(0, 1.4 * float(np.max(tops))),
         )
         axes.legend(loc="upper right")
     fit_title(figure)
@@ -193,12 +197,12 @@ def differences(found: Sequence[Difference], *, title: str = "") -> Figure:
         axes.axvspan(-1, 1, color="0.9")
         axes.axvline(0, color="0.5", linewidth=1)
         values = [math.copysign(each.significance, each.difference.value) for each in rows]
-        axes.plot(values, range(len(rows)), "o", color="C0", markersize=6)
+        axes.plot(values, range(len(rows)), "o", color=COLORS[0], markersize=6)
         axes.set_yticks(range(len(rows)), [each.name for each in rows], fontsize=10)
         axes.tick_params(axis="y", which="both", length=0)
         axes.minorticks_off()
         reach = max([3.0, *(abs(value) * 1.1 for value in values)])
         axes.set(xlim=(-reach, reach), ylim=(-0.7, max(len(rows), 1) - 0.3))
-        axes.set_xlabel("difference / its uncertainty", fontsize=11)
+        axes.set_xlabel(r"difference / $\sigma$", fontsize=11)
         axes.set_title(title, loc="left")
     return figure

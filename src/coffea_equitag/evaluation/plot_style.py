@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mplhep
 
-__all__ = ["STYLE"]
+__all__ = ["COLORS", "STYLE"]
 
 #: mplhep's style of CMS, whose pages and letters are large, scaled to a figure in a report.
 STYLE = mplhep.style.CMS | {
@@ -25,3 +25,6 @@ STYLE = mplhep.style.CMS | {
     "ytick.minor.size": 3.5,
     "savefig.bbox": None,
 }
+
+#: The style's colours, by themselves: names such as C1 would be looked up when the figure is saved, in another style.
+COLORS: tuple[str, ...] = tuple(STYLE["axes.prop_cycle"].by_key()["color"])

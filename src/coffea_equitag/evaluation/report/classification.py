@@ -23,6 +23,9 @@ _INTERVALS = (
 )
 
 
+_NAMES = {"pt": "pT", "eta": "η", "mass": "the jet's mass", "multiplicity": "the number of constituents"}
+
+
 def summary(evaluation: Evaluation, efficiencies: Sequence[float] = (0.5, 0.3)) -> dict[str, Cell]:
     """The numbers that matter most: AUC, accuracy, and rejections of the signal's score."""
     separation = evaluation.separation()
@@ -150,8 +153,10 @@ def _efficiencies(evaluation: Evaluation, efficiencies: Sequence[float]) -> Sect
         binned = [evaluation.efficiency(variable, cut) for cut in cuts]
         if not any(points.number.any() for points in binned[0].classes.values()):
             continue
-        outside = f" {binned[0].outside} jets outside the edges are not shown." if binned[0].outside else ""
-        pictures.append(Picture(plots.efficiency(binned, names=names), f"Working points against {variable}.{outside}"))
+        caption = f"Working points against {_NAMES.get(variable, variable)}."
+        if binned[0].outside:
+            caption += f" {binned[0].outside} jets outside the edges are not shown."
+        pictures.append(Picture(plots.efficiency(binned, names=names), caption))
         data[variable] = {
             "edges": binned[0].edges,
             "outside": binned[0].outside,
@@ -161,7 +166,7 @@ def _efficiencies(evaluation: Evaluation, efficiencies: Sequence[float]) -> Sect
         "Efficiency of the signal and mistag rates of the background, for cuts that have the working points' "
         "efficiencies on the whole sample, in bins with about as many jets each. A rate of 0 is not drawn."
     )
-    return Section("Efficiencies by jet", text, pictures, data=data, name="efficiencies")
+    return Section("Efficiencies by jet property", text, pictures, data=data, name="efficiencies")
 
 
 def _as_data(found: BinnedEfficiency, efficiency: float) -> dict[str, Any]:
@@ -226,7 +231,7 @@ def robustness_section(
         The score.
     """
     rows = [(each.name, each.nominal, each.other, each.difference, digits(each.significance, 1.0)) for each in found]
-    table = Table(("figure", nominal, other, "difference", "in its uncertainties"), rows)
+    table = Table(("figure", nominal, other, "difference", "in σ"), rows)
     text = (
         "Rejections are those of each sample at its own cut. Efficiencies and mistag rates at the nominal cut are what "
         "an analysis would see that fixed its cut on the nominal sample."

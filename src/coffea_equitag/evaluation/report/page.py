@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -79,7 +80,7 @@ def _page(title: str, sections: Sequence[Section], about: Mapping[str, Any], sum
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     contents = "".join(f'<li><a href="#{each.key}">{escape(each.title)}</a></li>' for each in sections)
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_in_words(value))}</dd>" for name, value in about.items())
-    tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>" for name, value in summary.items())
+    tiles = "".join(f"<div><dt>{_text(name)}</dt><dd>{_cell(value)}</dd></div>" for name, value in summary.items())
     body = "\n".join(map(_section, sections))
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -112,29 +113,34 @@ def _in_words(value: Any) -> str:
 
 
 def _section(section: Section) -> str:
-    paragraphs = "".join(f"<p>{escape(part.strip())}</p>" for part in section.text.split("\n\n") if part.strip())
+    paragraphs = "".join(f"<p>{_text(part.strip())}</p>" for part in section.text.split("\n\n") if part.strip())
     tables = "".join(map(_table, section.tables))
     pictures = "".join(map(_picture, section.pictures))
     if pictures:
         pictures = f'<div class="pictures">{pictures}</div>'
-    return f'<section id="{section.key}"><h2>{escape(section.title)}</h2>{paragraphs}{tables}{pictures}</section>'
+    return f'<section id="{section.key}"><h2>{_text(section.title)}</h2>{paragraphs}{tables}{pictures}</section>'
 
 
 def _picture(picture: Picture) -> str:
     caption = escape(picture.caption)
     width = round(80 * picture.figure.get_figwidth())
     image = f'<img src="{data_url(picture.figure)}" width="{width}" alt="{caption}">'
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure>{image}<figcaption>{_text(picture.caption)}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:
-    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    header = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.header)
     rows = "".join(
         f'<tr><th scope="row">{_cell(name)}</th>{"".join(f"<td>{_cell(value)}</td>" for value in values)}</tr>'
         for name, *values in table.rows
     )
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f"<caption>{_text(table.caption)}</caption>" if table.caption else ""
     return f'<div class="table"><table>{caption}<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _text(text: str) -> str:
+    """Escaped, with the index of an efficiency as one: ε_B."""
+    return re.sub(r"ε_(\w)\b", r"ε<sub>\1</sub>", escape(text))
 
 
 def _cell(value: Cell) -> str:
@@ -143,7 +149,7 @@ def _cell(value: Cell) -> str:
     if isinstance(value, float):
         return f"{value:.4g}".replace("-", "−")
     if not isinstance(value, Estimate):
-        return escape(str(value))
+        return _text(str(value))
     number, above, below = value.parts
     if above != below and str(value).startswith(f"{number} +"):
         return f'{number}<span class="interval"><sup>+{above}</sup><sub>−{below}</sub></span>'
