@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from coffea_equitag import Tagger, TaggerError, kernels, models
-from coffea_equitag.benchmarking import Settings, explain_choices, measure
+from coffea_equitag.benchmarking import Settings, explain_choices, measure, patches
 from coffea_equitag.benchmarking.clock import Spread, in_turn
 from coffea_equitag.benchmarking.comparison import compare
 from coffea_equitag.benchmarking.forms import OURS, REFERENCE
@@ -20,6 +20,7 @@ from coffea_equitag.benchmarking.memory import growth, memory_server
 from coffea_equitag.benchmarking.pair_products import pairs_per_second
 from coffea_equitag.benchmarking.peak_flops import measured_peak
 from coffea_equitag.benchmarking.pipeline import STEPS, from_file_to_scores
+from coffea_equitag.benchmarking.report import _patches as patch_table
 from coffea_equitag.benchmarking.report import markdown
 from coffea_equitag.benchmarking.workloads import WORKLOADS, Workload, random_jets, representative
 from kernel_forms import needs_vectors
@@ -112,6 +113,20 @@ def test_gradients_are_twice_as_many_operations():
     once, thrice = (compare("pfn", "ak4", backward, **asked) for backward in (False, True))
     assert thrice["gflop_per_jet"] == pytest.approx(3 * once["gflop_per_jet"])
     assert thrice["pass"] == "forward+backward"
+
+
+def test_patches():
+    rows = patches.compare("pfn", "forward", 0.01, (1, 1), "cpu")
+    assert [row["options"] for row in rows] == [{"nodewise": "mass"}, {"nodewise": "energy"}]
+    for row in rows:
+        with torch.no_grad():
+            models.build("pfn", **row["options"]).eval()(random_jets(Workload("few", 8, 3), 2))
+        assert row["kernel"] == kernels.last_choice("pfn").kernel
+        assert min(row[name]["median"] for name in ("ms", "layers_times_ours", "plain_times_ours")) > 0
+    (none, *others), pairs = patches._options("lorentznet_base"), patches._options("particlenet")
+    assert none == {}
+    assert others == pairs
+    assert "| pfn | nodewise mass | forward |" in patch_table(rows)
 
 
 def test_from_a_file_to_scores():

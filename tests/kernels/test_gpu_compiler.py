@@ -22,12 +22,14 @@ from coffea_equitag.kernels.lgn.gpu import weights as lgn_weights  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import (  # noqa: E402
     clamp,
+    edge_scalars,
     edge_statistics,
     edge_statistics_gradient,
     gram_step,
 )
 from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import weights as lorentznet_weights  # noqa: E402
+from coffea_equitag.kernels.lorentznet.scalar_kinds import DELTA_R, INTERVAL, MASS, NOTHING  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import weights as particlenet_weights  # noqa: E402
@@ -45,8 +47,10 @@ SHARED = 227 * 1024
 
 POINTERS = {
     "fp64": {
+        "coordinates",
         "gram",
         "pushed",
+        "source",
         "p4",
         "mass",
         "polar",
@@ -88,7 +92,8 @@ GRAD_VECTORS = clamp.GradVectors(*["*fp64"] * 4)
 OF_NODES = {"OF_BATCH": True, "CHANNELS": 80}
 NODE_GRADIENTS = edge_statistics_gradient.NodeGradients("*fp32", "*fp32", "*fp32")
 SCALAR_TERMS = edge_statistics_gradient.ScalarTerms("*fp64", "*fp64")
-LORENTZNET_EDGES = {"UPDATES_VECTORS": True, "A": 64, "B": 16}
+LORENTZNET_EDGES = {"KIND": INTERVAL, "UPDATES_VECTORS": True, "A": 64, "B": 16}
+SCALARS = {"ROWS": 16, "COLUMNS": 32}
 LORENTZNET = {
     "tiles": JET_TILES,
     "weights": lorentznet_weights.EdgeWeights(*["*fp32"] * 8),
@@ -128,6 +133,12 @@ TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
     "edges": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE, LORENTZNET),
+    "edges-without-scalars": (
+        lorentznet_forward.edges_kernel,
+        LORENTZNET_EDGES | {"KIND": NOTHING, "UPDATES_VECTORS": False} | WIDE,
+        LORENTZNET,
+    ),
+    "edges-delta-r": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | {"KIND": DELTA_R} | WIDE, LORENTZNET),
     "edges-bf16": (lorentznet_forward.edges_kernel, LORENTZNET_EDGES | WIDE | {"PRECISION": "bf16"}, LORENTZNET),
     "similarity": (gram_step.similarity_kernel, {"RIGHT": True, "TRANSPOSED": True} | MATRICES, LORENTZNET),
     "clamped-vectors": (clamp.clamped_vectors_kernel, CLAMP, LORENTZNET),
@@ -149,8 +160,10 @@ KERNELS = {
         {"UPDATES_VECTORS": True, "CHANNELS": 80, "ROWS": 16, "WIDTH": 128},
         {"hidden": "i32"},
     ),
-    "edge-scalars": (edge_statistics.edge_scalars_kernel, {"ROWS": 16, "COLUMNS": 32}, LORENTZNET | {"out": "*fp32"}),
-    "scalar-sums": (edge_statistics.scalar_sums_kernel, {"ROWS": 16, "COLUMNS": 32}, LORENTZNET),
+    "edge-scalars": (edge_scalars.edge_scalars_kernel, SCALARS | {"KIND": INTERVAL}, LORENTZNET | {"out": "*fp32"}),
+    "edge-scalars-mass": (edge_scalars.edge_scalars_kernel, SCALARS | {"KIND": MASS}, LORENTZNET | {"out": "*fp32"}),
+    "scalar-sums": (edge_statistics.scalar_sums_kernel, SCALARS | {"KIND": INTERVAL}, LORENTZNET),
+    "scalar-sums-delta-r": (edge_statistics.scalar_sums_kernel, SCALARS | {"KIND": DELTA_R}, LORENTZNET),
     "jet-sums": (edge_statistics.jet_sums_kernel, {"ROWS": 16, "WIDTH": 32}, LORENTZNET | {"out": "*fp64"}),
     "normalise": (
         edge_statistics.normalise_kernel,
@@ -174,7 +187,12 @@ KERNELS = {
     ),
     "gram-backward": (
         edge_statistics_gradient.gram_backward_kernel,
-        {"OF_BATCH": True, "ADD": True, "ROWS": 16, "COLUMNS": 32},
+        {"KIND": INTERVAL, "OF_BATCH": True, "ADD": True} | SCALARS,
+        LORENTZNET | {"out": "*fp64"},
+    ),
+    "coordinates-backward": (
+        edge_statistics_gradient.coordinates_backward_kernel,
+        {"KIND": DELTA_R, "OF_BATCH": True} | SCALARS,
         LORENTZNET | {"out": "*fp64"},
     ),
     "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),

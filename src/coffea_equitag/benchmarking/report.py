@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import TaggerError, explain
 from .forms import OURS, REFERENCE
+from .patches import WORKLOAD
 from .pipeline import STEPS
 from .workloads import WORKLOADS
 
@@ -54,6 +55,8 @@ def markdown(found: dict[str, Any]) -> str:
     parts = [_machine(found)]
     if found.get("networks"):
         parts += [_networks(found["networks"], workload) for workload in found["settings"]["workloads"]]
+    if found.get("patches"):
+        parts.append(_patches(found["patches"]))
     if found.get("peers"):
         parts.append(_peers(found["peers"]))
     if found.get("size"):
@@ -104,6 +107,24 @@ def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
         f"### {WORKLOADS[workload].name}\n\nBatches of {batches} jets; the largest jet has {largest} constituents.\n\n"
         + _table(heading, rows, left=3)
     )
+
+
+def _patches(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            row["model"],
+            ", ".join(f"{name} {scalar}" for name, scalar in row["options"].items()) or "none",
+            row["pass"],
+            row["kernel"],
+            _with_spread(row["ms"]),
+            _ratio(row["layers_times_ours"]),
+            _ratio({"median": 1 / row["plain_times_ours"]["median"]}),
+            row["compared"],
+        ]
+        for row in found
+    ]
+    heading = ["network", "patch", "pass", "runs on", "ms per jet", "× layers", "time / that of", ""]
+    return f"### Patches, {WORKLOADS[WORKLOAD].name}\n\n" + _table(heading, rows, left=4)
 
 
 def _size(found: Sequence[dict[str, Any]]) -> str:

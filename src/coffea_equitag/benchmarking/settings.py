@@ -17,7 +17,7 @@ from .workloads import WORKLOADS
 __all__ = ["SECTIONS", "Settings", "tuned"]
 
 #: Parts of the benchmark.
-SECTIONS = ("networks", "size", "pipeline", "pairs")
+SECTIONS = ("networks", "patches", "size", "pipeline", "pairs")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..errors import TaggerError, explain
-from . import peers
+from . import patches, peers
 from .comparison import compare
 from .machine import describe_machine
 from .memory import memory_server
@@ -107,6 +107,14 @@ def measure(
                         options=settings.options,
                     )
                     found[section].append(case)
+            elif section == "patches":
+                found[section] = []
+                for kind, name in ((kind, name) for kind in settings.models for name in settings.passes):
+                    if kind in patches.COMPARED:
+                        step(f"{kind} with patches, {name}")
+                        found[section] += patches.compare(
+                            kind, name, settings.seconds, settings.rounds, settings.device
+                        )
             elif section == "size":
                 found["size"], found["throughput"] = [], []
                 for kind in settings.models:

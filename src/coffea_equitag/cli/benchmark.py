@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="take seconds instead of minutes: a check that all works")
     parser.add_argument(
-        "--only", nargs="+", metavar="SECTION", help="any of networks, size, pipeline, pairs (default: all)"
+        "--only", nargs="+", metavar="SECTION", help="any of networks, patches, size, pipeline, pairs (default: all)"
     )
     parser.add_argument(
         "--models", nargs="+", metavar="MODEL", help="models, or folders of trained taggers (default: all models)"

@@ -45,8 +45,6 @@ def support(
     reason, hidden = unsupported_layer(model, _LAYERS), int(model.options["hidden"])
     if model.output == "momentum":
         reason = "it gives momenta"
-    elif target == "gpu" and model.kind == "lorentznet_base":
-        reason = "no kernels for a GPU yet"
     elif reason is None and target == "gpu" and hidden > _LARGEST_ON_GPU:
         reason = f"{hidden} channels; the GPU's kernel takes at most {_LARGEST_ON_GPU}"
     trains = target == "cpu" or hidden <= _LARGEST_ON_GPU_IN_TRAINING

@@ -22,6 +22,7 @@ __all__ = [
     "kind_of",
     "of_coordinates",
     "of_gram",
+    "source_of",
     "updates_vectors",
     "weights_of_scalars",
 ]
@@ -45,6 +46,13 @@ def of_gram(kind: int) -> bool:
 def of_coordinates(kind: int) -> bool:
     """Whether they are made of each vector's `coordinates_of`, so that the vectors themselves take the step."""
     return kind >= ENERGY
+
+
+def source_of(kind: int, gram_Q: Tensor, x_N4: Tensor) -> Tensor:
+    """What they are made of: G (Q,), coordinates (N, 3), or nothing (0,); float64."""
+    if of_gram(kind):
+        return gram_Q
+    return coordinates_of(kind, x_N4) if of_coordinates(kind) else gram_Q.new_empty(0)
 
 
 def updates_vectors(block: LorentzBlock) -> bool:

@@ -23,10 +23,10 @@ from ....layers.segments import segment_mean
 from ...common.cpu.jet_groups import JetGroups
 from ..scalar_kinds import (
     NOTHING,
-    coordinates_of,
     kind_of,
     of_coordinates,
     of_gram,
+    source_of,
     updates_vectors,
     weights_of_scalars,
 )
@@ -89,7 +89,7 @@ def edges(
     if block.phi_x is not None and updates_vectors(block):
         parameters += [block.phi_x[0].weight, block.phi_x[0].bias, block.phi_x[2].weight]
     setting = _Setting(groups, norm, block.c_weight, block.clamp is not None, kind_of(block))
-    vectors = setting.made_of(gram, x)
+    vectors = source_of(setting.kind, gram, x)
     sums, stepped, phi_x = _lorentz_edges(
         setting, u, v, vectors, weights_of_scalars(block), norm.weight, norm.bias, *parameters
     )
@@ -110,14 +110,8 @@ class _Setting:
     clamps: bool
     kind: int
 
-    def made_of(self, gram: Tensor, x: Tensor) -> Tensor:
-        """What the edge scalars are made of: G (Q,), coordinates (N, 3), or nothing."""
-        if of_gram(self.kind):
-            return gram
-        return coordinates_of(self.kind, x) if of_coordinates(self.kind) else gram.new_empty(0)
-
     def jets(self, u: Tensor, v: Tensor, vectors: Tensor) -> Jets:
-        """For the kernels; vectors as `made_of`."""
+        """For the kernels; vectors as `source_of`."""
         groups, given = self.groups, _array(vectors)
         gram, coordinates = (given, _NO_COORDINATES) if given.ndim == 1 else (_NO_GRAM, given)
         return Jets(_array(u), _array(v), self.kind, gram, coordinates, groups.offsets, groups.squares, groups.groups)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...common.gpu.arithmetic import relu
 from ...common.gpu.tf32_split import halves, product_of_halves
 from ...common.gpu.tiles import JetTiles, tile_at
+from .edge_scalars import NOTHING
 from .gate import gate, gate_log_derivative
 from .matrix_parts import add_layer, add_outer, store_parts
 from .weights import EdgeWeights, TransposedWeights
@@ -37,12 +38,12 @@ class EdgeGradients(NamedTuple):
 
     u: Tensor  # (N, A + B): of each node's part of the first layer as receiver
     shared_v: Tensor  # (Σ n · tiles, A + B): as sender, for the receivers of each tile by themselves
-    edge_scalars: Tensor  # (Q, 2), float32: of ψ(‖x_i − x_j‖²) and ψ(x_i·x_j), with SCALARS
+    edge_scalars: Tensor  # (Q, 2), float32: of ν and π, with SCALARS
     parameters: Tensor  # (programs, 2(A + B) + 3, A + B): see `edges_backward_kernel`
 
 
-# The same code for any number of tiles. Of its 20 arguments 9 are compile-time constants; numbers stand for themselves,
-# since Triton would compile another kernel for other numbers in a tuple.
+# The same code for any number of tiles. Of its 21 arguments 10 are compile-time constants; numbers stand for
+# themselves, since Triton would compile another kernel for other numbers in a tuple.
 @triton.jit(do_not_specialize=["num_tiles"])
 def edges_backward_kernel(
     first_layer: tl.tensor,
@@ -56,6 +57,7 @@ def edges_backward_kernel(
     stride: tl.tensor,
     hidden: tl.tensor,
     grads: EdgeGradients,
+    KIND: tl.constexpr,
     UPDATES_VECTORS: tl.constexpr,
     SCALARS: tl.constexpr,
     PRECISION: tl.constexpr,
@@ -73,7 +75,7 @@ def edges_backward_kernel(
     first_layer, weights
         As of `edges_kernel`.
     edge_scalars : (Q, 2), float32
-        ψ(‖x_i − x_j‖²) and ψ(x_i·x_j).
+        ν and π; none for edges of KIND `NOTHING`.
     num_tiles : int
         How many there are.
     shares : (J + 1,), int64
@@ -114,8 +116,10 @@ def edges_backward_kernel(
                 real_i = i < n
                 inside = real_i[:, None] & real_j[None, :]
                 place = block + i.to(tl.int64)[:, None] * n + j[None, :]
-                norm = tl.load(edge_scalars + 2 * place, mask=inside, other=0.0)
-                dot = tl.load(edge_scalars + 2 * place + 1, mask=inside, other=0.0)
+                norm, dot = tl.zeros((BI, BJ), tl.float32), tl.zeros((BI, BJ), tl.float32)
+                if KIND != NOTHING:
+                    norm = tl.load(edge_scalars + 2 * place, mask=inside, other=0.0)
+                    dot = tl.load(edge_scalars + 2 * place + 1, mask=inside, other=0.0)
                 r_a = _first_layer(first_layer, weights.scalar_weights, start, i, j, n, norm, dot, a, C, BI, BJ, A)
                 r_b = _first_layer(first_layer, weights.scalar_weights, start, i, j, n, norm, dot, b, C, BI, BJ, B)
                 y_a, y_b = add_layer(r_a, r_b, weights.phi_e, zeros_a, zeros_b, A, B, PRECISION)
@@ -211,7 +215,7 @@ def _first_layer(
     BJ: tl.constexpr,
     WIDTH: tl.constexpr,
 ) -> tl.tensor:
-    """Some channels of ReLU(U_i + V_j + a·ψ(norm) + b·ψ(dot))."""
+    """Some channels of ReLU(U_i + V_j + a ν_ij + b π_ij)."""
     own = first_layer + (start + i)[:, None] * (2 * C) + c[None, :]
     other = first_layer + (start + j)[:, None] * (2 * C) + C + c[None, :]
     own = tl.load(own, mask=(i < n)[:, None], other=0.0)[:, None, :]

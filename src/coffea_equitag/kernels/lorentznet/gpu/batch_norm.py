@@ -9,6 +9,7 @@ import triton
 from torch import Tensor, nn
 
 from ...common.gpu.tiles import RECEIVERS, Tiles
+from ..scalar_kinds import NOTHING
 from .backward import EdgeGradients
 from .edge_statistics import Norm, Normalised, PairSums, jet_sums_kernel, normalise_kernel, scalar_sums_kernel
 from .edge_statistics_gradient import (
@@ -44,6 +45,8 @@ class Setting:
         The vectors' step.
     clamps : bool
         Whether a clamp of it follows, which wants φ_x.
+    kind : int
+        Of the edge scalars, see ``../scalar_kinds.py``.
     precision : str
         Of the products.
     """
@@ -54,6 +57,7 @@ class Setting:
     norm: nn.BatchNorm1d
     c_weight: float
     clamps: bool
+    kind: int
     precision: str
 
     @property
@@ -62,21 +66,24 @@ class Setting:
         return self.tiles.num_pairs - self.tiles.num_nodes
 
 
-def norm_of(norm: nn.BatchNorm1d, gram: Tensor, weight: Tensor, bias: Tensor, eps: Tensor | None = None) -> Norm:
+def norm_of(norm: nn.BatchNorm1d, source: Tensor, weight: Tensor, bias: Tensor, eps: Tensor | None = None) -> Norm:
     """A BatchNorm's weight, bias and running statistics for the kernels; `eps` where it is on the GPU already."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    eps = gram.new_full((1,), norm.eps) if eps is None else eps
+    eps = source.new_full((1,), norm.eps) if eps is None else eps
     return Norm(weight, bias, norm.running_mean, norm.running_var, eps)
 
 
-def sums_over_pairs(setting: Setting, first_layer: Tensor, gram: Tensor, hidden: int, of_batch: bool) -> PairSums:
+def sums_over_pairs(setting: Setting, first_layer: Tensor, source: Tensor, hidden: int, of_batch: bool) -> PairSums:
     """Sums over the batch's pairs; zeros if not wanted."""
     tiles = setting.tiles
     if not of_batch:
-        return PairSums(gram.new_empty(0, 5), gram.new_zeros(5), gram.new_zeros(5, hidden))
-    rows, by_jet = gram.new_empty(tiles.num_nodes, 5), gram.new_empty(tiles.num_jets, 5, hidden)
-    scalar_sums_kernel[(len(tiles.jet),)](gram, tiles.arguments, rows, ROWS=RECEIVERS, COLUMNS=COLUMNS)
+        return PairSums(source.new_empty(0, 5), source.new_zeros(5), source.new_zeros(5, hidden))
+    rows, by_jet = source.new_zeros(tiles.num_nodes, 5), source.new_empty(tiles.num_jets, 5, hidden)
+    if setting.kind != NOTHING:
+        scalar_sums_kernel[(len(tiles.jet),)](
+            source, tiles.arguments, rows, KIND=setting.kind, ROWS=RECEIVERS, COLUMNS=COLUMNS
+        )
     jet_sums_kernel[(tiles.num_jets, triton.cdiv(hidden, _WIDTH))](
         first_layer, rows, tiles.offsets, by_jet, hidden, ROWS=_ROWS, WIDTH=_WIDTH
     )

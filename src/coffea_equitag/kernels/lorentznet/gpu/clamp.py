@@ -1,4 +1,4 @@
-"""The official LorentzNet's clamp of the components of (x_i − x_j) φ_x on a GPU, forward and backward, in float64.
+"""The step of the vectors themselves on a GPU, and the official clamp of its components, with gradients, in float64.
 
 Without the clamp x becomes x° = S x, and G becomes S G Sᵀ; the clamp adds its excess d to x°. See ``../README.md``.
 """
@@ -190,7 +190,7 @@ def _matrix(values: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tl.t
 
 
 def clamped_step(phi_x_Q: Tensor, x_N4: Tensor, gram_Q: Tensor, settings: Tensor, tiles: Tiles) -> ClampedStep:
-    """Move the vectors, and turn S G Sᵀ in `gram_Q` into their Gram matrices.
+    """Move the vectors, and turn S G Sᵀ in `gram_Q`, unless it is empty, into their Gram matrices.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def clamped_step(phi_x_Q: Tensor, x_N4: Tensor, gram_Q: Tensor, settings: Tensor
     x_N4, gram_Q : Tensor of float64
         x before the step, and S G Sᵀ.
     settings : Tensor of float64, shape (2,)
-        c and the clamp.
+        c and the clamp, ∞ for none.
     tiles : Tiles
         The batch.
     """
@@ -207,7 +207,8 @@ def clamped_step(phi_x_Q: Tensor, x_N4: Tensor, gram_Q: Tensor, settings: Tensor
     if tiles.num_nodes:
         grid = (len(tiles.jet),)
         clamped_vectors_kernel[grid](step, tiles.arguments, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
-        clamped_gram_kernel[grid](step, gram_Q, tiles.arguments, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
+        if len(gram_Q):
+            clamped_gram_kernel[grid](step, gram_Q, tiles.arguments, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
     return step
 
 
@@ -215,10 +216,12 @@ def clamped_step_backward(
     step: ClampedStep, above_Q: Tensor, grad_moved_N4: Tensor, tiles: Tiles
 ) -> tuple[Tensor, Tensor]:
     """From dL/dG and dL/dx after `clamped_step` to dL/dφ_x (Q,), float32, but for S G Sᵀ, and dL/dx (N, 4) before."""
-    grads = GradVectors(grad_moved_N4, *(torch.empty_like(step.x) for _ in range(3)))
+    free = torch.empty_like(step.x) if len(above_Q) else grad_moved_N4
+    grads = GradVectors(grad_moved_N4, free, torch.zeros_like(step.x), torch.empty_like(step.x))
     grad_phi_x = torch.empty_like(step.phi_x)
     if tiles.num_nodes:
         grid = (len(tiles.jet),)
-        grad_vectors_kernel[grid](step, above_Q, grads, tiles.arguments, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
+        if len(above_Q):
+            grad_vectors_kernel[grid](step, above_Q, grads, tiles.arguments, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
         grad_pairs_kernel[grid](step, grads, tiles.arguments, grad_phi_x, ROWS=RECEIVERS, COLUMNS=_COLUMNS)
     return grad_phi_x, grads.x

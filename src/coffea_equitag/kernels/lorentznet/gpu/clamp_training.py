@@ -1,4 +1,4 @@
-"""The clamp of LorentzNet's vectors on a GPU with gradients: what it does after a block's edges and S G Sᵀ."""
+"""The step of the vectors themselves on a GPU, and its clamp, with gradients: what follows a block's edges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["clamped"]
 
 
 class _Clamp(torch.autograd.Function):
-    """From φ_x (Q,), x (N, 4) and S G Sᵀ (Q,) to the Gram matrices and the vectors after a clamped step."""
+    """From φ_x (Q,), x (N, 4) and S G Sᵀ (Q,) to the Gram matrices and the vectors after a step.
+
+    Without Gram matrices (0,), there is none to correct for the clamp, which then must be ∞.
+    """
 
     @staticmethod
     def forward(
@@ -36,5 +39,5 @@ class _Clamp(torch.autograd.Function):
         return None, None, None, grad_phi_x, grad_x, grad_gram
 
 
-#: Tiles, c and the clamp; φ_x, x and S G Sᵀ; returns the Gram matrices and the vectors.
+#: Tiles, c and the clamp (∞ for none); φ_x, x and S G Sᵀ; returns the Gram matrices and the vectors.
 clamped: Callable[[Tiles, float, float, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = _Clamp.apply

@@ -1,7 +1,7 @@
 """BatchNorm of LorentzNet's edges without a pass over their channels.
 
 The rows are z_ij = U_i + V_j + a·ν_ij + b·π_ij, i ≠ j, so that their mean and variance follow from sums over nodes and
-from row sums of the edge scalars ν = ψ(‖x_i − x_j‖²) and π = ψ(x_i·x_j); in float64, in a fixed order.
+from row sums of the edge scalars ν and π; in float64, in a fixed order.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...common.gpu.arithmetic import psi
 from ...common.gpu.tiles import JetTiles, own_tile
+from .edge_scalars import pair_scalars
 
 __all__ = [
     "Norm",
     "Normalised",
     "PairSums",
-    "edge_scalars_kernel",
     "jet_sums_kernel",
     "normalise_kernel",
-    "pair_scalars",
     "scalar_sums_kernel",
 ]
 
@@ -55,9 +53,10 @@ class Normalised(NamedTuple):
 
 @triton.jit
 def scalar_sums_kernel(
-    gram: tl.tensor,
+    source: tl.tensor,
     tiles: JetTiles,
     rows: tl.tensor,
+    KIND: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ) -> None:
@@ -68,7 +67,7 @@ def scalar_sums_kernel(
     first, second = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
     square, mixed, other = tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64), tl.zeros((ROWS,), tl.float64)
     for column in range(0, n, COLUMNS):
-        norm, dot, _, _ = pair_scalars(gram + block, i, column + tl.arange(0, COLUMNS), n)
+        norm, dot, _, _ = pair_scalars(source, block, start, i, column + tl.arange(0, COLUMNS), n, KIND)
         first += tl.sum(norm, axis=1)
         second += tl.sum(dot, axis=1)
         square += tl.sum(norm * norm, axis=1)
@@ -80,38 +79,6 @@ def scalar_sums_kernel(
     tl.store(out + 2, square, mask=i < n)
     tl.store(out + 3, mixed, mask=i < n)
     tl.store(out + 4, other, mask=i < n)
-
-
-@triton.jit
-def edge_scalars_kernel(
-    gram: tl.tensor,
-    tiles: JetTiles,
-    out: tl.tensor,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-) -> None:
-    """ν and π of the pairs of some nodes of one jet: (Q, 2), float32, 0 for i = j."""
-    jet, _start, n, begin = own_tile(tiles.offsets, tiles.jet, tiles.first)
-    block = tl.load(tiles.pairs + jet)
-    i = begin + tl.arange(0, ROWS)
-    for column in range(0, n, COLUMNS):
-        j = column + tl.arange(0, COLUMNS)
-        norm, dot, _, _ = pair_scalars(gram + block, i, j, n)
-        place = out + 2 * (block + i.to(tl.int64)[:, None] * n + j[None, :])
-        inside = (i < n)[:, None] & (j < n)[None, :]
-        tl.store(place, norm.to(tl.float32), mask=inside)
-        tl.store(place + 1, dot.to(tl.float32), mask=inside)
-
-
-@triton.jit
-def pair_scalars(gram: tl.tensor, i: tl.tensor, j: tl.tensor, n: tl.tensor) -> tuple[tl.tensor, ...]:
-    """ν and π as the edges see them, 0 for i = j and beyond the jet; and the two before ψ; all float64."""
-    pair = (i < n)[:, None] & (j < n)[None, :] & (i[:, None] != j[None, :])
-    square_i = tl.load(gram + i.to(tl.int64) * (n + 1), mask=i < n, other=0.0)
-    square_j = tl.load(gram + j.to(tl.int64) * (n + 1), mask=j < n, other=0.0)
-    dot = tl.load(gram + i.to(tl.int64)[:, None] * n + j[None, :], mask=pair, other=0.0)
-    norm = tl.where(pair, square_i[:, None] + square_j[None, :] - 2.0 * dot, 0.0)
-    return psi(norm.to(tl.float32)).to(tl.float64), psi(dot.to(tl.float32)).to(tl.float64), norm, dot
 
 
 @triton.jit

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...common.gpu.arithmetic import product, psi, relu
 from ...common.gpu.tiles import JetTiles, own_tile
+from .edge_scalars import INTERVAL, NOTHING, pair_scalars
 from .gate import gate
 from .weights import EdgeWeights
 
@@ -31,11 +32,12 @@ class EdgeSums(NamedTuple):
 @triton.jit
 def edges_kernel(
     first_layer: tl.tensor,
-    gram: tl.tensor,
+    source: tl.tensor,
     tiles: JetTiles,
     weights: EdgeWeights,
     out: EdgeSums,
     stride: tl.tensor,
+    KIND: tl.constexpr,
     UPDATES_VECTORS: tl.constexpr,
     PRECISION: tl.constexpr,
     A: tl.constexpr,
@@ -50,8 +52,8 @@ def edges_kernel(
     ----------
     first_layer : (N, 2(A + B)), float32
         U_i and V_i, each node's part of the first edge layer as receiver and as sender, BatchNorm in it.
-    gram : (Q,), float64
-        x_i·x_j.
+    source : (Q,) or (N, 3), float64
+        x_i·x_j, or the vectors' coordinates, as the edge scalars are of.
     stride : int
         Of the rows of ``out.messages``.
     """
@@ -71,8 +73,9 @@ def edges_kernel(
         own = first_layer + (start + i)[:, None] * (2 * C)
         own_a = tl.load(own + a[None, :], mask=real_i[:, None], other=0.0)[:, None, :]
         own_b = tl.load(own + b[None, :], mask=real_i[:, None], other=0.0)[:, None, :]
-        rows = gram + block + i.to(tl.int64) * n
-        square_i = tl.load(rows + i, mask=real_i, other=0.0)
+        rows = source + block + i.to(tl.int64) * n
+        if KIND == INTERVAL:
+            square_i = tl.load(rows + i, mask=real_i, other=0.0)
         sum_a, sum_b = tl.zeros((BI, A), tl.float32), tl.zeros((BI, B), tl.float32)
         phi_x_sum = tl.zeros((BI,), tl.float64)
         for sender in range(0, n, BJ):
@@ -81,16 +84,23 @@ def edges_kernel(
             other = first_layer + (start + j)[:, None] * (2 * C) + C
             other_a = tl.load(other + a[None, :], mask=real_j[:, None], other=0.0)[None, :, :]
             other_b = tl.load(other + b[None, :], mask=real_j[:, None], other=0.0)[None, :, :]
-            square_j = tl.load(gram + block + j.to(tl.int64) * (n + 1), mask=real_j, other=0.0)
             inside = real_i[:, None] & real_j[None, :]
-            dot = tl.load(rows[:, None] + j[None, :], mask=inside, other=0.0)
-            norm = psi((square_i[:, None] + square_j[None, :] - 2.0 * dot).to(tl.float32))[:, :, None]
-            dot = psi(dot.to(tl.float32))[:, :, None]
-            by_norm, by_dot = weights.scalar_weights, weights.scalar_weights + C
-            norm_a, norm_b = tl.load(by_norm + a)[None, None, :], tl.load(by_norm + b)[None, None, :]
-            dot_a, dot_b = tl.load(by_dot + a)[None, None, :], tl.load(by_dot + b)[None, None, :]
-            r_a = tl.reshape(relu(own_a + other_a + norm * norm_a + dot * dot_a), (M, A))
-            r_b = tl.reshape(relu(own_b + other_b + norm * norm_b + dot * dot_b), (M, B))
+            by_nu, by_pi = weights.scalar_weights, weights.scalar_weights + C
+            z_a, z_b = own_a + other_a, own_b + other_b
+            if KIND == INTERVAL:
+                square_j = tl.load(source + block + j.to(tl.int64) * (n + 1), mask=real_j, other=0.0)
+                dot = tl.load(rows[:, None] + j[None, :], mask=inside, other=0.0)
+                nu = psi((square_i[:, None] + square_j[None, :] - 2.0 * dot).to(tl.float32))[:, :, None]
+                pi = psi(dot.to(tl.float32))[:, :, None]
+                nu_a, nu_b = tl.load(by_nu + a)[None, None, :], tl.load(by_nu + b)[None, None, :]
+                pi_a, pi_b = tl.load(by_pi + a)[None, None, :], tl.load(by_pi + b)[None, None, :]
+                z_a, z_b = z_a + nu * nu_a + pi * pi_a, z_b + nu * nu_b + pi * pi_b
+            elif KIND != NOTHING:
+                nu, _, _, _ = pair_scalars(source, block, start, i, j, n, KIND)
+                nu = nu.to(tl.float32)[:, :, None]
+                z_a += nu * tl.load(by_nu + a)[None, None, :]
+                z_b += nu * tl.load(by_nu + b)[None, None, :]
+            r_a, r_b = tl.reshape(relu(z_a), (M, A)), tl.reshape(relu(z_b), (M, B))
             y_a = product(r_b, e_ba, product(r_a, e_aa, zeros_a, PRECISION), PRECISION)
             y_b = product(r_b, e_bb, product(r_a, e_ab, zeros_b, PRECISION), PRECISION)
             bias_a, bias_b = tl.load(weights.phi_e_bias + a)[None, :], tl.load(weights.phi_e_bias + b)[None, :]

@@ -10,6 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...common.gpu.folding import batch_norm, folded, padded
+from ..scalar_kinds import weights_of_scalars
 
 __all__ = [
     "BlockWeights",
@@ -28,7 +29,7 @@ _ROWS = 16
 class EdgeWeights(NamedTuple):
     """What acts on edges, in float32, filled up with zeros to C channels; matrices are inputs first."""
 
-    scalar_weights: Tensor  # (2, C): a and b, the first layer's columns for ψ(norm) and ψ(dot), times BatchNorm's scale
+    scalar_weights: Tensor  # (2, C): a and b, the first layer's columns for ν and π, times BatchNorm's scale
     phi_e: Tensor  # (C, C): φ_e's second layer
     phi_e_bias: Tensor  # (C,)
     phi_m: Tensor  # (C,)
@@ -61,6 +62,7 @@ class BlockWeights(NamedTuple):
 class LorentzNetWeights(NamedTuple):
     """A network in float32, inputs first, filled up with zeros to C channels."""
 
+    patch: tuple[tuple[Tensor, Tensor], ...]  # matrix and bias of the node-wise patch's layers, as they are
     embedding: Tensor
     embedding_bias: Tensor
     blocks: tuple[BlockWeights, ...]
@@ -71,7 +73,7 @@ class LorentzNetWeights(NamedTuple):
 
 
 def weights_of(model: Any) -> LorentzNetWeights:
-    """Fold a `LorentzNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
+    """Fold a network in evaluation mode; the result is kept until a parameter or statistic changes."""
     return folded(model, _fold)
 
 
@@ -87,13 +89,15 @@ def parts(hidden: int) -> tuple[int, int]:
 
 
 def _fold(model: Any) -> LorentzNetWeights:
-    hidden, n_scalar = model.options["hidden"], model.options["n_scalar"]
-    c = sum(parts(hidden))
+    hidden, n_scalar = model.options["hidden"], model.embedding.in_features
+    c, patch = sum(parts(hidden)), getattr(model, "node_patch", None)
+    layers = () if patch is None else (patch.layers[0], patch.layers[2])
     embedding, first, last = model.embedding, model.head[0], model.head[3]
     return LorentzNetWeights(
+        patch=tuple((padded(layer.weight.T, *layer.weight.T.shape), layer.bias.detach()) for layer in layers),
         embedding=padded(embedding.weight.T, n_scalar, c),
         embedding_bias=padded(embedding.bias, c),
-        blocks=tuple(_fold_block(block, hidden, n_scalar, c) for block in model.blocks),
+        blocks=tuple(_fold_block(block, hidden, c) for block in model.blocks),
         head=padded(first.weight.T, c, c),
         head_bias=padded(first.bias, c),
         head_out=padded(last.weight.T, c, len(last.bias)),
@@ -101,12 +105,13 @@ def _fold(model: Any) -> LorentzNetWeights:
     )
 
 
-def _fold_block(block: Any, hidden: int, n_scalar: int, c: int) -> BlockWeights:
+def _fold_block(block: Any, hidden: int, c: int) -> BlockWeights:
     phi_e_scale, phi_e_shift = batch_norm(block.phi_e[1])
     phi_h_scale, phi_h_shift = batch_norm(block.phi_h[1])
     first = (block.phi_e[0].weight.double() * phi_e_scale[:, None]).T
     phi_h = (block.phi_h[0].weight.double() * phi_h_scale[:, None]).T
-    receiver, sender, scalar_weights = torch.split(first, [hidden, hidden, 2])
+    receiver, sender, n_scalar = first[:hidden], first[hidden : 2 * hidden], len(phi_h) - 2 * hidden
+    scalar_weights = weights_of_scalars(block).double().T * phi_e_scale
     parts_of_node = torch.split(phi_h, [hidden, hidden, n_scalar])
     return BlockWeights(
         phi_e_nodes=torch.cat([padded(receiver, c, c), padded(sender, c, c)], dim=1),
