@@ -24,7 +24,7 @@ from networks import enliven
 
 def counts_for(backend):
     # in the interpreter a pair takes a millisecond
-    return [12, 1, 0, 3] if interpreted(backend) else [20, 1, 0, 7, 90, 2, 3]
+    return [9, 1, 0, 3] if interpreted(backend) else [20, 1, 0, 7, 90, 2, 3]
 
 
 def build(backend="cpu", **options):
@@ -73,6 +73,8 @@ def test_vectors_take_their_step(random_jets, backend, pairwise):
 @pytest.mark.parametrize(("backend", "counts"), cases(cpu=[[], [0, 0], [1], [2]], gpu=[[], [0], [1], [0, 2]]))
 @pytest.mark.parametrize("pairwise", [None, "mass", "delta_r_pt"])
 def test_few_constituents(random_jets, backend, counts, pairwise):
+    if pairwise == "mass":
+        skip_interpreter(backend)
     model, jets = build(backend, pairwise=pairwise, nodewise="mass", hidden=16), random_jets(counts)
     assert_agrees(run(model, jets, backend), model, jets)
 

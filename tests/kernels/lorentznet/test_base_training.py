@@ -20,7 +20,7 @@ from training_steps import forward, step
 
 def counts_for(backend):
     """Few enough that no ReLU's input is nearer to 0 than rounding: gradients jump there."""
-    return [12, 1, 0, 4, 2, 9, 3] if backend == "cpu" else [9, 1, 0, 2, 5]
+    return [12, 1, 0, 4, 2, 9, 3] if backend == "cpu" else [5, 1, 0, 2]
 
 
 def build(backend="cpu", training=True, **options):
@@ -69,7 +69,7 @@ def test_what_has_no_effect_has_no_gradient(random_jets, backend, pairwise):
     assert without == {name for name in gradients if ".phi_x." in name and pairwise is None}
 
 
-@pytest.mark.parametrize(("backend", "counts"), cases(cpu=[[0, 2, 1], [3]], gpu=[[0, 2, 1]]))
+@pytest.mark.parametrize(("backend", "counts"), cases(cpu=[[0, 2, 1], [3]], large=[[0, 2, 1]]))
 @pytest.mark.parametrize("pairwise", [None, "energy", "delta_r"])
 def test_a_single_pair(random_jets, backend, counts, pairwise):
     jets = random_jets(counts)
@@ -79,6 +79,8 @@ def test_a_single_pair(random_jets, backend, counts, pairwise):
 @pytest.mark.parametrize("counts", [[], [0], [0, 1, 1]])
 @pytest.mark.parametrize("pairwise", [None, "mass", "delta_r"])
 def test_without_pairs_statistics_stay(random_jets, backend, counts, pairwise):
+    if pairwise is None or counts == []:
+        skip_interpreter(backend)
     model = build(backend, pairwise=pairwise, hidden=8)
     before, jets = copy.deepcopy(model), random_jets(counts)
     allowed = rounding_of_step(lambda: step(copy.deepcopy(model), jets, "reference"))
@@ -91,6 +93,8 @@ def test_without_pairs_statistics_stay(random_jets, backend, counts, pairwise):
 
 @pytest.mark.parametrize("pairwise", [None, "delta_r"])
 def test_statistics_follow_without_gradients(random_jets, backend, pairwise):
+    if pairwise is None:
+        skip_interpreter(backend)
     model, jets = build(backend, pairwise=pairwise, hidden=8), random_jets([5, 3])
     assert_step_agrees(forward, model, lambda seed: jets, backend)
 
@@ -101,7 +105,7 @@ def test_gradients_of_the_inputs(random_jets, backend, pairwise, training):
     if not training or pairwise in ("delta_r", "energy"):
         skip_interpreter(backend)
     model = build(backend, training, pairwise=pairwise, nodewise="energy", hidden=8)
-    jets = RaggedJets.from_awkward(random_jets([9, 1, 5])).to(device_of(backend))
+    jets = RaggedJets.from_awkward(random_jets([5, 1, 4])).to(device_of(backend))
     name = "products" if pairwise == "mass" else "vectors"
 
     def gradients(network, jets, mode):
