@@ -17,6 +17,7 @@ from ...errors import JetError, explain
 from ...jets.collection import check_structure
 from ...jets.nesting import unnest
 from ...jets.ragged import RaggedJets
+from .jet_columns import JetColumns
 from .truth import Truth
 
 __all__ = ["LABEL", "WEIGHT", "LabelledJets", "with_column"]
@@ -94,7 +95,7 @@ class LabelledJets:
         _, records = unnest(jets)
         values = _whole(records[name], n_classes)
         weights = torch.ones(len(values), dtype=torch.float64)
-        targets = {} if truth is None else truth(records)
+        targets = {} if truth is None else truth(JetColumns(records))
         return cls(RaggedJets.from_awkward(jets, fields), torch.from_numpy(values), weights, targets)
 
     def select(self, jets: AnyArray) -> LabelledJets:

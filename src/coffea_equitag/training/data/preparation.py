@@ -163,7 +163,7 @@ class Preparation:
             RaggedJets.from_awkward(columns.jets, self.fields),
             torch.from_numpy(labels),
             torch.from_numpy(sample_weights(self.weights, columns)),
-            {} if self.truth is None else self.truth(columns.jets),
+            {} if self.truth is None else self.truth(columns),
         )
         coordinates = np.zeros((len(columns), 0)) if self.flat is None else self.flat.coordinates(columns)
         return Prepared(sample, events, coordinates, left_out)
