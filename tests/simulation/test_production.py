@@ -1,5 +1,7 @@
 """Jets and events from recipes: reproducible, independent of the workers, physical."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -31,6 +33,29 @@ def test_classes_are_balanced_and_shuffled(jets):
     labels = ak.to_numpy(jets.label)
     assert labels.sum() == 21
     assert np.count_nonzero(np.diff(labels)) > 5
+
+
+def test_events_are_numbered_and_weighted(jets, events):
+    for sample in (jets, events):
+        assert sample.event.to_list() == list(range(1, len(sample) + 1))
+        assert ak.to_numpy(sample.event).dtype == np.int64
+        assert ak.to_numpy(sample.weight).dtype == np.float32
+        assert ak.all(sample.weight == 1)
+
+
+def test_generator_weights_are_kept():
+    biased = replace(
+        RECIPES["top-particle"],
+        settings=(
+            *RECIPES["top-particle"].settings,
+            "PhaseSpace:bias2Selection = on",
+            "PhaseSpace:bias2SelectionPow = 4",
+        ),
+    )
+    weight = ak.to_numpy(simulate(biased, 6, seed=3).weight)
+    # each event counts (reference / pTHat)^4, and pTHat differs
+    assert len(set(weight.tolist())) == 6
+    assert (weight > 0).all()
 
 
 def test_jets_lie_in_the_recipes_range(jets):

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import shutil
 import time
+from dataclasses import replace
 
 import awkward as ak
 import pyarrow.parquet
@@ -12,8 +13,10 @@ import pytest
 pytest.importorskip("pythia8mc")
 
 from coffea_equitag import read_jets
-from coffea_equitag.errors import JetError
+from coffea_equitag.cli import main
+from coffea_equitag.errors import JetError, SampleWarning
 from coffea_equitag.simulation import (
+    RECIPES,
     content_hash,
     provenance,
     read_provenance,
@@ -23,6 +26,7 @@ from coffea_equitag.simulation import (
     simulate_file,
     simulate_folder,
 )
+from coffea_equitag.simulation.validation.jet_sample import jet_files
 
 N = 7
 
@@ -102,7 +106,86 @@ def test_every_reader_finds_how_it_was_made(folder):
     assert (facts["shard"], facts["recipe"]["name"], facts["seed"]) == (1, "qg", 6)
     # types that every Parquet reader knows
     kinds = {str(field.type).split("<")[0] for field in pyarrow.parquet.read_schema(path)}
-    assert kinds == {"float", "int32", "list"}
+    assert kinds == {"float", "int32", "int64", "list"}
+
+
+def test_events_are_numbered_over_all_shards(folder):
+    jets = read_jets(folder)
+    assert jets.event.to_list() == list(range(1, N + 1))
+    assert jets.weight.to_list() == [1.0] * N
+    assert read_jets(folder / "shard-00001.parquet").event.to_list() == [4, 5, 6]
+
+
+def _interrupted(folder, target):
+    """The sample without its second shard, as an interrupted call leaves it."""
+    shutil.copytree(folder, target)
+    (target / "shard-00001.parquet").unlink()
+    manifest = target / "sample.json"
+    facts = json.loads(manifest.read_text())
+    command = f"equitag simulate qg -n {N} --seed 6 -o {target}"
+    unfinished = {name: value for name, value in facts.items() if name not in ("yields", "content_hash")}
+    manifest.write_text(json.dumps(unfinished | {"resume": command}))
+    return command
+
+
+def test_what_was_interrupted_is_not_read_as_whole(folder, tmp_path, capsys):
+    target = tmp_path / "a b"
+    again = _interrupted(folder, target)
+    expected = rf"a b holds a simulation that was not completed: 2 of 3 shards, 4 of {N} jets[\s\S]*{again}"
+    with pytest.raises(JetError, match=expected):
+        read_jets(target)
+    for words in (
+        ["train", "pfn", "-o", str(tmp_path / "run")],
+        ["evaluate", "top-lorentznet", "-o", str(tmp_path / "out")],
+    ):
+        assert main([*words[:2], str(target), *words[2:]]) == 1
+        assert "2 of 3 shards" in capsys.readouterr().err
+    with pytest.warns(SampleWarning, match="2 of 3 shards"):
+        assert len(read_jets(target / "*.parquet")) == 4
+    with pytest.raises(JetError, match="2 of 3 shards"):
+        jet_files(target)
+    # one shard is what it says
+    assert len(read_jets(target / "shard-00000.parquet")) == 3
+    # it is continued by the command, and then whole
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_folder, "_command", lambda *_: again)
+        simulate_folder("qg", N, target, seed=6)
+    assert _bytes(target) == _bytes(folder)
+    (target / "shard-00002.parquet").unlink()
+    with pytest.raises(JetError, match=rf"has lost files: 2 of 3 shards, 6 of {N} jets"):
+        read_jets(target)
+
+
+def test_the_manifest_has_the_command_until_it_is_complete(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample_folder, "run_shards", stop)
+    own = replace(RECIPES["qg"], name="mine")
+    for recipe, options, words in (
+        ("qg", {}, "equitag simulate qg -n 7 --seed 6 -o "),
+        (
+            "top",
+            {"mpi": False, "particle_level": True},
+            "equitag simulate top -n 7 --seed 6 --no-mpi --particle-level ",
+        ),
+        ("top-particle", {}, "equitag simulate top-particle -n 7 --seed 6 -o "),
+        (own, {}, "simulate_folder with this recipe, n=7, seed=6"),
+        (replace(RECIPES["qg"], radius=0.5), {}, "simulate_folder with this recipe"),
+    ):
+        target = tmp_path / str(len(list(tmp_path.iterdir())))
+        with pytest.raises(KeyboardInterrupt):
+            simulate_folder(recipe, N, target, seed=6, **options)
+        assert json.loads((target / "sample.json").read_text())["resume"].startswith(words)
+        with pytest.raises(JetError, match="0 of 3 shards"):
+            read_jets(target)
+
+
+def test_folders_of_others_are_read(folder, tmp_path):
+    shutil.copy(folder / "shard-00000.parquet", tmp_path / "x.parquet")
+    for content in ("", "[]", "{}", '{"n": "many", "shard_size": 3}', '{"n": 3, "shard_size": 0}', "[" * 100_000):
+        (tmp_path / "sample.json").write_text(content)
+        assert len(read_jets(tmp_path)) == 3
 
 
 def test_changed_and_damaged_files_are_found(folder, tmp_path):

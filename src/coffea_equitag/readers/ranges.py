@@ -14,6 +14,7 @@ import vector
 from ..errors import JetError, explain
 from ..jets import collection as canonical
 from ..reading import reading
+from .simulated_folder import check_whole, warn_of_part
 
 __all__ = ["Paths", "checked", "expand", "read_range"]
 
@@ -30,15 +31,24 @@ def expand(path: Paths) -> list[Path]:
     Raises
     ------
     JetError
-        If one of these matches no file.
+        If one of these matches no file, or a folder holds a simulation that was interrupted.
+
+    Warns
+    -----
+    SampleWarning
+        If the files that a pattern matches are a part of such a simulation.
     """
     several = [path] if isinstance(path, str | os.PathLike) else list(path)
     files: list[Path] = []
     for one in several:
         name = os.path.expanduser(os.fspath(one))
         if os.path.isdir(name):
+            check_whole(Path(name))
             name = os.path.join(glob.escape(name), "*.parquet")
         found = [name] if os.path.isfile(name) else sorted(n for n in glob.glob(name) if os.path.isfile(n))
+        if name not in found:
+            for folder in dict.fromkeys(Path(one).parent for one in found):
+                warn_of_part(folder)
         if not found:
             remote = (
                 "copy it to a local disk, or open it with coffea's NanoEventsFactory and use "

@@ -40,7 +40,7 @@ def collection_name(radius: float) -> str:
     return "Jet" if radius < 0.6 else "FatJet"
 
 
-def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0) -> dict[str, ak.Array]:
+def pfnano_branches(events: ak.Array, collection: str = "FatJet") -> dict[str, ak.Array]:
     """Arrange simulated events as the collections of PFNano.
 
     Parameters
@@ -49,8 +49,6 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
         Events of `simulate_events`.
     collection : str
         Name of the jets.
-    first : int
-        Number of events written before these.
 
     Returns
     -------
@@ -66,7 +64,7 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
     JetError
         If these are not events from `simulate_events`.
     """
-    missing = {"jets", "partons", "weight"} - set(events.fields)
+    missing = {"jets", "partons", "weight", "event"} - set(events.fields)
     if missing:
         raise JetError(
             explain(
@@ -81,12 +79,12 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0
     order = ak.argsort(listed.pt, axis=1, ascending=False, stable=True)
     candidates = listed[order]
     jet_index = ak.flatten(ak.broadcast_arrays(ak.local_index(counts), jets.constituents.pt)[0], axis=2)
-    serial = first + np.arange(len(events))
+    number = ak.to_numpy(events.event)
     truth = [name for name in jets.fields if name not in (*MOMENTUM, "constituents")]
     return {
         "run": np.ones(len(events), np.uint32),
-        "luminosityBlock": (1 + serial // 1000).astype(np.uint32),
-        "event": (1 + serial).astype(np.uint64),
+        "luminosityBlock": (1 + (number - 1) // 1000).astype(np.uint32),
+        "event": number.astype(np.uint64),
         "genWeight": ak.values_astype(events.weight, np.float32),
         collection: _collection({name: jets[name] for name in (*MOMENTUM, *truth)} | {"nConstituents": counts}),
         # the inverse of the ordering: where each jet's constituents are among the candidates
@@ -127,15 +125,15 @@ def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Ite
     JetError
         If ``path`` cannot be written, or the disk is full.
     """
-    target, written = Path(path), 0
+    target = Path(path)
     with atomic_file(target) as part:
         with explained(target):
             file = uproot.recreate(part, compression=uproot.ZSTD(9))
         tree: Any = None
 
         def add(events: ak.Array) -> None:
-            nonlocal tree, written
-            branches = pfnano_branches(events, collection, written)
+            nonlocal tree
+            branches = pfnano_branches(events, collection)
             with explained(target):
                 if tree is None:
                     tree = file.mktree(
@@ -147,7 +145,6 @@ def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Ite
                     )
                 for start in range(0, len(events), STEP):
                     tree.extend({name: array[start : start + STEP] for name, array in branches.items()})
-            written += len(events)
 
         writer = Writer(add)
         try:

@@ -64,9 +64,9 @@ def simulate(
     ak.Array
         ``[jet]``, shuffled within each shard of 1000: ``constituents`` (pt, eta, phi, mass in GeV, ``charge``,
         ``pdgId``; hardest first; after a detector with impact parameters also ``d0, dz, d0Err, dzErr`` and the vector
-        ``ip``, mm), the jet's ``pt, eta, phi, mass`` and ``label`` (the index in the recipe's ``classes``). Jets of
-        ``"w"`` also have the boson's ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` records
-        how they were made.
+        ``ip``, mm), the jet's ``pt, eta, phi, mass``, ``label`` (the index in the recipe's ``classes``), the
+        generator's ``weight`` and the number of its ``event`` (1 to n, unique in the sample). Jets of ``"w"`` also have
+        the boson's ``true_pt, true_eta, true_phi, true_mass``. ``attrs["coffea_equitag"]`` records how they were made.
 
     Raises
     ------
@@ -98,10 +98,10 @@ def simulate_events(
     ak.Array
         ``[event]``, shuffled within each shard of 1000: ``jets`` (``[event][jet]`` above the recipe's smallest pT,
         hardest first, with all their constituents), ``partons`` (the hard process and, for tops and W bosons, the
-        decay) and ``weight``. Jets have a ``label``, the index in the recipe's ``classes``; -1 where the truth is
-        unknown or belongs to no class. In the top recipes every jet is labelled, and has ``isTop`` and ``isQCD`` too (a
-        jet with part of a top is neither); in other recipes only the leading jet is. That of ``"w"`` has the boson's
-        ``true_pt, true_eta, true_phi, true_mass`` (0 in other jets).
+        decay), ``weight`` and ``event`` (its number, from 1). Jets have a ``label``, the index in the recipe's
+        ``classes``; -1 where the truth is unknown or belongs to no class. In the top recipes every jet is labelled, and
+        has ``isTop`` and ``isQCD`` too (a jet with part of a top is neither); in other recipes only the leading jet is.
+        That of ``"w"`` has the boson's ``true_pt, true_eta, true_phi, true_mass`` (0 in other jets).
     """
     sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     return _joined(sample, labelled_events, progress)

@@ -24,6 +24,9 @@ __all__ = ["KEY", "check_software", "provenance", "read_provenance", "total_yiel
 #: Name of the metadata: in an array's attributes, in a Parquet file, and beside the tree of a ROOT file.
 KEY = "coffea_equitag"
 
+#: Version of the columns: samples of another one cannot be continued. The first had no ``event`` and no ``weight``.
+_LAYOUT = 2
+
 _SOFTWARE = ("coffea-equitag", "pythia8mc", "fastjet", "awkward", "numpy")
 
 
@@ -34,7 +37,8 @@ def provenance(recipe: SampleRecipe, n: int, seed: int, shard_size: int) -> dict
     for name, value in fixed.items():
         if isinstance(value, tuple):
             fixed[name] = list(value)
-    return {"recipe": fixed, "n": int(n), "seed": int(seed), "shard_size": shard_size, "versions": _versions()}
+    counts = {"n": int(n), "seed": int(seed), "shard_size": shard_size, "layout": _LAYOUT}
+    return {"recipe": fixed, **counts, "versions": _versions()}
 
 
 def _versions() -> dict[str, str]:
@@ -69,7 +73,8 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``recipe``, ``n``, ``seed``, ``shard_size``, ``versions``, ``yields``; for a file in a folder also ``shard``.
+        ``recipe``, ``n``, ``seed``, ``shard_size``, ``layout``, ``versions``, ``yields``; for a file in a folder also
+        ``shard``.
 
     Raises
     ------

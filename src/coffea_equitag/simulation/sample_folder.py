@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,18 @@ import awkward as ak
 from ..atomic_file import make_folder
 from ..errors import JetError, explain
 from ..readers.checked_parquet import from_parquet
+from ..readers.simulated_folder import MANIFEST, RESUME, shard_name
 from ..reading import check_regular, read_bytes, reading
 from ..temporary_files import remove_stale
 from .content import content_hash
 from .provenance import read_provenance, total_yields
-from .recipes import SampleRecipe
+from .recipes import RECIPES, SampleRecipe
 from .sample_request import Progress, SampleRequest, shard_sizes, shuffled_shard
 from .shards import Yield, jet_shard
 from .workers import run_shards
 from .writing import encoded, explained, write_bytes
 
 __all__ = ["MANIFEST", "read_manifest", "simulate_folder", "write_manifest"]
-
-#: File that says how the sample of a folder is made and, when it is complete, its yields and content hash.
-MANIFEST = "sample.json"
 
 
 def simulate_folder(
@@ -71,7 +71,7 @@ def simulate_folder(
     sample = SampleRequest.of(recipe, n, seed, workers, executor, mpi=mpi, particle_level=particle_level)
     target = Path(folder)
     facts = sample.provenance()
-    former = _claim(target, facts)
+    former = _claim(target, facts, _command(sample, target))
     sizes = shard_sizes(n)
     missing = {shard: size for shard, size in sizes.items() if not _path(target, shard).exists()}
     done = n - sum(missing.values())
@@ -123,11 +123,24 @@ def write_manifest(path: Path, facts: dict[str, Any]) -> None:
 
 
 def _path(folder: Path, shard: int) -> Path:
-    return folder / f"shard-{shard:05d}.parquet"
+    return folder / shard_name(shard)
 
 
-def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Begin a sample in a folder, or continue the same one; returns the manifest found there."""
+def _command(sample: SampleRequest, folder: Path) -> str:
+    """The command that continues a sample."""
+    known = RECIPES.get(sample.recipe.name)
+    for mpi, level in product(("", " --no-mpi"), ("", " --particle-level")):
+        if known is not None and known.variant(mpi=not mpi, particle_level=bool(level)) == sample.recipe:
+            words = f"equitag simulate {known.name} -n {sample.n} --seed {sample.seed}"
+            return f"{words}{mpi}{level} -o {shlex.quote(str(folder))}"
+    return f"simulate_folder with this recipe, n={sample.n}, seed={sample.seed} and {str(folder)!r}"
+
+
+def _claim(folder: Path, facts: dict[str, Any], command: str) -> dict[str, Any]:
+    """Begin a sample in a folder, or continue the same one; returns the manifest found there.
+
+    Until the sample is complete, the manifest also has the command that continues it.
+    """
     with explained(folder):
         make_folder(folder)
     manifest, former = folder / MANIFEST, {}
@@ -147,14 +160,14 @@ def _claim(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
             explain(f"{folder} holds Parquet files but no {MANIFEST}", "an empty folder", "choose another folder")
         )
     else:
-        write_manifest(manifest, facts)
+        write_manifest(manifest, facts | {RESUME: command})
     remove_stale(folder)
     return former
 
 
 def _content(facts: dict[str, Any], recipe: SampleRecipe, seed: int, shard: int, size: int) -> bytes:
     """Content of the file of a shard."""
-    made = shuffled_shard(jet_shard, facts["versions"], recipe, seed, shard, size)
+    made = shuffled_shard(jet_shard, facts, recipe, seed, shard, size)
     return encoded(made.array, facts | {"shard": shard, "yields": total_yields(made.yields)})
 
 

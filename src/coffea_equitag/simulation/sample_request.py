@@ -97,7 +97,7 @@ class SampleRequest:
         """All shards in order, few of them in memory at once."""
         done, report = 0, progress or (lambda done, n: None)
         report(done, self.n)
-        work = partial(shuffled_shard, make, facts["versions"], self.recipe, self.seed)
+        work = partial(shuffled_shard, make, facts, self.recipe, self.seed)
         # closed, so that its workers end with this call: a traceback would keep them
         with closing(run_shards(work, shard_sizes(self.n), self.workers, self.executor, in_order=True)) as shards:
             for _, made in shards:
@@ -131,23 +131,27 @@ def shard_sizes(n: int) -> dict[int, int]:
 
 def shuffled_shard(
     make: MakeShard,
-    versions: dict[str, str],
+    facts: dict[str, Any],
     recipe: SampleRecipe,
     seed: int,
     shard: int,
     size: int,
 ) -> Shard:
-    """Make a shard and shuffle it, as its processes come one after the other; runs on any machine.
+    """Make a shard, shuffle it, as its processes come one after the other, and number its events.
+
+    Runs on any machine. The events of a sample are numbered from 1 in their order, over all of its shards.
 
     Raises
     ------
     JetError
-        If the software on this machine has other ``versions``.
+        If the software on this machine has other versions than those in ``facts``.
     """
     pythia_module()
-    check_software(versions)
+    check_software(facts["versions"])
     with _ALONE:
         made = make(recipe, seed, shard, size)
     order = np.random.default_rng([seed, shard]).permutation(size)
+    shuffled = ak.to_packed(made.array[order])
+    shuffled["event"] = 1 + facts["shard_size"] * shard + np.arange(size, dtype=np.int64)
     # vector's behavior holds lambdas, which cannot be pickled; the records keep their names
-    return Shard(ak.Array(ak.to_packed(made.array[order]).layout), made.yields)
+    return Shard(ak.Array(shuffled.layout), made.yields)

@@ -130,8 +130,8 @@ def _selected(
         truth = _truth(recipe, process, jets, record)
         for name in ("isTop", "isQCD", "flavour"):
             jets[name] = truth.pop(name)
-        weight = ak.values_astype(ak.firsts(batch.info.weights[kept]), np.float32)
-        yield ak.zip({"jets": jets, "weight": ak.fill_none(weight, 1), **truth}, depth_limit=1)
+        weight = ak.values_astype(ak.fill_none(ak.firsts(batch.info.weights[kept]), 1), np.float32)
+        yield ak.zip({"jets": jets, "weight": weight, **truth}, depth_limit=1)
 
 
 def _batch_size(wanted: int, selected: int, seen: int) -> int:
@@ -187,7 +187,8 @@ def _leading_jets(recipe: SampleRecipe, process: Process, events: Iterator[ak.Ar
         if process.truth == "W":
             boson = wanted.partons[:, 0]
             truth = {f"true_{name}": boson[name] for name in MOMENTUM}
-        yield make_jets(constituents, **{name: jets[name] for name in MOMENTUM}, label=wanted.label, **truth)
+        momentum = {name: jets[name] for name in MOMENTUM}
+        yield make_jets(constituents, **momentum, label=wanted.label, weight=wanted.weight, **truth)
 
 
 def _massless(constituents: ak.Array) -> ak.Array:

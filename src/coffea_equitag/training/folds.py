@@ -23,9 +23,9 @@ from ..jets.nesting import unnest
 from ..jets.numbering import with_column
 from ..jets.tracing import is_traced, touch
 from ..tagger import Tagger, load
-from .data.folds import event_ids, fold_of
+from .data.folds import EVENT_IDS, event_ids, fold_of
 
-__all__ = ["Ensemble", "OutOfFold", "fold_of", "with_event"]
+__all__ = ["EVENT_IDS", "Ensemble", "OutOfFold", "fold_of", "with_event"]
 
 #: A tagger, or the folder of one or of its run.
 TaggerOrPath: TypeAlias = Tagger | str | os.PathLike[str]

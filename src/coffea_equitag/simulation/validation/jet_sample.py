@@ -17,6 +17,7 @@ from ...errors import JetError, explain
 from ...jets import flatten
 from ...jets.nesting import unnest
 from ...readers import read_jets
+from ...readers.simulated_folder import check_whole
 
 __all__ = ["JetSample", "jet_files", "read_sample"]
 
@@ -138,7 +139,7 @@ def jet_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     Raises
     ------
     JetError
-        If a folder holds no Parquet file.
+        If a folder holds no Parquet file, or a simulation that was interrupted.
     """
     several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: list[str] = []
@@ -147,6 +148,7 @@ def jet_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
         if not path.is_dir():
             found.append(os.fspath(one))
             continue
+        check_whole(path)
         shards = sorted(str(file) for file in path.glob("*.parquet") if not file.name.startswith("."))
         if not shards:
             raise JetError(
