@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         KernelWarning,
         TaggerError,
         TaggerWarning,
+        TimeLimitError,
         UnitWarning,
     )
     from .jets import make_jets, validate
@@ -53,6 +54,7 @@ _PUBLIC = {
     "RaggedJets": "jets.ragged",
     "Tagger": "tagger",
     "TaggerError": "errors",
+    "TimeLimitError": "errors",
     "UnitWarning": "errors",
     "ScaleFactors": "processor",
     "TaggerProcessor": "processor",
@@ -94,6 +96,7 @@ __all__ = [
     "TaggerProcessor",
     "TaggerReference",
     "TaggerWarning",
+    "TimeLimitError",
     "UnitWarning",
     "__version__",
     "attach",

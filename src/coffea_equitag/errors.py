@@ -14,6 +14,7 @@ __all__ = [
     "SampleWarning",
     "TaggerError",
     "TaggerWarning",
+    "TimeLimitError",
     "UnitWarning",
     "explain",
 ]
@@ -37,6 +38,10 @@ class TaggerError(EquitagError):
 
 class CheckpointError(TaggerError):
     """Weights that do not match the network they are loaded into."""
+
+
+class TimeLimitError(TaggerError):
+    """A training that stopped before its last epoch because its time was up; the same call continues it."""
 
 
 class CollectionWarning(UserWarning):

@@ -323,3 +323,34 @@ def test_amsgrad(tmp_path, toy, build_small):
     fit(build_small(), toy(40), out=tmp_path / "run", **QUICK, recipe={"optimizer": "amsgrad"})
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["optimizer"]
     assert all("max_exp_avg_sq" in one for one in state["state"].values())
+
+
+def test_label_smoothing(tmp_path, toy):
+    held, models_ = toy(40, seed=2), {}
+    for smoothing in (0.0, 0.4):
+        torch.manual_seed(1)
+        models_[smoothing] = models.build("pfn", phi=(8,), f=(8,))
+        tagger = fit(
+            models_[smoothing],
+            toy(100),
+            validation=held,
+            out=tmp_path / f"{smoothing}",
+            label_smoothing=smoothing,
+            recipe={"learning_rate": 1e-2},
+            **(QUICK | {"epochs": 6}),
+        )
+        with torch.no_grad():
+            loss = torch.nn.functional.cross_entropy(tagger.model(held).double(), torch.tensor(held.label.to_list()))
+        # validation knows the labels
+        assert tagger.card.metrics["loss"] == pytest.approx(float(loss), rel=1e-6)
+    with torch.no_grad():
+        largest = {smoothing: float(torch.softmax(model(held), 1).max()) for smoothing, model in models_.items()}
+    # a label of 0.8 is the best that a score can be
+    assert largest[0.4] < 0.9 < largest[0.0]
+    sample = LabelledJets.of(held, "label", 2)
+    logits = torch.tensor([[1.0, 3.0]]).repeat(40, 1)
+    soft = -torch.log_softmax(logits, 1)
+    expected = (
+        0.8 * soft.gather(1, sample.labels[:, None])[:, 0] + 0.2 * soft.gather(1, 1 - sample.labels[:, None])[:, 0]
+    )
+    torch.testing.assert_close(Classification(1, 0.4).losses(logits, sample), expected)

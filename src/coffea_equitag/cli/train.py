@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from ..errors import TaggerError, explain
+from ..errors import TaggerError, TimeLimitError, explain
 from .options import parse_options
 from .schema_flags import add_flags, given_values
 
 __all__ = ["configure", "run"]
+
+#: Exit status of a training whose time was up: EX_TEMPFAIL, "try again".
+_TRY_AGAIN = 75
 
 _SUFFIXES = (".yaml", ".yml", ".toml")
 
@@ -67,7 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
                     )
                 )
         config = RunConfig.from_mapping(given | {"model": arguments.model, "options": options}, "a run")
-    for tagger in train(config, resume=not arguments.restart):
+    try:
+        taggers = train(config, resume=not arguments.restart)
+    except TimeLimitError as error:
+        print(f"equitag train: {error}", file=sys.stderr)
+        return _TRY_AGAIN
+    for tagger in taggers:
         print(f"{tagger!r}\n  in {tagger.path}")
         for name, value in tagger.card.metrics.items():
             print(f"  {name:<16}{value:.5g}")

@@ -17,8 +17,10 @@ from .auxiliary_task import AuxiliaryTask
 from .data.augmentation import Augmentation
 from .data.flat_weights import FlatWeights
 from .data.preparation import Select
+from .fine_tuning import begin_with, frozen_modules, pretrained_parts
 from .loop.folder import RunFolder
 from .loop.runner import check_trainable, keep_random_state, run
+from .loop.stopping import Clock
 from .options import Monitor, Options, Precision
 from .plan import Plan
 from .recipes import Recipe
@@ -63,6 +65,17 @@ def fit(
     progress: bool = True,
     resume: bool = True,
     save_every: float = 60.0,
+    accumulate: int | None = None,
+    label_smoothing: float | None = None,
+    ema: float | None = None,
+    patience: int | None = None,
+    max_constituents: int | None = None,
+    init_from: str | os.PathLike[str] | Tagger | None = None,
+    frozen: Sequence[str] = (),
+    pretrained_rate: float = 1.0,
+    time_limit: float | str | None = None,
+    loggers: Sequence[Any] = (),
+    log_every: int = 50,
     name: str | None = None,
     classes: Sequence[str] | None = None,
     signal: str | None = None,
@@ -91,13 +104,16 @@ def fit(
         Folder of the run: ``tagger/`` (the best so far), ``metrics.csv`` (one row per epoch), ``best.ckpt``,
         ``last.ckpt``, ``run.json``. ``coffea_equitag.load(out)`` finds the tagger.
     epochs, batch_size, learning_rate, weight_decay : optional
-        Replace those of the recipe; its schedule is scaled to the epochs.
+        Replace those of the recipe; its schedule is scaled to the epochs. A run that is given more epochs than it was
+        begun with goes on, finished or not, with the schedule of that many epochs from where it is; ``run.json`` and
+        the card say so under ``continued``.
     pair_budget : int, optional
-        Most pairs Σ(n + extra)² processed at once, which bounds the memory: larger batches are processed in pieces
-        whose gradients add up to that of the batch, except that batch normalisation takes its statistics piece by
-        piece. By default chosen from the free memory (a power of two; on a CPU for at most 2 GB) and kept when the run
-        is resumed; networks that do not see pairs have none. If a GPU still runs out of memory, the budget is halved,
-        with a warning, and the batch started again.
+        Most pairs Σ(n + extra)² processed at once, which bounds the memory: larger batches are processed in pieces,
+        cut by their jets alone, whose gradients add up to that of the batch. With batch normalisation, whose statistics
+        are those of a piece, the default is the whole batch, whatever the memory: give all runs of a study the same
+        budget. Otherwise the default is chosen from the free memory (a power of two; on a CPU for at most 2 GB) and
+        kept when the run is resumed; networks that do not see pairs have none; and if a GPU still runs out of memory,
+        the budget is halved, with a warning, and the batch started again.
     pool : int
         Sort jets by multiplicity within random pools of this many batches; 0 (default) leaves them in random order,
         which suits batch normalisation better.
@@ -160,6 +176,35 @@ def fit(
         False starts over and replaces a run in `out`.
     save_every : float
         Seconds between checkpoints within an epoch.
+    accumulate : int, optional
+        Batches per step of the optimiser: their gradients add up, and each is a piece of its own for batch
+        normalisation. Default 1.
+    label_smoothing : float, optional
+        Share of a jet's label that the training's loss spreads evenly over all classes; the metrics of the validation
+        do without. Default 0.
+    ema : float, optional
+        Decay per step of a moving average of the weights, e.g. 0.999. The average is validated and stored as the
+        tagger; the optimiser goes on with the weights themselves. Default: none.
+    patience : int, optional
+        Stop after this many epochs without a better value of the `monitor`. Default: never.
+    max_constituents : int, optional
+        The hardest constituents of each jet that the network sees, in training and, by the card's contract, in scoring.
+    init_from : path-like, str or Tagger, optional
+        A tagger of the same network to begin with: its folder, that of its run, a name from the zoo, or itself, e.g.
+        a converted checkpoint. Where the classes or the output differ, the head keeps its own first weights.
+    frozen : sequence of str
+        Parts of the network that keep their weights and their running statistics, by name: ``"embedding"``,
+        ``"blocks.0"``, ``"blocks.*.coordinate"``.
+    pretrained_rate : float
+        Learning rate of the weights that come from `init_from`, in units of that of the new ones.
+    time_limit : float or str, optional
+        Seconds, or ``"3:50:00"``, or ``"1-12:00:00"``, after which the training stops with a checkpoint and raises
+        `TimeLimitError`; the same call continues. Leave a batch system's limit the time of one step and of one
+        validation. SIGTERM does the same.
+    loggers : sequence
+        ``"csv"`` (``steps.csv``), ``"tensorboard"`` (a folder of that name), or loggers of Lightning.
+    log_every : int
+        Steps between two that they log; they also get the metrics of each epoch.
     name, classes, signal, data, jet_definition : optional
         For the card: name (default the model's kind), names of the classes by label (default background, signal),
         which of them is the signal (default the last), where the jets come from, how they were clustered.
@@ -173,6 +218,8 @@ def fit(
     ------
     TaggerError
         Without Lightning; for impossible settings; if `out` holds another run; if the loss diverges.
+    TimeLimitError
+        At the time limit.
     JetError
         For jets or labels that cannot be trained on.
     """
@@ -183,6 +230,14 @@ def fit(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         pair_budget=pair_budget,
+        accumulate=accumulate,
+        label_smoothing=label_smoothing,
+        ema=ema,
+        patience=patience,
+        max_constituents=max_constituents,
+        init_from=init_from.name if isinstance(init_from, Tagger) else init_from,
+        frozen=frozen,
+        pretrained_rate=pretrained_rate,
         pool=pool,
         class_weights=class_weights,
         target=target,
@@ -221,6 +276,10 @@ def fit(
         data=data,
         select=select,
         weights=weights,
+        init_from=init_from,
+        time_limit=time_limit,
+        loggers=loggers,
+        log_every=log_every,
     )
 
 
@@ -240,27 +299,57 @@ def fit_options(
     config: str | None = None,
     select: Select | None = None,
     weights: Any = None,
+    init_from: str | os.PathLike[str] | Tagger | None = None,
+    time_limit: float | str | None = None,
+    loggers: Sequence[Any] = (),
+    log_every: int = 50,
 ) -> Tagger:
     """`fit`, with its options in one object.
 
     Parameters
     ----------
+    init_from : path-like, str or Tagger, optional
+        Instead of what the options name.
     config : str, optional
         Contents of ``config.yaml`` in the run's folder.
     select, weights : optional
         Functions or arrays of which `options` have only the names.
     """
+    clock = Clock(time_limit)
     check_trainable(model)
-    settings = Settings.of(model, options.with_classes(labels, model.n_classes), data)
-    device = device_of(device)
+    device, folder = device_of(device), RunFolder(out)
+    source = init_from or options.init_from
+    tagger = source if isinstance(source, Tagger) or source is None else load(source, "cpu")
+    settings = Settings.of(
+        model,
+        options.with_classes(labels, model.n_classes),
+        data,
+        init_from=None if tagger is None else tagger.content_hash,
+        default=folder.first_recipe() if resume else None,
+    )
+    frozen_modules(model, settings.frozen)
+    pretrained = frozenset() if tagger is None else pretrained_parts(model, tagger, settings.classes)
     select, weights = (options.select if select is None else select), (options.weights if weights is None else weights)
     plan = Plan.of(settings, model, jets, labels, validation, select=select, weights=weights)
     heads = {name: len(task.classes) for name, task in (settings.auxiliary or {}).items()}
     set_heads(model, heads, plan.training.probe(1).jets, settings.seed)
     Tagger.from_model(model, **plan.card(model, settings.pair_budget))  # refused here, not after hours of training
-    folder = RunFolder(out)
     state = folder.begin(plan.run_record, resume=resume, config=config)
-    run(model, plan, folder, state, device=device, save_every=save_every, progress=progress)
+    if tagger is not None and state is None:
+        begin_with(model, tagger, pretrained)
+    run(
+        model,
+        plan,
+        folder,
+        state,
+        device=device,
+        save_every=save_every,
+        progress=progress,
+        pretrained=pretrained,
+        clock=clock,
+        loggers=loggers,
+        log_every=log_every,
+    )
     folder.previous.unlink(missing_ok=True)
     model.eval()
     set_heads(model, {})

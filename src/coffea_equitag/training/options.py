@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,14 @@ def _recipe(given: Any) -> Any:
 def _text(given: Any) -> Any:
     """A number as text: YAML reads 32 as a number."""
     return str(given) if isinstance(given, int) else given
+
+
+def _path(given: Any) -> Any:
+    return os.fspath(given) if isinstance(given, os.PathLike) else given
+
+
+def _names(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
 
 
 def _class_weights(given: Any) -> Any:
@@ -70,6 +79,28 @@ class Options(Strict):
         default=None, gt=0, description="highest learning rate of the schedule (default: as in the paper)"
     )
     weight_decay: float | None = Field(default=None, ge=0, description="weight decay (default: as in the paper)")
+    accumulate: int | None = Field(
+        default=None, ge=1, le=MOST, description="batches per step of the optimiser (default: as in the paper, 1)"
+    )
+    label_smoothing: float | None = Field(
+        default=None, ge=0, lt=1, description="share of a label that is spread evenly over the classes (default: 0)"
+    )
+    ema: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="decay per step, e.g. 0.999, of a moving average of the weights, which becomes the tagger "
+        "(default: none)",
+    )
+    patience: int | None = Field(
+        default=None, ge=1, le=MOST, description="stop after this many epochs without a better monitor (default: never)"
+    )
+    max_constituents: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST,
+        description="hardest constituents of a jet that the network sees (default: as in the paper)",
+    )
     recipe: Annotated[str | dict[str, Any] | None, BeforeValidator(_recipe)] = Field(
         default=None,
         description="network whose recipe to use, or values that replace some of it, e.g. {gradient_clip: 1.0} "
@@ -79,7 +110,8 @@ class Options(Strict):
         default=None,
         ge=1,
         lt=2**63,
-        description="largest number of constituent pairs processed at once (default: what fits in memory)",
+        description="largest number of constituent pairs processed at once (default: what fits in memory; with batch "
+        "normalisation, the whole batch)",
     )
     pool: int = Field(
         default=0, ge=0, le=MOST, description="sort jets by multiplicity within random pools of this many batches"
@@ -149,6 +181,15 @@ class Options(Strict):
     )
     monitor: Monitor = Field(default="loss", description="metric of the validation jets that selects the best epoch")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the split, the batches and dropout")
+    init_from: Annotated[str | None, BeforeValidator(_path)] = Field(
+        default=None, description="tagger to begin with: its folder, that of its run, or a name from the zoo"
+    )
+    frozen: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        default=(), description="parts of the network that keep their weights, by name, e.g. embedding,blocks.0"
+    )
+    pretrained_rate: float = Field(
+        default=1.0, gt=0, description="learning rate of the weights from init_from, in units of that of the new ones"
+    )
     name: str | None = Field(default=None, description="name of the tagger (default: the network's)")
     classes: tuple[str, ...] | None = Field(
         default=None, description="names of the classes, in the order of the labels (default: background, signal)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +37,17 @@ __all__ = ["Plan"]
 _CARD_ONLY = ("name", "data", "jet_definition")
 
 #: Settings that the card records of how the weights were obtained; the pair budget in use joins them.
-_RECORDED = ("epochs", "recipe", "pool", "class_weights", "precision", "monitor")
+_RECORDED = (
+    "epochs",
+    "recipe",
+    "pool",
+    "class_weights",
+    "precision",
+    "monitor",
+    "init_from",
+    "frozen",
+    "pretrained_rate",
+)
 
 #: The same where they are given.
 _CHOSEN = (
@@ -107,7 +117,7 @@ class Plan:
         (training, copies), (held_out, _), spectra = _flattened(settings, *parts)
         options: dict[str, Any] = {"seed": settings.seed, "pool": settings.pool, "copies": copies}
         number, classes = len(settings.classes) or 1, settings.classes or (model.output,)
-        source: Source = InMemory(training.sample, number, batch_size=settings.recipe.batch_size, **options)
+        source: Source = InMemory(training.sample, number, batch_size=settings.recipe.jets_per_step, **options)
         if settings.augmentation:
             source = AugmentedSource(source, settings.augmentation, settings.seed)
         measured = InMemory(held_out.sample, number)
@@ -138,8 +148,10 @@ class Plan:
             "card": {name: getattr(self.settings, name) for name in _CARD_ONLY},
         } | {name: fact for name, fact in self.facts.items() if fact}
 
-    def card(self, model: JetModel, pair_budget: int | None) -> dict[str, Any]:
-        """What the tagger's card says, as keywords of `Tagger.from_model`."""
+    def card(
+        self, model: JetModel, pair_budget: int | None, continued: Sequence[Mapping[str, int]] = ()
+    ) -> dict[str, Any]:
+        """What the tagger's card says, as keywords of `Tagger.from_model`; `continued` is that of ``run.json``."""
         settings, deciding = self.settings, self._deciding()
         return {
             "name": settings.name,
@@ -161,7 +173,8 @@ class Plan:
                 "seed": settings.seed,
                 "recipe": {name: deciding[name] for name in _RECORDED}
                 | {name: deciding[name] for name in _CHOSEN if deciding[name]}
-                | {"pair_budget": pair_budget},
+                | {"pair_budget": pair_budget}
+                | ({"continued": [dict(one) for one in continued]} if continued else {}),
                 "versions": _versions(),
                 "fold": settings.fold,
                 "folds": settings.folds,

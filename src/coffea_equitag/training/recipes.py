@@ -47,6 +47,11 @@ class Recipe(Schedule):
     )
     reference: str = Field(default="", description="Where the values come from.")
 
+    @property
+    def jets_per_step(self) -> int:
+        """Largest number of jets of a step of the optimiser."""
+        return self.batch_size * self.accumulate
+
 
 _LORENTZNET = Recipe(reference="Gong et al., JHEP 07 (2022) 030, section 3.3")
 

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -56,6 +56,13 @@ class RunConfig(Options):
     output: str = Field(description="folder of the run; an unfinished run in it is resumed")
     device: str | None = Field(default=None, description="cpu or cuda (default: a GPU if there is one)")
     save_every: float = Field(default=60.0, ge=0, description="seconds between checkpoints within an epoch")
+    time_limit: str | float | None = Field(
+        default=None, description="stop after this time with a checkpoint, e.g. 3:50:00, and exit with status 75"
+    )
+    loggers: Annotated[tuple[Literal["csv", "tensorboard"], ...], BeforeValidator(_several)] = Field(
+        default=(), description="log steps to steps.csv (csv) and to TensorBoard (tensorboard)"
+    )
+    log_every: int = Field(default=50, ge=1, description="steps between two that are logged")
     seeds: int = Field(
         default=1, ge=1, le=10_000, description="number of runs, which differ in the seed: output/seed-0, seed-1, ..."
     )

@@ -19,7 +19,7 @@ from .recipes import Recipe, resolve_recipe
 __all__ = ["Settings"]
 
 #: Options that the recipe takes up.
-_OF_RECIPE = ("recipe", "batch_size", "learning_rate", "weight_decay")
+_OF_RECIPE = {"recipe", *Options.model_fields} & {"recipe", *Recipe.model_fields} - {"epochs"}
 
 
 class Settings(Strict):
@@ -45,6 +45,9 @@ class Settings(Strict):
     precision: Precision
     monitor: Monitor
     seed: int
+    init_from: str | None = Field(default=None, description="Hash of the tagger that the training begins with.")
+    frozen: tuple[str, ...] = ()
+    pretrained_rate: float = 1.0
     name: str
     data: str | None
     jet_definition: str | None
@@ -59,8 +62,29 @@ class Settings(Strict):
     augmentation: Augmentation | None = None
 
     @classmethod
-    def of(cls, model: JetModel, options: Options, data: str | None = None) -> Settings:
+    def of(
+        cls,
+        model: JetModel,
+        options: Options,
+        data: str | None = None,
+        *,
+        init_from: str | None = None,
+        default: Recipe | None = None,
+    ) -> Settings:
         """Put what the options leave out: from the recipe, and from the model.
+
+        Parameters
+        ----------
+        model : JetModel
+            The network.
+        options : Options
+            As given.
+        data : str, optional
+            Where the jets come from.
+        init_from : str, optional
+            Hash of the tagger that the training begins with.
+        default : Recipe, optional
+            Instead of the recipe of the network's paper.
 
         Raises
         ------
@@ -68,7 +92,7 @@ class Settings(Strict):
             For a value that a setting cannot have.
         """
         replaced = {name: getattr(options, name) for name in _OF_RECIPE if name != "recipe"}
-        recipe = resolve_recipe(model.kind, options.recipe, options=model.options, **replaced)
+        recipe = resolve_recipe(model.kind, options.recipe, options=model.options, default=default, **replaced)
         classifies = model.output == "classes"
         names = options.classes or (("background", "signal") if classifies and model.n_classes == 2 else ())
         signal = options.signal or (names[-1] if names else "")
@@ -82,6 +106,7 @@ class Settings(Strict):
             "recipe": recipe,
             "name": options.name or model.kind,
             "data": data,
+            "init_from": init_from,
         }
         kept = {name: getattr(options, name) for name in Options.model_fields if name not in _OF_RECIPE}
         try:

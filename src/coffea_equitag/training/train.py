@@ -65,4 +65,7 @@ def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume
         save_every=config.save_every,
         data=", ".join(config.data),
         config=config.to_yaml(),
+        time_limit=config.time_limit,
+        loggers=config.loggers,
+        log_every=config.log_every,
     )

@@ -145,7 +145,7 @@ def test_finished_run_is_only_loaded(unbroken, monkeypatch, toy, build_small):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"epochs": 4}, r"settings.epochs = 4 \(stored run: 3\)"),
+        ({"epochs": 2}, r"settings.epochs = 2 \(stored run: 3\)"),
         ({"batch_size": 8}, "settings.recipe.batch_size = 8"),
         ({"seed": 5}, "settings.seed = 5"),
         ({"learning_rate": 0.1}, "settings.recipe.learning_rate = 0.1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import awkward as ak
@@ -125,6 +125,10 @@ class LabelledJets:
             self.weights.to(device),
             {name: target.to(device) for name, target in self.targets.items()},
         )
+
+    def hardest(self, most: int | None) -> LabelledJets:
+        """The jets with at most `most` constituents, those of the largest pT; None: all."""
+        return self if most is None else replace(self, jets=self.jets.hardest(most))
 
     def cut(self, pieces: Iterable[RaggedJets]) -> Iterator[LabelledJets]:
         """The jets in pieces as those given, which follow each other in their order."""

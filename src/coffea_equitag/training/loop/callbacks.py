@@ -16,8 +16,11 @@ from rich.progress import Progress as Bar
 
 from ... import kernels
 from ...cpu_name import cpu_name
+from ...errors import TimeLimitError, explain
 from .folder import RunFolder
-from .module import Batch, Training
+from .module import Training
+from .progress import Batch
+from .stopping import Clock, Stopping
 
 __all__ = ["CheckpointWriter", "ProgressReporter"]
 
@@ -38,11 +41,13 @@ class CheckpointWriter(Callback):
         seconds: float,
         rows: list[dict[str, float]],
         save_tagger: Callable[[dict[str, float]], None],
+        stopping: Stopping,
+        clock: Clock,
         seconds_before: float = 0.0,
     ) -> None:
         self.folder, self.monitor, self.seconds, self.rows = folder, monitor, seconds, rows
         self._sign = 1 if lower_is_better else -1
-        self._save_tagger = save_tagger
+        self._save_tagger, self._stopping, self._clock = save_tagger, stopping, clock
         self._saved = time.monotonic()
         self._began = self._saved - seconds_before
 
@@ -54,9 +59,12 @@ class CheckpointWriter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save in the middle of an epoch if the last checkpoint is old enough."""
-        if batch.index + 1 < batch.total and time.monotonic() - self._saved >= self.seconds:
+        """Save in the middle of an epoch if the last checkpoint is old enough, or the time is up."""
+        if batch.index + 1 == batch.total:
+            return
+        if self._is_up(trainer) or time.monotonic() - self._saved >= self.seconds:
             self._save(trainer, pl_module)
+        self._end_in_time(trainer, f"in epoch {batch.epoch + 1} after batch {batch.index + 1} of {batch.total}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch's metrics, and the tagger if it is the best so far."""
@@ -65,13 +73,33 @@ class CheckpointWriter(Callback):
         best = min((self._figure(r) for r in self.rows), default=math.inf)
         self.rows.append(row)
         if self._figure(row) < best:
-            self.folder.write(
-                self.folder.best,
-                {"model": pl_module.model.state_dict(), "metrics": row, "validation": pl_module.observed},
-            )
-            self._save_tagger(row)
+            with pl_module.averaged():
+                self.folder.write(
+                    self.folder.best,
+                    {"model": pl_module.model.state_dict(), "metrics": row, "validation": pl_module.observed},
+                )
+                self._save_tagger(row)
         self.folder.write_metrics(self.rows)
         self._save(trainer, pl_module)
+        if self._stopping.ends(self.rows):
+            trainer.should_stop = True
+        elif len(self.rows) < pl_module.epochs:
+            self._end_in_time(trainer, f"after epoch {row['epoch']:.0f}")
+
+    def _is_up(self, trainer: Trainer) -> bool:
+        return self._clock.is_up or bool(getattr(trainer, "received_sigterm", False))
+
+    def _end_in_time(self, trainer: Trainer, where: str) -> None:
+        """End the training if its time is up, or the batch system asks it to."""
+        if self._is_up(trainer):
+            reason = "time limit" if self._clock.is_up else "SIGTERM"
+            raise TimeLimitError(
+                explain(
+                    f"{reason}: training stopped {where}",
+                    "more time to finish",
+                    "repeat the call, which continues from last.ckpt",
+                )
+            )
 
     def _figure(self, row: dict[str, float]) -> float:
         return self._sign * row[self.monitor]
@@ -85,8 +113,10 @@ class CheckpointWriter(Callback):
                 "model": module.model.state_dict(),
                 "optimizer": trainer.optimizers[0].state_dict(),
                 "rows": self.rows,
+                "steps": module.steps,
                 "cost": {"seconds": time.monotonic() - self._began, "processor": _processor(module.device)},
-            },
+            }
+            | ({} if module.average is None else {"average": module.average.state()}),
         )
         self._saved = time.monotonic()
 

@@ -15,7 +15,7 @@ from ...atomic_file import atomic_file, write_atomic
 from ...errors import CheckpointError, TaggerError, explain
 from ...reading import read_bytes, reading
 from ...temporary_files import remove_stale
-from ..recipes import Recipe
+from ..recipes import FIRST_RECIPES, RECIPES, Recipe
 from ..settings import Settings
 from .checkpoint import decode, encode
 
@@ -87,15 +87,15 @@ class RunFolder:
                     )
                 )
         elif resume:
-            self._compare(request)
+            stored = self._compare(request)
             remove_stale(self.path)
             self._write_config(config)
             for path in (self.last, self.previous):
                 if path.exists():
-                    return self.read(path)
+                    return self._continued(self.read(path), stored, request)
         self.path.mkdir(parents=True, exist_ok=True)
         remove_stale(self.path)
-        for former in (self.last, self.previous, self.best, self._metrics, self._config):
+        for former in (self.last, self.previous, self.best, self._metrics, self._config, self.path / "steps.csv"):
             former.unlink(missing_ok=True)
         write_atomic(self._run, (json.dumps(request, indent=2) + "\n").encode())
         self._write_config(config)
@@ -105,14 +105,36 @@ class RunFolder:
         if config is not None:
             write_atomic(self._config, config.encode())
 
-    def _compare(self, request: Mapping[str, Any]) -> None:
+    def first_recipe(self) -> Recipe | None:
+        """What a run of version 0.1 in the folder trained with by default; None for any other."""
+        if not self._run.is_file():
+            return None
         with reading(self._run, "the run.json that fit wrote", TaggerError, "choose another out=..."):
-            there = json.loads(read_bytes(self._run))
+            settings = json.loads(read_bytes(self._run))["settings"]
+            first = "accumulate" not in settings["recipe"]
+        return FIRST_RECIPES.get(settings.get("architecture"), RECIPES["lorentznet"]) if first else None
+
+    def _continued(
+        self, state: dict[str, Any], stored: Mapping[str, Any], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The checkpoint, with a list of the epochs at which the run was given more of them."""
+        continued = list(stored.get("continued", []))
+        former = stored["settings"]["epochs"]
+        if request["settings"]["epochs"] > former:
+            continued.append({"at": state["progress"]["epoch"], "epochs_before": former})
+            write_atomic(self._run, (json.dumps({**request, "continued": continued}, indent=2) + "\n").encode())
+        return state | {"continued": continued}
+
+    def _compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The stored record, which is that of the request, apart from a smaller number of epochs."""
+        with reading(self._run, "the run.json that fit wrote", TaggerError, "choose another out=..."):
+            there: dict[str, Any] = json.loads(read_bytes(self._run))
             before, now = _leaves(_complete(there)), _leaves(request)
+            more = now["settings.epochs"] > before["settings.epochs"]
         differing = [
             f"{name} = {now.get(name, 'nothing')} (stored run: {before.get(name, 'nothing')})"
             for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
+            if before.get(name) != now.get(name) and name != "continued" and not (name == "settings.epochs" and more)
         ]
         if differing:
             raise TaggerError(
@@ -122,6 +144,7 @@ class RunFolder:
                     "choose another out=..., or give resume=False (--restart) to replace it",
                 )
             )
+        return there
 
     def read(self, path: Path) -> dict[str, Any]:
         """Read a checkpoint onto the CPU: tensors and plain values only."""
@@ -172,7 +195,7 @@ def _complete(record: Any) -> Any:
     recipe = settings.get("recipe")
     if isinstance(recipe, dict):
         recipe = json.loads(Recipe().model_dump_json(exclude={"reference"})) | recipe
-    return record | {"settings": later | settings | {"options": options, "recipe": recipe}}
+    return record | {"settings": json.loads(json.dumps(later)) | settings | {"options": options, "recipe": recipe}}
 
 
 def _leaves(tree: Any, name: str = "") -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import TaggerError, explain
 from ...jet_model import JetModel
@@ -19,37 +20,13 @@ from ...jets.ragged import RaggedJets
 from ..data import LabelledJets, Source
 from ..objectives import Objective
 from ..recipes import Recipe
+from .batch_statistics import BatchStatistics, has_batch_norm
+from .moving_average import MovingAverage
+from .optimizer import make_optimizer, set_rate
+from .pieces import pieces
+from .progress import Batch, Progress
 
 __all__ = ["Batch", "Progress", "Training"]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Jets with their place in the training: batch `index` of `total` in `epoch`."""
-
-    sample: LabelledJets
-    epoch: int = 0
-    index: int = 0
-    total: int = 1
-
-    def to(self, device: torch.device) -> Batch:
-        """Copy to a device."""
-        return replace(self, sample=self.sample.to(device))
-
-
-@dataclass
-class Progress:
-    """State of a training: `batches` of `epoch` are done, with these sums over their jets.
-
-    `pair_budget` is what the memory has sufficed for so far; None means no limit.
-    """
-
-    epoch: int = 0
-    batches: int = 0
-    loss: float = 0.0
-    right: int = 0
-    jets: int = 0
-    pair_budget: int | None = None
 
 
 class Training(LightningModule):
@@ -61,9 +38,10 @@ class Training(LightningModule):
     The loss of a batch is Σ w l over its jets, divided by the mean Σ w of the epoch's batches and not by its own: so
     each jet has the same weight in an epoch's gradient, whichever batch it is in, including the last and smaller one.
 
-    A batch is processed in pieces of the pair budget, whose gradients add up to that of the batch; only batch
-    normalisation takes its statistics piece by piece. If a GPU runs out of memory, the budget is halved and the batch
-    started again, with the same random numbers.
+    A batch is what one step of the optimiser learns from. It is processed in pieces (see `pieces`), whose gradients add
+    up to that of the batch; only batch normalisation takes its statistics piece by piece, and its running statistics
+    follow from all pieces of the batch together. If a GPU runs out of memory, the pair budget of a network without
+    batch normalisation is halved and the batch started again, with the same random numbers.
     """
 
     #: This class runs the backward passes and the optimiser's step itself.
@@ -84,35 +62,40 @@ class Training(LightningModule):
         class_weights: Sequence[float],
         progress: Progress,
         optimizer_state: Mapping[str, Any] | None,
+        average: MovingAverage | None = None,
+        scales: Mapping[str, float] | None = None,
+        frozen: Sequence[nn.Module] = (),
+        steps: int = 0,
     ) -> None:
         super().__init__()
+        # not as a part of this module: they are the network's
+        self._frozen: tuple[nn.Module, ...] = tuple(frozen)
         self.model, self.objective = model, objective
         self.source, self.validation = source, validation
         self.recipe, self.epochs, self.seed = recipe, epochs, seed
-        self.progress = progress
+        self.progress, self.average = progress, average
         self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float64), persistent=False)
-        self._optimizer_state = optimizer_state
+        self._optimizer_state, self._scales = optimizer_state, scales or {}
         self._epoch_weight = float(np.dot(class_weights, source.weight_sums))
         self._observed: list[dict[str, Tensor]] = []
         #: What the last validation observed of its jets.
         self.observed: dict[str, Tensor] = {}
         self.row: dict[str, float] = {}
+        self.rate, self.steps, self.batch_loss = recipe.learning_rate, steps, torch.zeros(())
         # sums stay on the device until their values are needed: reading one waits for the GPU
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._right_sum = torch.zeros((), dtype=torch.int64)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The recipe's optimiser, in its stored state when resuming."""
-        kind = torch.optim.AdamW if self.recipe.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(
-            self.model.parameters(),
-            lr=self.recipe.learning_rate,
-            weight_decay=self.recipe.weight_decay,
-            amsgrad=self.recipe.optimizer == "amsgrad",
-        )
-        if self._optimizer_state is not None:
-            optimizer.load_state_dict(dict(self._optimizer_state))
-        return optimizer
+        return make_optimizer(self.model, self.recipe, self._scales, self._optimizer_state)
+
+    def train(self, mode: bool = True) -> Training:
+        """Set the mode of all parts but the frozen ones, which stay as they are evaluated."""
+        super().train(mode)
+        for part in self._frozen:
+            part.train(False)
+        return self
 
     def train_dataloader(self) -> _Batches:
         """Batches of the current epoch that are not done yet."""
@@ -126,7 +109,7 @@ class Training(LightningModule):
         epoch, first = self.progress.epoch, self.progress.batches
         total = self.source.num_batches(epoch)
         for index, sample in enumerate(self.source.batches(epoch, first), first):
-            yield Batch(sample, epoch, index, total)
+            yield Batch(sample.hardest(self.recipe.max_constituents), epoch, index, total)
 
     def weighted(self, sample: LabelledJets) -> LabelledJets:
         """The jets with their weights multiplied by those of their classes."""
@@ -141,8 +124,8 @@ class Training(LightningModule):
         if (batch.epoch, batch.index) != (self.progress.epoch, self.progress.batches):
             raise RuntimeError(f"batch {batch.epoch}/{batch.index} came at {self.progress}")
         done = (batch.epoch + (batch.index + 0.5) / batch.total) / self.epochs
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.recipe.rate(done)
+        self.rate = self.recipe.rate(done)
+        set_rate(self.trainer.optimizers[0], self.rate)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One step of the optimiser."""
@@ -151,6 +134,10 @@ class Training(LightningModule):
         if self.recipe.gradient_clip is not None:
             self.clip_gradients(optimizer, self.recipe.gradient_clip, "norm")
         optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        self.steps += 1
+        self.batch_loss = total * (batch.total / self._epoch_weight)
         self._loss_sum = self._loss_sum.to(total.device) + total
         self._right_sum = self._right_sum.to(right.device) + right
         # callbacks run at the end of a batch before this module's own hook would
@@ -170,34 +157,28 @@ class Training(LightningModule):
         TaggerError
             If the GPU does not have enough memory for a single jet.
         """
-        buffers = {name: value.clone() for name, value in self.model.named_buffers()}
-
-        def rewind() -> None:
-            """Begin the batch again: with the same statistics and random numbers."""
-            with torch.no_grad():
-                for name, value in self.model.named_buffers():
-                    value.copy_(buffers[name])
-            self._seed(batch)
-
+        statistics = BatchStatistics(self.model)
         while True:
             self.model.zero_grad(set_to_none=True)
-            rewind()
-            found, failed = self._by_pieces(batch, rewind)
+            found, failed = self._by_pieces(batch, statistics)
             if found is not None:
                 return found
             self._halve(failed)
 
-    def _by_pieces(self, batch: Batch, rewind: Callable[[], None]) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
+    def _by_pieces(self, batch: Batch, statistics: BatchStatistics) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
         """The sums, or None and the piece that was too large; memory of a failed attempt is free again on return."""
-        sample, budget = self.weighted(batch.sample), self.progress.pair_budget
+        sample = self.weighted(batch.sample)
         jets = sample.jets
         right = torch.zeros((), dtype=torch.int64, device=jets.device)
-        pieces = list(sample.cut([jets] if budget is None else jets.split(budget, self.model.extra_nodes)))
+        budget, extra = self.progress.pair_budget, self.model.extra_nodes
+        parts = list(sample.cut(pieces(jets, self.recipe.batch_size, budget, extra)))
         try:
-            losses, slopes = self._of_whole_batch(sample, pieces)
+            self._seed(batch)
+            losses, slopes = self._of_whole_batch(sample, parts, statistics)
             if slopes is not None:
-                rewind()
-            for k, piece in enumerate(pieces):
+                self._seed(batch)
+            statistics.start()
+            for k, piece in enumerate(parts):
                 output = self.objective.output(self.model, piece.jets)
                 loss = (self.objective.losses(output, piece) * piece.weights.float()).sum()
                 losses += loss.detach().double()
@@ -210,21 +191,29 @@ class Training(LightningModule):
                 torch.autograd.backward(loss * (batch.total / self._epoch_weight))
                 correct = self.objective.correct(output.detach(), piece)
                 right += 0 if correct is None else correct
+                if len(parts) > 1:
+                    statistics.add(piece.jets.num_jets / jets.num_jets)
         except torch.cuda.OutOfMemoryError:
-            return None, max((piece.jets for piece in pieces), key=lambda piece: int(piece.counts.square().sum()))
+            statistics.start()
+            return None, max((piece.jets for piece in parts), key=lambda piece: int(piece.counts.square().sum()))
+        if len(parts) > 1:
+            statistics.finish()
         return (losses, right), jets
 
     def _of_whole_batch(
-        self, sample: LabelledJets, pieces: Sequence[LabelledJets]
+        self, sample: LabelledJets, parts: Sequence[LabelledJets], statistics: BatchStatistics
     ) -> tuple[Tensor, Sequence[Tensor] | None]:
         """What a batch in several pieces loses as a whole, and the gradients of that with respect to their outputs.
 
         The outputs of all pieces come first, each without what it keeps for its own gradients.
         """
-        if not self.objective.whole_batch or len(pieces) < 2:
+        if not self.objective.whole_batch or len(parts) < 2:
             return torch.zeros((), dtype=torch.float64, device=sample.jets.device), None
         # as in the second pass, gradients are recorded: kernels choose by that, and so does what they draw
-        outputs = [self.objective.output(self.model, piece.jets).detach() for piece in pieces]
+        outputs = []
+        for piece in parts:
+            outputs.append(self.objective.output(self.model, piece.jets).detach())
+            statistics.reset()
         whole = torch.cat(outputs).requires_grad_()
         loss = self._together(whole, sample)
         (slopes,) = torch.autograd.grad(loss, whole)
@@ -237,16 +226,26 @@ class Training(LightningModule):
     def _halve(self, piece: RaggedJets) -> None:
         """Set the budget to half of it, or to half of a piece that was too large for the memory."""
         pairs = int((piece.counts + self.model.extra_nodes).square().sum())
+        smaller = max(1, min(self.progress.pair_budget or pairs, pairs) // 2)
         if piece.num_jets == 1:
             raise TaggerError(
                 explain(
                     f"the GPU's memory does not suffice to train on one jet of {int(piece.counts[0])} constituents",
                     "more free memory, or smaller jets",
-                    "end other programs on the GPU, keep only the hardest constituents of each jet, or train with "
-                    "device='cpu'",
+                    "end other programs on the GPU, keep only the hardest constituents of each jet "
+                    "(recipe={'max_constituents': ...}), or train with device='cpu'",
                 )
             )
-        self.progress.pair_budget = max(1, min(self.progress.pair_budget or pairs, pairs) // 2)
+        if has_batch_norm(self.model):
+            raise TaggerError(
+                explain(
+                    f"the GPU's memory does not suffice for {pairs} pairs at once",
+                    "memory for a piece of a batch: batch normalisation takes its statistics from all of it",
+                    f"end other programs on the GPU, or begin again with pair_budget={smaller}, the same for all runs "
+                    "that are to be compared",
+                )
+            )
+        self.progress.pair_budget = smaller
         warnings.warn(
             f"the GPU's memory does not suffice for {pairs} pairs: continuing with {self.progress.pair_budget}",
             RuntimeWarning,
@@ -287,8 +286,18 @@ class Training(LightningModule):
         observed = self.objective.observe(self.objective.output(self.model, sample.jets), sample)
         self._observed.append(observed | {"sample_weights": batch.sample.weights.cpu()})
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """The network with the weights that are validated and stored: their moving average, if there is one."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate the averaged weights."""
+        self._own = ExitStack()
+        self._own.enter_context(self.averaged())
+
     def on_validation_epoch_end(self) -> None:
         """Compute the row of metrics, and move on to the next epoch."""
+        self._own.close()
         done = self.gather()
         self.observed = {name: torch.cat([one[name] for one in self._observed]) for name in self._observed[0]}
         observed, self._observed = self.observed, []
@@ -303,7 +312,7 @@ class Training(LightningModule):
         metrics = self.objective.metrics(observed)
         self.row = {
             "epoch": done.epoch + 1,
-            "learning_rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
+            "learning_rate": self.rate,
             "train_loss": done.loss / self._epoch_weight,
             **({"train_accuracy": done.right / done.jets} if "accuracy" in metrics else {}),
             **metrics,

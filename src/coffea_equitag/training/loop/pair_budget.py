@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...jet_model import JetModel
 from ..data import LabelledJets
+from .batch_statistics import has_batch_norm
 
 __all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
 
@@ -35,6 +36,9 @@ def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, 
     They use half of the free memory, on a CPU at most 2 GB, judged by what the network keeps for the backward pass
     of a few of the jets. As a power of two, the budget is the same again unless the memory is very different.
 
+    The gradients of pieces add up to that of the batch, so that the result does not depend on the budget, except with
+    batch normalisation: its statistics would be those of the pieces. Such a network gets no budget.
+
     Parameters
     ----------
     model : JetModel
@@ -49,9 +53,9 @@ def fitting_budget(model: JetModel, sample: LabelledJets, device: torch.device, 
     Returns
     -------
     int or None
-        None for networks that do not see pairs: they need no budget.
+        None for networks that do not see pairs, and for those with batch normalisation: whole batches.
     """
-    if not model.sees_pairs:
+    if not model.sees_pairs or has_batch_norm(model):
         return None
     kept = _SHARE * free_memory(device) / _PEAK
     pairs = min(kept, _MOST_KEPT.get(device.type, kept)) / max(1.0, bytes_per_pair(model, sample, precision))

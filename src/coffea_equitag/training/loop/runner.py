@@ -6,7 +6,7 @@ import logging
 import signal as signals
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,10 +20,13 @@ from ...reading import reading
 from ...tagger import Tagger
 from ...tagger.inference import default_budget, pieces
 from ..data import LabelledJets, Source
+from ..fine_tuning import frozen, frozen_modules
 from ..options import Precision
 from ..plan import Plan
 from .folder import RunFolder
+from .moving_average import MovingAverage
 from .pair_budget import fitting_budget
+from .stopping import Clock, Stopping
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -60,15 +63,30 @@ def run(
     device: torch.device,
     save_every: float,
     progress: bool,
+    pretrained: frozenset[str] = frozenset(),
+    clock: Clock | None = None,
+    loggers: Sequence[Any] = (),
+    log_every: int = 50,
 ) -> None:
-    """Train the epochs that are left, if any, from the state that `RunFolder.begin` found."""
+    """Train the epochs that are left, if any, from the state that `RunFolder.begin` found.
+
+    `pretrained` names the weights that come from the tagger that the training begins with.
+    """
     settings = plan.settings
     pair_budget = settings.pair_budget
-    if state is not None:
+    state = state or {}
+    continued = state.get("continued", [])
+    stopping = Stopping(
+        settings.recipe.patience,
+        settings.monitor,
+        plan.objective.monitors[settings.monitor],
+        since=continued[-1]["at"] if continued else 0,
+    )
+    if state:
         with reading(folder.last, "a checkpoint of this run", CheckpointError, "give resume=False (--restart)"):
             model.load_state_dict(state["model"])
             pair_budget = state["progress"].get("pair_budget", pair_budget)
-        if state["progress"]["epoch"] >= settings.epochs:
+        if state["progress"]["epoch"] >= settings.epochs or stopping.ends(state["rows"]):
             return
     elif pair_budget is None:
         pair_budget = fitting_budget(model.to(device), plan.training.probe(16), device, settings.precision)
@@ -77,19 +95,22 @@ def run(
     from lightning.pytorch import Trainer
 
     from .callbacks import CheckpointWriter, ProgressReporter
+    from .loggers import StepLogger, make_loggers
     from .module import Progress, Training
 
-    card = plan.card(model, pair_budget)
+    card = plan.card(model, pair_budget, continued)
 
     def save_tagger(row: Mapping[str, float]) -> None:
         metrics = {key: float(value) for key, value in row.items() if np.isfinite(value)}
         was_training = model.training
         Tagger.from_model(model, **card, metrics=metrics).save(folder.tagger, overwrite=True)
-        model.train(was_training)
+        module.train(was_training)
 
-    done = Progress(**state["progress"]) if state is not None else Progress(pair_budget=pair_budget)
+    done = Progress(**state["progress"]) if state else Progress(pair_budget=pair_budget)
+    kept_modules, kept_weights = frozen_modules(model, settings.frozen)
+    ema = settings.recipe.ema
     module = Training(
-        model.train(),
+        model,
         plan.objective,
         plan.training,
         lambda: _pieces(plan.validation, model),
@@ -98,9 +119,14 @@ def run(
         seed=settings.seed,
         class_weights=plan.class_weights,
         progress=done,
-        optimizer_state=state["optimizer"] if state is not None else None,
+        optimizer_state=state.get("optimizer"),
+        average=None if ema is None else MovingAverage(model.to(device), ema, state.get("average")),
+        scales=dict.fromkeys(pretrained, settings.pretrained_rate),
+        frozen=kept_modules,
+        steps=state.get("steps", 0),
     )
-    rows = list(state["rows"]) if state is not None else []
+    module.train()
+    rows = list(state.get("rows", []))
     callbacks: list[Any] = [
         CheckpointWriter(
             folder,
@@ -109,9 +135,13 @@ def run(
             seconds=save_every,
             rows=rows,
             save_tagger=save_tagger,
-            seconds_before=state.get("cost", {}).get("seconds", 0.0) if state is not None else 0.0,
+            stopping=stopping,
+            clock=clock or Clock(None),
+            seconds_before=state.get("cost", {}).get("seconds", 0.0),
         )
     ]
+    if loggers:
+        callbacks.append(StepLogger(make_loggers(loggers, folder.path, module.steps), log_every))
     if progress:
         callbacks.append(ProgressReporter(settings.epochs, model.kind))
     with _quiet():
@@ -131,14 +161,15 @@ def run(
             enable_model_summary=False,
             default_root_dir=folder.path,
         )
-        with _deterministic(device):
+        with _deterministic(device), frozen(kept_weights):
             _fit(trainer, module)
 
 
 def _pieces(validation: Source, model: JetModel) -> Iterator[LabelledJets]:
     """Validation jets in the pieces that scoring would use."""
     for chunk in validation.chunks():
-        yield from chunk.cut(pieces(model, chunk.jets, default_budget(model)))
+        seen = chunk.hardest(model.max_constituents)
+        yield from seen.cut(pieces(model, seen.jets, default_budget(model)))
 
 
 def keep_random_state() -> AbstractContextManager[None]:
@@ -195,6 +226,8 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # Lightning 2.6 traverses its loaders with a class that torch 2.13 deprecates
             warnings.filterwarnings("ignore", r".*LeafSpec.*is deprecated", FutureWarning)
+            # frozen parts are meant to be
+            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode", UserWarning)
             # the caller said device="cpu"
             warnings.filterwarnings("ignore", r"GPU available but not used", UserWarning)
             yield

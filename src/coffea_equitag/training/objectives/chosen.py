@@ -38,5 +38,7 @@ def objective_of(settings: Settings) -> Objective:
 def _of_jets(settings: Settings) -> Objective:
     if not settings.classifies:
         return MomentumRegression() if settings.options["output"] == "momentum" else VectorRegression()
-    signal = settings.classes.index(settings.signal)
-    return Classification(signal) if settings.decorrelate is None else Decorrelated(signal, settings.decorrelation)
+    signal, smoothing = settings.classes.index(settings.signal), settings.recipe.label_smoothing
+    if settings.decorrelate is None:
+        return Classification(signal, smoothing)
+    return Decorrelated(signal, settings.decorrelation, smoothing)

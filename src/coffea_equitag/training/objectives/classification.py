@@ -23,13 +23,15 @@ class Classification:
     ----------
     signal : int
         The class that AUC and rejections are measured for, against all others.
+    label_smoothing : float
+        Share of a jet's label that the training's loss spreads evenly over all classes; the metrics know the labels.
     """
 
     monitors: ClassVar[Mapping[str, bool]] = {"loss": True, "auc": False, "accuracy": False}
     whole_batch: ClassVar[bool] = False
 
-    def __init__(self, signal: int) -> None:
-        self.signal = signal
+    def __init__(self, signal: int, label_smoothing: float = 0.0) -> None:
+        self.signal, self.label_smoothing = signal, label_smoothing
 
     def output(self, model: JetModel, jets: RaggedJets) -> Tensor:
         """Logits, shape (J, n_classes)."""
@@ -38,7 +40,9 @@ class Classification:
 
     def losses(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """Cross-entropy of each jet, shape (J,)."""
-        return nn.functional.cross_entropy(output.float(), sample.labels, reduction="none")
+        return nn.functional.cross_entropy(
+            output.float(), sample.labels, reduction="none", label_smoothing=self.label_smoothing
+        )
 
     def batch_loss(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """Nothing: each jet has a loss of its own."""

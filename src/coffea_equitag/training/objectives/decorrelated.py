@@ -21,7 +21,7 @@ class Decorrelated(Classification):
 
     Parameters
     ----------
-    signal : int
+    signal, label_smoothing : int and float
         See `Classification`.
     strength : float
         λ; the distance correlation is that of arXiv:2001.05310.
@@ -30,8 +30,8 @@ class Decorrelated(Classification):
     monitors: ClassVar[Mapping[str, bool]] = {**Classification.monitors, "distance_correlation": True}
     whole_batch: ClassVar[bool] = True
 
-    def __init__(self, signal: int, strength: float) -> None:
-        super().__init__(signal)
+    def __init__(self, signal: int, strength: float, label_smoothing: float = 0.0) -> None:
+        super().__init__(signal, label_smoothing)
         self.strength = strength
 
     def batch_loss(self, output: Tensor, sample: LabelledJets) -> Tensor:
