@@ -253,14 +253,14 @@ KERNELS = {
         PAIRS_IN_TRAINING,
     ),
     **{
-        f"edge-conv{'-phantoms' if phantoms else ''}": (
+        f"edge-conv{name}": (
             edge_conv.edge_conv_kernel,
             {"NEIGHBOURS": 16, "PHANTOMS": phantoms, "PRECISION": "tf32x3", "CHANNELS": 256, "CHUNK": 32}
-            | {"BI": 4, "BK": 16}
+            | {"BI": 4, "BK": 16, "EXTRA": extra, "BE": 16}
             | JETS,
-            {"layers": particlenet_weights.EdgeLayers(*["*fp32"] * 4), "tiles": JET_TILES},
+            {"layers": particlenet_weights.EdgeLayers(*["*fp32"] * 4), "tiles": JET_TILES, "pairs": "*fp32"},
         )
-        for phantoms in (False, True)
+        for name, phantoms, extra in (("", False, 0), ("-phantoms", True, 0), ("-pairs", False, 16))
     },
     "nearest": (
         nearest.nearest_kernel,

@@ -233,16 +233,10 @@ class ParticleNet(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
-        nodes = None if self.node_patch is None else self.node_patch(groups_NG)
-
-        def patched_edges(layer: int, points: Tensor) -> tuple[Tensor, Tensor]:
-            edges = nearest(points, offsets, self.neighbours[layer], priority, torch.get_num_threads())
-            return edges.sender, self.pair_features(layer, edges, p4_N4, gram_Q)
-
-        edges_of = patched_edges if self.pair_patches else None
-        fused: Tensor | None = kernels.run(self, features_NF, points_N2, offsets, priority, nodes, edges_of)
+        fused: Tensor | None = kernels.run(self, features_NF, points_N2, offsets, priority, groups_NG, p4_N4, gram_Q)
         if fused is not None:
             return fused
+        nodes = None if self.node_patch is None else self.node_patch(groups_NG)
         x, found = self.input_norm(features_NF), []
         for layer, (block, k) in enumerate(zip(self.blocks, self.neighbours, strict=True)):
             edges = nearest(points_N2 if layer == 0 else x, offsets, k, priority)

@@ -68,13 +68,14 @@ def assert_agrees_where_clear(model, jets, backend="cpu"):
         {"nodewise": "mass"},
         {"lite": True, "nodewise": "energy", "patch_width": 5},
         {"lite": True, "nodewise": "mass", "patch_width": 32},
+        {"lite": True, "pairwise": "mass"},
         {"lite": True, "pairwise": "delta_r"},
+        {"lite": True, "pairwise": "delta_r_pt", "k": 3},
+        {"lite": True, "pairwise": "energy", "patch_width": 5},
         {"pairwise": "mass", "nodewise": "mass", "patch_width": 9},
     ],
 )
 def test_agrees_with_the_layers(random_jets, backend, options):
-    if backend == "gpu" and "pairwise" in options:
-        pytest.skip("the pairwise patch has no GPU kernel")
     if interpreted(backend) and ("lite" not in options or options.get("k") == 60 or "patch_width" in options):
         pytest.skip("too slow in the interpreter")
     assert_agrees_where_clear(build(backend, **options), RaggedJets.from_awkward(random_jets(COUNTS[backend])), backend)
@@ -83,15 +84,17 @@ def test_agrees_with_the_layers(random_jets, backend, options):
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [3], [2, 0, 1]])
 @pytest.mark.parametrize("options", [{}, {"pairwise": "mass", "nodewise": "mass"}])
 def test_few_constituents(random_jets, backend, counts, options):
-    if backend == "gpu" and "pairwise" in options:
-        pytest.skip("the pairwise patch has no GPU kernel")
     model, jets = build(backend, lite=True, **options), random_jets(counts)
     assert_agrees(run(model, jets, backend), model, jets)
 
 
-def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, backend):
+@pytest.mark.parametrize("options", [{}, {"lite": True, "pairwise": "mass", "nodewise": "mass"}])
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, backend, options):
     counts = np.random.default_rng(5).integers(0, 60, 30).tolist() if backend == "cpu" else COUNTS[backend]
-    model, jets = build(backend, lite=interpreted(backend)), RaggedJets.from_awkward(random_jets(counts))
+    model, jets = (
+        build(backend, **{"lite": interpreted(backend)} | options),
+        RaggedJets.from_awkward(random_jets(counts)),
+    )
     assert_own_jet_alone(model, jets, backend)
 
 
@@ -143,10 +146,15 @@ def test_other_registers_give_the_same_scores():
     code = (
         "import torch; from arithmetic import deviation, rounding; from coffea_equitag import models, kernels;"
         "from coffea_equitag.kernels.common.cpu import wide_dense; assert wide_dense.block_of(72) == 16;"
-        "torch.manual_seed(0); model = models.build('particlenet', lite=True).eval(); torch.set_grad_enabled(False);"
-        "arguments = torch.randn(30, 7), torch.randn(30, 2), torch.tensor([0, 17, 18, 30]);"
-        "a = model.network(*arguments); assert kernels.last_choice('particlenet').kernel == 'cpu';"
-        "kernels.use('reference').__enter__(); b = model.network(*arguments);"
-        "assert deviation(a, b) <= rounding(model.network, *arguments), (a, b)"
+        "torch.manual_seed(0); torch.set_grad_enabled(False); offsets = torch.tensor([0, 17, 18, 30])\n"
+        "arguments = torch.randn(30, 7), torch.randn(30, 2), offsets\n"
+        "gram = 100 * torch.rand(int(offsets.diff().square().sum()), dtype=torch.float64)\n"
+        "pairs = {'p4_N4': torch.ones(30, 4, dtype=torch.float64), 'gram_Q': gram}\n"
+        "for options in ({}, {'pairwise': 'mass'}):\n"
+        "    model = models.build('particlenet', lite=True, **options).eval()\n"
+        "    form = lambda: model.network(*arguments, **(pairs if options else {}))\n"
+        "    a = form(); assert kernels.last_choice('particlenet').kernel == 'cpu'\n"
+        "    with kernels.use('reference'): b = form()\n"
+        "    assert deviation(a, b) <= rounding(form), (a, b)\n"
     )
     with_avx2(code)

@@ -9,7 +9,7 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import assert_step_agrees, deviation, rounding
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.invariants import kinematic_features
+from coffea_equitag.invariants import gram, kinematic_features
 from coffea_equitag.invariants.kinematic import relative_angles
 from coffea_equitag.kernels.particlenet.cpu import edge_groups, edge_network
 from coffea_equitag.kernels.particlenet.cpu import training as particlenet_training
@@ -36,8 +36,9 @@ def step(model, jets, mode="cpu", training=True):
     features = kinematic_features(jets).to(model.dtype).requires_grad_()
     points = torch.stack(relative_angles(jets), dim=1)
     groups = torch.linspace(0, 50, 3 * len(features), dtype=torch.float64).view(-1, 3) if model.node_patch else None
+    pairs = {"p4_N4": jets.p4, "gram_Q": gram(jets)} if model.options["pairwise"] else {}
     with kernels.use(mode):
-        logits = model.network(features, points, jets.offsets, groups_NG=groups)
+        logits = model.network(features, points, jets.offsets, groups_NG=groups, **pairs)
         assert kernels.last_choice("particlenet").kernel == mode
         loss = (logits * torch.linspace(-1, 2, logits.numel()).view_as(logits)).square().mean()
         loss.backward()
@@ -46,7 +47,16 @@ def step(model, jets, mode="cpu", training=True):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("options", [{}, {"lite": True}, {"lite": True, "nodewise": "mass", "patch_width": 5}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lite": True},
+        {"lite": True, "nodewise": "mass", "patch_width": 5},
+        {"lite": True, "pairwise": "mass"},
+        {"lite": True, "pairwise": "delta_r_pt", "nodewise": "energy", "patch_width": 5},
+    ],
+)
 def test_agrees_with_the_layers(random_jets, options, training):
     def step_of(model, jets, mode="cpu"):
         return step(model, jets, mode, training)
@@ -56,8 +66,9 @@ def test_agrees_with_the_layers(random_jets, options, training):
     assert_step_agrees(step_of, model, lambda seed: RaggedJets.from_awkward(random_jets(COUNTS, seed=seed)))
 
 
-def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
-    jets, model = RaggedJets.from_awkward(random_jets(COUNTS)), build(lite=True, k=5)
+@pytest.mark.parametrize("options", [{}, {"pairwise": "mass"}])
+def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch, options):
+    jets, model = RaggedJets.from_awkward(random_jets(COUNTS)), build(lite=True, k=5, **options)
     kept = step(model, jets, "cpu")
     monkeypatch.setattr(edge_network, "_KEPT", 0)
     again = step(model, jets, "cpu")
@@ -65,10 +76,10 @@ def test_values_kept_or_computed_again_are_the_same(random_jets, monkeypatch):
         assert torch.equal(again[1][name], gradient), name
 
 
-@pytest.mark.parametrize("phantoms", [False, True])
-def test_threads_change_nothing(random_jets, monkeypatch, phantoms):
-    counts = np.random.default_rng(5).integers(0, 10 if phantoms else 60, 40).tolist()
-    model, found = build(lite=True, k=7, phantom_neighbours=phantoms), []
+@pytest.mark.parametrize("options", [{}, {"phantom_neighbours": True}, {"pairwise": "mass"}])
+def test_threads_change_nothing(random_jets, monkeypatch, options):
+    counts = np.random.default_rng(5).integers(0, 10 if "phantom_neighbours" in options else 60, 40).tolist()
+    model, found = build(lite=True, k=7, **options), []
     jets = RaggedJets.from_awkward(random_jets(counts))
     real = particlenet_training.over_jets
     for threads in (1, 2, 3):
@@ -95,8 +106,9 @@ def test_a_second_backward_through_a_retained_graph(random_jets):
 
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 1, 0, 3], [1, 1]])
 @pytest.mark.parametrize("training", [True, False])
-def test_few_constituents(random_jets, counts, training):
-    model = build(lite=True).train(training)
+@pytest.mark.parametrize("options", [{}, {"pairwise": "mass", "nodewise": "mass"}])
+def test_few_constituents(random_jets, counts, training, options):
+    model = build(lite=True, **options).train(training)
     with kernels.use("cpu"):
         logits = model(random_jets(counts))
     assert kernels.last_choice("particlenet").kernel == "cpu"
@@ -107,7 +119,7 @@ def test_few_constituents(random_jets, counts, training):
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
 
     def layers():
-        return build(lite=True).train(training)(random_jets(counts))
+        return build(lite=True, **options).train(training)(random_jets(counts))
 
     with kernels.use("reference"):
         assert deviation(logits, layers()) <= rounding(layers)
@@ -137,7 +149,17 @@ def test_a_cumulative_mean_of_statistics(random_jets):
     assert_step_agrees(two_passes, model, lambda seed: random_jets([30, 20], seed=seed))
 
 
-def test_the_pairwise_patch_trains_on_the_layers(random_jets):
-    model = build(lite=True, pairwise="mass").train()
-    model(random_jets([9, 4])).sum().backward()
-    assert kernels.last_choice("particlenet").kernel == "reference"
+@pytest.mark.parametrize("pairwise", ["delta_r", "energy"])
+def test_other_scalars_of_pairs(random_jets, pairwise):
+    def jets_of(seed):
+        return RaggedJets.from_awkward(random_jets([9, 1, 4], seed=seed))
+
+    assert_step_agrees(step, build(lite=True, pairwise=pairwise), jets_of)
+
+
+def test_gradients_of_momenta_through_the_pairwise_patch_are_left_to_the_layers(random_jets):
+    model, jets = build(lite=True, pairwise="mass").train(), RaggedJets.from_awkward(random_jets([9, 4]))
+    points, p4 = torch.stack(relative_angles(jets), dim=1), jets.p4.clone().requires_grad_()
+    logits = model.network(kinematic_features(jets).float(), points, jets.offsets, p4_N4=p4, gram_Q=gram(jets))
+    assert kernels.last_choice("particlenet").reason == "gradients of momenta are recorded"
+    logits.sum().backward()

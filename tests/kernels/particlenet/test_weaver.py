@@ -131,7 +131,7 @@ def test_what_kernels_cannot_do_is_said(random_jets, target, training, options, 
     model = build(**(WEAVER | {"k": 3} | options)).train(training)
     jets = RaggedJets.from_awkward(random_jets([4]))
     with torch.no_grad():
-        reason = support(model, target, *model.features_and_points(jets), jets.offsets, None, None).reason
+        reason = support(model, target, *model.features_and_points(jets), jets.offsets, *[None] * 4).reason
         model(jets)
     assert reason is None if words is None else words in reason
     if target == "cpu" and words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...jet_model import JetModel
@@ -40,14 +41,18 @@ def support(
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
-    nodes_NE: Tensor | None,
-    edges_of: Any = None,
+    groups_NG: Tensor | None,
+    p4_N4: Tensor | None,
+    gram_Q: Tensor | None,
 ) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``ParticleNet.network``."""
-    reason, learning = unsupported_layer(model, _LAYERS), learns(model, features_NF, nodes_NE)
+    reason, learning = unsupported_layer(model, _LAYERS), learns(model, features_NF, groups_NG)
     if reason is None:
         reason = _unsupported_on_cpu(model, learning) if target == "cpu" else _unsupported_on_gpu(model)
-    return Support(reason, learning, trains=target == "cpu" and not model.options["pairwise"])
+    momenta = (p4_N4, gram_Q) if model.options["pairwise"] else ()
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in momenta):
+        reason = "gradients of momenta are recorded"
+    return Support(reason, learning, trains=target == "cpu")
 
 
 def _unsupported_on_cpu(model: Any, learning: bool) -> str | None:
@@ -61,8 +66,6 @@ def _unsupported_on_cpu(model: Any, learning: bool) -> str | None:
 
 def _unsupported_on_gpu(model: Any) -> str | None:
     k = max(model.neighbours)
-    if model.options["pairwise"]:
-        return "no GPU kernel with the pairwise patch"
     if k > _MOST_NEIGHBOURS_ON_GPU:
         return f"k = {k} neighbours; the GPU's kernel takes at most {_MOST_NEIGHBOURS_ON_GPU}"
     for block in model.blocks:

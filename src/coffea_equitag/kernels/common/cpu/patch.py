@@ -11,9 +11,12 @@ from ....array_types import F4, F8
 from ....compiled import njit
 from .elementary import psi
 from .folding import blocks, double, padded
-from .wide_dense import RELU, layer
+from .wide_dense import MARGIN, RELU, layer
 
-__all__ = ["PatchWeights", "fold_patch", "patch_rows"]
+__all__ = ["PatchWeights", "fold_patch", "patch_features", "patch_rows"]
+
+#: Rows worked on at once: whole tiles of 6 and of 12.
+_ROWS = 48
 
 
 class PatchWeights(NamedTuple):
@@ -50,3 +53,16 @@ def patch_rows(weights: PatchWeights, scalars: F8, first: int, count: int, spare
             out[row, s] = psi(scalars[first + row, s])
     layer(out, 0, depth, weights.first, weights.first_bias, RELU, spare, 0, count)
     layer(spare, 0, weights.width, weights.second, weights.second_bias, RELU, out, 0, count)
+
+
+@njit
+def patch_features(weights: PatchWeights, scalars: F8, out: F4, first: int, last: int) -> None:
+    """The same of rows ``first:last``, into those rows of `out`, (R, width)."""
+    width = max(scalars.shape[1], len(weights.first_bias))
+    here, spare = np.empty((_ROWS + MARGIN, width), np.float32), np.empty((_ROWS + MARGIN, width), np.float32)
+    for start in range(first, last, _ROWS):
+        count = min(_ROWS, last - start)
+        patch_rows(weights, scalars, start, count, spare, here)
+        for row in range(count):
+            for c in range(weights.width):
+                out[start + row, c] = here[row, c]

@@ -13,7 +13,7 @@ from ...common.cpu.batch_norm import Norm, activate, add_projections
 from ...common.cpu.wide_dense import LINEAR, MARGIN, add_products, layer
 from .edge_rows import CHUNK, ZERO, Ends, first_layer
 
-__all__ = ["backward_first", "backward_layer", "backward_mean"]
+__all__ = ["backward_first", "backward_layer", "backward_mean", "backward_pairs"]
 
 
 @njit
@@ -112,6 +112,43 @@ def backward_first(
             value = step[0][c] * g[c] + (step[1][c] * (a[c] + b[c]) + step[2][c])
             to_own[c] += value
             to_other[c] += value if real else ZERO
+
+
+@njit
+def backward_pairs(
+    ends: Ends,
+    grad_y: F4,
+    step: tuple[F4, F4, F4],
+    transposed: F4,
+    zeros: F4,
+    grad_own: F4,
+    grad_other: F4,
+    grad_features: F4,
+    grad_pair: F4,
+    first: int,
+    last: int,
+) -> None:
+    """As `backward_first` with the pairwise patch: also gradients of its features (P, E), and of W_eᵀ, added up.
+
+    `transposed` is W_eᵀ, in blocks; `grad_pair` (E + margin, C).
+    """
+    extra, width = ends.features.shape[1], ends.own.shape[1]
+    grad_z, features = np.zeros((CHUNK + MARGIN, width), np.float32), np.zeros((CHUNK + MARGIN, extra), np.float32)
+    z, out = np.empty((CHUNK, width), np.float32), np.empty((CHUNK + MARGIN, len(zeros)), np.float32)
+    for begin in range(first, last, CHUNK):
+        count = min(CHUNK, last - begin)
+        first_layer(ends, begin, count, z)
+        features[:count] = ends.features[begin : begin + count]
+        for row in range(count):
+            value, g, target = z[row], grad_y[begin + row], grad_z[row]
+            to_own, to_other = grad_own[ends.receiver[begin + row]], grad_other[ends.sender[begin + row]]
+            for c in range(width):
+                target[c] = step[0][c] * g[c] + (step[1][c] * value[c] + step[2][c])
+                to_own[c] += target[c]
+                to_other[c] += target[c]
+        add_products(features, grad_z, 0, count, grad_pair)
+        layer(grad_z, 0, width, transposed, zeros, LINEAR, out, 0, count)
+        grad_features[begin : begin + count] = out[:count, :extra]
 
 
 @njit

@@ -16,9 +16,9 @@ from torch.autograd.function import once_differentiable
 from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.batch_norm import Norm, Normalisation, f4
-from ...common.cpu.folding import blocks
+from ...common.cpu.folding import blocks, padded
 from ...common.cpu.wide_dense import MARGIN
-from .backward import backward_first, backward_layer, backward_mean
+from .backward import backward_first, backward_layer, backward_mean, backward_pairs
 from .edge_groups import EdgeGroups
 from .edge_rows import Ends
 from .forward import forward_first, forward_layer, forward_mean
@@ -30,10 +30,11 @@ _KEPT = 2**26
 
 
 class EdgeNetwork(torch.autograd.Function):
-    """``EdgeNetwork.apply(norms, edges, own, other, *affine, *matrices)``: the mean over each receiver's edges, (N, C).
+    """The mean over each receiver's edges, (N, C), by ``apply(norms, edges, own, other, features, pair, *rest)``.
 
-    `own` and `other` (N, C₁) are the first layer's parts of receivers and senders; `affine` holds each BatchNorm's
-    weight and bias, `matrices` those of all layers after the first.
+    `own` and `other` (N, C₁) are the first layer's parts of receivers and senders, `features` (P, E) the edges' further
+    features, (0, 0) for none, and `pair` (C₁, E) its part of them; the rest is each BatchNorm's weight and bias, then
+    the matrices of all layers after the first.
     """
 
     @staticmethod
@@ -64,10 +65,12 @@ class _Run:
 
     def __init__(self, norms: list[nn.BatchNorm1d], edges: EdgeGroups, arrays: list[F4]) -> None:
         self.edges, self.norms, levels = edges, norms, len(norms)
-        self.ends = Ends(arrays[0], arrays[1], edges.receiver, edges.sender)
-        affine = arrays[2 : 2 + 2 * levels]
+        own, other, features, self.pair = arrays[:4]
+        zeros = aligned(np.zeros(own.shape[1]))
+        self.ends = Ends(own, other, edges.receiver, edges.sender, features, blocks(self.pair), zeros)
+        affine = arrays[4 : 4 + 2 * levels]
         self.affine = list(zip(affine[::2], affine[1::2], strict=True))
-        self.weights = arrays[2 + 2 * levels :]
+        self.weights = arrays[4 + 2 * levels :]
         self.states: list[Normalisation] = []
         #: What forward kept of them.
         self.values: list[F4] = []
@@ -121,10 +124,26 @@ class _Run:
             grad_weights.insert(0, grad_weight)
             last_norm = Norm(*[np.empty(0, np.float32)] * 4)
         step = self.states[0].step(grad_affine[0], edges.num_edges)
-        grad_own, grad_other = np.zeros_like(self.ends.own), np.zeros_like(self.ends.other)
-        edges.each(lambda _, first, last: backward_first(self.ends, grad_y, step, grad_own, grad_other, first, last))
         affine = (f4(part) for grad_bias, grad_scale in grad_affine for part in (grad_scale, grad_bias))
-        return [grad_own, grad_other, *affine, *grad_weights]
+        return [*self._backward_first(grad_y, step), *affine, *grad_weights]
+
+    def _backward_first(self, grad_y: F4, step: tuple[F4, F4, F4]) -> tuple[F4, F4, F4, F4]:
+        """Gradients of the first layer's parts: of receivers, senders, the edges' features, and their matrix."""
+        edges, ends, extra = self.edges, self.ends, self.pair.shape[1]
+        grad_own, grad_other = np.zeros_like(ends.own), np.zeros_like(ends.other)
+        if not extra:
+            edges.each(lambda _, first, last: backward_first(ends, grad_y, step, grad_own, grad_other, first, last))
+            return grad_own, grad_other, ends.features, self.pair
+        transposed, zeros, grad_features = blocks(self.pair.T), padded(np.zeros(extra)), np.empty_like(ends.features)
+        parts = np.zeros((max(edges.num_groups, 1), extra + MARGIN, len(ends.zeros)), np.float32)
+        edges.each(
+            lambda group, first, last: backward_pairs(
+                ends, grad_y, step, transposed, zeros, grad_own, grad_other, grad_features, parts[group], first, last
+            )
+        )
+        for part in parts[1:]:
+            parts[0] += part
+        return grad_own, grad_other, grad_features, np.ascontiguousarray(parts[0, :extra].T)
 
     def _backward_layer(
         self, level: int, z: list[F4], grad_y: F4, last_norm: Norm, grad_affine: F8

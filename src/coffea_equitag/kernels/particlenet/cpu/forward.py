@@ -11,6 +11,7 @@ import numpy as np
 from ....array_types import F4, F8, I8
 from ....compiled import njit
 from ...common.cpu.batch_norm import Norm, activate, add_moments
+from ...common.cpu.patch import PatchWeights, patch_rows
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
 from .edge_rows import CHUNK, ZERO, Ends, first_layer
@@ -25,21 +26,22 @@ _NEIGHBOURHOODS = 48
 @njit
 def convolve(
     weights: EdgeConvWeights,
+    patch: PatchWeights,
     x: F4,
     offsets: I8,
     edges: I8,
     sender: I8,
-    pairs: F4,
+    scalars: F8,
     out: F4,
     first: int,
     last: int,
 ) -> None:
     """ReLU(shortcut + mean over the neighbours) of jets ``first:last``, into the first columns of `out`.
 
-    `x` has `MARGIN` rows more than constituents; `pairs` are the edges' further features, (P, 0) for none. A sender
-    beyond all constituents is a phantom, whose features are 0.
+    `x` has `MARGIN` rows more than constituents; `scalars` (P, 1) are what the pairwise patch sees, if there is one. A
+    sender beyond all constituents is a phantom, whose features are 0.
     """
-    depth, extra = x.shape[1], pairs.shape[1]
+    depth, extra = x.shape[1], patch.width
     largest, most = _largest(offsets, edges, first, last)
     inner, outer = len(weights.own_bias), len(weights.shortcut_bias)
     own, other = np.empty((largest + MARGIN, inner), np.float32), np.empty((largest + MARGIN, inner), np.float32)
@@ -49,7 +51,9 @@ def convolve(
         widest = max(widest, len(bias))
     here, there = np.zeros(capacity * widest, np.float32), np.zeros(capacity * widest, np.float32)
     bits = bits_for(capacity, widest)
-    further, from_pairs = np.zeros((capacity, extra), np.float32), np.zeros((capacity, inner), np.float32)
+    pair_width = max(1, len(patch.first_bias))
+    spare, further = np.empty((capacity, pair_width), np.float32), np.empty((capacity, pair_width), np.float32)
+    from_pairs = np.zeros((capacity, inner), np.float32)
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         if n == 0:
@@ -68,9 +72,7 @@ def convolve(
             count, begin = nodes * degree, edges[start + i_first]
             rows = here[: capacity * inner].reshape(capacity, inner)
             if extra:
-                for row in range(count):
-                    for c in range(extra):
-                        further[row, c] = pairs[begin + row, c]
+                patch_rows(patch, scalars, begin, count, spare, further)
                 layer(further, 0, extra, weights.pair, weights.zeros, LINEAR, from_pairs, 0, count)
                 for row in range(count):
                     i, j = i_first + row // degree, sender[begin + row] - start

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....array_types import F4, AnyArray
+from ....array_types import F4, I8, AnyArray
 from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
+from ...common.cpu.patch import PatchWeights, fold_patch, patch_features
 from ...common.cpu.wide_dense import MARGIN
 from .classifier import average, classify, fused_average
+from .edge_scalars import EdgeScalars
 from .forward import convolve
 from .nearest import edge_offsets, nearest_senders
 from .weights import weights_of
@@ -33,8 +35,9 @@ def logits(
     points_N2: Tensor,
     offsets: Tensor,
     priority: Tensor | None,
-    nodes_NE: Tensor | None,
-    edges_of: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None,
+    groups_NG: Tensor | None,
+    p4_N4: Tensor | None,
+    gram_Q: Tensor | None,
 ) -> Tensor:
     """Logits of a float32 `ParticleNet` in evaluation mode.
 
@@ -50,11 +53,10 @@ def logits(
         Jet boundaries.
     priority : Tensor, shape (N,), or None
         pT, which decides between equally near neighbours.
-    nodes_NE : Tensor of float32, shape (N, E), or None
-        The node-wise patch's features, which enter each convolution.
-    edges_of : callable, optional
-        From a convolution's number and its graph's points to the edges' senders (P,), receiver after receiver, and
-        the pairwise patch's features (P, E).
+    groups_NG : Tensor of float64, shape (N, G), or None
+        The friend groups' m² or energies: what the node-wise patch sees.
+    p4_N4, gram_Q : Tensor of float64, or None
+        Momenta and their products in the square layout: what the pairwise patch sees.
 
     Returns
     -------
@@ -67,8 +69,10 @@ def logits(
     total, inputs = features_NF.shape
     squares, phantoms = pair_offsets(bounds), model.options["phantom_neighbours"]
     first = np.zeros(total) if priority is None else priority.detach().double().contiguous().numpy()
-    pairs, found = np.empty((0, 0), np.float32), []
-    x = _with_nodes(inputs, total, nodes_NE)
+    scalars, found = np.empty((0, 1)), []
+    pairs = None if not weights.pair_patches else EdgeScalars.of(model, p4_N4, gram_Q, bounds)
+    nodes = None if groups_NG is None else _node_features(weights.node_patch, groups_NG, bounds)
+    x = _with_nodes(inputs, total, nodes)
     x[:total, :inputs] = features_NF.detach().numpy()
     points: AnyArray = points_N2.detach().double().contiguous().numpy()
     dimension = points.shape[1]
@@ -76,14 +80,14 @@ def logits(
         edges = edge_offsets(bounds, k, phantoms)
         # what no neighbour takes is left to phantoms
         sender = np.full(edges[-1], total)
-        out = _with_nodes(len(weight.shortcut_bias), total, nodes_NE)
-        if edges_of is not None:
-            senders, scalars = edges_of(level, torch.from_numpy(points[:total, :dimension]))
-            sender, pairs = senders.numpy(), scalars.detach().contiguous().numpy()
-        seek = None if edges_of else partial(nearest_senders, points, dimension, first, bounds, edges, sender)
-        over_jets(
-            partial(_run, seek, partial(convolve, weight, x, bounds, edges, sender, pairs, out)), squares, threads
-        )
+        out = _with_nodes(len(weight.shortcut_bias), total, nodes)
+        seek = partial(nearest_senders, points, dimension, first, bounds, edges, sender)
+        if pairs is not None:
+            over_jets(seek, squares, threads)
+            scalars = pairs.on(bounds, edges, sender)
+        patch = weights.pair_patches[level] if pairs else fold_patch(None)
+        form = partial(convolve, weight, patch, x, bounds, edges, sender, scalars, out)
+        over_jets(form if pairs else partial(_run, seek, form), squares, threads)
         x, points, dimension = out, out, weights.channels[level]
         found.append(out)
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
@@ -99,17 +103,24 @@ def logits(
     return torch.from_numpy(logits)
 
 
-def _with_nodes(width: int, total: int, nodes_NE: Tensor | None) -> F4:
+def _node_features(patch: PatchWeights, groups_NG: Tensor, bounds: I8) -> F4:
+    """The node-wise patch's features, (N, E)."""
+    groups = groups_NG.detach().double().contiguous().numpy()
+    found = np.empty((len(groups), patch.width), np.float32)
+    over_jets(lambda first, last: patch_features(patch, groups, found, bounds[first], bounds[last]), bounds)
+    return found
+
+
+def _with_nodes(width: int, total: int, nodes: F4 | None) -> F4:
     """Rows for the constituents' features, and a margin; the patch's stand behind."""
-    extra = 0 if nodes_NE is None else nodes_NE.shape[1]
+    extra = 0 if nodes is None else nodes.shape[1]
     rows = np.empty((total + MARGIN, width + extra), np.float32)
     rows[total:] = 0
-    if nodes_NE is not None:
-        rows[:total, width:] = nodes_NE.detach().numpy()
+    if nodes is not None:
+        rows[:total, width:] = nodes
     return rows
 
 
-def _run(seek: Callable[[int, int], None] | None, form: Callable[[int, int], None], first: int, last: int) -> None:
-    if seek is not None:
-        seek(first, last)
+def _run(seek: Callable[[int, int], None], form: Callable[[int, int], None], first: int, last: int) -> None:
+    seek(first, last)
     form(first, last)

@@ -10,6 +10,7 @@ from torch import nn
 from ....array_types import F4, F8
 from ....jet_model import JetModel
 from ...common.cpu.folding import batch_norm_of, blocks, double, padded
+from ...common.cpu.patch import PatchWeights, fold_patch
 from ...common.cpu.wide_dense import block_of
 from ...common.folding import folded
 
@@ -49,12 +50,14 @@ class FusionWeights(NamedTuple):
 
 
 class ParticleNetWeights(NamedTuple):
-    """All convolutions, the channels that each gives, the fusion block if there is one, and the classifier."""
+    """All convolutions, the channels that each gives, the fusion block if there is one, the classifier, and patches."""
 
     convolutions: tuple[EdgeConvWeights, ...]
     channels: tuple[int, ...]
     fusion: FusionWeights | None
     head: HeadWeights
+    pair_patches: tuple[PatchWeights, ...]
+    node_patch: PatchWeights
 
 
 def weights_of(model: JetModel) -> ParticleNetWeights:
@@ -79,7 +82,9 @@ def _fold(model: Any) -> ParticleNetWeights:
         bias=tuple(padded(double(linear.bias)) for linear in linears),
         inputs=tuple(linear.in_features for linear in linears),
     )
-    return ParticleNetWeights(tuple(convolutions), channels, _fold_fusion(model.fusion, channels), head)
+    patches = tuple(fold_patch(patch.layers) for patch in model.pair_patches)
+    nodes = fold_patch(model.node_patch and model.node_patch.layers)
+    return ParticleNetWeights(tuple(convolutions), channels, _fold_fusion(model.fusion, channels), head, patches, nodes)
 
 
 def _fold_fusion(fusion: Any, channels: tuple[int, ...]) -> FusionWeights | None:

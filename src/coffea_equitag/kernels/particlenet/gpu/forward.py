@@ -21,6 +21,8 @@ def edge_conv_kernel(
     senders: tl.tensor,
     shortcut: tl.tensor,
     shortcut_stride: tl.tensor,
+    pairs: tl.tensor,
+    pair_layer: tl.tensor,
     layers: EdgeLayers,
     tiles: JetTiles,
     out: tl.tensor,
@@ -29,6 +31,8 @@ def edge_conv_kernel(
     PRECISION: tl.constexpr,
     CHANNELS: tl.constexpr,
     CHUNK: tl.constexpr,
+    EXTRA: tl.constexpr,
+    BE: tl.constexpr,
     RECEIVERS: tl.constexpr,
     BI: tl.constexpr,
     BK: tl.constexpr,
@@ -43,6 +47,8 @@ def edge_conv_kernel(
         Neighbours, counted within the jet, −1 for none: with PHANTOMS a phantom, whose features are 0.
     shortcut : (N, CHANNELS) within rows of `shortcut_stride`
         What the mean over the edges is added to.
+    pairs, pair_layer : (N, NEIGHBOURS, EXTRA), (EXTRA, CHANNELS)
+        The pairwise patch's features of each edge, and the first layer's part of them; EXTRA is 0 without a patch.
     layers : EdgeLayers
         The other layers, (CHANNELS, CHANNELS), inputs first.
     out : (N, CHANNELS)
@@ -58,6 +64,11 @@ def edge_conv_kernel(
         counted = known if PHANTOMS else real
         own = first_layer + (start + i) * (2 * CHANNELS)
         other = first_layer + (start + sender) * (2 * CHANNELS) + CHANNELS
+        if EXTRA > 0:
+            e = tl.arange(0, BE)
+            place = ((start + i)[:, None] * NEIGHBOURS + edge[None, :])[:, :, None] * EXTRA + e[None, None, :]
+            given = tl.load(pairs + place, mask=real[:, :, None] & (e < EXTRA)[None, None, :], other=0.0)
+            features = tl.reshape(given, (BI * BK, BE))
         total = tl.zeros((BI * BK, CHANNELS), tl.float32)
         for middle in range(0, CHANNELS, CHUNK):
             m = middle + tl.arange(0, CHUNK)
@@ -66,7 +77,11 @@ def edge_conv_kernel(
                 k = begin_k + tl.arange(0, CHUNK)
                 here = tl.load(own[:, None] + k[None, :], mask=(i < n)[:, None], other=0.0)[:, None, :]
                 there = tl.load(other[:, :, None] + k[None, None, :], mask=real[:, :, None], other=0.0)
-                x = tl.reshape(relu(here + there), (BI * BK, CHUNK))
+                z = tl.reshape(here + there, (BI * BK, CHUNK))
+                if EXTRA > 0:
+                    matrix = pair_layer + e[:, None] * CHANNELS + k[None, :]
+                    z = product(features, tl.load(matrix, mask=(e < EXTRA)[:, None], other=0.0), z, PRECISION)
+                x = relu(z)
                 hidden = product(x, tl.load(layers.second + k[:, None] * CHANNELS + m[None, :]), hidden, PRECISION)
             hidden = relu(hidden + tl.load(layers.second_bias + m)[None, :])
             total = product(hidden, tl.load(layers.third + m[:, None] * CHANNELS + c[None, :]), total, PRECISION)

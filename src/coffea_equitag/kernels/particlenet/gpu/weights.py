@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ....jet_model import JetModel
 from ...common.folding import batch_norm, folded
+from ...common.gpu.patch import PatchWeights, fold_patch
 
 __all__ = ["ConvolutionWeights", "EdgeLayers", "ParticleNetWeights", "weights_of"]
 
@@ -27,19 +28,22 @@ class ConvolutionWeights(NamedTuple):
 
     first: Tensor  # (inputs, 2C): A − B, then B
     first_bias: Tensor
+    pair: Tensor  # (E, C), of the pairwise patch's features
     edge: EdgeLayers
     shortcut: Tensor | None
     shortcut_bias: Tensor
 
 
 class ParticleNetWeights(NamedTuple):
-    """The normalisation of the inputs, all convolutions, the fusion block if there is one, and the classifier."""
+    """The normalisation of the inputs, convolutions, the fusion block if there is one, the classifier, and patches."""
 
     input_scale: Tensor
     input_shift: Tensor
     convolutions: tuple[ConvolutionWeights, ...]
     fusion: tuple[Tensor, Tensor] | None
     head: tuple[tuple[Tensor, Tensor], ...]
+    pair_patches: tuple[PatchWeights, ...]
+    node_patch: PatchWeights
 
 
 def weights_of(model: JetModel) -> ParticleNetWeights:
@@ -63,6 +67,8 @@ def _fold(model: Any) -> ParticleNetWeights:
         head=tuple(
             (layer.weight.T.contiguous(), layer.bias.clone()) for layer in model.head if isinstance(layer, nn.Linear)
         ),
+        pair_patches=tuple(fold_patch(patch.layers) for patch in model.pair_patches),
+        node_patch=fold_patch(model.node_patch and model.node_patch.layers),
     )
 
 
@@ -70,13 +76,14 @@ def _fold_block(block: Any) -> ConvolutionWeights:
     (first, first_bias), *later = (
         _layer(linear, norm) for linear, norm in zip(block.linears, block.norms, strict=True)
     )
-    a, b = first.chunk(2)
+    a, b, pair = torch.split(first, [(len(first) - block.n_pair) // 2] * 2 + [block.n_pair])
     shortcut, shortcut_bias = None, later[-1][1]
     if not isinstance(block.shortcut, nn.Identity):
         shortcut, shortcut_bias = _layer(*block.shortcut)
     return ConvolutionWeights(
         first=torch.cat([a - b, b], dim=1).float(),
         first_bias=nn.functional.pad(first_bias, (0, len(first_bias))).float(),
+        pair=pair.float(),
         edge=EdgeLayers(*(tensor.float() for layer in later for tensor in layer)),
         shortcut=None if shortcut is None else shortcut.float(),
         shortcut_bias=shortcut_bias.float(),
