@@ -14,6 +14,8 @@ from coffea_equitag import Tagger, models
 from coffea_equitag.cli import main
 from coffea_equitag.evaluation import Evaluation, differences, measure
 from coffea_equitag.evaluation.report import page
+from coffea_equitag.tagger.card import TrainingRecord
+from coffea_equitag.training.folds import fold_of
 
 
 @pytest.fixture
@@ -88,6 +90,40 @@ def test_paired_samples(three, capsys):
     assert "AUC" in printed.split("nominal.parquet − nominal.parquet")[1]
     assert main([*WORDS, "--against", "nominal.parquet", "varied.parquet", "--paired"]) == 1
     assert "90 and 180 entries that are paired" in capsys.readouterr().err
+
+
+def test_labels_and_selection_as_in_training(three):
+    """One column per class, formulas as weights, a cut: the same numbers as of jets prepared by hand."""
+    tagger, jets, _ = three
+    jets = ak.with_field(jets, np.asarray(jets.label) * 5, "flavour")
+    for number, name in enumerate(tagger.classes):
+        jets = ak.with_field(jets, np.asarray(jets.label) == number, f"is_{name}")
+    ak.to_parquet(jets, "nominal.parquet")
+    cut = np.asarray(ak.num(jets.constituents.px)) > 3
+    expected = measure(tagger(jets)[cut], jets.label[cut], weights=2 * jets.w[cut]).as_dict()
+    given = ["--select", "multiplicity > 3", "--weights", "2 * w"]
+    one_hot = ["--labels", "{qcd: is_qcd, w: is_w, top: is_top}"]
+    mapped = ["--labels", "flavour", "--label-map", "{0: qcd, 5: w, 10: top}"]
+    for labels in (one_hot, mapped):
+        assert main([*WORDS, *labels, *given]) == 0
+        found = json.loads(Path("out/metrics.json").read_text())
+        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-12)
+    partial = ["--labels", "flavour", "--label-map", "{0: qcd, 10: top}"]
+    assert main([*WORDS, *partial]) == 1
+
+
+def test_unseen_jets_are_those_of_the_fold(three, capsys):
+    tagger, jets, _ = three
+    jets = ak.with_field(jets, np.arange(90) // 2, "event")
+    ak.to_parquet(jets, "nominal.parquet")
+    assert main([*WORDS, "--unseen"]) == 1
+    assert "which was not trained in folds" in capsys.readouterr().err
+    record = TrainingRecord(data="x", num_jets=1, fold=1, folds=3, event_id=("event",))
+    folded = Tagger(tagger.model, tagger.card.model_copy(update={"training": record}))
+    folded.save("three", overwrite=True)
+    assert main([*WORDS, "--unseen"]) == 0
+    found = json.loads(Path("out/metrics.json").read_text())
+    assert found["num_signal"] + found["num_background"] == ak.sum(fold_of(jets, 3) == 1)
 
 
 def test_a_report_that_fails_leaves_the_last_one(three, monkeypatch, capsys):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, explain
-from . import evaluate_momenta, labelled_jets
-from .evaluation_report import changes_in, file_names, labels_and_weights, report_of
+from . import evaluate_momenta, evaluated_jets
+from .evaluation_report import changes_in, file_names, report_of
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -29,7 +29,7 @@ _REPORT = ("report.html", "report.json")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name in the zoo")
-    labelled_jets.configure(parser)
+    evaluated_jets.configure(parser)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for metrics, plots and scores")
     parser.add_argument(
         "--efficiency",
@@ -47,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure p_signal / (p_signal + p_background) too, on jets of these classes, e.g. TvsQCD=top:qcd, or "
         "against a mixture, e.g. TvsMix=top:0.8*qcd,0.2*W; may be repeated",
     )
-    parser.add_argument("--weights", metavar="FIELD", help="jet field that holds the weight (default: no weights)")
     parser.add_argument(
         "--report", action="store_true", help="write report.html, one page with all figures, and report.json"
     )
@@ -120,24 +119,23 @@ def run(arguments: argparse.Namespace) -> int:
     others = arguments.against or []
     _check_output(out, [*expand(arguments.data), *expand(others)] if others else expand(arguments.data), names)
 
-    jets = labelled_jets.read(arguments)
-    labels, weights = labels_and_weights(arguments, jets)
-    scores = tagger(jets)
-    evaluation = empty().fill(scores, labels, jets, weights=weights)
+    sample = evaluated_jets.read(arguments, tagger)
+    scores = tagger(sample.jets)
+    evaluation = empty().fill(scores, sample.labels, sample.jets, weights=sample.weights)
     metrics = {name: evaluation.measure(name, efficiencies=arguments.efficiency) for name in evaluation.names}
-    changes = changes_in(arguments, tagger, empty, evaluation, jets, scores) if others else {}
+    changes = changes_in(arguments, tagger, empty, evaluation, sample, scores) if others else {}
 
-    sample = _sample(arguments.data, jets)
-    contents = _figures(evaluation, tagger, sample, arguments.efficiency, plots)
-    table = {"score": scores, "label": labels}
+    words = _in_words(arguments.data, sample.jets)
+    contents = _figures(evaluation, tagger, words, arguments.efficiency, plots)
+    table = {"score": scores, "label": sample.labels}
     table |= {f"score_{one.name}": one(scores) for one in evaluation.discriminants}
     contents["scores.parquet"] = partial(
         ak.to_parquet,
-        ak.zip(table, depth_limit=labels.ndim),
+        ak.zip(table, depth_limit=sample.labels.ndim),
         parquet_extra_options={"write_page_checksum": True},
     )
     if arguments.report:
-        contents |= report_of(arguments, tagger, evaluation, changes, sample)
+        contents |= report_of(arguments, tagger, evaluation, changes, words)
     # last, so that a new folder with metrics is complete
     contents["metrics.json"] = (json.dumps(_measured(arguments, tagger, metrics), indent=2) + "\n").encode()
     write_together(out, contents)
@@ -201,7 +199,7 @@ def _check_output(out: Path, data: Iterable[Path], plots: Iterable[str]) -> None
             )
 
 
-def _sample(data: list[str], jets: ak.Array) -> str:
+def _in_words(data: list[str], jets: ak.Array) -> str:
     """The files and the range of pT in which 98% of the jets are, for the plots."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, TaggerError, explain
 from ..tagger import Tagger
-from . import labelled_jets
+from . import evaluated_jets, labelled_jets
 
 __all__ = ["run"]
 
@@ -20,7 +20,7 @@ _SUFFIXES = ("png", "pdf")
 
 
 #: Options that are about classes.
-_OF_CLASSES = ("discriminant", "against", "paired")
+_OF_CLASSES = ("discriminant", "against", "paired", "labels", "label_map", "unmapped", "unseen")
 
 
 def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | None = None) -> int:
@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | 
                 "compare tagger(jets) with the truth in your own code",
             )
         )
-    given = [f"--{name}" for name in _OF_CLASSES if getattr(arguments, name)]
+    given = [f"--{name.replace('_', '-')}" for name in _OF_CLASSES if getattr(arguments, name, None)]
     if given:
         remedy = f"leave out {', '.join(given)}"
         raise TaggerError(explain(f"{', '.join(given)} with {tagger.name}", "a tagger of classes", remedy))
     recipe = tagger.card.training.recipe if tagger.card.training is not None else {}
     truth, out = arguments.target or str(recipe.get("target") or "momentum"), Path(arguments.output)
-    jets = labelled_jets.read(arguments)
+    jets = evaluated_jets.selected(labelled_jets.read(arguments), getattr(arguments, "select", None))
     momenta = tagger(jets)
     sections, resolutions = momentum_sections(
         jets, momenta, truth=truth, weights=_weights(arguments, jets), edges=edges

@@ -8,39 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JetError, explain
-from . import labelled_jets
+from . import evaluated_jets
 
 if TYPE_CHECKING:
     import awkward as ak
 
     from ..evaluation import Difference, Evaluation
     from ..tagger import Tagger
+    from .evaluated_jets import EvaluatedJets
 
-__all__ = ["changes_in", "file_names", "labels_and_weights", "report_of"]
+__all__ = ["changes_in", "file_names", "report_of"]
 
 #: Blocks of jets, of which each is left out in turn: their uncertainty is known to 10%.
 _BLOCKS = 50
-
-
-def labels_and_weights(arguments: argparse.Namespace, jets: ak.Array) -> tuple[ak.Array, ak.Array | None]:
-    """The fields of jets that hold labels and, if asked for, weights.
-
-    Raises
-    ------
-    JetError
-        If the jets lack one.
-    """
-    names = {"labels": arguments.labels} | ({"weights": arguments.weights} if arguments.weights else {})
-    for kind, name in names.items():
-        if name not in jets.fields:
-            raise JetError(
-                explain(
-                    f"jets without a field '{name}'; they have {', '.join(jets.fields)}",
-                    f"a {kind.removesuffix('s')} for each jet",
-                    f"name the field that holds the {kind}: --{kind} FIELD",
-                )
-            )
-    return jets[arguments.labels], jets[arguments.weights] if arguments.weights else None
 
 
 def changes_in(
@@ -48,7 +28,7 @@ def changes_in(
     tagger: Tagger,
     empty: Callable[[], Evaluation],
     evaluation: Evaluation,
-    jets: ak.Array,
+    sample: EvaluatedJets,
     scores: ak.Array,
 ) -> dict[str, tuple[Difference, ...]]:
     """What changes in the second sample, score by score.
@@ -56,34 +36,28 @@ def changes_in(
     Raises
     ------
     JetError
-        If the second sample lacks labels or weights, or paired samples differ in length.
+        If the second sample is not valid, or paired samples differ in length.
     """
     from ..evaluation import differences, paired_differences
 
-    other = labelled_jets.read(arguments, arguments.against)
-    labels, weights = labels_and_weights(arguments, other)
-    second = tagger(other)
+    other = evaluated_jets.read(arguments, tagger, arguments.against)
+    second = tagger(other.jets)
     options = {"efficiencies": arguments.efficiency}
     if not arguments.paired:
-        filled = empty().fill(second, labels, other, weights=weights)
+        filled = empty().fill(second, other.labels, other.jets, weights=other.weights)
         return {name: differences(evaluation, filled, name, **options) for name in evaluation.names}
-    if len(other) != len(jets):
-        given = f"{len(jets)} and {len(other)} entries that are paired"
+    if len(other.jets) != len(sample.jets):
+        given = f"{len(sample.jets)} and {len(other.jets)} entries that are paired"
         raise JetError(explain(given, "the same jets in the same order", "leave --paired out"))
-    one, two = (_blocks(arguments, empty, *each) for each in ((jets, scores), (other, second)))
+    one, two = (_blocks(empty, *each) for each in ((sample, scores), (other, second)))
     return {name: paired_differences(one, two, name, **options) for name in evaluation.names}
 
 
-def _blocks(
-    arguments: argparse.Namespace, empty: Callable[[], Evaluation], jets: ak.Array, scores: ak.Array
-) -> list[Evaluation]:
+def _blocks(empty: Callable[[], Evaluation], sample: EvaluatedJets, scores: ak.Array) -> list[Evaluation]:
     """One evaluation for each block of entries (jets, or events with their jets)."""
-    labels, weights = labels_and_weights(arguments, jets)
-    parts = [slice(first, None, _BLOCKS) for first in range(min(_BLOCKS, len(jets)))]
-    return [
-        empty().fill(scores[part], labels[part], jets[part], weights=None if weights is None else weights[part])
-        for part in parts
-    ]
+    parts = [slice(first, None, _BLOCKS) for first in range(min(_BLOCKS, len(scores)))]
+    cut = [(scores[part], sample[part]) for part in parts]
+    return [empty().fill(found, each.labels, each.jets, weights=each.weights) for found, each in cut]
 
 
 def report_of(
@@ -111,6 +85,7 @@ def report_of(
         "data": arguments.data,
         "sample": sample.replace("$p_T$", "pT"),
         "weights": arguments.weights or "none",
+        "selection": getattr(arguments, "select", None) or "none",
         "coffea-equitag": __version__,
     }
     about |= {"against": arguments.against} if arguments.against else {}

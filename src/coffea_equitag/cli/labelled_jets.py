@@ -17,9 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "data", nargs="+", help="files of labelled jets (Parquet or ROOT), or folders; patterns are expanded"
     )
     parser.add_argument("--jets", metavar="NAME", help="for NanoAOD, the jet collection, e.g. FatJet")
-    parser.add_argument(
-        "--labels", default="label", metavar="FIELD", help="jet field that holds the class (default: %(default)s)"
-    )
 
 
 def read(arguments: argparse.Namespace, path: str | list[str] | None = None) -> ak.Array:
