@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..array_types import F8, I8, Bools
+from .resolution import quantities, responses
 
-__all__ = ["METRICS", "ReweightedMetrics"]
+__all__ = ["METRICS", "MOMENTUM_METRICS", "ReweightedMetrics", "ReweightedResolution"]
 
 #: Metrics of each set of weights, in order; higher is better for each.
 METRICS = ("accuracy", "auc", "rejection_50", "rejection_30")
+
+#: Widths of m/m_true and pT/pT_true, and 68% quantile of the angle; lower is better for each.
+MOMENTUM_METRICS = ("mass_resolution", "pt_resolution", "angle_resolution")
 
 
 class ReweightedMetrics:
@@ -30,6 +34,8 @@ class ReweightedMetrics:
     efficiencies : sequence of float
         Signal efficiencies of the rejections.
     """
+
+    names = METRICS
 
     def __init__(self, probabilities: F8, labels: I8, signal: int, efficiencies: Sequence[float] = (0.5, 0.3)) -> None:
         scores = probabilities[:, signal]
@@ -62,3 +68,26 @@ class ReweightedMetrics:
             rejections = 1 / mistag[places]
         accuracy = float((weights * self._is_correct).sum() / weights.sum())
         return np.array([accuracy, area, *rejections])
+
+
+class ReweightedResolution:
+    """The widths of `momentum_resolution`, for any weights of the jets, which are sorted once.
+
+    Parameters
+    ----------
+    momenta, truth : ndarray, shape (J, 4)
+        (E, px, py, pz) in GeV, and the true ones.
+    """
+
+    names = MOMENTUM_METRICS
+
+    def __init__(self, momenta: F8, truth: F8) -> None:
+        numbers = np.arange(1.0, len(truth) + 1)  # in place of weights: they tell which jets have a response
+        self._sorted = []
+        for name, (values, jets) in responses(momenta, truth, numbers).items():
+            order = np.argsort(values, kind="stable")
+            self._sorted.append((values[order], jets[order].astype(np.int64) - 1, name == "angle"))
+
+    def __call__(self, weights: F8) -> F8:
+        """Widths of mass, pT and angle, for weights (J,) that are not negative."""
+        return np.array([quantities(values, weights[jets], angle)[1] for values, jets, angle in self._sorted])

@@ -253,11 +253,11 @@ def _spread(values: F8, weight: F8, replicas: int, *, one_sided: bool = False) -
         return Spread(unknown, unknown, unknown, 0)
     order = np.argsort(values, kind="stable")
     values, weight = values[order], weight[order]
-    measured = _quantities(values, weight, one_sided)
+    measured = quantities(values, weight, one_sided)
     generator, equal = np.random.default_rng(0), np.full(len(values), 1 / len(values))
     # each jet counts as often as it is drawn
     times = (generator.multinomial(len(values), equal) for _ in range(replicas))
-    drawn = [_quantities(values, weight * number, one_sided) for number in times]
+    drawn = [quantities(values, weight * number, one_sided) for number in times]
     low, high = (
         np.full((2, 3), np.nan) if not drawn else np.quantile(drawn, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
     )
@@ -265,7 +265,7 @@ def _spread(values: F8, weight: F8, replicas: int, *, one_sided: bool = False) -
     return Spread(median, width, iqr, len(values))
 
 
-def _quantities(values: F8, weight: F8, one_sided: bool) -> tuple[float, float, float]:
+def quantities(values: F8, weight: F8, one_sided: bool) -> tuple[float, float, float]:
     """Median, width and interquartile range of sorted values."""
     probabilities = np.array([0.5, (1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2, 0.25, 0.75, _CENTRAL])
     median, low, high, first, third, below = _quantiles(values, weight, probabilities)

@@ -11,6 +11,7 @@ from coffea_equitag import JetError, TaggerError, fit, load, make_jets, models
 from coffea_equitag.evaluation import momentum_resolution
 from coffea_equitag.jets.targets import true_momenta
 from coffea_equitag.testing import boost, transform
+from coffea_equitag.training.comparison import compare_runs
 
 QUICK = {"device": "cpu", "progress": False, "batch_size": 40, "learning_rate": 1e-2, "weight_decay": 0.0}
 
@@ -83,6 +84,27 @@ def test_loss_is_the_papers(tmp_path):
     distance = np.linalg.norm(np.stack([found.px, found.py, found.pz], axis=1) - truth[:, 1:], axis=1)
     # the mass's root is kept finite by 1e-8 GeV²
     assert tagger.card.metrics["loss"] == pytest.approx(np.mean(0.05 * off + 0.01 * distance), rel=1e-5)
+
+
+def test_runs_of_momenta_are_compared(tmp_path):
+    jets, held = noisy(80), noisy(60, seed=1)
+    options = {"validation": held, "target": "momentum", **QUICK}
+    short = fit(network("vector_pfn"), jets, out=tmp_path / "runs/short", epochs=1, **options)
+    long = fit(network("vector_pfn"), jets, out=tmp_path / "runs/long", epochs=8, **options)
+    found = compare_runs([tmp_path / "runs/short", tmp_path / "runs/long"], replicas=20)
+    for variant, tagger in zip(found.variants, (short, long), strict=True):
+        for name, (_, median, _) in variant.quartiles.items():
+            assert median == pytest.approx(tagger.card.metrics[name], rel=1e-6), name
+    difference = found.variants[1].differences["pt_resolution"]
+    assert difference.value == pytest.approx(
+        long.card.metrics["pt_resolution"] - short.card.metrics["pt_resolution"], abs=1e-9
+    )
+    assert difference.low <= difference.high
+    assert "| mass width" in str(found)
+    given = compare_runs([tmp_path / "runs/short", tmp_path / "runs/long"], held, replicas=2)
+    assert given.variants[0].quartiles["mass_resolution"] == pytest.approx(
+        found.variants[0].quartiles["mass_resolution"], rel=1e-5
+    )
 
 
 def test_vectors_of_any_name(tmp_path):

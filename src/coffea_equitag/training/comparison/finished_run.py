@@ -15,6 +15,7 @@ from scipy.special import softmax
 
 from ...array_types import F8, I8
 from ...errors import TaggerError, explain
+from ...evaluation.resampling import ReweightedMetrics, ReweightedResolution
 from ...reading import read_bytes, reading
 from ...tagger import Tagger, load
 from ..loop.checkpoint import decode
@@ -24,12 +25,29 @@ __all__ = ["FinishedRun", "ScoredJets", "find_runs"]
 
 @dataclass(frozen=True)
 class ScoredJets:
-    """Labelled jets with a run's scores: which jets they are, scores (J, n_classes), classes (J,), weights (J,)."""
+    """Labelled jets with what a run says of them.
+
+    Attributes
+    ----------
+    identity : str
+        Which jets they are.
+    scores : ndarray, shape (J, n_classes) or (J, 4)
+        Probabilities, or momenta.
+    truth : ndarray, shape (J,) or (J, 4)
+        Classes, or true momenta.
+    weights : ndarray, shape (J,)
+    """
 
     identity: str
     scores: F8
-    labels: I8
+    truth: I8 | F8
     weights: F8
+
+    def metrics(self, signal: int | None) -> ReweightedMetrics | ReweightedResolution:
+        """Metrics of these jets with any weights; `signal` is the label of the signal, None for momenta."""
+        if signal is None:
+            return ReweightedResolution(self.scores, self.truth.astype(np.float64))
+        return ReweightedMetrics(self.scores, self.truth.astype(np.int64), signal)
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,8 @@ class FinishedRun:
             )
         kept = {name: value.double().numpy() for name, value in state["validation"].items()}
         identity = str(self.record["jets"]["validation"]["sha256"])
+        if not self.tagger.classes:
+            return ScoredJets(identity, kept["output"], kept["target"], kept["sample_weights"])
         scores = softmax(kept["output"], axis=1)
         return ScoredJets(identity, scores, kept["labels"].astype(np.int64), kept["sample_weights"])
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
 
 from ...array_types import F8
 from ...errors import TaggerError, explain
-from ...evaluation.resampling import METRICS, ReweightedMetrics
+from ...evaluation.resampling import ReweightedMetrics, ReweightedResolution
 from ..data import LabelledJets
+from ..data.truth import TARGET, Truth
 from .finished_run import FinishedRun, ScoredJets, find_runs
 from .table import as_text
 from .variant import Difference, Variant
 
 __all__ = ["RunComparison", "compare_runs"]
+
+Metrics: TypeAlias = ReweightedMetrics | ReweightedResolution
 
 #: Quantiles of the interval that holds 68.27% of the replicas.
 _INTERVAL = (0.15865, 0.84135)
@@ -76,8 +79,9 @@ def compare_runs(
     runs = find_runs(folders)
     scored = [run.validation if jets is None else _scored(run, jets, labels) for run in runs]
     _check(runs, scored)
-    signal = runs[0].tagger.classes.index(str(runs[0].tagger.card.signal))
-    metrics = [ReweightedMetrics(one.scores, one.labels, signal) for one in scored]
+    tagger = runs[0].tagger
+    signal = tagger.classes.index(str(tagger.card.signal)) if tagger.classes else None
+    metrics = [one.metrics(signal) for one in scored]
     members: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         members.setdefault(run.variant, []).append(k)
@@ -90,15 +94,21 @@ def compare_runs(
         differences = {}
         if k > 0:
             limits = _quantiles(_minus(replicated[k], replicated[0]), _INTERVAL)
-            columns = zip(METRICS, _minus(medians[k], medians[0]), *limits, strict=True)
+            columns = zip(metrics[0].names, _minus(medians[k], medians[0]), *limits, strict=True)
             differences = {metric: Difference(*map(float, numbers)) for metric, *numbers in columns}
-        variants.append(_variant(name, [runs[i] for i in chosen], values[chosen], differences))
+        variants.append(_variant(name, [runs[i] for i in chosen], metrics[0].names, values[chosen], differences))
     return RunComparison(tuple(variants), len(weights), replicas)
 
 
 def _scored(run: FinishedRun, jets: ak.Array, labels: str) -> ScoredJets:
     """The jets with the scores of a run's tagger."""
-    sample = LabelledJets.of(jets, labels, len(run.tagger.classes), run.tagger.model.fields)
+    model, card = run.tagger.model, run.tagger.card
+    if not run.tagger.classes:
+        target = card.training.recipe["target"] if card.training is not None else "momentum"
+        sample = LabelledJets.of(jets, None, 1, model.fields, Truth(target, model.output))
+        found, truth = run.tagger.outputs(sample.jets), sample.targets[TARGET].numpy()
+        return ScoredJets("given jets", found, truth, sample.weights.numpy())
+    sample = LabelledJets.of(jets, labels, len(run.tagger.classes), model.fields)
     scores = run.tagger.probabilities(sample.jets).astype(np.float64)
     return ScoredJets("given jets", scores, sample.labels.numpy(), sample.weights.numpy())
 
@@ -122,14 +132,16 @@ def _check(runs: Sequence[FinishedRun], scored: Sequence[ScoredJets]) -> None:
                     "compare runs of one task at a time",
                 )
             )
+        if run.tagger.model.output not in ("classes", "momentum"):
+            raise TaggerError(
+                explain(f"{run.path}, which learns 3-vectors", "classifiers, or networks of momenta", "leave it out")
+            )
 
 
-def _replicated(
-    metrics: Sequence[ReweightedMetrics], weights: F8, members: list[list[int]], replicas: int, seed: int
-) -> F8:
+def _replicated(metrics: Sequence[Metrics], weights: F8, members: list[list[int]], replicas: int, seed: int) -> F8:
     """Medians over drawn runs on drawn jets, shape (variants, replicas, metrics)."""
     generator = np.random.default_rng(seed)
-    found = np.empty((len(members), replicas, len(METRICS)))
+    found = np.empty((len(members), replicas, len(metrics[0].names)))
     for replica in range(replicas):
         drawn = weights * generator.poisson(1.0, len(weights))
         each = np.array([one(drawn) for one in metrics])
@@ -150,14 +162,16 @@ def _minus(values: F8, baseline: F8) -> F8:
         return np.where(values == baseline, 0.0, values - baseline)
 
 
-def _variant(name: str, runs: list[FinishedRun], values: F8, differences: dict[str, Difference]) -> Variant:
+def _variant(
+    name: str, runs: list[FinishedRun], metrics: Sequence[str], values: F8, differences: dict[str, Difference]
+) -> Variant:
     low, median, high = _quantiles(values, (0.25, 0.5, 0.75)).tolist()
     seconds = [run.seconds for run in runs if run.seconds is not None]
     return Variant(
         name,
         len(runs),
         runs[0].tagger.model.num_parameters(),
-        dict(zip(METRICS, zip(low, median, high, strict=True), strict=True)),
+        dict(zip(metrics, zip(low, median, high, strict=True), strict=True)),
         float(np.median(seconds)) if len(seconds) == len(runs) else None,
         runs[0].processor,
         differences,

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...evaluation.resampling import METRICS
 from .variant import Difference, Variant
 
 __all__ = ["as_text"]
 
-_TITLES = {"accuracy": "accuracy", "auc": "AUC", "rejection_50": "1/ε_B(50%)", "rejection_30": "1/ε_B(30%)"}
+_TITLES = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "rejection_50": "1/ε_B(50%)",
+    "rejection_30": "1/ε_B(30%)",
+    "mass_resolution": "mass width",
+    "pt_resolution": "pT width",
+    "angle_resolution": "angle (rad)",
+}
 
 
 def as_text(variants: Sequence[Variant], num_jets: int, replicas: int) -> str:
     """Two tables, of the variants and of their differences to the first, and what the numbers are."""
-    header = ["run", "runs", "parameters", *(_TITLES[name] for name in METRICS), "training"]
+    metrics = tuple(variants[0].quartiles)
+    titles = [_TITLES[name] for name in metrics]
+    header = ["run", "runs", "parameters", *titles, "training"]
     lines = _table(header, [_row(variant) for variant in variants])
     others = [variant for variant in variants if variant.differences]
     if others:
-        header = [f"minus {variants[0].name}", *(_TITLES[name] for name in METRICS)]
-        lines += ["", *_table(header, [[one.name, *(_signed(one.differences[m]) for m in METRICS)] for one in others])]
+        header = [f"minus {variants[0].name}", *titles]
+        lines += ["", *_table(header, [[one.name, *(_signed(one.differences[m]) for m in metrics)] for one in others])]
     lines += ["", f"Medians (quartiles over the runs) on {num_jets} jets."]
     if others:
         runs = "and of the runs" if all(one.num_runs > 1 for one in variants) else "(how trainings vary is not in them)"
@@ -28,7 +37,7 @@ def as_text(variants: Sequence[Variant], num_jets: int, replicas: int) -> str:
 
 
 def _row(variant: Variant) -> list[str]:
-    medians = [_median(*variant.quartiles[name]) for name in METRICS]
+    medians = [_median(*variant.quartiles[name]) for name in variant.quartiles]
     cost = "unknown" if variant.seconds is None else _duration(variant.seconds)
     return [variant.name, str(variant.num_runs), f"{variant.num_parameters:,}", *medians, cost]
 
