@@ -146,7 +146,8 @@ class Settings(Strict):
         return self
 
     def _of_regression(self) -> Settings:
-        of_classes = {"classes": self.classes, "class_weights": self.class_weights, "decorrelate": self.decorrelate}
+        of_classes: dict[str, Any] = {name: getattr(self, name) for name in ("classes", "class_weights", "decorrelate")}
+        of_classes["label_smoothing"] = self.recipe.label_smoothing
         given = [f"{name} = {value!r}" for name, value in of_classes.items() if value]
         if given:
             raise ValueError(f"{', '.join(given)} for a network that returns vectors: leave them out")

@@ -129,6 +129,7 @@ def test_vectors_of_any_name(tmp_path):
         ({"classes": ("a", "b")}, "classes"),
         ({"class_weights": "balanced"}, "class_weights"),
         ({"decorrelate": "mass"}, "decorrelate"),
+        ({"label_smoothing": 0.1}, "label_smoothing"),
         ({"monitor": "auc"}, "monitor = 'auc'"),
     ],
 )
