@@ -83,6 +83,14 @@ def test_branch_types(path):
         assert ak.all(tree["nFatJet"].array() == ak.num(tree["FatJet_pt"].array()))
 
 
+def test_event_numbers(simulated, tmp_path):
+    bare = ak.zip({name: simulated[name] for name in ("jets", "partons", "weight")}, depth_limit=1)
+    for events, expected in ((simulated[::-1], range(12, 0, -1)), (bare[::-1], range(1, 13))):
+        write_pfnano(tmp_path / "x.root", events)
+        with uproot.open(tmp_path / "x.root") as file:
+            assert file["Events"]["event"].array().to_list() == list(expected)
+
+
 def test_no_events(simulated, tmp_path):
     write_pfnano(tmp_path / "none.root", simulated[:0])
     with uproot.open(tmp_path / "none.root") as file:

@@ -40,7 +40,7 @@ def collection_name(radius: float) -> str:
     return "Jet" if radius < 0.6 else "FatJet"
 
 
-def pfnano_branches(events: ak.Array, collection: str = "FatJet") -> dict[str, ak.Array]:
+def pfnano_branches(events: ak.Array, collection: str = "FatJet", first: int = 0) -> dict[str, ak.Array]:
     """Arrange simulated events as the collections of PFNano.
 
     Parameters
@@ -49,6 +49,8 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet") -> dict[str, a
         Events of `simulate_events`.
     collection : str
         Name of the jets.
+    first : int
+        Number of events written before these: events without ``event`` are numbered on from there.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet") -> dict[str, a
     JetError
         If these are not events from `simulate_events`.
     """
-    missing = {"jets", "partons", "weight", "event"} - set(events.fields)
+    missing = {"jets", "partons", "weight"} - set(events.fields)
     if missing:
         raise JetError(
             explain(
@@ -79,7 +81,7 @@ def pfnano_branches(events: ak.Array, collection: str = "FatJet") -> dict[str, a
     order = ak.argsort(listed.pt, axis=1, ascending=False, stable=True)
     candidates = listed[order]
     jet_index = ak.flatten(ak.broadcast_arrays(ak.local_index(counts), jets.constituents.pt)[0], axis=2)
-    number = ak.to_numpy(events.event)
+    number = ak.to_numpy(events.event) if "event" in events.fields else first + 1 + np.arange(len(events))
     truth = [name for name in jets.fields if name not in (*MOMENTUM, "constituents")]
     return {
         "run": np.ones(len(events), np.uint32),
@@ -125,15 +127,16 @@ def pfnano_file(path: str | os.PathLike[str], collection: str = "FatJet") -> Ite
     JetError
         If ``path`` cannot be written, or the disk is full.
     """
-    target = Path(path)
+    target, written = Path(path), 0
     with atomic_file(target) as part:
         with explained(target):
             file = uproot.recreate(part, compression=uproot.ZSTD(9))
         tree: Any = None
 
         def add(events: ak.Array) -> None:
-            nonlocal tree
-            branches = pfnano_branches(events, collection)
+            nonlocal tree, written
+            branches = pfnano_branches(events, collection, written)
+            written += len(events)
             with explained(target):
                 if tree is None:
                     tree = file.mktree(
