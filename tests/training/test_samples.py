@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from coffea_equitag import JetError, TaggerError, fit, models
+from coffea_equitag.cli import main
 from coffea_equitag.errors import SampleWarning
-from coffea_equitag.training import folds
+from coffea_equitag.training import RunConfig, folds
 
 QUICK = {"epochs": 1, "batch_size": 16, "device": "cpu", "progress": False}
 
@@ -78,6 +79,30 @@ def test_jets_of_no_class(jets, train):
     weights, _, record = train(jets, "|flavour|", label_map=mapping, unmapped="drop", classes=["gluon", "top"])
     assert record["left_out"] == {"training": {"no class": 40}}
     assert torch.equal(train(jets[jets.flavour != -1])[0], weights)
+
+
+def test_flags_are_these_options(jets, train, tmp_path, capsys):
+    ak.to_parquet(jets, tmp_path / "jets.parquet")
+    words = ["--labels", "|flavour|", "--label-map", "{6: top, '1, 21': qcd}", "--select", "event < 60 & |w| > 0.3"]
+    words += ["--weights", "w", "--flat", "{bins: {event: [0, 20, 60]}}", "--fold", "1", "--folds", "3"]
+    words += ["--augmentation", "{drop: 0.1}", "--epochs", "1", "--batch-size", "16", "--device", "cpu"]
+    out = tmp_path / "cli"
+    assert main(["train", "pfn", str(tmp_path / "jets.parquet"), *words, "-o", str(out)]) == 0
+    found = json.loads((out / "run.json").read_text())
+    told = ", ".join(f"{number} ({why})" for why, number in found["left_out"]["training"].items())
+    assert f"training jets left out: {told}" in capsys.readouterr().err
+    assert list(found["left_out"]["training"]) == ["selection", "fold 1 of 3", "outside of the spectra"]
+    options = {"select": "event < 60 & |w| > 0.3", "weights": "w", "flat": {"bins": {"event": [0, 20, 60]}}}
+    options |= {"fold": 1, "folds": 3, "augmentation": {"drop": 0.1}, "label_map": {6: "top", (1, 21): "qcd"}}
+    record = train(jets, "|flavour|", **options)[2]
+    same = {"left_out", "spectra", "jets"}
+    assert {name: record[name] for name in same} == {name: found[name] for name in same}
+    assert {name: record["settings"][name] for name in options} == {name: found["settings"][name] for name in options}
+    # the configuration that the run keeps is that of the run
+    config = RunConfig.read(out / "config.yaml")
+    assert (config.labels, config.label_map) == ("|flavour|", {"6": "top", "1, 21": "qcd"})
+    assert main(["train", str(out / "config.yaml")]) == 0
+    assert RunConfig.of(model="pfn", data="x", output="y", labels={"b": [], "c": "is_c"}).labels["b"] == ()
 
 
 def test_a_weight_of_two_is_the_jet_twice(jets, train):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -337,6 +338,8 @@ def fit_options(
     state = folder.begin(plan.run_record, resume=resume, config=config)
     if tagger is not None and state is None:
         begin_with(model, tagger, pretrained)
+    if progress:
+        _tell(plan.facts.get("left_out", {}))
     run(
         model,
         plan,
@@ -355,3 +358,10 @@ def fit_options(
     set_heads(model, {})
     with keep_random_state():
         return load(folder.tagger, device)
+
+
+def _tell(left_out: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how many jets are left out, and why."""
+    for sample, reasons in left_out.items():
+        told = ", ".join(f"{number} ({reason})" for reason, number in reasons.items())
+        print(f"{sample} jets left out: {told}", file=sys.stderr)
