@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TimeLimitError,
         UnitWarning,
     )
+    from .evaluation.audit import audit
     from .jets import make_jets, validate
     from .jets.ragged import RaggedJets
     from .processor import TaggerProcessor
@@ -61,6 +62,7 @@ _PUBLIC = {
     "TaggerReference": "tagger",
     "TaggerWarning": "errors",
     "attach": "processor",
+    "audit": "evaluation.audit",
     "convert": "",
     "evaluation": "",
     "fit": "training",
@@ -100,6 +102,7 @@ __all__ = [
     "UnitWarning",
     "__version__",
     "attach",
+    "audit",
     "convert",
     "evaluation",
     "fit",

@@ -13,7 +13,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from .array_types import Floats
+from .array_types import AnyArray, Floats
 from .jets import flatten
 from .jets.coordinates import COORDINATE_NAMES
 from .jets.impact_parameter import IMPACT_COLUMNS
@@ -59,8 +59,8 @@ def transform(jets: ak.Array, matrix: Floats) -> ak.Array:
     ----------
     jets : ak.Array
         Canonical jets, any nesting, none missing.
-    matrix : ndarray, shape (4, 4)
-        Acts on (E, px, py, pz).
+    matrix : ndarray, shape (4, 4) or (J, 4, 4)
+        Acts on (E, px, py, pz); the same for all jets, or one per jet.
 
     Returns
     -------
@@ -76,7 +76,8 @@ def transform(jets: ak.Array, matrix: Floats) -> ak.Array:
     mass = flat.momenta.mass.astype(np.longdouble)
     three = flat.momenta.p4[:, 1:].astype(np.longdouble)
     energy = np.sqrt((three**2).sum(1) + mass**2)
-    moved = np.concatenate([energy[:, None], three], axis=1) @ matrix.T
+    counts = np.diff(flat.offsets)
+    moved = _times(matrix, np.concatenate([energy[:, None], three], axis=1), counts)
     columns: dict[str, Any] = {
         "px": moved[:, 1].astype(np.float64),
         "py": moved[:, 2].astype(np.float64),
@@ -86,9 +87,9 @@ def transform(jets: ak.Array, matrix: Floats) -> ak.Array:
     columns |= {name: flat.columns[name] for name in kept}
     if impact:
         given = np.stack([flat.columns[name] for name in impact], axis=1)
-        turned = (given.astype(np.longdouble) @ matrix[1:, 1:].T).astype(np.float64)
+        turned = _times(matrix[..., 1:, 1:], given.astype(np.longdouble), counts).astype(np.float64)
         columns["ip"] = ak.zip({k: turned[:, i] for i, k in enumerate("xyz")}, with_name="Vector3D")
-    new = ak.unflatten(ak.zip(columns, depth_limit=1, with_name="Momentum4D"), np.diff(flat.offsets))
+    new = ak.unflatten(ak.zip(columns, depth_limit=1, with_name="Momentum4D"), counts)
     fields = {k: jets[k] for k in jets.fields if k not in COORDINATE_NAMES | {"constituents"}}
     return ak.zip({**fields, "constituents": flat.nesting.restore(new)}, depth_limit=jets.ndim, behavior=jets.behavior)
 
@@ -216,6 +217,13 @@ def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, to
     pieces = [np.concatenate([_numbers(function(jets[k : k + step])) for k in range(0, n, step)]) for step in (1, 3)]
     pieces.append(_numbers(function(jets[::-1]))[::-1])
     return _judge(max(_deviation(piece, reference) for piece in pieces), tolerance, "batch")
+
+
+def _times(matrix: Floats, vectors_ND: Floats, counts: AnyArray) -> Floats:
+    """Apply one matrix, or one per jet, to the vectors of its constituents."""
+    if matrix.ndim == 2:
+        return np.asarray(vectors_ND @ matrix.T)
+    return np.asarray(np.einsum("nij,nj->ni", np.repeat(matrix, counts, axis=0), vectors_ND))
 
 
 def _assert_same(

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "compare training runs: medians over seeds, paired differences, cost",
     "search": "search for the best options of a training with Optuna",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
+    "audit": "find out which symmetries a tagger has, how precisely, and whether it is infrared and collinear safe",
     "convert": "convert an official checkpoint to a tagger",
     "benchmark": "time all implementations of the models, and show which one runs on this machine",
     "models": "list the models (parameters, cost, inputs, symmetry, paper) and the trained taggers in the zoo",

@@ -1,0 +1,109 @@
+"""How far scores move when jets are transformed, and how far rounding alone would move them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from ...array_types import F8, Floats
+from ...testing import transform
+from .rounding import FACTOR, moved_by_units
+from .scores import Scores, rms
+
+__all__ = ["Change", "Comparer", "worst"]
+
+#: A symmetry holds if this share of the jets obeys it: where constituents are ordered or grouped, a unit in the last
+#: place may change the groups of a few jets.
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Change:
+    """Change of the scores under one transformation, in units of their spread over jets.
+
+    Attributes
+    ----------
+    parameter : float
+        Angle, γ, softness, ... of the transformation.
+    rms, largest, most : float
+        Root mean square over the jets, largest, and the quantile at 90%.
+    floor : float
+        Largest change that one unit in the last place of the inputs or of the arithmetic makes there.
+    moved : int
+        Jets whose change is larger than rounding explains.
+    """
+
+    parameter: float
+    rms: float
+    largest: float
+    most: float
+    floor: float
+    moved: int
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether rounding explains it, but for less than a tenth of the jets."""
+        return self.most <= FACTOR * self.floor
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {
+            "parameter": self.parameter,
+            "rms": self.rms,
+            "largest": self.largest,
+            "quantile_90": self.most,
+            "floor": self.floor,
+            "jets_beyond_rounding": self.moved,
+        }
+
+
+def worst(changes: Sequence[Change]) -> Change:
+    """The one that is farthest above its floor."""
+    return max(changes, key=lambda change: change.most / change.floor)
+
+
+class Comparer:
+    """Compares scores of transformed jets with those of the jets themselves.
+
+    Parameters
+    ----------
+    scores : Scores
+        The function.
+    jets : ak.Array
+        Flat jets (px, py, pz, mass).
+    """
+
+    def __init__(self, scores: Scores, jets: ak.Array) -> None:
+        self.scores, self.jets = scores, jets
+        self.reference = scores(jets)
+        #: Rounding in the arithmetic itself, of whatever frame.
+        self.floor = max(self._rounded(jets, scores.unit, self.reference), scores.unit)
+
+    def change(self, parameter: float, matrix: Floats, *, with_floor: bool = True) -> Change:
+        """Scores after a transformation, (4, 4) or (J, 4, 4)."""
+        moved = transform(self.jets, matrix)
+        found = self.scores(moved, matrix)
+        floor = self.floor
+        if with_floor:
+            floor = max(floor, self._rounded(moved, self.scores.input_unit, found, matrix))
+        return self.between(parameter, found, self.reference, floor)
+
+    def curve(self, matrix: Callable[[float], Floats], parameters: Iterable[float]) -> list[Change]:
+        """`change` for each parameter."""
+        return [self.change(parameter, matrix(parameter)) for parameter in parameters]
+
+    def between(self, parameter: float, found: F8, reference: F8, floor: float) -> Change:
+        """Compare standardised outputs, row by row."""
+        each = np.sqrt(np.mean(np.square(found - reference), axis=1))
+        if not len(each):
+            return Change(parameter, 0.0, 0.0, 0.0, floor, 0)
+        most = float(np.quantile(each, _SHARE, method="higher"))
+        return Change(parameter, rms(each), float(each.max()), most, floor, int((each > FACTOR * floor).sum()))
+
+    def _rounded(self, jets: ak.Array, unit: float, reference: F8, matrix: Floats | None = None) -> float:
+        found = self.scores(moved_by_units(jets, unit), matrix)
+        return float(np.abs(found - reference).max(initial=0.0))
