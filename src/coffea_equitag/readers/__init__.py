@@ -22,10 +22,12 @@ from .nanoevents import nanoaod
 from .particles import particles
 from .physlite import physlite
 from .scouting import scouting
+from .stream import JetStream, stream
 
 __all__ = [
     "PUBLISHED",
     "JetMapping",
+    "JetStream",
     "auto",
     "cluster",
     "dataset",
@@ -43,4 +45,5 @@ __all__ = [
     "read_top_landscape",
     "recognise",
     "scouting",
+    "stream",
 ]

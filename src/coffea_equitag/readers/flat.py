@@ -7,7 +7,7 @@ constituents, the other columns are properties of the jet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import awkward as ak
@@ -17,7 +17,7 @@ from ..errors import JetError, explain
 from ..jets import make_jets
 from ..jets.coordinates import coordinates_of
 
-__all__ = ["PREFIX", "from_flat", "is_flat", "is_particle"]
+__all__ = ["PREFIX", "from_flat", "is_flat", "is_particle", "jet_fields", "may_be"]
 
 #: Prefix of the columns of constituents.
 PREFIX = "part_"
@@ -55,6 +55,13 @@ _COORDINATE_NAMES = frozenset(
 def is_flat(columns: Iterable[str]) -> bool:
     """Whether the columns are those of the flat layout."""
     return any(name.startswith(PREFIX) for name in columns)
+
+
+def may_be(column: str, wanted: Collection[str]) -> bool:
+    """Whether a column of constituents is one of those wanted, by canonical name, or one that it is derived from."""
+    name = column[len(PREFIX) :]
+    derived = "pdgId" in wanted and (name == "charge" or name in _FLAGS)
+    return derived or name in wanted or _NAMES.get(name) in wanted
 
 
 def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
@@ -103,7 +110,7 @@ def from_flat(columns: Mapping[str, ak.Array], source: str) -> ak.Array:
     momenta = {coordinate: parts[field] for coordinate, field in names.items()}
     present = is_particle(momenta)
     constituents = ak.zip({name: column[present] for name, column in {**momenta, **extras}.items()})
-    return make_jets(constituents, **_jet_fields(columns, source))
+    return make_jets(constituents, **jet_fields(columns, source))
 
 
 def _lists(column: ak.Array, name: str, source: str) -> ak.Array:
@@ -164,7 +171,8 @@ def is_particle(momenta: Mapping[str, ak.Array]) -> ak.Array:
     return present
 
 
-def _jet_fields(columns: Mapping[str, ak.Array], source: str) -> dict[str, ak.Array]:
+def jet_fields(columns: Mapping[str, ak.Array], source: str) -> dict[str, ak.Array]:
+    """Fields of the jets, as `from_flat` names them."""
     fields = {
         name: _without_options(column, name, source) for name, column in columns.items() if not name.startswith(PREFIX)
     }

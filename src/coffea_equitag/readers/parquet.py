@@ -18,7 +18,7 @@ from .checked_parquet import from_parquet
 from .flat import from_flat, is_flat
 from .wide import from_wide, is_wide
 
-__all__ = ["num_rows", "read_parquet"]
+__all__ = ["jets_of", "num_rows", "read_parquet"]
 
 
 def num_rows(path: Path) -> int:
@@ -34,7 +34,17 @@ def read_parquet(path: Path, start: int, stop: int) -> ak.Array:
     JetError
         If the columns match none of the layouts.
     """
-    array = _rows(path, start, stop)
+    return jets_of(_rows(path, start, stop), path)
+
+
+def jets_of(array: ak.Array, path: Path) -> ak.Array:
+    """Jets of the rows of a file.
+
+    Raises
+    ------
+    JetError
+        If the columns match none of the layouts.
+    """
     if "constituents" in array.fields:
         return _canonical(array)
     if is_flat(array.fields):
@@ -61,9 +71,6 @@ def _rows(path: Path, start: int, stop: int) -> ak.Array:
                 first = begin
             groups.append(group)
         begin = end
-    if groups == list(range(metadata.num_row_groups)) or not groups:
-        array = with_long_offsets(from_parquet(path))
-        return array[start:stop] if groups else array[:0]
     return with_long_offsets(from_parquet(path, row_groups=groups))[start - first : stop - first]
 
 

@@ -16,7 +16,7 @@ from ..jets import collection as canonical
 from ..reading import reading
 from .simulated_folder import check_whole, warn_of_part
 
-__all__ = ["Paths", "checked", "expand", "read_range"]
+__all__ = ["Paths", "checked", "expand", "kind_of", "read_range"]
 
 #: A path, a folder of Parquet files, a pattern such as "data/*.root", or several of them.
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -119,8 +119,13 @@ def checked(jets: ak.Array, files: list[Path]) -> ak.Array:
         return canonical.validate(jets)
 
 
+def kind_of(file: Path) -> str:
+    """What a file is by its suffix, for messages: "a ROOT file"."""
+    return _FORMATS.get(file.suffix.lower(), "a Parquet file")
+
+
 def _reading(file: Path) -> AbstractContextManager[None]:
-    return reading(file, _FORMATS.get(file.suffix.lower(), "a Parquet file"))
+    return reading(file, kind_of(file))
 
 
 def _together(files: list[Path]) -> str:

@@ -29,8 +29,18 @@ def num_entries(path: Path, tree: str) -> int:
         return int(events.num_entries)
 
 
-def read_root(path: Path, tree: str, collection: str | None, start: int, stop: int, units: str = "GeV") -> ak.Array:
+def read_root(
+    path: Path,
+    tree: str,
+    collection: str | None,
+    start: int,
+    stop: int,
+    units: str = "GeV",
+    wanted: Callable[[str], bool] | None = None,
+) -> ak.Array:
     """Jets of entries `start` to `stop`: the flat layout, or a jet collection of a known format.
+
+    Of the flat layout, only the columns are read for which `wanted` is true.
 
     Raises
     ------
@@ -55,6 +65,7 @@ def read_root(path: Path, tree: str, collection: str | None, start: int, stop: i
             # the jets are as stored: there is nothing to check
             return nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
         if is_flat(names):
+            names = [name for name in names if wanted is None or wanted(name)]
             columns = {name: read_array(events[name], start, stop) for name in names}
             return from_flat(columns, str(path))
     tables = sorted({name.split("_")[0] for name in names if "Jet_" in name and not name.startswith("n")})

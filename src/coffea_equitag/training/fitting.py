@@ -12,6 +12,7 @@ import torch
 
 from ..jet_model import JetModel
 from ..layers.constituent_heads import set_heads
+from ..readers import JetStream
 from ..tagger import Tagger, load
 from ..tagger.device import device_of
 from .auxiliary_task import AuxiliaryTask
@@ -32,10 +33,10 @@ __all__ = ["fit"]
 
 def fit(
     model: JetModel,
-    jets: ak.Array,
+    jets: ak.Array | JetStream,
     labels: str | Any = "label",
     *,
-    validation: float | ak.Array | tuple[ak.Array, Any] = 0.1,
+    validation: float | ak.Array | JetStream | tuple[ak.Array | JetStream, Any] = 0.1,
     out: str | os.PathLike[str] = "run",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -93,14 +94,16 @@ def fit(
     ----------
     model : JetModel
         The network, trained in place: it ends with the last weights, while the tagger has the best ones.
-    jets : ak.Array
-        Canonical jets, any nesting; missing jets are left out.
+    jets : ak.Array or JetStream
+        Canonical jets, any nesting; missing jets are left out. Or those of files that need not fit into the memory:
+        see `coffea_equitag.readers.stream`.
     labels : str, array-like, list or mapping
         Name of a jet field, or a formula of several (``"|flavour|"``), or one label per jet in the jets' structure:
         0 to n_classes − 1, or what `label_map` says. Or one column per class: ``["is_qcd", "is_top"]``, or ``{"qcd":
         "is_qcd", "top": ["is_top", "is_top_lepton"]}``, where [] stands for jets of no other class.
     validation : float, ak.Array or (jets, labels)
-        Fraction of each class to hold out (selected by `seed`), or separate jets.
+        Fraction of each class to hold out (selected by `seed`; of a stream, by a hash of each jet's event or place in
+        its file), or separate jets, which may also be a stream.
     out : path-like
         Folder of the run: ``tagger/`` (the best so far), ``metrics.csv`` (one row per epoch), ``best.ckpt``,
         ``last.ckpt``, ``run.json``. ``coffea_equitag.load(out)`` finds the tagger.
@@ -224,6 +227,8 @@ def fit(
     JetError
         For jets or labels that cannot be trained on.
     """
+    if isinstance(jets, JetStream):
+        labels, select, weights = jets.asked_for(labels, select, weights)
     options = Options.of(
         recipe=recipe,
         epochs=epochs,
@@ -286,11 +291,11 @@ def fit(
 
 def fit_options(
     model: JetModel,
-    jets: ak.Array,
+    jets: ak.Array | JetStream,
     labels: str | Any,
     options: Options,
     *,
-    validation: float | ak.Array | tuple[ak.Array, Any],
+    validation: float | ak.Array | JetStream | tuple[ak.Array | JetStream, Any],
     out: str | os.PathLike[str],
     device: str | torch.device | None,
     progress: bool,

@@ -7,29 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import awkward as ak
 import numpy as np
 
-from ..array_types import F8
-from ..errors import TaggerError, explain
 from ..jet_model import JetModel
-from ..plain_numbers import plain
-from .data import InMemory, Source
+from ..readers import JetStream
+from .data import Source
 from .data.augmented_source import AugmentedSource
 from .data.folds import event_ids
-from .data.label_map import is_array, label_map
-from .data.labelled_jets import LABEL, WEIGHT, with_column
-from .data.preparation import Preparation, Prepared, Select
+from .data.preparation import Select
 from .data.sample_weights import check_sums
-from .data.truth import Truth
 from .objectives import Objective
 from .objectives.chosen import objective_of
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .data.spectra import Spectra  # which needs hist, slow to import
+from .sources import Wanted, sources_of
 
 __all__ = ["Plan"]
 
@@ -95,7 +88,7 @@ class Plan:
         cls,
         settings: Settings,
         model: JetModel,
-        jets: ak.Array,
+        jets: ak.Array | JetStream,
         labels: Any,
         validation: Any,
         *,
@@ -113,24 +106,18 @@ class Plan:
         """
         if settings.augmentation is not None:
             settings.augmentation.check(model.fields, model.output)
-        parts = _split(settings, model, jets, labels, validation, select, weights)
-        (training, copies), (held_out, _), spectra = _flattened(settings, *parts)
-        options: dict[str, Any] = {"seed": settings.seed, "pool": settings.pool, "copies": copies}
-        number, classes = len(settings.classes) or 1, settings.classes or (model.output,)
-        source: Source = InMemory(training.sample, number, batch_size=settings.recipe.jets_per_step, **options)
+        found = sources_of(settings, model, jets, validation, Wanted(labels, select, weights))
+        source, measured, classes = found.training, found.validation, settings.classes or (model.output,)
         if settings.augmentation:
             source = AugmentedSource(source, settings.augmentation, settings.seed)
-        measured = InMemory(held_out.sample, number)
         for sample, what in ((source, "training"), (measured, "validation")):
             check_sums(sample.weight_sums, classes, what)
-        left_out = {"training": training.left_out} | (
-            {} if isinstance(plain(validation), int | float) else {"validation": held_out.left_out}
-        )
         facts = {
-            "left_out": {name: dict(reasons) for name, reasons in left_out.items() if reasons},
-            "spectra": None if spectra is None else spectra.to_json(),
+            "left_out": found.left_out,
+            "spectra": None if found.spectra is None else found.spectra.to_json(),
         }
-        event_id = None if settings.folds is None else event_ids(jets.fields, settings.event_id)
+        fields = jets.prototype.fields if isinstance(jets, JetStream) else jets.fields
+        event_id = None if settings.folds is None else event_ids(fields, settings.event_id)
         return cls(
             settings, objective_of(settings), source, measured, _class_weights(settings, source), facts, event_id
         )
@@ -141,10 +128,7 @@ class Plan:
         samples = {"training": self.training, "validation": self.validation}
         return {
             "settings": self._deciding(),
-            "jets": {
-                name: {"number": int(sample.numbers.sum()), "sha256": sample.fingerprint()}
-                for name, sample in samples.items()
-            },
+            "jets": {name: sample.record for name, sample in samples.items()},
             "card": {name: getattr(self.settings, name) for name in _CARD_ONLY},
         } | {name: fact for name, fact in self.facts.items() if fact}
 
@@ -167,7 +151,7 @@ class Plan:
                 "pt_range": self.training.pt_range,
             },
             "training": {
-                "data": settings.data or f"awkward array, sha256 {self.run_record['jets']['training']['sha256'][:16]}",
+                "data": settings.data or self.training.description,
                 "num_jets": int(self.training.numbers.sum()),
                 "num_validation_jets": int(self.validation.numbers.sum()),
                 "seed": settings.seed,
@@ -186,75 +170,6 @@ class Plan:
         """All settings that decide the result."""
         exclude: dict[str, Any] = dict.fromkeys(_CARD_ONLY, True) | {"recipe": {"reference"}}
         return self.settings.model_dump(exclude=exclude) | {"class_weights": list(self.class_weights)}
-
-
-def _prepared(
-    settings: Settings, model: JetModel, jets: ak.Array, labels: Any, select: Select | None, weights: Any
-) -> Prepared:
-    """Labelled jets of an array."""
-    labels = labels if settings.classifies else {model.output: "1"}
-    if is_array(labels):
-        jets, labels = with_column(jets, labels, LABEL), LABEL
-    if weights is not None and not isinstance(weights, str) and not callable(weights):
-        jets, weights = with_column(jets, weights, WEIGHT), WEIGHT
-    chosen = {name: getattr(settings, name) for name in ("unmapped", "flat", "fold", "folds", "event_id")}
-    mapped, _ = label_map(labels, settings.label_map, settings.classes or None, model.n_classes)
-    fields = (*model.fields, *(name for name in settings.auxiliary or () if name not in model.fields))
-    truth = Truth(settings.target, model.output, settings.decorrelate)
-    return Preparation(mapped, select=select, weights=weights, fields=fields, truth=truth, **chosen)(jets)
-
-
-def _split(
-    settings: Settings,
-    model: JetModel,
-    jets: ak.Array,
-    labels: Any,
-    validation: Any,
-    select: Select | None,
-    weights: Any,
-) -> tuple[Prepared, Prepared]:
-    """Training and validation jets."""
-    classes = settings.classes or (model.output,)
-    training, validation = _prepared(settings, model, jets, labels, select, weights), plain(validation)
-    if isinstance(validation, int | float):
-        return training.split(float(validation), settings.seed, classes)
-    training.sample.require(classes, "training")
-    if not isinstance(validation, tuple) and not is_array(labels):
-        validation = (validation, labels)
-    if not isinstance(validation, tuple) or len(validation) != 2:
-        given = f"{len(validation)} items" if isinstance(validation, tuple) else "jets alone, beside labels as an array"
-        raise TaggerError(
-            explain(
-                f"validation = {given}",
-                "a fraction, jets with the field of the labels, or jets and their labels",
-                "give validation=(jets, labels), or labels as the name of a field of both",
-            )
-        )
-    if weights is not None and not isinstance(weights, str) and not callable(weights):
-        raise TaggerError(
-            explain(
-                "validation jets without weights, beside weights of the training jets as an array",
-                "weights that both samples have",
-                "store them with the jets, jets['weight'] = ..., and give weights='weight'",
-            )
-        )
-    held_out = _prepared(settings, model, *validation, select, weights)
-    held_out.sample.require(classes, "validation")
-    return training, held_out
-
-
-def _flattened(
-    settings: Settings, training: Prepared, held_out: Prepared
-) -> tuple[tuple[Prepared, F8 | None], tuple[Prepared, F8 | None], Spectra | None]:
-    """Both samples with the spectra that are wanted, and how often each training jet is to be drawn."""
-    if settings.flat is None:
-        return (training, None), (held_out, None), None
-    from .data.spectra import Spectra
-
-    spectra = Spectra.empty(settings.flat, settings.classes)
-    spectra.fill(training.coordinates, training.sample.labels.numpy(), training.sample.weights.numpy())
-    spectra.warn()
-    return spectra.apply(training, resample=settings.flat.method == "resample"), spectra.apply(held_out), spectra
 
 
 def _class_weights(settings: Settings, training: Source) -> tuple[float, ...]:

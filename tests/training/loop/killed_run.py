@@ -1,4 +1,4 @@
-"""A training that ends by SIGKILL at its n-th step: run by test_resume in a separate process."""
+"""A training that ends by SIGKILL at its n-th step: run by test_resume and test_streamed in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from coffea_equitag import fit
+from coffea_equitag import fit, readers
 from coffea_equitag.training.loop.module import Training
 
 warnings.filterwarnings("error", module="coffea_equitag")
@@ -37,4 +37,5 @@ def mortal(self: Training, *arguments: object) -> torch.Tensor:
 Training.training_step = mortal
 model = toys.small_model(dropout=0.3)
 settings = {"epochs": 3, "batch_size": 16, "seed": 4, "device": "cpu", "save_every": 0, "progress": False}
-fit(model, toys.toy_jets(100), out=out, pair_budget=1_000_000, **settings)
+jets = readers.stream(sys.argv[3], shuffle=40) if len(sys.argv) > 3 else toys.toy_jets(100)
+fit(model, jets, out=out, pair_budget=1_000_000, **settings)

@@ -4,5 +4,6 @@ from .batches import Batches
 from .in_memory import InMemory
 from .labelled_jets import LabelledJets
 from .source import Source
+from .streamed import Streamed
 
-__all__ = ["Batches", "InMemory", "LabelledJets", "Source"]
+__all__ = ["Batches", "InMemory", "LabelledJets", "Source", "Streamed"]

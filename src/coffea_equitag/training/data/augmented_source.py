@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,9 +52,15 @@ class AugmentedSource:
         """Lowest and highest jet pT in GeV before the augmentation, rounded outwards to three digits."""
         return self._source.pt_range
 
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that the network and the loss see but for the augmentation."""
-        return self._source.fingerprint()
+    @property
+    def description(self) -> str:
+        """Where the jets come from, for the card."""
+        return self._source.description
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` holds of the jets before the augmentation."""
+        return self._source.record
 
     def probe(self, number: int) -> LabelledJets:
         """At most `number` of the jets, spread over all of them."""

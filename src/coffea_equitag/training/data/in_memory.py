@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +67,18 @@ class InMemory:
         """Lowest and highest jet pT in GeV, rounded outwards to three digits."""
         return self.sample.pt_range()
 
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that the network and the loss see."""
+    @property
+    def description(self) -> str:
+        """Where the jets come from, for the card."""
+        return f"awkward array, sha256 {self._sha256[:16]}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` holds of the jets: ``number``, and ``sha256`` of all that network and loss see."""
+        return {"number": len(self.sample.labels), "sha256": self._sha256}
+
+    @cached_property
+    def _sha256(self) -> str:
         return self.sample.fingerprint(**({} if self._copies is None else {"copies": self._copies}))
 
     def probe(self, number: int) -> LabelledJets:

@@ -15,7 +15,7 @@ from ...jets.coordinates import coordinates_of
 from ...jets.kinematics import four_momenta
 from ...jets.nesting import columns_of
 
-__all__ = ["DERIVED", "JetColumns"]
+__all__ = ["DERIVED", "MULTIPLICITY", "JetColumns"]
 
 #: Name -> from (E, px, py, pz) of the jets, (J, 4), in GeV.
 DERIVED: dict[str, Callable[[F8], F8]] = {
@@ -30,7 +30,7 @@ DERIVED: dict[str, Callable[[F8], F8]] = {
     "pz": lambda p4: p4[:, 3],
 }
 
-_MULTIPLICITY = "multiplicity"
+MULTIPLICITY = "multiplicity"
 
 
 class JetColumns:
@@ -78,12 +78,17 @@ class JetColumns:
             )
         return np.ma.getdata(values)
 
+    @property
+    def numbers(self) -> I8:
+        """What messages call the jets, shape (J,)."""
+        return np.arange(len(self)) if self._numbers is None else self._numbers
+
     def where(self, kept: Bools) -> JetColumns:
         """Those of some of the jets."""
         if kept.all():
             return self
         index = np.flatnonzero(kept)
-        return JetColumns(self.jets[index], index if self._numbers is None else self._numbers[index])
+        return JetColumns(self.jets[index], self.numbers[index])
 
     def first(self, chosen: Bools) -> str:
         """The first of the jets chosen, for a message."""
@@ -115,13 +120,13 @@ class JetColumns:
         return _widened(values)
 
     def _derived(self, name: str) -> AnyArray:
-        if name == _MULTIPLICITY:
+        if name == MULTIPLICITY:
             return np.diff(flatten(self.jets).offsets)
         if name not in DERIVED:
             raise JetError(
                 explain(
                     f"jets without a field '{name}' of one number per jet; they have {', '.join(self.jets.fields)}",
-                    f"one of these, or of {', '.join(DERIVED)}, {_MULTIPLICITY}",
+                    f"one of these, or of {', '.join(DERIVED)}, {MULTIPLICITY}",
                     f"check the spelling, or add it: jets['{name}'] = ...",
                 )
             )

@@ -18,9 +18,10 @@ from ...jets.collection import check_structure
 from ...jets.nesting import unnest
 from ...jets.ragged import RaggedJets
 from .jet_columns import JetColumns
+from .sample_weights import check_numbers
 from .truth import Truth
 
-__all__ = ["LABEL", "WEIGHT", "LabelledJets", "with_column"]
+__all__ = ["LABEL", "WEIGHT", "LabelledJets", "rounded_range", "with_column"]
 
 #: Fields of labels and weights that are given as arrays.
 LABEL, WEIGHT = "label_given", "weight_given"
@@ -139,16 +140,7 @@ class LabelledJets:
 
     def require(self, classes: tuple[str, ...], what: str) -> None:
         """Refuse jets that lack a class; `what` names the sample in the error."""
-        number = np.bincount(self.labels.numpy(), minlength=len(classes))
-        if (number == 0).any():
-            k = int(np.argmin(number))
-            raise JetError(
-                explain(
-                    f"no {what} jets of class {k} ('{classes[k]}') among {len(self.labels)}",
-                    "jets of each class",
-                    "add jets of that class, or check the labels",
-                )
-            )
+        check_numbers(np.bincount(self.labels.numpy(), minlength=len(classes)), classes, what)
 
     def held_out(self, fraction: float, seed: int, classes: tuple[str, ...]) -> Bools:
         """Which jets to validate with: the same fraction of each class, selected by the seed; shape (J,).
@@ -177,7 +169,7 @@ class LabelledJets:
     def pt_range(self) -> tuple[float, float]:
         """Lowest and highest jet pT in GeV, rounded outwards to three digits."""
         pt = torch.hypot(self.jets.jet_p4[:, 1], self.jets.jet_p4[:, 2]).numpy()
-        return _rounded(float(pt.min()), np.floor), _rounded(float(pt.max()), np.ceil)
+        return rounded_range(float(pt.min()), float(pt.max()))
 
     def fingerprint(self, **others: AnyArray) -> str:
         """SHA-256 of everything that the network and the loss see, and of further arrays."""
@@ -249,6 +241,11 @@ def _refused(bad: AnyArray, labels: ak.Array, what: str, n_classes: int) -> JetE
             "drop such jets, e.g. jets[jets.label >= 0], or build the model with more classes",
         )
     )
+
+
+def rounded_range(lowest: float, highest: float) -> tuple[float, float]:
+    """A range rounded outwards to three digits."""
+    return _rounded(lowest, np.floor), _rounded(highest, np.ceil)
 
 
 def _rounded(value: float, direction: Any) -> float:

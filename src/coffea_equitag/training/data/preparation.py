@@ -16,10 +16,11 @@ from ...jets.collection import check_structure
 from ...jets.coordinates import coordinates_of
 from ...jets.nesting import unnest
 from ...jets.ragged import RaggedJets
+from ...readers.stream_columns import Columns, constituents_read
 from .expression import Expression
 from .flat_weights import FlatWeights
 from .folds import event_hashes, event_ids, folds_of, in_validation
-from .jet_columns import JetColumns
+from .jet_columns import MULTIPLICITY, JetColumns
 from .label_map import NONE, LabelMap
 from .labelled_jets import LabelledJets
 from .sample_weights import Weigh, numbers, sample_weights
@@ -48,17 +49,25 @@ class Prepared:
         What flat weights depend on.
     left_out : mapping of str to int
         Reason -> number of jets that were left out for it.
+    index : ndarray of int64, shape (J,)
+        Which they are of the jets that were given, missing ones not counted.
     """
 
     sample: LabelledJets
     events: U8 | None
     coordinates: F8
     left_out: Mapping[str, int]
+    index: I8
 
     def select(self, index: AnyArray) -> Prepared:
         """The jets of the given indices, in that order."""
-        events = None if self.events is None else self.events[index]
-        return replace(self, sample=self.sample.select(index), events=events, coordinates=self.coordinates[index])
+        return replace(
+            self,
+            sample=self.sample.select(index),
+            events=None if self.events is None else self.events[index],
+            coordinates=self.coordinates[index],
+            index=self.index[index],
+        )
 
     def split(self, fraction: float, seed: int, classes: tuple[str, ...]) -> tuple[Prepared, Prepared]:
         """Training and validation jets, selected by the seed.
@@ -166,7 +175,16 @@ class Preparation:
             {} if self.truth is None else self.truth(columns),
         )
         coordinates = np.zeros((len(columns), 0)) if self.flat is None else self.flat.coordinates(columns)
-        return Prepared(sample, events, coordinates, left_out)
+        return Prepared(sample, events, coordinates, left_out, columns.numbers)
+
+    def constituents(self, jets: ak.Array) -> Columns:
+        """What is needed of the constituents of such jets, beside what the network needs."""
+        needed = Columns(None)
+        for function in (self.select, self.weights):
+            if callable(function):
+                needed = needed.union(constituents_read(function, jets))
+        names = {name.split(".")[0] for name in self._names(jets.fields)}
+        return needed.union(Columns.of(())) if names & {MULTIPLICITY, "constituents"} else needed
 
     def _records(self, jets: ak.Array) -> ak.Array:
         """The jets one level deep, with the fields that are needed: of masked ones each field would be copied."""
@@ -179,7 +197,8 @@ class Preparation:
 
     def _names(self, fields: Iterable[str]) -> Iterator[str]:
         """Columns that are read."""
-        formulas = [one for one in (self.select, self.weights) if isinstance(one, str)]
+        decorrelate = None if self.truth is None else self.truth.decorrelate
+        formulas = [one for one in (self.select, self.weights, decorrelate) if isinstance(one, str)]
         for formula in [*formulas, *(self.flat.bins if self.flat is not None else ())]:
             yield from Expression(formula).names
         for expression in self.labels.expressions:

@@ -13,7 +13,7 @@ from ...errors import JetError, explain
 from .expression import Expression
 from .jet_columns import JetColumns
 
-__all__ = ["Weigh", "check_sums", "class_sums", "numbers", "sample_weights"]
+__all__ = ["Weigh", "check_numbers", "check_sums", "class_sums", "numbers", "sample_weights"]
 
 #: A column or formula, or a function of the jets.
 Weigh: TypeAlias = str | Callable[[Any], Any]
@@ -77,6 +77,25 @@ def numbers(given: Any, number: int, what: str) -> AnyArray:
 def class_sums(labels: I8, weights: F8, n_classes: int) -> F8:
     """Σ w of the jets of each class, shape (n_classes,)."""
     return np.bincount(labels, weights, minlength=n_classes).astype(np.float64, copy=False)
+
+
+def check_numbers(numbers: I8, classes: Sequence[str], what: str) -> None:
+    """Refuse jets that lack a class; `what` names the sample in the error.
+
+    Raises
+    ------
+    JetError
+        Naming the class.
+    """
+    if (numbers == 0).any():
+        k = int(np.argmin(numbers))
+        raise JetError(
+            explain(
+                f"no {what} jets of class {k} ('{classes[k]}') among {int(numbers.sum())}",
+                "jets of each class",
+                "add jets of that class, or check the labels",
+            )
+        )
 
 
 def check_sums(sums: F8, classes: Sequence[str], what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...array_types import F8, I8
 from .labelled_jets import LabelledJets
@@ -30,8 +30,13 @@ class Source(Protocol):
     def pt_range(self) -> tuple[float, float]:
         """Lowest and highest jet pT in GeV, rounded outwards to three digits."""
 
-    def fingerprint(self) -> str:
-        """SHA-256 of everything that the network and the loss see."""
+    @property
+    def description(self) -> str:
+        """Where the jets come from, for the card."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` holds of the jets: ``number``, ``sha256`` of all that network and loss see, and more."""
 
     def probe(self, number: int) -> LabelledJets:
         """At most `number` of the jets, spread over all of them."""
