@@ -178,8 +178,17 @@ class JetStream:
         JetError
             If the file has changed, or cannot be read.
         """
-        self.states[group.file].check(group.file)
-        for piece in self._file_of[group.file].read(group, self._most, columns):
+        state, file = self.states[group.file], self._file_of[group.file]
+        state.check(group.file)
+        pieces = file.read(group, self._most, columns)
+        while True:
+            try:
+                piece = next(pieces, None)
+            finally:
+                # a file that is replaced while it is read looks like a damaged one
+                state.check(group.file)
+            if piece is None:
+                return
             _, records = unnest(converted(piece, self._units))
             # without attributes: those of files differ, and would not merge
             yield ak.Array(ak.transform(_without_option, records, highlevel=False), behavior=records.behavior)
