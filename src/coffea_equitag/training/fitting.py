@@ -21,6 +21,7 @@ from .data.flat_weights import FlatWeights
 from .data.preparation import Select
 from .fine_tuning import begin_with, frozen_modules, pretrained_parts
 from .loop.folder import RunFolder
+from .loop.process_group import process_group
 from .loop.runner import check_trainable, keep_random_state, run
 from .loop.stopping import Clock
 from .options import Monitor, Options, Precision
@@ -323,7 +324,8 @@ def fit_options(
     """
     clock = Clock(time_limit)
     check_trainable(model)
-    device, folder = device_of(device), RunFolder(out)
+    group = process_group(device_of(device))
+    folder = RunFolder(out)
     source = init_from or options.init_from
     tagger = source if isinstance(source, Tagger) or source is None else load(source, "cpu")
     settings = Settings.of(
@@ -331,7 +333,7 @@ def fit_options(
         options.with_classes(labels, model.n_classes),
         data,
         init_from=None if tagger is None else tagger.content_hash,
-        default=folder.first_recipe() if resume else None,
+        default=group.first(folder.first_recipe) if resume else None,
     )
     frozen_modules(model, settings.frozen)
     pretrained = frozenset() if tagger is None else pretrained_parts(model, tagger, settings.classes)
@@ -340,29 +342,30 @@ def fit_options(
     heads = {name: len(task.classes) for name, task in (settings.auxiliary or {}).items()}
     set_heads(model, heads, plan.training.probe(1).jets, settings.seed)
     Tagger.from_model(model, **plan.card(model, settings.pair_budget))  # refused here, not after hours of training
-    state = folder.begin(plan.run_record, resume=resume, config=config)
+    state = group.first(lambda: folder.begin(plan.run_record, resume=resume, config=config))
     if tagger is not None and state is None:
         begin_with(model, tagger, pretrained)
-    if progress:
+    group.copy_weights(model.to(group.device))
+    if progress and group.is_first:
         _tell(plan.facts.get("left_out", {}))
     run(
         model,
         plan,
         folder,
         state,
-        device=device,
         save_every=save_every,
         progress=progress,
         pretrained=pretrained,
         clock=clock,
+        group=group,
         loggers=loggers,
         log_every=log_every,
     )
-    folder.previous.unlink(missing_ok=True)
+    group.first(lambda: folder.previous.unlink(missing_ok=True))
     model.eval()
     set_heads(model, {})
     with keep_random_state():
-        return load(folder.tagger, device)
+        return load(folder.tagger, group.device)
 
 
 def _tell(left_out: Mapping[str, Mapping[str, int]]) -> None:

@@ -1,4 +1,7 @@
-"""Train toys in the processes of torchrun: ``distributed_run.py OUT MODEL OPTIONS SETTINGS``, the latter two as JSON."""
+"""Train toys in the processes of torchrun, one run after the other: ``distributed_run.py RUNS``, as JSON.
+
+Each process prints, with the number of each run, the content hash of its tagger, or the first line of its error.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from coffea_equitag import fit, models
+from coffea_equitag import EquitagError, fit, models
 
 warnings.filterwarnings("error", module="coffea_equitag")
 spec = importlib.util.spec_from_file_location("toys", Path(__file__).parents[1] / "conftest.py")
@@ -20,10 +23,14 @@ assert spec.loader is not None
 toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
 
-out, kind = sys.argv[1:3]
-options, settings = map(json.loads, sys.argv[3:5])
 torch.set_num_threads(1)
-# only the network of the first process counts
-torch.manual_seed(int(os.environ.get("RANK", "0")))
-tagger = fit(models.build(kind, **options), toys.toy_jets(100), out=out, device="cpu", progress=False, **settings)
-print(tagger.content_hash)
+for number, run in enumerate(json.loads(sys.argv[1])):
+    torch.manual_seed(int(os.environ.get("RANK", "0")))  # only the network of the first process counts
+    model = models.build(run.pop("kind"), **run.pop("options"))
+    try:
+        told = fit(model, toys.toy_jets(100), device="cpu", progress=False, **run).content_hash
+    except EquitagError as error:
+        told = str(error).splitlines()[0]
+    # in one piece, as the other process writes to the same pipe
+    sys.stdout.write(json.dumps([number, told]) + "\n")
+    sys.stdout.flush()

@@ -19,6 +19,7 @@ from ...cpu_name import cpu_name
 from ...errors import TimeLimitError, explain
 from .folder import RunFolder
 from .module import Training
+from .process_group import ProcessGroup
 from .progress import Batch
 from .stopping import Clock, Stopping
 
@@ -43,11 +44,12 @@ class CheckpointWriter(Callback):
         save_tagger: Callable[[dict[str, float]], None],
         stopping: Stopping,
         clock: Clock,
+        group: ProcessGroup,
         seconds_before: float = 0.0,
     ) -> None:
         self.folder, self.monitor, self.seconds, self.rows = folder, monitor, seconds, rows
         self._sign = 1 if lower_is_better else -1
-        self._save_tagger, self._stopping, self._clock = save_tagger, stopping, clock
+        self._save_tagger, self._stopping, self._clock, self._group = save_tagger, stopping, clock, group
         self._saved = time.monotonic()
         self._began = self._saved - seconds_before
 
@@ -62,9 +64,11 @@ class CheckpointWriter(Callback):
         """Save in the middle of an epoch if the last checkpoint is old enough, or the time is up."""
         if batch.index + 1 == batch.total:
             return
-        if self._is_up(trainer) or time.monotonic() - self._saved >= self.seconds:
+        is_up = self._is_up(trainer)
+        if is_up or time.monotonic() - self._saved >= self.seconds:
             self._save(trainer, pl_module)
-        self._end_in_time(trainer, f"in epoch {batch.epoch + 1} after batch {batch.index + 1} of {batch.total}")
+        if is_up:
+            self._end(f"in epoch {batch.epoch + 1} after batch {batch.index + 1} of {batch.total}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch's metrics, and the tagger if it is the best so far."""
@@ -72,40 +76,42 @@ class CheckpointWriter(Callback):
         row = pl_module.row
         best = min((self._figure(r) for r in self.rows), default=math.inf)
         self.rows.append(row)
-        if self._figure(row) < best:
+        if self._figure(row) < best and self._group.is_first:
             with pl_module.averaged():
                 self.folder.write(
                     self.folder.best,
                     {"model": pl_module.model.state_dict(), "metrics": row, "validation": pl_module.observed},
                 )
                 self._save_tagger(row)
-        self.folder.write_metrics(self.rows)
+        if self._group.is_first:
+            self.folder.write_metrics(self.rows)
         self._save(trainer, pl_module)
         if self._stopping.ends(self.rows):
             trainer.should_stop = True
-        elif len(self.rows) < pl_module.epochs:
-            self._end_in_time(trainer, f"after epoch {row['epoch']:.0f}")
+        elif len(self.rows) < pl_module.epochs and self._is_up(trainer):
+            self._end(f"after epoch {row['epoch']:.0f}")
 
     def _is_up(self, trainer: Trainer) -> bool:
-        return self._clock.is_up or bool(getattr(trainer, "received_sigterm", False))
+        """Whether the time is up, or the batch system asks to end, in any process."""
+        return self._group.any(self._clock.is_up or bool(getattr(trainer, "received_sigterm", False)))
 
-    def _end_in_time(self, trainer: Trainer, where: str) -> None:
-        """End the training if its time is up, or the batch system asks it to."""
-        if self._is_up(trainer):
-            reason = "time limit" if self._clock.is_up else "SIGTERM"
-            raise TimeLimitError(
-                explain(
-                    f"{reason}: training stopped {where}",
-                    "more time to finish",
-                    "repeat the call, which continues from last.ckpt",
-                )
+    def _end(self, where: str) -> None:
+        reason = "time limit" if self._clock.is_up else "SIGTERM"
+        raise TimeLimitError(
+            explain(
+                f"{reason}: training stopped {where}",
+                "more time to finish",
+                "repeat the call, which continues from last.ckpt",
             )
+        )
 
     def _figure(self, row: dict[str, float]) -> float:
         return self._sign * row[self.monitor]
 
     def _save(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Training)
+        if not self._group.is_first:
+            return
         self.folder.write(
             self.folder.last,
             {

@@ -24,6 +24,7 @@ from .batch_statistics import BatchStatistics, has_batch_norm
 from .moving_average import MovingAverage
 from .optimizer import make_optimizer, set_rate
 from .pieces import pieces
+from .process_group import ProcessGroup
 from .progress import Batch, Progress
 
 __all__ = ["Batch", "Progress", "Training"]
@@ -40,8 +41,10 @@ class Training(LightningModule):
 
     A batch is what one step of the optimiser learns from. It is processed in pieces (see `pieces`), whose gradients add
     up to that of the batch; only batch normalisation takes its statistics piece by piece, and its running statistics
-    follow from all pieces of the batch together. If a GPU runs out of memory, the pair budget of a network without
-    batch normalisation is halved and the batch started again, with the same random numbers.
+    follow from all pieces of the batch together. Several processes (see `ProcessGroup`) share the pieces of each batch
+    and of the validation jets, and add up what they find; all of them then take the same step. If a GPU runs out of
+    memory, the pair budget of a network without batch normalisation is halved and the batch started again, with the
+    same random numbers.
     """
 
     #: This class runs the backward passes and the optimiser's step itself.
@@ -66,18 +69,19 @@ class Training(LightningModule):
         scales: Mapping[str, float] | None = None,
         frozen: Sequence[nn.Module] = (),
         steps: int = 0,
+        group: ProcessGroup | None = None,
     ) -> None:
         super().__init__()
         # not as a part of this module: they are the network's
         self._frozen: tuple[nn.Module, ...] = tuple(frozen)
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.group = model, objective, group or ProcessGroup()
         self.source, self.validation = source, validation
         self.recipe, self.epochs, self.seed = recipe, epochs, seed
         self.progress, self.average = progress, average
         self.register_buffer("class_weights", torch.tensor(class_weights, dtype=torch.float64), persistent=False)
         self._optimizer_state, self._scales = optimizer_state, scales or {}
         self._epoch_weight = float(np.dot(class_weights, source.weight_sums))
-        self._observed: list[dict[str, Tensor]] = []
+        self._observed: list[tuple[int, dict[str, Tensor]]] = []
         #: What the last validation observed of its jets.
         self.observed: dict[str, Tensor] = {}
         self.row: dict[str, float] = {}
@@ -103,7 +107,9 @@ class Training(LightningModule):
 
     def val_dataloader(self) -> _Batches:
         """Validation batches."""
-        return _Batches(lambda: (Batch(sample) for sample in self.validation()))
+        return _Batches(
+            lambda: (Batch(sample, index=k) for k, sample in self.group.share(enumerate(self.validation())))
+        )
 
     def _remaining(self) -> Iterator[Batch]:
         epoch, first = self.progress.epoch, self.progress.batches
@@ -171,14 +177,16 @@ class Training(LightningModule):
         jets = sample.jets
         right = torch.zeros((), dtype=torch.int64, device=jets.device)
         budget, extra = self.progress.pair_budget, self.model.extra_nodes
-        parts = list(sample.cut(pieces(jets, self.recipe.batch_size, budget, extra)))
+        most = self.recipe.batch_size
+        if not has_batch_norm(self.model):
+            most = min(most, -(-jets.num_jets // self.group.size))  # a piece for each process, at least
+        parts = list(sample.cut(pieces(jets, most, budget, extra)))
+        in_pieces = len(parts) > 1 or self.group.size > 1
         try:
-            self._seed(batch)
-            losses, slopes = self._of_whole_batch(sample, parts, statistics)
-            if slopes is not None:
-                self._seed(batch)
+            losses, slopes = self._of_whole_batch(batch, sample, parts, statistics)
             statistics.start()
-            for k, piece in enumerate(parts):
+            for k, piece in self.group.share(enumerate(parts)):
+                self._seed(batch, k)
                 output = self.objective.output(self.model, piece.jets)
                 loss = (self.objective.losses(output, piece) * piece.weights.float()).sum()
                 losses += loss.detach().double()
@@ -191,17 +199,18 @@ class Training(LightningModule):
                 torch.autograd.backward(loss * (batch.total / self._epoch_weight))
                 correct = self.objective.correct(output.detach(), piece)
                 right += 0 if correct is None else correct
-                if len(parts) > 1:
+                if in_pieces:
                     statistics.add(piece.jets.num_jets / jets.num_jets)
         except torch.cuda.OutOfMemoryError:
             statistics.start()
             return None, max((piece.jets for piece in parts), key=lambda piece: int(piece.counts.square().sum()))
-        if len(parts) > 1:
+        self.group.add_gradients(self.model.parameters(), [losses, right, *statistics.sums])
+        if in_pieces:
             statistics.finish()
         return (losses, right), jets
 
     def _of_whole_batch(
-        self, sample: LabelledJets, parts: Sequence[LabelledJets], statistics: BatchStatistics
+        self, batch: Batch, sample: LabelledJets, parts: Sequence[LabelledJets], statistics: BatchStatistics
     ) -> tuple[Tensor, Sequence[Tensor] | None]:
         """What a batch in several pieces loses as a whole, and the gradients of that with respect to their outputs.
 
@@ -211,13 +220,14 @@ class Training(LightningModule):
             return torch.zeros((), dtype=torch.float64, device=sample.jets.device), None
         # as in the second pass, gradients are recorded: kernels choose by that, and so does what they draw
         outputs = []
-        for piece in parts:
+        for k, piece in enumerate(parts):
+            self._seed(batch, k)
             outputs.append(self.objective.output(self.model, piece.jets).detach())
             statistics.reset()
         whole = torch.cat(outputs).requires_grad_()
         loss = self._together(whole, sample)
         (slopes,) = torch.autograd.grad(loss, whole)
-        return loss.detach(), torch.split(slopes, [len(output) for output in outputs])
+        return loss.detach() * self.group.is_first, torch.split(slopes, [len(output) for output in outputs])
 
     def _together(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """The loss of all jets together, with the weight of all."""
@@ -236,11 +246,12 @@ class Training(LightningModule):
                     "(recipe={'max_constituents': ...}), or train with device='cpu'",
                 )
             )
-        if has_batch_norm(self.model):
+        if has_batch_norm(self.model) or self.group.size > 1:
             raise TaggerError(
                 explain(
                     f"the GPU's memory does not suffice for {pairs} pairs at once",
-                    "memory for a piece of a batch: batch normalisation takes its statistics from all of it",
+                    "memory for a piece of a batch, whose size must stay the same: batch normalisation takes its "
+                    "statistics from all of it, and processes that train together have to agree on it",
                     f"end other programs on the GPU, or begin again with pair_budget={smaller}, the same for all runs "
                     "that are to be compared",
                 )
@@ -254,8 +265,10 @@ class Training(LightningModule):
         if piece.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _seed(self, batch: Batch) -> None:
-        seed = np.random.SeedSequence([self.seed, batch.epoch, batch.index]).generate_state(1, np.uint64)
+    def _seed(self, batch: Batch, piece: int) -> None:
+        """Seed what a piece draws, whichever process it is in."""
+        place = [self.seed, batch.epoch, batch.index] + ([piece] if piece else [])
+        seed = np.random.SeedSequence(place).generate_state(1, np.uint64)
         torch.manual_seed(int(seed[0] >> np.uint64(1)))
 
     def gather(self) -> Progress:
@@ -284,7 +297,7 @@ class Training(LightningModule):
         """Collect what the metrics need."""
         sample = self.weighted(batch.sample)
         observed = self.objective.observe(self.objective.output(self.model, sample.jets), sample)
-        self._observed.append(observed | {"sample_weights": batch.sample.weights.cpu()})
+        self._observed.append((batch.index, observed | {"sample_weights": batch.sample.weights.cpu()}))
 
     def averaged(self) -> AbstractContextManager[None]:
         """The network with the weights that are validated and stored: their moving average, if there is one."""
@@ -299,7 +312,8 @@ class Training(LightningModule):
         """Compute the row of metrics, and move on to the next epoch."""
         self._own.close()
         done = self.gather()
-        self.observed = {name: torch.cat([one[name] for one in self._observed]) for name in self._observed[0]}
+        found = sorted((one for part in self.group.gather(self._observed) for one in part), key=lambda one: one[0])
+        self.observed = {name: torch.cat([one[name] for _, one in found]) for name in found[0][1]}
         observed, self._observed = self.observed, []
         if not bool(torch.isfinite(observed["output"]).all()):
             raise TaggerError(

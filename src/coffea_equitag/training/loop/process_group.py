@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -25,10 +25,12 @@ class ProcessGroup:
     ----------
     rank, size : int
         Number of this process, and of processes.
+    device : torch.device
+        Where it trains.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
+        self.rank, self.size, self.device = rank, size, device or torch.device("cpu")
 
     @property
     def is_first(self) -> bool:
@@ -49,6 +51,29 @@ class ProcessGroup:
             dist.all_reduce(flat)
             for tensor, part in zip(group, torch.split(flat, [tensor.numel() for tensor in group]), strict=True):
                 tensor.copy_(part.view_as(tensor))
+
+    def add_gradients(self, parameters: Iterable[Tensor], others: Sequence[Tensor]) -> None:
+        """Replace the gradients of parameters, and other tensors, by their sums over the processes.
+
+        A parameter without a gradient in any process keeps none.
+        """
+        if self.size == 1:
+            return
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        present = torch.tensor([one.grad is not None for one in trained], dtype=torch.int64, device=others[0].device)
+        for one in trained:
+            if one.grad is None:
+                one.grad = torch.zeros_like(one)
+        self.add([*(one.grad for one in trained if one.grad is not None), *others, present])
+        for one, number in zip(trained, present.tolist(), strict=True):
+            if number == 0:
+                one.grad = None
+
+    def any(self, value: bool) -> bool:
+        """Whether it is true in any process."""
+        found = torch.tensor(int(value), device=self.device)
+        self.add([found])
+        return bool(found)
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all processes, by rank, in each of them."""
@@ -88,8 +113,7 @@ class ProcessGroup:
                     dist.broadcast(tensor, 0)
 
 
-@contextmanager
-def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+def process_group(device: torch.device) -> ProcessGroup:
     """The processes of this training: those of torchrun, or this one alone.
 
     Raises
@@ -98,8 +122,7 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
         If torchrun started more processes than there are GPUs to train on.
     """
     if not dist.is_available() or not dist.is_torchelastic_launched():
-        yield ProcessGroup()
-        return
+        return ProcessGroup(device=device)
     is_cuda = device.type == "cuda"
     local = int(os.environ["LOCAL_RANK"])
     if is_cuda and local >= torch.cuda.device_count():
@@ -112,11 +135,8 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
         )
     if is_cuda:
         torch.cuda.set_device(local)
-    began = not dist.is_initialized()
-    if began:
+    if not dist.is_initialized():
+        # for all trainings of this process: a second group would wait for ever at the first one's port
         dist.init_process_group("nccl" if is_cuda else "gloo")
-    try:
-        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
-    finally:
-        if began:
-            dist.destroy_process_group()
+        atexit.register(dist.destroy_process_group)
+    return ProcessGroup(dist.get_rank(), dist.get_world_size(), torch.device("cuda", local) if is_cuda else device)

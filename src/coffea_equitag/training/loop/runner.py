@@ -23,9 +23,11 @@ from ..data import LabelledJets, Source
 from ..fine_tuning import frozen, frozen_modules
 from ..options import Precision
 from ..plan import Plan
+from .batch_statistics import has_batch_norm
 from .folder import RunFolder
 from .moving_average import MovingAverage
 from .pair_budget import fitting_budget
+from .process_group import ProcessGroup
 from .stopping import Clock, Stopping
 
 if TYPE_CHECKING:
@@ -54,17 +56,35 @@ def check_trainable(model: Any) -> None:
         raise TaggerError(explain(f"a model in {model.dtype}", "float32, as taggers are stored", "call model.float()"))
 
 
+def check_pieces(model: JetModel, accumulate: int, group: ProcessGroup) -> None:
+    """Refuse processes that would have to share the statistics of a batch.
+
+    Raises
+    ------
+    TaggerError
+        For a network with batch normalisation on more processes than a batch has parts.
+    """
+    if has_batch_norm(model) and accumulate < group.size:
+        raise TaggerError(
+            explain(
+                f"{group.size} processes, a network with batch normalisation, and accumulate = {accumulate}",
+                "a part of each batch for each process: its statistics are those of the part",
+                f"give accumulate={group.size}: each process then takes batch_size jets per step",
+            )
+        )
+
+
 def run(
     model: JetModel,
     plan: Plan,
     folder: RunFolder,
     state: Mapping[str, Any] | None,
     *,
-    device: torch.device,
     save_every: float,
     progress: bool,
     pretrained: frozenset[str] = frozenset(),
     clock: Clock | None = None,
+    group: ProcessGroup,
     loggers: Sequence[Any] = (),
     log_every: int = 50,
 ) -> None:
@@ -72,7 +92,7 @@ def run(
 
     `pretrained` names the weights that come from the tagger that the training begins with.
     """
-    settings = plan.settings
+    settings, device = plan.settings, group.device
     pair_budget = settings.pair_budget
     state = state or {}
     continued = state.get("continued", [])
@@ -89,7 +109,9 @@ def run(
         if state["progress"]["epoch"] >= settings.epochs or stopping.ends(state["rows"]):
             return
     elif pair_budget is None:
-        pair_budget = fitting_budget(model.to(device), plan.training.probe(16), device, settings.precision)
+        some = plan.training.probe(16)
+        pair_budget = group.first(lambda: fitting_budget(model, some, device, settings.precision))
+    check_pieces(model, settings.recipe.accumulate, group)
 
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.pytorch import Trainer
@@ -120,10 +142,11 @@ def run(
         class_weights=plan.class_weights,
         progress=done,
         optimizer_state=state.get("optimizer"),
-        average=None if ema is None else MovingAverage(model.to(device), ema, state.get("average")),
+        average=None if ema is None else MovingAverage(model, ema, state.get("average")),
         scales=dict.fromkeys(pretrained, settings.pretrained_rate),
         frozen=kept_modules,
         steps=state.get("steps", 0),
+        group=group,
     )
     module.train()
     rows = list(state.get("rows", []))
@@ -137,12 +160,13 @@ def run(
             save_tagger=save_tagger,
             stopping=stopping,
             clock=clock or Clock(None),
+            group=group,
             seconds_before=state.get("cost", {}).get("seconds", 0.0),
         )
     ]
-    if loggers:
+    if loggers and group.is_first:
         callbacks.append(StepLogger(make_loggers(loggers, folder.path, module.steps), log_every))
-    if progress:
+    if progress and group.is_first:
         callbacks.append(ProgressReporter(settings.epochs, model.kind))
     with _quiet():
         trainer = Trainer(
@@ -151,7 +175,7 @@ def run(
             precision=_PRECISIONS[settings.precision],
             max_epochs=settings.epochs - done.epoch,
             callbacks=callbacks,
-            # one process, whatever batch system it runs in
+            # one process for Lightning, whatever started it: those of torchrun exchange what they find themselves
             plugins=[LightningEnvironment()],
             num_sanity_val_steps=0,
             # our callbacks do these, and nothing is written outside the run's folder
