@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from coffea_equitag import Tagger, models
-from coffea_equitag.cli import main
+from coffea_equitag.cli import main, measured_sample
 from coffea_equitag.evaluation import Evaluation, differences, measure
 from coffea_equitag.evaluation.report import page
 from coffea_equitag.tagger.card import TrainingRecord
@@ -90,6 +90,19 @@ def test_paired_samples(three, capsys):
     assert "AUC" in printed.split("nominal.parquet − nominal.parquet")[1]
     assert main([*WORDS, "--against", "nominal.parquet", "varied.parquet", "--paired"]) == 1
     assert "90 and 180 entries that are paired" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--against", "varied.parquet", "--paired"]])
+def test_chunks_are_the_whole(three, monkeypatch, capsys, words):
+    """Read 7 jets at a time, files give the same numbers to the bit: their jets have no weights."""
+    printed, numbers = [], []
+    for size in (1000, 7):
+        monkeypatch.setattr(measured_sample, "_CHUNK", size)
+        assert main([*WORDS, *words]) == 0
+        numbers.append([Path("out", name).read_bytes() for name in ("metrics.json", "scores.parquet")])
+        printed.append(capsys.readouterr().out)
+    assert numbers[0] == numbers[1]
+    assert printed[0] == printed[1]
 
 
 def test_labels_and_selection_as_in_training(three):

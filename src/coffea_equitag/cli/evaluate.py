@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ..atomic_file import is_same_file, write_together
 from ..errors import JetError, explain
 from . import evaluate_momenta, evaluated_jets
-from .evaluation_report import changes_in, file_names, report_of
+from .evaluation_report import BLOCKS, changes_in, file_names, report_of
+from .measured_sample import MeasuredSample
 
 if TYPE_CHECKING:
-    import awkward as ak
-
+    from ..array_types import F8
     from ..evaluation import Evaluation, Metrics
     from ..tagger import Tagger
 
@@ -119,16 +119,15 @@ def run(arguments: argparse.Namespace) -> int:
     others = arguments.against or []
     _check_output(out, [*expand(arguments.data), *expand(others)] if others else expand(arguments.data), names)
 
-    sample = evaluated_jets.read(arguments, tagger)
-    scores = tagger(sample.jets)
-    evaluation = empty().fill(scores, sample.labels, sample.jets, weights=sample.weights)
+    sample = MeasuredSample.of(arguments, tagger, empty, arguments.data, BLOCKS if arguments.paired else 1)
+    evaluation = sample.evaluation
     metrics = {name: evaluation.measure(name, efficiencies=arguments.efficiency) for name in evaluation.names}
-    changes = changes_in(arguments, tagger, empty, evaluation, sample, scores) if others else {}
+    changes = changes_in(arguments, tagger, empty, sample) if others else {}
 
-    words = _in_words(arguments.data, sample.jets)
+    words = _in_words(arguments.data, sample.pt)
     contents = _figures(evaluation, tagger, words, arguments.efficiency, plots)
-    table = {"score": scores, "label": sample.labels}
-    table |= {f"score_{one.name}": one(scores) for one in evaluation.discriminants}
+    table = {"score": sample.scores, "label": sample.labels}
+    table |= {f"score_{one.name}": one(sample.scores) for one in evaluation.discriminants}
     contents["scores.parquet"] = partial(
         ak.to_parquet,
         ak.zip(table, depth_limit=sample.labels.ndim),
@@ -199,12 +198,9 @@ def _check_output(out: Path, data: Iterable[Path], plots: Iterable[str]) -> None
             )
 
 
-def _in_words(data: list[str], jets: ak.Array) -> str:
+def _in_words(data: list[str], pt: F8) -> str:
     """The files and the range of pT in which 98% of the jets are, for the plots."""
     import numpy as np
 
-    from ..jets import flatten
-
-    p4 = flatten(jets).jet_p4
-    low, high = np.percentile(np.hypot(p4[:, 1], p4[:, 2]), [1, 99])
+    low, high = np.percentile(pt, [1, 99])
     return f"{file_names(data).replace('$', '')}, $p_T$ {low:.0f} to {high:.0f} GeV"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..tagger import Tagger
 
-__all__ = ["EvaluatedJets", "configure", "read", "selected"]
+__all__ = ["EvaluatedJets", "chunks", "configure", "selected"]
 
 #: Keys of a training's configuration that say the same of an evaluation.
 _KEYS = ("labels", "label_map", "unmapped", "select", "weights")
@@ -48,8 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(arguments: argparse.Namespace, tagger: Tagger, path: list[str] | None = None) -> EvaluatedJets:
-    """Read jets, or those at `path` in the same way.
+def chunks(arguments: argparse.Namespace, tagger: Tagger, path: list[str], size: int) -> Iterator[EvaluatedJets]:
+    """Read files, at most so many jets (or events with their jets) at a time; at least one chunk, perhaps empty.
 
     Jets whose labels and weights are fields keep their structure; otherwise they are flat, without missing ones.
 
@@ -60,9 +61,21 @@ def read(arguments: argparse.Namespace, tagger: Tagger, path: list[str] | None =
     TaggerError
         If unseen jets are asked for of a tagger that was trained without folds.
     """
+    from ..readers import read_jets
+
+    start = 0
+    while True:
+        jets = read_jets(path, jets=arguments.jets, entry_start=start, entry_stop=start + size)
+        if len(jets) or not start:
+            yield _evaluated(arguments, tagger, jets)
+        if len(jets) < size:
+            return
+        start += size
+
+
+def _evaluated(arguments: argparse.Namespace, tagger: Tagger, jets: ak.Array) -> EvaluatedJets:
     from ..training.run_config import RunConfig
 
-    jets = labelled_jets.read(arguments, path)
     given = given_values(arguments, RunConfig)
     trained = tagger.card.training.recipe if tagger.card.training is not None else {}
     chosen = {name: given.get(name, trained.get(name)) for name in ("label_map", "unmapped")}

@@ -8,28 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JetError, explain
-from . import evaluated_jets
+from .measured_sample import MeasuredSample
 
 if TYPE_CHECKING:
-    import awkward as ak
-
     from ..evaluation import Difference, Evaluation
     from ..tagger import Tagger
-    from .evaluated_jets import EvaluatedJets
 
-__all__ = ["changes_in", "file_names", "report_of"]
+__all__ = ["BLOCKS", "changes_in", "file_names", "report_of"]
 
 #: Blocks of jets, of which each is left out in turn: their uncertainty is known to 10%.
-_BLOCKS = 50
+BLOCKS = 50
 
 
 def changes_in(
-    arguments: argparse.Namespace,
-    tagger: Tagger,
-    empty: Callable[[], Evaluation],
-    evaluation: Evaluation,
-    sample: EvaluatedJets,
-    scores: ak.Array,
+    arguments: argparse.Namespace, tagger: Tagger, empty: Callable[[], Evaluation], sample: MeasuredSample
 ) -> dict[str, tuple[Difference, ...]]:
     """What changes in the second sample, score by score.
 
@@ -40,24 +32,15 @@ def changes_in(
     """
     from ..evaluation import differences, paired_differences
 
-    other = evaluated_jets.read(arguments, tagger, arguments.against)
-    second = tagger(other.jets)
+    other = MeasuredSample.of(arguments, tagger, empty, arguments.against, len(sample.blocks))
     options = {"efficiencies": arguments.efficiency}
+    one, two = sample.evaluation, other.evaluation
     if not arguments.paired:
-        filled = empty().fill(second, other.labels, other.jets, weights=other.weights)
-        return {name: differences(evaluation, filled, name, **options) for name in evaluation.names}
-    if len(other.jets) != len(sample.jets):
-        given = f"{len(sample.jets)} and {len(other.jets)} entries that are paired"
+        return {name: differences(one, two, name, **options) for name in one.names}
+    if len(other.labels) != len(sample.labels):
+        given = f"{len(sample.labels)} and {len(other.labels)} entries that are paired"
         raise JetError(explain(given, "the same jets in the same order", "leave --paired out"))
-    one, two = (_blocks(empty, *each) for each in ((sample, scores), (other, second)))
-    return {name: paired_differences(one, two, name, **options) for name in evaluation.names}
-
-
-def _blocks(empty: Callable[[], Evaluation], sample: EvaluatedJets, scores: ak.Array) -> list[Evaluation]:
-    """One evaluation for each block of entries (jets, or events with their jets)."""
-    parts = [slice(first, None, _BLOCKS) for first in range(min(_BLOCKS, len(scores)))]
-    cut = [(scores[part], sample[part]) for part in parts]
-    return [empty().fill(found, each.labels, each.jets, weights=each.weights) for found, each in cut]
+    return {name: paired_differences(sample.blocks, other.blocks, name, **options) for name in one.names}
 
 
 def report_of(
