@@ -114,7 +114,7 @@ def test_the_score_is_measured_as_by_measure():
 def test_a_grid_bounds_the_memory_and_changes_little():
     """Scores move down by at most a step of 0.01 in their logit."""
     coarse, fine = filled(resolution=0.2), filled(resolution=0.01)
-    rows = [len(each._counts["score", "mass"].group) for each in (coarse, fine, filled())]
+    rows = [len(each._counts["score", "mass"].total.group) for each in (coarse, fine, filled())]
     assert rows[0] < rows[1] < rows[2] == 900
     assert fine.measure().auc == pytest.approx(filled().measure().auc, abs=2e-3)
     cut = fine.separation().cuts[20]

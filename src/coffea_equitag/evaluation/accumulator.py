@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import awkward as ak
@@ -12,14 +12,15 @@ from ..array_types import F8, I8, Bools
 from ..errors import JetError, explain
 from ..tagger.discriminant import Discriminant, Discriminants, discriminants
 from .binned_efficiency import BinnedEfficiency, by_bin
+from .chunk import bins_of, in_order
 from .confusion import Confusion
-from .counts import Counts, on_grid, weight_sums
-from .labelled_scores import LabelledScores, labelled_scores
+from .counts import Counts, Tally, on_grid, weight_sums
+from .labelled_scores import LabelledScores
 from .metrics import Metrics, check_efficiencies, check_sum, measured
 from .reliability import Calibration
 from .sculpting import Sculpting, sculpting
 from .separation import Separation
-from .variables import Variables, check_variables, jet_columns
+from .variables import Variables, check_variables
 
 __all__ = ["SCORE", "Evaluation"]
 
@@ -54,8 +55,8 @@ class Evaluation:
         Name -> edges, of ``pt``, ``eta``, ``mass``, ``multiplicity``, fields of the jets, and values given to `fill`.
         Default: these four, finely. ``{}`` for none.
     resolution : float, optional
-        Keep scores on a grid of this step in their logit, such as 0.01, so that the memory does not grow with the
-        number of jets. By default every score is kept: about 40 bytes per jet, variable and discriminant.
+        Keep scores on a grid of this step in their logit, such as 0.002, rounded down, so that the memory does not grow
+        with the number of jets. By default every score is kept: 40 bytes per jet, variable and discriminant.
 
     Raises
     ------
@@ -87,11 +88,7 @@ class Evaluation:
         self._scores = _checked(self.classes, self.signal, discriminants)
         nothing, none = np.zeros(0), np.zeros(0, np.int64)
         self.num_missing = dict.fromkeys(self._scores, 0)
-        self._counts = {
-            (name, variable): Counts.of(none, nothing, nothing)
-            for name in self._scores
-            for variable in (self.variables or {"": ()})
-        }
+        self._counts = {(name, variable): Tally() for name in self._scores for variable in (self.variables or {"": ()})}
         self.confusion = Confusion.of(self.classes, none, none, nothing)
         self.calibration = Calibration.of(self.classes, np.zeros((0, len(self.classes))), none, none, nothing)
 
@@ -139,9 +136,9 @@ class Evaluation:
         JetError
             If structures differ, a score is NaN, a label is no class, or a variable is neither given nor known.
         """
-        given = self._labelled(scores, labels)
+        given = in_order(scores, labels, self.classes, self.signal)
         weight = given.weights(weights)
-        bins = self._bins(given, jets, columns)
+        bins = bins_of(given, self.variables, jets, columns)
         for name in self._scores:
             value, kept = self._value(name, given)
             self.num_missing[name] += given.num_missing + int((kept & np.isnan(value)).sum())
@@ -238,7 +235,7 @@ class Evaluation:
             If there is no such variable, or edges are not among its edges.
         """
         self._check_variable(variable)
-        one, counts = self._scores[name], self._counts[name, variable]
+        one, counts = self._scores[name], self._counts[name, variable].total
         return by_bin(counts, self.classes, one, variable, self.variables[variable], cut, edges)
 
     def sculpting(
@@ -288,7 +285,7 @@ class Evaluation:
         if name not in self._scores:
             raise JetError(explain(f"a score {name!r}", f"one of {', '.join(self._scores)}", "correct the name"))
         variable = next(iter(self.variables), "") if variable is None else variable
-        counts, size = self._counts[name, variable], len(self.variables.get(variable, ())) + 1
+        counts, size = self._counts[name, variable].total, len(self.variables.get(variable, ())) + 1
         of_class = counts.group // size
         one, factor = self._scores[name], np.ones(len(self.classes))
         sums = weight_sums(of_class, counts.weight, len(self.classes))
@@ -299,49 +296,6 @@ class Evaluation:
                 check_sum(float(sums[index]), self.classes[index])
                 factor[index] = fraction * sums[chosen].sum() / sums[index]
         return counts, of_class, factor
-
-    def _labelled(self, scores: Any, labels: Any) -> LabelledScores:
-        """Scores and labels in the order of the classes."""
-        scores = ak.Array(scores)
-        if scores.fields:
-            if set(scores.fields) != set(self.classes):
-                given = f"scores of the classes {', '.join(scores.fields)}"
-                raise JetError(explain(given, f"those of {', '.join(self.classes)}", "give tagger.classes"))
-            return labelled_scores(scores[list(self.classes)], labels, self.signal, both=False)
-        if len(self.classes) > 2:
-            given = f"scores of type {scores.type} for the classes {', '.join(self.classes)}"
-            raise JetError(explain(given, "a record with a field per class", "give the classes of this tagger"))
-        if self.signal == self.classes[1]:
-            return labelled_scores(scores, labels, 1, both=False)
-        # the score is the first class's probability, which must not be taken from 1 twice
-        found = labelled_scores(scores, 1 - ak.Array(labels), 1, both=False)
-        return LabelledScores(
-            found.probabilities[:, ::-1], 1 - found.labels, 1 - found.most_probable, 0, found.shape, found.present
-        )
-
-    def _bins(
-        self, given: LabelledScores, jets: ak.Array | None, columns: Mapping[str, Any]
-    ) -> dict[str, tuple[I8, int]]:
-        """For each variable the bin of each jet, those below and above included, and how many bins there are."""
-        if unknown := [name for name in columns if name not in self.variables]:
-            known = ", ".join(self.variables) or "none"
-            raise JetError(explain(f"values of {unknown[0]!r}", f"those of {known}", "give it edges: variables={...}"))
-        wanted = [name for name in self.variables if name not in columns]
-        if wanted and jets is None:
-            raise JetError(
-                explain(
-                    f"no jets, and no values of {', '.join(wanted)}",
-                    "the jets, or each variable's values",
-                    "give fill(scores, labels, jets), or Evaluation(..., variables={})",
-                )
-            )
-        every = {**columns, **(jet_columns(jets, wanted) if wanted else {})}
-        if not self.variables:
-            return {"": (np.zeros(len(given.labels), np.int64), 1)}
-        return {
-            name: (np.searchsorted(edges, given.column(every[name], name), side="right"), len(edges) + 1)
-            for name, edges in self.variables.items()
-        }
 
     def _value(self, name: str, given: LabelledScores) -> tuple[F8, Bools]:
         """A score of every jet, NaN where it has none, and which jets are of its classes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from scipy.special import expit, logit
 from ..array_types import F8, I8
 from ..errors import JetError, explain
 
-__all__ = ["Counts", "on_grid", "weight_sums"]
+__all__ = ["Counts", "Tally", "on_grid", "weight_sums"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,32 @@ class Counts:
         return np.rint(number).astype(np.int64), weight, squared
 
 
+class Tally:
+    """Counts that grow: parts are merged when they are of similar size, so that each row is sorted a few times only."""
+
+    def __init__(self, parts: Sequence[Counts] = ()) -> None:
+        self._parts: list[Counts] = []
+        for part in parts:
+            self._append(part)
+
+    def __add__(self, other: Tally | Counts) -> Tally:
+        return Tally([*self._parts, *(other._parts if isinstance(other, Tally) else [other])])
+
+    def _append(self, part: Counts) -> None:
+        self._parts.append(part)
+        while len(self._parts) > 1 and 2 * len(self._parts[-1].group) >= len(self._parts[-2].group):
+            last = self._parts.pop()
+            self._parts[-1] += last
+
+    @property
+    def total(self) -> Counts:
+        """All of them."""
+        while len(self._parts) > 1:
+            last = self._parts.pop()
+            self._parts[-1] += last
+        return self._parts[0] if self._parts else _NOTHING
+
+
 def _merged(group: I8, score: F8, number: I8, weight: F8, squared: F8) -> Counts:
     columns: tuple[Any, ...] = number, weight, squared
     # equal rows stay in their order, so that sums of weights do not depend on the sorting
@@ -67,6 +94,9 @@ def _merged(group: I8, score: F8, number: I8, weight: F8, squared: F8) -> Counts
     if not len(first):
         return Counts(group, score, number, weight, squared)
     return Counts(group[first], score[first], *(np.add.reduceat(each[order], first) for each in columns))
+
+
+_NOTHING = Counts.of(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
 def weight_sums(index: I8, weights: Any, size: int) -> F8:

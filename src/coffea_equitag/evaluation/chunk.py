@@ -1,0 +1,98 @@
+"""One chunk of jets, as an evaluation counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from ..array_types import I8
+from ..errors import JetError, explain
+from .labelled_scores import LabelledScores, labelled_scores
+from .variables import jet_columns
+
+__all__ = ["bins_of", "in_order"]
+
+
+def in_order(scores: Any, labels: Any, classes: tuple[str, ...], signal: str) -> LabelledScores:
+    """Scores and labels with the classes in the order given.
+
+    Parameters
+    ----------
+    scores : array-like
+        The signal's probability, of two classes, or a record with a field per class.
+    labels : array-like
+        Index of each jet's class.
+    classes : tuple of str
+        All classes, in the order of the labels.
+    signal : str
+        The class that is signal.
+
+    Raises
+    ------
+    JetError
+        If the scores are of other classes, or do not fit the labels.
+    """
+    scores = ak.Array(scores)
+    if scores.fields:
+        if set(scores.fields) != set(classes):
+            given = f"scores of the classes {', '.join(scores.fields)}"
+            raise JetError(explain(given, f"those of {', '.join(classes)}", "give tagger.classes"))
+        return labelled_scores(scores[list(classes)], labels, signal, both=False)
+    if len(classes) > 2:
+        given = f"scores of type {scores.type} for the classes {', '.join(classes)}"
+        raise JetError(explain(given, "a record with a field per class", "give the classes of this tagger"))
+    if signal == classes[1]:
+        return labelled_scores(scores, labels, 1, both=False)
+    # the score is the first class's probability, which must not be taken from 1 twice
+    found = labelled_scores(scores, 1 - ak.Array(labels), 1, both=False)
+    return LabelledScores(
+        found.probabilities[:, ::-1], 1 - found.labels, 1 - found.most_probable, 0, found.shape, found.present
+    )
+
+
+def bins_of(
+    given: LabelledScores,
+    variables: Mapping[str, Sequence[float]],
+    jets: ak.Array | None,
+    columns: Mapping[str, Any],
+) -> dict[str, tuple[I8, int]]:
+    """For each variable the bin of each jet, those below and above included, and how many bins there are.
+
+    Parameters
+    ----------
+    given : LabelledScores
+        The jets that have scores.
+    variables : mapping of str to sequence of float
+        Name -> edges; without any there is one bin, of the name "".
+    jets : ak.Array, optional
+        The jets, for variables that are not among the columns.
+    columns : mapping
+        Values of variables, in the structure of the scores.
+
+    Raises
+    ------
+    JetError
+        If a variable is neither given nor known, or columns are of none.
+    """
+    if unknown := [name for name in columns if name not in variables]:
+        known = ", ".join(variables) or "none"
+        raise JetError(explain(f"values of {unknown[0]!r}", f"those of {known}", "give it edges: variables={...}"))
+    wanted = [name for name in variables if name not in columns]
+    if wanted and jets is None:
+        raise JetError(
+            explain(
+                f"no jets, and no values of {', '.join(wanted)}",
+                "the jets, or each variable's values",
+                "give fill(scores, labels, jets), or Evaluation(..., variables={})",
+            )
+        )
+    if not variables:
+        return {"": (np.zeros(len(given.labels), np.int64), 1)}
+    every = {**columns, **(jet_columns(jets, wanted) if wanted else {})}
+    return {
+        name: (np.searchsorted(edges, given.column(every[name], name), side="right"), len(edges) + 1)
+        for name, edges in variables.items()
+    }
