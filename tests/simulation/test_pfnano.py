@@ -21,6 +21,7 @@ from coffea_equitag.simulation import (
     simulate_file,
     write_pfnano,
 )
+from coffea_equitag.training.folds import fold_of
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,17 @@ def test_event_numbers(simulated, tmp_path):
         write_pfnano(tmp_path / "x.root", events)
         with uproot.open(tmp_path / "x.root") as file:
             assert file["Events"]["event"].array().to_list() == list(expected)
+
+
+def test_jets_know_their_events(path, simulated):
+    jets = read_jets(path, jets="FatJet")
+    for name, expected in (("event", simulated.event), ("run", 1), ("luminosityBlock", 1), ("genWeight", 1)):
+        assert ak.all(jets[name] == expected)
+        assert ak.num(jets[name]).to_list() == ak.num(simulated.jets).to_list()
+    folds = fold_of(jets, 3)
+    assert ak.all(ak.max(folds, axis=1) == ak.min(folds, axis=1))
+    with_event_only = ak.with_field(simulated.jets, ak.broadcast_arrays(simulated.event, simulated.jets.pt)[0], "event")
+    assert ak.all(fold_of(jets, 3, ["event"]) == fold_of(with_event_only, 3))
 
 
 def test_no_events(simulated, tmp_path):

@@ -130,11 +130,24 @@ def test_a_weight_of_two_is_the_jet_twice(jets, train):
 def test_weights_of_validation_jets(jets, train):
     held = jets[:40]
     held["w"] = np.where(np.arange(40) < 20, 1e6, 1.0)
+    held["label"] = np.where(np.arange(40) < 20, held.label, 1 - held.label)
     metrics = train(jets, weights="w", validation=held)[1].metrics
     jets["w"] = np.linspace(0.2, 2, 160)
     first = held[:20]
     first["w"] = 1.0
-    assert metrics["loss"] == pytest.approx(train(jets, weights="w", validation=first)[1].metrics["loss"], rel=1e-4)
+    alone = train(jets, weights="w", validation=first)[1].metrics
+    # the others have 2e-5 of the weight
+    for name in ("loss", "accuracy", "auc"):
+        assert metrics[name] == pytest.approx(alone[name], rel=1e-4)
+    even = train(jets, weights="w", validation=ak.with_field(held, 1.0, "w"))[1].metrics
+    assert metrics["auc"] != pytest.approx(even["auc"], rel=1e-3)
+
+
+def test_balance_is_of_weights(jets, train):
+    jets["w"] = np.where(jets.label == 1, 3.0, 1.0)
+    _, card, _ = train(jets, weights="w", class_weights="balanced", validation=jets)
+    # 80 jets of each class, Σw = 240 and 80: weights c with 240 c1 = 80 c0 and a mean of 1 over Σw
+    assert card.training.recipe["class_weights"] == pytest.approx([2.0, 2 / 3])
 
 
 def test_weights_refused(jets, train):

@@ -61,13 +61,16 @@ class Classification:
         }
 
     def metrics(self, observed: Mapping[str, Tensor]) -> dict[str, float]:
-        """Loss, accuracy, AUC and rejections."""
+        """Loss, accuracy, AUC and rejections: the loss with the weights of the classes, all with those of the jets."""
         logits, labels, weights = observed["output"], observed["labels"], observed["weights"]
         losses = nn.functional.cross_entropy(logits, labels, reduction="none")
         scores = torch.softmax(logits, dim=1)[:, self.signal]
-        measured = measure(scores.numpy(), (labels == self.signal).long().numpy())
+        of_jets = observed.get("sample_weights", torch.ones_like(weights))
+        plain = bool((of_jets == 1).all())  # intervals are then those of whole numbers of jets
+        is_signal = (labels == self.signal).long().numpy()
+        measured = measure(scores.numpy(), is_signal, weights=None if plain else of_jets.numpy())
         return {
             "loss": float((weights * losses).sum() / weights.sum()),
-            "accuracy": float((logits.argmax(1) == labels).double().mean()),
+            "accuracy": float((of_jets * (logits.argmax(1) == labels)).sum() / of_jets.sum()),
             "auc": measured.auc,
         } | {f"rejection_{100 * r.efficiency:g}": r.value for r in measured.rejections}
