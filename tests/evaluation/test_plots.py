@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coffea_equitag import JetError
-from coffea_equitag.evaluation import measure, plots, roc, roc_band
+from coffea_equitag.evaluation import Evaluation, differences, measure, plots, roc, roc_band
 
 
 @pytest.fixture
@@ -93,3 +93,50 @@ def test_perfect_scores_can_be_drawn():
 def test_refused():
     with pytest.raises(JetError, match="only signal"):
         plots.roc_curve([0.1, 0.2], [1, 1])
+
+
+@pytest.fixture
+def flavours():
+    """An evaluation of three classes against one variable."""
+    generator = np.random.default_rng(2)
+    labels = generator.integers(0, 3, 600)
+    logits = generator.normal(0, 1, (600, 3)) + 2 * np.eye(3)[labels]
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = Evaluation(("light", "c", "b"), variables={"mass": range(0, 101, 10)})
+    return found.fill(
+        ak.zip(dict(zip(("light", "c", "b"), scores.T, strict=True))), labels, mass=generator.uniform(0, 100, 600)
+    )
+
+
+def test_efficiencies_against_a_variable(flavours):
+    binned = flavours.efficiency("mass", 0.5, edges=range(0, 101, 20))
+    upper, lower = plots.efficiency([binned]).axes
+    drawn = upper.containers[0].lines[0].get_xydata()
+    np.testing.assert_allclose(drawn, np.stack([[10, 30, 50, 70, 90], binned.classes["b"].value], axis=1))
+    assert [each.get_label() for each in lower.containers] == ["light, score ≥ 0.5", "c, score ≥ 0.5"]
+    # a rate of 0 has no place on a logarithmic axis
+    assert all((each.lines[0].get_ydata() > 0).all() for each in lower.containers)
+
+
+def test_confusion_is_written_into_its_cells(flavours):
+    axes = plots.confusion(flavours.confusion).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == [f"{100 * share:.3g}%" for share in flavours.confusion.rates[0].ravel()]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["light", "c", "b"]
+
+
+def test_sculpting_and_calibration_name_their_figures(flavours):
+    (found,) = flavours.sculpting(efficiencies=(0.1,))
+    texts = [text.get_text() for text in plots.sculpting([found]).axes[0].get_legend().get_texts()]
+    assert any(f"= 10%, JSD = {found.divergence.value:.3f}" in text for text in texts)
+    curve = flavours.calibration.curve("b")
+    texts = [text.get_text() for text in plots.calibration({"b": curve}).axes[0].get_legend().get_texts()]
+    assert f"b, error {curve.error.value:.3f}" in texts
+
+
+def test_differences_are_drawn_where_there_are_any(flavours):
+    found = differences(flavours, flavours + flavours, efficiencies=(0.5,))
+    axes = plots.differences(found).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[::-1][:3] == ["AUC", "accuracy", r"1/$\epsilon_B$ at $\epsilon_S$ = 50%"]
+    assert (axes.lines[-1].get_xdata() == 0).all()

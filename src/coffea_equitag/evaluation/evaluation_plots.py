@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,13 +44,15 @@ def efficiency(found: Sequence[BinnedEfficiency], *, names: Sequence[str] = (), 
         upper, lower = figure.subplots(2, 1, sharex=True)
         upper.set_title(title, loc="left")
         for number, (name, each) in enumerate(zip(names, found, strict=True)):
-            color = _color(number)
-            _points(upper, each.edges, each.classes[each.signal], color, name, "o")
+            marker = _MARKERS[number % len(_MARKERS)]
+            _points(upper, each.edges, each.classes[each.signal], _color(number), name, marker)
             others = [(key, points) for key, points in each.classes.items() if key != each.signal]
-            for marker, (key, points) in zip("osD^vP*X" * len(others), others, strict=False):
-                label = f"{key}, {name}" if len(others) > 1 else name
+            for index, (key, points) in enumerate(others):
+                several = len(others) > 1
+                # colours are those of the cuts where there is one background, otherwise those of the classes
+                color, label = (_color(index), f"{key}, {name}") if several else (_color(number), name)
                 _points(lower, each.edges, points, color, label, marker, log=True)
-        upper.set(ylim=(0, 1.05), ylabel=f"efficiency of {first.signal}")
+        upper.set(ylim=(0, 1.35), ylabel=f"efficiency of {first.signal}")
         background = next((key for key in first.classes if key != first.signal), "")
         lower.set(
             yscale="log",
@@ -57,13 +60,19 @@ def efficiency(found: Sequence[BinnedEfficiency], *, names: Sequence[str] = (), 
             xlabel=LABELS.get(first.variable, first.variable),
             xlim=(first.edges[0], first.edges[-1]),
         )
-        lower.set_ylim(_below(found), 1)
-        upper.legend(loc="best", fontsize=10)
+        lower.set_ylim(_below(found), 1 if len(first.classes) == 2 else 10)
+        if first.edges[0] > 0 and first.edges[-1] > 20 * first.edges[0]:
+            lower.set_xscale("log")
+        upper.legend(loc="upper right", fontsize=10, ncols=2)
         if len(first.classes) > 2:
-            lower.legend(loc="best", fontsize=8, ncols=2)
+            lower.legend(loc="upper right", fontsize=8, ncols=len(found))
         figure.align_ylabels()
     fit_title(figure)
     return figure
+
+
+#: One for each cut.
+_MARKERS = "os^vDP*X"
 
 
 def _color(number: int) -> str:
@@ -140,7 +149,7 @@ def calibration(found: dict[str, CalibrationCurve], *, title: str = "") -> Figur
             lower.step(curve.probability, curve.weight / curve.weight.sum(), where="mid", color=color)
         upper.set(ylim=(0, 1.02), ylabel="share that is of the class")
         lower.set(xlim=(0, 1), xlabel="predicted probability", ylabel="jets", yscale="log")
-        upper.legend(loc="upper left", fontsize=11 if len(found) < 6 else 8)
+        upper.legend(loc="best", fontsize=11 if len(found) < 6 else 8)
         figure.align_ylabels()
     fit_title(figure)
     return figure
@@ -198,7 +207,7 @@ def differences(found: Sequence[Difference], *, title: str = "") -> Figure:
         axes.axvline(0, color="0.5", linewidth=1)
         values = [math.copysign(each.significance, each.difference.value) for each in rows]
         axes.plot(values, range(len(rows)), "o", color=COLORS[0], markersize=6)
-        axes.set_yticks(range(len(rows)), [each.name for each in rows], fontsize=10)
+        axes.set_yticks(range(len(rows)), [_symbols(each.name) for each in rows], fontsize=10)
         axes.tick_params(axis="y", which="both", length=0)
         axes.minorticks_off()
         reach = max([3.0, *(abs(value) * 1.1 for value in values)])
@@ -206,3 +215,8 @@ def differences(found: Sequence[Difference], *, title: str = "") -> Figure:
         axes.set_xlabel(r"difference / $\sigma$", fontsize=11)
         axes.set_title(title, loc="left")
     return figure
+
+
+def _symbols(text: str) -> str:
+    """With the index of an efficiency as one: ε_B."""
+    return re.sub(r"ε_(\w)\b", r"$\\epsilon_\1$", text)
