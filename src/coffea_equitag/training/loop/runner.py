@@ -25,6 +25,7 @@ from ..options import Precision
 from ..plan import Plan
 from .batch_statistics import has_batch_norm
 from .folder import RunFolder
+from .malloc import retained_memory
 from .moving_average import MovingAverage
 from .pair_budget import fitting_budget
 from .process_group import ProcessGroup
@@ -185,7 +186,7 @@ def run(
             enable_model_summary=False,
             default_root_dir=folder.path,
         )
-        with _deterministic(device), frozen(kept_weights):
+        with _deterministic(device), frozen(kept_weights), retained_memory():
             _fit(trainer, module)
 
 
