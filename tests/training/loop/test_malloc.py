@@ -21,21 +21,8 @@ pytestmark = pytest.mark.skipif(not hasattr(LIBC, "mallinfo2"), reason="needs gl
 class MallInfo(ctypes.Structure):
     """struct mallinfo2."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    )
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _names)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from coffea_equitag import TaggerError, fit, kernels, models
 from coffea_equitag.training.data import LabelledJets
 from coffea_equitag.training.loop import pair_budget
 from coffea_equitag.training.loop.module import Training
-from coffea_equitag.training.loop.pair_budget import bytes_per_pair, fitting_budget, free_memory
+from coffea_equitag.training.loop.pair_budget import bytes_per_pair, fitting_budget, free_memory, warn_of_memory
 
 CPU = torch.device("cpu")
 QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "seed": 4}
@@ -66,6 +66,18 @@ def test_batch_statistics_do_not_depend_on_the_memory(toy, build_small, monkeypa
         assert fitting_budget(build_small(), sample, CPU) is None
         assert fitting_budget(models.build("pelican", size=(4, 3, 2)), sample, CPU) is None
         assert fitting_budget(models.build("pfn"), sample, CPU) is None
+
+
+def test_a_batch_that_does_not_fit_is_told(toy, build_small, monkeypatch):
+    sample = LabelledJets.of(toy(60), "label", 2)
+    model = build_small()
+    pairs = int((sample.jets.counts + 2).square().sum())
+    needed = 2 * pairs * 2 * bytes_per_pair(model, sample)
+    monkeypatch.setattr(pair_budget, "free_memory", lambda device: 1.01 * needed)
+    warn_of_memory(model, sample, 120, CPU)
+    monkeypatch.setattr(pair_budget, "free_memory", lambda device: 0.99 * needed)
+    with pytest.warns(RuntimeWarning, match="a batch of 120 jets takes about"):
+        warn_of_memory(model, sample, 120, CPU)
 
 
 def test_looking_leaves_the_network_as_it_was(toy, build_small):

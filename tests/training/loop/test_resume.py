@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets
+from coffea_equitag import CheckpointError, TaggerError, fit, load, make_jets, models
 from coffea_equitag.training.loop.checkpoint import decode
 from coffea_equitag.training.loop.folder import RunFolder
 from coffea_equitag.training.loop.module import Training
 from interrupted_runs import SETTINGS, CutOffError, assert_equal, assert_same_end, cut_off_at
+
+SAVED = Path(__file__).parents[2] / "saved_by_0_1" / "runs" / "finished"
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +210,23 @@ def test_damaged_checkpoint_of_the_first_version():
     place = whole.index(torch.arange(1000.0).numpy().tobytes()) + 500
     with pytest.raises(ValueError, match="is damaged"):
         decode(whole[:place] + b"\xff" + whole[place + 1 :])
+
+
+def test_a_run_of_the_first_version_resumes_with_its_default_recipe(tmp_path, toy):
+    """Then, PELICAN was trained by LorentzNet's recipe; a new run is by its own."""
+
+    def build():
+        torch.manual_seed(1)
+        return models.build("pelican", size=(4, 3, 2))
+
+    out, settings = tmp_path / "run", {"epochs": 2, "device": "cpu", "progress": False}
+    fit(build(), toy(40), out=out, recipe="lorentznet", **settings)
+    record = json.loads((out / "run.json").read_text())
+    with pytest.raises(TaggerError, match=r"recipe.weight_decay = 0.005 \(stored run: 0.01\)"):
+        fit(build(), toy(40), out=out, **settings)
+    known = set(json.loads((SAVED / "run.json").read_text())["settings"]["recipe"])
+    record["settings"]["recipe"] = {
+        name: value for name, value in record["settings"]["recipe"].items() if name in known
+    }
+    (out / "run.json").write_text(json.dumps(record))
+    fit(build(), toy(40), out=out, **settings)

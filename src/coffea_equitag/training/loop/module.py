@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -23,6 +22,7 @@ from ..recipes import Recipe
 from .batch_statistics import BatchStatistics, has_batch_norm
 from .moving_average import MovingAverage
 from .optimizer import make_optimizer, set_rate
+from .pair_budget import halved
 from .pieces import pieces
 from .process_group import ProcessGroup
 from .progress import Batch, Progress
@@ -169,7 +169,9 @@ class Training(LightningModule):
             found, failed = self._by_pieces(batch, statistics)
             if found is not None:
                 return found
-            self._halve(failed)
+            self.progress.pair_budget = halved(
+                self.model, failed, self.progress.pair_budget, alone=self.group.size == 1
+            )
 
     def _by_pieces(self, batch: Batch, statistics: BatchStatistics) -> tuple[tuple[Tensor, Tensor] | None, RaggedJets]:
         """The sums, or None and the piece that was too large; memory of a failed attempt is free again on return."""
@@ -232,38 +234,6 @@ class Training(LightningModule):
     def _together(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """The loss of all jets together, with the weight of all."""
         return self.objective.batch_loss(output, sample).double() * sample.weights.sum()
-
-    def _halve(self, piece: RaggedJets) -> None:
-        """Set the budget to half of it, or to half of a piece that was too large for the memory."""
-        pairs = int((piece.counts + self.model.extra_nodes).square().sum())
-        smaller = max(1, min(self.progress.pair_budget or pairs, pairs) // 2)
-        if piece.num_jets == 1:
-            raise TaggerError(
-                explain(
-                    f"the GPU's memory does not suffice to train on one jet of {int(piece.counts[0])} constituents",
-                    "more free memory, or smaller jets",
-                    "end other programs on the GPU, keep only the hardest constituents of each jet "
-                    "(recipe={'max_constituents': ...}), or train with device='cpu'",
-                )
-            )
-        if has_batch_norm(self.model) or self.group.size > 1:
-            raise TaggerError(
-                explain(
-                    f"the GPU's memory does not suffice for {pairs} pairs at once",
-                    "memory for a piece of a batch, whose size must stay the same: batch normalisation takes its "
-                    "statistics from all of it, and processes that train together have to agree on it",
-                    f"end other programs on the GPU, or begin again with pair_budget={smaller}, the same for all runs "
-                    "that are to be compared",
-                )
-            )
-        self.progress.pair_budget = smaller
-        warnings.warn(
-            f"the GPU's memory does not suffice for {pairs} pairs: continuing with {self.progress.pair_budget}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        if piece.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def _seed(self, batch: Batch, piece: int) -> None:
         """Seed what a piece draws, whichever process it is in."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...errors import TaggerError, explain
 from ...jet_model import JetModel
+from ...jets.ragged import RaggedJets
 from ..data import LabelledJets
 from .batch_statistics import has_batch_norm
 
-__all__ = ["bytes_per_pair", "fitting_budget", "free_memory"]
+__all__ = ["bytes_per_pair", "fitting_budget", "free_memory", "halved", "warn_of_memory"]
 
 #: Most bytes that a forward pass may keep: on a CPU larger tensors are outside malloc's heap, and page faults double
 #: the time.
@@ -96,6 +99,65 @@ def bytes_per_pair(model: JetModel, sample: LabelledJets, precision: str = "32")
                 value.copy_(buffers[name])
         model.train(was_training)
     return sum(kept.values()) / pairs if pairs else 0.0
+
+
+def warn_of_memory(
+    model: JetModel, sample: LabelledJets, batch_size: int, device: torch.device, precision: str = "32"
+) -> None:
+    """Warn where a batch of jets like those of the sample, processed at once, is likely not to fit into the memory."""
+    number = len(sample.labels)
+    if number == 0 or not model.sees_pairs:
+        return
+    pairs = float((sample.jets.counts + model.extra_nodes).square().sum()) * batch_size / number
+    needed, free = _PEAK * pairs * bytes_per_pair(model, sample, precision), free_memory(device)
+    if needed > free:
+        warnings.warn(
+            explain(
+                f"a batch of {batch_size} jets takes about {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free",
+                "memory for a batch: batch normalisation takes its statistics from all of it",
+                "give all runs that are to be compared the same smaller batch_size or pair_budget",
+            ),
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def halved(model: JetModel, piece: RaggedJets, budget: int | None, *, alone: bool = True) -> int:
+    """A budget for a GPU whose memory did not suffice for a piece: half of it, or half of the piece, with a warning.
+
+    Raises
+    ------
+    TaggerError
+        If the piece is one jet; with batch normalisation, whose statistics would become others; if the process is not
+        `alone`, since all have to agree on the pieces.
+    """
+    pairs = int((piece.counts + model.extra_nodes).square().sum())
+    smaller = max(1, min(budget or pairs, pairs) // 2)
+    if piece.num_jets == 1:
+        raise TaggerError(
+            explain(
+                f"the GPU's memory does not suffice to train on one jet of {int(piece.counts[0])} constituents",
+                "more free memory, or smaller jets",
+                "end other programs on the GPU, keep only the hardest constituents of each jet (max_constituents=...), "
+                "or train with device='cpu'",
+            )
+        )
+    if has_batch_norm(model) or not alone:
+        raise TaggerError(
+            explain(
+                f"the GPU's memory does not suffice for {pairs} pairs at once",
+                "memory for a piece of a batch, whose size must stay the same: batch normalisation takes its "
+                "statistics from all of it, and processes that train together have to agree on it",
+                f"end other programs on the GPU, or begin again with pair_budget={smaller}, the same for all runs that "
+                "are to be compared",
+            )
+        )
+    warnings.warn(
+        f"the GPU's memory does not suffice for {pairs} pairs: continuing with {smaller}", RuntimeWarning, stacklevel=3
+    )
+    if piece.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return smaller
 
 
 def free_memory(device: torch.device) -> float:

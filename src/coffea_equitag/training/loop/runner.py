@@ -27,7 +27,7 @@ from .batch_statistics import has_batch_norm
 from .folder import RunFolder
 from .malloc import retained_memory
 from .moving_average import MovingAverage
-from .pair_budget import fitting_budget
+from .pair_budget import fitting_budget, warn_of_memory
 from .process_group import ProcessGroup
 from .stopping import Clock, Stopping
 
@@ -110,8 +110,10 @@ def run(
         if state["progress"]["epoch"] >= settings.epochs or stopping.ends(state["rows"]):
             return
     elif pair_budget is None:
-        some = plan.training.probe(16)
+        some = plan.training.probe(16).hardest(settings.recipe.max_constituents)
         pair_budget = group.first(lambda: fitting_budget(model, some, device, settings.precision))
+        if pair_budget is None:
+            warn_of_memory(model, some, settings.recipe.batch_size, device, settings.precision)
     check_pieces(model, settings.recipe.accumulate, group)
 
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
