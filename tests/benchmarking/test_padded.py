@@ -75,6 +75,27 @@ def test_networks_from_weaver(kind, options, training):
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("pfn", {"nodewise": "mass", "friends": [2, 20]}),
+        ("pfn", {"nodewise": "energy", "batch_norm": True}),
+        ("particlenet", {"pairwise": "mass", "nodewise": "energy", "patch_width": 5}),
+        ("particlenet", {"pairwise": "energy", "nodewise": "mass"}),
+        ("particlenet", {"pairwise": "delta_r"}),
+        ("particlenet", {"pairwise": "delta_r_pt"}),
+        ("particlenet", {"nodewise": "mass", "phantom_neighbours": True}),
+    ],
+)
+def test_networks_with_patches(kind, options, training):
+    torch.manual_seed(0)
+    more = {"lite": True, "dropout": 0.0} if kind == "particlenet" else {}
+    model = models.build(kind, **more, **options).double()
+    jets = random_jets(Workload("few", 9, 4, 15), 7, model.fields, seed=3)
+    assert_same(padded.padded(model, jets, int(jets.counts.max()) + 3), model, jets, training)
+
+
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("clamp", [None, 0.5])
 def test_edge_list_agrees_with_the_layers(training, clamp):
     model, jets = build("lorentznet")

@@ -11,12 +11,12 @@ from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from . import padded
 
-__all__ = ["OURS", "REFERENCE", "forms_of"]
+__all__ = ["OURS", "PADDED", "REFERENCE", "forms_of"]
 
 Logits = Callable[[], Tensor]
 
-#: The form that `coffea_equitag` runs by default, and its reference layers.
-OURS, REFERENCE = "coffea-equitag", "reference layers"
+#: The form that `coffea_equitag` runs by default, its reference layers, and the usual one.
+OURS, REFERENCE, PADDED = "coffea-equitag", "reference layers", "padded to the largest"
 
 #: Fixed widths of padding, in addition to that of the batch's largest jet.
 _WIDTHS = (128, 200)
@@ -47,7 +47,7 @@ def forms_of(model: JetModel, batch: RaggedJets) -> dict[str, Callable[[RaggedJe
     forms = {OURS: in_mode("auto"), REFERENCE: in_mode("reference")}
     if padded.has_padded(model.kind) and batch.num_jets:
         largest = int(batch.counts.max())
-        forms["padded to the largest"] = at_width(largest)
+        forms[PADDED] = at_width(largest)
         forms |= {f"padded to {width}": at_width(width) for width in _WIDTHS if width >= largest}
     if padded.has_edge_list(model.kind):
         forms["edge list"] = lambda jets: padded.edge_list(model, jets)

@@ -15,7 +15,7 @@ from ..invariants.pair_scalars import PAIRWISE
 from ..jet_model import JetModel
 from . import networks
 from .clock import Spread, in_turn, seconds_of
-from .forms import OURS, REFERENCE, forms_of
+from .forms import OURS, PADDED, REFERENCE, forms_of
 from .workloads import WORKLOADS, random_jets, representative
 
 __all__ = ["COMPARED", "WORKLOAD", "compare"]
@@ -46,7 +46,8 @@ def compare(kind: str, name: str, seconds: float, rounds: tuple[int, int], devic
     -------
     list of dict
         One for each patch, serializable as JSON: its ``options``, what ran, milliseconds per jet, and times of the
-        layers and of the network that it is compared with, relative to it (round by round).
+        layers, of the padded form, if there is one, and of the network that it is compared with, relative to it (round
+        by round).
     """
     backward, jets = bool(networks.PASSES.index(name)), random_jets(WORKLOADS[WORKLOAD], 100)
     jets, plain = jets.to(torch.device(device)), networks.build(COMPARED[kind], device)
@@ -55,15 +56,14 @@ def compare(kind: str, name: str, seconds: float, rounds: tuple[int, int], devic
     def task(model: JetModel, form: str, number: int) -> Callable[[], Tensor]:
         return networks.one_pass(model, forms_of(model, jets)[form](representative(jets, number)), backward)
 
-    pilots = [task(model, form, 2) for model in patched.values() for form in (OURS, REFERENCE)]
+    forms = [form for form in (OURS, REFERENCE, PADDED) if form in forms_of(next(iter(patched.values())), jets)]
+    pilots = [task(model, form, 2) for model in patched.values() for form in forms]
     for pilot in pilots:
         pilot()  # compiles, or loads compiled code
     each = sum(seconds_of(pilot, device) for pilot in pilots) / 2
     number = max(1, min(jets.num_jets, int(seconds * len(patched) / rounds[0] / each)))
     tasks = {"plain": task(plain, OURS, number)}
-    tasks |= {
-        f"{patch} {form}": task(model, form, number) for patch, model in patched.items() for form in (OURS, REFERENCE)
-    }
+    tasks |= {f"{patch} {form}": task(model, form, number) for patch, model in patched.items() for form in forms}
     choices = {}
     for label, run in tasks.items():
         run()
@@ -73,6 +73,8 @@ def compare(kind: str, name: str, seconds: float, rounds: tuple[int, int], devic
     for patch, model in patched.items():
         ours = times[f"{patch} {OURS}"]
         ratios = {"layers": times[f"{patch} {REFERENCE}"], "plain": times["plain"]}
+        if PADDED in forms:
+            ratios["padded"] = times[f"{patch} {PADDED}"]
         choice = choices[f"{patch} {OURS}"]
         rows.append(
             {

@@ -118,12 +118,13 @@ def _patches(found: Sequence[dict[str, Any]]) -> str:
             row["kernel"],
             _with_spread(row["ms"]),
             _ratio(row["layers_times_ours"]),
+            _ratio(row["padded_times_ours"]) if "padded_times_ours" in row else "–",
             _ratio({"median": 1 / row["plain_times_ours"]["median"]}),
             row["compared"],
         ]
         for row in found
     ]
-    heading = ["network", "patch", "pass", "runs on", "ms per jet", "× layers", "time / that of", ""]
+    heading = ["network", "patch", "pass", "runs on", "ms per jet", "× layers", "× padded", "time / that of", ""]
     return f"### Patches, {WORKLOADS[WORKLOAD].name}\n\n" + _table(heading, rows, left=4)
 
 

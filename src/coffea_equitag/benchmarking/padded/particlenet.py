@@ -13,12 +13,13 @@ from ...layers.edge_conv import EdgeConv
 from ...models.particlenet import ParticleNet
 from .kinematic import kinematic_form
 from .masking import masked_norm, pad, real
+from .patches import friend_form, pair_form
 
 __all__ = ["padded"]
 
 
 def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Tensor]:
-    """ParticleNet on jets padded to `width`, without patches, as usually implemented.
+    """ParticleNet on jets padded to `width`, as usually implemented.
 
     Graphs from topk on a matrix of distances, edges [x_i, x_j − x_i] gathered into one array, 1 × 1 convolutions; masks
     exclude padding from graphs (unless it is wanted there, for phantom neighbours), statistics and means. Features
@@ -30,14 +31,21 @@ def padded(model: ParticleNet, jets: RaggedJets, width: int) -> Callable[[], Ten
     mask = real(jets, width)
     inputs = _inputs(model, jets, mask)
     blocks: list[Any] = list(model.blocks)
+    options, patches, dtype = model.options, [*model.pair_patches] or [None] * len(blocks), model.dtype
+    pair_scalars = pair_form(options["pairwise"], jets, mask, dtype)
+    groups = friend_form(options["nodewise"], options["friends"], jets, mask, dtype)
     here, counts = mask[..., None].to(model.dtype), jets.counts[:, None].clamp(min=1)
 
     def run() -> Tensor:
         features, points = inputs()
         x, outputs = _normed(model.input_norm, features, mask) * here, []
-        for block, k in zip(blocks, model.neighbours, strict=True):
+        pairs = pair_scalars() if options["pairwise"] else x
+        nodes = [] if model.node_patch is None else [model.node_patch(groups()) * here]
+        for block, patch, k in zip(blocks, patches, model.neighbours, strict=True):
             neighbours, exist = _graph(points, mask, min(k, width - 1))
-            x = points = _convolution(block, x, neighbours, exist, mask, phantoms) * here
+            further = [] if patch is None else [patch(pairs.gather(2, neighbours)[..., None])]
+            x = torch.cat([x, *nodes], dim=-1)
+            x = points = _convolution(block, x, neighbours, further, exist, mask, phantoms) * here
             outputs.append(x)
         if model.fusion is not None:
             linear, norm, relu = model.fusion
@@ -75,14 +83,16 @@ def _graph(points: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return found.indices, found.values.isfinite() & mask[..., None]
 
 
-def _convolution(block: EdgeConv, x: Tensor, neighbours: Tensor, exist: Tensor, mask: Tensor, phantoms: bool) -> Tensor:
+def _convolution(
+    block: EdgeConv, x: Tensor, neighbours: Tensor, further: list[Tensor], exist: Tensor, mask: Tensor, phantoms: bool
+) -> Tensor:
     jets, width, channels = x.shape
     index = neighbours.flatten(1)[..., None].expand(-1, -1, channels)
     others = x.gather(1, index).view(jets, width, -1, channels)
     if phantoms:
         others, exist = others * exist[..., None].to(others), mask[..., None].expand_as(exist)
     own = x[:, :, None].expand_as(others)
-    edges = torch.cat([own, others - own], dim=-1)
+    edges = torch.cat([own, others - own, *further], dim=-1)
     for linear, norm in zip(block.linears, block.norms, strict=True):
         assert isinstance(norm, nn.BatchNorm1d)
         edges = torch.relu(masked_norm(norm, linear(edges), exist))
