@@ -108,13 +108,14 @@ class Augmentation(Strict):
         """Rows of the constituents that stay: the hardest where chance leaves none."""
         kept = torch.from_numpy(generator.random(len(jets.p4)) >= self.drop)
         owner = _owner(jets)
-        none = ~torch.zeros(jets.num_jets, dtype=torch.bool).index_put_((owner[kept],), torch.tensor(True))
-        pt = torch.hypot(jets.p4[:, 1], jets.p4[:, 2])
-        # of equally hard ones the first
-        order = torch.argsort(pt, descending=True, stable=True)
-        order = order[torch.argsort(owner[order], stable=True)]
-        hardest = order[jets.offsets[:-1][none & (jets.counts > 0)]]
-        kept[hardest] = True
+        none = (torch.bincount(owner[kept], minlength=jets.num_jets) == 0) & (jets.counts > 0)
+        if none.any():
+            rows = torch.nonzero(none[owner]).flatten()
+            pt = torch.hypot(jets.p4[rows, 1], jets.p4[rows, 2])
+            # of equally hard ones the first
+            rows = rows[torch.argsort(pt, descending=True, stable=True)]
+            rows = rows[torch.argsort(owner[rows], stable=True)]
+            kept[rows[boundaries(jets.counts[none])[:-1]]] = True
         return torch.nonzero(kept).flatten()
 
     def _smeared(self, jets: RaggedJets, generator: np.random.Generator) -> RaggedJets:
