@@ -20,6 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="DIR", help="folder for the report: report.html and report.json"
     )
     parser.add_argument(
+        "--labels",
+        metavar="FIELD",
+        help="jet field that holds the class, for AUCs (default: label, if there is one)",
+    )
+    parser.add_argument(
         "--beside",
         action="append",
         default=[],
@@ -29,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-jets",
         type=int,
-        default=200,
+        default=100,
         metavar="N",
         help="jets to transform in every way, spread evenly over the data; ten times as many for AUCs "
         "(default: %(default)s)",
@@ -43,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..tagger import load
 
     if arguments.num_jets < 2:
-        raise TaggerError(explain(f"--num-jets {arguments.num_jets}", "2 or more", "leave it out for 200"))
+        raise TaggerError(explain(f"--num-jets {arguments.num_jets}", "2 or more", "leave it out for 100"))
     out = Path(arguments.output)
     if out.exists() and not out.is_dir():
         raise JetError(explain(f"{out} is a file", "a folder", "choose another name"))
@@ -53,10 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
         name, sign, source = each.partition("=")
         other = load(source if sign else each, arguments.device)
         beside[_free(name if sign else other.name, {tagger.name, *beside})] = other
-    jets = labelled_jets.read(arguments)
-    labels = arguments.labels if arguments.labels in jets.fields else None
     report = audit(
-        tagger, jets, labels, beside=beside, num_jets=arguments.num_jets, about={"Data": list(arguments.data)}
+        tagger,
+        labelled_jets.read(arguments),
+        arguments.labels,
+        beside=beside,
+        num_jets=arguments.num_jets,
+        about={"Data": list(arguments.data)},
     )
     page = report.save(out)
     print(f"{report}\n  the report is {page}")

@@ -76,6 +76,14 @@ def test_a_constant_has_every_symmetry(jets):
     assert report.verdict.startswith("constant: its scores are unchanged by the Lorentz group")
 
 
+def test_a_network_for_momenta(jets):
+    torch.manual_seed(0)
+    model = eqt.models.build("lorentznet", hidden=8, n_layers=2, beams=False, output="momentum").double().eval()
+    verdict = eqt.audit(model, jets, num_jets=4).verdict
+    assert verdict.startswith("lorentznet: its vectors turn with the jets under the Lorentz group SO⁺(1,3), up to")
+    assert "AUC" not in verdict
+
+
 def test_the_command(tagger, jets, tmp_path, capsys):
     tagger.save(tmp_path / "tagger")
     ak.to_parquet(jets, tmp_path / "jets.parquet")

@@ -91,7 +91,7 @@ def audit(
     beside: Mapping[str, Any] | None = None,
     name: str = "",
     references: Floats | None = None,
-    num_jets: int = 200,
+    num_jets: int = 100,
     about: Mapping[str, Any] | None = None,
 ) -> AuditReport:
     """Find out which symmetries a tagger has, to what precision, and whether it is infrared and collinear safe.

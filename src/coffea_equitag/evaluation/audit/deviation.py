@@ -84,7 +84,7 @@ class Comparer:
         self.floor = max(self._rounded(jets, scores.unit, self.reference), scores.unit)
 
     def change(self, parameter: float, matrix: Floats, *, with_floor: bool = True) -> Change:
-        """Scores after a transformation, (4, 4) or (J, 4, 4)."""
+        """Scores after a transformation, (4, 4) or (J, 4, 4), beside rounding there, or if not `with_floor` at rest."""
         moved = transform(self.jets, matrix)
         found = self.scores(moved, matrix)
         floor = self.floor
@@ -92,9 +92,11 @@ class Comparer:
             floor = max(floor, self._rounded(moved, self.scores.input_unit, found, matrix))
         return self.between(parameter, found, self.reference, floor)
 
-    def curve(self, matrix: Callable[[float], Floats], parameters: Iterable[float]) -> list[Change]:
+    def curve(
+        self, matrix: Callable[[float], Floats], parameters: Iterable[float], *, with_floor: bool = True
+    ) -> list[Change]:
         """`change` for each parameter."""
-        return [self.change(parameter, matrix(parameter)) for parameter in parameters]
+        return [self.change(parameter, matrix(parameter), with_floor=with_floor) for parameter in parameters]
 
     def between(self, parameter: float, found: F8, reference: F8, floor: float) -> Change:
         """Compare standardised outputs, row by row."""

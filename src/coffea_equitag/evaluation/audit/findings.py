@@ -106,7 +106,9 @@ def find(
         num_scored=len(more),
         floor=comparer.floor,
         curves={
-            one.name: invariance.curves(Comparer(one, jets)) for one in (scores, *others) if one is scores or is_tagger
+            one.name: invariance.curves(Comparer(one, jets), with_floor=one is scores)
+            for one in (scores, *others)
+            if one is scores or is_tagger
         },
         generators=generators,
         subgroup=invariance.subgroup(generators),

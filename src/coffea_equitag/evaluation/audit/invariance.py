@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import awkward as ak
@@ -75,23 +75,20 @@ def generators(comparer: Comparer) -> dict[str, Change]:
     return {key: worst(comparer.curve(one.matrix, one.parameters)) for key, one in GENERATORS.items()}
 
 
-def curves(comparer: Comparer) -> dict[str, list[Change]]:
+def curves(comparer: Comparer, *, with_floor: bool = True) -> dict[str, list[Change]]:
     """Changes against the angle of rotations and γ of boosts: of all jets alike, and of each about its own axis."""
     axes = jet_axes(comparer.jets)
-
-    def about_jets(angle: float) -> Floats:
-        return per_jet(lambda axis: rotation(angle, axis), axes)
-
-    def along_jets(gamma: float) -> Floats:
-        return per_jet(lambda axis: boost(gamma, -axis), axes)
-
+    moves: dict[str, Callable[[float], Floats]] = {
+        "rotation about the beam": lambda angle: rotation(angle, AXES["z"]),
+        "rotation about x": lambda angle: rotation(angle, AXES["x"]),
+        "rotation about the jet": lambda angle: per_jet(lambda axis: rotation(angle, axis), axes),
+        "boost along the beam": lambda gamma: boost(gamma, -np.asarray(AXES["z"])),
+        "boost along x": lambda gamma: boost(gamma, -np.asarray(AXES["x"])),
+        "boost along the jet": lambda gamma: per_jet(lambda axis: boost(gamma, -axis), axes),
+    }
     return {
-        "rotation about the beam": comparer.curve(lambda a: rotation(a, AXES["z"]), ANGLES),
-        "rotation about x": comparer.curve(lambda a: rotation(a, AXES["x"]), ANGLES),
-        "rotation about the jet": comparer.curve(about_jets, ANGLES),
-        "boost along the beam": comparer.curve(lambda g: boost(g, -np.asarray(AXES["z"])), GAMMAS),
-        "boost along x": comparer.curve(lambda g: boost(g, -np.asarray(AXES["x"])), GAMMAS),
-        "boost along the jet": comparer.curve(along_jets, GAMMAS),
+        title: comparer.curve(matrix, GAMMAS if "boost" in title else ANGLES, with_floor=with_floor)
+        for title, matrix in moves.items()
     }
 
 

@@ -53,7 +53,8 @@ def robustness(scores: Scores, jets: ak.Array, is_signal: Bools | None) -> dict[
     start = transform(jets, at_origin)
     reference, found = scores.score(start), {}
     for name, (matrix, parameters, _) in SIX.items():
-        values = [scores.score(transform(jets, np.matmul(matrix(each), at_origin))) for each in parameters]
+        moved = [transform(jets, np.matmul(matrix(each), at_origin)) for each in parameters[1:]]
+        values = [reference, *map(scores.score, moved)]
         changes = [rms(value - reference) / scores.spread for value in values]
         aucs = [] if is_signal is None else [auc(value, is_signal) for value in values]
         found[name] = Robustness(parameters, changes, aucs)

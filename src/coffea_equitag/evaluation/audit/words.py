@@ -36,14 +36,15 @@ def verdict(found: Findings) -> str:
 
 def _symmetry(found: Findings) -> str:
     group = found.subgroup
-    what = "scores" if found.scores.output == "classes" else f"{found.scores.output} turns with the jets, which"
+    is_score = found.scores.output == "classes"
     if not group.generators:
-        return f"{found.name}: no continuous symmetry of the Lorentz group that was tried leaves its {what} unchanged."
+        unchanged = "leaves its scores unchanged" if is_score else "turns its vectors with the jets"
+        return f"{found.name}: no continuous symmetry of the Lorentz group that was tried {unchanged}."
     changes = [found.generators[key] for key in group.generators]
     largest = max(change.most for change in changes)
-    sentence = (
-        f"{found.name}: its {what} are unchanged by {group.name}, up to {number(largest)} of the spread between jets"
-    )
+    precision = f"up to {number(largest)} of the spread between jets" if largest else "to the last bit"
+    unchanged = "its scores are unchanged by" if is_score else "its vectors turn with the jets under"
+    sentence = f"{found.name}: {unchanged} {group.name}, {precision}"
     jets = max(change.moved for change in changes)
     exception = f", but for {jets} of {found.num_jets} jets, as where an order or a group changes" if jets else ""
     fixed = "" if group.fixed == "none" else f" It behaves as if it saw reference vectors: {group.fixed}."
@@ -65,9 +66,10 @@ def _references(found: Findings) -> list[str]:
     if found.moving is None:
         return []
     if found.moving.is_rounding:
+        precision = f"up to {number(found.moving.most)}" if found.moving.most else "to the last bit"
         return [
-            "Where its reference vectors (beams) are transformed with the jets, the scores are Lorentz-invariant up to "
-            f"{number(found.moving.most)}: nothing else breaks the symmetry."
+            "Where its reference vectors (beams) are transformed with the jets, the scores are Lorentz-invariant "
+            f"{precision}: nothing else breaks the symmetry."
         ]
     return [
         "Transforming its reference vectors (beams) with the jets does not restore the symmetry: the scores change by "
