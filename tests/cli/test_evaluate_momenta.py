@@ -65,7 +65,7 @@ def test_numbers_plots_and_report(files, tmp_path, capsys):
 
 def test_another_truth(files, tmp_path):
     words = ["evaluate", str(files / "tagger"), str(files / "jets.parquet"), "-o", str(tmp_path / "out")]
-    words += ["--target", "W", "--weights", "weight", "--bins", "pt=0,200,1e6", "--report"]
+    words += ["--target", "W", "--weights", "weight / 2", "--bins", "pt=0,200,1e6", "--report"]
     assert main(words) == 0
     numbers = json.loads((tmp_path / "out/resolution.json").read_text())
     assert numbers["jet"]["pt"]["median"]["value"] == pytest.approx(0.4, rel=1e-6)
@@ -74,12 +74,22 @@ def test_another_truth(files, tmp_path):
     assert [(one["low"], one["high"]) for one in report["sections"]["pt"]["jet"]] == [(0, 200), (200, 1e6)]
 
 
+def test_selected_jets(files, tmp_path):
+    words = ["evaluate", str(files / "tagger"), str(files / "jets.parquet"), "-o", str(tmp_path / "out")]
+    assert main([*words, "--select", "weight > 0"]) == 0
+    numbers = json.loads((tmp_path / "out/resolution.json").read_text())
+    assert numbers["tagger"]["pt"]["number"] == numbers["jet"]["pt"]["number"] == 60
+    assert len(ak.from_parquet(tmp_path / "out/momenta.parquet")) == 60
+
+
 def test_refused(files, tmp_path, capsys):
     words = ["evaluate", str(files / "tagger"), str(files / "jets.parquet"), "-o", str(tmp_path / "out")]
     assert main([*words, "--target", "Z"]) == 1
     assert "'Z'" in capsys.readouterr().err
     assert main([*words, "--discriminant", "TvsQCD=top:qcd"]) == 1
     assert "leave out --discriminant" in capsys.readouterr().err
+    assert main([*words, "--unseen"]) == 1
+    assert "not trained in folds" in capsys.readouterr().err
     (tmp_path / "here").mkdir()
     kept = tmp_path / "here" / "momenta.parquet"
     kept.write_bytes((files / "jets.parquet").read_bytes())

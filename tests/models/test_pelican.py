@@ -357,6 +357,19 @@ def test_new_stabilisers_convert(random_jets, symmetry, method):
     assert torch.equal(run(tagger.model.eval())(jets), run(model)(jets))
 
 
+@pytest.mark.parametrize("symmetry", ["so13", "so2"])
+def test_momenta_of_a_converted_checkpoint(random_jets, symmetry, tmp_path):
+    model = build(size="3k", symmetry=symmetry, output="momentum")
+    tagger = eqt.convert.official("pelican", official_names(model), symmetry=symmetry)
+    assert (tagger.model.output, tagger.classes, tagger.card.signal) == ("momentum", (), None)
+    tagger.save(tmp_path / "tagger")
+    jets = random_jets([4, 0, 1, 9])
+    found, expected = eqt.load(tmp_path / "tagger", "cpu")(jets), run(model.eval())(jets)
+    assert found.layout.parameter("__record__") == "Momentum4D"
+    for k, name in enumerate(("E", "px", "py", "pz")):
+        np.testing.assert_allclose(found[name], expected[:, k], rtol=1e-6, atol=1e-6)
+
+
 def test_momenta_that_are_not_covariant_are_refused():
     state = official_names(build(size="3k", symmetry="se2", method="input", output="momentum"))
     with pytest.raises(eqt.CheckpointError, match="a covariant output"):

@@ -15,12 +15,10 @@ from . import evaluated_jets, labelled_jets
 
 __all__ = ["run"]
 
-
 _SUFFIXES = ("png", "pdf")
 
-
 #: Options that are about classes.
-_OF_CLASSES = ("discriminant", "against", "paired", "labels", "label_map", "unmapped", "unseen")
+_OF_CLASSES = ("discriminant", "against", "paired", "labels", "label_map", "unmapped")
 
 
 def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | None = None) -> int:
@@ -54,10 +52,10 @@ def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | 
         raise TaggerError(explain(f"{', '.join(given)} with {tagger.name}", "a tagger of classes", remedy))
     recipe = tagger.card.training.recipe if tagger.card.training is not None else {}
     truth, out = arguments.target or str(recipe.get("target") or "momentum"), Path(arguments.output)
-    jets = evaluated_jets.selected(labelled_jets.read(arguments), getattr(arguments, "select", None))
+    jets = _jets(arguments, tagger)
     momenta = tagger(jets)
     sections, resolutions = momentum_sections(
-        jets, momenta, truth=truth, weights=_weights(arguments, jets), edges=edges
+        jets, momenta, truth=truth, weights=_weights(arguments.weights, jets), edges=edges
     )
     pictures = {
         f"{section.key}{end}.{suffix}": picture.figure.savefig
@@ -86,16 +84,27 @@ def run(arguments: argparse.Namespace, tagger: Tagger, edges: Sequence[float] | 
     return 0
 
 
-def _weights(arguments: argparse.Namespace, jets: Any) -> Any:
-    name = arguments.weights
-    if name is None:
+def _jets(arguments: argparse.Namespace, tagger: Tagger) -> Any:
+    """The jets that are asked for: all in their structure, or flat those that are selected."""
+    from ..jets.nesting import unnest
+
+    jets = evaluated_jets.selected(labelled_jets.read(arguments), getattr(arguments, "select", None))
+    if arguments.unseen:
+        jets = unnest(jets)[1]
+        jets = jets[evaluated_jets.unseen_jets(tagger, jets)]
+    return jets
+
+
+def _weights(weights: str | None, jets: Any) -> Any:
+    """A field, or a formula of fields, in the jets' structure."""
+    from ..jets.nesting import unnest
+    from ..training.data.jet_columns import JetColumns
+    from ..training.data.sample_weights import sample_weights
+
+    if weights is None:
         return None
-    if name not in jets.fields:
-        given = f"jets without a field '{name}'; they have {', '.join(jets.fields)}"
-        raise JetError(
-            explain(given, "a weight for each jet", "name the field that holds the weights: --weights FIELD")
-        )
-    return jets[name]
+    nesting, records = unnest(jets)
+    return nesting.restore(sample_weights(weights, JetColumns(records)))
 
 
 def _check_output(out: Path, data: Iterable[Path], names: Iterable[str]) -> None:

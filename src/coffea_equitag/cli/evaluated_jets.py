@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..tagger import Tagger
 
-__all__ = ["EvaluatedJets", "chunks", "configure", "selected"]
+__all__ = ["EvaluatedJets", "chunks", "configure", "selected", "unseen_jets"]
 
 #: Keys of a training's configuration that say the same of an evaluation.
 _KEYS = ("labels", "label_map", "unmapped", "select", "weights")
@@ -136,7 +136,7 @@ def _prepared(
 
     columns = JetColumns(unnest(selected(jets, select))[1])
     if unseen:
-        columns = columns.where(_unseen(tagger, columns.jets))
+        columns = columns.where(unseen_jets(tagger, columns.jets))
     mapped, _ = label_map(labels, chosen["label_map"], tagger.classes, len(tagger.classes))
     numbers = mapped(columns)
     if (numbers == NONE).any():
@@ -149,7 +149,14 @@ def _prepared(
     return EvaluatedJets(columns.jets, ak.Array(numbers), each)
 
 
-def _unseen(tagger: Tagger, jets: ak.Array) -> Any:
+def unseen_jets(tagger: Tagger, jets: ak.Array) -> Any:
+    """Which jets, one level deep, the tagger was not trained on: those of its fold.
+
+    Raises
+    ------
+    TaggerError
+        If it was trained without folds.
+    """
     import awkward as ak
 
     from ..training.data.folds import fold_of
