@@ -182,3 +182,14 @@ def test_rows_of_constituents(kind, random_jets):
         found = model.with_constituents(backwards)[1].flip(0)
     torch.testing.assert_close(found, rows[15:45], rtol=1e-9, atol=1e-9 * float(rows.abs().max()))
     model.with_constituents(jets)[1].sum().backward()
+
+
+@pytest.mark.parametrize("options", [{"kind": "lorentznet"}, {"kind": "pelican"}, {"kind": "vector_pfn"}])
+def test_momenta_begin_near_the_sum(options, random_jets):
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = eqt.models.build(**options, output="momentum").eval()
+        jets = ragged(random_jets([30, 10, 50], seed), model)
+        with torch.no_grad():
+            off = (model(jets) - jets.jet_p4).norm(dim=1) / jets.jet_p4.norm(dim=1)
+        assert off.max() < 0.3

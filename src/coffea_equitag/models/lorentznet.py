@@ -26,6 +26,7 @@ from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.lorentz_block import LorentzBlock, LorentzState
+from ..layers.momentum_weights import begin_with_sum
 from ..layers.pairs import Pairs
 from ..layers.psi import psi
 from ..layers.segments import segment_mean, segment_sum
@@ -68,7 +69,8 @@ class LorentzNet(JetModel):
         Where a constituent's mass is 0, take √|E² − p²| of the numbers as stored, rounding and all. For official
         checkpoints only: they learned that noise from the massless reference jets, and lose accuracy without it.
     output : {"classes", "momentum"}
-        Logits, or one covariant four-momentum per jet: Σ_i c_i x_i over the constituents, the c_i from the scalars.
+        Logits, or one covariant four-momentum per jet: Σ_i c_i x_i over the constituents, the c_i, which
+        begin near 1, from the scalars.
     hidden, n_layers : int
         Channels and blocks; 72 and 6 in the paper (224,072 parameters with two scalars).
     dropout : float
@@ -150,6 +152,8 @@ class LorentzNet(JetModel):
             nn.Dropout(dropout),
             nn.Linear(hidden, n_classes if output == "classes" else 1),
         )
+        if output == "momentum":
+            begin_with_sum(self.head[-1])
 
     @classmethod
     def stored_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Physics: PELICAN", JHEP 03 (2024) 113, arXiv:2307.16506; reduced symmetries by s
 
 The network sees only the matrix of products p_i·p_j of a jet. Five blocks act on it, each a message (pair by pair) and
 the general permutation-equivariant linear map from pairs to pairs. For classification the pairs are reduced to one
-vector per jet; for regression to one weight per constituent, and P = Σ c_i p_i.
+vector per jet; for regression to one weight per constituent, and P = Σ c_i p_i. One departure, in the first weights:
+the c_i begin near 1, and P near the sum of the constituents.
 
 The symmetry may be reduced to a subgroup: by *spurions*, fixed vectors put beside the constituents with labels of
 their own, or by *inputs*, invariants r of the subgroup that enter as further pair channels r_i r_j. The channels
@@ -35,6 +36,7 @@ from ..layers.equivariant_1to2 import Equivariant1to2
 from ..layers.equivariant_2to2 import Equivariant2to2
 from ..layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ..layers.jet_frame import jet_frame
+from ..layers.momentum_weights import begin_with_sum
 from ..layers.pair_encoder import PairEncoder
 from ..layers.pair_message import PairMessage, kaiming_linear
 from ..layers.segments import segment_mean
@@ -161,6 +163,8 @@ class PELICAN(JetModel):
             outputs = 1 if self.by_spurions else len(self.broken.blocks)
         # the official code ends on an activation, logits and weights alike
         self.head = nn.Sequential(nn.Dropout(dropout), kaiming_linear(wide, outputs), nn.LeakyReLU(0.01))
+        if output == "momentum":
+            begin_with_sum(self.head[1])
         # last, so that all other weights are the same with and without it
         self.scalars_to_pairs = (
             Equivariant1to2(scalars, embedded, aggregation=how, diagonal=diagonal) if scalars else None
