@@ -230,3 +230,34 @@ def test_a_run_of_the_first_version_resumes_with_its_default_recipe(tmp_path, to
     }
     (out / "run.json").write_text(json.dumps(record))
     fit(build(), toy(40), out=out, **settings)
+
+
+def test_cut_off_with_everything_that_a_step_depends_on(tmp_path, monkeypatch, toy, build_small):
+    tagger = fit(build_small(), toy(60, seed=1), out=tmp_path / "before", **(SETTINGS | {"epochs": 1}))
+    settings = SETTINGS | {
+        "epochs": 2,
+        "batch_size": 8,
+        "accumulate": 2,
+        "label_smoothing": 0.1,
+        "ema": 0.9,
+        "patience": 5,
+        "max_constituents": 6,
+        "init_from": tagger,
+        "classes": ("w", "z"),
+        "frozen": ("embedding",),
+        "pretrained_rate": 0.5,
+        "loggers": ["csv"],
+        "log_every": 1,
+        "recipe": {"optimizer": "amsgrad", "gradient_clip": 1.0},
+    }
+    fit(build_small(dropout=0.3), toy(100), out=tmp_path / "unbroken", **settings)
+    with monkeypatch.context() as patched:
+        cut_off_at(patched, Training, "training_step", 9)
+        with pytest.raises(CutOffError):
+            fit(build_small(dropout=0.3), toy(100), out=tmp_path / "run", **settings)
+    other = build_small(dropout=0.3)
+    with torch.no_grad():
+        other.embedding.weight.zero_()
+    fit(other, toy(100), out=tmp_path / "run", **settings)
+    assert_same_end(tmp_path / "unbroken", tmp_path / "run")
+    assert (tmp_path / "run/steps.csv").read_text() == (tmp_path / "unbroken/steps.csv").read_text()
