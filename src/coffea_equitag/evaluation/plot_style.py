@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import mplhep
 
 __all__ = ["COLORS", "STYLE"]
@@ -26,5 +27,11 @@ STYLE = mplhep.style.CMS | {
     "savefig.bbox": None,
 }
 
+
+def _colors() -> tuple[str, ...]:
+    with mpl.rc_context(STYLE):
+        return tuple(mpl.rcParams["axes.prop_cycle"].by_key()["color"])
+
+
 #: The style's colours, by themselves: names such as C1 would be looked up when the figure is saved, in another style.
-COLORS: tuple[str, ...] = tuple(STYLE["axes.prop_cycle"].by_key()["color"])
+COLORS = _colors()

@@ -57,10 +57,10 @@ def jet_columns(jets: ak.Array, names: Sequence[str]) -> dict[str, Any]:
     Parameters
     ----------
     jets : ak.Array
-        Canonical jets, any nesting.
+        Canonical jets, any nesting, or records without constituents, such as a collection of NanoAOD.
     names : sequence of str
         ``pt``, ``eta``, ``mass`` of the jet's four-momentum in GeV, ``multiplicity`` (the number of constituents), or
-        a field of the jets.
+        a field of the jets. Of records without constituents all are fields.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def jet_columns(jets: ak.Array, names: Sequence[str]) -> dict[str, Any]:
         If the jets have no such field.
     """
     found: dict[str, Any] = {}
-    if derived := [name for name in names if name in LABELS]:
+    if derived := [name for name in names if name in LABELS and "constituents" in jets.fields]:
         ragged, nesting = ragged_and_nesting(jets)
         energy, x, y, z = ragged.jet_p4.numpy().T
         pt = np.hypot(x, y)
@@ -86,6 +86,7 @@ def jet_columns(jets: ak.Array, names: Sequence[str]) -> dict[str, Any]:
             continue
         if name not in jets.fields:
             given = f"variable {name!r} of jets with the fields {', '.join(jets.fields)}"
-            raise JetError(explain(given, f"a field, or one of {', '.join(LABELS)}", "correct the name"))
+            remedy = f"correct the name, or give the values: fill(..., {name}=...)"
+            raise JetError(explain(given, f"a field, or of canonical jets one of {', '.join(LABELS)}", remedy))
         found[name] = jets[name]
     return found
