@@ -116,6 +116,17 @@ def test_seeds_are_runs_of_their_own(tmp_path, toy, monkeypatch):
     assert RunConfig.read("runs/seed-8/config.yaml").repeats() == [RunConfig.read("runs/seed-8/config.yaml")]
 
 
+def test_jets_may_be_streamed(tmp_path, toy, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ak.to_parquet(toy(60), "top.parquet", row_group_size=10)
+    words = ["train", "pfn", "top.parquet", "-o", "run", "--epochs", "1", "--device", "cpu", "--shuffle", "40"]
+    assert main([*words, "--workers", "0"]) == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())["jets"]
+    assert record["training"]["shuffle"] == 40
+    assert record["training"]["number"] + record["validation"]["number"] == 60
+    assert main([*words, "--validation", "top.parquet", "-o", "other"]) == 0
+
+
 def test_flags_alone_need_data_and_output(capsys):
     assert main(["train", "pfn", "-o", "run"]) == 1
     assert "without data" in capsys.readouterr().err

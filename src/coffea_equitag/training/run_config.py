@@ -53,6 +53,13 @@ class RunConfig(Options):
     validation: Annotated[float | tuple[str, ...], BeforeValidator(_fraction_or_files)] = Field(
         default=0.1, description="fraction of the jets that the metrics are measured on, or files"
     )
+    shuffle: int | None = Field(
+        default=None,
+        ge=1,
+        description="read the jets when they are needed, and shuffle this many at a time, e.g. 200000 "
+        "(default: all jets in memory)",
+    )
+    workers: int = Field(default=2, ge=0, description="threads that read ahead, where shuffle is given")
     output: str = Field(description="folder of the run; an unfinished run in it is resumed")
     device: str | None = Field(default=None, description="cpu or cuda (default: a GPU if there is one)")
     save_every: float = Field(default=60.0, ge=0, description="seconds between checkpoints within an epoch")

@@ -135,6 +135,8 @@ def _source(
         if part == "training" or own == "all":  # a reader of both parts is told once
             sample.adjust = partial(_adjusted, spectra, resample)
         streamed = Streamed(sample, own, **options)
+        if part == "training":
+            streamed.warn()
         return streamed, streamed.left_out
     copies = None
     if spectra is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import awkward as ak
 import torch
 
 from ..models import build
-from ..readers import read_jets
+from ..readers import JetStream, read_jets, stream
 from ..tagger import Tagger
 from .fitting import fit_options
 from .run_config import RunConfig
@@ -39,10 +40,16 @@ def train(config: RunConfig, *, progress: bool = True, resume: bool = True) -> l
     TaggerError
         As `fit`.
     """
-    jets = read_jets(list(config.data), jets=config.jets)
-    validation = config.validation
-    held_out: Any = validation if isinstance(validation, float) else read_jets(list(validation), jets=config.jets)
+    jets, validation = _jets(config, config.data), config.validation
+    held_out: Any = validation if isinstance(validation, float) else _jets(config, validation)
     return [_train(one, jets, held_out, progress, resume) for one in config.repeats()]
+
+
+def _jets(config: RunConfig, files: tuple[str, ...]) -> ak.Array | JetStream:
+    """Jets in memory, or a stream of them."""
+    if config.shuffle is None:
+        return read_jets(list(files), jets=config.jets)
+    return stream(files, jets=config.jets, shuffle=config.shuffle, workers=config.workers)
 
 
 def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume: bool) -> Tagger:

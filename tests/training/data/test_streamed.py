@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from coffea_equitag import JetError, make_jets, readers
+from coffea_equitag.errors import SampleWarning
 from coffea_equitag.training.data import InMemory, LabelledJets
 from coffea_equitag.training.data.label_map import label_map
 from coffea_equitag.training.data.preparation import Preparation
@@ -162,6 +163,17 @@ def test_selections_and_weights_are_those_of_jets_in_memory(files, options):
         sums = np.bincount(expected.sample.labels, expected.sample.weights)
         np.testing.assert_allclose(sum(source.weight_sums for source in sources), sums, rtol=1e-13)
         assert all(source.left_out == expected.left_out for source in sources)
+
+
+def test_blocks_of_one_class_are_warned_of(tmp_path, toy):
+    jets = toy(400)
+    for label in (0, 1):
+        ak.to_parquet(jets[jets.label == label], tmp_path / f"{label}.parquet", row_group_size=20)
+    files = sorted(tmp_path.glob("*.parquet"))
+    # twenty row groups, of which ten are shuffled together: on average 0.4/√10 = 0.13 of the jets are out of place
+    streamed(files, shuffle=200).warn()
+    with pytest.warns(SampleWarning, match="on average 50% of jets are shuffled with jets of their own class"):
+        streamed(files, shuffle=20).warn()
 
 
 def test_probe(files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...array_types import F8, I8
-from ...errors import JetError, explain
+from ...errors import JetError, SampleWarning, explain
 from .labelled_jets import LabelledJets
 from .resampling import resampled
 from .stream_ahead import ReadAhead, in_background
@@ -24,6 +25,9 @@ __all__ = ["Streamed"]
 
 #: Jets that are made ready together: enough that awkward's time per call does not matter.
 _READY = 4096
+
+#: Share of jets in blocks of other classes than all jets have, from which on there is a warning.
+_APART = 0.2
 
 
 class Streamed:
@@ -92,6 +96,33 @@ class Streamed:
             "shuffle": self._stream.shuffle,
             "files": {file.name: fingerprint[:16] for file, fingerprint in prints.items()},
         }
+
+    def warn(self) -> None:
+        """Warn of jets that are shuffled together with few of other classes.
+
+        Warns
+        -----
+        SampleWarning
+            If the classes of a block's jets are on average by more than a fifth not those of all jets, as with blocks
+            of one or two row groups, each of a single class.
+        """
+        tallies, apart = self._inventory.tallies, 0.0
+        shares = self.numbers / max(1, self.numbers.sum())
+        for block in self._order.blocks(0, self._inventory.sizes):
+            numbers = sum((tallies[piece].numbers for piece in block.pieces), np.zeros(len(shares)))
+            apart += 0.5 * np.abs(numbers - block.size * shares).sum()
+        apart /= max(1, self.numbers.sum())
+        if apart > _APART:
+            warnings.warn(
+                explain(
+                    f"{self._stream}: on average {100 * apart:.0f}% of jets are shuffled with jets of their own class "
+                    "in place of others",
+                    "row groups in which the classes are mixed, or a buffer of many row groups",
+                    "give a larger shuffle=..., or write files with smaller row groups or in mixed order",
+                ),
+                SampleWarning,
+                stacklevel=2,
+            )
 
     @property
     def left_out(self) -> dict[str, int]:
