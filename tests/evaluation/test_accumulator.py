@@ -96,6 +96,14 @@ def test_fill_is_addition_and_addition_changes_neither():
     assert same(numbers(again), numbers(together))
 
 
+def test_a_chunk_that_is_refused_changes_nothing():
+    found = Evaluation(("b", "s"), variables={}, resolution=0.1).fill([0.2, 0.9, None], [0, 1, 0])
+    before = found.measure()
+    with pytest.raises(JetError, match="scores between"):
+        found.fill([0.5, 1.5, None], [0, 1, 1])
+    assert found.measure() == before
+
+
 def test_survives_the_journey_between_workers():
     found = pickle.loads(pickle.dumps(filled()))
     assert same(numbers(found), numbers(filled()))
@@ -216,7 +224,7 @@ def test_jets_whose_classes_all_have_no_probability_are_missing():
         (lambda: Evaluation(CLASSES, resolution=0.0), "a resolution of 0"),
         (lambda: Evaluation(CLASSES, variables={"pt": [3, 2]}), "edges of pt"),
         (lambda: Evaluation(CLASSES, discriminants={"score": ("top", ["w"])}), "rename it"),
-        (lambda: filled() + Evaluation(CLASSES), "with the same arguments"),
+        (lambda: filled() + Evaluation(CLASSES), r"different discriminants(.|\n)*with the same arguments"),
         (lambda: filled().measure("nothing"), "a score 'nothing'"),
         (lambda: filled().measure(efficiencies=(50,)), "fractions, not percent"),
         (lambda: filled().separation("TvsQCD", "w"), "background 'w'"),

@@ -8,14 +8,13 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from ..array_types import F8, I8, Bools
+from ..array_types import F8, I8
 from ..errors import JetError, explain
-from ..tagger.discriminant import Discriminant, Discriminants, discriminants
+from ..tagger.discriminant import Discriminant, Discriminants
 from .binned_efficiency import BinnedEfficiency, by_bin
-from .chunk import bins_of, in_order
+from .chunk import SCORE, bins_of, check_classes, in_order, scores_of, value_of
 from .confusion import Confusion
 from .counts import Counts, Tally, on_grid, weight_sums
-from .labelled_scores import LabelledScores
 from .metrics import Metrics, check_efficiencies, check_sum, measured
 from .reliability import Calibration
 from .sculpting import Sculpting, sculpting
@@ -23,9 +22,6 @@ from .separation import Separation
 from .variables import Variables, check_variables
 
 __all__ = ["SCORE", "Evaluation"]
-
-#: Name of the score of the signal class, against all other classes.
-SCORE = "score"
 
 
 class Evaluation:
@@ -75,17 +71,12 @@ class Evaluation:
         variables: Variables | None = None,
         resolution: float | None = None,
     ) -> None:
-        self.classes = tuple(classes)
-        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
-            raise JetError(explain(f"classes {self.classes}", "at least two different names", "give tagger.classes"))
-        self.signal = self.classes[-1] if signal is None else signal
-        if self.signal not in self.classes:
-            raise JetError(explain(f"signal {signal!r}", f"one of {', '.join(self.classes)}", "see tagger.classes"))
+        self.classes, self.signal = check_classes(classes, signal)
         if resolution is not None and not 0 < resolution < np.inf:
             raise JetError(explain(f"a resolution of {resolution}", "a positive number, or None", "give e.g. 0.01"))
         self.resolution = resolution
         self.variables = check_variables(variables)
-        self._scores = _checked(self.classes, self.signal, discriminants)
+        self._scores = scores_of(self.classes, self.signal, discriminants)
         nothing, none = np.zeros(0), np.zeros(0, np.int64)
         self.num_missing = dict.fromkeys(self._scores, 0)
         self._counts = {(name, variable): Tally() for name in self._scores for variable in (self.variables or {"": ()})}
@@ -139,14 +130,17 @@ class Evaluation:
         given = in_order(scores, labels, self.classes, self.signal)
         weight = given.weights(weights)
         bins = bins_of(given, self.variables, jets, columns)
-        for name in self._scores:
-            value, kept = self._value(name, given)
-            self.num_missing[name] += given.num_missing + int((kept & np.isnan(value)).sum())
+        counts, missing = {}, {}
+        for name, one in self._scores.items():
+            value, kept = value_of(one, given, self.classes)
+            missing[name] = self.num_missing[name] + given.num_missing + int((kept & np.isnan(value)).sum())
             kept &= ~np.isnan(value)
             score = on_grid(value[kept], self.resolution)
             for variable, (index, size) in bins.items():
                 group = given.labels[kept] * size + index[kept]
-                self._counts[name, variable] += Counts.of(group, score, weight[kept])
+                counts[name, variable] = self._counts[name, variable] + Counts.of(group, score, weight[kept])
+        # nothing has changed until here, where nothing can be refused any more
+        self._counts, self.num_missing = counts, missing
         part = (given.labels, given.most_probable, weight)
         self.confusion += Confusion.of(self.classes, *part)
         self.calibration += Calibration.of(self.classes, given.probabilities, *part)
@@ -155,14 +149,7 @@ class Evaluation:
     def __add__(self, other: Evaluation) -> Evaluation:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        if self.configuration != other.configuration:
-            raise JetError(
-                explain(
-                    "two evaluations of other classes, discriminants, variables or resolution",
-                    "evaluations made with the same arguments",
-                    "make both with the same arguments",
-                )
-            )
+        self.check_alike(other)
         found = Evaluation.__new__(Evaluation)
         found.__dict__.update(self.__dict__)
         found.num_missing = {name: number + other.num_missing[name] for name, number in self.num_missing.items()}
@@ -186,24 +173,18 @@ class Evaluation:
         JetError
             If there are no such jets.
         """
-        counts, of_class, factor = self._rows(name)
+        columns: list[Any]
+        of_class, *columns = self.rows(name)
         one = self._scores[name]
-        chosen = np.ones(len(counts.group), bool)
+        signal = self.classes.index(one.signal)
         if background is not None:
             self._check_background(name, background)
-            chosen = np.isin(of_class, [self.classes.index(one.signal), self.classes.index(background)])
-        elif not one.fractions:
-            total = counts.weight[of_class != self.classes.index(one.signal)].sum()
-            check_sum(float(total), " and ".join(one.backgrounds))
-        weights = factor[of_class[chosen]]
-        is_signal = of_class[chosen] == self.classes.index(one.signal)
-        return Separation.of(
-            counts.score[chosen],
-            is_signal,
-            counts.number[chosen],
-            counts.weight[chosen] * weights,
-            counts.squared[chosen] * weights**2,
-        )
+            chosen = np.isin(of_class, [signal, self.classes.index(background)])
+            of_class, columns = of_class[chosen], [each[chosen] for each in columns]
+        score, number, weight, squared = columns
+        names = [background] if background is not None else one.backgrounds
+        check_sum(float(weight[of_class != signal].sum()), " and ".join(names))
+        return Separation.of(score, of_class == signal, number, weight, squared)
 
     def measure(self, name: str = SCORE, *, efficiencies: Sequence[float] = (0.5, 0.3)) -> Metrics:
         """Accuracy, AUC and rejections of a score; parameters and errors as `separation`.
@@ -297,15 +278,6 @@ class Evaluation:
                 factor[index] = fraction * sums[chosen].sum() / sums[index]
         return counts, of_class, factor
 
-    def _value(self, name: str, given: LabelledScores) -> tuple[F8, Bools]:
-        """A score of every jet, NaN where it has none, and which jets are of its classes."""
-        if name == SCORE:
-            return given.scores, np.ones(len(given.labels), bool)
-        one = self._scores[name]
-        columns = {each: given.probabilities[:, self.classes.index(each)] for each in one.classes}
-        kept = np.isin(given.labels, [self.classes.index(each) for each in one.classes])
-        return np.asarray(ak.to_numpy(one(columns)), np.float64), kept
-
     def _check_variable(self, variable: str) -> None:
         if variable not in self.variables:
             known = ", ".join(self.variables) or "none"
@@ -316,18 +288,16 @@ class Evaluation:
         if background not in known:
             raise JetError(explain(f"background {background!r}", f"one of {', '.join(known)}", "correct the name"))
 
-    @property
-    def configuration(self) -> tuple[Any, ...]:
-        """What two evaluations must have in common to be added."""
-        return self.classes, self.signal, self._scores, self.variables, self.resolution
+    def check_alike(self, other: Evaluation) -> None:
+        """Refuse an evaluation that was made with other arguments.
 
-
-def _checked(classes: tuple[str, ...], signal: str, given: Discriminants | None) -> dict[str, Discriminant]:
-    others = tuple(name for name in classes if name != signal)
-    found = {SCORE: Discriminant(SCORE, signal, others)}
-    for one in discriminants(given):
-        one.check(classes, "this evaluation")
-        if one.name == SCORE:
-            raise JetError(explain(f"a discriminant called {SCORE!r}", "another name", "rename it"))
-        found[one.name] = one
-    return found
+        Raises
+        ------
+        JetError
+            Naming what differs.
+        """
+        for name in ("classes", "signal", "_scores", "variables", "resolution"):
+            if getattr(self, name) != getattr(other, name):
+                what = "discriminants" if name == "_scores" else name
+                given = f"two evaluations of different {what}"
+                raise JetError(explain(given, "evaluations made with the same arguments", f"give both the same {what}"))

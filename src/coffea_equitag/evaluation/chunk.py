@@ -8,12 +8,60 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from ..array_types import I8
+from ..array_types import F8, I8, Bools
 from ..errors import JetError, explain
+from ..tagger.discriminant import Discriminant, Discriminants, discriminants
 from .labelled_scores import LabelledScores, labelled_scores
 from .variables import jet_columns
 
-__all__ = ["bins_of", "in_order"]
+__all__ = ["SCORE", "bins_of", "check_classes", "in_order", "scores_of", "value_of"]
+
+#: Name of the score of the signal class, against all other classes.
+SCORE = "score"
+
+
+def check_classes(classes: Sequence[str], signal: str | None) -> tuple[tuple[str, ...], str]:
+    """Classes, and the signal among them, by default the last.
+
+    Raises
+    ------
+    JetError
+        If there are not at least two different classes, or the signal is none of them.
+    """
+    names = tuple(classes)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise JetError(explain(f"classes {names}", "at least two different names", "give tagger.classes"))
+    if signal is not None and signal not in names:
+        raise JetError(explain(f"signal {signal!r}", f"one of {', '.join(names)}", "see tagger.classes"))
+    return names, names[-1] if signal is None else signal
+
+
+def scores_of(classes: tuple[str, ...], signal: str, given: Discriminants | None) -> dict[str, Discriminant]:
+    """What is measured, by name: the score of the signal against all other classes, and discriminants.
+
+    Raises
+    ------
+    JetError
+        If a discriminant is called `SCORE`.
+    TaggerError
+        If it is not valid, or of other classes.
+    """
+    found = {SCORE: Discriminant(SCORE, signal, tuple(name for name in classes if name != signal))}
+    for one in discriminants(given):
+        one.check(classes, "this evaluation")
+        if one.name == SCORE:
+            raise JetError(explain(f"a discriminant called {SCORE!r}", "another name", "rename it"))
+        found[one.name] = one
+    return found
+
+
+def value_of(one: Discriminant, given: LabelledScores, classes: tuple[str, ...]) -> tuple[F8, Bools]:
+    """A score of every jet, NaN where it has none, and which jets are of its classes."""
+    if one.name == SCORE:
+        return given.scores, np.ones(len(given.labels), bool)
+    columns = {each: given.probabilities[:, classes.index(each)] for each in one.classes}
+    kept = np.isin(given.labels, [classes.index(each) for each in one.classes])
+    return np.asarray(ak.to_numpy(one(columns)), np.float64), kept
 
 
 def in_order(scores: Any, labels: Any, classes: tuple[str, ...], signal: str) -> LabelledScores:

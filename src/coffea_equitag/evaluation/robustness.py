@@ -73,7 +73,7 @@ def differences(
     JetError
         If the evaluations differ in their arguments, or lack jets.
     """
-    check_alike(nominal, other)
+    nominal.check_alike(other)
     one, two = figures(nominal, nominal, name, efficiencies), figures(other, nominal, name, efficiencies)
     return tuple(Difference(key, one[key], two[key], _independent(one[key], two[key])) for key in one)
 
@@ -107,7 +107,7 @@ def paired_differences(
         given = f"{len(nominal)} and {len(other)} blocks"
         raise JetError(explain(given, "as many of both, two or more", "fill evaluations of the same blocks of jets"))
     whole = reduce(add, nominal), reduce(add, other)
-    check_alike(*whole)
+    whole[0].check_alike(whole[1])
     one, two = (figures(each, whole[0], name, efficiencies) for each in whole)
     rows = []
     for first, second in zip(_without_each(nominal), _without_each(other), strict=True):
@@ -143,18 +143,6 @@ def figures(
             one = separation if len(backgrounds) == 1 else evaluation.separation(name, background)
             found[f"mistag rate of {background} {where}"] = one.background.estimate(one.index(cut))
     return found
-
-
-def check_alike(one: Evaluation, other: Evaluation) -> None:
-    """Refuse evaluations that were made with other arguments."""
-    if one.configuration != other.configuration:
-        raise JetError(
-            explain(
-                "two evaluations of other classes, discriminants, variables or resolution",
-                "evaluations made with the same arguments",
-                "make both with the same arguments",
-            )
-        )
 
 
 def _without_each(parts: Sequence[Evaluation]) -> list[Evaluation]:
