@@ -20,7 +20,6 @@ __all__ = ["curve_figure", "limit_figure", "robustness_figure"]
 
 #: Distinct for readers who see no red or green; the audited tagger's is the first.
 _COLOURS = ("#1f5fa8", "#d95f02", "#4d4d4d", "#7b3294", "#1b9e77", "#a6761d")
-_LOWEST = 1e-17
 
 
 def curve_figure(curves: Mapping[str, Sequence[Change]], label: str, *, against_gamma: bool) -> Figure:
@@ -28,18 +27,18 @@ def curve_figure(curves: Mapping[str, Sequence[Change]], label: str, *, against_
     with matplotlib.style.context(STYLE):
         figure = Figure(layout="constrained")
         axes = figure.add_subplot()
+        own = next(iter(curves.values()))
         for colour, (name, changes) in zip(_COLOURS, curves.items(), strict=False):
-            x = [change.parameter for change in changes]
-            axes.plot(x, _positive([change.rms for change in changes]), "o-", color=colour, label=name, markersize=4)
-        changes = next(iter(curves.values()))
-        _shade(axes, changes)
+            x, y = [change.parameter for change in changes], [max(change.rms, _bottom(own)) for change in changes]
+            axes.plot(x, y, "o-", color=colour, label=name, markersize=4, clip_on=False)
+        _shade(axes, own)
         if against_gamma:
             axes.set_xscale("log")
             axes.set_xlabel(r"$\gamma$")
         else:
             axes.set_xlabel("Angle (rad)")
             axes.set_xticks(np.arange(5) * np.pi / 2, ["0", r"$\pi/2$", r"$\pi$", r"$3\pi/2$", r"$2\pi$"])
-        _finish(axes, label, changes)
+        _finish(axes, label, own)
     return figure
 
 
@@ -49,9 +48,9 @@ def limit_figure(limit: Limit, label: str, name: str) -> Figure:
         figure = Figure(layout="constrained")
         axes = figure.add_subplot()
         x = np.array([change.parameter for change in limit.changes])
-        y = [change.rms for change in limit.changes]
-        axes.plot(x, _positive(y), "o-", color=_COLOURS[0], label=name, markersize=4)
-        axes.plot(x, max(y[0], _LOWEST) * x / x[0], ":", color="#4d4d4d", label="linear: analytic and safe")
+        y = [max(change.rms, _bottom(limit.changes)) for change in limit.changes]
+        axes.plot(x, y, "o-", color=_COLOURS[0], label=name, markersize=4, clip_on=False)
+        axes.plot(x, y[0] * x / x[0], ":", color="#4d4d4d", label="linear: analytic and safe")
         _shade(axes, limit.changes)
         axes.set_xscale("log")
         axes.set_xlabel(label)
@@ -81,21 +80,20 @@ def robustness_figure(found: Mapping[str, Mapping[str, Robustness]], *, with_auc
     return figure
 
 
-def _positive(values: Sequence[float]) -> list[float]:
-    """Values for a logarithmic axis: 0 below all that is shown."""
-    return [max(value, _LOWEST) for value in values]
+def _bottom(changes: Sequence[Change]) -> float:
+    """Lower end of the axis, where changes of 0 are shown: two decades of the area are enough to see them in it."""
+    return min(change.floor for change in changes) / 10
 
 
 def _shade(axes: Axes, changes: Sequence[Change]) -> None:
     x = [change.parameter for change in changes]
     top = [FACTOR * change.floor for change in changes]
-    axes.fill_between(x, _LOWEST, top, color="#9aa5b1", alpha=0.35, linewidth=0, label="rounding explains it")
+    axes.fill_between(x, _bottom(changes), top, color="#9aa5b1", alpha=0.35, linewidth=0, label="rounding explains it")
 
 
 def _finish(axes: Axes, title: str, changes: Sequence[Change]) -> None:
     axes.set_yscale("log")
-    # two decades of the area are enough to see that a line lies in it
-    axes.set_ylim(max(min(change.floor for change in changes) / 10, _LOWEST), None)
+    axes.set_ylim(_bottom(changes), None)
     axes.axhline(1.0, color="#9aa5b1", linewidth=1, linestyle="--")
     axes.set_ylabel("rms change of the score / spread")
     axes.set_title(title, loc="left")

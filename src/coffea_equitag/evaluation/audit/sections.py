@@ -17,7 +17,7 @@ __all__ = ["sections", "summary"]
 def summary(found: Findings) -> dict[str, str]:
     """The few facts shown large."""
     group = found.subgroup
-    kept = group.name.split(",")[0].removeprefix("the ") if group.generators else "none found"
+    kept = group.name.split(", ")[0].removeprefix("the ") if group.generators else "none found"
     consistent = all(change.is_rounding for change in found.consistency.values())
     tiles = {"Symmetry kept": kept, "Rounding floor": number(found.floor)}
     for name, limit in found.limits.items():
@@ -51,7 +51,8 @@ def _curves(found: Findings) -> Section:
     text = (
         f"{found.num_jets} jets, rotated and boosted; the jets' own momenta are those of their constituents' sum. 1 is "
         "a change as large as differences between jets. In the grey area rounding explains the change: it is "
-        "measured at each point, by moving all momenta by one unit in the last place."
+        "measured at each point, by moving all momenta by one unit in the last place. Changes of 0 and below the axis "
+        "are shown at its lower end."
     )
     data = {
         name: {title: [change.as_dict() for change in changes] for title, changes in curves.items()}
