@@ -5,10 +5,12 @@ import warnings
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from coffea.nanoevents.trace import trace_with_typetracer
 
 from coffea_equitag import JetError, read_jets, validate
 from coffea_equitag.readers import auto, recognise
+from coffea_equitag.readers.event_columns import EVENT_BRANCHES, with_event_columns
 from delphes_events import delphes_events
 from event_formats import REAL, open_real
 
@@ -183,7 +185,19 @@ def test_read_jets_recognises_files(shared_data, name):
     assert ak.sum(ak.num(jets.constituents, axis=2)) == constituents
     part = read_jets([shared_data / file] * 2, jets=collection, entry_start=len(jets) - 2, entry_stop=len(jets) + 3)
     assert values(part) == values(ak.concatenate([jets[-2:], jets[:3]]))
-    assert {type(jets[field]) for field in jets.fields}
+    # the jets carry the numbers of their events
+    with uproot.open(shared_data / file) as opened:
+        tree = opened["CollectionTree" if name == "physlite" else "events"]
+        for column, branch in EVENT_BRANCHES["PHYSLITE" if name == "physlite" else "EDM4HEP"].items():
+            ends = [key for key in tree.keys() if key.rpartition("/")[2] == branch]  # noqa: SIM118
+            assert (column in jets.fields) == bool(ends)
+            if ends:
+                stored = tree[ends[0]].array()
+                first = (stored if stored.ndim == 1 else ak.firsts(stored)).to_list()
+                assert jets[column].to_list() == [
+                    [None if is_missing else one for is_missing in some]
+                    for one, some in zip(first, ak.is_none(jets, axis=1).to_list(), strict=True)
+                ]
     with pytest.raises(JetError, match=rf"without jets=(.|\n)*{collection}"):
         read_jets(shared_data / file)
     with pytest.raises(JetError, match="units are known"):
@@ -200,3 +214,10 @@ def test_eager_events(shared_data):
         eager, _ = open_real(shared_data, name, mode="eager")
         with warnings.catch_warnings():
             assert values(auto(virtual[:5], collection)) == values(auto(eager[:5], collection))
+
+
+def test_numbers_of_events_do_not_replace_columns():
+    jets = ak.Array([[{"pt": 1.0, "run": 7}], [], [{"pt": 2.0, "run": 8}, {"pt": 3.0, "run": 9}]])
+    found = with_event_columns(jets, {"run": ak.Array([1, 2, 3]), "event": ak.Array([10, None, 30])})
+    assert found.run.to_list() == [[7], [], [8, 9]]
+    assert found.event.to_list() == [[10], [], [30, 30]]

@@ -40,7 +40,7 @@ def given_values(arguments: argparse.Namespace, schema: type[BaseModel]) -> dict
 
 def _help(field: FieldInfo) -> str:
     text = (field.description or "").replace("%", "%%")
-    if field.is_required() or field.default in (None, {}) or "(default" in text:
+    if field.is_required() or field.default in (None, {}, ()) or "(default" in text:
         return text
     default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
     return f"{text} (default: {default})"

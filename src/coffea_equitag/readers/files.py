@@ -48,9 +48,10 @@ def read_jets(
     In the flat layout, constituents with all four components 0 (padding) are dropped, momenta keep the file's
     precision, and columns are renamed as described in `readers.flat.from_flat`. NanoAOD follows the rules of
     `readers.nanoaod`, the other event formats those of `readers.physlite`, `readers.edm4hep` and `readers.delphes`; of
-    their jets' columns, those that are one number per jet are read; jets of NanoAOD also have run, luminosityBlock,
-    event and genWeight of their event. The published layouts are read as by `readers.read_top_landscape`,
-    `readers.read_energyflow` and `readers.read_jetnet`, which have further options.
+    their jets' columns, those that are one number per jet are read. The jets of an event carry its numbers (``run``,
+    ``luminosityBlock``, ``event``) and the generator's weight (``genWeight``), as far as the file has them. The
+    published layouts are read as by `readers.read_top_landscape`, `readers.read_energyflow` and `readers.read_jetnet`,
+    which have further options.
 
     Parameters
     ----------

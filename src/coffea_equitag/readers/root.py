@@ -11,10 +11,10 @@ import awkward as ak
 import uproot
 
 from ..errors import JetError, explain
-from ..jets.numbering import with_column
 from .candidates import STORED_NAMES
+from .event_columns import event_columns, with_event_columns
 from .flat import PREFIX, from_flat, is_flat
-from .formats import FORMATS, format_of_file, read_events
+from .formats import FORMATS, NANOAOD, format_of_file, read_events
 from .links import link_tables
 from .nanoevents import nanoaod
 from .podio_rntuple import is_podio, podio_jets
@@ -22,9 +22,6 @@ from .scouting import PREFIX as PREFIX_SCOUTING
 from .scouting import candidate_table
 
 __all__ = ["num_entries", "open_tree", "read_array", "read_root"]
-
-#: Columns of events in NanoAOD that their jets are given: which event it is, and its weight.
-OF_EVENTS = ("run", "luminosityBlock", "event", "genWeight")
 
 
 def num_entries(path: Path, tree: str) -> int:
@@ -57,20 +54,22 @@ def read_root(
         names = list(dict.fromkeys(events.keys(recursive=False)))
         is_ntuple = hasattr(events, "to_akform")
         if is_ntuple and is_podio(names):
-            return podio_jets(events, names, collection, start, stop)
+            jets = podio_jets(events, names, collection, start, stop)
+            header = events["EventHeader"].keys() if "EventHeader" in names else []
+            header = [f"EventHeader.{name}" for name in header]
+            return with_event_columns(jets, event_columns(events, "EDM4HEP", header, start, stop))
         branches = names if is_ntuple else list(events.keys())
         if known := format_of_file(branches):
             if units != "GeV":
                 raise JetError(
                     explain(f"units={units!r} for {path}", f"{known.name}, whose units are known", "leave units out")
                 )
-            return read_events(path, events.name, branches, known, collection, start, stop)
+            jets = read_events(path, events.name, branches, known, collection, start, stop)
+            return with_event_columns(jets, event_columns(events, known.name, branches, start, stop))
         if collection is not None:
             # the jets are as stored: there is nothing to check
             jets = nanoaod(_nano_events(events, names, collection, start, stop), collection, check=False)
-            return _with_events(
-                jets, {name: read_array(events[name], start, stop) for name in OF_EVENTS if name in names}
-            )
+            return with_event_columns(jets, event_columns(events, NANOAOD.name, names, start, stop))
         if is_flat(names):
             names = [name for name in names if wanted is None or wanted(name)]
             columns = {name: read_array(events[name], start, stop) for name in names}
@@ -103,15 +102,6 @@ def _nano_events(events: Any, names: list[str], collection: str, start: int, sto
         read = {field: _titled(events[table + separator + field], start, stop) for field in fields}
         records[table] = ak.zip({field: column for field, column in read.items() if column.ndim > 1}, depth_limit=2)
     return ak.zip(records, depth_limit=1)
-
-
-def _with_events(jets: ak.Array, columns: dict[str, ak.Array]) -> ak.Array:
-    """The jets with columns of their events."""
-    counts = ak.num(jets["constituents"], axis=-1)
-    for name, column in columns.items():
-        if name not in jets.fields:
-            jets = with_column(jets, ak.broadcast_arrays(column, counts)[0], name)
-    return jets
 
 
 def _needed(tables: list[str], collection: str, columns: Callable[[str], list[str]]) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from coffea.nanoevents import NanoEventsFactory
 
 from ..array_types import AnyArray
 from ..errors import JetError, explain
+from ..readers.event_columns import EVENT_BRANCHES
 from ..readers.formats import FORMATS, NANOAOD, Format, format_of_file
 from .branches import BranchLayout, branch_layout
 from .options import ScoringOptions
@@ -19,12 +20,8 @@ from .source import TREES, Source, event_tree, read
 
 __all__ = ["EventSource", "open_events"]
 
-#: Format -> branches of the event's identifiers, as far as a file has them.
-_IDENTIFIERS: dict[str, dict[str, str]] = {
-    "PHYSLITE": {"run": "EventInfoAuxDyn.runNumber", "event": "EventInfoAuxDyn.eventNumber"},
-    "EDM4HEP": {"run": "EventHeader.runNumber", "event": "EventHeader.eventNumber"},
-    "Delphes": {"event": "Event.Number"},
-}
+#: What identifies an event beside the scores in a file of another format.
+_IDENTIFIERS = ("run", "event")
 
 
 class EventSource:
@@ -81,7 +78,8 @@ class _FriendSource(EventSource):
         super().__init__(file, tree, options)
         self.known = known
         ends = {str(branch).rpartition("/")[2]: branch for branch in list(tree.keys())}
-        self._names = {name: ends[key] for name, key in _IDENTIFIERS.get(known.name, {}).items() if key in ends}
+        branches = EVENT_BRANCHES.get(known.name, {})
+        self._names = {name: ends[branches[name]] for name in _IDENTIFIERS if branches.get(name) in ends}
 
     def layout(self) -> BranchLayout:
         kinds = dict.fromkeys(("entry", *self._names), np.dtype(np.int64))
