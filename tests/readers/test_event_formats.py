@@ -196,7 +196,7 @@ def test_read_jets_recognises_files(shared_data, name):
                 first = (stored if stored.ndim == 1 else ak.firsts(stored)).to_list()
                 assert jets[column].to_list() == [
                     [None if is_missing else one for is_missing in some]
-                    for one, some in zip(first, ak.is_none(jets, axis=1).to_list(), strict=True)
+                    for one, some in zip(first, ak.is_none(jets[jets.fields[0]], axis=1).to_list(), strict=True)
                 ]
     with pytest.raises(JetError, match=rf"without jets=(.|\n)*{collection}"):
         read_jets(shared_data / file)

@@ -39,7 +39,10 @@ def event_columns(tree: Any, known: str, branches: Iterable[str], start: int, st
     for name, branch in EVENT_BRANCHES.get(known, {}).items():
         if branch in ends:
             column = tree[ends[branch]].array(entry_start=start, entry_stop=stop, library="ak")
-            found[name] = column if column.ndim == 1 else ak.firsts(column, axis=1)
+            if column.ndim > 1:
+                column = ak.firsts(column, axis=1)
+                column = column if ak.any(ak.is_none(column)) else ak.drop_none(column)
+            found[name] = column
     return found
 
 
