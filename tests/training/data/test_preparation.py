@@ -105,3 +105,18 @@ def test_factors_multiply_weights_and_leave_out(jets):
     weighted = found.weighted(factors)
     assert dict(weighted.left_out) == {"no class": 10, "outside of the spectra": 17}
     assert weighted.sample.weights.tolist() == (found.sample.weights.numpy() * factors)[factors > 0].tolist()
+
+
+def test_an_unknown_column_is_told_from_all_that_are_stored(jets):
+    with pytest.raises(
+        JetError, match=r"without a field 'wheight'.*they have label, constituents, event, flavour, w\n"
+    ):
+        preparation(weights="wheight")(jets)
+
+
+def test_the_indices_are_those_of_the_jets_that_are_not_missing(jets):
+    masked = ak.mask(jets, jets.event != 3)
+    found = preparation(select="w > 1")(masked)
+    given = ak.drop_none(masked)
+    assert found.sample.weights.shape == found.index.shape
+    assert given.w[found.index].to_list() == [jet.w for jet in given if jet.w > 1 and jet.flavour != 21]

@@ -50,14 +50,14 @@ def energies(batches: object) -> list[tuple[float, ...]]:
     return [tuple(batch.jets.jet_p4[:, 0].tolist()) for batch in batches]
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("workers", [0, 3])
 @pytest.mark.parametrize("pool", [0, 2])
 def test_each_jet_once_per_epoch(files, workers, pool):
     source = streamed(files, workers=workers, pool=pool)
     expected = LabelledJets.of(readers.read_jets(files), "label", 2)
     in_memory = InMemory(expected, 2)
     orders = []
-    for epoch in range(3):
+    for epoch in range(2):
         batches = list(source.batches(epoch))
         assert [len(batch.labels) for batch in batches] == [16] * 12 + [8]
         assert len(batches) == source.num_batches(epoch)
@@ -66,7 +66,7 @@ def test_each_jet_once_per_epoch(files, workers, pool):
         label_of = dict(zip(expected.jets.jet_p4[:, 0].tolist(), expected.labels.tolist(), strict=True))
         found = torch.cat([batch.labels for batch in batches]).tolist()
         assert found == [label_of[energy] for energy in orders[-1]]
-    assert len(set(orders)) == 3
+    assert len(set(orders)) == 2
     np.testing.assert_array_equal(source.numbers, in_memory.numbers)
     np.testing.assert_array_equal(source.weight_sums, in_memory.weight_sums)
     assert source.pt_range == in_memory.pt_range
@@ -76,7 +76,7 @@ def test_each_jet_once_per_epoch(files, workers, pool):
 def test_an_epoch_begins_at_any_batch(files, pool):
     source = streamed(files, pool=pool)
     whole = energies(source.batches(1))
-    for first in (1, 2, 5, 8, len(whole) - 1, len(whole)):
+    for first in (1, 5, 8, len(whole)):
         assert energies(source.batches(1, first)) == whole[first:]
 
 
@@ -108,7 +108,7 @@ def test_large_row_groups(tmp_path, toy):
     whole = energies(source.batches(0))
     expected = LabelledJets.of(readers.read_jets(path), "label", 2)
     assert sorted(sum(whole, ())) == sorted(expected.jets.jet_p4[:, 0].tolist())
-    for first in (0, 3, 9, 12):
+    for first in (3, 12):
         assert energies(source.batches(0, first)) == whole[first:]
 
 
@@ -163,6 +163,28 @@ def test_selections_and_weights_are_those_of_jets_in_memory(files, options):
         sums = np.bincount(expected.sample.labels, expected.sample.weights)
         np.testing.assert_allclose(sum(source.weight_sums for source in sources), sums, rtol=1e-13)
         assert all(source.left_out == expected.left_out for source in sources)
+
+
+def test_jets_are_drawn_as_often_as_they_shall_be(files):
+    """Of each class another number of copies; an epoch is as long as it says, and begins at any batch."""
+    resampling = reader(files)
+    resampling.adjust = lambda prepared, part: (prepared, np.asarray([0.3, 2.4])[prepared.sample.labels.numpy()])
+    source = Streamed(resampling, "all", batch_size=16, seed=5)
+    drawn = []
+    for epoch in range(5):
+        batches = list(source.batches(epoch))
+        assert len(batches) == source.num_batches(epoch)
+        assert energies(source.batches(epoch, 7)) == energies(batches)[7:]
+        drawn.append(np.bincount(torch.cat([batch.labels for batch in batches]), minlength=2))
+        number = sum(len(batch.labels) for batch in batches)
+        # Σ f = 270 of 20 row groups, each rounded up or down
+        assert abs(number - 270) < 20
+    assert len({tuple(numbers) for numbers in drawn}) > 1
+    np.testing.assert_allclose(source.weight_sums, [30, 240], rtol=1e-13)
+    # each class of a row group is off by less than one jet
+    assert (np.abs(np.asarray(drawn) - [30, 240]) < 20).all()
+    assert sum(len(chunk.labels) for chunk in source.chunks()) == 200
+    assert source.record["sha256"] != streamed(files).record["sha256"]
 
 
 def test_blocks_of_one_class_are_warned_of(tmp_path, toy):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import awkward as ak
@@ -42,6 +42,8 @@ class JetColumns:
         ``[jet]``, canonical, none missing.
     numbers : ndarray of int64, optional
         What messages call the jets, if not by their place among them.
+    stored : sequence of str, optional
+        Fields that messages list, if the jets had more than these.
 
     Notes
     -----
@@ -50,9 +52,10 @@ class JetColumns:
     four-momentum, and ``multiplicity`` is its number of constituents.
     """
 
-    def __init__(self, jets: ak.Array, numbers: I8 | None = None) -> None:
+    def __init__(self, jets: ak.Array, numbers: I8 | None = None, stored: Sequence[str] | None = None) -> None:
         self.jets = jets
         self._numbers = numbers
+        self._stored_fields = jets.fields if stored is None else stored
         self._found: dict[str, AnyArray] = {}
 
     def __len__(self) -> int:
@@ -88,7 +91,7 @@ class JetColumns:
         if kept.all():
             return self
         index = np.flatnonzero(kept)
-        return JetColumns(self.jets[index], self.numbers[index])
+        return JetColumns(self.jets[index], self.numbers[index], self._stored_fields)
 
     def first(self, chosen: Bools) -> str:
         """The first of the jets chosen, for a message."""
@@ -125,7 +128,7 @@ class JetColumns:
         if name not in DERIVED:
             raise JetError(
                 explain(
-                    f"jets without a field '{name}' of one number per jet; they have {', '.join(self.jets.fields)}",
+                    f"jets without a field '{name}' of one number per jet; they have {', '.join(self._stored_fields)}",
                     f"one of these, or of {', '.join(DERIVED)}, {MULTIPLICITY}",
                     f"check the spelling, or add it: jets['{name}'] = ...",
                 )

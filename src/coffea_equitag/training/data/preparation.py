@@ -153,7 +153,7 @@ class Preparation:
             If the jets are not canonical, lack a column, or have values that cannot be trained on.
         """
         check_structure(jets, self.fields)
-        columns = JetColumns(self._records(jets))
+        columns = JetColumns(self._records(jets), stored=jets.fields)
         left_out: dict[str, int] = {}
         if self.select is not None:
             selected = self._selected(self.select, columns)
