@@ -23,6 +23,7 @@ from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backwar
 from coffea_equitag.kernels.lorentznet.gpu import (  # noqa: E402
     clamp,
     edge_scalars,
+    edge_scalars_gradient,
     edge_statistics,
     edge_statistics_gradient,
     gram_step,
@@ -186,12 +187,12 @@ KERNELS = {
         },
     ),
     "gram-backward": (
-        edge_statistics_gradient.gram_backward_kernel,
+        edge_scalars_gradient.gram_backward_kernel,
         {"KIND": INTERVAL, "OF_BATCH": True, "ADD": True} | SCALARS,
         LORENTZNET | {"out": "*fp64"},
     ),
     "coordinates-backward": (
-        edge_statistics_gradient.coordinates_backward_kernel,
+        edge_scalars_gradient.coordinates_backward_kernel,
         {"KIND": DELTA_R, "OF_BATCH": True} | SCALARS,
         LORENTZNET | {"out": "*fp64"},
     ),

@@ -38,8 +38,9 @@ from .backward import TILES as BACKWARD_TILES
 from .batch_norm import COLUMNS, Setting, norm_backward, norm_of, normalise, sums_over_pairs
 from .clamp_training import clamped
 from .edge_scalars import edge_scalars_kernel
+from .edge_scalars_gradient import coordinates_backward_kernel, gram_backward_kernel
 from .edge_statistics import Normalised, PairSums
-from .edge_statistics_gradient import ScalarTerms, coordinates_backward_kernel, gram_backward_kernel
+from .edge_statistics_gradient import ScalarTerms
 from .forward import TILES, EdgeSums, edges_kernel
 from .gram_step import Mixing, gram_step, gram_step_backward
 from .weights import parts, training_weights
