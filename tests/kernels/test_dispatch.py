@@ -50,12 +50,12 @@ def test_reference_for_what_kernels_cannot_do(model, random_jets, change, words)
     assert words in choice.reason
 
 
-def test_reference_for_training_without_a_kernel(random_jets):
-    model = eqt.models.build("pfn", phi=(8,), f=(8,)).eval()
-    assert ran(model, random_jets([4])) == kernels.Choice("reference", "gradients are recorded")
-    assert model(random_jets([4])).requires_grad
-    assert ran(model.train(), random_jets([4])) == kernels.Choice("reference", "the network is in training mode")
-    assert str(kernels.last_choice("pfn")) == "its layers (the network is in training mode)"
+def test_reference_for_training_without_a_kernel(model, random_jets):
+    without, jets = Support(None, learns=True, trains=False), eqt.RaggedJets.from_awkward(random_jets([4]))
+    assert choose(model.eval(), "cpu", without, jets.p4) == kernels.Choice("reference", "gradients are recorded")
+    in_training = kernels.Choice("reference", "the network is in training mode")
+    assert choose(model.train(), "cpu", without, jets.p4) == in_training
+    assert str(in_training) == "its layers (the network is in training mode)"
 
 
 @needs_vectors
