@@ -164,6 +164,11 @@ def test_impossible_options(tmp_path, options, message):
         readers.stream(tmp_path, **options)
     with pytest.raises(JetError, match="no file"):
         readers.stream(tmp_path / "nothing.parquet")
+    with pytest.raises(JetError, match="jets='Jet' for"):
+        readers.stream(tmp_path, jets="Jet")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(JetError, match=r"notes\.txt, whose suffix '\.txt' is unknown"):
+        readers.stream(tmp_path / "notes.txt")
 
 
 def test_a_file_that_changes_is_refused(file):

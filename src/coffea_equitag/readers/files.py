@@ -15,7 +15,7 @@ from .ranges import checked, expand, read_range
 from .root import num_entries, read_root
 from .units import check_units, in_gev
 
-__all__ = ["expand", "read_jets"]
+__all__ = ["expand", "read_jets", "suffix_of"]
 
 _SUFFIXES = (".parquet", ".pq", ".root", *layouts.SUFFIXES)
 
@@ -90,7 +90,7 @@ def read_jets(
     return checked(result, files) if validate else result
 
 
-def _kind(file: Path, jets: str | None) -> str:
+def suffix_of(file: Path, jets: str | None) -> str:
     """Suffix of a file, after checking it."""
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
@@ -107,14 +107,14 @@ def _kind(file: Path, jets: str | None) -> str:
 
 
 def _num_rows(file: Path, tree: str, jets: str | None) -> int:
-    kind = _kind(file, jets)
+    kind = suffix_of(file, jets)
     if kind == ".root":
         return num_entries(file, tree)
     return layouts.num_rows(file) if kind in layouts.SUFFIXES else num_rows(file)
 
 
 def _read(file: Path, tree: str, jets: str | None, start: int, stop: int, units: str) -> ak.Array:
-    kind = _kind(file, jets)
+    kind = suffix_of(file, jets)
     if kind == ".root":
         return read_root(file, tree, jets, start, stop, units)
     return (layouts.read if kind in layouts.SUFFIXES else read_parquet)(file, start, stop)

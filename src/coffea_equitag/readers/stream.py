@@ -15,6 +15,7 @@ from awkward.contents import Content
 from ..errors import JetError, explain
 from ..jets.coordinates import coordinates_of
 from ..jets.nesting import unnest
+from .files import suffix_of
 from .mapping import JetMapping
 from .ranges import Paths, expand
 from .stream_columns import Columns
@@ -76,7 +77,7 @@ def stream(
     Raises
     ------
     JetError
-        If no file is found, or for a buffer without room.
+        If no file is found, or one of an unknown kind; for a buffer without room.
 
     Examples
     --------
@@ -87,7 +88,10 @@ def stream(
     for name, value, least in (("shuffle", shuffle, 1), ("workers", workers, 0)):
         if value < least:
             raise JetError(explain(f"{name}={value}", f"at least {least}", f"give another {name}"))
-    return JetStream(expand(files), labels, weights, selection, jets, tree, units, mapping, shuffle, workers)
+    found = expand(files)
+    for file in found:
+        suffix_of(file, jets)
+    return JetStream(found, labels, weights, selection, jets, tree, units, mapping, shuffle, workers)
 
 
 class JetStream:
