@@ -29,8 +29,8 @@ def curve_figure(curves: Mapping[str, Sequence[Change]], label: str, *, against_
         axes = figure.add_subplot()
         own = next(iter(curves.values()))
         for colour, (name, changes) in zip(_COLOURS, curves.items(), strict=False):
-            x, y = [change.parameter for change in changes], [max(change.rms, _bottom(own)) for change in changes]
-            axes.plot(x, y, "o-", color=colour, label=name, markersize=4, clip_on=False)
+            x, y = [change.parameter for change in changes], _shown(changes, own)
+            axes.plot(x, y, "o-", color=colour, label=name, markersize=4)
         _shade(axes, own)
         if against_gamma:
             axes.set_xscale("log")
@@ -48,8 +48,8 @@ def limit_figure(limit: Limit, label: str, name: str) -> Figure:
         figure = Figure(layout="constrained")
         axes = figure.add_subplot()
         x = np.array([change.parameter for change in limit.changes])
-        y = [max(change.rms, _bottom(limit.changes)) for change in limit.changes]
-        axes.plot(x, y, "o-", color=_COLOURS[0], label=name, markersize=4, clip_on=False)
+        y = _shown(limit.changes, limit.changes)
+        axes.plot(x, y, "o-", color=_COLOURS[0], label=name, markersize=4)
         axes.plot(x, y[0] * x / x[0], ":", color="#4d4d4d", label="linear: analytic and safe")
         _shade(axes, limit.changes)
         axes.set_xscale("log")
@@ -81,8 +81,13 @@ def robustness_figure(found: Mapping[str, Mapping[str, Robustness]], *, with_auc
 
 
 def _bottom(changes: Sequence[Change]) -> float:
-    """Lower end of the axis, where changes of 0 are shown: two decades of the area are enough to see them in it."""
+    """Lower end of the axis: two decades of the area are enough to see that a line lies in it."""
     return min(change.floor for change in changes) / 10
+
+
+def _shown(changes: Sequence[Change], own: Sequence[Change]) -> list[float]:
+    """Root mean squares; those below the axis just above its lower end."""
+    return [max(change.rms, 1.6 * _bottom(own)) for change in changes]
 
 
 def _shade(axes: Axes, changes: Sequence[Change]) -> None:
