@@ -166,7 +166,7 @@ def test_rows_of_constituents(kind, random_jets):
     model = network(kind).double()
     jets = ragged(random_jets([12, 3, 0, 30, 1]), model)
     with torch.no_grad():
-        outputs, rows = model.with_constituents(jets)
+        outputs, rows, _ = model.with_constituents(jets)
         torch.testing.assert_close(outputs, model(jets), rtol=1e-10, atol=1e-10)
         assert len(rows) == 46
         assert rows.std(dim=0).max() > 0
