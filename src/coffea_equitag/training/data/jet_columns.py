@@ -126,6 +126,15 @@ class JetColumns:
         if name == MULTIPLICITY:
             return np.diff(flatten(self.jets).offsets)
         if name not in DERIVED:
+            if name in self.jets.fields and not self.jets[name].fields:
+                raise JetError(
+                    explain(
+                        f"'{name}' of type {self.jets[name].type}: several numbers per jet",
+                        "one number per jet",
+                        f"if they are one-hot, give the index of the 1, jets['{name}'] = np.argmax(one_hot, axis=1), "
+                        "or store one field per class",
+                    )
+                )
             raise JetError(
                 explain(
                     f"jets without a field '{name}' of one number per jet; they have {', '.join(self._stored_fields)}",
