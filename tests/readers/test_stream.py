@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import awkward as ak
@@ -109,6 +111,24 @@ def test_large_row_groups_are_read_in_pieces(tmp_path):
     pieces = list(stream)
     assert [len(piece) for piece in pieces] == [16] * 6 + [4]
     assert_same(ak.concatenate(pieces), read_jets(path))
+
+
+def test_large_row_groups_are_never_in_memory(tmp_path):
+    path = tmp_path / "jets.parquet"
+    table = ak.to_arrow_table(some_jets(60_000), extensionarray=False)
+    pq.write_table(table, path, compression="none", use_dictionary=False, data_page_size=1 << 14)
+    # a process of its own, as Arrow counts from its beginning
+    program = (
+        "import sys, pyarrow\n"
+        "from coffea_equitag.readers import stream, stream_file\n"
+        "stream_file._BUFFER = 1 << 14\n"
+        "assert len([len(jets) for jets in stream(sys.argv[1], shuffle=400)]) == 600\n"
+        "print(pyarrow.default_memory_pool().max_memory())"
+    )
+    words = [sys.executable, "-c", program, str(path)]
+    most = int(subprocess.run(words, capture_output=True, check=True, text=True).stdout)
+    # of each of ten columns a page and a buffer of 16 kB, of the whole row group 6 MB
+    assert most < 1e6 < path.stat().st_size / 3
 
 
 def test_large_clusters_are_cut(tmp_path):

@@ -114,7 +114,9 @@ class JetFile:
 
     def _tables(self, group: RowGroup, most: int, columns: Columns | None) -> Iterator[pa.Table]:
         large = group.stop - group.start > most
-        with opened(self.path, metadata=self._metadata, buffer_size=_BUFFER if large else 0) as file:
+        # its columns would be read ahead as a whole
+        options = {"buffer_size": _BUFFER, "pre_buffer": False} if large else {}
+        with opened(self.path, metadata=self._metadata, **options) as file:
             leaves = None if columns is None or self.mapping is not None else _leaves(file, columns)
             if not large:
                 yield file.read_row_group(group.number, columns=leaves, use_threads=False)
