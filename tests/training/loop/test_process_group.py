@@ -52,7 +52,8 @@ def test_two_processes_are_one(tmp_path, toy):
     pfn = COMMON | {"kind": "pfn", "options": {}, "out": str(tmp_path / "pfn")}
     parts = COMMON | LORENTZNET | {"recipe": {"accumulate": 2}, "out": str(tmp_path / "lorentznet")}
     whole = COMMON | LORENTZNET | {"out": str(tmp_path / "whole")}
-    told = in_processes(2, [pfn, pfn, pfn | {"seed": 5}, parts, whole])
+    together = pfn | {"decorrelate": "mass", "out": str(tmp_path / "together")}  # a loss of the whole batch
+    told = in_processes(2, [pfn, pfn, pfn | {"seed": 5}, parts, whole, together])
     # both processes return the same tagger, resume, and refuse other settings
     hashes = {name: load(tmp_path / name).content_hash for name in ("pfn", "lorentznet")}
     assert told[0] == told[1] == 2 * [hashes["pfn"]]
@@ -60,7 +61,7 @@ def test_two_processes_are_one(tmp_path, toy):
     assert told[3] == 2 * [hashes["lorentznet"]]
     # one part per batch for two processes: its statistics would be others
     assert ["accumulate = 1" in line for line in told[4]] == [True, True]
-    for run in (pfn, parts):
+    for run in (pfn, parts, together):
         settings = {name: value for name, value in run.items() if name not in ("kind", "options", "out")}
         torch.manual_seed(0)
         model = models.build(run["kind"], **run["options"])
