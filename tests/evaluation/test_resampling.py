@@ -41,3 +41,12 @@ def test_no_background_left():
     probabilities = np.array([[0.1, 0.9], [0.2, 0.8], [0.9, 0.1]])
     found = ReweightedMetrics(probabilities, np.array([1, 1, 0]), 1)(np.ones(3))
     assert found.tolist() == [1.0, 1.0, np.inf, np.inf]
+
+
+def test_negative_weights_cancel_jets():
+    probabilities, labels = scored(3, 40, ties=False)
+    metrics = ReweightedMetrics(probabilities, labels, 1)
+    # each jet twice, with weights that add up to 1
+    twice = ReweightedMetrics(np.repeat(probabilities, 2, axis=0), np.repeat(labels, 2), 1)
+    weights = np.tile([1.5, -0.5], 40)
+    assert twice(weights) == pytest.approx(metrics(np.ones(40)), rel=1e-12)

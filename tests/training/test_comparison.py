@@ -72,6 +72,21 @@ def test_seeds_are_one_variant(runs):
     assert (low, median, high) == pytest.approx(tuple(np.quantile(single, (0.25, 0.5, 0.75))))
 
 
+def test_repeats_share_their_validation_jets(runs, tmp_path):
+    common = QUICK | {"model": "pfn", "data": str(runs / "train.parquet"), "validation": 0.3}
+    train(RunConfig.of(output=str(tmp_path / "repeats"), seeds=2, seed=3, **common), progress=False)
+    train(RunConfig.of(output=str(tmp_path / "other"), seed=5, split_seed=3, **common), progress=False)
+    variants = compare_runs([tmp_path / "repeats", tmp_path / "other"], replicas=2).variants
+    assert [one.num_runs for one in variants] == [2, 1]
+    train(RunConfig.of(output=str(tmp_path / "split"), seed=5, **common), progress=False)
+    with pytest.raises(TaggerError, match="other validation jets"):
+        compare_runs([tmp_path / "other", tmp_path / "split"])
+    # networks that see other columns of the jets, or fewer of the constituents, are compared on the same jets
+    changed = {"max_constituents": 4, "seed": 5, "split_seed": 3}
+    train(RunConfig.of(output=str(tmp_path / "few"), **(common | changed)), progress=False)
+    assert len(compare_runs([tmp_path / "other", tmp_path / "few"], replicas=2).variants) == 2
+
+
 def test_command(runs, tmp_path, capsys):
     words = ["compare", str(runs / "bad"), str(runs / "good"), "--replicas", "20"]
     assert main([*words, "-o", str(tmp_path / "table")]) == 0

@@ -53,7 +53,7 @@ class ReweightedMetrics:
         Parameters
         ----------
         weights : ndarray, shape (J,)
-            Not negative, with a positive sum for signal and for background.
+            With a positive sum for signal and for background.
         """
         ordered = weights[self._order]
         signal = np.cumsum(ordered * self._is_signal)[self._ends]
@@ -63,7 +63,8 @@ class ReweightedMetrics:
         area = float((steps * (efficiency + np.concatenate([[0.0], efficiency[:-1]])) / 2).sum())
         # rounding of the cumulated sum must not move a threshold to the next jet
         tolerance = len(weights) * np.finfo(np.float64).eps
-        places = [np.searchsorted(efficiency, wanted - tolerance) for wanted in self.efficiencies]
+        # with negative weights the efficiency may fall on the way
+        places = [int(np.argmax(efficiency >= wanted - tolerance)) for wanted in self.efficiencies]
         with np.errstate(divide="ignore"):
             rejections = 1 / mistag[places]
         accuracy = float((weights * self._is_correct).sum() / weights.sum())

@@ -64,6 +64,7 @@ def fit(
     precision: Precision = "32",
     monitor: Monitor = "loss",
     seed: int = 0,
+    split_seed: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
     resume: bool = True,
@@ -173,6 +174,9 @@ def fit(
         ``"distance_correlation"``; ``"origin_accuracy"`` of an auxiliary task ``origin``.
     seed : int
         Of validation split, batches and dropout; not of the model's initial weights.
+    split_seed : int, optional
+        Of the validation split alone; default `seed`. With the same one, runs of other seeds have the same validation
+        jets, and can be compared on them.
     device : str, optional
         "cpu", "cuda", "cuda:1"; default the GPU if there is one.
     progress : bool
@@ -264,6 +268,7 @@ def fit(
         precision=precision,
         monitor=monitor,
         seed=seed,
+        split_seed=split_seed,
         name=name,
         classes=classes,
         signal=signal,

@@ -181,6 +181,12 @@ class Options(Strict):
     )
     monitor: Monitor = Field(default="loss", description="metric of the validation jets that selects the best epoch")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the split, the batches and dropout")
+    split_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        description="seed of the split alone (default: `seed`; the repeats of `seeds` share that of the first)",
+    )
     init_from: Annotated[str | None, BeforeValidator(_path)] = Field(
         default=None, description="tagger to begin with: its folder, that of its run, or a name from the zoo"
     )

@@ -123,12 +123,19 @@ class RunConfig(Options):
         return cls.from_mapping(found | changes, str(path))
 
     def repeats(self) -> list[RunConfig]:
-        """One configuration per seed, each of a single run."""
+        """One configuration per seed, each of a single run; all of them split the jets alike."""
         if self.seeds == 1:
             return [self]
         seeds = range(self.seed, self.seed + self.seeds)
         return [
-            self.model_copy(update={"seed": seed, "seeds": 1, "output": str(Path(self.output) / f"seed-{seed}")})
+            self.model_copy(
+                update={
+                    "seed": seed,
+                    "split_seed": self.seed if self.split_seed is None else self.split_seed,
+                    "seeds": 1,
+                    "output": str(Path(self.output) / f"seed-{seed}"),
+                }
+            )
             for seed in seeds
         ]
 

@@ -45,6 +45,7 @@ class Settings(Strict):
     precision: Precision
     monitor: Monitor
     seed: int
+    split_seed: int | None = None
     init_from: str | None = Field(default=None, description="Hash of the tagger that the training begins with.")
     frozen: tuple[str, ...] = ()
     pretrained_rate: float = 1.0
@@ -113,6 +114,11 @@ class Settings(Strict):
             return cls(**(kept | resolved))
         except pydantic.ValidationError as error:
             raise refused(error) from error
+
+    @property
+    def seed_of_split(self) -> int:
+        """Seed of the split into training and validation jets."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     @field_validator("class_weights")
     @classmethod

@@ -90,9 +90,9 @@ def _samples(
     classes = settings.classes or (model.output,)
     if isinstance(validation, int | float):
         if isinstance(jets, JetStream):
-            reader = _read(settings, model, jets, wanted, HeldOut(float(validation), settings.seed))
+            reader = _read(settings, model, jets, wanted, HeldOut(float(validation), settings.seed_of_split))
             return reader, reader
-        return _prepared(settings, model, jets, wanted).split(float(validation), settings.seed, classes)
+        return _prepared(settings, model, jets, wanted).split(float(validation), settings.seed_of_split, classes)
     if not isinstance(validation, tuple) and (not is_array(wanted.labels) or isinstance(validation, JetStream)):
         validation = (validation, wanted.labels)
     if not isinstance(validation, tuple) or len(validation) != 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ class FinishedRun:
                 )
             )
         kept = {name: value.double().numpy() for name, value in state["validation"].items()}
-        identity = str(self.record["jets"]["validation"]["sha256"])
+        jets = [kept[name].tobytes() for name in ("jet_p4", "sample_weights", "labels") if name in kept]
+        identity = hashlib.sha256(b"".join(jets)).hexdigest()
         if not self.tagger.classes:
             return ScoredJets(identity, kept["output"], kept["target"], kept["sample_weights"])
         scores = softmax(kept["output"], axis=1)

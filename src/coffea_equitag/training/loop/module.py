@@ -267,7 +267,9 @@ class Training(LightningModule):
         """Collect what the metrics need."""
         sample = self.weighted(batch.sample)
         observed = self.objective.observe(self.objective.output(self.model, sample.jets), sample)
-        self._observed.append((batch.index, observed | {"sample_weights": batch.sample.weights.cpu()}))
+        # which jets these are, and how much they count: for comparisons of runs
+        kept = {"sample_weights": batch.sample.weights, "jet_p4": batch.sample.jets.jet_p4}
+        self._observed.append((batch.index, observed | {name: value.cpu() for name, value in kept.items()}))
 
     def averaged(self) -> AbstractContextManager[None]:
         """The network with the weights that are validated and stored: their moving average, if there is one."""
