@@ -138,7 +138,7 @@ def fit(
         Weight of each jet, in training and validation: a field or formula, one per jet, or a function of the jets. They
         may be negative where their sums in each class are positive.
     flat : FlatWeights or mapping, optional
-        Spectra that the classes shall have: ``{"bins": {"pt": edges}}`` makes them flat, ``"reference": "b"`` gives
+        Spectra that the classes should have: ``{"bins": {"pt": edges}}`` makes them flat, ``"reference": "b"`` gives
         them that of a class; by weights or, with ``"method": "resample"``, by how often training jets are drawn. The
         histograms are made once from the training jets, and stored in ``run.json``.
     folds, fold : int, optional
@@ -156,7 +156,7 @@ def fit(
         ``true_pt, true_eta, true_phi, true_mass``. ``"momentum"``, the default for momenta, finds these too. `labels`
         are not read.
     decorrelate, decorrelation : str and float, optional
-        A column of the jets, e.g. ``"mass"``, that the score of the background shall not depend on: `decorrelation` ·
+        A column of the jets, e.g. ``"mass"``, that the score of the background should not depend on: `decorrelation` ·
         dCorr² (arXiv:2001.05310) of each whole batch is added to the loss. Batches of a few hundred jets or more are
         needed. To plane the column's spectrum instead, use weights.
     auxiliary : mapping, optional

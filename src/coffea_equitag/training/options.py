@@ -128,7 +128,7 @@ class Options(Strict):
     )
     decorrelate: str | None = Field(
         default=None,
-        description="column of the jets that the score of the background shall not tell, e.g. mass (default: none)",
+        description="column of the jets that the score of the background should not tell, e.g. mass (default: none)",
     )
     decorrelation: float = Field(
         default=10.0, gt=0, description="weight of the squared distance correlation of the score with that column"
@@ -159,7 +159,7 @@ class Options(Strict):
     )
     flat: FlatWeights | None = Field(
         default=None,
-        description="spectra that the classes shall have: {bins: {pt: [200, 300, 500]}} makes them flat in pT, "
+        description="spectra that the classes should have: {bins: {pt: [200, 300, 500]}} makes them flat in pT, "
         "reference: b gives all classes the spectrum of b, and method: resample draws jets instead of weighting them",
     )
     folds: int | None = Field(

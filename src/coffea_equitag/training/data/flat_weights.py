@@ -18,7 +18,7 @@ __all__ = ["FlatWeights"]
 
 
 class FlatWeights(Strict):
-    """Spectra that the weighted training jets shall have."""
+    """Spectra that the weighted training jets should have."""
 
     bins: dict[str, tuple[float, ...]] = Field(
         min_length=1,

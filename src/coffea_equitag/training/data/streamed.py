@@ -222,7 +222,7 @@ class Streamed:
     def _tasks(self, pieces: Iterable[int], epoch: int | None) -> Iterator[tuple[int, Callable[[], CompactJets]]]:
         """What reads each piece, and its row group: pieces of the same one are read by the same reader, in turn.
 
-        In an epoch jets are drawn as often as they shall be, else each once.
+        In an epoch jets are drawn as often as they should be, else each once.
         """
         group, reading = -1, None
         for piece in pieces:

@@ -185,15 +185,15 @@ class Training(LightningModule):
         parts = list(sample.cut(pieces(jets, most, budget, extra)))
         in_pieces = len(parts) > 1 or self.group.size > 1
         try:
-            losses, slopes = self._of_whole_batch(batch, sample, parts, statistics)
+            losses, grad_outputs = self._of_whole_batch(batch, sample, parts, statistics)
             statistics.start()
             for k, piece in self.group.share(enumerate(parts)):
                 self._seed(batch, k)
                 output = self.objective.output(self.model, piece.jets)
                 loss = (self.objective.losses(output, piece) * piece.weights.float()).sum()
                 losses += loss.detach().double()
-                if slopes is not None:
-                    loss = loss + (output * slopes[k]).sum()
+                if grad_outputs is not None:
+                    loss = loss + (output * grad_outputs[k]).sum()
                 elif self.objective.whole_batch:
                     together = self._together(output, piece)
                     losses += together.detach()
@@ -228,8 +228,8 @@ class Training(LightningModule):
             statistics.reset()
         whole = torch.cat(outputs).requires_grad_()
         loss = self._together(whole, sample)
-        (slopes,) = torch.autograd.grad(loss, whole)
-        return loss.detach() * self.group.is_first, torch.split(slopes, [len(output) for output in outputs])
+        (grad_outputs,) = torch.autograd.grad(loss, whole)
+        return loss.detach() * self.group.is_first, torch.split(grad_outputs, [len(output) for output in outputs])
 
     def _together(self, output: Tensor, sample: LabelledJets) -> Tensor:
         """The loss of all jets together, with the weight of all."""

@@ -1,4 +1,4 @@
-"""Classification whose score shall not tell a property of the jets, usually their mass."""
+"""Classification whose score should not tell a property of the jets, usually their mass."""
 
 from __future__ import annotations
 
