@@ -71,6 +71,8 @@ class ProcessGroup:
 
     def any(self, value: bool) -> bool:
         """Whether it is true in any process."""
+        if self.size == 1:  # nothing to wait for a GPU for
+            return value
         found = torch.tensor(int(value), device=self.device)
         self.add([found])
         return bool(found)
