@@ -20,14 +20,21 @@ class CutOffError(BaseException):
     """Ends a training like a kill: nothing catches it."""
 
 
-def cut_off_at(monkeypatch: pytest.MonkeyPatch, owner: type, method: str, call: int) -> None:
+def cut_off_at(
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    call: int,
+    error: type[BaseException] = CutOffError,
+) -> None:
+    """Raise an error in place of a method's call of this number."""
     original = getattr(owner, method)
     left = [call]
 
     def mortal(*arguments: object, **keywords: object) -> object:
         left[0] -= 1
         if left[0] == 0:
-            raise CutOffError
+            raise error
         return original(*arguments, **keywords)
 
     monkeypatch.setattr(owner, method, mortal)

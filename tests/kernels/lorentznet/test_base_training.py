@@ -15,7 +15,7 @@ from coffea_equitag.kernels.common.cpu.jet_groups import JetGroups
 from gpu import device_of, needs_gpu
 from kernel_forms import cases, needs_vectors, on_hardware, skip_interpreter, with_avx2
 from networks import enliven
-from training_steps import forward, step
+from training_steps import forward, losses_of_training, step
 
 
 def counts_for(backend):
@@ -191,18 +191,7 @@ def test_same_training_as_the_layers(random_jets, backend):
     def losses(mode):
         # a GPU draws its dropout with a generator of its own
         model = build(backend, pairwise="delta_r", nodewise="mass", dropout=0.2 if device_of(backend) == "cpu" else 0.0)
-        optimizer, found = torch.optim.AdamW(model.parameters(), lr=1e-3), []
-        for number, batch in enumerate(jets * times):
-            torch.manual_seed(number)
-            with kernels.use(mode):
-                logits = model(batch)
-            labels = torch.arange(len(counts), device=logits.device) % 2
-            loss = torch.nn.functional.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            found.append(loss.detach().cpu())
-        return torch.stack(found)
+        return losses_of_training(model, jets * times, mode)
 
     found, allowed = losses(backend), rounding_of_step(lambda: (losses("reference"), {}))["logits"]
     assert largest(found - losses("reference")) <= allowed < 0.1 * float(found.max() - found.min())

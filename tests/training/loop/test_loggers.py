@@ -9,6 +9,7 @@ import torch
 
 from coffea_equitag import TaggerError, fit, models
 from coffea_equitag.training.loop.module import Training
+from interrupted_runs import cut_off_at
 
 SETTINGS = {"epochs": 2, "batch_size": 16, "device": "cpu", "progress": False, "seed": 4}
 
@@ -42,17 +43,9 @@ def test_steps_in_a_table(tmp_path, toy):
 def test_a_resumed_run_has_each_step_once(tmp_path, toy, monkeypatch):
     settings = SETTINGS | {"loggers": ["csv"], "log_every": 1}
     fit(build(), toy(100), out=tmp_path / "unbroken", **settings)
-    step, left = Training.training_step, [9]
-
-    def mortal(*arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
     # the last checkpoint is that of the first epoch
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "training_step", mortal)
+        cut_off_at(patched, Training, "training_step", 9, KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             fit(build(), toy(100), out=tmp_path / "broken", save_every=1e9, **settings)
     assert len(steps(tmp_path / "broken")) == 8

@@ -8,6 +8,7 @@ import torch
 from coffea_equitag import fit, load, models
 from coffea_equitag.training.loop.module import Training
 from coffea_equitag.training.loop.moving_average import MovingAverage
+from interrupted_runs import cut_off_at
 
 SETTINGS = {"epochs": 3, "batch_size": 16, "device": "cpu", "progress": False, "seed": 4, "save_every": 0}
 
@@ -54,16 +55,8 @@ def test_the_average_is_validated_and_stored(tmp_path, toy):
 
 def test_resumed_with_the_average(tmp_path, toy, monkeypatch):
     fit(build(), toy(100), out=tmp_path / "unbroken", ema=0.9, **SETTINGS)
-    step, left = Training.training_step, [9]
-
-    def mortal(*arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "training_step", mortal)
+        cut_off_at(patched, Training, "training_step", 9, KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             fit(build(), toy(100), out=tmp_path / "broken", ema=0.9, **SETTINGS)
     fit(build(), toy(100), out=tmp_path / "broken", ema=0.9, **SETTINGS)

@@ -11,6 +11,7 @@ from coffea_equitag.training.data import LabelledJets
 from coffea_equitag.training.loop import pair_budget
 from coffea_equitag.training.loop.module import Training
 from coffea_equitag.training.loop.pair_budget import bytes_per_pair, fitting_budget, free_memory, warn_of_memory
+from interrupted_runs import cut_off_at
 
 CPU = torch.device("cpu")
 QUICK = {"epochs": 2, "batch_size": 32, "device": "cpu", "progress": False, "seed": 4}
@@ -125,17 +126,9 @@ def test_resumes_with_the_halved_budget(tmp_path, toy, monkeypatch):
         out_of_memory_above(patched, 1000)
         with pytest.warns(RuntimeWarning, match="does not suffice"):
             fit(build_plain(), toy(100), out=tmp_path / "unbroken", **settings)
-    step, left = Training.training_step, [5]
-
-    def mortal(*arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
     with monkeypatch.context() as patched:
         out_of_memory_above(patched, 1000)
-        patched.setattr(Training, "training_step", mortal)
+        cut_off_at(patched, Training, "training_step", 5, KeyboardInterrupt)
         with pytest.warns(RuntimeWarning, match="does not suffice"), pytest.raises(KeyboardInterrupt):
             fit(build_plain(), toy(100), out=tmp_path / "broken", **settings)
     # enough memory now, but still the same steps
