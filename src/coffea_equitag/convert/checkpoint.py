@@ -15,7 +15,7 @@ from ..errors import CheckpointError, explain
 from ..jet_model import JetModel
 from ..reading import reading
 from ..tagger import Tagger
-from . import lgn, lgn_options, lorentznet, particlenet, pelican, pfn, torch_file
+from . import lgn, lgn_options, lorentznet, particle_transformer, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
 from .trainer_options import trainer_options
 
@@ -35,7 +35,8 @@ def official(
     Parameters
     ----------
     kind : str
-        ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
+        ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"``, ``"particlenet"`` or
+        ``"particle_transformer"`` (weaver's).
     checkpoint : path or mapping
         The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
         ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.
@@ -52,7 +53,8 @@ def official(
         tagging on the rounding noise of their massless jets, so ``mass_noise`` is on by default where ψ(mass) is the
         only scalar (measured on 1000 jets of the top reference set: accuracy 0.953 with it, 0.935 with exact zeros).
         weaver's ParticleNet has ``phantom_neighbours`` on by default; its number of neighbours k is taken to be that
-        of weaver's examples, 16, or 7 with two convolutions. PELICAN's ``symmetry`` has to be given unless it is
+        of weaver's examples, 16, or 7 with two convolutions. Particle Transformer has ``pair_activation`` and
+        ``self_pairs`` on, as in the published configurations. PELICAN's ``symmetry`` has to be given unless it is
         so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell,
         but the arguments do that the official trainers keep in their checkpoints, which are read.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
@@ -127,6 +129,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "lgn": lambda state, options: lgn.translate(state),
     "lorentznet": lambda state, options: lorentznet.translate(state),
     "pfn": lambda state, options: pfn.translate(state),
+    "particle_transformer": lambda state, options: particle_transformer.translate(state),
     "particlenet": lambda state, options: particlenet.translate(state),
     "pelican": lambda state, options: pelican.translate(state, options["symmetry"]),
 }
@@ -135,6 +138,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
     "lgn": lambda state, given: lgn_options.options(state),
     "lorentznet": lorentznet.infer_options,
+    "particle_transformer": particle_transformer.infer_options,
     "particlenet": particlenet.infer_options,
     "pelican": pelican.infer_options,
     "pfn": pfn.infer_options,

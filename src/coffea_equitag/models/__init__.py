@@ -14,6 +14,7 @@ from ..plain_numbers import plain
 from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
+from .particle_transformer import ParticleTransformer
 from .particlenet import ParticleNet
 from .pelican import PELICAN
 from .pfn import PFN
@@ -28,6 +29,7 @@ __all__ = [
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
+    "ParticleTransformer",
     "SizeLimit",
     "TensorPFN",
     "VectorPFN",
@@ -38,7 +40,8 @@ __all__ = [
 ]
 
 _MODELS: dict[str, type[JetModel]] = {
-    model.kind: model for model in (LGN, LorentzNet, LorentzNetBase, ParticleNet, PELICAN, PFN, TensorPFN, VectorPFN)
+    model.kind: model
+    for model in (LGN, LorentzNet, LorentzNetBase, ParticleNet, ParticleTransformer, PELICAN, PFN, TensorPFN, VectorPFN)
 }
 
 

@@ -88,6 +88,17 @@ _PARTICLENET = Recipe(
     "epochs, 4 more down to 5e-7",
 )
 
+_PARTICLE_TRANSFORMER = Recipe(
+    learning_rate=1e-3,
+    weight_decay=1e-2,
+    batch_size=512,
+    epochs=20,
+    points=((0, 1), (14, 1), (20, 0.01)),
+    interpolation="exponential",
+    reference="Qu, Li, Qian, arXiv:2202.03772, for top tagging: 20 epochs in batches of 512 at 1e-3, after 70% of them "
+    "exponentially down to 1e-5; AdamW instead of RAdam with Lookahead",
+)
+
 _PFN_DEFAULT = "default of this package: PFN's recipe, which arXiv:2303.11288 compares its networks with"
 
 
@@ -121,6 +132,7 @@ RECIPES: dict[str, Recipe] = {
         halve_from=None,
         reference="Bogatskiy et al., ICML 2020, arXiv:2006.04780: AMSGrad, one cosine from 1e-3 to 1e-5, batches of 8",
     ),
+    "particle_transformer": _PARTICLE_TRANSFORMER,
     "particlenet": _PARTICLENET,
     "particlenet_lite": _like(
         _PARTICLENET,
