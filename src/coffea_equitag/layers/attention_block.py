@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from .attention import Attention
 from .squares import Squares
 
-__all__ = ["AttentionBlock"]
+__all__ = ["ClassAttentionBlock", "ParticleAttentionBlock"]
 
 
-class AttentionBlock(nn.Module):
-    """A particle attention block, or a class attention block (`from_tokens`).
+class _Block(nn.Module):
+    """What both blocks are made of.
 
     Parameters
     ----------
@@ -48,21 +48,29 @@ class AttentionBlock(nn.Module):
         )
         self.residual_scale = nn.Parameter(torch.ones(width))
 
-    def forward(self, x_NC: Tensor, squares: Squares, bias_QH: Tensor | None = None) -> Tensor:
-        """Constituents (N, C) that attend to those of their jet, with a bias (Q, H)."""
-        return self._completed(x_NC, self.attention(self.before(x_NC), squares, bias_QH))
-
-    def from_tokens(self, tokens_JC: Tensor, x_NC: Tensor, squares: Squares) -> Tensor:
-        """Tokens (J, C), one per jet, that attend to themselves and the jet's constituents (N, C).
-
-        Queries are the tokens as they are, as in the official code; keys and values are normalised.
-        """
-        keys = self.before(tokens_JC), self.before(x_NC)
-        return self._completed(tokens_JC, self.attention.from_tokens(tokens_JC, *keys, squares))
-
     def _completed(self, rows: Tensor, attended: Tensor) -> Tensor:
         """What follows the attention, the same for constituents and tokens."""
         per_head = self.head_scale.repeat_interleave(rows.shape[1] // self.heads)
         rows = rows + self.after(attended * per_head)
         out: Tensor = self.residual_scale * rows + self.feed_forward(rows)
         return out
+
+
+class ParticleAttentionBlock(_Block):
+    """Constituents attend to those of their jet; parameters as in `_Block`."""
+
+    def forward(self, x_NC: Tensor, squares: Squares, bias_QH: Tensor | None = None) -> Tensor:
+        """New rows (N, C) of constituents (N, C), with a bias (Q, H) in the square layout."""
+        return self._completed(x_NC, self.attention(self.before(x_NC), squares, bias_QH))
+
+
+class ClassAttentionBlock(_Block):
+    """One token per jet attends to itself and to the jet's constituents; parameters as in `_Block`.
+
+    Queries are the tokens as they are, as in the official code; keys and values are normalised.
+    """
+
+    def forward(self, tokens_JC: Tensor, x_NC: Tensor, squares: Squares) -> Tensor:
+        """New tokens (J, C) of tokens (J, C) and constituents (N, C)."""
+        keys = self.before(tokens_JC), self.before(x_NC)
+        return self._completed(tokens_JC, self.attention.from_tokens(tokens_JC, *keys, squares))

@@ -24,10 +24,8 @@ class PairBias(nn.Module):
         Hidden widths.
     heads : int
         Heads H.
-    activation : type of Module
-        After each layer.
     last_activation : bool
-        Whether there is one after the last layer too.
+        Whether GELU follows the last layer too.
     with_self : bool
         Whether a constituent with itself is a pair; else its bias is 0.
     """
@@ -37,7 +35,6 @@ class PairBias(nn.Module):
         features: int,
         widths: Sequence[int],
         heads: int,
-        activation: type[nn.Module] = nn.GELU,
         *,
         last_activation: bool = True,
         with_self: bool = True,
@@ -46,7 +43,7 @@ class PairBias(nn.Module):
         self.with_self, self.heads = with_self, heads
         self.embed = nn.Sequential(RowBatchNorm(features))
         for before, after in pairwise([features, *widths, heads]):
-            self.embed.extend([nn.Linear(before, after), RowBatchNorm(after), activation()])
+            self.embed.extend([nn.Linear(before, after), RowBatchNorm(after), nn.GELU()])
         if not last_activation:
             del self.embed[-1]
 

@@ -26,7 +26,7 @@ from ..invariants.pair_logarithms import PAIR_LOGARITHMS, pair_logarithms
 from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..layers.attention_block import AttentionBlock
+from ..layers.attention_block import ClassAttentionBlock, ParticleAttentionBlock
 from ..layers.batch_norm import RowBatchNorm
 from ..layers.pair_bias import PairBias
 from ..layers.squares import Squares
@@ -63,7 +63,7 @@ class ParticleTransformer(JetModel):
     units : sequence of int
         Widths of the classifier's hidden layers.
     activation : {"gelu", "relu"}
-        Of embeddings and blocks.
+        Of the constituents' embedding and the blocks; that of the pairs has GELU.
     pair_activation : bool
         Whether the bias passes through the activation at last, as in the published networks; off in the default of
         weaver-core, ``use_pre_activation_pair=True``.
@@ -123,16 +123,13 @@ class ParticleTransformer(JetModel):
         self.embedding = nn.Sequential(RowBatchNorm(features))
         for before, after in pairwise([features, *embed_widths]):
             self.embedding.extend([nn.LayerNorm(before), nn.Linear(before, after), act()])
-        self.pair_bias = (
-            pair_widths
-            if pair_widths is None
-            else PairBias(
-                len(PAIR_LOGARITHMS), pair_widths, heads, act, last_activation=pair_activation, with_self=self_pairs
-            )
+        last = {"last_activation": pair_activation, "with_self": self_pairs}
+        self.pair_bias = None if pair_widths is None else PairBias(len(PAIR_LOGARITHMS), pair_widths, heads, **last)
+        self.blocks = nn.ModuleList(
+            ParticleAttentionBlock(width, heads, ratio * width, act, dropout) for _ in range(layers)
         )
-        self.blocks = nn.ModuleList(AttentionBlock(width, heads, ratio * width, act, dropout) for _ in range(layers))
         self.class_blocks = nn.ModuleList(
-            AttentionBlock(width, heads, ratio * width, act, dropout=0.0) for _ in range(class_layers)
+            ClassAttentionBlock(width, heads, ratio * width, act, dropout=0.0) for _ in range(class_layers)
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential()
@@ -180,7 +177,7 @@ class ParticleTransformer(JetModel):
         constituent_rows.record(x_NC)
         token_JC = self.class_token.expand(len(squares.counts), -1)
         for block in self.class_blocks:
-            token_JC = block.from_tokens(token_JC, x_NC, squares)
+            token_JC = block(token_JC, x_NC, squares)
         token_JC = self.norm(token_JC)
         jet_rows.record(token_JC)
         logits: Tensor = self.head(token_JC)
@@ -214,5 +211,5 @@ class ParticleTransformer(JetModel):
             for third in block.attention.in_proj.weight.chunk(3):
                 nn.init.xavier_uniform_(third)
         for depth, block in enumerate(self.blocks, start=1):
-            block.attention.out_proj.weight /= (2 * depth) ** 0.5
-            block.feed_forward[5].weight /= (2 * depth) ** 0.5
+            for name in ("attention.out_proj", "feed_forward.5"):
+                block.get_submodule(name).get_parameter("weight").div_((2 * depth) ** 0.5)
