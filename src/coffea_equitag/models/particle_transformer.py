@@ -144,14 +144,19 @@ class ParticleTransformer(JetModel):
         return jets.by_multiplicity(self._of_sorted)
 
     def _of_sorted(self, jets: RaggedJets) -> Tensor:
-        features = weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
+        return self.network(self.features(jets), jets.offsets, self.pair_features(jets))
+
+    def features(self, jets: RaggedJets) -> Tensor:
+        """What the network sees of each constituent: (N, F), as many columns as `inputs` names."""
+        return weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
+
+    def pair_features(self, jets: RaggedJets) -> Tensor | None:
+        """Four logarithms (T, 4) of each pair j ≤ i, computed in float64; None without the bias."""
         if self.pair_bias is None:
-            return self.network(features, jets.offsets)
-        squares = Squares.of(jets.offsets)
-        pairs = UnorderedPairs.of(squares)
+            return None
+        pairs = UnorderedPairs.of(Squares.of(jets.offsets))
         rows = pairs.first, pairs.second, pairs.place, pairs.diagonal
-        logarithms = pair_logarithms(jets.p4, kernels.gram(jets), *rows).to(self.dtype)
-        return self.network(features, jets.offsets, logarithms)
+        return pair_logarithms(jets.p4, kernels.gram(jets), *rows).to(self.dtype)
 
     def network(self, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None = None) -> Tensor:
         """The network itself, given its inputs.
