@@ -132,6 +132,7 @@ VARIANTS = {
     "lorentznet_base": [{"pairwise": name} for name in ("mass", "delta_r", "delta_r_pt", "energy")]
     + [{"nodewise": name} for name in ("mass", "energy")],
     "particlenet": [{"pairwise": "mass", "nodewise": "mass"}],
+    "particle_transformer": [{"self_pairs": False, "pair_activation": False}, {"pair_widths": None}],
     "pfn": [{"nodewise": "mass"}],
 }
 
