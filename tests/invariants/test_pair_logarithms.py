@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,15 @@ def test_collinear_and_boosted():
     delta = 1e-5
     expected = np.log([5e3 * delta, 1 / 3, delta, 4 * 5e3 * 1e4 * np.sinh(delta / 2) ** 2])
     assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-8)
+
+
+def test_energies_in_single_precision(random_jets):
+    """Energies as files hold them do not change what momenta and masses say."""
+    exact = RaggedJets.from_awkward(random_jets([20], coordinates="cartesian"))
+    energy = exact.p4[:, :1].float().double()
+    rounded = replace(exact, p4=torch.cat([energy, exact.p4[:, 1:]], dim=1))
+    assert not torch.equal(rounded.p4, exact.p4)
+    torch.testing.assert_close(features(rounded)[0][:, :3], features(exact)[0][:, :3], rtol=0, atol=0)
 
 
 def test_pairs_of_each_jet(random_jets):

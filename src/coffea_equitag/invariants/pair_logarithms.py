@@ -31,7 +31,7 @@ def pair_logarithms(
     Parameters
     ----------
     p4_N4 : Tensor of float64, shape (N, 4)
-        (E, px, py, pz), GeV.
+        (E, px, py, pz), GeV; E is not used.
     gram_Q : Tensor of float64, shape (Q,)
         p_i·p_j in the square layout, GeV².
     first, second : Tensor of int64, shape (T,)
@@ -46,11 +46,12 @@ def pair_logarithms(
     Tensor of float64, shape (T, 4)
         Of momenta in GeV.
     """
-    energy, px, py, pz = p4_N4.unbind(1)
+    _, px, py, pz = p4_N4.unbind(1)
     mass2 = gram_Q[diagonal]
     pt2 = px.square() + py.square()
-    transverse_mass = torch.sqrt((mass2 + pt2).clamp(min=_TINY**2))
-    y = torch.copysign(torch.log(((pz.abs() + energy) / transverse_mass).clamp(min=_TINY)), pz)
+    transverse2 = (mass2 + pt2).clamp(min=_TINY**2)
+    # from the mass, since the energy of a light constituent may be given with single precision
+    y = torch.copysign(torch.log(pz.abs() + torch.sqrt(transverse2 + pz.square())) - 0.5 * torch.log(transverse2), pz)
     pt, phi = torch.sqrt(pt2.clamp(min=_TINY**2)), torch.atan2(py, px)
     d_phi = phi[first] - phi[second]
     d_phi = d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
