@@ -56,8 +56,8 @@ def official(
         of weaver's examples, 16, or 7 with two convolutions. PELICAN's ``symmetry`` has to be given unless it is
         so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell,
         but the arguments do that the official trainers keep in their checkpoints, which are read.
-        L-GATr-slim's ``inputs`` have to be given if its constituents have scalars, and ``beams``, ``time``, ``n_heads``,
-        ``unit`` and the activations where they are not the defaults.
+        L-GATr-slim's ``inputs`` have to be given if its constituents have scalars, and ``beams``, ``time``,
+        ``n_heads``, ``unit`` and the activations where they are not the defaults.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises

@@ -64,7 +64,7 @@ def infer_options(state: StateDict, given: Mapping[str, Any]) -> dict[str, Any]:
     state = _own(state)
     vectors, scalars = state["linear_in.weight_v"], state["linear_in.linear_s.weight"]
     outputs = state["linear_out.weight_v"].shape[0], len(state.get("linear_out.linear_s.weight", ()))
-    if vectors.shape[1] != 1 or outputs[0] > 1 or outputs[1] < 1 or outputs[0] and outputs[1] != 1:
+    if vectors.shape[1] != 1 or outputs[0] > 1 or outputs[1] < 1 or (outputs[0] and outputs[1] != 1):
         raise CheckpointError(
             explain(
                 f"an L-GATr-slim with {vectors.shape[1]} vectors in, {outputs[0]} vectors and {outputs[1]} scalars out",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class SlimSizes:
     scalars: int = 96
     heads: int = 8
     attention_ratio: int = 1
-    mlp_ratio: int = 2
+    mlp_ratio: int = 4
     mlp_layers: int = 2
     activation: SlimActivation = "gelu"
     vector_activation: SlimActivation = "sigmoid"
@@ -100,10 +101,8 @@ class SlimPerceptron(nn.Module):
         super().__init__()
         wide = [1, *[sizes.mlp_ratio] * (sizes.mlp_layers - 1)]
         self.gates = nn.ModuleList(
-            SlimGate(
-                (a * vectors, b * vectors), (a * scalars, b * scalars), sizes.activation, sizes.vector_activation
-            )
-            for a, b in zip(wide[:-1], wide[1:], strict=True)
+            SlimGate((a * vectors, b * vectors), (a * scalars, b * scalars), sizes.activation, sizes.vector_activation)
+            for a, b in pairwise(wide)
         )
         self.dropout = SlimDropout(sizes.dropout)
         self.outputs = SlimLinear((wide[-1] * vectors, vectors), (wide[-1] * scalars, scalars))

@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+
+import coffea_equitag as eqt
+from arithmetic import deviation, rounding
+from coffea_equitag import RaggedJets
+from coffea_equitag.invariants.weaver_variables import weaver_features
+from coffea_equitag.layers.slim import SlimDropout, SlimNorm, lowered
+from coffea_equitag.layers.slim_block import SlimBlock, SlimSizes, attend
+from coffea_equitag.layers.squares import Squares
+from coffea_equitag.testing import (
+    assert_batch_independent,
+    assert_lorentz_invariant,
+    assert_permutation_invariant,
+    assert_so2_invariant,
+    boost,
+    rotation,
+    transform,
+)
+from networks import run
+
+#: What the beams of the network are made of.
+BEAMS = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, -1.0]])
+SMALL = {"vectors": 8, "scalars": 16, "n_layers": 3, "n_heads": 4, "mlp_ratio": 2}
+INVARIANT = {"beams": None, "time": False}
+
+
+def build(**options):
+    """A network whose weights, biases and gains are far from those of the beginning."""
+    torch.manual_seed(3)
+    model = eqt.models.build("lgatr_slim", **(SMALL | options)).eval()
+    shaken(model)
+    return model
+
+
+def shaken(model):
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 1:
+                weight.add_(0.3 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
+            else:
+                weight.mul_(2.0)
+
+
+def test_published_size():
+    assert eqt.models.build("lgatr_slim").num_parameters() == 2_013_826
+
+
+@pytest.mark.parametrize("options", [{}, INVARIANT, {"beams": "spacelike"}, {"beams": "timelike", "both_beams": False}])
+def test_lorentz_invariance_in_single_precision(random_jets, options):
+    """At any boost, if the spurions move with the jets."""
+    jets, model = random_jets([20, 1, 7, 35, 2]), build(**options)
+    references = BEAMS if model.spurions else None
+    assert_lorentz_invariant(run(model), jets, tolerance=rounding(model, jets), references=references)
+    if not model.spurions:
+        assert_lorentz_invariant(run(model.double()), jets, gammas=(1, 2, 10), tolerance=1e-11)
+
+
+@pytest.mark.parametrize("options", [{}, {"time": False}, {"inputs": "kinematic"}])
+def test_spurions_leave_rotations_about_the_beam(random_jets, options):
+    jets, model = random_jets([20, 7]), build(**options)
+    function = run(model)
+    assert_so2_invariant(function, jets, (0, 0, 1), tolerance=2 * rounding(model, jets))
+    moved = function(transform(jets, rotation(0.5, (1, 0, 0))))
+    assert deviation(moved, function(jets)) > 1e-3
+
+
+def test_boosts_along_the_beam(random_jets):
+    """Beams and time change under them, so that only the network without either has the same outputs."""
+    jets, along = random_jets([20, 7]), boost(2.0, (0, 0, 1))
+    for options, same in (({"beams": None}, False), (INVARIANT, True), ({"time": False}, False)):
+        function = run(build(**options).double())
+        assert (deviation(function(transform(jets, along)), function(jets)) < 1e-9) is same
+
+
+@pytest.mark.parametrize("options", [INVARIANT, {}])
+@pytest.mark.parametrize("matrix", [boost(5.0, (1, 2, -1)), boost(100.0, (0, 0, 1)), rotation(1.0, (1, 1, 0))])
+def test_momentum_is_covariant(random_jets, options, matrix):
+    jets, model = random_jets([20, 1, 7, 0, 35]), build(output="momentum", **options).double()
+    plain = matrix.astype(np.float64)
+    beams = BEAMS if model.spurions else None
+    momenta = run(model)(jets, beams).numpy()
+    moved = run(model)(transform(jets, matrix), None if beams is None else beams @ plain.T)
+    assert momenta.shape == (5, 4)
+    assert deviation(moved, momenta @ plain.T) <= 1e-10
+
+
+@pytest.mark.parametrize("options", [{}, INVARIANT, {"inputs": "kinematic", "aggregation": "mean"}])
+def test_permutations_and_batches(random_jets, options):
+    jets, model = random_jets([20, 1, 0, 7, 35, 2, 7]), build(**options)
+    allowed = rounding(model, jets)
+    assert_permutation_invariant(run(model), jets, tolerance=allowed)
+    assert_batch_independent(run(model), jets, tolerance=allowed)
+    assert_batch_independent(run(model.double()), jets, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"output": "momentum"}, {"aggregation": "mean", "inputs": "kinematic"}])
+def test_every_parameter_has_a_gradient(random_jets, options):
+    model = build(dropout=0.1, **options).train()
+    model(random_jets([5, 9, 4])).square().sum().backward()
+    dead = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert dead == []
+
+
+def test_dropout_takes_whole_vectors():
+    torch.manual_seed(0)
+    vectors, scalars = SlimDropout(0.5)(torch.ones(20, 4, 8), torch.ones(20, 8))
+    assert ((vectors == 0).all(1) | (vectors == 2).all(1)).all()
+    assert 0.3 < float((vectors == 0).double().mean()) < 0.7
+    assert set(scalars.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("keeps_vectors", [False, True])
+def test_gradients_of_a_block(keeps_vectors):
+    torch.manual_seed(0)
+    sizes = SlimSizes(vectors=3, scalars=5, heads=2, mlp_ratio=2)
+    block, squares = SlimBlock(sizes, keeps_vectors).double(), Squares.of(torch.tensor([0, 0, 1, 3, 5]))
+    inputs = torch.randn(5, 4, 3, dtype=torch.float64), torch.randn(5, 5, dtype=torch.float64)
+    inputs = [values.requires_grad_() for values in inputs]
+    assert torch.autograd.gradcheck(lambda v, s: block(v, s, squares), inputs)
+
+
+def test_attention_is_a_softmax_over_the_jet():
+    torch.manual_seed(0)
+    counts, heads, channels = [3, 3, 0, 1, 4], 2, 5
+    offsets = torch.tensor([0, *np.cumsum(counts)])
+    q, k, v = torch.randn(3, sum(counts), heads, channels, dtype=torch.float64)
+    expected = torch.zeros_like(v)
+    for first, last in zip(offsets[:-1], offsets[1:], strict=True):
+        for i in range(first, last):
+            for h in range(heads):
+                weights = torch.exp(k[first:last, h] @ q[i, h] / channels**0.5)
+                expected[i, h] = (weights / weights.sum()) @ v[first:last, h]
+    torch.testing.assert_close(attend(q, k, v, Squares.of(offsets)), expected, rtol=1e-12, atol=1e-12)
+    nothing = torch.zeros(0, heads, channels)
+    assert attend(nothing, nothing, nothing, Squares.of(torch.tensor([0]))).shape == (0, heads, channels)
+
+
+def test_norm_is_one_invariant_for_both_streams():
+    torch.manual_seed(0)
+    vectors, scalars = torch.randn(6, 4, 3, dtype=torch.float64), torch.randn(6, 5, dtype=torch.float64)
+    normed, scaled = SlimNorm()(vectors, scalars)
+    size = ((vectors * lowered(vectors)).sum(1).abs().sum(1) + scalars.square().sum(1)) / 8
+    torch.testing.assert_close(normed, vectors / (size + 0.01).sqrt()[:, None, None])
+    torch.testing.assert_close(scaled, scalars / (size + 0.01).sqrt()[:, None])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"vectors": 0}, "vectors = 0 for lgatr_slim\n.*positive"),
+        ({"mlp_layers": 1}, "mlp_layers = 1"),
+        ({"dropout": 1.0}, "dropout = 1.0"),
+        ({"unit": -20.0}, "unit = -20.0"),
+        ({"aggregation": "mean"}, "'mean' without inputs"),
+        ({"beams": True}, "beams = True for lgatr_slim\n.*'lightlike'"),
+        ({"inputs": ["part_colour"]}, "part_colour"),
+    ],
+)
+def test_wrong_options(options, words):
+    with pytest.raises(eqt.TaggerError, match=words):
+        eqt.models.build("lgatr_slim", **options)
+
+
+def test_scalars_are_those_of_constituents(track_jets):
+    model = build(inputs=["part_charge", ["part_deltaR", 0.2, 4.0]])
+    assert model.fields == ("charge",)
+    jets = RaggedJets.from_awkward(track_jets([3, 0, 2]), model.fields)
+    nodes = model._nodes(jets)
+    scalars = model.scalars(jets, nodes)
+    assert nodes.counts.tolist() == [7, 4, 6]  # the token, two beams, time
+    own = ~nodes.columns["reference"]
+    torch.testing.assert_close(scalars[own, :2], weaver_features(jets, model.options["inputs"]).float())
+    assert scalars[own, 2].abs().sum() == scalars[~own, :2].abs().sum() == 0
+    assert scalars[:, 2].nonzero()[:, 0].tolist() == nodes.offsets[:-1].tolist()
+    with pytest.raises(eqt.JetError, match="without 'charge'"):
+        model(without_charge(track_jets([3])))
+
+
+def without_charge(jets):
+    fields = [name for name in jets.constituents.fields if name != "charge"]
+    return ak.zip({"constituents": jets.constituents[fields]}, depth_limit=1)
+
+
+#: Ours -> the official names, for checkpoints without the package that wrote them.
+OFFICIAL = (
+    (r"^embedding\.", "linear_in."),
+    (r"^head\.", "linear_out.linear_s."),
+    (r"^vector_head\.weight", "linear_out.weight_v"),
+    (r"first_norm\.(.).*", r"norm1.weight_\1"),
+    (r"second_norm\.(.).*", r"norm2.weight_\1"),
+    (r"attention\.inputs", "attention.linear_in"),
+    (r"attention\.outputs", "attention.linear_out"),
+    (r"perceptron\.gates\.(\d+)", r"mlp.layers.\1"),
+    (r"perceptron\.outputs", "mlp.layers.{last}"),
+    (r"vectors\.weight", "weight_v"),
+    (r"\.scalars\.(weight|bias)", r".linear_s.\1"),
+)
+
+
+def checkpoint(model, prefix="net.", dropout=False):
+    """The network as the official package stores it, with the weights that have no effect."""
+    layers, last = model.options["mlp_layers"], model.options["n_layers"] - 1
+    state = {}
+    for name, value in model.state_dict().items():
+        for ours, official in OFFICIAL:
+            name = re.sub(ours, official.replace("{last}", str(layers - 1)), name)
+        state[name] = value
+    if model.output == "classes":
+        first = state[f"blocks.{last - 1}.norm2.weight_v"]
+        unseen = {name: value for name, value in state.items() if f"blocks.{last - 1}.mlp" in name}
+        unseen = {name: value for name, value in unseen.items() if name.endswith("weight_v")}
+        state |= {name.replace(f"blocks.{last - 1}.", f"blocks.{last}."): value for name, value in unseen.items()}
+        state |= {f"blocks.{last}.norm2.weight_v": first, "linear_out.weight_v": first.new_zeros(0, len(first))}
+    if dropout:
+        state = {
+            re.sub(r"mlp\.layers\.(\d+)", lambda found: f"mlp.layers.{2 * int(found[1])}", name): value
+            for name, value in state.items()
+        }
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({}, {}),
+        ({"mlp_layers": 3, "attention_ratio": 2, "gains": True}, {"dropout": True, "prefix": "module.net."}),
+        ({"output": "momentum"}, {"prefix": ""}),
+        ({"inputs": "kinematic", "aggregation": "mean"}, {}),
+    ],
+)
+def test_names_are_translated(random_jets, options, how):
+    model, jets = build(**options), random_jets([5, 0, 9])
+    state = checkpoint(model, **how)
+    state |= {f"{how.get('prefix', 'net.')}blocks.0.attention.metric": torch.ones(4)}
+    hidden = {name: value for name, value in options.items() if name in ("inputs", "aggregation")}
+    tagger = eqt.convert.official("lgatr_slim", state, n_heads=4, **hidden)
+    assert tagger.card.options == model.options
+    assert torch.equal(run(tagger.model)(jets), run(model)(jets))
+
+
+def test_a_single_logit_is_that_of_the_signal(random_jets):
+    model, jets = build(n_classes=1), random_jets([5, 9])
+    tagger = eqt.convert.official("lgatr_slim", checkpoint(model), n_heads=4)
+    np.testing.assert_allclose(tagger(jets), run(model)(jets)[:, 0].sigmoid(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "words"),
+    [
+        ({"inputs": "kinematic"}, {}, "7 scalars per constituent, without inputs\n.*inputs='kinematic'"),
+        ({}, {"n_heads": 3}, "of the wrong shape .*attention"),
+        ({}, {"n_classes": 3}, "head"),
+    ],
+)
+def test_checkpoints_that_do_not_match(options, given, words):
+    with pytest.raises(eqt.CheckpointError, match=words):
+        eqt.convert.official("lgatr_slim", checkpoint(build(**options)), **({"n_heads": 4} | given))
+
+
+def test_networks_for_something_else():
+    state = checkpoint(build(output="momentum"), prefix="")
+    two = {
+        name: torch.cat([value, value], 1) if name == "linear_in.weight_v" else value for name, value in state.items()
+    }
+    with pytest.raises(eqt.CheckpointError, match="2 vectors in, 1 vectors and 1 scalars out"):
+        eqt.convert.official("lgatr_slim", two, n_heads=4)
+
+
+class TestOfficial:
+    """The package lgatr, version 2.0, on one jet at a time: float64, random weights."""
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            INVARIANT,
+            {"beams": "timelike", "both_beams": False, "gains": False},
+            {"inputs": "kinematic", "activation": "silu", "vector_activation": "tanh"},
+            {"mlp_layers": 3, "attention_ratio": 2, "dropout": 0.1, "beams": "spacelike"},
+            {"inputs": "kinematic", "aggregation": "mean"},
+        ],
+    )
+    def test_parity(self, random_jets, options):
+        package = pytest.importorskip("lgatr", reason="the package lgatr is not installed")
+        if not hasattr(package.LGATrSlim(1, 1, 1, 4, 1, 2, 4, 1), "_naive_amp"):
+            pytest.skip("another version of lgatr than 2.0")
+        ours = eqt.models.build("lgatr_slim", **(SMALL | options))
+        official = self.official(package, ours)
+        left_out = (
+            "n_classes",
+            "vectors",
+            "scalars",
+            "n_layers",
+            "mlp_ratio",
+            "mlp_layers",
+            "attention_ratio",
+            "gains",
+        )
+        given = {name: value for name, value in ours.options.items() if name not in (*left_out, "output")}
+        model = eqt.convert.official("lgatr_slim", official.state_dict(), **given).model.eval()
+        assert model.options == ours.options
+        jets = RaggedJets.from_awkward(random_jets([12, 1, 30, 2, 57, 12]))
+        with torch.no_grad():
+            expected = torch.stack([self.one(official, model, jets.slice(j, j + 1)) for j in range(jets.num_jets)])
+            assert expected.std(0).min() > 1e-3
+            assert deviation(model(jets), expected) <= 1e-8
+
+    def official(self, package, ours):
+        torch.manual_seed(0)
+        of = ours.options
+        network = package.LGATrSlim(
+            num_blocks=of["n_layers"],
+            in_v_channels=1,
+            out_v_channels=0,
+            hidden_v_channels=of["vectors"],
+            in_s_channels=7 * (of["inputs"] is not None) + ours.token,
+            out_s_channels=2,
+            hidden_s_channels=of["scalars"],
+            num_heads=of["n_heads"],
+            nonlinearity=of["activation"],
+            nonlinearity_v=of["vector_activation"],
+            mlp_ratio=of["mlp_ratio"],
+            attn_ratio=of["attention_ratio"],
+            num_layers_mlp=of["mlp_layers"],
+            dropout_prob=of["dropout"] or None,
+            norm_elementwise_affine=of["gains"],
+        )
+        shaken(network)
+        return network.double().eval()
+
+    def one(self, official, model, jet):
+        """Logits of a jet in the laboratory frame, spurions as their definitions say."""
+        along = {"lightlike": (1.0, 1.0), "timelike": (2**0.5, 1.0), "spacelike": (0.0, 1.0), None: None}
+        beam = along[model.options["beams"]]
+        signs = (1, -1)[: 1 + model.options["both_beams"]] if beam else ()
+        front = [[0.0] * 4] * model.token + [[beam[0], 0.0, 0.0, sign * beam[1]] for sign in signs]
+        front = jet.p4.new_tensor([*front, *[[1.0, 0.0, 0.0, 0.0]] * model.options["time"]]).view(-1, 4)
+        vectors = torch.cat([front, jet.p4 / model.options["unit"]])
+        scalars = torch.zeros(len(vectors), 7 * (model.options["inputs"] is not None) + model.token).double()
+        if model.options["inputs"] is not None:
+            scalars[len(front) :, :7] = weaver_features(jet, model.options["inputs"])
+        if model.token:
+            scalars[0, -1] = 1.0
+        found = official(vectors[None, :, None], scalars[None])[1][0]
+        return found[0] if model.token else found.mean(0)
+
+
+def test_jets_without_mass(random_jets):
+    """A massless constituent alone has no rest frame: its products are all 0, and so is what it adds."""
+    p4 = torch.tensor([[5.0, 3.0, 0.0, 4.0]], dtype=torch.float64)
+    jet = RaggedJets.from_momenta(p4, torch.tensor([0, 1]), mass=torch.zeros(1, dtype=torch.float64))
+    for options in ({}, INVARIANT):
+        model = build(**options).double()
+        again = replace(jet, p4=3 * p4, jet_p4=3 * p4) if not model.spurions else jet
+        with torch.no_grad():
+            torch.testing.assert_close(model(again), model(jet), rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        momentum = build(output="momentum", **INVARIANT).double()(jet)
+    torch.testing.assert_close(momentum / momentum[:, :1], p4 / 5.0)
