@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from .attention import attend
 from .slim import SlimActivation, SlimDropout, SlimGate, SlimLinear, SlimNorm, lowered
 from .squares import Squares
 
-__all__ = ["SlimAttention", "SlimBlock", "SlimPerceptron", "SlimSizes", "attend"]
+__all__ = ["SlimAttention", "SlimBlock", "SlimPerceptron", "SlimSizes"]
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,6 @@ class SlimSizes:
         return max(wide * self.vectors // self.heads, 1), max(wide * self.scalars // self.heads, 4)
 
 
-def attend(q_NHC: Tensor, k_NHC: Tensor, v_NHC: Tensor, squares: Squares) -> Tensor:
-    """Σ_j softmax_j(q_i·k_j/√C) v_j over the nodes j of the same jet, for every head: shape (N, H, C).
-
-    Consecutive jets of equal n are processed together; nothing is padded or masked.
-    """
-    parts = zip(*(squares.rows(x.flatten(1)) for x in (q_NHC, k_NHC, v_NHC)), strict=True)
-    found = [
-        functional.scaled_dot_product_attention(
-            *(part.unflatten(2, q_NHC.shape[1:]).transpose(1, 2) for part in run)
-        ).transpose(1, 2)
-        for run in parts
-    ]
-    return torch.cat([part.flatten(0, 1) for part in found]) if found else v_NHC
-
-
 class SlimAttention(nn.Module):
     """Heads that weigh nodes by the products of their vectors, Minkowski's, and of their scalars.
 
@@ -74,8 +59,8 @@ class SlimAttention(nn.Module):
         v, s = self.head_channels
         vectors, scalars = self.inputs(vectors_N4V, scalars_NS)
         # the channels of a head lie `heads` apart on the way in: (N, 3, H, 4, V) and (N, 3, H, S)
-        vectors = vectors.unflatten(2, (3, v, self.heads)).permute(0, 2, 4, 1, 3)
-        scalars = scalars.unflatten(1, (3, s, self.heads)).transpose(2, 3)
+        vectors = vectors.view(len(vectors), 4, 3, v, self.heads).permute(0, 2, 4, 1, 3)
+        scalars = scalars.view(len(scalars), 3, s, self.heads).transpose(2, 3)
         vectors, scalars = self.norm(vectors, scalars)
         q, k, values = (
             torch.cat([vector.flatten(2), scalar], dim=2)
@@ -83,7 +68,7 @@ class SlimAttention(nn.Module):
         )
         found = attend(q, k, values, squares)
         # and here they are side by side
-        vectors = found[..., : 4 * v].unflatten(2, (4, v)).transpose(1, 2).flatten(2)
+        vectors = found[..., : 4 * v].reshape(len(found), self.heads, 4, v).transpose(1, 2).flatten(2)
         scalars = found[..., 4 * v :].flatten(1)
         updates: tuple[Tensor, Tensor] = self.dropout(*self.outputs(vectors, scalars))
         return updates
