@@ -19,6 +19,18 @@ def enliven(model, gain=1.0):
     return model.eval()
 
 
+def shaken(model):
+    """Give a network weights, biases and gains far from those of the beginning."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 1:
+                weight.add_(0.3 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
+            else:
+                weight.mul_(2.0)
+    return model
+
+
 def run(model):
     """A function of jets (and beams) that returns the network's outputs without gradients."""
 

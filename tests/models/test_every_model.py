@@ -116,6 +116,12 @@ def test_numbers_of_numpy_and_lists_of_json_are_options():
 
 #: Options besides the defaults that see momenta in another way.
 VARIANTS = {
+    "lgatr_slim": [
+        {"beams": None, "time": False},
+        {"beams": "spacelike", "both_beams": False, "inputs": "kinematic"},
+        {"inputs": "kinematic", "aggregation": "mean"},
+        {"vector_activation": "gelu"},
+    ],
     "lgn": [
         {"beams": False},
         {"pmu_in": True, "max_zf": 2},
@@ -185,11 +191,11 @@ def test_rows_of_constituents(kind, random_jets):
     model.with_constituents(jets)[1].sum().backward()
 
 
-@pytest.mark.parametrize("options", [{"kind": "lorentznet"}, {"kind": "pelican"}, {"kind": "vector_pfn"}])
-def test_momenta_begin_near_the_sum(options, random_jets):
+@pytest.mark.parametrize("kind", ["lgatr_slim", "lorentznet", "pelican", "vector_pfn"])
+def test_momenta_begin_near_the_sum(kind, random_jets):
     for seed in range(3):
         torch.manual_seed(seed)
-        model = eqt.models.build(**options, output="momentum").eval()
+        model = eqt.models.build(kind, output="momentum").eval()
         jets = ragged(random_jets([30, 10, 50], seed), model)
         with torch.no_grad():
             off = (model(jets) - jets.jet_p4).norm(dim=1) / jets.jet_p4.norm(dim=1)

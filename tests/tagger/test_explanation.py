@@ -16,6 +16,8 @@ from networks import enliven
 
 #: Options beside the defaults whose gradients or features take another path.
 OPTIONS = [
+    ("lgatr_slim", {"n_layers": 2}),
+    ("lgatr_slim", {"n_layers": 2, "inputs": "full", "aggregation": "mean"}),
     ("lgn", {}),
     ("lgn", {"beams": False, "full_scalars": False, "scale": 0.05}),
     ("lgn", {"top": "pmlp", "pmu_in": True, "max_zf": 2, "scale": 0.05}),
@@ -34,6 +36,7 @@ OPTIONS = [
     ("vector_pfn", {"features": 16}),
 ]
 VECTORS = [
+    ("lgatr_slim", {"n_layers": 2, "output": "momentum"}),
     ("lgn", {"output": "momentum"}),
     ("lorentznet", {"output": "momentum"}),
     ("pelican", {"size": "3k", "output": "momentum"}),

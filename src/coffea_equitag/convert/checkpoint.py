@@ -15,7 +15,7 @@ from ..errors import CheckpointError, explain
 from ..jet_model import JetModel
 from ..reading import reading
 from ..tagger import Tagger
-from . import lgn, lgn_options, lorentznet, particle_transformer, particlenet, pelican, pfn, torch_file
+from . import lgatr_slim, lgn, lgn_options, lorentznet, particle_transformer, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
 from .trainer_options import trainer_options
 
@@ -36,7 +36,7 @@ def official(
     ----------
     kind : str
         ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"``, ``"particlenet"`` or
-        ``"particle_transformer"`` (weaver's).
+        ``"particle_transformer"`` (weaver's), ``"lgatr_slim"`` (the package lgatr).
     checkpoint : path or mapping
         The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
         ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.
@@ -57,6 +57,8 @@ def official(
         ``self_pairs`` on, as in the published configurations. PELICAN's ``symmetry`` has to be given unless it is
         so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell,
         but the arguments do that the official trainers keep in their checkpoints, which are read.
+        L-GATr-slim's ``inputs`` have to be given if its constituents have scalars, and ``beams``, ``time``,
+        ``n_heads``, ``unit`` and the activations where they are not the defaults.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises
@@ -126,6 +128,7 @@ def _state_dict(found: Any) -> StateDict:
 
 #: Kind -> translation of the official parameter names to ours, for the options of the model.
 _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
+    "lgatr_slim": lambda state, options: lgatr_slim.translate(state),
     "lgn": lambda state, options: lgn.translate(state),
     "lorentznet": lambda state, options: lorentznet.translate(state),
     "pfn": lambda state, options: pfn.translate(state),
@@ -136,6 +139,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
 
 #: Kind -> function that infers options from the shapes of the weights and from the options given.
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
+    "lgatr_slim": lgatr_slim.infer_options,
     "lgn": lambda state, given: lgn_options.options(state),
     "lorentznet": lorentznet.infer_options,
     "particle_transformer": particle_transformer.infer_options,

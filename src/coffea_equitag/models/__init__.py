@@ -11,6 +11,7 @@ from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from ..option_types import check_names, check_values
 from ..plain_numbers import plain
+from .lgatr_slim import LGATrSlim
 from .lgn import LGN
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
@@ -26,6 +27,7 @@ __all__ = [
     "PELICAN",
     "PFN",
     "JetModel",
+    "LGATrSlim",
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
@@ -41,7 +43,18 @@ __all__ = [
 
 _MODELS: dict[str, type[JetModel]] = {
     model.kind: model
-    for model in (LGN, LorentzNet, LorentzNetBase, ParticleNet, ParticleTransformer, PELICAN, PFN, TensorPFN, VectorPFN)
+    for model in (
+        LGATrSlim,
+        LGN,
+        LorentzNet,
+        LorentzNetBase,
+        ParticleNet,
+        ParticleTransformer,
+        PELICAN,
+        PFN,
+        TensorPFN,
+        VectorPFN,
+    )
 }
 
 

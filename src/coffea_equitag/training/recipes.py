@@ -121,6 +121,16 @@ RECIPES: dict[str, Recipe] = {
         batch_size=128,
         max_constituents=100,
     ),
+    "lgatr_slim": Recipe(
+        learning_rate=3e-4,
+        weight_decay=0.2,
+        epochs=32,
+        warmup=0,
+        first_cycle=32,
+        halve_from=None,
+        reference="default of this package: as the authors train taggers (repository lloca-experiments; 300,000 steps "
+        "of 128 jets, one cosine), with AdamW at ten times the rate and a tenth of the decay of their Lion",
+    ),
     "lgn": Recipe(
         optimizer="amsgrad",
         weight_decay=0,

@@ -36,6 +36,7 @@ def network(kind, **options):
     torch.manual_seed(0)
     small = {
         "pelican": {"size": (8, 4, 3), "symmetry": "so13", "dropout": 0.0},
+        "lgatr_slim": {"vectors": 4, "scalars": 8, "n_layers": 2, "n_heads": 2, "beams": None, "time": False},
         "lorentznet": {"hidden": 8, "n_layers": 2, "beams": False},
         "lgn": {"levels": 1, "channels": 2, "beams": False},
         "vector_pfn": {"features": 8, "mlp": (8,)},
@@ -44,7 +45,7 @@ def network(kind, **options):
     return models.build(kind, **({"output": "momentum"} | small | options))
 
 
-@pytest.mark.parametrize("kind", ["pelican", "lorentznet", "lgn", "vector_pfn", "tensor_pfn"])
+@pytest.mark.parametrize("kind", ["lgatr_slim", "pelican", "lorentznet", "lgn", "vector_pfn", "tensor_pfn"])
 def test_every_network_learns_what_was_lost(kind, tmp_path):
     jets, held = noisy(200), noisy(80, seed=1)
     steady = {"warmup": 0, "first_cycle": None, "halve_from": None, "gradient_clip": 1.0}
