@@ -15,7 +15,7 @@ from ..errors import CheckpointError, explain
 from ..jet_model import JetModel
 from ..reading import reading
 from ..tagger import Tagger
-from . import lgn, lgn_options, lorentznet, particlenet, pelican, pfn, torch_file
+from . import lgn, lgn_options, lloca_transformer, lorentznet, particlenet, pelican, pfn, torch_file
 from .state_dict import StateDict
 from .trainer_options import trainer_options
 
@@ -35,7 +35,7 @@ def official(
     Parameters
     ----------
     kind : str
-        ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
+        ``"lorentznet"``, ``"lgn"``, ``"pelican"`` or ``"lloca_transformer"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
     checkpoint : path or mapping
         The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
         ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.
@@ -55,6 +55,7 @@ def official(
         of weaver's examples, 16, or 7 with two convolutions. PELICAN's ``symmetry`` has to be given unless it is
         so13, and LGN's ``activation`` and ``scale`` where they are not the official defaults: the weights do not tell,
         but the arguments do that the official trainers keep in their checkpoints, which are read.
+        LLoCa's channels per head (``scalars``, ``vectors``, ``tensors``) have to be given.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises
@@ -125,6 +126,7 @@ def _state_dict(found: Any) -> StateDict:
 #: Kind -> translation of the official parameter names to ours, for the options of the model.
 _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "lgn": lambda state, options: lgn.translate(state),
+    "lloca_transformer": lambda state, options: lloca_transformer.translate(state),
     "lorentznet": lambda state, options: lorentznet.translate(state),
     "pfn": lambda state, options: pfn.translate(state),
     "particlenet": lambda state, options: particlenet.translate(state),
@@ -134,6 +136,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
 #: Kind -> function that infers options from the shapes of the weights and from the options given.
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
     "lgn": lambda state, given: lgn_options.options(state),
+    "lloca_transformer": lloca_transformer.infer_options,
     "lorentznet": lorentznet.infer_options,
     "particlenet": particlenet.infer_options,
     "pelican": pelican.infer_options,

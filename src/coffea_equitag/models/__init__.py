@@ -12,6 +12,7 @@ from ..jet_model import JetModel
 from ..option_types import check_names, check_values
 from ..plain_numbers import plain
 from .lgn import LGN
+from .lloca_transformer import LLoCaTransformer
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
 from .particlenet import ParticleNet
@@ -25,6 +26,7 @@ __all__ = [
     "PELICAN",
     "PFN",
     "JetModel",
+    "LLoCaTransformer",
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
@@ -38,7 +40,8 @@ __all__ = [
 ]
 
 _MODELS: dict[str, type[JetModel]] = {
-    model.kind: model for model in (LGN, LorentzNet, LorentzNetBase, ParticleNet, PELICAN, PFN, TensorPFN, VectorPFN)
+    model.kind: model
+    for model in (LGN, LLoCaTransformer, LorentzNet, LorentzNetBase, ParticleNet, PELICAN, PFN, TensorPFN, VectorPFN)
 }
 
 
