@@ -9,7 +9,7 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("kind", help="lorentznet, pelican, lgn, particlenet or pfn")
+    parser.add_argument("kind", help="lorentznet, pelican, lgn, lloca_transformer, particlenet or pfn")
     parser.add_argument("checkpoint", help="checkpoint file of the official code, read without executing pickled code")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the tagger")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing tagger in DIR")

@@ -35,7 +35,8 @@ def official(
     Parameters
     ----------
     kind : str
-        ``"lorentznet"``, ``"lgn"``, ``"pelican"`` or ``"lloca_transformer"`` (the authors' codes), ``"pfn"`` or ``"particlenet"`` (weaver's).
+        ``"lorentznet"``, ``"lgn"``, ``"pelican"`` or ``"lloca_transformer"`` (the authors' codes), ``"pfn"`` or
+        ``"particlenet"`` (weaver's).
     checkpoint : path or mapping
         The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
         ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.

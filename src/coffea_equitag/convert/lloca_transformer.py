@@ -71,6 +71,7 @@ def infer_options(state: StateDict, given: Mapping[str, Any]) -> dict[str, Any]:
         "laboratory": predicting > columns,
         "frame_width": len(hidden[0]),
         "frame_layers": len(hidden) - 1,
+        "least_mass": 5e-3,
     }
 
 

@@ -10,8 +10,8 @@ from .squares import Squares
 
 __all__ = ["FramePrediction"]
 
-#: Mean and standard deviation of log m²_ij/GeV² over pairs of constituents and references of boosted jets.
-_EDGE_MEAN, _EDGE_STD = 3.0, 3.5
+#: Mean and standard deviation of log m²_ij/GeV² over the pairs of boosted jets.
+_EDGE_MEAN, _EDGE_STD = 0.0, 2.2
 _LEAST_SQUARE_MASS = 1e-10
 _LEAST_MASS, _LEAST_NORM = 1e-6, 1e-5
 _VECTORS = 3
@@ -85,7 +85,9 @@ class FramePrediction(nn.Module):
         square = ((share @ gram[:, None]) * share).sum(-1).movedim(1, 0)
         norm = square.sum(0).abs().clamp(min=_LEAST_NORM**2).sqrt()
         mass = square[0].clamp(min=1e-60).sqrt() / norm
-        vectors = vectors / norm[:, :, None]
+        # n nodes have n − 1 independent vectors: the others would differ by rounding
+        independent = torch.arange(_VECTORS, device=p4.device) < gram.shape[1] - 1
+        vectors = vectors / norm[:, :, None] * independent[:, None, None, None]
         return polar_frames(vectors.flatten(1, 2), mass.flatten(), p4[:, first:].flatten(0, 1))
 
     def _coefficients(self, gram: Tensor, scalars: Tensor, first: int) -> Tensor:
@@ -99,10 +101,10 @@ class FramePrediction(nn.Module):
     def _weights(self, square: Tensor, scalars: Tensor, first: int) -> Tensor:
         """Softmax weights (B, n − first, n, 3) of the other nodes; 0 where there are none."""
         edge = (torch.log(square.clamp(min=_LEAST_SQUARE_MASS)) - self.edge_mean) / self.edge_std
-        of_i, of_j, of_edge = self.first.weight.split([self.n_scalars, self.n_scalars, 1], dim=1)
+        of_i, of_j, of_edge = torch.split(self.first.weight, [self.n_scalars, self.n_scalars, 1], dim=1)
         sent, received = scalars @ of_j.T, scalars[:, first:] @ of_i.T + self.first.bias
         hidden = received[:, :, None] + sent[:, None] + edge.to(sent)[..., None] * of_edge[:, 0]
-        logits = self.rest(hidden)
+        logits: Tensor = self.rest(hidden)
         itself = torch.ones(square.shape[1:], dtype=torch.bool, device=square.device).tril(first).triu(first)
         if square.shape[2] == 1:
             return torch.zeros_like(logits) * logits

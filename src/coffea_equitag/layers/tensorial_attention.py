@@ -60,7 +60,7 @@ class TensorialAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int, scalars: int, vectors: int, tensors: int = 0) -> None:
         super().__init__()
-        self.heads, self.sizes = heads, (scalars, 4 * vectors, 16 * tensors)
+        self.heads, self.sizes = heads, [scalars, 4 * vectors, 16 * tensors]
         size = heads * sum(self.sizes)
         self.qkv = nn.Linear(channels, 3 * size)
         self.out = nn.Linear(size, channels)
@@ -68,7 +68,7 @@ class TensorialAttention(nn.Module):
     def forward(self, h_NC: Tensor, frames: LocalFrames, squares: Squares) -> Tensor:
         """Attend; shapes (N, channels), of jets laid out as in `squares`."""
         # the official order: heads run fastest
-        q, k, v = self.qkv(h_NC).unflatten(1, (3, sum(self.sizes), self.heads)).permute(1, 0, 3, 2)
+        q, k, v = self.qkv(h_NC).view(-1, 3, sum(self.sizes), self.heads).permute(1, 0, 3, 2)
         q, v = (self._carried(values, frames.to_common) for values in (q, v))
         k = self._carried(k, _lowered(frames.to_common))
         runs = zip(*(squares.rows(values.flatten(1)) for values in (q, k, v)), strict=True)
@@ -81,18 +81,18 @@ class TensorialAttention(nn.Module):
 
     def _attend(self, *qkv: Tensor) -> Tensor:
         """Attention of B jets of n constituents: (B, n, heads · size) to (B n, heads, size)."""
-        split = (values.unflatten(2, (self.heads, -1)).transpose(1, 2) for values in qkv)
-        return nn.functional.scaled_dot_product_attention(*split).transpose(1, 2).flatten(0, 1)
+        q, k, v = (torch.unflatten(values, 2, (self.heads, -1)).transpose(1, 2) for values in qkv)
+        return nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)
 
     def _carried(self, values_NHC: Tensor, matrices_N44: Tensor) -> Tensor:
         """Values of each head in another frame."""
-        scalars, vectors, tensors = values_NHC.split(self.sizes, dim=2)
+        scalars, vectors, tensors = torch.split(values_NHC, self.sizes, dim=2)
         parts = [scalars]
         if vectors.shape[2]:
-            parts.append((vectors.unflatten(2, (-1, 4)) @ matrices_N44.mT[:, None]).flatten(2))
+            parts.append((torch.unflatten(vectors, 2, (-1, 4)) @ matrices_N44.mT[:, None]).flatten(2))
         if tensors.shape[2]:
             both = matrices_N44[:, None, None]
-            parts.append((both @ tensors.unflatten(2, (-1, 4, 4)) @ both.mT).flatten(2))
+            parts.append((both @ torch.unflatten(tensors, 2, (-1, 4, 4)) @ both.mT).flatten(2))
         return torch.cat(parts, dim=2)
 
 

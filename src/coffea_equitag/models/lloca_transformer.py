@@ -43,8 +43,8 @@ _FEATURES = 7
 _REFERENCES = 3
 #: Added in quadrature to the jet's mass where γ is divided by it, GeV.
 _MASS_FLOOR = 1e-2
-#: GeV; of the jet in a local frame.
-_LEAST_ENERGY = 1e-8
+#: Reached by a jet without mass, which has no γ.
+_LEAST_GAMMA = 0.1
 
 
 class LLoCaTransformer(JetModel):
@@ -73,7 +73,8 @@ class LLoCaTransformer(JetModel):
     preserve_variance : bool
         Divide vectors and tensors by the jet's Lorentz factor in each frame, as lloca 2.0 does by default; 1.0 did not.
     least_mass : float
-        Lighter constituents get this mass, in GeV.
+        Lighter constituents get this mass, in GeV, and the energy that goes with it, which breaks the Lorentz symmetry.
+        For official checkpoints, which were trained with 5e-3.
     output : {"classes", "momentum"}
         Logits, or one covariant four-momentum per jet: Σ_i c_i p_i, the c_i, which begin near 1, from each
         constituent's channels.
@@ -106,7 +107,7 @@ class LLoCaTransformer(JetModel):
         laboratory: bool = True,
         fields: Sequence[str] = (),
         preserve_variance: bool = True,
-        least_mass: float = 5e-3,
+        least_mass: float = 0.0,
         output: Literal["classes", "momentum"] = "classes",
         frame_width: int = 128,
         frame_layers: int = 2,
@@ -161,7 +162,9 @@ class LLoCaTransformer(JetModel):
             )
         if not 0 <= options["least_mass"] <= 1:
             raise TaggerError(
-                explain(f"least_mass = {options['least_mass']}", "a mass from 0 to 1 GeV", "use 5e-3, as published")
+                explain(
+                    f"least_mass = {options['least_mass']}", "a mass from 0 to 1 GeV", "use 0, or 5e-3 as published"
+                )
             )
 
     def logits(self, jets: RaggedJets, *, beams: Tensor | None = None, **keywords: Any) -> Tensor:
@@ -197,7 +200,7 @@ class LLoCaTransformer(JetModel):
         total_J4 = segment_sum(rest_N4, jets.offsets)
         both = torch.stack([rest_N4, total_J4.repeat_interleave(jets.counts, dim=0)], dim=2)
         seen, jet = (frames_N44 @ both).unbind(2)
-        h_NC = self.embedding(torch.cat([own_NS, frame_features(seen, jet).to(self.dtype)], dim=1))
+        h_NC: Tensor = self.embedding(torch.cat([own_NS, frame_features(seen, jet).to(self.dtype)], dim=1))
         frames = LocalFrames.of(frames_N44, self._gamma(jet, both[:, :, 1]), self.dtype)
         squares = Squares.of(jets.offsets)
         for block in self.blocks:
@@ -212,6 +215,9 @@ class LLoCaTransformer(JetModel):
         nodes = with_references(jets, self.options["least_mass"], beams) if self.extra_nodes else jets
         gram_Q = kernels.gram(nodes)
         rest_N4 = RestFrame.of(nodes, gram_Q).p4
+        # a constituent alone is at rest but for rounding, which has a direction
+        alone = (nodes.counts == 1).repeat_interleave(nodes.counts)
+        rest_N4 = torch.where(alone[:, None], rest_N4 * rest_N4.new_tensor([1.0, 0.0, 0.0, 0.0]), rest_N4)
         is_own = ~nodes.columns["reference"] if self.extra_nodes else torch.ones_like(nodes.mass, dtype=torch.bool)
         scalars_NS = own_NS
         if self.options["laboratory"]:
@@ -231,4 +237,4 @@ class LLoCaTransformer(JetModel):
             return None
         energy_N, rest_N4 = local_N4.detach()[:, 0], rest_N4.detach()
         square_N = (rest_N4[:, 0].square() - rest_N4[:, 1:].square().sum(1)).clamp(min=0)
-        return energy_N.clamp(min=_LEAST_ENERGY) / (square_N + _MASS_FLOOR**2).sqrt()
+        return (energy_N / (square_N + _MASS_FLOOR**2).sqrt()).clamp(min=_LEAST_GAMMA)
