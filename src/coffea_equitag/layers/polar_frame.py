@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["boost_to_rest", "polar_frames"]
 
 #: 1/γ of the fastest frame.
-_SLOWEST = 1e-6
+_SLOWEST = 1e-4
 #: Sine of the angle, or share of the energy, below which a direction is rounding.
 _ROUNDING = 1e-7
 _TINY = 1e-30
@@ -18,7 +18,7 @@ def boost_to_rest(vector_N4: Tensor, mass_N: Tensor) -> Tensor:
     """Boosts (N, 4, 4) into the rest frames of timelike vectors of given masses; the identity for a vector 0.
 
     With b = p/m and γ = √(1 + b²) the space part is 1 + b bᵀ/(γ + 1): nothing cancels, however large γ. It is bounded
-    by 10⁶.
+    by 10⁴.
     """
     least = _SLOWEST * vector_N4[:, 0].detach().abs() + _TINY
     b = vector_N4[:, 1:] / torch.maximum(mass_N, least)[:, None]
