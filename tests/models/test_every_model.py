@@ -189,7 +189,9 @@ def test_rows_of_constituents(kind, random_jets):
     model.with_constituents(jets)[1].sum().backward()
 
 
-@pytest.mark.parametrize("options", [{"kind": "lorentznet"}, {"kind": "pelican"}, {"kind": "vector_pfn"}, {"kind": "lloca_transformer"}])
+@pytest.mark.parametrize(
+    "options", [{"kind": "lorentznet"}, {"kind": "pelican"}, {"kind": "vector_pfn"}, {"kind": "lloca_transformer"}]
+)
 def test_momenta_begin_near_the_sum(options, random_jets):
     for seed in range(3):
         torch.manual_seed(seed)
