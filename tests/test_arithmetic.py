@@ -40,7 +40,7 @@ def test_repeatable_and_without_a_trace(random_jets):
 
 
 #: Sizes at which one weight among all those of a layer matters.
-SMALL = {"lloca_transformer": {"heads": 2, "blocks": 3, "frame_width": 16}}
+SMALL = {"lloca_transformer": {"heads": 1, "blocks": 1, "frame_width": 8}}
 
 
 @pytest.mark.parametrize("kind", eqt.models.names())
