@@ -62,7 +62,9 @@ def test_no_state_dict(wrong):
         eqt.convert.official("lorentznet", wrong)
 
 
-@pytest.mark.parametrize("kind", ["lgatr_slim", "lgn", "lorentznet", "particlenet", "pelican", "pfn"])
+@pytest.mark.parametrize(
+    "kind", ["lgatr_slim", "lgn", "lloca_transformer", "lorentznet", "particlenet", "pelican", "pfn"]
+)
 def test_weights_of_something_else(kind):
     with pytest.raises(eqt.CheckpointError, match="checkpoint"):
         eqt.convert.official(kind, {"a.weight": torch.zeros(1)})

@@ -134,6 +134,11 @@ VARIANTS = {
         {"irc_safe": True, "symmetry": "so13"},
         *({"symmetry": name, "method": "input"} for name in get_args(SymmetryName)),
     ],
+    "lloca_transformer": [
+        {"beams": False, "laboratory": False},
+        {"beams": False},
+        {"tensors": 1, "preserve_variance": False, "least_mass": 5e-3},
+    ],
     "lorentznet": [{"beams": False, "n_scalar": 1}],
     "lorentznet_base": [{"pairwise": name} for name in ("mass", "delta_r", "delta_r_pt", "energy")]
     + [{"nodewise": name} for name in ("mass", "energy")],
@@ -191,7 +196,7 @@ def test_rows_of_constituents(kind, random_jets):
     model.with_constituents(jets)[1].sum().backward()
 
 
-@pytest.mark.parametrize("kind", ["lgatr_slim", "lorentznet", "pelican", "vector_pfn"])
+@pytest.mark.parametrize("kind", ["lgatr_slim", "lloca_transformer", "lorentznet", "pelican", "vector_pfn"])
 def test_momenta_begin_near_the_sum(kind, random_jets):
     for seed in range(3):
         torch.manual_seed(seed)

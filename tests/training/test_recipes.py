@@ -80,7 +80,7 @@ def test_every_network_has_a_recipe_that_says_where_it_is_from():
     assert all(recipe.reference for recipe in RECIPES.values())
     # what is not from a paper says so
     stated = {name for name, recipe in RECIPES.items() if recipe.reference.startswith("default of this package")}
-    assert stated == {"lgatr_slim", "lorentznet_base", "vector_pfn", "tensor_pfn"}
+    assert stated == {"lgatr_slim", "lloca_transformer", "lorentznet_base", "vector_pfn", "tensor_pfn"}
 
 
 def test_variants():

@@ -9,7 +9,7 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    kinds = "lorentznet, pelican, lgn, lgatr_slim, particlenet, particle_transformer or pfn"
+    kinds = "lorentznet, pelican, lgn, lgatr_slim, lloca_transformer, particlenet, particle_transformer or pfn"
     parser.add_argument("kind", help=kinds)
     parser.add_argument("checkpoint", help="checkpoint file of the official code, read without executing pickled code")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the tagger")

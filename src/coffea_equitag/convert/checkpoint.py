@@ -15,7 +15,18 @@ from ..errors import CheckpointError, explain
 from ..jet_model import JetModel
 from ..reading import reading
 from ..tagger import Tagger
-from . import lgatr_slim, lgn, lgn_options, lorentznet, particle_transformer, particlenet, pelican, pfn, torch_file
+from . import (
+    lgatr_slim,
+    lgn,
+    lgn_options,
+    lloca_transformer,
+    lorentznet,
+    particle_transformer,
+    particlenet,
+    pelican,
+    pfn,
+    torch_file,
+)
 from .state_dict import StateDict
 from .trainer_options import trainer_options
 
@@ -35,8 +46,8 @@ def official(
     Parameters
     ----------
     kind : str
-        ``"lorentznet"``, ``"lgn"`` or ``"pelican"`` (the authors' codes), ``"pfn"``, ``"particlenet"`` or
-        ``"particle_transformer"`` (weaver's), ``"lgatr_slim"`` (the package lgatr).
+        ``"lorentznet"``, ``"lgn"``, ``"pelican"``, ``"lloca_transformer"`` or ``"lgatr_slim"`` (the authors' codes),
+        ``"pfn"``, ``"particlenet"`` or ``"particle_transformer"`` (weaver's).
     checkpoint : path or mapping
         The checkpoint file, read with ``weights_only=True``, or a state dict. The prefixes ``module.``, ``mod.`` and
         ``_orig_mod.`` and an enclosing ``state_dict`` or ``model`` are removed.
@@ -59,6 +70,7 @@ def official(
         but the arguments do that the official trainers keep in their checkpoints, which are read.
         L-GATr-slim's ``inputs`` have to be given if its constituents have scalars, and ``beams``, ``time``,
         ``n_heads``, ``unit`` and the activations where they are not the defaults.
+        LLoCa's channels per head (``scalars``, ``vectors``, ``tensors``) have to be given.
         ``inputs`` and ``mirrored`` are those of the data configuration and the data set.
 
     Raises
@@ -130,6 +142,7 @@ def _state_dict(found: Any) -> StateDict:
 _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "lgatr_slim": lambda state, options: lgatr_slim.translate(state),
     "lgn": lambda state, options: lgn.translate(state),
+    "lloca_transformer": lambda state, options: lloca_transformer.translate(state),
     "lorentznet": lambda state, options: lorentznet.translate(state),
     "pfn": lambda state, options: pfn.translate(state),
     "particle_transformer": lambda state, options: particle_transformer.translate(state),
@@ -141,6 +154,7 @@ _CONVERTERS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
 _OPTIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], dict[str, Any]]] = {
     "lgatr_slim": lgatr_slim.infer_options,
     "lgn": lambda state, given: lgn_options.options(state),
+    "lloca_transformer": lloca_transformer.infer_options,
     "lorentznet": lorentznet.infer_options,
     "particle_transformer": particle_transformer.infer_options,
     "particlenet": particlenet.infer_options,

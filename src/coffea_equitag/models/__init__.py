@@ -13,6 +13,7 @@ from ..option_types import check_names, check_values
 from ..plain_numbers import plain
 from .lgatr_slim import LGATrSlim
 from .lgn import LGN
+from .lloca_transformer import LLoCaTransformer
 from .lorentznet import LorentzNet
 from .lorentznet_base import LorentzNetBase
 from .particle_transformer import ParticleTransformer
@@ -28,6 +29,7 @@ __all__ = [
     "PFN",
     "JetModel",
     "LGATrSlim",
+    "LLoCaTransformer",
     "LorentzNet",
     "LorentzNetBase",
     "ParticleNet",
@@ -46,6 +48,7 @@ _MODELS: dict[str, type[JetModel]] = {
     for model in (
         LGATrSlim,
         LGN,
+        LLoCaTransformer,
         LorentzNet,
         LorentzNetBase,
         ParticleNet,

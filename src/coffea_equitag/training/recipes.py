@@ -143,6 +143,16 @@ RECIPES: dict[str, Recipe] = {
         reference="Bogatskiy et al., ICML 2020, arXiv:2006.04780: AMSGrad, one cosine from 1e-3 to 1e-5, batches of 8",
     ),
     "particle_transformer": _PARTICLE_TRANSFORMER,
+    "lloca_transformer": Recipe(
+        weight_decay=0,
+        batch_size=512,
+        epochs=21,
+        warmup=0,
+        first_cycle=21,
+        halve_from=None,
+        reference="default of this package: the authors' configuration tag_default.yaml, 50,000 steps of AdamW at 1e-3 "
+        "with batches of 512 and one cosine; for top tagging they use Lion, which is not among the optimisers",
+    ),
     "particlenet": _PARTICLENET,
     "particlenet_lite": _like(
         _PARTICLENET,
