@@ -8,7 +8,7 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import EPSILON, FACTOR, deviation, rounding
 from coffea_equitag import RaggedJets, kernels
-from networks import enliven
+from networks import enliven, shaken
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, 100.0])
@@ -39,17 +39,15 @@ def test_repeatable_and_without_a_trace(random_jets):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-#: Share of the layers where an error is seen, if not half: blocks that each add a little, all with norms and gates.
-SHARE = {"lgatr_slim": 0.15}
-#: Sizes at which one weight among all those of a layer matters.
-SMALL = {"lloca_transformer": {"heads": 1, "blocks": 1, "frame_width": 8}}
+#: Twelve blocks that each add a little drown one weight in the rounding of all others.
+SHALLOW = {"lgatr_slim": {"n_layers": 3}}
 
 
 @pytest.mark.parametrize("kind", eqt.models.names())
 def test_an_error_of_a_thousandth_in_one_weight_is_seen(track_jets, kind):
     """In the weight of a layer that matters most, for most layers; in the best, by a factor of 20 and more."""
     torch.manual_seed(0)
-    model = enliven(eqt.models.build(kind, **SMALL.get(kind, {})))
+    model = shaken(enliven(eqt.models.build(kind, **SHALLOW.get(kind, {}))))
     jets = RaggedJets.from_awkward(track_jets([20, 7, 35]), model.fields)
     allowed, seen = rounding(model, jets), []
     with kernels.use("reference"):
@@ -57,10 +55,10 @@ def test_an_error_of_a_thousandth_in_one_weight_is_seen(track_jets, kind):
         expected[:, 0].sum().backward()
         with torch.no_grad():
             for weight in model.parameters():
-                if weight.grad is not None and (weight * weight.grad).any():
+                if weight.grad is not None and weight.grad.any():
                     kept, most = weight.clone(), int((weight * weight.grad).abs().argmax())
                     weight.view(-1)[most] *= 1.001
                     seen.append(deviation(model(jets), expected) / allowed)
                     weight.copy_(kept)
     assert max(seen) > 20
-    assert sum(ratio > 1 for ratio in seen) > len(seen) * SHARE.get(kind, 0.5)
+    assert sum(ratio > 1 for ratio in seen) > len(seen) / 2
