@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from .llvm import FLOAT, INT, constant, fma
 
-__all__ = ["expm1", "log1p", "log_of", "magnitude", "psi", "sigmoid", "with_sign_of"]
+__all__ = ["exp", "expm1", "log1p", "log_of", "logistic", "magnitude", "polynomial", "psi", "sigmoid", "with_sign_of"]
 
 _LOG = (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
@@ -52,9 +52,7 @@ def sigmoid(typing_context: Any, x: Any) -> Any:
     """1 / (1 + exp(−x)) of a float32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        scale, rest = _exp_parts(builder, builder.fsub(FLOAT(-0.0), arguments[0]), 88.0)
-        exponential = builder.fmul(builder.fadd(rest, FLOAT(1.0)), scale)
-        return builder.fdiv(FLOAT(1.0), builder.fadd(FLOAT(1.0), exponential))
+        return logistic(builder, arguments[0])
 
     return types.float32(types.float32), generate
 
@@ -90,10 +88,22 @@ def log_of(builder: Any, u: Any) -> Any:
     mantissa = builder.add(builder.and_(shifted, constant(kind, _MANTISSA)), constant(kind, _ROOT_HALF))
     f = builder.fsub(builder.bitcast(mantissa, u.type), constant(u.type, 1.0))
     square = builder.fmul(f, f)
-    series = builder.fmul(builder.fmul(_polynomial(builder, _LOG, f), f), square)
+    series = builder.fmul(builder.fmul(polynomial(builder, _LOG, f), f), square)
     series = fma(builder, exponent, constant(u.type, _LOG2_LOW), series)
     series = fma(builder, square, constant(u.type, -0.5), series)
     return fma(builder, exponent, constant(u.type, _LOG2_HIGH), builder.fadd(f, series))
+
+
+def exp(builder: Any, x: Any) -> Any:
+    """exp(x) of floats, to a unit in the last place; held between −87 and 88, NaN stays NaN."""
+    scale, rest = _exp_parts(builder, x, 88.0)
+    return builder.fmul(builder.fadd(rest, constant(x.type, 1.0)), scale)
+
+
+def logistic(builder: Any, x: Any) -> Any:
+    """1 / (1 + exp(−x)) of floats."""
+    one = constant(x.type, 1.0)
+    return builder.fdiv(one, builder.fadd(one, exp(builder, builder.fsub(constant(x.type, -0.0), x))))
 
 
 def expm1(builder: Any, x: Any) -> Any:
@@ -112,14 +122,15 @@ def _exp_parts(builder: Any, x: Any, largest: float) -> tuple[Any, Any]:
     power = builder.fsub(rounded, constant(kind, _ROUNDER))
     rest = fma(builder, power, constant(kind, -_LOG2_HIGH), x)
     rest = fma(builder, power, constant(kind, -_LOG2_LOW), rest)
-    series = fma(builder, _polynomial(builder, _EXP, rest), builder.fmul(rest, rest), rest)
+    series = fma(builder, polynomial(builder, _EXP, rest), builder.fmul(rest, rest), rest)
     # k straight into the exponent
     integers = _integers(kind)
     exponent = builder.add(builder.bitcast(rounded, integers), constant(integers, _BIAS))
     return builder.bitcast(builder.shl(exponent, constant(integers, 23)), kind), series
 
 
-def _polynomial(builder: Any, coefficients: Sequence[float], x: Any) -> Any:
+def polynomial(builder: Any, coefficients: Sequence[float], x: Any) -> Any:
+    """Σ_k c_k xᵏ of floats, the highest power's coefficient first (Horner)."""
     value = constant(x.type, coefficients[0])
     for coefficient in coefficients[1:]:
         value = fma(builder, value, x, constant(x.type, coefficient))
