@@ -18,6 +18,7 @@ from coffea_equitag.invariants.track_features import (
     with_impact_parameter,
 )
 from coffea_equitag.jets.impact_parameter import impact_parameters
+from coffea_equitag.readers.stream_columns import Columns
 
 TRACK = {"pt": 5.0, "eta": 0.7, "phi": 0.4, "mass": 0.14, "charge": -1, "pdgId": 11, "d0": 0.3, "dz": -0.2}
 
@@ -58,6 +59,18 @@ def test_from_d0_and_dz_or_as_given():
     columns = RaggedJets.from_awkward(changed, VECTOR_COLUMNS).columns
     assert set(columns) == set(VECTOR_COLUMNS)
     np.testing.assert_allclose(columns["ip.z"].numpy(), [ip.z[0, 0] + 1, 0.0])
+
+
+def test_vectors_of_other_files_are_taken_across_the_track(tmp_path):
+    plain = {name: value for name, value in TRACK.items() if name not in ("d0", "dz")}
+    p = np.array([np.cos(0.4), np.sin(0.4), np.sinh(0.7)]) / np.cosh(0.7)
+    v = np.array([0.02, -0.11, 0.3])
+    jets = jets_of(plain | dict(zip(("ipx", "ipy", "ipz"), v + 2 * p, strict=True)))
+    ip = impact_parameter(jets)
+    np.testing.assert_allclose([ip.x[0, 0], ip.y[0, 0], ip.z[0, 0]], v - (v @ p) * p, atol=1e-6)
+    ak.to_parquet(jets, tmp_path / "jets.parquet")
+    assert ak.almost_equal(impact_parameter(eqt.read_jets(tmp_path / "jets.parquet")), ip)
+    assert {"ipx", "ipy", "ipz"} <= Columns.of(VECTOR_COLUMNS).constituents
 
 
 def test_jets_keep_their_nesting():

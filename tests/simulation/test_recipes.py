@@ -82,6 +82,16 @@ def test_bottom_jets_have_displaced_tracks(made):
     assert ak.mean(displaced[jets.label == 2]) > ak.mean(displaced[jets.label == 0])
 
 
+def test_b_jets_are_of_top_pairs_and_others_of_qcd():
+    jets = simulate("btag", 60, seed=11)
+    tops, qcd = jets.attrs["coffea_equitag"]["yields"]
+    assert ak.sum(jets.label == 2) == 30
+    assert tops["process"] == "ttbar"
+    # a hadronic top pair's leading jet is a light one or a c jet about as often; one in thirty of QCD's is a b jet
+    assert 0.2 < tops["left_out"] / tops["selected"] < 3
+    assert qcd["left_out"] < qcd["selected"] / 3
+
+
 def test_batches_do_not_change_detected_jets(monkeypatch):
     from coffea_equitag.simulation import shards
 

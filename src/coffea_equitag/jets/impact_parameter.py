@@ -7,21 +7,31 @@ the nearest point on the track (Shimmin, Li, Smith, arXiv:2303.11288). It rotate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from ..array_types import F8, AnyArray
 from ..errors import JetError, explain
 
-__all__ = ["IMPACT_COLUMNS", "columns_to_read", "impact_columns", "impact_parameters"]
+__all__ = [
+    "FLAT_IMPACT_COLUMNS",
+    "IMPACT_COLUMNS",
+    "TRACK_COLUMNS",
+    "columns_to_read",
+    "impact_columns",
+    "impact_parameters",
+]
 
 
 #: Components of the vector ``ip`` of a constituent, mm.
 IMPACT_COLUMNS = ("ip.x", "ip.y", "ip.z")
 
-#: What they are computed from where a constituent has no ``ip``.
-_TRACK_COLUMNS = ("charge", "d0", "dz")
+#: A vector to the beam line in files of plain columns, of which the component across the track is a.
+FLAT_IMPACT_COLUMNS = ("ipx", "ipy", "ipz")
+
+#: What they are computed from where a constituent has neither.
+TRACK_COLUMNS = ("charge", "d0", "dz")
 
 
 def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: AnyArray | None = None) -> F8:
@@ -55,38 +65,43 @@ def impact_parameters(momenta: AnyArray, d0: AnyArray, dz: AnyArray, charge: Any
 
 def columns_to_read(wanted: Iterable[str], has: Callable[[str], bool]) -> tuple[str, ...]:
     """Constituent columns to read in order to provide the wanted ones; `has` tells which are present."""
-    names = list(dict.fromkeys(wanted))
-    impact = [name for name in names if name in IMPACT_COLUMNS]
-    if not impact:
-        return tuple(names)
-    if all(has(name) for name in impact):
-        extra: Collection[str] = [name for name in ("charge",) if has(name)]
-    else:
-        names = [name for name in names if name not in IMPACT_COLUMNS]
-        extra = _TRACK_COLUMNS
-    return tuple(dict.fromkeys([*names, *extra]))
+    asked = tuple(wanted)
+    names = [name for name in asked if name not in IMPACT_COLUMNS]
+    if len(names) < len(asked):
+        for given in (IMPACT_COLUMNS, FLAT_IMPACT_COLUMNS):
+            if all(has(name) for name in given):
+                return tuple(dict.fromkeys([*names, *given, *(name for name in ("charge",) if has(name))]))
+        names += TRACK_COLUMNS
+    return tuple(dict.fromkeys(names))
 
 
 def impact_columns(columns: Mapping[str, AnyArray], p4: AnyArray, locate: Callable[[int], str]) -> dict[str, AnyArray]:
-    """Columns ``ip.x, ip.y, ip.z`` (mm): as given, else from d0, dz and charge; 0 for neutral constituents.
+    """Columns ``ip.x, ip.y, ip.z`` (mm): as given, else from ipx, ipy and ipz, else from d0, dz and charge.
+
+    They are 0 for neutral constituents.
 
     Raises
     ------
     JetError
         If the impact parameter of a charged constituent is NaN or infinite.
     """
-    given = [name for name in IMPACT_COLUMNS if name in columns]
-    charged = np.asarray(columns["charge"]) != 0 if "charge" in columns else np.ones(len(p4), dtype=np.bool_)
+    given = next((names for names in (IMPACT_COLUMNS, FLAT_IMPACT_COLUMNS) if names[0] in columns), None)
     if given:
-        found = {name: np.where(charged, columns[name], 0.0) for name in given}
+        charged = np.asarray(columns["charge"]) != 0 if "charge" in columns else np.ones(len(p4), dtype=np.bool_)
+        vectors = np.where(charged, [columns[name] for name in given], 0.0).T
+        vectors = vectors if given == IMPACT_COLUMNS else _across(vectors, p4[:, 1:])
     else:
         vectors = impact_parameters(p4[:, 1:], columns["d0"], columns["dz"], columns["charge"])
-        found = {name: vectors[:, k] for k, name in enumerate(IMPACT_COLUMNS)}
+    found = {name: vectors[:, k] for k, name in enumerate(IMPACT_COLUMNS)}
     for name, values in found.items():
         bad = ~np.isfinite(values)
         if bad.any():
             row = int(np.argmax(bad))
-            source = name if given else f"'ip' from d0 = {columns['d0'][row]}, dz = {columns['dz'][row]}"
+            source = (
+                given[IMPACT_COLUMNS.index(name)]
+                if given
+                else f"'ip' from d0 = {columns['d0'][row]}, dz = {columns['dz'][row]}"
+            )
             raise JetError(
                 explain(
                     f"{locate(row)}: {source} is not finite ({int(bad.sum())} of {len(bad)} constituents)",
@@ -95,3 +110,11 @@ def impact_columns(columns: Mapping[str, AnyArray], p4: AnyArray, locate: Callab
                 )
             )
     return found
+
+
+def _across(vectors: F8, momenta: F8) -> F8:
+    """Components of vectors perpendicular to momenta; all of a vector where there is no momentum."""
+    square = (momenta * momenta).sum(axis=1)
+    along = (vectors * momenta).sum(axis=1) / np.where(square > 0, square, 1.0)
+    perpendicular: F8 = vectors - along[:, None] * momenta
+    return perpendicular

@@ -10,13 +10,13 @@ import awkward as ak
 import pyarrow as pa
 
 from ..jets.coordinates import COORDINATE_NAMES
-from ..jets.impact_parameter import IMPACT_COLUMNS
+from ..jets.impact_parameter import FLAT_IMPACT_COLUMNS, IMPACT_COLUMNS, TRACK_COLUMNS
 from .flat import PREFIX, is_flat, may_be
 
 __all__ = ["Columns", "constituents_read"]
 
-#: What the impact parameter is computed from where it is not stored.
-_TRACK = ("charge", "d0", "dz")
+#: Where the impact parameter comes from if it is not stored as a record.
+_TRACK = {*TRACK_COLUMNS, *FLAT_IMPACT_COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Columns:
     def of(cls, constituents: Iterable[str]) -> Columns:
         """The columns of these names, and those that they are computed from."""
         names = set(constituents)
-        return cls(frozenset(names | set(_TRACK) if names.intersection(IMPACT_COLUMNS) else names))
+        return cls(frozenset(names | _TRACK if names.intersection(IMPACT_COLUMNS) else names))
 
     def union(self, other: Columns) -> Columns:
         """What either has."""

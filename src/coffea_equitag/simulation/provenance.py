@@ -33,10 +33,10 @@ _SOFTWARE = ("coffea-equitag", "pythia8mc", "fastjet", "awkward", "numpy")
 def provenance(recipe: SampleRecipe, n: int, seed: int, shard_size: int) -> dict[str, Any]:
     """What determines a sample: recipe, number, seed and software; JSON values only."""
     fixed = asdict(recipe)
-    fixed["processes"] = [process | {"settings": list(process["settings"])} for process in fixed["processes"]]
-    for name, value in fixed.items():
-        if isinstance(value, tuple):
-            fixed[name] = list(value)
+    for known in (fixed, *fixed["processes"]):
+        for name, value in known.items():
+            if isinstance(value, tuple):
+                known[name] = list(value)
     counts = {"n": int(n), "seed": int(seed), "shard_size": shard_size, "layout": _LAYOUT}
     return {"recipe": fixed, **counts, "versions": _versions()}
 
@@ -113,6 +113,7 @@ def total_yields(yields: Iterable[Yield]) -> list[dict[str, Any]]:
         mean = sums.cross_section_pb * sums.generated + one.cross_section_pb * one.generated
         sums.cross_section_pb = mean / max(events, 1)
         sums.generated, sums.selected = events, sums.selected + one.selected
+        sums.left_out += one.left_out
     return [asdict(one) | {"efficiency": one.selected / max(one.generated, 1)} for one in totals.values()]
 
 

@@ -24,9 +24,11 @@ class Process:
         Class of its jets, unless it is given by their flavour.
     truth : str, optional
         What its leading jets must contain: a whole hadronic ``"top"`` or ``"W"``; or ``"flavour"``: their label is
-        their flavour.
+        their flavour, one of `flavours`.
     early_veto : bool
         Whether events may be vetoed at parton level; not where the leading jet is a decay product of a resonance.
+    flavours : tuple of int
+        Flavours of the leading jets that are kept, as labels; the others are left out and counted.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Process:
     label: int
     truth: Literal["top", "W", "flavour"] | None = None
     early_veto: bool = True
+    flavours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,16 +137,23 @@ _QUARK_GLUON = SampleRecipe(
     massless=True,
 )
 
-# Every W decays to quarks here too, so that no leading jet is a lepton. QCD jets just above 90 GeV that come from
-# partons below 80 GeV are missing.
+# As in arXiv:2303.11288: signal are b jets of top pairs; background are jets without a b hadron of inclusive QCD, with
+# its own share of c jets. Every W decays to quarks here too, so that no leading jet is a lepton. QCD jets just above
+# 90 GeV that come from partons below 80 GeV are missing.
 _BOTTOM = SampleRecipe(
     name="btag",
-    summary="b, c and light jets of QCD and top pairs, 13 TeV, anti-kT R = 0.5, pT > 90 GeV, |eta| < 2.4, CMS-like "
-    "detector with impact parameters",
+    summary="b jets of top pairs against light and c jets of QCD, 13 TeV, anti-kT R = 0.5, pT > 90 GeV, |eta| < 2.4, "
+    "CMS-like detector with impact parameters",
     classes=("light", "c", "b"),
     processes=(
-        Process(name="ttbar", settings=_TTBAR, label=-1, truth="flavour", early_veto=False),
-        Process(name="QCD", settings=("HardQCD:all = on", "PhaseSpace:pTHatMin = 80."), label=-1, truth="flavour"),
+        Process(name="ttbar", settings=_TTBAR, label=-1, truth="flavour", early_veto=False, flavours=(2,)),
+        Process(
+            name="QCD",
+            settings=("HardQCD:all = on", "PhaseSpace:pTHatMin = 80."),
+            label=-1,
+            truth="flavour",
+            flavours=(0, 1),
+        ),
     ),
     settings=("Beams:eCM = 13000.",),
     radius=0.5,

@@ -34,6 +34,8 @@ class Yield:
     process : str
     generated, selected : int
         Events generated, including vetoed ones, and events with a jet of the recipe.
+    left_out : int
+        Events whose leading jet is in the recipe's range, but does not contain what the process requires.
     cross_section_pb : float
         Pythia's estimate for the process, before any selection.
     """
@@ -41,6 +43,7 @@ class Yield:
     process: str
     generated: int = 0
     selected: int = 0
+    left_out: int = 0
     cross_section_pb: float = 0.0
 
 
@@ -128,6 +131,7 @@ def _selected(
         kept = _in_range(recipe, ak.firsts(jets))
         jets, record = jets[kept], record[list(_RECORD[:-1])][kept]
         truth = _truth(recipe, process, jets, record)
+        found.left_out += int(ak.sum(~truth["wanted"]))
         for name in ("isTop", "isQCD", "flavour"):
             jets[name] = truth.pop(name)
         weight = ak.values_astype(ak.fill_none(ak.firsts(batch.info.weights[kept]), 1), np.float32)
@@ -163,6 +167,7 @@ def _truth(recipe: SampleRecipe, process: Process, jets: ak.Array, record: ak.Ar
     elif process.truth == "flavour":
         truth["flavour"] = ak.values_astype(flavour(jets, record, recipe.radius), np.int32)
         truth["label"] = truth["flavour"][:, 0]
+        truth["wanted"] = np.isin(ak.to_numpy(truth["label"]), process.flavours)
     return truth
 
 
