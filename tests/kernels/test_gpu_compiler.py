@@ -14,7 +14,14 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from coffea_equitag.kernels.common.gpu import dense, pool, tiles  # noqa: E402
+from coffea_equitag.kernels.common.gpu import (  # noqa: E402
+    dense,
+    head_rows,
+    pool,
+    ragged_attention,
+    ragged_attention_gradient,
+    tiles,
+)
 from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
@@ -130,6 +137,20 @@ def shape(depth, narrow, wide, senders, receivers=16, inputs=1):
     return {"SHAPE": pairs_of.Shape("tf32x3", depth, narrow, wide, 32, inputs, 9, senders, receivers)}
 
 
+HEAD_ROWS = head_rows.HeadRows("*fp32", "i32", "i32")
+ATTENTION = {
+    "tiles": JET_TILES,
+    "softmax": head_rows.Softmax("*fp32", "*fp32"),
+    **dict.fromkeys(("query", "keys", "values", "grad", "out", "grad_query", "grad_keys", "grad_values"), HEAD_ROWS),
+    **dict.fromkeys(("scale", "grown"), "fp32"),
+    **dict.fromkeys(("key", "threshold"), "i64"),
+}
+
+
+def attention(precision="tf32x3", depth=16, bias=True):
+    return {"SHAPE": head_rows.AttentionShape(precision, 8, depth, depth, bias, drop=bias)}
+
+
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
@@ -207,6 +228,16 @@ KERNELS = {
         {"SLOPE": 1.0, "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
         dict.fromkeys(("x", "weight", "bias", "out"), "*fp64"),
     ),
+    **{
+        f"{kernel.__name__.removesuffix('_kernel').replace('_', '-')}-{name}": (kernel, constants, ATTENTION)
+        for kernel in (
+            ragged_attention.attention_kernel,
+            ragged_attention_gradient.queries_backward_kernel,
+            ragged_attention_gradient.keys_backward_kernel,
+        )
+        for name, constants in (("bias", attention()), ("wide", attention(depth=128, bias=False)))
+    },
+    "attention-bf16": (ragged_attention.attention_kernel, attention("bf16"), ATTENTION),
     "pool": (pool.pool_kernel, {"MEAN": True, "ROWS": 16, "WIDTH": 32}, {}),
     "pelican-encoder": (
         pair_blocks.encoder_kernel,

@@ -7,7 +7,8 @@ import torch
 import training_steps
 from arithmetic import assert_step_agrees
 from coffea_equitag import RaggedJets, kernels
-from coffea_equitag.kernels.pelican.dropout import kept_channels, message_keys, threshold_of
+from coffea_equitag.kernels.common.dropout import kept_channels, threshold_of
+from coffea_equitag.kernels.pelican.dropout import message_keys
 from gpu import device_of
 from kernel_forms import cases, needs_vectors, skip_interpreter
 from pelican_steps import Masked, build

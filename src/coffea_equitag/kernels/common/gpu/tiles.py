@@ -29,7 +29,7 @@ class JetTiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Tiles:
-    """A ragged batch in tiles of `RECEIVERS` nodes, none of which spans two jets.
+    """A ragged batch in tiles of some nodes, none of which spans two jets.
 
     What a program computes depends on its own jet alone, in a fixed order: neither the other jets nor the order in
     which programs run can change a score.
@@ -61,13 +61,13 @@ class Tiles:
     num_jets: int
 
     @classmethod
-    def of(cls, offsets: Tensor) -> Tiles:
-        """Tiles of jets with the given boundaries (J + 1,)."""
+    def of(cls, offsets: Tensor, rows: int = RECEIVERS) -> Tiles:
+        """Tiles of so many nodes of jets with the given boundaries (J + 1,)."""
         device, counts = offsets.device, offsets[1:] - offsets[:-1]
         pairs, nodes = boundaries(counts * counts), int(offsets[-1])
-        each = (counts + RECEIVERS - 1) // RECEIVERS
+        each = (counts + rows - 1) // rows
         jet = torch.repeat_interleave(torch.arange(len(counts), device=device), each)
-        first = (torch.arange(len(jet), device=device) - boundaries(each)[:-1][jet]) * RECEIVERS
+        first = (torch.arange(len(jet), device=device) - boundaries(each)[:-1][jet]) * rows
         node_jet = torch.repeat_interleave(torch.arange(len(counts), device=device), counts, output_size=nodes)
         local = torch.arange(nodes, device=device) - offsets[:-1][node_jet]
         return cls(

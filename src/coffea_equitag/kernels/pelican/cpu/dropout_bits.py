@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from ...common.cpu.llvm import INDEX, INT, spread
 from ...common.cpu.vector_rows import Lanes
-from ..dropout import GOLDEN, GOLDEN_64, MIX, MIX_64
+from ...common.dropout import GOLDEN, GOLDEN_64, MIX, MIX_64
 from .channel_blocks import HALF, ChannelBlocks
 
 __all__ = ["bytes_of", "drop_hash", "hashed_kept", "load_kept", "only", "store_kept", "vector_bytes"]

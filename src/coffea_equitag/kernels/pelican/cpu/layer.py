@@ -15,7 +15,7 @@ from ....array_types import F4, F8
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import double
 from ...common.cpu.jet_groups import JetGroups
-from ..dropout import threshold_of
+from ...common.dropout import threshold_of
 from .backward import Arriving, LayerGrads, sweep_backward
 from .channel_blocks import HALF, blocks_for
 from .chunks import MARGIN, NodeTerms

@@ -15,7 +15,8 @@ from ....layers.equivariant_1to2 import Equivariant1to2
 from ....layers.equivariant_readout import Equivariant2to0
 from ....layers.segments import segment_sum
 from ...common.cpu.jet_groups import JetGroups
-from ..dropout import drop_of, message_keys
+from ...common.dropout import drop_of
+from ..dropout import message_keys
 from ..network import PelicanNetwork
 from .batch_norm import scale_and_shift
 from .layer import Batch, encoded_messages, next_messages, total_channels

@@ -10,6 +10,8 @@ import triton
 import triton.language as tl
 
 from ...common.gpu.arithmetic import expm1, psi
+from ...common.gpu.dropout import kept as of_channels
+from ...common.gpu.dropout import mixed
 from .kernel_arguments import Encoder, Entering, Pairs
 
 __all__ = ["embedded", "encoded", "entering", "kept", "node_terms", "pairs_of"]
@@ -25,14 +27,8 @@ def pairs_of(start: tl.tensor, n: tl.tensor, block: tl.tensor, i: tl.tensor, j: 
 
 @triton.jit
 def kept(place: tl.tensor, c: tl.tensor, key: tl.tensor, threshold: tl.tensor) -> tl.tensor:
-    """Whether dropout keeps some channels of some pairs: the hash of `pelican.dropout.kept_channels`."""
-    x = key.to(tl.uint64) + place.to(tl.uint64) * 0x9E3779B97F4A7C15
-    x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93
-    x = x ^ (x >> 32)
-    y = x.to(tl.uint32)[:, :, None] + (c.to(tl.uint32) * 0x9E3779B9)[None, None, :]
-    y = (y ^ (y >> 16)) * 0x7FEB352D
-    y = (y ^ (y >> 15)) * 0x846CA68B
-    return (y ^ (y >> 16)) >= threshold.to(tl.uint32)
+    """Whether dropout keeps some channels of some pairs: the hash of `common.dropout.kept_channels`."""
+    return of_channels(mixed(place, key)[:, :, None], c[None, None, :], threshold)
 
 
 @triton.jit

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ....jets.ragged import boundaries
 from ....layers.pair_message import PairMessage
+from ...common.dropout import drop_of, threshold_of
 from ...common.gpu.arithmetic import precision
 from ...common.gpu.device import on_its_device
 from ...common.gpu.tiles import RECEIVERS, Tiles
-from ..dropout import drop_of, message_keys, threshold_of
+from ..dropout import message_keys
 from ..network import PelicanNetwork
 from .backward import TILES as TILES_BACKWARD
 from .batch_norm import scale_and_shift
