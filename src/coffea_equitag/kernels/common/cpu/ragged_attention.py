@@ -1,0 +1,206 @@
+"""Attention within each jet, ragged: Σ_j softmax_j(scale q_i·k_j + b_ij) v_j, without gradients.
+
+One head after the other, six queries at a time: their scores and weights stay in cache and are never stored. A jet's
+rows depend on its own numbers and on n alone.
+
+Rows of queries, keys, values and outputs are float32 arrays of two dimensions, heads side by side: (R, H·D) and
+(R, H·E). The rows may be any distance apart, as columns of a wider array are. The bias is (pairs, H), pair i·n + j of
+each jet; fastest where the numbers of a head lie side by side, as in the transpose of a contiguous (H, pairs). An empty
+one is none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ....array_types import F4, I8
+from ....compiled import inner, njit
+from .attention_tiles import TILE_ROWS, products, softmax_row, whole_vectors
+from .row_moves import fill_ends, scale_row, transpose
+
+__all__ = [
+    "ONE",
+    "ZERO",
+    "attend_rows",
+    "attend_tokens",
+    "fill_scores",
+    "fill_without_bias",
+    "largest_jet",
+    "pack_head",
+    "row_stride",
+    "transpose_head",
+]
+
+ZERO, ONE, _NEVER = np.float32(0.0), np.float32(1.0), np.float32(-np.inf)
+
+
+class _Room(NamedTuple):
+    """One head of a jet, its rows in whole vectors, and what is made for six queries at a time."""
+
+    keys: F4  # (D, n), transposed
+    values: F4  # (n, E)
+    queries: F4  # (6, D)
+    scores: F4  # (6, n)
+    no_bias: F4  # (n,): what scores begin with without a bias
+    sums: F4  # (6, E)
+    zeros: F4  # (E,)
+    totals: F4  # (6,)
+
+
+@inner
+def _room_for(n: int, depth: int, width: int) -> _Room:
+    columns, width = whole_vectors(n), whole_vectors(width)
+    return _Room(
+        np.empty(depth * columns, np.float32),
+        np.zeros(n * width, np.float32),
+        np.zeros(TILE_ROWS * whole_vectors(depth), np.float32),
+        np.zeros(TILE_ROWS * columns, np.float32),
+        np.zeros(columns, np.float32),
+        np.empty(TILE_ROWS * width, np.float32),
+        np.zeros(width, np.float32),
+        np.empty(TILE_ROWS, np.float32),
+    )
+
+
+@njit
+def attend_rows(
+    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int, out: F4
+) -> None:
+    """Attention of the jets from `first` to before `last`.
+
+    Parameters
+    ----------
+    q, k, v : array, shapes (R, H·D), (R, H·D) and (R, H·E)
+        Queries, keys and values.
+    offsets : array of int64, shape (J + 1,)
+        Rows before each jet.
+    first, last : int
+        The jets.
+    heads : int
+        H.
+    scale : float
+        Factor of the products.
+    bias : array, shape (pairs, H) or (0, H)
+        What is added to the scaled products.
+    bias_at : int
+        First pair of jet `first`.
+    out : array, shape (R, H·E)
+        Where the sums go.
+    """
+    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
+    room = _room_for(largest_jet(offsets, first, last), depth, width)
+    for jet in range(first, last):
+        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        columns = whole_vectors(n)
+        fill_without_bias(room.no_bias, n)
+        for head in range(heads):
+            transpose_head(k, row, n, head, depth, room.keys, columns)
+            pack_head(v, row, n, head, width, ONE, room.values, 0)
+            _attend_head(q, row, n, n, head, heads, factor, bias, bias_at, room, out)
+        bias_at += n * n
+
+
+@njit
+def attend_tokens(
+    q: F4, own_k: F4, k: F4, own_v: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, out: F4
+) -> None:
+    """As `attend_rows`, with one query per jet, which attends to its own key and value and to those of the jet's rows.
+
+    `q`, `own_k`, `own_v` and `out` have a row per jet.
+    """
+    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
+    room, no_bias = _room_for(largest_jet(offsets, first, last) + 1, depth, width), q[:0, :heads]
+    for jet in range(first, last):
+        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        columns = whole_vectors(n + 1)
+        fill_without_bias(room.no_bias, n + 1)
+        for head in range(heads):
+            transpose_head(k, row, n, head, depth, room.keys, columns)
+            for d in range(depth):
+                room.keys[d * columns + n] = own_k[jet, head * depth + d]
+            pack_head(v, row, n, head, width, ONE, room.values, 0)
+            pack_head(own_v, jet, 1, head, width, ONE, room.values, n)
+            _attend_head(q, jet, 1, n + 1, head, heads, factor, no_bias, 0, room, out)
+
+
+@njit
+def _attend_head(
+    q: F4, row: int, queries: int, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: int,
+    room: _Room, out: F4,
+) -> None:  # fmt: skip
+    """Attention of some queries to the n keys and values at hand."""
+    depth, width, columns = q.shape[1] // heads, out.shape[1] // heads, whole_vectors(n)
+    padded_depth, padded_width = whole_vectors(depth), whole_vectors(width)
+    start, stride = (room.scores, columns) if bias.size else (room.no_bias, 0)
+    for i in range(0, queries, TILE_ROWS):
+        rows = min(TILE_ROWS, queries - i)
+        pack_head(q, row + i, rows, head, depth, scale, room.queries, 0)
+        if bias.size:
+            fill_scores(room.scores, n, rows, bias, bias_at + i * n, head)
+        products(
+            room.queries, 0, padded_depth, 1, room.keys, 0, columns, depth,
+            start, 0, stride, room.scores, 0, columns, columns,
+        )  # fmt: skip
+        for r in range(rows):
+            room.totals[r] = softmax_row(room.scores, r * columns, columns)
+        products(
+            room.scores, 0, columns, 1, room.values, 0, padded_width, n,
+            room.zeros, 0, 0, room.sums, 0, padded_width, padded_width,
+        )  # fmt: skip
+        for r in range(rows):
+            at = (row + i + r) * row_stride(out) + head * width
+            scale_row(room.sums, r * padded_width, width, ONE / room.totals[r], out, at)
+
+
+@inner
+def largest_jet(offsets: I8, first: int, last: int) -> int:
+    """The most rows of a jet, at least one."""
+    n = 1
+    for jet in range(first, last):
+        n = max(n, offsets[jet + 1] - offsets[jet])
+    return n
+
+
+@inner
+def row_stride(x: F4) -> int:
+    """Numbers from row to row."""
+    return x.strides[0] // x.itemsize
+
+
+@inner
+def transpose_head(x: F4, row: int, n: int, head: int, depth: int, out: F4, columns: int) -> None:
+    """The D numbers of a head of n rows, transposed: (D, columns), zeros at the ends."""
+    fill_ends(out, depth, columns, ZERO)
+    transpose(x, row * row_stride(x) + head * depth, row_stride(x), n, depth, out, columns)
+
+
+@inner
+def pack_head(x: F4, row: int, n: int, head: int, width: int, factor: np.float32, out: F4, out_row: int) -> None:
+    """The numbers of a head of n rows, times a factor, side by side in whole vectors from `out_row` on."""
+    stride, padded = row_stride(x), whole_vectors(width)
+    for r in range(n):
+        scale_row(x, (row + r) * stride + head * width, width, factor, out, (out_row + r) * padded)
+
+
+@inner
+def fill_scores(out: F4, n: int, rows: int, bias: F4, pair: int, head: int) -> None:
+    """What scores begin with: rows of a head's n biases, from a pair on, and −∞ to whole vectors."""
+    columns = whole_vectors(n)
+    pair_stride, head_stride = bias.strides[0] // bias.itemsize, bias.strides[1] // bias.itemsize
+    fill_ends(out, rows, columns, _NEVER)
+    for r in range(rows):
+        if pair_stride == 1:
+            scale_row(bias, head * head_stride + pair + r * n, n, ONE, out, r * columns)
+        else:
+            for j in range(n):
+                out[r * columns + j] = bias[pair + r * n + j, head]
+
+
+@inner
+def fill_without_bias(out: F4, n: int) -> None:
+    """The same without a bias: one row of zeros."""
+    fill_ends(out, 1, whole_vectors(n), _NEVER)
+    for j in range(n):
+        out[j] = ZERO
