@@ -53,7 +53,7 @@ def assert_same(function, reference, given):
     assert_same_step(step(function, given), step(reference, given, torch.float64), allowed)
 
 
-@pytest.mark.parametrize("heads, depth, width, scale", [(8, 16, 16, None), (2, 28, 20, 0.3), (3, 5, 7, None)])
+@pytest.mark.parametrize(("heads", "depth", "width", "scale"), [(8, 16, 16, None), (2, 28, 20, 0.3), (3, 5, 7, None)])
 @pytest.mark.parametrize("biased", [False, True])
 def test_as_the_layer(heads, depth, width, scale, biased):
     squares = squares_of(COUNTS)

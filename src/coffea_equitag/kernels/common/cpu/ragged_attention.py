@@ -112,6 +112,8 @@ def attend_tokens(
     """
     depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
     room, no_bias = _room_for(largest_jet(offsets, first, last) + 1, depth, width), q[:0, :heads]
+    # of the types that `attend_rows` has there
+    zero, one = np.int64(0), np.int64(1)
     for jet in range(first, last):
         row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         columns = whole_vectors(n + 1)
@@ -122,7 +124,7 @@ def attend_tokens(
                 room.keys[d * columns + n] = own_k[jet, head * depth + d]
             pack_head(v, row, n, head, width, ONE, room.values, 0)
             pack_head(own_v, jet, 1, head, width, ONE, room.values, n)
-            _attend_head(q, jet, 1, n + 1, head, heads, factor, no_bias, 0, room, out)
+            _attend_head(q, jet, one, n + 1, head, heads, factor, no_bias, zero, room, out)
 
 
 @njit

@@ -100,6 +100,8 @@ def attend_tokens_gradient(
     depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
     room = _room_for(largest_jet(offsets, first, last) + 1, 1, depth, width)
     none = q[:0, :heads]
+    # of the types that `attend_rows` has there
+    zero, one = np.int64(0), np.int64(1)
     for jet in range(first, last):
         row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         columns = whole_vectors(n + 1)
@@ -113,7 +115,7 @@ def attend_tokens_gradient(
                 room.turned_values[e * columns + n] = own_v[jet, head * width + e]
             pack_head(k, row, n, head, depth, ONE, room.keys, 0)
             pack_head(own_k, jet, 1, head, depth, ONE, room.keys, n)
-            _differentiate_head(q, jet, 1, n + 1, head, heads, factor, none, 0, room, grad_out, grad_q, none)
+            _differentiate_head(q, jet, one, n + 1, head, heads, factor, none, zero, room, grad_out, grad_q, none)
             _write_head(room.grad_keys, 0, n, head, depth, grad_k, row)
             _write_head(room.grad_keys, n, 1, head, depth, grad_own_k, jet)
             _write_head(room.grad_values, 0, n, head, width, grad_v, row)
