@@ -11,7 +11,7 @@ one is none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def attend_tokens(
 
 @njit
 def _attend_head(
-    q: F4, row: int, queries: int, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: int,
+    q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
     room: _Room, out: F4,
 ) -> None:  # fmt: skip
     """Attention of some queries to the n keys and values at hand."""

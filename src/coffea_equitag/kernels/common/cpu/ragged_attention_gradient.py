@@ -6,7 +6,7 @@ With P the weights and G = ∂L/∂out: ∂L/∂v = Pᵀ G; ∂L/∂bias = P (G 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def attend_tokens_gradient(
 
 @njit
 def _differentiate_head(
-    q: F4, row: int, queries: int, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: int,
+    q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
     room: _Room, grad_out: F4, grad_q: F4, grad_bias: F4,
 ) -> None:  # fmt: skip
     """Gradients of some queries into `grad_q` and `grad_bias`, of n keys and values into the room's."""
