@@ -86,6 +86,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def studies(session: nox.Session) -> None:
+    """Simulate, train and compare: ``nox -s studies -- attention --scale 0.1``."""
+    session.install("-e", ".[simulate,train]", *CONSTRAINED)
+    name, *options = session.posargs
+    session.run("python", "-m", f"studies.{name}", *options)
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The pages; a broken link or reference is an error."""
     session.install("-e", ".[docs,train]", *CONSTRAINED)

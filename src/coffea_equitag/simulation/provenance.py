@@ -37,6 +37,9 @@ def provenance(recipe: SampleRecipe, n: int, seed: int, shard_size: int) -> dict
         for name, value in known.items():
             if isinstance(value, tuple):
                 known[name] = list(value)
+    for process in fixed["processes"]:
+        if not process["flavours"]:  # as before there were any, so that such samples can be continued
+            del process["flavours"]
     counts = {"n": int(n), "seed": int(seed), "shard_size": shard_size, "layout": _LAYOUT}
     return {"recipe": fixed, **counts, "versions": _versions()}
 

@@ -1,0 +1,1 @@
+"""Attention networks beside LorentzNet and PELICAN of like cost."""
