@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .attention import attend
 from .squares import Squares
 
 __all__ = ["LocalFrames", "TensorialAttention", "TensorialBlock"]
@@ -71,18 +72,9 @@ class TensorialAttention(nn.Module):
         q, k, v = self.qkv(h_NC).view(-1, 3, sum(self.sizes), self.heads).permute(1, 0, 3, 2)
         q, v = (self._carried(values, frames.to_common) for values in (q, v))
         k = self._carried(k, _lowered(frames.to_common))
-        runs = zip(*(squares.rows(values.flatten(1)) for values in (q, k, v)), strict=True)
-        attended = [self._attend(*run) for run in runs if run[0].shape[1]]
-        if not attended:
-            return h_NC + self.out.bias
-        carried = self._carried(torch.cat(attended), frames.to_local)
+        carried = self._carried(attend(q, k, v, squares), frames.to_local)
         out: Tensor = self.out(carried.flatten(1))
         return out
-
-    def _attend(self, *qkv: Tensor) -> Tensor:
-        """Attention of B jets of n constituents: (B, n, heads · size) to (B n, heads, size)."""
-        q, k, v = (torch.unflatten(values, 2, (self.heads, -1)).transpose(1, 2) for values in qkv)
-        return nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)
 
     def _carried(self, values_NHC: Tensor, matrices_N44: Tensor) -> Tensor:
         """Values of each head in another frame."""

@@ -11,6 +11,8 @@ import torch
 from arithmetic import assert_same_step, rounding_of_step
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.kernels.common.cpu.attention_function import attention, attention_from_jets
+from coffea_equitag.kernels.common.cpu.dropout_row import drop_of_probability
+from coffea_equitag.kernels.common.dropout import kept_channels, threshold_of
 from coffea_equitag.layers.attention import attend, attend_from_jets
 from coffea_equitag.layers.squares import Squares
 from kernel_forms import needs_vectors, with_avx2
@@ -62,7 +64,7 @@ def test_as_the_layer(heads, depth, width, scale, biased):
         return attend(q, k, v, squares, bias, scale=scale)
 
     def kernel(q, k, v, bias=None):
-        return attention(q, k, v, squares.offsets, bias, scale)
+        return attention(q, k, v, squares.offsets, bias, scale=scale)
 
     assert_same(kernel, reference, drawn(COUNTS, heads, depth, width, biased))
 
@@ -77,6 +79,31 @@ def test_from_jets_as_the_layer():
         return attention_from_jets(q, (own_k, k), (own_v, v), squares.offsets)
 
     assert_same(kernel, reference, drawn_for_tokens(COUNTS, 8, 16))
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_dropout_as_its_hash_says(biased):
+    counts, heads, drop = [3, 0, 40, 17], 4, drop_of_probability(0.3, 2**62 + 12345)
+    squares = squares_of(counts)
+    kept = kept_channels(drop.key, np.arange(squares.num_pairs), heads, threshold_of(0.3))
+    assert abs(kept.mean() - 0.7) < 0.02
+    blocks = [*squares.blocks(torch.from_numpy(kept))]
+
+    def reference(q, k, v, bias=None):
+        """One jet at a time."""
+        biases = [0.0] * len(blocks) if bias is None else [b.permute(0, 3, 1, 2) for b in squares.blocks(bias)]
+        rows = zip(*(squares.rows(x.flatten(1)) for x in (q, k, v)), biases, blocks, strict=True)
+        out = []
+        for *qkv, b, block in rows:
+            q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in qkv)
+            weights = torch.softmax(q @ k.mT * q.shape[3] ** -0.5 + b, 3) * block.permute(0, 3, 1, 2) / 0.7
+            out.append((weights @ v).transpose(1, 2).flatten(0, 1))
+        return torch.cat(out)
+
+    def kernel(q, k, v, bias=None):
+        return attention(q, k, v, squares.offsets, bias, drop=drop)
+
+    assert_same(kernel, reference, drawn(counts, heads, 16, 16, biased))
 
 
 def test_however_the_tensors_lie():

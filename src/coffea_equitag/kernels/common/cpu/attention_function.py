@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from ....array_types import F4, I8
 from ....compiled import inner, njit, over_jets
 from ....invariants.minkowski import pair_offsets
+from .dropout_row import NO_DROP, Drop
 from .ragged_attention import attend_rows, attend_tokens
 from .ragged_attention_gradient import attend_rows_gradient, attend_tokens_gradient
 
@@ -31,7 +32,9 @@ def attention(
     value_NHE: Tensor,
     offsets: Tensor,
     bias_QH: Tensor | None = None,
+    *,
     scale: float | None = None,
+    drop: Drop = NO_DROP,
 ) -> Tensor:
     """Σ_j softmax_j(scale q_i·k_j + b_ij) v_j as `layers.attention.attend`, float32 on the CPU.
 
@@ -47,13 +50,15 @@ def attention(
         b in the square layout. Fastest as the transpose of a contiguous (H, Q).
     scale : float, optional
         1/√D if not given.
+    drop : Drop
+        Which weights are dropped.
 
     Returns
     -------
     Tensor, shape (N, H, E)
     """
     scale = query_NHD.shape[2] ** -0.5 if scale is None else scale
-    out: Tensor = _attention(query_NHD, key_NHD, value_NHE, bias_QH, offsets, scale)
+    out: Tensor = _attention(query_NHD, key_NHD, value_NHE, bias_QH, offsets, scale, drop)
     return out
 
 
@@ -84,16 +89,16 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, offsets: Tensor, scale: float
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, offsets: Tensor, scale: float, drop: Drop
     ) -> Tensor:
         """(N, H, E)."""
         ctx.save_for_backward(q, k, v, bias, offsets)
-        ctx.scale, heads = scale, q.shape[1]
+        ctx.scale, ctx.drop, heads = scale, drop, q.shape[1]
         given, out = (*map(_flat, (q, k, v)), _flat_bias(bias, heads)), v.new_empty(v.shape)
         jets, pairs, result = offsets.numpy(), pair_offsets(offsets.numpy()), _flat(out)
         sizes = heads, q.shape[2], v.shape[2]
         over_jets(
-            lambda first, last: _attend(given, jets, pairs, first, last, sizes, scale, result),
+            lambda first, last: _attend(given, jets, pairs, first, last, sizes, scale, drop, result),
             pairs, torch.get_num_threads(),
         )  # fmt: skip
         return out
@@ -109,12 +114,12 @@ class _Attention(torch.autograd.Function):
         grad_bias = torch.empty_like(bias) if ctx.needs_input_grad[3] else None
         found = (*map(_flat, grads), _flat_bias(grad_bias, heads))
         jets, pairs, arriving = offsets.numpy(), pair_offsets(offsets.numpy()), _flat(grad_out)
-        sizes = heads, q.shape[2], v.shape[2]
+        sizes, rest = (heads, q.shape[2], v.shape[2]), (ctx.scale, ctx.drop, arriving, found)
         over_jets(
-            lambda first, last: _differentiate(given, jets, pairs, first, last, sizes, ctx.scale, arriving, found),
+            lambda first, last: _differentiate(given, jets, pairs, first, last, sizes, *rest),
             pairs, torch.get_num_threads(),
         )  # fmt: skip
-        return *grads, grad_bias, None, None
+        return *grads, grad_bias, None, None, None
 
 
 class _AttentionFromJets(torch.autograd.Function):
@@ -187,25 +192,25 @@ def _pairs(flat: _Flat, heads: int) -> F4:
 @njit
 def _attend(
     given: tuple[_Flat, ...], offsets: I8, pairs: I8, first: int, last: int, sizes: tuple[int, int, int],
-    scale: float, out: _Flat,
+    scale: float, drop: Drop, out: _Flat,
 ) -> None:  # fmt: skip
     (heads, depth, width), n = sizes, offsets[-1]
     q, k, v = _rows(given[0], n, heads * depth), _rows(given[1], n, heads * depth), _rows(given[2], n, heads * width)
     bias = _pairs(given[3], heads)
-    attend_rows(q, k, v, offsets, first, last, heads, scale, bias, pairs[first], _rows(out, n, heads * width))
+    attend_rows(q, k, v, offsets, first, last, heads, scale, bias, pairs[first], _rows(out, n, heads * width), drop)
 
 
 @njit
 def _differentiate(
     given: tuple[_Flat, ...], offsets: I8, pairs: I8, first: int, last: int, sizes: tuple[int, int, int],
-    scale: float, arriving: _Flat, found: tuple[_Flat, ...],
+    scale: float, drop: Drop, arriving: _Flat, found: tuple[_Flat, ...],
 ) -> None:  # fmt: skip
     (heads, depth, width), n = sizes, offsets[-1]
     q, k, v = _rows(given[0], n, heads * depth), _rows(given[1], n, heads * depth), _rows(given[2], n, heads * width)
     attend_rows_gradient(
         q, k, v, offsets, first, last, heads, scale, _pairs(given[3], heads), pairs[first],
         _rows(arriving, n, heads * width), _rows(found[0], n, heads * depth), _rows(found[1], n, heads * depth),
-        _rows(found[2], n, heads * width), _pairs(found[3], heads),
+        _rows(found[2], n, heads * width), _pairs(found[3], heads), drop,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ....array_types import F4, I8
 from ....compiled import inner, njit
 from .attention_tiles import TILE_ROWS, products, softmax_row, whole_vectors
+from .dropout_row import NO_DROP, Drop, drop_row
 from .row_moves import fill_ends, scale_row, transpose
 
 __all__ = [
@@ -66,8 +67,9 @@ def _room_for(n: int, depth: int, width: int) -> _Room:
 
 @njit
 def attend_rows(
-    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int, out: F4
-) -> None:
+    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int, out: F4,
+    drop: Drop = NO_DROP,
+) -> None:  # fmt: skip
     """Attention of the jets from `first` to before `last`.
 
     Parameters
@@ -88,6 +90,8 @@ def attend_rows(
         First pair of jet `first`.
     out : array, shape (R, H·E)
         Where the sums go.
+    drop : Drop
+        Which weights are dropped, by the numbers of their pairs, counted from `bias_at` on.
     """
     depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
     room = _room_for(largest_jet(offsets, first, last), depth, width)
@@ -98,7 +102,7 @@ def attend_rows(
         for head in range(heads):
             transpose_head(k, row, n, head, depth, room.keys, columns)
             pack_head(v, row, n, head, width, ONE, room.values, 0)
-            _attend_head(q, row, n, n, head, heads, factor, bias, bias_at, room, out)
+            _attend_head(q, row, n, n, head, heads, factor, bias, bias_at, drop, room, out)
         bias_at += n * n
 
 
@@ -124,13 +128,13 @@ def attend_tokens(
                 room.keys[d * columns + n] = own_k[jet, head * depth + d]
             pack_head(v, row, n, head, width, ONE, room.values, 0)
             pack_head(own_v, jet, 1, head, width, ONE, room.values, n)
-            _attend_head(q, jet, one, n + 1, head, heads, factor, no_bias, zero, room, out)
+            _attend_head(q, jet, one, n + 1, head, heads, factor, no_bias, zero, NO_DROP, room, out)
 
 
 @njit
 def _attend_head(
     q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
-    room: _Room, out: F4,
+    drop: Drop, room: _Room, out: F4,
 ) -> None:  # fmt: skip
     """Attention of some queries to the n keys and values at hand."""
     depth, width, columns = q.shape[1] // heads, out.shape[1] // heads, whole_vectors(n)
@@ -147,6 +151,8 @@ def _attend_head(
         )  # fmt: skip
         for r in range(rows):
             room.totals[r] = softmax_row(room.scores, r * columns, columns)
+            if drop.threshold:
+                drop_row(room.scores, r * columns, columns, bias_at + (i + r) * n, head, drop)
         products(
             room.scores, 0, columns, 1, room.values, 0, padded_width, n,
             room.zeros, 0, 0, room.sums, 0, padded_width, padded_width,

@@ -13,6 +13,7 @@ import numpy as np
 from ....array_types import F4, I8
 from ....compiled import inner, njit
 from .attention_tiles import TILE_ROWS, products, softmax_gradient_row, softmax_row, whole_vectors
+from .dropout_row import NO_DROP, Drop, drop_row
 from .ragged_attention import (
     ONE,
     fill_scores,
@@ -72,6 +73,7 @@ def _room_for(n: int, queries: int, depth: int, width: int) -> _Room:
 def attend_rows_gradient(
     q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int,
     grad_out: F4, grad_q: F4, grad_k: F4, grad_v: F4, grad_bias: F4,
+    drop: Drop = NO_DROP,
 ) -> None:  # fmt: skip
     """Gradients of what `attend_rows` takes, each in the shape of what it belongs to; all are written over."""
     depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
@@ -85,7 +87,9 @@ def attend_rows_gradient(
             transpose_head(k, row, n, head, depth, room.turned_keys, columns)
             transpose_head(v, row, n, head, width, room.turned_values, columns)
             pack_head(k, row, n, head, depth, ONE, room.keys, 0)
-            _differentiate_head(q, row, n, n, head, heads, factor, bias, bias_at, room, grad_out, grad_q, grad_bias)
+            _differentiate_head(
+                q, row, n, n, head, heads, factor, bias, bias_at, drop, room, grad_out, grad_q, grad_bias
+            )
             _write_head(room.grad_keys, 0, n, head, depth, grad_k, row)
             _write_head(room.grad_values, 0, n, head, width, grad_v, row)
         bias_at += n * n
@@ -115,7 +119,9 @@ def attend_tokens_gradient(
                 room.turned_values[e * columns + n] = own_v[jet, head * width + e]
             pack_head(k, row, n, head, depth, ONE, room.keys, 0)
             pack_head(own_k, jet, 1, head, depth, ONE, room.keys, n)
-            _differentiate_head(q, jet, one, n + 1, head, heads, factor, none, zero, room, grad_out, grad_q, none)
+            _differentiate_head(
+                q, jet, one, n + 1, head, heads, factor, none, zero, NO_DROP, room, grad_out, grad_q, none
+            )
             _write_head(room.grad_keys, 0, n, head, depth, grad_k, row)
             _write_head(room.grad_keys, n, 1, head, depth, grad_own_k, jet)
             _write_head(room.grad_values, 0, n, head, width, grad_v, row)
@@ -125,7 +131,7 @@ def attend_tokens_gradient(
 @njit
 def _differentiate_head(
     q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
-    room: _Room, grad_out: F4, grad_q: F4, grad_bias: F4,
+    drop: Drop, room: _Room, grad_out: F4, grad_q: F4, grad_bias: F4,
 ) -> None:  # fmt: skip
     """Gradients of some queries into `grad_q` and `grad_bias`, of n keys and values into the room's."""
     depth, width = q.shape[1] // heads, grad_out.shape[1] // heads
@@ -135,7 +141,7 @@ def _differentiate_head(
         pack_head(grad_out, row + i, rows, head, width, ONE, room.arriving, 0)
         if bias.size:
             fill_scores(room.weights, n, rows, bias, bias_at + i * n, head)
-        _weights_and_scores(room, rows, n, depth, width, bias.size > 0)
+        _weights_and_scores(room, rows, n, depth, width, bias.size > 0, drop, bias_at + i * n, head)
         _differentiate_queries(room, rows, n, depth, scale, grad_q, row + i, head)
         _add_to_columns(room.scores, rows, n, room.queries, depth, room.grad_keys, room.zeros, i == 0)
         _add_to_columns(room.weights, rows, n, room.arriving, width, room.grad_values, room.zeros, i == 0)
@@ -144,8 +150,10 @@ def _differentiate_head(
 
 
 @inner
-def _weights_and_scores(room: _Room, rows: int, n: int, depth: int, width: int, biased: bool) -> None:
-    """P and S of a block of queries."""
+def _weights_and_scores(
+    room: _Room, rows: int, n: int, depth: int, width: int, biased: bool, drop: Drop, pair: int, head: int
+) -> None:
+    """P, as far as it is not dropped, and S of a block of queries."""
     columns, padded_depth, padded_width = whole_vectors(n), whole_vectors(depth), whole_vectors(width)
     start, stride = (room.weights, columns) if biased else (room.no_bias, 0)
     for r in range(0, rows, TILE_ROWS):
@@ -158,8 +166,12 @@ def _weights_and_scores(room: _Room, rows: int, n: int, depth: int, width: int, 
             room.zeros, 0, 0, room.scores, r * columns, columns, columns,
         )  # fmt: skip
     for r in range(rows):
-        total = softmax_row(room.weights, r * columns, columns)
-        softmax_gradient_row(room.weights, r * columns, room.scores, r * columns, columns, total)
+        at, total = r * columns, softmax_row(room.weights, r * columns, columns)
+        if drop.threshold:
+            drop_row(room.scores, at, columns, pair + r * n, head, drop)
+        softmax_gradient_row(room.weights, at, room.scores, at, columns, total)
+        if drop.threshold:
+            drop_row(room.weights, at, columns, pair + r * n, head, drop)
 
 
 @inner
