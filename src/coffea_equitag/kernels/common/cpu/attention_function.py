@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,15 @@ from ....array_types import F4, I8
 from ....compiled import inner, njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from .dropout_row import NO_DROP, Drop
-from .ragged_attention import attend_rows, attend_tokens
-from .ragged_attention_gradient import attend_rows_gradient, attend_tokens_gradient
+from .ragged_attention import Rows, attend_jets
+from .ragged_attention_gradient import Gradients, attend_jets_gradient
 
 __all__ = ["attention", "attention_from_jets"]
 
 #: A float32 array from its first number on, and the distances from one row, and column, to the next.
 _Flat = tuple[F4, int, int]
 
-_BYTES = 4
+_BYTES, _NOTHING = 4, np.empty(0, np.float32)
 
 
 def attention(
@@ -58,7 +58,7 @@ def attention(
     Tensor, shape (N, H, E)
     """
     scale = query_NHD.shape[2] ** -0.5 if scale is None else scale
-    out: Tensor = _attention(query_NHD, key_NHD, value_NHE, bias_QH, offsets, scale, drop)
+    out: Tensor = _attention(query_NHD, None, key_NHD, None, value_NHE, bias_QH, offsets, scale, drop)
     return out
 
 
@@ -80,98 +80,76 @@ def attention_from_jets(
     -------
     Tensor, shape (J, H, D)
     """
-    out: Tensor = _attention_from_jets(query_JHD, *keys, *values, offsets)
+    out: Tensor = _attention(query_JHD, *keys, *values, None, offsets, query_JHD.shape[2] ** -0.5, NO_DROP)
     return out
 
 
 class _Attention(torch.autograd.Function):
-    """Of queries, keys, values and perhaps a bias; what is not differentiable follows."""
+    """Of queries, both kinds of keys and of values, and a bias; those of the jets and the bias may be None."""
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, offsets: Tensor, scale: float, drop: Drop
-    ) -> Tensor:
-        """(N, H, E)."""
-        ctx.save_for_backward(q, k, v, bias, offsets)
-        ctx.scale, ctx.drop, heads = scale, drop, q.shape[1]
-        given, out = (*map(_flat, (q, k, v)), _flat_bias(bias, heads)), v.new_empty(v.shape)
-        jets, pairs, result = offsets.numpy(), pair_offsets(offsets.numpy()), _flat(out)
-        sizes = heads, q.shape[2], v.shape[2]
-        over_jets(
-            lambda first, last: _attend(given, jets, pairs, first, last, sizes, scale, drop, result),
-            pairs, torch.get_num_threads(),
-        )  # fmt: skip
+        ctx: Any, q: Tensor, own_k: Tensor | None, k: Tensor, own_v: Tensor | None, v: Tensor, bias: Tensor | None,
+        offsets: Tensor, scale: float, drop: Drop,
+    ) -> Tensor:  # fmt: skip
+        """A row per query, (H, E)."""
+        tensors = q, own_k, k, own_v, v, bias
+        ctx.save_for_backward(*tensors, offsets)
+        ctx.scale, ctx.drop = scale, drop
+        out = v.new_empty(len(q), *v.shape[1:])
+        _over_jets(_attend, tensors, offsets, scale, drop, _flat(out))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the four tensors."""
-        q, k, v, bias, offsets = ctx.saved_tensors
-        heads = q.shape[1]
-        given = (*map(_flat, (q, k, v)), _flat_bias(bias, heads))
-        grads = [x.new_empty(x.shape) for x in (q, k, v)]
-        grad_bias = torch.empty_like(bias) if ctx.needs_input_grad[3] else None
-        found = (*map(_flat, grads), _flat_bias(grad_bias, heads))
-        jets, pairs, arriving = offsets.numpy(), pair_offsets(offsets.numpy()), _flat(grad_out)
-        sizes, rest = (heads, q.shape[2], v.shape[2]), (ctx.scale, ctx.drop, arriving, found)
-        over_jets(
-            lambda first, last: _differentiate(given, jets, pairs, first, last, sizes, *rest),
-            pairs, torch.get_num_threads(),
-        )  # fmt: skip
-        return *grads, grad_bias, None, None, None
-
-
-class _AttentionFromJets(torch.autograd.Function):
-    """Of queries, both kinds of keys and both of values."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, own_k: Tensor, k: Tensor, own_v: Tensor, v: Tensor, offsets: Tensor) -> Tensor:
-        """(J, H, D)."""
-        ctx.save_for_backward(q, own_k, k, own_v, v, offsets)
-        given, out = tuple(map(_flat, (q, own_k, k, own_v, v))), q.new_empty(q.shape)
-        jets, result, sizes = offsets.numpy(), _flat(out), (q.shape[1], q.shape[2], v.shape[2])
-        over_jets(
-            lambda first, last: _attend_from_jets(given, jets, first, last, sizes, result),
-            jets, torch.get_num_threads(),
-        )  # fmt: skip
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the five tensors."""
+        """Gradients of the six tensors."""
         *tensors, offsets = ctx.saved_tensors
-        q, v = tensors[0], tensors[-1]
-        grads = [x.new_empty(x.shape) for x in tensors]
-        given, found, arriving = tuple(map(_flat, tensors)), tuple(map(_flat, grads)), _flat(grad_out)
-        jets, sizes = offsets.numpy(), (q.shape[1], q.shape[2], v.shape[2])
-        over_jets(
-            lambda first, last: _differentiate_from_jets(given, jets, first, last, sizes, arriving, found),
-            jets, torch.get_num_threads(),
-        )  # fmt: skip
-        return *grads, None
+        *rows, bias = tensors
+        grads = [None if x is None else x.new_empty(x.shape) for x in rows]
+        grads.append(torch.empty_like(bias) if ctx.needs_input_grad[5] else None)
+        found = _flats(grads, tensors[0].shape[1])
+        _over_jets(_differentiate, tensors, offsets, ctx.scale, ctx.drop, _flat(grad_out), found)
+        return *grads, None, None, None
 
 
 _attention: Callable[..., Tensor] = _Attention.apply
-_attention_from_jets: Callable[..., Tensor] = _AttentionFromJets.apply
 
 
-def _flat(rows: Tensor) -> _Flat:
+def _over_jets(function: Callable[..., None], tensors: Sequence[Tensor | None], offsets: Tensor, *rest: Any) -> None:
+    """Call ``function(tensors, offsets, pairs, first, last, (H, D, E), *rest)`` on ranges of jets."""
+    jets, (q, v) = offsets.numpy(), (tensors[0], tensors[4])
+    assert q is not None
+    assert v is not None
+    pairs, sizes, given = pair_offsets(jets), (*q.shape[1:], v.shape[2]), _flats(tensors, q.shape[1])
+    over_jets(
+        lambda first, last: function(given, jets, pairs, first, last, sizes, *rest),
+        pairs, torch.get_num_threads(),
+    )  # fmt: skip
+
+
+def _flats(tensors: Sequence[Tensor | None], heads: int) -> tuple[_Flat, ...]:
+    """Rows of queries, keys and values, and a bias, as they lie; nothing for None."""
+    *rows, bias = tensors
+    return *map(_flat, rows), _flat_bias(bias, heads)
+
+
+def _flat(rows: Tensor | None) -> _Flat:
     """Rows (R, H, D), as they lie if heads lie side by side."""
+    if rows is None or not len(rows):
+        return _NOTHING, 1, 1
     rows = rows.detach()
     n, heads, size = rows.shape
     if rows.stride()[1:] != (size, 1) or rows.stride(0) < heads * size:
         rows = rows.contiguous()
-    stride = heads * size if n < 2 else rows.stride(0)
-    span = (n - 1) * stride + heads * size if n else 0
-    return torch.as_strided(rows, (span,), (1,)).numpy(), stride, 1
+    stride = rows.stride(0) if n > 1 else heads * size
+    return torch.as_strided(rows, ((n - 1) * stride + heads * size,), (1,)).numpy(), stride, 1
 
 
 def _flat_bias(bias: Tensor | None, heads: int) -> _Flat:
     """A bias (Q, H), as it lies if one of both directions is contiguous."""
     if bias is None or not len(bias):
-        return np.empty(0, np.float32), heads, 1
+        return _NOTHING, heads, 1
     bias = bias.detach()
     if bias.T.is_contiguous():
         return torch.as_strided(bias, (bias.numel(),), (1,)).numpy(), 1, len(bias)
@@ -181,12 +159,24 @@ def _flat_bias(bias: Tensor | None, heads: int) -> _Flat:
 @inner
 def _rows(flat: _Flat, number: int, columns: int) -> F4:
     values, row_stride, column_stride = flat
+    number = number if len(values) else 0
     return as_strided(values, (number, columns), (row_stride * _BYTES, column_stride * _BYTES))
 
 
 @inner
-def _pairs(flat: _Flat, heads: int) -> F4:
-    return _rows(flat, len(flat[0]) // heads, heads)
+def _unpacked(given: tuple[_Flat, ...], offsets: I8, sizes: tuple[int, int, int]) -> tuple[F4, F4, F4, F4, F4, F4]:
+    """Queries, keys, values and the bias as arrays of two dimensions."""
+    q, own_k, k, own_v, v, bias = given
+    (heads, depth, width), n, jets = sizes, offsets[-1], len(offsets) - 1
+    queries = jets if len(own_k[0]) else n
+    return (
+        _rows(q, queries, heads * depth),
+        _rows(own_k, jets, heads * depth),
+        _rows(k, n, heads * depth),
+        _rows(own_v, jets, heads * width),
+        _rows(v, n, heads * width),
+        _rows(bias, len(bias[0]) // heads, heads),
+    )
 
 
 @njit
@@ -194,10 +184,9 @@ def _attend(
     given: tuple[_Flat, ...], offsets: I8, pairs: I8, first: int, last: int, sizes: tuple[int, int, int],
     scale: float, drop: Drop, out: _Flat,
 ) -> None:  # fmt: skip
-    (heads, depth, width), n = sizes, offsets[-1]
-    q, k, v = _rows(given[0], n, heads * depth), _rows(given[1], n, heads * depth), _rows(given[2], n, heads * width)
-    bias = _pairs(given[3], heads)
-    attend_rows(q, k, v, offsets, first, last, heads, scale, bias, pairs[first], _rows(out, n, heads * width), drop)
+    q, own_k, k, own_v, v, bias = _unpacked(given, offsets, sizes)
+    keys, values, sums = Rows(own_k, k), Rows(own_v, v), _rows(out, len(q), sizes[0] * sizes[2])
+    attend_jets(q, keys, values, offsets, first, last, sizes[0], scale, bias, pairs[first], drop, sums)
 
 
 @njit
@@ -205,38 +194,10 @@ def _differentiate(
     given: tuple[_Flat, ...], offsets: I8, pairs: I8, first: int, last: int, sizes: tuple[int, int, int],
     scale: float, drop: Drop, arriving: _Flat, found: tuple[_Flat, ...],
 ) -> None:  # fmt: skip
-    (heads, depth, width), n = sizes, offsets[-1]
-    q, k, v = _rows(given[0], n, heads * depth), _rows(given[1], n, heads * depth), _rows(given[2], n, heads * width)
-    attend_rows_gradient(
-        q, k, v, offsets, first, last, heads, scale, _pairs(given[3], heads), pairs[first],
-        _rows(arriving, n, heads * width), _rows(found[0], n, heads * depth), _rows(found[1], n, heads * depth),
-        _rows(found[2], n, heads * width), _pairs(found[3], heads), drop,
-    )  # fmt: skip
-
-
-@njit
-def _attend_from_jets(
-    given: tuple[_Flat, ...], offsets: I8, first: int, last: int, sizes: tuple[int, int, int],
-    out: _Flat,
-) -> None:  # fmt: skip
-    (heads, depth, width), n, jets = sizes, offsets[-1], len(offsets) - 1
-    attend_tokens(
-        _rows(given[0], jets, heads * depth), _rows(given[1], jets, heads * depth), _rows(given[2], n, heads * depth),
-        _rows(given[3], jets, heads * width), _rows(given[4], n, heads * width), offsets, first, last, heads,
-        1 / np.sqrt(depth), _rows(out, jets, heads * width),
-    )  # fmt: skip
-
-
-@njit
-def _differentiate_from_jets(
-    given: tuple[_Flat, ...], offsets: I8, first: int, last: int, sizes: tuple[int, int, int],
-    arriving: _Flat, found: tuple[_Flat, ...],
-) -> None:  # fmt: skip
-    (heads, depth, width), n, jets = sizes, offsets[-1], len(offsets) - 1
-    attend_tokens_gradient(
-        _rows(given[0], jets, heads * depth), _rows(given[1], jets, heads * depth), _rows(given[2], n, heads * depth),
-        _rows(given[3], jets, heads * width), _rows(given[4], n, heads * width), offsets, first, last, heads,
-        1 / np.sqrt(depth), _rows(arriving, jets, heads * width),
-        _rows(found[0], jets, heads * depth), _rows(found[1], jets, heads * depth), _rows(found[2], n, heads * depth),
-        _rows(found[3], jets, heads * width), _rows(found[4], n, heads * width),
+    q, own_k, k, own_v, v, bias = _unpacked(given, offsets, sizes)
+    grad_q, grad_own_k, grad_k, grad_own_v, grad_v, grad_bias = _unpacked(found, offsets, sizes)
+    grads = Gradients(grad_q, Rows(grad_own_k, grad_k), Rows(grad_own_v, grad_v), grad_bias)
+    attend_jets_gradient(
+        q, Rows(own_k, k), Rows(own_v, v), offsets, first, last, sizes[0], scale, bias, pairs[first], drop,
+        _rows(arriving, len(q), sizes[0] * sizes[2]), grads,
     )  # fmt: skip

@@ -11,7 +11,7 @@ one is none.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,18 +23,28 @@ from .row_moves import fill_ends, scale_row, transpose
 
 __all__ = [
     "ONE",
-    "ZERO",
+    "Rows",
+    "attend_jets",
     "attend_rows",
     "attend_tokens",
     "fill_scores",
     "fill_without_bias",
+    "has_own",
     "largest_jet",
     "pack_head",
+    "pack_rows",
     "row_stride",
     "transpose_head",
 ]
 
 ZERO, ONE, _NEVER = np.float32(0.0), np.float32(1.0), np.float32(-np.inf)
+
+
+class Rows(NamedTuple):
+    """Keys or values: of the jets, (J, ...) or none, and of their constituents."""
+
+    own: F4
+    each: F4
 
 
 class _Room(NamedTuple):
@@ -65,11 +75,10 @@ def _room_for(n: int, depth: int, width: int) -> _Room:
     )
 
 
-@njit
+@inner
 def attend_rows(
-    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int, out: F4,
-    drop: Drop = NO_DROP,
-) -> None:  # fmt: skip
+    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int, out: F4
+) -> None:
     """Attention of the jets from `first` to before `last`.
 
     Parameters
@@ -90,23 +99,11 @@ def attend_rows(
         First pair of jet `first`.
     out : array, shape (R, H·E)
         Where the sums go.
-    drop : Drop
-        Which weights are dropped, by the numbers of their pairs, counted from `bias_at` on.
     """
-    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
-    room = _room_for(largest_jet(offsets, first, last), depth, width)
-    for jet in range(first, last):
-        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        columns = whole_vectors(n)
-        fill_without_bias(room.no_bias, n)
-        for head in range(heads):
-            transpose_head(k, row, n, head, depth, room.keys, columns)
-            pack_head(v, row, n, head, width, ONE, room.values, 0)
-            _attend_head(q, row, n, n, head, heads, factor, bias, bias_at, drop, room, out)
-        bias_at += n * n
+    attend_jets(q, Rows(q[:0], k), Rows(v[:0], v), offsets, first, last, heads, scale, bias, bias_at, NO_DROP, out)
 
 
-@njit
+@inner
 def attend_tokens(
     q: F4, own_k: F4, k: F4, own_v: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, out: F4
 ) -> None:
@@ -114,26 +111,40 @@ def attend_tokens(
 
     `q`, `own_k`, `own_v` and `out` have a row per jet.
     """
-    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
-    room, no_bias = _room_for(largest_jet(offsets, first, last) + 1, depth, width), q[:0, :heads]
-    # of the types that `attend_rows` has there
-    zero, one = np.int64(0), np.int64(1)
-    for jet in range(first, last):
-        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        columns = whole_vectors(n + 1)
-        fill_without_bias(room.no_bias, n + 1)
-        for head in range(heads):
-            transpose_head(k, row, n, head, depth, room.keys, columns)
-            for d in range(depth):
-                room.keys[d * columns + n] = own_k[jet, head * depth + d]
-            pack_head(v, row, n, head, width, ONE, room.values, 0)
-            pack_head(own_v, jet, 1, head, width, ONE, room.values, n)
-            _attend_head(q, jet, one, n + 1, head, heads, factor, no_bias, zero, NO_DROP, room, out)
+    no_bias = q[:0, :heads]
+    attend_jets(q, Rows(own_k, k), Rows(own_v, v), offsets, first, last, heads, scale, no_bias, 0, NO_DROP, out)
 
 
 @njit
+def attend_jets(
+    q: F4, keys: Rows, values: Rows, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4,
+    bias_at: int, drop: Drop, out: F4,
+) -> None:  # fmt: skip
+    """`attend_tokens` where there are rows of the jets' own, else `attend_rows`, with dropout."""
+    depth, width, own, factor = q.shape[1] // heads, out.shape[1] // heads, has_own(keys), np.float32(scale)
+    room = _room_for(largest_jet(offsets, first, last) + own, depth, width)
+    for jet in range(first, last):
+        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+        fill_without_bias(room.no_bias, n + own)
+        for head in range(heads):
+            transpose_head(keys, jet, row, n, head, depth, room.keys)
+            pack_rows(values, jet, row, n, head, width, room.values)
+            if own:
+                _attend_head(q, jet, 1, n + 1, head, heads, factor, bias, 0, drop, room, out)
+            else:
+                _attend_head(q, row, n, n, head, heads, factor, bias, bias_at, drop, room, out)
+        bias_at += n * n
+
+
+@inner
+def has_own(rows: Rows) -> int:
+    """1 if the jets have rows of their own, else 0."""
+    return 1 if len(rows.own) else 0
+
+
+@inner
 def _attend_head(
-    q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
+    q: F4, row: int, queries: int, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: int,
     drop: Drop, room: _Room, out: F4,
 ) -> None:  # fmt: skip
     """Attention of some queries to the n keys and values at hand."""
@@ -178,10 +189,22 @@ def row_stride(x: F4) -> int:
 
 
 @inner
-def transpose_head(x: F4, row: int, n: int, head: int, depth: int, out: F4, columns: int) -> None:
-    """The D numbers of a head of n rows, transposed: (D, columns), zeros at the ends."""
+def transpose_head(rows: Rows, jet: int, row: int, n: int, head: int, depth: int, out: F4) -> None:
+    """The D numbers of a head of n rows, transposed, and of the jet's own: (D, n), zeros at the ends."""
+    columns = whole_vectors(n + has_own(rows))
     fill_ends(out, depth, columns, ZERO)
-    transpose(x, row * row_stride(x) + head * depth, row_stride(x), n, depth, out, columns)
+    transpose(rows.each, row * row_stride(rows.each) + head * depth, row_stride(rows.each), n, depth, out, columns)
+    if has_own(rows):
+        for d in range(depth):
+            out[d * columns + n] = rows.own[jet, head * depth + d]
+
+
+@inner
+def pack_rows(rows: Rows, jet: int, row: int, n: int, head: int, width: int, out: F4) -> None:
+    """The numbers of a head of n rows, and of the jet's own, side by side in whole vectors."""
+    pack_head(rows.each, row, n, head, width, ONE, out, 0)
+    if has_own(rows):
+        pack_head(rows.own, jet, 1, head, width, ONE, out, n)
 
 
 @inner

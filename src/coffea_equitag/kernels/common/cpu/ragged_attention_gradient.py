@@ -6,26 +6,29 @@ With P the weights and G = ∂L/∂out: ∂L/∂v = Pᵀ G; ∂L/∂bias = P (G 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ....array_types import F4, I8
 from ....compiled import inner, njit
 from .attention_tiles import TILE_ROWS, products, softmax_gradient_row, softmax_row, whole_vectors
-from .dropout_row import NO_DROP, Drop, drop_row
+from .dropout_row import Drop, drop_row
 from .ragged_attention import (
     ONE,
+    Rows,
     fill_scores,
     fill_without_bias,
+    has_own,
     largest_jet,
     pack_head,
+    pack_rows,
     row_stride,
     transpose_head,
 )
 from .row_moves import scale_row
 
-__all__ = ["attend_rows_gradient", "attend_tokens_gradient"]
+__all__ = ["Gradients", "attend_jets_gradient"]
 
 #: Queries of a block: all of most jets.
 _BLOCK = 16 * TILE_ROWS
@@ -69,71 +72,46 @@ def _room_for(n: int, queries: int, depth: int, width: int) -> _Room:
     )
 
 
+class Gradients(NamedTuple):
+    """Gradients of what `attend_jets` takes, each in the shape of what it belongs to."""
+
+    queries: F4
+    keys: Rows
+    values: Rows
+    bias: F4  # (0, H) if it is not wanted
+
+
 @njit
-def attend_rows_gradient(
-    q: F4, k: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4, bias_at: int,
-    grad_out: F4, grad_q: F4, grad_k: F4, grad_v: F4, grad_bias: F4,
-    drop: Drop = NO_DROP,
+def attend_jets_gradient(
+    q: F4, keys: Rows, values: Rows, offsets: I8, first: int, last: int, heads: int, scale: float, bias: F4,
+    bias_at: int, drop: Drop, grad_out: F4, grads: Gradients,
 ) -> None:  # fmt: skip
-    """Gradients of what `attend_rows` takes, each in the shape of what it belongs to; all are written over."""
-    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
-    n_max = largest_jet(offsets, first, last)
-    room = _room_for(n_max, n_max, depth, width)
+    """Gradients of `attend_jets` with the same arguments; all rows of the jets are written over."""
+    depth, width, own, factor = q.shape[1] // heads, grad_out.shape[1] // heads, has_own(keys), np.float32(scale)
+    n_max = largest_jet(offsets, first, last) + own
+    room = _room_for(n_max, 1 if own else n_max, depth, width)
     for jet in range(first, last):
         row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        columns = whole_vectors(n)
-        fill_without_bias(room.no_bias, n)
+        query, queries, pair = (jet, 1, 0) if own else (row, n, bias_at)
+        fill_without_bias(room.no_bias, n + own)
         for head in range(heads):
-            transpose_head(k, row, n, head, depth, room.turned_keys, columns)
-            transpose_head(v, row, n, head, width, room.turned_values, columns)
-            pack_head(k, row, n, head, depth, ONE, room.keys, 0)
+            transpose_head(keys, jet, row, n, head, depth, room.turned_keys)
+            transpose_head(values, jet, row, n, head, width, room.turned_values)
+            pack_rows(keys, jet, row, n, head, depth, room.keys)
             _differentiate_head(
-                q, row, n, n, head, heads, factor, bias, bias_at, drop, room, grad_out, grad_q, grad_bias
+                q, query, queries, n + own, head, heads, factor, bias, pair, drop, room, grad_out, grads
             )
-            _write_head(room.grad_keys, 0, n, head, depth, grad_k, row)
-            _write_head(room.grad_values, 0, n, head, width, grad_v, row)
+            _write_rows(room.grad_keys, n, head, depth, grads.keys, jet, row)
+            _write_rows(room.grad_values, n, head, width, grads.values, jet, row)
         bias_at += n * n
 
 
-@njit
-def attend_tokens_gradient(
-    q: F4, own_k: F4, k: F4, own_v: F4, v: F4, offsets: I8, first: int, last: int, heads: int, scale: float,
-    grad_out: F4, grad_q: F4, grad_own_k: F4, grad_k: F4, grad_own_v: F4, grad_v: F4,
-) -> None:  # fmt: skip
-    """Gradients of what `attend_tokens` takes, each in the shape of what it belongs to; all are written over."""
-    depth, width, factor = q.shape[1] // heads, v.shape[1] // heads, np.float32(scale)
-    room = _room_for(largest_jet(offsets, first, last) + 1, 1, depth, width)
-    none = q[:0, :heads]
-    # of the types that `attend_rows` has there
-    zero, one = np.int64(0), np.int64(1)
-    for jet in range(first, last):
-        row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        columns = whole_vectors(n + 1)
-        fill_without_bias(room.no_bias, n + 1)
-        for head in range(heads):
-            transpose_head(k, row, n, head, depth, room.turned_keys, columns)
-            transpose_head(v, row, n, head, width, room.turned_values, columns)
-            for d in range(depth):
-                room.turned_keys[d * columns + n] = own_k[jet, head * depth + d]
-            for e in range(width):
-                room.turned_values[e * columns + n] = own_v[jet, head * width + e]
-            pack_head(k, row, n, head, depth, ONE, room.keys, 0)
-            pack_head(own_k, jet, 1, head, depth, ONE, room.keys, n)
-            _differentiate_head(
-                q, jet, one, n + 1, head, heads, factor, none, zero, NO_DROP, room, grad_out, grad_q, none
-            )
-            _write_head(room.grad_keys, 0, n, head, depth, grad_k, row)
-            _write_head(room.grad_keys, n, 1, head, depth, grad_own_k, jet)
-            _write_head(room.grad_values, 0, n, head, width, grad_v, row)
-            _write_head(room.grad_values, n, 1, head, width, grad_own_v, jet)
-
-
-@njit
+@inner
 def _differentiate_head(
-    q: F4, row: int, queries: Any, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: Any,
-    drop: Drop, room: _Room, grad_out: F4, grad_q: F4, grad_bias: F4,
+    q: F4, row: int, queries: int, n: int, head: int, heads: int, scale: np.float32, bias: F4, bias_at: int,
+    drop: Drop, room: _Room, grad_out: F4, grads: Gradients,
 ) -> None:  # fmt: skip
-    """Gradients of some queries into `grad_q` and `grad_bias`, of n keys and values into the room's."""
+    """Gradients of some queries and their biases into `grads`, of n keys and values into the room."""
     depth, width = q.shape[1] // heads, grad_out.shape[1] // heads
     for i in range(0, queries, _BLOCK):
         rows = min(_BLOCK, queries - i)
@@ -142,11 +120,11 @@ def _differentiate_head(
         if bias.size:
             fill_scores(room.weights, n, rows, bias, bias_at + i * n, head)
         _weights_and_scores(room, rows, n, depth, width, bias.size > 0, drop, bias_at + i * n, head)
-        _differentiate_queries(room, rows, n, depth, scale, grad_q, row + i, head)
+        _differentiate_queries(room, rows, n, depth, scale, grads.queries, row + i, head)
         _add_to_columns(room.scores, rows, n, room.queries, depth, room.grad_keys, room.zeros, i == 0)
         _add_to_columns(room.weights, rows, n, room.arriving, width, room.grad_values, room.zeros, i == 0)
-        if grad_bias.size:
-            _write_bias(room.scores, n, rows, grad_bias, bias_at + i * n, head)
+        if grads.bias.size:
+            _write_bias(room.scores, n, rows, grads.bias, bias_at + i * n, head)
 
 
 @inner
@@ -201,11 +179,13 @@ def _add_to_columns(left: F4, rows: int, n: int, right: F4, width: int, out: F4,
 
 
 @inner
-def _write_head(packed: F4, first: int, n: int, head: int, width: int, out: F4, row: int) -> None:
-    """Rows of a head to where they belong."""
+def _write_rows(packed: F4, n: int, head: int, width: int, out: Rows, jet: int, row: int) -> None:
+    """A head of n rows, and of the jet's own, to where they belong."""
+    padded, stride = whole_vectors(width), row_stride(out.each)
     for r in range(n):
-        at = (row + r) * row_stride(out) + head * width
-        scale_row(packed, (first + r) * whole_vectors(width), width, ONE, out, at)
+        scale_row(packed, r * padded, width, ONE, out.each, (row + r) * stride + head * width)
+    if has_own(out):
+        scale_row(packed, n * padded, width, ONE, out.own, jet * row_stride(out.own) + head * width)
 
 
 @inner
