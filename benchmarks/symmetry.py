@@ -21,6 +21,7 @@ import coffea_equitag as eqt
 from coffea_equitag import testing
 from coffea_equitag.jets import flatten
 from coffea_equitag.models.beams import BEAMS
+from coffea_equitag.models.lloca_inputs import reference_vectors
 
 MODELS = {
     "pfn": {},
@@ -38,7 +39,19 @@ MODELS = {
     "pelican so3 input": {"symmetry": "so3", "method": "input"},
     "vector_pfn": {},
     "tensor_pfn": {},
+    "particle_transformer": {},
+    "lgatr_slim, no spurions": {"beams": None, "time": False},
+    "lgatr_slim, spurions transformed": {},
+    "lgatr_slim, spurions fixed": {},
+    "lloca_transformer, no references": {"beams": False, "laboratory": False},
+    "lloca_transformer, references transformed": {"laboratory": False},
+    "lloca_transformer, as published": {},
 }
+#: What is transformed with the jets, unless `BEAMS`.
+LIGHT_LIKE = reference_vectors(0.0)[0].numpy()
+REFERENCES = {"lgatr_slim": LIGHT_LIKE[:2], "lloca_transformer": LIGHT_LIKE}
+#: Initialised for small updates, which would hide what happens in their layers.
+ATTENTION = ("particle_transformer", "lgatr_slim", "lloca_transformer")
 GAMMAS = (2.0, 10.0, 100.0, 1e4)
 
 
@@ -69,6 +82,8 @@ def network(kind: str, options: dict) -> eqt.models.JetModel:
         for name, parameter in model.named_parameters():
             if name.endswith("phi_x.2.weight"):
                 parameter *= 300
+            elif kind in ATTENTION:
+                parameter.copy_(2 * parameter if parameter.ndim > 1 else parameter + 0.3 * torch.randn_like(parameter))
             elif kind == "pelican" and name.startswith("embedding"):
                 parameter += 0.1 * torch.randn_like(parameter)
         model.train()
@@ -90,7 +105,7 @@ def row(kind: str, options: dict, dtype: torch.dtype, transform_beams: bool) -> 
         with torch.no_grad():
             return model(jets, **keywords)
 
-    references = BEAMS if transform_beams else None
+    references = REFERENCES.get(kind, BEAMS) if transform_beams else None
     found = [measured(testing.assert_lorentz_invariant, logits, jets, gammas=(1.0,), references=references)]
     found += [
         measured(testing.assert_lorentz_invariant, logits, jets, gammas=(gamma,), references=references)

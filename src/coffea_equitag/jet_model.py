@@ -38,6 +38,9 @@ class JetModel(nn.Module):
         What `embed` gives.
     extra_nodes : int
         Number of reference vectors it adds to each jet; they count as constituents in the number of pairs.
+    references : tuple of tuple of float
+        (E, px, py, pz) of the reference vectors that `logits` takes as `beams`, where it does: to be transformed
+        together with the jets.
     max_constituents : int or None
         The hardest constituents of each jet that it sees, as it was trained; None: all.
     sees_pairs : bool
@@ -50,6 +53,7 @@ class JetModel(nn.Module):
     embeds: ClassVar[str]
     sees_pairs: ClassVar[bool] = True
     extra_nodes: int = 0
+    references: tuple[tuple[float, ...], ...] = ()
     max_constituents: int | None = None
     fields: tuple[str, ...] = ()
 

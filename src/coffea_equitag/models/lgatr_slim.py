@@ -146,6 +146,7 @@ class LGATrSlim(JetModel):
         self._check()
         along = [] if beams is None else [_ALONG[beams], _ALONG[beams][::-1]][: 1 + both_beams]
         self.spurions = [*along, *[_TIME] * time]
+        self.references = _BEAMS if self.spurions else ()
         self.token = int(aggregation == "token")
         self.extra_nodes = self.token + len(self.spurions)
         self.fields = () if inputs is None else columns_of(inputs)
@@ -268,7 +269,7 @@ class LGATrSlim(JetModel):
 
     def _rest_frame(self, jets: RaggedJets, beams: Tensor | None) -> tuple[RestFrame, RaggedJets]:
         """Rest frame of each jet, the beams counted where there are spurions, and the nodes that it is of."""
-        front = jets.p4.new_tensor(_BEAMS) if beams is None else beams.to(jets.p4)
+        front = jets.p4.new_tensor(self.references).view(-1, 4) if beams is None else beams.to(jets.p4)
         front = front if self.spurions else front[:0]
         framed = jets.prepend(front, front.new_zeros(len(front)))
         return RestFrame.of(framed, kernels.gram(framed)), framed

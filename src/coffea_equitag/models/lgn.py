@@ -145,7 +145,8 @@ class LGN(JetModel):
         )
         dims = for_each(maxdim, levels)
         check_levels(levels, widths, dims)
-        self.extra_nodes = len(BEAMS) if beams else 0
+        self.references = BEAMS if beams else ()
+        self.extra_nodes = len(self.references)
         scalars = 2 if beams else 1
         irreps: tuple[str, ...] = ("s", "v", "S")[: 1 + max_zf * pmu_in]
         self.input = (

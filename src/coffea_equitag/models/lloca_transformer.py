@@ -33,14 +33,13 @@ from ..layers.segments import segment_mean, segment_sum
 from ..layers.squares import Squares
 from ..layers.tensorial_attention import LocalFrames, TensorialAttention, TensorialBlock
 from ..recording import constituent_rows, jet_rows
-from .lloca_inputs import with_least_mass, with_references
+from .lloca_inputs import reference_vectors, with_least_mass, with_references
 from .lorentznet import PARTICLES
 from .pelican_inputs import columns_as_scalars
 
 __all__ = ["LLoCaTransformer"]
 
 _FEATURES = 7
-_REFERENCES = 3
 #: Added in quadrature to the jet's mass where γ is divided by it, GeV.
 _MASS_FLOOR = 1e-2
 #: Reached by a jet without mass, which has no γ.
@@ -133,7 +132,8 @@ class LLoCaTransformer(JetModel):
         )
         self._check_options()
         self.fields = tuple(fields)
-        self.extra_nodes = _REFERENCES if beams else 0
+        self.references = tuple(map(tuple, reference_vectors(least_mass)[0].tolist())) if beams else ()
+        self.extra_nodes = len(self.references)
         columns = sum(len(PARTICLES) if name == "pdgId" else 1 for name in fields)
         channels = heads * (scalars + 4 * vectors + 16 * tensors)
         self.frames = FramePrediction(columns + _FEATURES * laboratory, frame_width, frame_layers, dropout)

@@ -139,7 +139,8 @@ class LorentzNet(JetModel):
                     "use 6 and 72 as in the paper",
                 )
             )
-        self.extra_nodes = len(BEAMS) if beams else 0
+        self.references = BEAMS if beams else ()
+        self.extra_nodes = len(self.references)
         self.fields = ("charge",) if not use_one_hot else ("pdgId",) if pid else ()
         self.embedding = nn.Linear(n_scalar, hidden)
         self.blocks = nn.ModuleList(

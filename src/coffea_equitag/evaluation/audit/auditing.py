@@ -118,7 +118,7 @@ def audit(
         What to call it; by default its own name.
     references : ndarray, shape (k, 4), optional
         Vectors (E, px, py, pz) that a function takes as second argument, ``tagger(jets, references)``, and that are
-        transformed with the jets in one of the checks. Of LorentzNet and LGN the beams are.
+        transformed with the jets in one of the checks, as a network's own are.
     num_jets : int
         Jets to transform in every way, spread evenly over all; ten times as many for AUCs.
     about : mapping, optional
@@ -134,7 +134,7 @@ def audit(
     flat = _flat(jets, labels)
     few, many = flat[_spread(len(flat), num_jets)], flat[_spread(len(flat), _MORE * num_jets)]
     scores = Scores.of(tagger, _plain(few), name, references)
-    found = find(scores, beside or {}, _plain(few), _plain(many), _signal(many, scores), references)
+    found = find(scores, beside or {}, _plain(few), _plain(many), _signal(many, scores))
     text = verdict(found)
     facts: dict[str, Any] = {"Tagger": scores.name}
     if isinstance(tagger, Tagger):

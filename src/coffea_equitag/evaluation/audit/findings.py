@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import awkward as ak
-import numpy as np
 
-from ...array_types import Bools, Floats
+from ...array_types import Bools
 from . import invariance
 from .control import plain_mlp
 from .deviation import Change, Comparer
@@ -21,9 +20,6 @@ from .scores import Scores
 __all__ = ["CONTROL", "Findings", "find"]
 
 CONTROL = "plain MLP (control)"
-
-#: LorentzNet's and LGN's.
-_BEAMS = np.array([[np.sqrt(2.0), 0, 0, 1], [np.sqrt(2.0), 0, 0, -1]])
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,6 @@ def find(
     jets: ak.Array,
     more: ak.Array,
     is_signal: Bools | None,
-    references: Floats | None,
 ) -> Findings:
     """Measure everything.
 
@@ -91,14 +86,11 @@ def find(
         Flat jets (px, py, pz, mass): few to be transformed in every way, and more for the six transformations.
     is_signal : ndarray of bool, or None
         Labels of `more`.
-    references : ndarray, shape (k, 4), optional
-        Reference vectors, default the beams.
     """
     everything = dict(beside) | {CONTROL: plain_mlp(more, is_signal)}
     others = [Scores.of(function, jets, name) for name, function in everything.items()]
     comparer = Comparer(scores, jets)
     generators = invariance.generators(comparer)
-    vectors = _BEAMS if references is None else references
     is_tagger = scores.output == "classes"
     return Findings(
         scores=scores,
@@ -112,7 +104,7 @@ def find(
         },
         generators=generators,
         subgroup=invariance.subgroup(generators),
-        moving=None if scores.moving is None else invariance.with_references(comparer, vectors),
+        moving=None if scores.moving is None else invariance.with_references(comparer),
         limits=infrared_and_collinear(comparer),
         consistency=invariance.order_and_batch(comparer),
         robustness={one.name: robustness(one, more, is_signal) for one in (scores, *others)} if is_tagger else {},

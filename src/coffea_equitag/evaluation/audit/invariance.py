@@ -92,9 +92,9 @@ def curves(comparer: Comparer, *, with_floor: bool = True) -> dict[str, list[Cha
     }
 
 
-def with_references(comparer: Comparer, references: Floats) -> Change:
+def with_references(comparer: Comparer) -> Change:
     """The generators again, where the reference vectors (beams) are transformed together with the jets."""
-    scores, start = comparer.scores, np.asarray(references, np.longdouble)
+    scores, start = comparer.scores, np.asarray(comparer.scores.references, np.longdouble)
     assert scores.moving is not None
     before = scores.standardised(scores.moving(comparer.jets, start.astype(np.float64)))
     found = []

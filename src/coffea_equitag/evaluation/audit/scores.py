@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +47,8 @@ class Scores:
         Index of the class, or column, that counts as signal.
     moving : callable, optional
         ``moving(jets, references)``: outputs where the reference vectors move with the jets.
+    references : ndarray, shape (k, 4), optional
+        The reference vectors (E, px, py, pz) where they are.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Scores:
     spread: float
     signal: int
     moving: Callable[[ak.Array, Floats], F8] | None = None
+    references: Floats | None = None
 
     @classmethod
     def of(cls, function: Any, jets: ak.Array, name: str = "", references: Floats | None = None) -> Scores:
@@ -75,6 +77,7 @@ class Scores:
         raw: Callable[..., Any]
         if isinstance(function, Tagger | JetModel) and references is None:
             raw, output, signal, moving = _of_network(function)
+            references = np.array(_network_of(function).references) if moving else None
         elif callable(function):
             raw = function if references is None else partial(_at, function, references)
             output, signal, moving = "classes", -1, None if references is None else function
@@ -104,6 +107,7 @@ class Scores:
             spread=rms(found - mean) or rms(found) or 1.0,
             signal=signal,
             moving=None if moving is None else lambda given, vectors: _rows(moving(given, vectors), len(given), name),
+            references=references,
         )
 
     def __call__(self, jets: ak.Array, matrix: Floats | None = None) -> F8:
@@ -162,8 +166,7 @@ def _of_network(function: Tagger | JetModel) -> tuple[Any, str, int, Any]:
         found = rows(lambda piece: network(piece, beams=beams), network, batch)
         return comparable(found.astype(np.float64))
 
-    takes_beams = bool(network.options.get("beams")) and "beams" in inspect.signature(network.logits).parameters
-    return raw, network.output, signal, moving if takes_beams else None
+    return raw, network.output, signal, moving if network.references else None
 
 
 def _at(function: Callable[..., Any], references: Floats, jets: ak.Array) -> Any:
