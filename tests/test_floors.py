@@ -38,6 +38,7 @@ FLOORS = (
         "kernels.lorentznet",
         "kernels.pelican",
         "kernels.lgn",
+        "kernels.particle_transformer",
         "kernels.particlenet",
         "kernels.tensor_pfn",
         "kernels.pfn",

@@ -36,6 +36,7 @@ _TOWERS = {
     "lgn": "lgn",
     "lorentznet": "lorentznet",
     "lorentznet_base": "lorentznet",
+    "particle_transformer": "particle_transformer",
     "particlenet": "particlenet",
     "pelican": "pelican",
     "pfn": "pfn",

@@ -141,7 +141,8 @@ class ParticleTransformer(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
-        return jets.by_multiplicity(self._of_sorted)
+        fused: Tensor | None = kernels.run(self, jets, entry="logits_from_jets")
+        return jets.by_multiplicity(self._of_sorted) if fused is None else fused
 
     def _of_sorted(self, jets: RaggedJets) -> Tensor:
         return self.network(self.features(jets), jets.offsets, self.pair_features(jets))
@@ -174,6 +175,9 @@ class ParticleTransformer(JetModel):
         -------
         Tensor, shape (J, n_classes)
         """
+        fused: Tensor | None = kernels.run(self, features_NF, offsets, pairs_T4)
+        if fused is not None:
+            return fused
         squares = Squares.of(offsets)
         bias_QH = None if self.pair_bias is None else self.pair_bias(pairs_T4, UnorderedPairs.of(squares))
         x_NC = self.embedding(features_NF)

@@ -1,0 +1,139 @@
+"""Particle Transformer forward, one group of jets at a time: every row of constituents stays in the workspace."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....array_types import F4, I8
+from ....compiled import inner, njit
+from ...common.cpu.ragged_attention import attend_rows, attend_tokens
+from ...common.cpu.row_layers import LINEAR, RELU, row_layer, row_layer_add
+from ...common.cpu.row_norms import layer_norm_rows
+from .weights import BlockWeights, Embedding, Head
+from .workspace import CHUNK, Workspace, shaped
+
+__all__ = ["attend_block", "class_block", "embed", "head_of_tokens"]
+
+_EPSILON = np.float32(1e-5)
+_NONE = np.empty(0, np.float32)
+
+
+@njit
+def embed(weights: Embedding, features: F4, start: int, rows: int, work: Workspace) -> None:
+    """Write the embedded constituents ``start : start + rows`` to the workspace."""
+    last = len(weights.layers) - 1
+    for first in range(0, rows, CHUNK):
+        count = min(CHUNK, rows - first)
+        here, there = work.hidden, work.spare
+        x = shaped(here, features.shape[1])
+        _standardise(features, start + first, count, weights.scale, weights.shift, x)
+        for level in range(last):
+            layer = weights.layers[level]
+            out = shaped(there, layer.width)
+            row_layer(x, 0, layer, weights.kind, out, 0, count)
+            layer_norm_rows(out, 0, count, _NONE, _NONE, _EPSILON, out, 0)
+            x, here, there = out, there, here
+        row_layer(x, 0, weights.layers[last], weights.kind, work.x, first, count)
+
+
+@njit
+def attend_block(weights: BlockWeights, offsets: I8, work: Workspace) -> None:
+    """One particle attention block on the group's jets, in place."""
+    x, normed, projected, rows, width = work.x, work.normed, work.projected, offsets[-1], work.x.shape[1]
+    for first in range(0, rows, CHUNK):
+        count = min(CHUNK, rows - first)
+        layer_norm_rows(x, first, count, _NONE, _NONE, _EPSILON, normed, first)
+        row_layer(normed, first, weights.keys, LINEAR, projected, first, count)
+    attend_rows(
+        projected[:, :width], projected[:, width : 2 * width], projected[:, 2 * width :], offsets, 0, len(offsets) - 1,
+        weights.heads, _scale(width, weights.heads), work.bias.T, 0, work.attended,
+    )  # fmt: skip
+    _complete(weights, x, work.attended, normed, rows, work.hidden)
+
+
+@njit
+def class_block(weights: BlockWeights, offsets: I8, work: Workspace) -> None:
+    """One class attention block on the tokens of the group's jets, in place."""
+    x, normed, keys, rows, width = work.x, work.normed, work.projected, offsets[-1], work.x.shape[1]
+    tokens, token_normed, token_keys, jets = work.tokens, work.token_normed, work.token_keys, len(offsets) - 1
+    layer_norm_rows(x, 0, rows, _NONE, _NONE, _EPSILON, normed, 0)
+    row_layer(normed, 0, weights.keys, LINEAR, keys, 0, rows)
+    layer_norm_rows(tokens, 0, jets, _NONE, _NONE, _EPSILON, token_normed, 0)
+    row_layer(tokens, 0, weights.query, LINEAR, work.token_query, 0, jets)
+    row_layer(token_normed, 0, weights.keys, LINEAR, token_keys, 0, jets)
+    attend_tokens(
+        work.token_query, token_keys[:, :width], keys[:, :width], token_keys[:, width:], keys[:, width : 2 * width],
+        offsets, 0, jets, weights.heads, _scale(width, weights.heads), token_normed,
+    )  # fmt: skip
+    _complete(weights, tokens, token_normed, work.token_query, jets, work.hidden)
+
+
+@njit
+def head_of_tokens(weights: Head, jets: int, work: Workspace, logits: F4) -> None:
+    """Write the logits of the group's tokens."""
+    layer_norm_rows(work.tokens, 0, jets, _NONE, _NONE, _EPSILON, work.token_normed, 0)
+    x, here, there = work.token_normed, work.hidden, work.spare
+    last = len(weights.layers) - 1
+    for level in range(last + 1):
+        layer = weights.layers[level]
+        out = shaped(here, layer.width)
+        row_layer(x, 0, layer, LINEAR if level == last else RELU, out, 0, jets)
+        x, here, there = out, there, here
+    for jet in range(jets):
+        for c in range(logits.shape[1]):
+            logits[jet, c] = x[jet, c]
+
+
+@inner
+def _complete(weights: BlockWeights, x: F4, attended: F4, spare: F4, rows: int, hidden: F4) -> None:
+    """What follows the attention, in place: x + norm, then with the feed-forward network."""
+    wide = shaped(hidden, weights.first.width)
+    for first in range(0, rows, CHUNK):
+        count = min(CHUNK, rows - first)
+        row_layer(attended, first, weights.out, LINEAR, spare, first, count)
+        layer_norm_rows(spare, first, count, weights.scale, weights.shift, _EPSILON, spare, first)
+        _add(x, spare, first, count)
+        layer_norm_rows(x, first, count, _NONE, _NONE, _EPSILON, spare, first)
+        row_layer(spare, first, weights.first, weights.kind, wide, 0, count)
+        layer_norm_rows(wide, 0, count, _NONE, _NONE, _EPSILON, wide, 0)
+        _scale_rows(x, weights.residual, first, count)
+        row_layer_add(wide, 0, weights.second, x, first, count)
+
+
+@inner
+def _scale(width: int, heads: int) -> float:
+    return 1 / np.sqrt(np.float64(width // heads))
+
+
+@inner
+def _add(x: F4, more: F4, first: int, rows: int) -> None:
+    for row in range(first, first + rows):
+        target, source = x[row], more[row]
+        for c in range(len(source)):
+            target[c] += source[c]
+
+
+@inner
+def _scale_rows(x: F4, factors: F4, first: int, rows: int) -> None:
+    for row in range(first, first + rows):
+        target = x[row]
+        for c in range(len(factors)):
+            target[c] *= factors[c]
+
+
+@inner
+def _standardise(features: F4, start: int, count: int, scale: F4, shift: F4, out: F4) -> None:
+    """BatchNorm of the features, then each row normalised, in float64: they are few."""
+    width = features.shape[1]
+    row = np.empty(width)
+    for i in range(count):
+        mean, square = 0.0, 0.0
+        for c in range(width):
+            row[c] = features[start + i, c] * scale[c] + shift[c]
+            mean += row[c]
+        mean /= width
+        for c in range(width):
+            square += (row[c] - mean) ** 2
+        inverse = 1 / np.sqrt(square / width + _EPSILON)
+        for c in range(width):
+            out[i, c] = np.float32((row[c] - mean) * inverse)
