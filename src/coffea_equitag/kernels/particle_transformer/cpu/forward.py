@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....array_types import F4, I8
+from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.ragged_attention import attend_rows, attend_tokens
 from ...common.cpu.row_layers import LINEAR, RELU, row_layer, row_layer_add
@@ -14,7 +14,7 @@ from .workspace import CHUNK, Workspace, shaped
 
 __all__ = ["attend_block", "class_block", "embed", "head_of_tokens"]
 
-_EPSILON = np.float32(1e-5)
+_EPSILON = 1e-5
 _NONE = np.empty(0, np.float32)
 
 
@@ -102,7 +102,7 @@ def _complete(weights: BlockWeights, x: F4, attended: F4, spare: F4, rows: int, 
 
 @inner
 def _scale(width: int, heads: int) -> float:
-    return 1 / np.sqrt(np.float64(width // heads))
+    return float(1 / np.sqrt(width // heads))
 
 
 @inner
@@ -122,7 +122,7 @@ def _scale_rows(x: F4, factors: F4, first: int, rows: int) -> None:
 
 
 @inner
-def _standardise(features: F4, start: int, count: int, scale: F4, shift: F4, out: F4) -> None:
+def _standardise(features: F4, start: int, count: int, scale: F8, shift: F8, out: F4) -> None:
     """BatchNorm of the features, then each row normalised, in float64: they are few."""
     width = features.shape[1]
     row = np.empty(width)

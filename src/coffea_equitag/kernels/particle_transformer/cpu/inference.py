@@ -7,6 +7,8 @@ whatever jets stand beside it and however many threads there are.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ __all__ = ["logits", "logits_from_jets"]
 _GROUP = 512
 #: What a constituent costs, in the pairs that threads are given.
 _PAIRS = 100
+_NO_PAIRS = np.empty((0, 4), np.float32)
 
 
 def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None) -> Tensor:
@@ -37,16 +40,15 @@ def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tens
     -------
     Tensor of float32, shape (J, n_classes)
     """
-    pairs = np.empty((0, 4), np.float32) if pairs_T4 is None else pairs_T4.detach().float().contiguous().numpy()
+    pairs = _NO_PAIRS if pairs_T4 is None else pairs_T4.detach().float().contiguous().numpy()
     return _logits(model, features_NF, np.ascontiguousarray(offsets.numpy()), pairs)
 
 
 def logits_from_jets(model: JetModel, jets: RaggedJets) -> Tensor:
     """The same directly from jets, in any order."""
-    pairs = np.empty((0, 4), np.float32)
-    if weights_of(model).pairs.layers:
-        pairs = pair_features(jets, torch.get_num_threads())
-    return _logits(model, model.features(jets), np.ascontiguousarray(jets.offsets.numpy()), pairs)  # type: ignore[operator]
+    network: Any = model
+    pairs = _NO_PAIRS if network.pair_bias is None else pair_features(jets, torch.get_num_threads())
+    return _logits(model, network.features(jets), np.ascontiguousarray(jets.offsets.numpy()), pairs)
 
 
 def _logits(model: JetModel, features_NF: Tensor, offsets: I8, pairs: F4) -> Tensor:
@@ -85,5 +87,5 @@ def _score(weights: ParticleTransformerWeights, features: F4, pairs: F4, offsets
 def _groups(offsets: I8) -> I8:
     """The first jet of each group, and the number of jets."""
     jets = len(offsets) - 1
-    starts = np.searchsorted(offsets, np.arange(0, max(int(offsets[-1]), 1), _GROUP)) if jets else []
-    return np.unique(np.minimum([*starts, 0, jets], jets))
+    starts = np.searchsorted(offsets, np.arange(0, max(int(offsets[-1]), 1), _GROUP))
+    return np.unique(np.minimum([*starts.tolist(), 0, jets], jets))

@@ -21,7 +21,7 @@ __all__ = ["pair_features", "triangle_offsets"]
 
 #: As in `invariants.pair_logarithms`.
 _FLOOR, _TINY = 1e-8, 1e-30
-_TURN = 2 * math.pi
+_TURN, _HALF = 2 * math.pi, np.float32(0.5)
 #: Numbers above this lose so many factors of 2 before they become float32.
 _LARGE, _DOUBLINGS = 2.0**100, 100
 _SHRINK, _LOG_LARGE = 2.0**-_DOUBLINGS, np.float32(_DOUBLINGS * math.log(2))
@@ -71,7 +71,7 @@ def _fill(p4: F8, products: F8, offsets: I8, squares: I8, pairs: I8, out: F4, fi
         block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
         _constituents(p4[:, begin : begin + n], block, rows)
         for i in range(n):
-            _row(rows[0], rows[1], rows[2], rows[3], block[i], i, out[at : at + i + 1])
+            _row(rows, block[i], i, out[at : at + i + 1])
             at += i + 1
 
 
@@ -89,19 +89,18 @@ def _constituents(p4: F8, products: F8, rows: F8) -> None:
 
 # compiled as a function of its own, so that its loop is vectorised
 @njit
-def _row(pt: F8, rapidity: F8, phi: F8, mass2: F8, products: F8, i: int, out: F4) -> None:
-    pt_i, y_i, phi_i, mass2_i = pt[i], rapidity[i], phi[i], mass2[i]
+def _row(rows: F8, products: F8, i: int, out: F4) -> None:
+    pt_i, y_i, phi_i, mass2_i = rows[0, i], rows[1, i], rows[2, i], rows[3, i]
     for j in range(len(out)):
-        d_phi = phi_i - phi[j]
+        pt_j, d_phi, d_y = rows[0, j], phi_i - rows[2, j], y_i - rows[1, j]
         d_phi -= _TURN * np.floor(d_phi / _TURN + 0.5)
-        delta_y = y_i - rapidity[j]
-        delta2 = delta_y * delta_y + d_phi * d_phi
-        softer = pt[j] if pt[j] < pt_i else pt_i
-        both = pt_i + pt[j]
-        out[j, 0] = np.float32(0.5) * _logarithm(softer * softer * delta2, _FLOOR**2)
+        delta2 = d_y * d_y + d_phi * d_phi
+        softer = pt_j if pt_j < pt_i else pt_i
+        both = pt_i + pt_j
+        out[j, 0] = _HALF * _logarithm(softer * softer * delta2, _FLOOR**2)
         out[j, 1] = _logarithm(softer / (_FLOOR if both < _FLOOR else both), _FLOOR)
-        out[j, 2] = np.float32(0.5) * _logarithm(delta2, _FLOOR**2)
-        out[j, 3] = _logarithm(mass2_i + mass2[j] + 2 * products[j], _FLOOR)
+        out[j, 2] = _HALF * _logarithm(delta2, _FLOOR**2)
+        out[j, 3] = _logarithm(mass2_i + rows[3, j] + 2 * products[j], _FLOOR)
 
 
 @inner
@@ -114,5 +113,5 @@ def _at_least(value: float, floor: float) -> float:
 def _logarithm(value: float, floor: float) -> np.float32:
     value = floor if value < floor else value
     large = value > _LARGE
-    log = _log(np.float32(value * _SHRINK if large else value))
-    return log + _LOG_LARGE if large else log
+    log: np.float32 = _log(np.float32(value * _SHRINK if large else value))
+    return np.float32(log + _LOG_LARGE) if large else log

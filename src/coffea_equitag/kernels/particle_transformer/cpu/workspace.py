@@ -41,13 +41,25 @@ def workspace_of(weights: ParticleTransformerWeights, rows: int, jets: int, squa
     blocks = (*weights.blocks, *weights.class_blocks)
     layers = *weights.embedding.layers, *(block.first for block in blocks), *weights.head.layers
     widest = max(len(weights.embedding.scale), *(layer.width for layer in layers))
+    hidden, spare = (_room(max(CHUNK, jets), widest).reshape(-1) for _ in range(2))
+    pairs, pairs_spare = (
+        _room(PAIR_CHUNK, max((layer.width for layer in of_pairs), default=0)).reshape(-1) for _ in range(2)
+    )
     return Workspace(
-        _room(rows, width), _room(rows, width), _room(rows, 3 * width), _room(rows, width),
-        *(_room(max(CHUNK, jets), widest).reshape(-1) for _ in range(2)),
-        _room(weights.pairs.heads if of_pairs else 0, squares),
-        *(_room(PAIR_CHUNK, max((layer.width for layer in of_pairs), default=0)).reshape(-1) for _ in range(2)),
-        *(_room(jets, width) for _ in range(3)), _room(jets, 2 * width),
-    )  # fmt: skip
+        x=_room(rows, width),
+        normed=_room(rows, width),
+        projected=_room(rows, 3 * width),
+        attended=_room(rows, width),
+        hidden=hidden,
+        spare=spare,
+        bias=_room(weights.pairs.heads if of_pairs else 0, squares),
+        pairs=pairs,
+        pairs_spare=pairs_spare,
+        tokens=_room(jets, width),
+        token_normed=_room(jets, width),
+        token_query=_room(jets, width),
+        token_keys=_room(jets, 2 * width),
+    )
 
 
 @inner
