@@ -23,9 +23,17 @@ from coffea_equitag.kernels.common.gpu import (  # noqa: E402
     tiles,
 )
 from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
+from coffea_equitag.kernels.lgatr_slim.gpu import gate as slim_gate  # noqa: E402
+from coffea_equitag.kernels.lgatr_slim.gpu import heads as slim_heads  # noqa: E402
+from coffea_equitag.kernels.lgatr_slim.gpu import norm as slim_norm  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import forward as lgn_pairs  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import mixing as lgn_mixing  # noqa: E402
 from coffea_equitag.kernels.lgn.gpu import weights as lgn_weights  # noqa: E402
+from coffea_equitag.kernels.lloca_transformer.gpu import carry as lloca_carry  # noqa: E402
+from coffea_equitag.kernels.lloca_transformer.gpu import frame_sums as lloca_frames  # noqa: E402
+from coffea_equitag.kernels.lloca_transformer.gpu import pair_network as lloca_pairs  # noqa: E402
+from coffea_equitag.kernels.lloca_transformer.gpu import pair_rows as lloca_rows  # noqa: E402
+from coffea_equitag.kernels.lloca_transformer.gpu import pair_tiles as lloca_tiles  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import (  # noqa: E402
     clamp,
@@ -151,6 +159,19 @@ def attention(precision="tf32x3", depth=16, bias=True):
     return {"SHAPE": head_rows.AttentionShape(precision, 8, depth, depth, bias, drop=bias)}
 
 
+SLIM_NORM = {"V": 32, "S": 96, "ROWS": 16}
+SLIM_HEADS = {"HEADS": 8, "V": 4, "S": 12, "ROWS": 64}
+SLIM_GATE = {"ROWS": 16, "WIDTH": 64}
+LLOCA = {
+    "tiles": lloca_tiles.PairTiles("*i64", "*i64", "*i64", "*i32", "*i32"),
+    "weights": lloca_pairs.PairWeights(*["*fp32"] * 5),
+    "softmax": lloca_pairs.PairLogits(*["*fp32"] * 4),
+    **dict.fromkeys(("share", "vectors", "squares", "grad_vectors", "grad_squares"), "*fp64"),
+    **dict.fromkeys(("mean", "std"), "fp32"),
+    **dict.fromkeys(("num", "num_pairs", "begin_pair"), "i32"),
+}
+LLOCA_PAIRS = {"REFERENCES": 3} | JETS
+LLOCA_HEADS = {"GROUPS": 3, "HEADS": 8, "S": 8, "V": 2}
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
@@ -220,12 +241,12 @@ KERNELS = {
     "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),
     "dense": (
         dense.dense_kernel,
-        {"SLOPE": 0.0, "ADD": True, "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 16, "WIDTH": 64},
+        {"SLOPE": 0.0, "KIND": "none", "ADD": True, "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 16, "WIDTH": 64},
         {},
     ),
     "dense-float64": (
         dense.dense_kernel,
-        {"SLOPE": 1.0, "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
+        {"SLOPE": 1.0, "KIND": "gelu", "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
         dict.fromkeys(("x", "weight", "bias", "out"), "*fp64"),
     ),
     **{
@@ -306,6 +327,34 @@ KERNELS = {
     ),
     "lgn-products": (lgn_mixing.products_kernel, {"SQUARES": True, "NODES": 128}, LGN_NODES),
     "lgn-mixing": (lgn_mixing.mixing_kernel, {"OUT": 4, "NODES": 128}, LGN_NODES),
+    "slim-norm": (slim_norm.norm_kernel, SLIM_NORM, {}),
+    "slim-norm-backward": (slim_norm.norm_backward_kernel, SLIM_NORM, {}),
+    "slim-heads": (slim_heads.heads_kernel, SLIM_HEADS, {}),
+    "slim-heads-backward": (slim_heads.heads_backward_kernel, SLIM_HEADS, {}),
+    "slim-vector-gate": (slim_gate.vector_gate_kernel, SLIM_GATE | {"KIND": "sigmoid"}, {}),
+    "slim-vector-gate-backward": (slim_gate.vector_gate_backward_kernel, SLIM_GATE | {"KIND": "tanh"}, {}),
+    "slim-scalar-gate": (slim_gate.scalar_gate_kernel, SLIM_GATE | {"KIND": "gelu_tanh"}, {}),
+    "slim-scalar-gate-backward": (slim_gate.scalar_gate_backward_kernel, SLIM_GATE | {"KIND": "gelu"}, {}),
+    "lloca-pairs": (
+        lloca_pairs.pair_logits_kernel,
+        {"KEEP": True, "LAYERS": 1, "WIDTH": 128, "PRECISION": "tf32x3", "BI": 4, "BJ": 16} | LLOCA_PAIRS,
+        LLOCA | {"out": lloca_pairs.PairLogits(*["*fp32"] * 4)},
+    ),
+    "lloca-shares": (lloca_frames.shares_kernel, {"VECTORS": 3, "COLUMNS": 16} | LLOCA_PAIRS, LLOCA | {"out": "*fp64"}),
+    "lloca-sums": (lloca_frames.sums_kernel, {"KEEP": True, "COLUMNS": 16} | LLOCA_PAIRS, LLOCA),
+    "lloca-logit-gradients": (
+        lloca_frames.logit_gradients_kernel,
+        {"VECTORS": 3, "COLUMNS": 16} | LLOCA_PAIRS,
+        LLOCA,
+    ),
+    "lloca-rows": (lloca_rows.rows_kernel, {"WIDTH": 128, "COLUMNS": 16} | LLOCA_PAIRS, LLOCA),
+    "lloca-sender-sums": (
+        lloca_rows.sender_sums_kernel,
+        {"REFERENCES": 3, "WIDTH": 128, "COLUMNS": 16},
+        {"rows": "*fp32", "begin_pair": "i32"},
+    ),
+    "lloca-carry": (lloca_carry.carry_kernel, {"T": 1, "TRANSPOSED": False, "ROWS": 32} | LLOCA_HEADS, {}),
+    "lloca-matrices": (lloca_carry.matrix_gradient_kernel, {"T": 1, "NODES": 16} | LLOCA_HEADS, {}),
     **{
         f"tensor-layer-{real}-{complex_}": (
             tensor_layers.layer_kernel,

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from .polar_frame import polar_frames
 from .squares import Squares
 
-__all__ = ["FramePrediction"]
+__all__ = ["LEAST_MASS", "LEAST_SQUARE_MASS", "FramePrediction", "frames_of_sums"]
 
 #: Mean and standard deviation of log m²_ij/GeV² over the pairs of boosted jets.
 _EDGE_MEAN, _EDGE_STD = 0.0, 2.2
-_LEAST_SQUARE_MASS = 1e-10
-_LEAST_MASS, _LEAST_NORM = 1e-6, 1e-5
+#: Below it, in GeV², m²_ij has no logarithm; and below this mass, in GeV, nothing is divided by it.
+LEAST_SQUARE_MASS, LEAST_MASS = 1e-10, 1e-6
+_LEAST_NORM = 1e-5
 _VECTORS = 3
 
 
@@ -83,24 +84,19 @@ class FramePrediction(nn.Module):
         vectors = (share @ p4[:, None]).movedim(1, 0)
         # of the products, all positive: no digit is lost
         square = ((share @ gram[:, None]) * share).sum(-1).movedim(1, 0)
-        norm = square.sum(0).abs().clamp(min=_LEAST_NORM**2).sqrt()
-        mass = square[0].clamp(min=1e-60).sqrt() / norm
-        # n nodes have n − 1 independent vectors: the others would differ by rounding
-        independent = torch.arange(_VECTORS, device=p4.device) < gram.shape[1] - 1
-        vectors = vectors / norm[:, :, None] * independent[:, None, None, None]
-        return polar_frames(vectors.flatten(1, 2), mass.flatten(), p4[:, first:].flatten(0, 1))
+        return frames_of_sums(vectors.flatten(1, 2), square.flatten(1), p4[:, first:].flatten(0, 1), gram.shape[1])
 
     def _coefficients(self, gram: Tensor, scalars: Tensor, first: int) -> Tensor:
         """What each node contributes to the vectors of each constituent: (B, 3, n − first, n)."""
         own = gram.diagonal(dim1=1, dim2=2)
         square = (own[:, first:, None] + own[:, None] + 2 * gram[:, first:]).clamp(min=0)
         weight = self._weights(square, scalars, first).double().movedim(3, 1)
-        share = weight / square.clamp(min=_LEAST_MASS**2).sqrt()[:, None]
+        share = weight / square.clamp(min=LEAST_MASS**2).sqrt()[:, None]
         return share + torch.diag_embed(share.sum(-1), offset=first)[:, :, : share.shape[2]]
 
     def _weights(self, square: Tensor, scalars: Tensor, first: int) -> Tensor:
         """Softmax weights (B, n − first, n, 3) of the other nodes; 0 where there are none."""
-        edge = (torch.log(square.clamp(min=_LEAST_SQUARE_MASS)) - self.edge_mean) / self.edge_std
+        edge = (torch.log(square.clamp(min=LEAST_SQUARE_MASS)) - self.edge_mean) / self.edge_std
         of_i, of_j, of_edge = torch.split(self.first.weight, [self.n_scalars, self.n_scalars, 1], dim=1)
         sent, received = scalars @ of_j.T, scalars[:, first:] @ of_i.T + self.first.bias
         hidden = received[:, :, None] + sent[:, None] + edge.to(sent)[..., None] * of_edge[:, 0]
@@ -109,3 +105,15 @@ class FramePrediction(nn.Module):
         if square.shape[2] == 1:
             return torch.zeros_like(logits) * logits
         return torch.softmax(logits.masked_fill(itself[:, :, None], -torch.inf), dim=2)
+
+
+def frames_of_sums(vectors_3N4: Tensor, square_3N: Tensor, own_N4: Tensor, nodes: Tensor | int) -> Tensor:
+    """Frames (N, 4, 4) from the three vectors v_i of each constituent, their squares and its own momentum, float64.
+
+    `nodes` is how many its jet has, references included.
+    """
+    norm = square_3N.sum(0).abs().clamp(min=_LEAST_NORM**2).sqrt()
+    mass = square_3N[0].clamp(min=1e-60).sqrt() / norm
+    # n nodes have n − 1 independent vectors: the others would differ by rounding
+    independent = torch.arange(_VECTORS, device=own_N4.device)[:, None] < nodes - 1
+    return polar_frames(vectors_3N4 / norm[:, None] * independent[:, :, None], mass, own_N4)
