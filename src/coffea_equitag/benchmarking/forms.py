@@ -45,7 +45,7 @@ def forms_of(model: JetModel, batch: RaggedJets) -> dict[str, Callable[[RaggedJe
         return lambda jets: padded.padded(model, jets, width)
 
     forms = {OURS: in_mode("auto"), REFERENCE: in_mode("reference")}
-    if padded.has_padded(model.kind) and batch.num_jets:
+    if padded.has_padded(model.kind) and model.output == "classes" and batch.num_jets:
         largest = int(batch.counts.max())
         forms[PADDED] = at_width(largest)
         forms |= {f"padded to {width}": at_width(width) for width in _WIDTHS if width >= largest}

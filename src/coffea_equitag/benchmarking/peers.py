@@ -1,15 +1,15 @@
 """Networks of the same kind from other packages, if installed: pelican-lite, weaver-core, lgatr, lloca.
 
-They are not mathematically identical to ours: each is built at about the size its paper uses for top tagging, with
-random weights, and its number of parameters is reported. Inputs are prepared in advance in the form each one needs.
+Each is built at the size its paper uses for top tagging, with random weights, and its number of parameters is reported;
+PELICAN and ParticleNet are not mathematically identical to ours. Inputs are prepared in advance in the form each one
+needs.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -18,59 +18,60 @@ from torch import Tensor, nn
 
 from ..invariants.kinematic import kinematic_features
 from ..jets.ragged import RaggedJets
-from ..models.beams import with_beams
 from ..models.pelican import PELICAN
 from . import networks
+from .attention_peers import ATTENTION_PEERS
 from .clock import Spread, in_turn, seconds_of
 from .forms import OURS, forms_of
+from .memory import Ask
 from .padded.masking import pad, real
+from .peer import Peer
 from .workloads import WORKLOADS, random_jets, representative
 
-__all__ = ["PEERS", "Peer", "compare"]
+__all__ = ["PEERS", "Peer", "compare", "one_batch"]
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A network from another package.
+def compare(
+    models: tuple[str, ...],
+    workloads: tuple[str, ...],
+    passes: tuple[str, ...],
+    seconds: float,
+    device: str,
+    ask: Ask | None = None,
+) -> list[dict[str, Any]]:
+    """Time each peer of some of our networks that can be imported against that network, in turn on the same jets.
 
-    Attributes
-    ----------
-    name, package : str
-        The network, and the package it is from.
-    module : str
-        Module to import.
-    ours : str
-        Kind of our network that it is compared with.
-    make : callable
-        From the imported module and our network to the peer's network.
-    prepare : callable
-        From the peer's network, ours and jets to a function that computes logits.
+    `ask`, from `memory_server`, measures the memory of both too.
     """
-
-    name: str
-    package: str
-    module: str
-    ours: str
-    make: Callable[[Any, Any], nn.Module]
-    prepare: Callable[[Any, Any, RaggedJets], Callable[[], Tensor]]
-
-
-def compare(workloads: tuple[str, ...], passes: tuple[str, ...], seconds: float, device: str) -> list[dict[str, Any]]:
-    """Time each peer that can be imported against our network of its kind, in turn on the same jets."""
     return [
-        _compare(peer, module, workload, name, seconds, device)
+        _compare(peer, module, workload, name, seconds, device, ask)
         for peer, module in _installed()
+        if peer.ours in models
         for workload in workloads
         for name in passes
     ]
 
 
-def _compare(peer: Peer, module: Any, workload: str, name: str, seconds: float, device: str) -> dict[str, Any]:
-    backward = bool(networks.PASSES.index(name))
-    ours = networks.build(peer.ours, device)
+def one_batch(peer: str, ours: Any, jets: RaggedJets, backward: bool) -> Callable[[], Tensor]:
+    """The pass of an installed peer, by its name, over some jets."""
+    (theirs, prepare) = next(
+        (_built(one, module, ours), one.prepare) for one, module in _installed() if one.name == peer
+    )
+    return networks.one_pass(theirs, prepare(theirs, ours, jets), backward)
+
+
+def _built(peer: Peer, module: Any, ours: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        theirs: Any = peer.make(module, ours).to(device)
+        return peer.make(module, ours)
+
+
+def _compare(
+    peer: Peer, module: Any, workload: str, name: str, seconds: float, device: str, ask: Ask | None
+) -> dict[str, Any]:
+    backward = bool(networks.PASSES.index(name))
+    ours = networks.build(peer.ours, device)
+    theirs = _built(peer, module, ours).to(device)
     jets = random_jets(WORKLOADS[workload], networks.BATCHES.get(peer.ours, 100), ours.fields).to(torch.device(device))
     pilot = networks.one_pass(theirs, peer.prepare(theirs, ours, representative(jets, 2)), backward)
     pilot()
@@ -83,6 +84,8 @@ def _compare(peer: Peer, module: Any, workload: str, name: str, seconds: float, 
     for task in tasks.values():
         task()
     times = in_turn(tasks, seconds, device)
+    asked = {"kind": peer.ours, "workload": asdict(WORKLOADS[workload]), "batch": jets.num_jets, "jets": number}
+    asked |= {"backward": backward, "options": {}}
     return {
         "peer": f"{peer.package} {version(peer.package)}: {peer.name}",
         "parameters": sum(p.numel() for p in theirs.parameters()),
@@ -93,7 +96,14 @@ def _compare(peer: Peer, module: Any, workload: str, name: str, seconds: float, 
         "jets": number,
         "ms": asdict(Spread.of(times[peer.name]).scaled(1e3 / number)),
         "times_ours": asdict(Spread.of([a / b for a, b in zip(times[peer.name], times[OURS], strict=True)])),
+        "bytes": _bytes(ask, "one_of_peer", peer=peer.name, **asked),
+        "our_bytes": _bytes(ask, "one_batch", form=OURS, **asked),
     }
+
+
+def _bytes(ask: Ask | None, task: str, **arguments: Any) -> float | None:
+    answer = None if ask is None else ask(task, **arguments)
+    return None if answer is None else answer["bytes"]
 
 
 def _installed() -> Iterator[tuple[Peer, Any]]:
@@ -163,66 +173,6 @@ def _particlenet_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[
     return run
 
 
-def _slim(module: Any, ours: Any) -> nn.Module:
-    network: nn.Module = module.LGATrSlim(
-        num_blocks=12,
-        in_v_channels=1,
-        out_v_channels=0,
-        hidden_v_channels=32,
-        in_s_channels=2,
-        out_s_channels=2,
-        hidden_s_channels=96,
-        num_heads=8,
-    )
-    return network
-
-
-def _slim_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Momenta and beams in units of 20 GeV, padded to the largest jet; the output is the mean over the nodes."""
-    nodes = with_beams(jets)
-    mask = real(nodes, int(nodes.counts.max()))
-    vectors = pad(nodes.p4.to(ours.dtype) / 20, mask)[:, :, None]
-    scalars, here = pad(ours.scalars(nodes), mask), mask[..., None].to(vectors)
-    attention_mask = mask[:, None, None]
-
-    def run() -> Tensor:
-        _, found = network(vectors, scalars, attn_mask=attention_mask)
-        out: Tensor = (found * here).sum(1) / nodes.counts[:, None]
-        return out
-
-    return run
-
-
-def _canonical(module: Any, ours: Any) -> nn.Module:
-    vectors, frames = map(importlib.import_module, ("lloca.equivectors.mlp", "lloca.framesnet.equi_frames"))
-    predictor = partial(vectors.MLPVectors, num_scalars=2, hidden_channels=128, num_layers_mlp=2)
-    backbone = module.Transformer(
-        in_channels=2 + 4, attn_reps="8x0n+2x1n", out_channels=2, num_blocks=12, num_heads=8, mlp_factor=2
-    )
-    return nn.ModuleDict({"frames": frames.LearnedPDFrames(predictor), "backbone": backbone})
-
-
-def _canonical_inputs(network: Any, ours: Any, jets: RaggedJets) -> Callable[[], Tensor]:
-    """Frames from the ragged momenta in units of 20 GeV; padded to the largest jet for the transformer."""
-    nodes = with_beams(jets)
-    mask = real(nodes, int(nodes.counts.max()))
-    momenta, scalars = nodes.p4.to(ours.dtype) / 20, ours.scalars(nodes)
-    total, here = nodes.jet_p4.to(ours.dtype) / 20, mask[..., None].to(momenta)
-    network.frames.equivectors.init_standardization(momenta, nodes.offsets)
-    frames_of = importlib.import_module("lloca.framesnet.frames").Frames
-
-    def run() -> Tensor:
-        frames = network.frames(momenta, scalars=scalars, ptr=nodes.offsets).matrices
-        local = torch.cat([scalars, (frames @ momenta[..., None])[..., 0]], dim=1)
-        everywhere = torch.eye(4).to(frames).expand(*mask.shape, 4, 4).clone()
-        everywhere[mask] = frames
-        found = network.backbone(pad(local, mask), frames_of(everywhere), p_ref=total, attn_mask=mask[:, None, None])
-        out: Tensor = (found * here).sum(1) / nodes.counts[:, None]
-        return out
-
-    return run
-
-
 #: The networks compared with ours.
 PEERS = (
     Peer("PELICAN, 25 channels, list of edges", "pelican-lite", "pelican", "pelican", _pelican, _pelican_inputs),
@@ -234,13 +184,5 @@ PEERS = (
         _particlenet,
         _particlenet_inputs,
     ),
-    Peer("L-GATr-slim, padded to the largest", "lgatr", "lgatr", "lorentznet", _slim, _slim_inputs),
-    Peer(
-        "LLoCa-Transformer, padded to the largest",
-        "lloca",
-        "lloca.backbone.transformer",
-        "lorentznet",
-        _canonical,
-        _canonical_inputs,
-    ),
+    *ATTENTION_PEERS,
 )

@@ -192,10 +192,11 @@ def _peers(found: Sequence[dict[str, Any]]) -> str:
             _with_spread(row["ms"]),
             f"{row['ours']} ({row['our_parameters']:,})",
             _ratio(row["times_ours"]),
+            *("–" if row[key] is None else f"{row[key] / 1e6:,.1f}" for key in ("bytes", "our_bytes")),
         ]
         for row in found
     ]
-    heading = ["peer", "parameters", "jets", "pass", "ms per jet", "compared with", "time / ours"]
+    heading = ["peer", "parameters", "jets", "pass", "ms per jet", "compared with", "time / ours", "MB", "our MB"]
     return "### Other packages\n\n" + _table(heading, rows, left=1)
 
 

@@ -136,8 +136,10 @@ def measure(
                 found[section] = [
                     pairs_per_second(workload, seconds=settings.seconds) for workload in settings.workloads
                 ]
-    if settings.peers:
-        step("peers")
-        found["peers"] = peers.compare(settings.workloads, settings.passes, settings.seconds, settings.device)
+        if settings.peers:
+            step("peers")
+            found["peers"] = peers.compare(
+                settings.models, settings.workloads, settings.passes, settings.seconds, settings.device, ask
+            )
     found["seconds"] = time.perf_counter() - start
     return found

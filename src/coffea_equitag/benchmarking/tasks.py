@@ -13,7 +13,7 @@ import torch
 
 from ..jet_model import JetModel
 from ..tagger.inference import outputs
-from . import networks
+from . import networks, peers
 from .clock import seconds_of
 from .forms import forms_of
 from .memory import growth, serve
@@ -40,6 +40,16 @@ def one_batch(
     return {"bytes": growth(measured)}
 
 
+def one_of_peer(
+    kind: str, workload: dict[str, Any], batch: int, jets: int, peer: str, backward: bool, options: dict[str, Any]
+) -> dict[str, float]:
+    """The same of a network from another package."""
+    ours = _network(kind, json.dumps(options))
+    found = random_jets(Workload(**workload), batch, ours.fields)
+    peers.one_batch(peer, ours, random_jets(_FEW, 2, ours.fields), backward)()
+    return {"bytes": growth(peers.one_batch(peer, ours, representative(found, jets), backward))}
+
+
 def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int, options: dict[str, Any]) -> dict[str, float]:
     """Seconds (median of the repeats) and peak memory, in bytes, of scoring `jets` jets."""
     model = _network(kind, json.dumps(options))
@@ -56,7 +66,11 @@ def scoring(kind: str, workload: dict[str, Any], jets: int, repeats: int, option
     return {"bytes": peak, "seconds": statistics.median(times)}
 
 
-TASKS: dict[str, Callable[..., dict[str, float]]] = {"one_batch": one_batch, "scoring": scoring}
+TASKS: dict[str, Callable[..., dict[str, float]]] = {
+    "one_batch": one_batch,
+    "one_of_peer": one_of_peer,
+    "scoring": scoring,
+}
 
 
 @cache

@@ -19,8 +19,11 @@ __all__ = ["edge_list", "has_edge_list", "has_padded", "padded"]
 
 #: Kind -> module of this package.
 _MODULES = {
+    "lgatr_slim": "lgatr_slim",
     "lgn": "lgn",
+    "lloca_transformer": "lloca_transformer",
     "lorentznet": "lorentznet",
+    "particle_transformer": "particle_transformer",
     "particlenet": "particlenet",
     "pelican": "pelican",
     "pfn": "pfn",
