@@ -39,12 +39,13 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
     """Do what the command says; the page, or None if some variants are not trained yet."""
     study = Study.read(_HERE / name)
     output = given.output or Path(f"study-{name}")
-    jets = make_jets(study.sample, given.scale, given.jets or output / "jets", given.workers)
+    making = {"scale": given.scale, "folder": given.jets or output / "jets", "workers": given.workers}
+    jets = make_jets(study.sample, ("train", "validation"), **making)
     for variant in given.only or study.variants:
         train(study.run_config(variant, jets, output / "runs"))
     if given.only and set(given.only) != set(study.variants):
         return None
-    samples = {"simulated": eqt.read_jets(jets["test"])}
+    samples = {"simulated": eqt.read_jets(make_jets(study.sample, ("test",), **making)["test"])}
     if given.reference:
         samples["real"] = eqt.read_jets(given.reference)
     results = measure(study, output / "runs", samples)
