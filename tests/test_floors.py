@@ -38,6 +38,7 @@ FLOORS = (
         "kernels.lorentznet",
         "kernels.pelican",
         "kernels.lgn",
+        "kernels.lloca_transformer",
         "kernels.particle_transformer",
         "kernels.particlenet",
         "kernels.tensor_pfn",

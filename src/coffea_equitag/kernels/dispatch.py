@@ -34,6 +34,7 @@ MODES = ("auto", "reference", "cpu", "gpu")
 #: Kind of network -> the folder of its kernels.
 _TOWERS = {
     "lgn": "lgn",
+    "lloca_transformer": "lloca_transformer",
     "lorentznet": "lorentznet",
     "lorentznet_base": "lorentznet",
     "particle_transformer": "particle_transformer",

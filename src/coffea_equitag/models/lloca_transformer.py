@@ -180,53 +180,62 @@ class LLoCaTransformer(JetModel):
         """
 
         def of_sorted(jets: RaggedJets) -> Tensor:
-            h_NC = self._channels(with_least_mass(jets, self.options["least_mass"]), beams)
-            constituent_rows.record(h_NC)
+            heavy = with_least_mass(jets, self.options["least_mass"])
+            found = self.network(heavy, columns_as_scalars(heavy, self.fields, self.dtype), beams)
             if self.output == "momentum":
-                if jet_rows.wanted():
-                    jet_rows.record(segment_mean(h_NC, jets.offsets))
-                return segment_sum(self.head(h_NC).double() * jets.p4, jets.offsets)
-            mean_JC = segment_mean(h_NC, jets.offsets)
-            jet_rows.record(mean_JC)
-            logits: Tensor = self.head(mean_JC)
-            return logits
+                return segment_sum(found.double() * jets.p4, jets.offsets)
+            return found
 
         return jets.by_multiplicity(of_sorted)
 
-    def _channels(self, jets: RaggedJets, beams: Tensor | None) -> Tensor:
-        """Channels (N, C) of the constituents after the last block."""
-        own_NS = columns_as_scalars(jets, self.fields, self.dtype)
-        rest_N4, frames_N44 = self.local_frames(jets, own_NS, beams)
-        total_J4 = segment_sum(rest_N4, jets.offsets)
-        both = torch.stack([rest_N4, total_J4.repeat_interleave(jets.counts, dim=0)], dim=2)
-        seen, jet = (frames_N44 @ both).unbind(2)
-        h_NC: Tensor = self.embedding(torch.cat([own_NS, frame_features(seen, jet).to(self.dtype)], dim=1))
-        frames = LocalFrames.of(frames_N44, self._gamma(jet, both[:, :, 1]), self.dtype)
+    def network(self, jets: RaggedJets, own_NS: Tensor, beams: Tensor | None = None) -> Tensor:
+        """Logits (J, n_classes), or the c_i (N, 1), of jets whose constituents have columns (N, S)."""
+        nodes = with_references(jets, self.options["least_mass"], beams) if self.extra_nodes else jets
+        gram_Q, total_J4 = kernels.gram(nodes), segment_sum(nodes.p4, nodes.offsets)
+        rest_M4 = _at_rest(nodes, gram_Q)
+        found: Tensor | None = kernels.run(self, jets, own_NS, rest_M4, gram_Q, total_J4)
+        if found is None:
+            found = self._layers(jets, own_NS, rest_M4, gram_Q, total_J4)
+        return found
+
+    def _layers(self, jets: RaggedJets, own_NS: Tensor, rest_M4: Tensor, gram_Q: Tensor, total_J4: Tensor) -> Tensor:
+        nodes = Squares.of(jets.offsets + self.extra_nodes * torch.arange(jets.num_jets + 1, device=jets.device))
+        scalars_MS = self.node_scalars(jets, own_NS, total_J4, nodes)
+        frames_N44 = self.frames(rest_M4, gram_Q, scalars_MS, nodes, self.extra_nodes)
+        seen_NF, frames = self.seen(jets, own_NS, rest_M4[self.is_own(nodes)], frames_N44)
+        h_NC: Tensor = self.embedding(seen_NF)
         squares = Squares.of(jets.offsets)
         for block in self.blocks:
             h_NC = block(h_NC, frames, squares)
-        return h_NC
+        constituent_rows.record(h_NC)
+        if jet_rows.wanted() or self.output == "classes":
+            mean_JC = segment_mean(h_NC, jets.offsets)
+            jet_rows.record(mean_JC)
+        found: Tensor = self.head(h_NC if self.output == "momentum" else mean_JC)
+        return found
 
-    def local_frames(self, jets: RaggedJets, own_NS: Tensor, beams: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Momenta (N, 4) of the constituents in the rest frame of jet and references, and frames (N, 4, 4) from there.
+    def is_own(self, nodes: Squares) -> Tensor:
+        """Which nodes (M,) are constituents."""
+        first_M = nodes.offsets[:-1][nodes.jet]
+        return torch.arange(nodes.num_nodes, device=first_M.device) - first_M >= self.extra_nodes
 
-        `own_NS` are the constituents' columns; float64.
-        """
-        nodes = with_references(jets, self.options["least_mass"], beams) if self.extra_nodes else jets
-        gram_Q = kernels.gram(nodes)
-        rest_N4 = RestFrame.of(nodes, gram_Q).p4
-        # a constituent alone is at rest but for rounding, which has a direction
-        alone = (nodes.counts == 1).repeat_interleave(nodes.counts)
-        rest_N4 = torch.where(alone[:, None], rest_N4 * rest_N4.new_tensor([1.0, 0.0, 0.0, 0.0]), rest_N4)
-        is_own = ~nodes.columns["reference"] if self.extra_nodes else torch.ones_like(nodes.mass, dtype=torch.bool)
+    def node_scalars(self, jets: RaggedJets, own_NS: Tensor, total_J4: Tensor, nodes: Squares) -> Tensor:
+        """What predicts frames of each node, (M, S): columns, features in the laboratory; 0 for references."""
         scalars_NS = own_NS
         if self.options["laboratory"]:
-            total_J4 = segment_sum(nodes.p4, nodes.offsets).repeat_interleave(jets.counts, dim=0)
-            scalars_NS = torch.cat([own_NS, frame_features(jets.p4, total_J4).to(self.dtype)], dim=1)
-        given = scalars_NS.new_zeros(len(nodes.mass), scalars_NS.shape[1])
-        given = given.index_put((is_own.nonzero()[:, 0],), scalars_NS)
-        frames = self.frames(rest_N4, gram_Q, given, Squares.of(nodes.offsets), self.extra_nodes)
-        return rest_N4[is_own], frames
+            total_N4 = total_J4.repeat_interleave(jets.counts, dim=0)
+            scalars_NS = torch.cat([own_NS, frame_features(jets.p4, total_N4).to(self.dtype)], dim=1)
+        given = scalars_NS.new_zeros(nodes.num_nodes, scalars_NS.shape[1])
+        return given.index_put((self.is_own(nodes).nonzero()[:, 0],), scalars_NS)
+
+    def seen(self, jets: RaggedJets, own_NS: Tensor, rest_N4: Tensor, frames_N44: Tensor) -> tuple[Tensor, LocalFrames]:
+        """What the embedding sees of the constituents in their frames, (N, S + 7), and these as attention uses them."""
+        total_J4 = segment_sum(rest_N4, jets.offsets)
+        both = torch.stack([rest_N4, total_J4.repeat_interleave(jets.counts, dim=0)], dim=2)
+        own, jet = (frames_N44 @ both).unbind(2)
+        features = frame_features(own, jet).to(self.dtype)
+        frames = LocalFrames.of(frames_N44, self._gamma(jet, both[:, :, 1]), self.dtype)
+        return torch.cat([own_NS, features], dim=1), frames
 
     def _gamma(self, local_N4: Tensor, rest_N4: Tensor) -> Tensor | None:
         """The jet's Lorentz factor in each constituent's frame, (N,), from its momentum there and at rest.
@@ -238,3 +247,11 @@ class LLoCaTransformer(JetModel):
         energy_N, rest_N4 = local_N4.detach()[:, 0], rest_N4.detach()
         square_N = (rest_N4[:, 0].square() - rest_N4[:, 1:].square().sum(1)).clamp(min=0)
         return (energy_N / (square_N + _MASS_FLOOR**2).sqrt()).clamp(min=_LEAST_GAMMA)
+
+
+def _at_rest(nodes: RaggedJets, gram_Q: Tensor) -> Tensor:
+    """Momenta (M, 4) of the nodes in the rest frame of jet and references, float64."""
+    rest_M4 = RestFrame.of(nodes, gram_Q).p4
+    # a constituent alone is at rest but for rounding, which has a direction
+    alone = (nodes.counts == 1).repeat_interleave(nodes.counts)
+    return torch.where(alone[:, None], rest_M4 * rest_M4.new_tensor([1.0, 0.0, 0.0, 0.0]), rest_M4)

@@ -1,0 +1,1 @@
+"""LLoCa-Transformer's kernels for CPUs."""
