@@ -50,7 +50,7 @@ def support(
     if isinstance(inputs, RaggedJets):
         learning = learns(model, inputs.p4)
         return Support(reason or ("training starts from pair features" if learning else None), learning)
-    return Support(reason, learns(model, inputs, pairs_T4), trains=False)
+    return Support(reason, learns(model, inputs, pairs_T4), trains=target == "cpu")
 
 
 def _unsupported_options(model: JetModel) -> str | None:

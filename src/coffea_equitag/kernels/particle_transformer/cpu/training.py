@@ -1,0 +1,103 @@
+"""Particle Transformer with gradients on the CPU: dense layers are torch's, what stands between them is fused.
+
+Neither attention weights nor what is dropped is stored. Each norm's weights go into the layer after it, and the heads'
+scales into the projection, as small tensors through which gradients flow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ....jet_model import JetModel
+from ...common.cpu.activations import GELU, RELU
+from ...common.cpu.attention_function import attention, attention_from_jets
+from ...common.cpu.dropout_row import NO_DROP, Drop, drop_of_probability
+from ...common.dropout import drop_of
+from .row_functions import dropped_sum, normalised
+from .square_bias import square_bias
+
+__all__ = ["logits"]
+
+#: Keys of dropout are drawn below this.
+_KEYS = 2**62
+
+
+def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None) -> Tensor:
+    """As `inference.logits`, with gradients, those of the inputs among them; each BatchNorm in training mode or not."""
+    network: Any = model
+    bias_QH = None if network.pair_bias is None else _bias(network.pair_bias, pairs_T4, offsets)
+    x_NC = network.embedding(features_NF)
+    for block in network.blocks:
+        x_NC = _attended(block, x_NC, offsets, bias_QH)
+    tokens_JC = network.class_token.expand(len(offsets) - 1, -1)
+    for block in network.class_blocks:
+        tokens_JC = _classified(block, tokens_JC, x_NC, offsets)
+    found: Tensor = network.head(network.norm(tokens_JC))
+    return found
+
+
+def _bias(layer: Any, pairs_T4: Any, offsets: Tensor) -> Tensor:
+    """The bias (Q, H), of all pairs j ≤ i, or of those with j < i alone."""
+    if not layer.with_self:
+        n = offsets.diff()
+        jet = torch.repeat_interleave(torch.arange(len(n)), n)
+        local = torch.arange(len(jet)) - offsets[jet]
+        own = torch.cumsum(local + 1, 0) - 1
+        pairs_T4 = pairs_T4[torch.ones(len(pairs_T4), dtype=torch.bool).index_fill_(0, own, False)]
+    return square_bias(layer.embed(pairs_T4), offsets, layer.with_self)
+
+
+def _attended(block: Any, x_NC: Tensor, offsets: Tensor, bias_QH: Tensor | None) -> Tensor:
+    layer, drop = block.attention, _drop(block.attention.dropout, block.training)
+    rows = functional.linear(block.before(x_NC), layer.in_proj.weight, layer.in_proj.bias)
+    query, key, value = _split(rows, 3, layer.heads)
+    attended = attention(query, key, value, offsets, bias_QH, drop=drop)
+    return _completed(block, x_NC, attended.flatten(1))
+
+
+def _classified(block: Any, tokens_JC: Tensor, x_NC: Tensor, offsets: Tensor) -> Tensor:
+    layer, width = block.attention, x_NC.shape[1]
+    weight, bias = layer.in_proj.weight, layer.in_proj.bias
+    (query,) = _split(functional.linear(tokens_JC, weight[:width], bias[:width]), 1, layer.heads)
+    own, of_rows = (
+        _split(functional.linear(block.before(rows), weight[width:], bias[width:]), 2, layer.heads)
+        for rows in (tokens_JC, x_NC)
+    )
+    attended = attention_from_jets(query, (own[0], of_rows[0]), (own[1], of_rows[1]), offsets)
+    return _completed(block, tokens_JC, attended.flatten(1))
+
+
+def _completed(block: Any, x: Tensor, attended: Tensor) -> Tensor:
+    """What follows the attention, the same for constituents and tokens."""
+    out, (norm, drop), forward = block.attention.out_proj, block.after, block.feed_forward
+    per_head = block.head_scale.repeat_interleave(len(out.weight) // block.heads)
+    attended = functional.linear(attended, out.weight * per_head[:, None], out.bias * per_head)
+    x = dropped_sum(x, attended, _of(drop), scale_C=norm.weight, shift_C=norm.bias)
+    hidden = forward[1](forward[0](x))
+    kind = GELU if isinstance(forward[2], nn.GELU) else RELU
+    hidden = _linear(forward[4], forward[5], normalised(hidden, kind, _of(forward[3])))
+    return dropped_sum(x, hidden, _of(forward[6]), factors_C=block.residual_scale)
+
+
+def _linear(norm: nn.LayerNorm, linear: nn.Linear, rows: Tensor) -> Tensor:
+    """A layer of rows that are normalised without the norm's weights."""
+    bias = linear.bias + linear.weight @ norm.bias
+    return functional.linear(rows, linear.weight * norm.weight, bias)
+
+
+def _split(rows: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    return rows.view(len(rows), parts, heads, rows.shape[1] // (parts * heads)).unbind(1)
+
+
+def _of(layer: nn.Dropout) -> Drop:
+    return _drop(drop_of(layer), True)
+
+
+def _drop(probability: float, training: bool) -> Drop:
+    if not training or not probability:
+        return NO_DROP
+    return drop_of_probability(probability, int(torch.randint(_KEYS, ())))
