@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numba.core import types
+from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic
 
 from ....array_types import F4
@@ -40,7 +41,7 @@ def whole_vectors(width: int) -> int:
 @intrinsic
 def _totals(typing_context: Any, a: Any, b: Any, vectors: Any, centre: Any) -> Any:
     """The same over whole registers."""
-    pair = types.UniTuple(types.float32, 2)
+    pair = UniTuple(types.float32, 2)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a, b, vectors, centre = pointers(context, builder, signature, arguments)
