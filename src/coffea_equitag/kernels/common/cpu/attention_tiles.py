@@ -6,6 +6,7 @@ before it begins.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from llvmlite import ir
@@ -14,15 +15,17 @@ from numba.extending import intrinsic
 
 from ....array_types import F4
 from ....compiled import inner
-from .elementary import exp
-from .llvm import FLOAT, INDEX, INT, at_least, lane_sum, loop, pointers, row_at
+from .elementary import ROUNDER
+from .llvm import FLOAT, INDEX, INT, at_least, constant, fma, lane_sum, loop, pointers, row_at, spread
 from .shapes import WIDE
 from .vector_rows import Lanes
 
-__all__ = ["LANE", "TILE_ROWS", "products", "softmax_gradient_row", "softmax_row", "whole_vectors"]
+__all__ = ["LANE", "SOFTMAX_ROWS", "TILE_ROWS", "products", "softmax_gradient_row", "softmax_rows", "whole_vectors"]
 
 #: Numbers of a vector register, and rows of a tile; it has up to 4 vectors of columns where 24 registers hold the sums.
 LANE, TILE_ROWS = max(WIDE.widths), 6
+#: Rows of a tile whose softmax is taken at once: as many as the registers hold.
+SOFTMAX_ROWS = 2 if LANE == 8 else 3
 _FULL = 2 if LANE == 8 else 4
 
 
@@ -68,6 +71,12 @@ def _tile_of(vectors: int) -> Any:
 _full_tile, _half_tile, _single_tile = _tile_of(_FULL), _tile_of(_FULL // 2), _tile_of(1)
 
 
+#: 2^f = 1 + ..., |f| ≤ ½, to 2e-9 (least largest error).
+_POWER = (
+    1.5353362056e-4, 1.3398874524e-3, 9.6184373580e-3, 5.5503324709e-2, 2.4022647914e-1, 6.9314720286e-1, 1.0,
+)  # fmt: skip
+
+
 @inner
 def whole_vectors(count: int) -> int:
     """As many numbers as fill whole vectors."""
@@ -101,32 +110,72 @@ def products(
 
 
 @intrinsic
-def softmax_row(typing_context: Any, x: Any, x_at: Any, columns: Any) -> Any:
-    """exp(x − largest x) in place of x, at least one whole vector; gives their sum."""
-    signature = types.float32(x, types.intp, types.intp)
+def softmax_rows(typing_context: Any, x: Any, x_at: Any, stride: Any, n: Any, totals: Any, totals_at: Any) -> Any:
+    """exp(x − largest x) in place of n ≥ 1 numbers of `SOFTMAX_ROWS` rows, zeros to the end of their last vectors.
+
+    Sums of the rows go to `totals`. Rows at once, since each step of one waits for the one before.
+    """
+    at = types.intp
+    signature = types.void(x, at, at, at, totals, at)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, at, columns = pointers(context, builder, signature, arguments)
-        lanes, vectors = Lanes(builder, [LANE]), builder.sdiv(columns, INDEX(LANE))
+        x, at, stride, n, totals, totals_at = pointers(context, builder, signature, arguments)
+        lanes, whole = Lanes(builder, [LANE]), builder.sdiv(builder.sub(n, INDEX(1)), INDEX(LANE))
+        rows = [row_at(builder, x, at, stride, r) for r in range(SOFTMAX_ROWS)]
+        (never,), (zero,) = lanes.constant(float("-inf")), lanes.zeros()
+        inside = _first_lanes(builder, builder.sub(n, builder.mul(whole, INDEX(LANE))))
 
-        def place(k: Any) -> Any:
-            return builder.add(at, builder.mul(k, INDEX(LANE)))
+        def load(k: Any) -> list[Any]:
+            return [lanes.load(row, builder.mul(k, INDEX(LANE)))[0] for row in rows]
+
+        def store(values: list[Any], k: Any) -> None:
+            for row, value in zip(rows, values, strict=True):
+                lanes.store([value], row, builder.mul(k, INDEX(LANE)))
 
         def larger(k: Any, largest: list[Any]) -> list[Any]:
-            return lanes.at_least(lanes.load(x, place(k)), largest)
+            return lanes.at_least(load(k), largest)
 
-        (largest,) = loop(builder, vectors, lanes.constant(float("-inf")), larger, at_least_once=True)
-        top = lanes.spread(_lane_maximum(builder, largest))
+        def exponentials(values: list[Any]) -> list[Any]:
+            return _exp_of(builder, lanes.subtract(values, tops))
 
-        def weigh(k: Any, total: list[Any]) -> list[Any]:
-            weights = [exp(builder, value) for value in lanes.subtract(lanes.load(x, place(k)), top)]
-            lanes.store(weights, x, place(k))
-            return lanes.add(total, weights)
+        def weigh(k: Any, sums: list[Any]) -> list[Any]:
+            weights = exponentials(load(k))
+            store(weights, k)
+            return lanes.add(sums, weights)
 
-        (total,) = loop(builder, vectors, lanes.zeros(), weigh, at_least_once=True)
-        return lane_sum(builder, {LANE: total})
+        end = [builder.select(inside, value, never) for value in load(whole)]
+        tops = [spread(builder, _lane_maximum(builder, top), LANE) for top in loop(builder, whole, end, larger)]
+        end = [builder.select(inside, weight, zero) for weight in exponentials(end)]
+        store(end, whole)
+        for r, total in enumerate(loop(builder, whole, end, weigh)):
+            place = builder.gep(totals, [builder.add(totals_at, INDEX(r))])
+            builder.store(lane_sum(builder, {LANE: total}), place, align=4)
+        return context.get_dummy_value()
 
     return signature, generate
+
+
+def _first_lanes(builder: Any, count: Any) -> Any:
+    """Bits of the first lanes of a vector."""
+    numbers = ir.Constant(ir.VectorType(INT, LANE), list(range(LANE)))
+    return builder.icmp_signed("<", numbers, spread(builder, builder.trunc(count, INT), LANE))
+
+
+def _exp_of(builder: Any, vectors: list[Any]) -> list[Any]:
+    """exp(x) of vectors, where that is at most 1, at least 2⁻¹²⁵; NaN of NaN. All vectors step by step."""
+    kind, integers = vectors[0].type, ir.VectorType(INT, LANE)
+    rounder, least, log2e = (constant(kind, value) for value in (ROUNDER, -125.0, math.log2(math.e)))
+    powers = [at_least(builder, builder.fmul(x, log2e), least) for x in vectors]
+    rounded = [builder.fadd(power, rounder) for power in powers]
+    rests = [builder.fsub(a, builder.fsub(b, rounder)) for a, b in zip(powers, rounded, strict=True)]
+    series = [constant(kind, _POWER[0])] * len(rests)
+    for coefficient in _POWER[1:]:
+        series = [
+            fma(builder, value, rest, constant(kind, coefficient)) for value, rest in zip(series, rests, strict=True)
+        ]
+    exponents = [builder.add(builder.bitcast(value, integers), constant(integers, 127)) for value in rounded]
+    wholes = [builder.bitcast(builder.shl(value, constant(integers, 23)), kind) for value in exponents]
+    return [builder.fmul(a, b) for a, b in zip(series, wholes, strict=True)]
 
 
 @intrinsic

@@ -16,7 +16,19 @@ from numba.extending import intrinsic
 
 from .llvm import FLOAT, INT, constant, fma
 
-__all__ = ["exp", "expm1", "log1p", "log_of", "logistic", "magnitude", "polynomial", "psi", "sigmoid", "with_sign_of"]
+__all__ = [
+    "ROUNDER",
+    "exp",
+    "expm1",
+    "log1p",
+    "log_of",
+    "logistic",
+    "magnitude",
+    "polynomial",
+    "psi",
+    "sigmoid",
+    "with_sign_of",
+]
 
 _LOG = (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
@@ -26,7 +38,7 @@ _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.66
 #: log 2 in two parts, the first of few bits, so that its products with small integers are exact.
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
 #: Added to a number below 2²², it leaves the nearest integer in the last bits.
-_ROUNDER = 12582912.0
+ROUNDER = 12582912.0
 #: Below the largest float32.
 _LARGEST = 2.0**127
 #: Bits of √½ and of the mantissa, and the exponent of 1.
@@ -118,8 +130,8 @@ def _exp_parts(builder: Any, x: Any, largest: float) -> tuple[Any, Any]:
     for limit, beyond in ((-87.0, "<"), (largest, ">")):
         bound = constant(kind, limit)
         x = builder.select(builder.fcmp_ordered(beyond, x, bound), bound, x)
-    rounded = fma(builder, x, constant(kind, math.log2(math.e)), constant(kind, _ROUNDER))
-    power = builder.fsub(rounded, constant(kind, _ROUNDER))
+    rounded = fma(builder, x, constant(kind, math.log2(math.e)), constant(kind, ROUNDER))
+    power = builder.fsub(rounded, constant(kind, ROUNDER))
     rest = fma(builder, power, constant(kind, -_LOG2_HIGH), x)
     rest = fma(builder, power, constant(kind, -_LOG2_LOW), rest)
     series = fma(builder, polynomial(builder, _EXP, rest), builder.fmul(rest, rest), rest)

@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ....array_types import F4, I8
 from ....compiled import inner, njit
-from .attention_tiles import TILE_ROWS, products, softmax_row, whole_vectors
+from .attention_tiles import SOFTMAX_ROWS, TILE_ROWS, products, softmax_rows, whole_vectors
 from .dropout_row import NO_DROP, Drop, drop_row
 from .row_moves import fill_ends, scale_row, transpose
 
@@ -27,8 +28,7 @@ __all__ = [
     "attend_jets",
     "attend_rows",
     "attend_tokens",
-    "fill_scores",
-    "fill_without_bias",
+    "begin_scores",
     "has_own",
     "largest_jet",
     "pack_head",
@@ -37,7 +37,7 @@ __all__ = [
     "transpose_head",
 ]
 
-ZERO, ONE, _NEVER = np.float32(0.0), np.float32(1.0), np.float32(-np.inf)
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 
 class Rows(NamedTuple):
@@ -54,9 +54,8 @@ class _Room(NamedTuple):
     values: F4  # (n, E)
     queries: F4  # (6, D)
     scores: F4  # (6, n)
-    no_bias: F4  # (n,): what scores begin with without a bias
     sums: F4  # (6, E)
-    zeros: F4  # (E,)
+    zeros: F4
     totals: F4  # (6,)
 
 
@@ -68,9 +67,8 @@ def _room_for(n: int, depth: int, width: int) -> _Room:
         np.zeros(n * width, np.float32),
         np.zeros(TILE_ROWS * whole_vectors(depth), np.float32),
         np.zeros(TILE_ROWS * columns, np.float32),
-        np.zeros(columns, np.float32),
         np.empty(TILE_ROWS * width, np.float32),
-        np.zeros(width, np.float32),
+        np.zeros(max(columns, width), np.float32),
         np.empty(TILE_ROWS, np.float32),
     )
 
@@ -125,7 +123,6 @@ def attend_jets(
     room = _room_for(largest_jet(offsets, first, last) + own, depth, width)
     for jet in range(first, last):
         row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        fill_without_bias(room.no_bias, n + own)
         for head in range(heads):
             transpose_head(keys, jet, row, n, head, depth, room.keys)
             pack_rows(values, jet, row, n, head, width, room.values)
@@ -150,19 +147,18 @@ def _attend_head(
     """Attention of some queries to the n keys and values at hand."""
     depth, width, columns = q.shape[1] // heads, out.shape[1] // heads, whole_vectors(n)
     padded_depth, padded_width = whole_vectors(depth), whole_vectors(width)
-    start, stride = (room.scores, columns) if bias.size else (room.no_bias, 0)
     for i in range(0, queries, TILE_ROWS):
         rows = min(TILE_ROWS, queries - i)
         pack_head(q, row + i, rows, head, depth, scale, room.queries, 0)
-        if bias.size:
-            fill_scores(room.scores, n, rows, bias, bias_at + i * n, head)
+        start, start_at, stride = begin_scores(room.scores, room.zeros, n, rows, bias, bias_at + i * n, head)
         products(
             room.queries, 0, padded_depth, 1, room.keys, 0, columns, depth,
-            start, 0, stride, room.scores, 0, columns, columns,
+            start, start_at, stride, room.scores, 0, columns, columns,
         )  # fmt: skip
-        for r in range(rows):
-            room.totals[r] = softmax_row(room.scores, r * columns, columns)
-            if drop.threshold:
+        for r in range(0, rows, SOFTMAX_ROWS):
+            softmax_rows(room.scores, r * columns, columns, n, room.totals, r)
+        if drop.threshold:
+            for r in range(rows):
                 drop_row(room.scores, r * columns, columns, bias_at + (i + r) * n, head, drop)
         products(
             room.scores, 0, columns, 1, room.values, 0, padded_width, n,
@@ -216,22 +212,27 @@ def pack_head(x: F4, row: int, n: int, head: int, width: int, factor: np.float32
 
 
 @inner
-def fill_scores(out: F4, n: int, rows: int, bias: F4, pair: int, head: int) -> None:
-    """What scores begin with: rows of a head's n biases, from a pair on, and −∞ to whole vectors."""
-    columns = whole_vectors(n)
-    pair_stride, head_stride = bias.strides[0] // bias.itemsize, bias.strides[1] // bias.itemsize
-    fill_ends(out, rows, columns, _NEVER)
+def begin_scores(scores: F4, zeros: F4, n: int, rows: int, bias: F4, pair: int, head: int) -> tuple[F4, int, int]:
+    """What the scores of some rows begin with: an array, where in it, and the distance of its rows.
+
+    The biases themselves, where those of a head lie side by side and whole tiles stay within them; else a copy of them
+    in `scores`. What stands beyond the n numbers of a row is never used.
+    """
+    if bias.size == 0:
+        return _flat(zeros, len(zeros)), 0, 0
+    columns, size = whole_vectors(n), bias.itemsize
+    pair_stride, head_stride = bias.strides[0] // size, bias.strides[1] // size
+    at, total = head * head_stride + pair, (bias.shape[1] - 1) * head_stride + bias.shape[0]
+    tiles = -(-rows // TILE_ROWS) * TILE_ROWS
+    if pair_stride == 1 and at + (tiles - 1) * n + columns <= total:
+        return _flat(bias, total), at, n
     for r in range(rows):
-        if pair_stride == 1:
-            scale_row(bias, head * head_stride + pair + r * n, n, ONE, out, r * columns)
-        else:
-            for j in range(n):
-                out[r * columns + j] = bias[pair + r * n + j, head]
+        for j in range(n):
+            scores[r * columns + j] = bias[pair + r * n + j, head]
+    return _flat(scores, len(scores)), 0, columns
 
 
 @inner
-def fill_without_bias(out: F4, n: int) -> None:
-    """The same without a bias: one row of zeros."""
-    fill_ends(out, 1, whole_vectors(n), _NEVER)
-    for j in range(n):
-        out[j] = ZERO
+def _flat(x: F4, size: int) -> F4:
+    """An array's numbers as they lie, of one type for all."""
+    return as_strided(x, (size,), (x.itemsize,))

@@ -12,13 +12,12 @@ import numpy as np
 
 from ....array_types import F4, I8
 from ....compiled import inner, njit
-from .attention_tiles import TILE_ROWS, products, softmax_gradient_row, softmax_row, whole_vectors
+from .attention_tiles import SOFTMAX_ROWS, TILE_ROWS, products, softmax_gradient_row, softmax_rows, whole_vectors
 from .dropout_row import Drop, drop_row
 from .ragged_attention import (
     ONE,
     Rows,
-    fill_scores,
-    fill_without_bias,
+    begin_scores,
     has_own,
     largest_jet,
     pack_head,
@@ -44,7 +43,7 @@ class _Room(NamedTuple):
     arriving: F4  # (B, E): G
     weights: F4  # (B, n): P
     scores: F4  # (B, n): S
-    no_bias: F4  # (n,)
+    totals: F4  # (B,): sums of the weights before they are divided by them
     grad_queries: F4  # (6, D)
     grad_keys: F4  # (n, D)
     grad_values: F4  # (n, E)
@@ -64,7 +63,7 @@ def _room_for(n: int, queries: int, depth: int, width: int) -> _Room:
         np.zeros(rows * whole_vectors(width), np.float32),
         np.zeros(rows * columns, np.float32),
         np.zeros(rows * columns, np.float32),
-        np.zeros(columns, np.float32),
+        np.empty(rows, np.float32),
         np.empty(TILE_ROWS * whole_vectors(depth), np.float32),
         np.empty((n + TILE_ROWS) * whole_vectors(depth), np.float32),
         np.empty((n + TILE_ROWS) * whole_vectors(width), np.float32),
@@ -93,7 +92,6 @@ def attend_jets_gradient(
     for jet in range(first, last):
         row, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         query, queries, pair = (jet, 1, 0) if own else (row, n, bias_at)
-        fill_without_bias(room.no_bias, n + own)
         for head in range(heads):
             transpose_head(keys, jet, row, n, head, depth, room.turned_keys)
             transpose_head(values, jet, row, n, head, width, room.turned_values)
@@ -117,9 +115,7 @@ def _differentiate_head(
         rows = min(_BLOCK, queries - i)
         pack_head(q, row + i, rows, head, depth, scale, room.queries, 0)
         pack_head(grad_out, row + i, rows, head, width, ONE, room.arriving, 0)
-        if bias.size:
-            fill_scores(room.weights, n, rows, bias, bias_at + i * n, head)
-        _weights_and_scores(room, rows, n, depth, width, bias.size > 0, drop, bias_at + i * n, head)
+        _weights_and_scores(room, rows, n, depth, width, bias, drop, bias_at + i * n, head)
         _differentiate_queries(room, rows, n, depth, scale, grads.queries, row + i, head)
         _add_to_columns(room.scores, rows, n, room.queries, depth, room.grad_keys, room.zeros, i == 0)
         _add_to_columns(room.weights, rows, n, room.arriving, width, room.grad_values, room.zeros, i == 0)
@@ -129,25 +125,27 @@ def _differentiate_head(
 
 @inner
 def _weights_and_scores(
-    room: _Room, rows: int, n: int, depth: int, width: int, biased: bool, drop: Drop, pair: int, head: int
+    room: _Room, rows: int, n: int, depth: int, width: int, bias: F4, drop: Drop, pair: int, head: int
 ) -> None:
     """P, as far as it is not dropped, and S of a block of queries."""
     columns, padded_depth, padded_width = whole_vectors(n), whole_vectors(depth), whole_vectors(width)
-    start, stride = (room.weights, columns) if biased else (room.no_bias, 0)
+    start, at, stride = begin_scores(room.weights, room.zeros, n, rows, bias, pair, head)
     for r in range(0, rows, TILE_ROWS):
         products(
             room.queries, r * padded_depth, padded_depth, 1, room.turned_keys, 0, columns, depth,
-            start, r * stride, stride, room.weights, r * columns, columns, columns,
+            start, at + r * stride, stride, room.weights, r * columns, columns, columns,
         )  # fmt: skip
         products(
             room.arriving, r * padded_width, padded_width, 1, room.turned_values, 0, columns, width,
             room.zeros, 0, 0, room.scores, r * columns, columns, columns,
         )  # fmt: skip
+    for r in range(0, rows, SOFTMAX_ROWS):
+        softmax_rows(room.weights, r * columns, columns, n, room.totals, r)
     for r in range(rows):
-        at, total = r * columns, softmax_row(room.weights, r * columns, columns)
+        at = r * columns
         if drop.threshold:
             drop_row(room.scores, at, columns, pair + r * n, head, drop)
-        softmax_gradient_row(room.weights, at, room.scores, at, columns, total)
+        softmax_gradient_row(room.weights, at, room.scores, at, columns, room.totals[r])
         if drop.threshold:
             drop_row(room.weights, at, columns, pair + r * n, head, drop)
 
