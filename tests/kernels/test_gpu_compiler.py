@@ -20,7 +20,9 @@ from coffea_equitag.kernels.common.gpu import (  # noqa: E402
     pool,
     ragged_attention,
     ragged_attention_gradient,
+    row_layers,
     tiles,
+    token_attention,
 )
 from coffea_equitag.kernels.common.gpu import pair_products as products  # noqa: E402
 from coffea_equitag.kernels.lgatr_slim.gpu import gate as slim_gate  # noqa: E402
@@ -46,6 +48,9 @@ from coffea_equitag.kernels.lorentznet.gpu import (  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward  # noqa: E402
 from coffea_equitag.kernels.lorentznet.gpu import weights as lorentznet_weights  # noqa: E402
 from coffea_equitag.kernels.lorentznet.scalar_kinds import DELTA_R, INTERVAL, MASS, NOTHING  # noqa: E402
+from coffea_equitag.kernels.particle_transformer.gpu import pair_bias as transformer_pairs  # noqa: E402
+from coffea_equitag.kernels.particle_transformer.gpu import pair_layers, pair_squares  # noqa: E402
+from coffea_equitag.kernels.particle_transformer.gpu import weights as transformer_weights  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import forward as edge_conv  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import nearest  # noqa: E402
 from coffea_equitag.kernels.particlenet.gpu import weights as particlenet_weights  # noqa: E402
@@ -149,7 +154,10 @@ HEAD_ROWS = head_rows.HeadRows("*fp32", "i32", "i32")
 ATTENTION = {
     "tiles": JET_TILES,
     "softmax": head_rows.Softmax("*fp32", "*fp32"),
-    **dict.fromkeys(("query", "keys", "values", "grad", "out", "grad_query", "grad_keys", "grad_values"), HEAD_ROWS),
+    **dict.fromkeys(
+        ("query", "own_keys", "own_values", "keys", "values", "grad", "out", "grad_query", "grad_keys", "grad_values"),
+        HEAD_ROWS,
+    ),
     **dict.fromkeys(("scale", "grown"), "fp32"),
     **dict.fromkeys(("key", "threshold"), "i64"),
 }
@@ -172,6 +180,20 @@ LLOCA = {
 }
 LLOCA_PAIRS = {"REFERENCES": 3} | JETS
 LLOCA_HEADS = {"GROUPS": 3, "HEADS": 8, "S": 8, "V": 2}
+ROW_LAYER = {"NORM": True, "ACTIVATION": "gelu", "AFTER": False, "ADD": False, "SCALED": False} | {
+    "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 32, "WIDTH": 64,
+}  # fmt: skip
+ROW_NUMBERS = dict.fromkeys(("epsilon", "epsilon_after"), "fp32") | dict.fromkeys(("shortcut", "scale"), "*fp32")
+PAIR_BIAS = {"LAYERS": 2, "HEADS": 8, "SELF": False, "ACTIVATION": True, "PRECISION": "tf32x3", "BH": 16} | JETS
+PAIR_TRAINING = {"ACTIVATION": True, "PRECISION": "tf32x3", "ROWS": 64, "K": 64, "M": 64, "BK": 64, "BM": 64}
+PAIR_SQUARES = {"ACTIVATION": True, "SELF": False, "HEADS": 8, "BH": 8, "COLUMNS": 16} | JETS
+PAIR_ROWS = {
+    "out": pair_layers.LayerGrads("*fp32", "*fp32", "*fp64", "*fp64"),
+    "moments": "*fp64",
+    **dict.fromkeys(("norm", "step", "grad"), "*fp32"),
+}
+SQUARES = {"tiles": JET_TILES, "first": "*i64", "sums": "*fp64", **dict.fromkeys(("norm", "grad"), "*fp32")}
+PAIR_LAYERS = transformer_weights.PairLayers(*["*fp32"] * 6)
 TENSORS = {"THIRDS": 3, "LOGARITHMIC": True, "PRECISION": "tf32x3"}
 WIDE = {"PRECISION": "tf32x3", "BI": 4, "BJ": 16} | JETS
 KERNELS = {
@@ -259,6 +281,34 @@ KERNELS = {
         for name, constants in (("bias", attention()), ("wide", attention(depth=128, bias=False)))
     },
     "attention-bf16": (ragged_attention.attention_kernel, attention("bf16"), ATTENTION),
+    "token-attention": (
+        token_attention.token_kernel,
+        {"HEADS": 8, "SIZE": 16, "PADDED": 16, "COLUMNS": 64},
+        ATTENTION | {"out": "*fp32"},
+    ),
+    "row-layer": (row_layers.row_layer_kernel, ROW_LAYER, ROW_NUMBERS),
+    "row-layer-normalised": (
+        row_layers.row_layer_kernel,
+        ROW_LAYER | {"ACTIVATION": "none", "AFTER": True, "ADD": True, "WIDTH": 128},
+        ROW_NUMBERS,
+    ),
+    "row-layer-bf16": (row_layers.row_layer_kernel, ROW_LAYER | {"PRECISION": "bf16"}, ROW_NUMBERS),
+    **{
+        f"pair-bias-{name}": (
+            transformer_pairs.pair_bias_kernel,
+            PAIR_BIAS | {"MOMENTA": kind == "*fp64", "WIDTH": width, "BI": 4, "BJ": 16},
+            {
+                "source": transformer_pairs.PairSource(kind, "*i64", kind, kind),
+                "layers": PAIR_LAYERS,
+                "tiles": JET_TILES,
+            },
+        )
+        for name, kind, width in (("momenta", "*fp64", 64), ("features", "*fp32", 32))
+    },
+    "pair-layer": (pair_layers.layer_forward_kernel, PAIR_TRAINING, PAIR_ROWS | {"out": "*fp32"}),
+    "pair-layer-backward": (pair_layers.layer_backward_kernel, PAIR_TRAINING, PAIR_ROWS),
+    "to-squares": (pair_squares.to_squares_kernel, PAIR_SQUARES, SQUARES),
+    "from-squares": (pair_squares.from_squares_kernel, PAIR_SQUARES, SQUARES),
     "pool": (pool.pool_kernel, {"MEAN": True, "ROWS": 16, "WIDTH": 32}, {}),
     "pelican-encoder": (
         pair_blocks.encoder_kernel,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["PAIR_LOGARITHMS", "pair_logarithms"]
+__all__ = ["PAIR_LOGARITHMS", "pair_kinematics", "pair_logarithms"]
 
 #: The features, in their order.
 PAIR_LOGARITHMS = ("ln kT", "ln z", "ln ΔR", "ln m²")
@@ -17,6 +17,16 @@ _FLOOR = 1e-8
 
 #: Keeps logarithms and their derivatives finite.
 _TINY = 1e-30
+
+
+def pair_kinematics(p4_N4: Tensor, mass2_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rapidity, pT and φ (N,) of constituents, of their momenta and masses squared; the energies are not used."""
+    _, px, py, pz = p4_N4.unbind(1)
+    pt2 = px.square() + py.square()
+    transverse2 = (mass2_N + pt2).clamp(min=_TINY**2)
+    # from the mass, since the energy of a light constituent may be given with single precision
+    y = torch.copysign(torch.log(pz.abs() + torch.sqrt(transverse2 + pz.square())) - 0.5 * torch.log(transverse2), pz)
+    return y, torch.sqrt(pt2.clamp(min=_TINY**2)), torch.atan2(py, px)
 
 
 def pair_logarithms(
@@ -46,13 +56,8 @@ def pair_logarithms(
     Tensor of float64, shape (T, 4)
         Of momenta in GeV.
     """
-    _, px, py, pz = p4_N4.unbind(1)
     mass2 = gram_Q[diagonal]
-    pt2 = px.square() + py.square()
-    transverse2 = (mass2 + pt2).clamp(min=_TINY**2)
-    # from the mass, since the energy of a light constituent may be given with single precision
-    y = torch.copysign(torch.log(pz.abs() + torch.sqrt(transverse2 + pz.square())) - 0.5 * torch.log(transverse2), pz)
-    pt, phi = torch.sqrt(pt2.clamp(min=_TINY**2)), torch.atan2(py, px)
+    y, pt, phi = pair_kinematics(p4_N4, mass2)
     d_phi = phi[first] - phi[second]
     d_phi = d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
     delta2 = (y[first] - y[second]).square() + d_phi.square()

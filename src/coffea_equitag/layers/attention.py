@@ -115,9 +115,14 @@ class Attention(nn.Module):
 
     def forward(self, x_NC: Tensor, squares: Squares, bias_QH: Tensor | None = None) -> Tensor:
         """Attention between all constituents of a jet: (N, C) from (N, C) and a bias (Q, H)."""
-        query, key, value = self._split(self.in_proj(x_NC), 3)
+        query, key, value = self.projected(x_NC)
         out: Tensor = self.out_proj(attend(query, key, value, squares, bias_QH, dropout=self._dropped).flatten(1))
         return out
+
+    def projected(self, x_NC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (N, H, D) of rows (N, C)."""
+        query, key, value = self._split(self.in_proj(x_NC), 3)
+        return query, key, value
 
     def from_tokens(self, query_JC: Tensor, tokens_JC: Tensor, x_NC: Tensor, squares: Squares) -> Tensor:
         """Attention of one query per jet to the jet's token and its constituents: (J, C)."""

@@ -48,7 +48,7 @@ class _Block(nn.Module):
         )
         self.residual_scale = nn.Parameter(torch.ones(width))
 
-    def _completed(self, rows: Tensor, attended: Tensor) -> Tensor:
+    def completed(self, rows: Tensor, attended: Tensor) -> Tensor:
         """What follows the attention, the same for constituents and tokens."""
         per_head = self.head_scale.repeat_interleave(rows.shape[1] // self.heads)
         rows = rows + self.after(attended * per_head)
@@ -61,7 +61,7 @@ class ParticleAttentionBlock(_Block):
 
     def forward(self, x_NC: Tensor, squares: Squares, bias_QH: Tensor | None = None) -> Tensor:
         """New rows (N, C) of constituents (N, C), with a bias (Q, H) in the square layout."""
-        return self._completed(x_NC, self.attention(self.before(x_NC), squares, bias_QH))
+        return self.completed(x_NC, self.attention(self.before(x_NC), squares, bias_QH))
 
 
 class ClassAttentionBlock(_Block):
@@ -73,4 +73,4 @@ class ClassAttentionBlock(_Block):
     def forward(self, tokens_JC: Tensor, x_NC: Tensor, squares: Squares) -> Tensor:
         """New tokens (J, C) of tokens (J, C) and constituents (N, C)."""
         keys = self.before(tokens_JC), self.before(x_NC)
-        return self._completed(tokens_JC, self.attention.from_tokens(tokens_JC, *keys, squares))
+        return self.completed(tokens_JC, self.attention.from_tokens(tokens_JC, *keys, squares))

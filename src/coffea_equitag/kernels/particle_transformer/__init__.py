@@ -31,6 +31,8 @@ _LAYERS = {
 }
 
 _EPSILON = 1e-5
+#: The widest network, and embedding of pairs in inference and in training, of the GPU's kernels.
+_LARGEST_ON_GPU, _LARGEST_PAIR_ON_GPU, _LARGEST_TRAINED_PAIR_ON_GPU = 256, 128, 64
 
 
 def support(
@@ -44,13 +46,14 @@ def support(
 
     `inputs` are the features of ``ParticleTransformer.network``, or jets.
     """
+    jets = isinstance(inputs, RaggedJets)
+    learning = learns(model, inputs.p4) if isinstance(inputs, RaggedJets) else learns(model, inputs, pairs_T4)
     reason = unsupported_layer(model, _LAYERS) or _unsupported_options(model)
     if target == "gpu":
-        reason = reason or "there are no GPU kernels for this network"
-    if isinstance(inputs, RaggedJets):
-        learning = learns(model, inputs.p4)
-        return Support(reason or ("training starts from pair features" if learning else None), learning)
-    return Support(reason, learns(model, inputs, pairs_T4), trains=target == "cpu")
+        reason = reason or _unsupported_on_gpu(model, learning)
+    if jets and learning:
+        reason = reason or "training starts from pair features"
+    return Support(reason, learning, trains=not jets)
 
 
 def _unsupported_options(model: JetModel) -> str | None:
@@ -59,4 +62,14 @@ def _unsupported_options(model: JetModel) -> str | None:
         return "a LayerNorm lacks weights or has another ε"
     if any(isinstance(layer, nn.GELU) and layer.approximate != "none" for layer in modules_of(model)):
         return "GELU is approximated"
+    return None
+
+
+def _unsupported_on_gpu(model: JetModel, learning: bool) -> str | None:
+    width, pairs = model.options["embed_widths"][-1], model.options["pair_widths"]
+    if width > _LARGEST_ON_GPU:
+        return f"{width} channels; the GPU's kernels take at most {_LARGEST_ON_GPU}"
+    most = _LARGEST_TRAINED_PAIR_ON_GPU if learning else _LARGEST_PAIR_ON_GPU
+    if pairs is not None and not 1 <= max(pairs, default=0) <= most:
+        return f"an embedding of pairs of widths {pairs}; the GPU's kernels take some of at most {most}"
     return None

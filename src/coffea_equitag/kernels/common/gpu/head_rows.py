@@ -56,7 +56,7 @@ class AttentionShape:
     bias: bool = False
     drop: bool = False
     rows: int = 64
-    columns: int = 64
+    columns: int = 32
 
     @property
     def depth_padded(self) -> int:

@@ -1,0 +1,1 @@
+"""Particle Transformer on GPUs."""
