@@ -271,15 +271,14 @@ KERNELS = {
         {"SLOPE": 1.0, "KIND": "gelu", "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
         dict.fromkeys(("x", "weight", "bias", "out"), "*fp64"),
     ),
-    **{
-        f"{kernel.__name__.removesuffix('_kernel').replace('_', '-')}-{name}": (kernel, constants, ATTENTION)
-        for kernel in (
-            ragged_attention.attention_kernel,
-            ragged_attention_gradient.queries_backward_kernel,
-            ragged_attention_gradient.keys_backward_kernel,
-        )
-        for name, constants in (("bias", attention()), ("wide", attention(depth=128, bias=False)))
-    },
+    "attention": (ragged_attention.attention_kernel, attention(), ATTENTION),
+    "attention-wide": (ragged_attention.attention_kernel, attention(depth=128, bias=False), ATTENTION),
+    "attention-queries-backward": (ragged_attention_gradient.queries_backward_kernel, attention(), ATTENTION),
+    "attention-keys-backward": (
+        ragged_attention_gradient.keys_backward_kernel,
+        attention(depth=128, bias=False),
+        ATTENTION,
+    ),
     "attention-bf16": (ragged_attention.attention_kernel, attention("bf16"), ATTENTION),
     "token-attention": (
         token_attention.token_kernel,

@@ -91,10 +91,13 @@ def test_changed_weights_are_noticed(random_jets):
     assert_changes_noticed(model, jets, model.pair_bias.embed[2].running_mean, model.blocks[0].head_scale, "gpu")
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("options", OPTIONS)
-def test_gradients(random_jets, options, training):
-    assert_step_agrees(step, build(**options).train(training), lambda seed: random_jets(COUNTS, seed=seed), "gpu")
+def test_gradients(random_jets, options):
+    assert_step_agrees(step, build(**options).train(), lambda seed: random_jets(COUNTS, seed=seed), "gpu")
+
+
+def test_gradients_in_evaluation_mode(random_jets):
+    assert_step_agrees(step, build(), lambda seed: random_jets([5, 3], seed=seed), "gpu")
 
 
 @pytest.mark.parametrize("counts", [[0, 0], [1, 0], [2]])
@@ -145,12 +148,17 @@ def test_precision_of_choice(random_jets, monkeypatch, precision, tolerance):
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
-    [({"pair_widths": (129,)}, "embedding of pairs"), ({"embed_widths": (258,)}, "258 channels")],
+    ("options", "training", "reason"),
+    [
+        ({"pair_widths": (129,)}, False, "embedding of pairs"),
+        ({"pair_widths": (65,)}, True, "at most 64"),
+        ({"pair_widths": ()}, False, "embedding of pairs"),
+        ({"embed_widths": (258,)}, False, "258 channels"),
+    ],
 )
-def test_what_the_kernels_do_not_know_is_left_to_the_layers(random_jets, options, reason):
+def test_what_the_kernels_do_not_know_is_left_to_the_layers(random_jets, options, training, reason):
     with torch.no_grad(), kernels.use("gpu"):
-        build(**options)(random_jets([3]))
+        build(**options).train(training)(random_jets([3]))
     choice = kernels.last_choice("particle_transformer")
     assert choice.kernel == "reference"
     assert reason in choice.reason

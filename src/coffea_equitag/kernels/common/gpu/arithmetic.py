@@ -10,19 +10,7 @@ import triton.language as tl
 
 from ....errors import TaggerError, explain
 
-__all__ = [
-    "PRECISIONS",
-    "expm1",
-    "gelu",
-    "gelu_slope",
-    "leaky",
-    "precision",
-    "precision_of_nodes",
-    "product",
-    "psi",
-    "relu",
-    "sigmoid",
-]
+__all__ = ["PRECISIONS", "expm1", "leaky", "precision", "precision_of_nodes", "product", "psi", "relu", "sigmoid"]
 
 #: How float32 matrices are multiplied, most exact first. The first two are for parity with the reference layers.
 PRECISIONS = ("ieee", "tf32x3", "tf32", "bf16")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,9 +23,10 @@ __all__ = ["logits", "logits_from_jets"]
 
 def logits_from_jets(model: JetModel, jets: RaggedJets) -> Tensor:
     """Logits (J, n_classes) of a float32 `ParticleTransformer` in evaluation mode, of jets in any order."""
+    network: Any = model
     with torch.cuda.device(jets.p4.get_device()):
-        source = source_of_jets(jets, Tiles.of(jets.offsets)) if model.pair_bias is not None else None
-        return _network(model, model.features(jets), jets.offsets, source)
+        source = None if network.pair_bias is None else source_of_jets(jets, Tiles.of(jets.offsets))
+        return _network(model, network.features(jets), jets.offsets, source)
 
 
 @on_its_device
@@ -43,7 +46,7 @@ def _network(model: JetModel, features_NF: Tensor, offsets: Tensor, source: Pair
     for layer in weights.embedding:
         x = row_layer(x, layer, how, activation=activation)
     for block in weights.blocks:
-        query, key, value = row_layer(x, block.projections, how).unflatten(1, (3, heads, -1)).unbind(1)
+        query, key, value = torch.unflatten(row_layer(x, block.projections, how), 1, (3, heads, -1)).unbind(1)
         x = _completed(block, x, attention(query, key, value, tiles, bias), activation, how)
     token = weights.token.repeat(tiles.num_jets, 1)
     for block in weights.class_blocks:
@@ -55,8 +58,9 @@ def _network(model: JetModel, features_NF: Tensor, offsets: Tensor, source: Pair
 
 def _from_tokens(block: BlockWeights, token_JC: Tensor, x_NC: Tensor, tiles: Tiles, heads: int, how: str) -> Tensor:
     assert block.query is not None
-    query = row_layer(token_JC, block.query, how).unflatten(1, (heads, -1))
-    own, rest = (row_layer(rows, block.projections, how).unflatten(1, (2, heads, -1)) for rows in (token_JC, x_NC))
+    query = torch.unflatten(row_layer(token_JC, block.query, how), 1, (heads, -1))
+    both = (row_layer(rows, block.projections, how) for rows in (token_JC, x_NC))
+    own, rest = (torch.unflatten(rows, 1, (2, heads, -1)) for rows in both)
     return attend_from_jets(query, (own[:, 0], rest[:, 0]), (own[:, 1], rest[:, 1]), tiles.offsets)
 
 

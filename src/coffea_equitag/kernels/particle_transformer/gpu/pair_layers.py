@@ -186,12 +186,11 @@ def layer_backward(
 ) -> LayerGrads:
     """Gradients, summed over programs, of `grad_TM` behind the norm after z, whose backward pass is `step`, (3, M)."""
     (rows, depth), width, programs = x_TK.shape, weight_KM.shape[1], _programs(len(x_TK))
-    exact = {"dtype": torch.float64}
     out = LayerGrads(
         x_TK.new_empty(rows, depth),
         x_TK.new_empty(programs, depth, width),
-        step.new_empty(programs, width, **exact),
-        step.new_empty(programs, 2, depth, **exact),
+        step.new_empty(programs, width, dtype=torch.float64),
+        step.new_empty(programs, 2, depth, dtype=torch.float64),
     )
     if rows:
         layer_backward_kernel[(programs,)](
@@ -201,7 +200,7 @@ def layer_backward(
 
 
 def _programs(rows: int) -> int:
-    return min(PROGRAMS, triton.cdiv(rows, _ROWS))
+    return min(PROGRAMS, (rows + _ROWS - 1) // _ROWS)
 
 
 def _sizes(depth: int, width: int, activation: bool, precision: str) -> dict[str, Any]:

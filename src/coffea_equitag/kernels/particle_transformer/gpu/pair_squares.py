@@ -96,7 +96,7 @@ def from_squares_kernel(
         found = tl.load(heads + (i[:, None] * n + j[None, :])[:, :, None], mask=known, other=0.0)
         found += tl.load(heads + (j[None, :] * n + i[:, None])[:, :, None], mask=twice, other=0.0)
         if ACTIVATION:
-            _, slope = activated_and_slope(rows * scale + shift, "gelu")
+            _value, slope = activated_and_slope(rows * scale + shift, "gelu")
             found = found * slope
         tl.store(out + place, found, mask=known)
         exact = tl.where(known, found, 0.0).to(tl.float64)

@@ -40,10 +40,11 @@ def trained_bias(network: PairBias, pairs_T4: Tensor, tiles: Tiles) -> Tensor:
         others = torch.ones(len(pairs_T4), dtype=torch.bool, device=itself.device)
         others[itself + node * (node + 3) // 2] = False
         pairs_T4 = pairs_T4[others]
-    norm, *rest = network.embed
-    linears = [layer for layer in rest if isinstance(layer, nn.Linear)]
-    norms = [norm, *(layer for layer in rest if isinstance(layer, RowBatchNorm))]
-    layers = _Layers(tuple(norms), isinstance(rest[-1], nn.GELU), network.with_self, precision(pairs_T4.device))
+    linears = [layer for layer in network.embed if isinstance(layer, nn.Linear)]
+    norms = [layer for layer in network.embed if isinstance(layer, RowBatchNorm)]
+    layers = _Layers(
+        tuple(norms), isinstance(network.embed[-1], nn.GELU), network.with_self, precision(pairs_T4.device)
+    )
     parameters = chain(*((linear.weight, linear.bias) for linear in linears), *((n.weight, n.bias) for n in norms))
     return _bias(layers, tiles, pairs_T4, *parameters)
 
