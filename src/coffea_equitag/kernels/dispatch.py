@@ -33,6 +33,7 @@ MODES = ("auto", "reference", "cpu", "gpu")
 
 #: Kind of network -> the folder of its kernels.
 _TOWERS = {
+    "lgatr_slim": "lgatr_slim",
     "lgn": "lgn",
     "lloca_transformer": "lloca_transformer",
     "lorentznet": "lorentznet",

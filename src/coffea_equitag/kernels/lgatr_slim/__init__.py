@@ -1,0 +1,35 @@
+"""L-GATr-slim's kernels: what they support. Equations and names: ``README.md`` beside this file."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...jet_model import JetModel
+from ...layers.slim import SlimDropout, SlimGate, SlimLinear, SlimNorm
+from ...layers.slim_block import SlimAttention, SlimBlock, SlimPerceptron
+from ..module_tree import learns, modules_of
+from ..support import Support, unsupported_layer
+
+__all__ = ["support"]
+
+_ACTIVATIONS = {nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh}
+_LAYERS = {
+    *(SlimAttention, SlimBlock, SlimDropout, SlimGate, SlimLinear, SlimNorm, SlimPerceptron),
+    *(nn.Linear, nn.ModuleList, *_ACTIVATIONS),
+}
+
+
+def support(model: JetModel, target: str, vectors_N4: Tensor, scalars: Tensor, offsets: Tensor) -> Support:
+    """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``LGATrSlim.features``."""
+    learning = learns(model, vectors_N4, scalars)
+    reason = unsupported_layer(model, _LAYERS)
+    if reason is None and target == "gpu":
+        reason = "there are no kernels for the GPU"
+    if reason is None and any(isinstance(layer, nn.GELU) and layer.approximate != "tanh" for layer in modules_of(model)):
+        reason = "its GELU is not the approximation by tanh"
+    if reason is None and learning and model.training and model.options["dropout"]:
+        reason = "it has dropout"
+    if torch.is_grad_enabled() and (vectors_N4.requires_grad or scalars.requires_grad):
+        reason = reason or "gradients of momenta are recorded"
+    return Support(reason, learning, trains=True)

@@ -1,0 +1,1 @@
+"""Kernels for the CPU, compiled by numba on first use and kept on disk."""
