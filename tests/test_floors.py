@@ -37,6 +37,7 @@ FLOORS = (
     (
         "kernels.lorentznet",
         "kernels.pelican",
+        "kernels.lgatr_slim",
         "kernels.lgn",
         "kernels.lloca_transformer",
         "kernels.particle_transformer",

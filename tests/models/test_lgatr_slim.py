@@ -9,7 +9,7 @@ import torch
 
 import coffea_equitag as eqt
 from arithmetic import deviation, rounding
-from coffea_equitag import RaggedJets, kernels
+from coffea_equitag import RaggedJets
 from coffea_equitag.invariants.weaver_variables import weaver_features
 from coffea_equitag.layers.slim import SlimDropout, SlimNorm, lowered
 from coffea_equitag.layers.slim_block import SlimBlock, SlimSizes
@@ -187,4 +187,3 @@ def test_a_tagger_keeps_the_structure_of_the_jets(random_jets):
     np.testing.assert_allclose(ak.drop_none(ak.flatten(found)), scores[[0, 2, 3]], rtol=1e-5)
     np.testing.assert_allclose(tagger(flat[[3, 0]][:1]), scores[3:], rtol=1e-5)
     assert len(tagger(flat[:0])) == 0
-    assert kernels.last_choice("lgatr_slim").reason == "there are no kernels for this network"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets, boundaries
 from ..layers.attention import Attention
+from ..layers.slim import SlimDropout
 
 __all__ = ["check_jets", "twin"]
 
@@ -62,6 +63,8 @@ def twin(model: JetModel) -> JetModel:
                 module.p = 0.0
             if isinstance(module, Attention):
                 module.dropout = 0.0
+            if isinstance(module, SlimDropout):
+                module.probability = 0.0
             if isinstance(module, nn.BatchNorm1d) and module.running_mean is not None:
                 module.running_mean.uniform_(-0.5, 0.5, generator=generator)
                 assert module.running_var is not None

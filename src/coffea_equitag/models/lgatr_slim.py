@@ -28,6 +28,7 @@ from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.momentum_weights import begin_with_sum
 from ..layers.rest_frame import RestFrame
+from ..layers.row_linear import RowLinear
 from ..layers.saturation import saturated
 from ..layers.segments import segment_mean, segment_sum
 from ..layers.slim import SlimActivation, SlimLinear
@@ -169,7 +170,10 @@ class LGATrSlim(JetModel):
         )
         last = SlimLinear((vectors, int(output == "momentum")), (scalars, n_classes if output == "classes" else 1))
         assert last.scalars is not None
-        self.head, self.vector_head = last.scalars, last.vectors
+        self.head, self.vector_head = (
+            RowLinear.of(last.scalars),
+            None if last.vectors is None else RowLinear.of(last.vectors),
+        )
         if output == "momentum":
             begin_with_sum(self.head)
 

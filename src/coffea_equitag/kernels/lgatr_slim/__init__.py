@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ...jet_model import JetModel
+from ...layers.row_linear import RowLinear
 from ...layers.slim import SlimDropout, SlimGate, SlimLinear, SlimNorm
 from ...layers.slim_block import SlimAttention, SlimBlock, SlimPerceptron
 from ..module_tree import learns, modules_of
@@ -16,7 +16,7 @@ __all__ = ["support"]
 _ACTIVATIONS = {nn.GELU, nn.SiLU, nn.ReLU, nn.Sigmoid, nn.Tanh}
 _LAYERS = {
     *(SlimAttention, SlimBlock, SlimDropout, SlimGate, SlimLinear, SlimNorm, SlimPerceptron),
-    *(nn.Linear, nn.ModuleList, *_ACTIVATIONS),
+    *(RowLinear, nn.Linear, nn.ModuleList, *_ACTIVATIONS),
 }
 
 
@@ -26,10 +26,14 @@ def support(model: JetModel, target: str, vectors_N4: Tensor, scalars: Tensor, o
     reason = unsupported_layer(model, _LAYERS)
     if reason is None and target == "gpu":
         reason = "there are no kernels for the GPU"
-    if reason is None and any(isinstance(layer, nn.GELU) and layer.approximate != "tanh" for layer in modules_of(model)):
+    if reason is None and any(
+        isinstance(layer, nn.GELU) and layer.approximate != "tanh" for layer in modules_of(model)
+    ):
         reason = "its GELU is not the approximation by tanh"
-    if reason is None and learning and model.training and model.options["dropout"]:
+    if reason is None and any(_drops(layer) for layer in modules_of(model)):
         reason = "it has dropout"
-    if torch.is_grad_enabled() and (vectors_N4.requires_grad or scalars.requires_grad):
-        reason = reason or "gradients of momenta are recorded"
     return Support(reason, learning, trains=True)
+
+
+def _drops(layer: nn.Module) -> bool:
+    return isinstance(layer, SlimDropout) and layer.training and layer.probability > 0

@@ -22,8 +22,9 @@ _GROUP = 256
 
 @njit
 def forward(
-    weights: SlimWeights, vectors: F4, scalars: F4, offsets: I8, out_v: F4, out_s: F4, first: int, last: int
-) -> None:
+    weights: SlimWeights, vectors: F4, scalars: F4, offsets: I8, states: tuple[F4, F4], out_v: F4, out_s: F4,
+    first: int, last: int,
+) -> None:  # fmt: skip
     """Features after the last block, of jets ``first:last``.
 
     Parameters
@@ -34,6 +35,8 @@ def forward(
         What its nodes begin with.
     offsets : ndarray, shape (J + 1,)
         Jet boundaries.
+    states : tuple of two ndarray, shapes (L, 4N, V) and (L, N, S), whole registers, or L = 0
+        What each block begins with, for a backward pass.
     out_v, out_s : ndarray, shapes (4N, V), V = 0 where the last block keeps no vectors, and (N, S)
         What is written.
     """
@@ -47,6 +50,9 @@ def forward(
         nodes = bounds[-1]
         _embed(weights.embedding, vectors, scalars, begin, nodes, room)
         for b in range(blocks):
+            if len(states[0]):
+                _copy(room.state.vectors, 4 * nodes, states[0][b], 4 * begin)
+                _copy(room.state.scalars, nodes, states[1][b], begin)
             _attend(weights, b, bounds, room)
             _perceive(weights, b, weights.sizes.keeps_vectors or b < blocks - 1, nodes, room)
         _copy(room.state.vectors, 4 * nodes, out_v, 4 * begin)
@@ -95,9 +101,9 @@ def _attend(weights: SlimWeights, b: int, bounds: I8, room: Workspace) -> None:
     head = (sizes.head_vectors, sizes.head_scalars)
     for start in range(0, nodes, CHUNK):
         count = min(CHUNK, nodes - start)
-        norm_rows(state, start, count, sizes.share, room.normed)
+        norm_rows(state, start, count, sizes.share, room.normed, 0)
         _linear(room.normed, weights.heads, b, room.projected, whole_tiles(count))
-        pack_heads(room.projected, count, sizes.heads, head, sizes.head_share, (room.q, room.k, room.v), start)
+        pack_heads(room.projected, 0, count, sizes.heads, head, sizes.head_share, (room.q, room.k, room.v), start)
     none = np.empty((0, sizes.heads), np.float32)
     attend_rows(
         room.q, room.k, room.v, bounds, 0, len(bounds) - 1, sizes.heads, sizes.scale, none, 0, room.attended
@@ -113,15 +119,32 @@ def _perceive(weights: SlimWeights, b: int, keeps: bool, nodes: int, room: Works
     """The perceptron of each node, added to the state."""
     for start in range(0, nodes, CHUNK):
         count = min(CHUNK, nodes - start)
-        norm_rows(room.state, start, count, weights.sizes.share, room.normed)
-        x = room.normed
-        for i in range(len(weights.gates)):
-            gate, out = weights.gates[i], room.here if i % 2 == 0 else room.there
-            if keeps:
-                gate_vectors(x.vectors, gate.vectors[b], weights.coefficients[0], out.vectors, count)
-            gate_scalars(x.scalars, gate.scalars[b], gate.bias[b], weights.coefficients[1], out.scalars, count)
-            x = out
+        norm_rows(room.state, start, count, weights.sizes.share, room.normed, 0)
+        first, more = weights.gates
+        _gate(
+            room.normed,
+            first.vectors[b],
+            first.scalars[b],
+            first.bias[b],
+            weights.coefficients,
+            keeps,
+            room.here,
+            count,
+        )
+        x, out = room.here, room.there
+        for i in range(len(more.vectors)):
+            _gate(x, more.vectors[i, b], more.scalars[i, b], more.bias[i, b], weights.coefficients, keeps, out, count)
+            x, out = out, x
         _add_linear(x, weights.outputs, b, keeps, room.state, start, whole_tiles(count))
+
+
+@inner
+def _gate(
+    x: Rows, vectors: F4, scalars: F4, bias: F4, coefficients: F4, keeps: bool, out: Rows, nodes: int
+) -> None:  # fmt: skip
+    if keeps:
+        gate_vectors(x.vectors, vectors, coefficients[0], out.vectors, nodes)
+    gate_scalars(x.scalars, scalars, bias, coefficients[1], out.scalars, nodes)
 
 
 @inner

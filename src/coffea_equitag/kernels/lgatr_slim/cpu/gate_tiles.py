@@ -6,6 +6,7 @@ side, or of s and g. Vectors have four rows per node.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numba.core import types
@@ -18,7 +19,7 @@ from ...common.cpu.shapes import WIDE
 from ...common.cpu.vector_rows import Lanes
 from .activation import activated
 
-__all__ = ["LANES", "SCALAR_BLOCK", "gate_scalars", "gate_vectors"]
+__all__ = ["LANES", "SCALAR_BLOCK", "gate_scalars", "gate_vectors", "half_product"]
 
 #: Numbers of a register.
 LANES = WIDE.widths[0]
@@ -26,6 +27,14 @@ LANES = WIDE.widths[0]
 _NODES, _ROWS, _WIDE = (1, 6, 1) if LANES == 8 else (2, 6, 2)
 #: Columns of s.
 SCALAR_BLOCK = _WIDE * LANES
+
+
+def half_product(builder: Any, u: Sequence[Any], w: Sequence[Any]) -> Any:
+    """The products u·w/2, Minkowski's."""
+    zero, product = constant(u[0].type, -0.0), builder.fmul(u[0], w[0])
+    for c in (1, 2, 3):
+        product = fma(builder, builder.fsub(zero, u[c]), w[c], product)
+    return builder.fmul(product, constant(product.type, 0.5))
 
 
 @intrinsic
@@ -49,10 +58,7 @@ def _vector_tile(
         single = Lanes(builder, (LANES,))
         for node in range(_NODES):
             v, u, w = zip(*sums[4 * node : 4 * node + 4], strict=True)
-            product = builder.fmul(u[0], w[0])
-            for c in (1, 2, 3):
-                product = fma(builder, builder.fsub(constant(u[c].type, -0.0), u[c]), w[c], product)
-            gate = activated(builder, builder.fmul(product, constant(product.type, 0.5)), coefficients)
+            gate = activated(builder, half_product(builder, u, w), coefficients)
             for c in range(4):
                 single.store([builder.fmul(gate, v[c])], row_at(builder, out, out_at, out_stride, 4 * node + c))
         return context.get_dummy_value()
@@ -100,7 +106,7 @@ def gate_vectors(x: F4, weight: F4, coefficients: F4, out: F4, nodes: int) -> No
 
 @inner
 def gate_scalars(x: F4, weight: F4, bias: F4, coefficients: F4, out: F4, nodes: int) -> None:
-    """Gated scalars of the first nodes, whole tiles; `weight` is (blocks, depth, columns of s and g), `bias` likewise."""
+    """Gated scalars of the first nodes, whole tiles; `weight` is (blocks, depth, s and g), `bias` likewise."""
     depth, size = weight.shape[1], weight.shape[1] * weight.shape[2]
     for block in range(len(weight)):
         for node in range(0, nodes, _ROWS):

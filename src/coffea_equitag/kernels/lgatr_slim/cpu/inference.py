@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ....array_types import F4
 from ....compiled import over_jets
 from ....jet_model import JetModel
 from .forward import forward
-from .weights import weights_of
+from .weights import SlimWeights, weights_of
 
-__all__ = ["logits"]
+__all__ = ["logits", "run_blocks"]
 
 #: What a node costs, in the pairs that threads are given.
 _PAIRS = 2000
@@ -40,16 +41,21 @@ def logits(model: JetModel, vectors_N4: Tensor, scalars: Tensor, offsets: Tensor
     (Tensor, Tensor)
         Vectors (N, 4, V), or (N, 4, 0) in a classifier, and scalars (N, S).
     """
+    none = np.empty((0, 0, 0), np.float32)
+    return run_blocks(weights_of(model), vectors_N4, scalars, offsets, (none, none))
+
+
+def run_blocks(
+    weights: SlimWeights, vectors_N4: Tensor, scalars: Tensor, offsets: Tensor, states: tuple[F4, F4]
+) -> tuple[Tensor, Tensor]:
+    """The same, with weights packed, storing what each block begins with where there is room for it (see `forward`)."""
     v, s = (np.ascontiguousarray(values.detach().numpy(), np.float32) for values in (vectors_N4, scalars))
-    bounds, weights = np.ascontiguousarray(offsets.numpy()), weights_of(model)
-    sizes, nodes = weights.sizes, len(v)
-    out_v = np.empty((4 * nodes, sizes.vectors * sizes.keeps_vectors), np.float32)
-    out_s = np.empty((nodes, sizes.scalars), np.float32)
+    bounds, (nodes, width) = np.ascontiguousarray(offsets.numpy()), (len(v), weights.sizes.vectors)
+    out_v = np.empty((4 * nodes, width if weights.sizes.keeps_vectors else 0), np.float32)
+    out_s = np.empty((nodes, weights.sizes.scalars), np.float32)
 
     def run(first: int, last: int) -> None:
-        forward(weights, v, s, bounds, out_v, out_s, first, last)
+        forward(weights, v, s, bounds, states, out_v, out_s, first, last)
 
     over_jets(run, bounds * _PAIRS, torch.get_num_threads())
-    return torch.from_numpy(out_v).view(nodes, 4, -1) if out_v.size else vectors_N4.new_empty(
-        nodes, 4, out_v.shape[1]
-    ), torch.from_numpy(out_s)
+    return torch.from_numpy(out_v).view(nodes, 4, out_v.shape[1]), torch.from_numpy(out_s)

@@ -8,15 +8,24 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from ....array_types import F4
-from ....compiled import inner
+from ....compiled import inner, njit
 from ...common.cpu.elementary import magnitude
 from ...common.cpu.llvm import INDEX, fma, lane_sum, loop, pointers
+from ...common.cpu.registers import Register
 from ...common.cpu.vector_rows import Lanes
 from .gate_tiles import LANES
 from .workspace import Rows
 
-__all__ = ["EPSILON", "head_invariant", "inverse_root", "norm_rows", "scale_head", "square_of"]
+__all__ = [
+    "EPSILON",
+    "head_invariant",
+    "inverse_root",
+    "norm_rows",
+    "normed_head",
+    "normed_rows",
+    "scale_head",
+    "square_of",
+]
 
 #: Added to the mean of the squares.
 EPSILON = np.float32(0.01)
@@ -41,7 +50,9 @@ def _invariant_of(width: int) -> Any:
                 return lanes.load(v, builder.add(place, builder.mul(k, INDEX(width))))[0]
 
             def vectors(k: Any, total: list[Any]) -> list[Any]:
-                return [builder.fadd(total[0], magnitude(builder, square_of(builder, [component(c, k) for c in range(4)])))]
+                return [
+                    builder.fadd(total[0], magnitude(builder, square_of(builder, [component(c, k) for c in range(4)])))
+                ]
 
             def scalars(k: Any, total: list[Any]) -> list[Any]:
                 value = lanes.load(s, builder.add(s_at, builder.mul(k, INDEX(width))))[0]
@@ -66,7 +77,7 @@ def square_of(builder: Any, components: list[Any]) -> Any:
 def _scale_of(width: int) -> Any:
     @intrinsic
     def scale(typing_context: Any, x: Any, x_at: Any, number: Any, out: Any, out_at: Any, count: Any) -> Any:
-        """out = number · x, of `count` registers."""
+        """Write number · x, of `count` registers."""
         at = types.intp
         signature = types.void(x, at, types.float32, out, at, at)
 
@@ -89,6 +100,46 @@ def _scale_of(width: int) -> Any:
     return scale
 
 
+@intrinsic
+def normed_head(
+    typing_context: Any,
+    v: Any,
+    v_at: Any,
+    v_stride: Any,
+    s: Any,
+    s_at: Any,
+    share: Any,
+    sign: Any,
+    out: Any,
+    out_at: Any,
+) -> Any:
+    """A head of four vectors and twelve scalars, as the published network has, normalised and packed at once.
+
+    As `head_invariant`, `inverse_root` and `scale_head`, whose loops cost more than what they do.
+    """
+    at, number = types.intp, types.float32
+    signature = types.void(v, at, at, s, at, number, number, out, at)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v, v_at, v_stride, s, s_at, share, sign, out, out_at = pointers(context, builder, signature, arguments)
+        lanes = Lanes(builder, (4,))
+        components = [lanes.load(v, builder.add(v_at, builder.mul(v_stride, INDEX(c))))[0] for c in range(4)]
+        scalars = [lanes.load(s, builder.add(s_at, INDEX(4 * k)))[0] for k in range(3)]
+        total = magnitude(builder, square_of(builder, components))
+        for value in scalars:
+            total = fma(builder, value, value, total)
+        (total,) = lanes.spread(lane_sum(builder, {4: total}))
+        root = Register(builder, fma(builder, total, *lanes.spread(share), *lanes.constant(float(EPSILON)))).root()
+        scale = builder.fdiv(*lanes.constant(1.0), root.value)
+        signed = builder.fmul(scale, *lanes.spread(sign))
+        for k, value in enumerate([*components, *scalars]):
+            found = builder.fmul(value, signed if 0 < k < 4 else scale)
+            lanes.store([found], out, builder.add(out_at, INDEX(4 * k)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 _node_invariant, head_invariant = _invariant_of(LANES), _invariant_of(4)
 _scale_row, scale_head = _scale_of(LANES), _scale_of(4)
 
@@ -100,8 +151,8 @@ def inverse_root(invariant: np.float32, share: np.float32) -> np.float32:
 
 
 @inner
-def norm_rows(rows: Rows, first: int, nodes: int, share: np.float32, out: Rows) -> None:
-    """Normalise nodes from `first` on into the first rows of `out`, of the same widths.
+def norm_rows(rows: Rows, first: int, nodes: int, share: np.float32, out: Rows, out_first: int) -> None:
+    """Normalise nodes from `first` on into rows of `out` from `out_first` on, of the same widths.
 
     `share` is 1 by the number of channels; what the rows have beyond them is 0.
     """
@@ -111,5 +162,11 @@ def norm_rows(rows: Rows, first: int, nodes: int, share: np.float32, out: Rows) 
         v_at, s_at = 4 * (first + i) * wide_v, (first + i) * wide_s
         invariant = _node_invariant(v, v_at, wide_v, wide_v // LANES, s, s_at, wide_s // LANES)
         scale = inverse_root(invariant, share)
-        _scale_row(v, v_at, scale, out.vectors, 4 * i * wide_v, 4 * wide_v // LANES)
-        _scale_row(s, s_at, scale, out.scalars, i * wide_s, wide_s // LANES)
+        _scale_row(v, v_at, scale, out.vectors, 4 * (out_first + i) * wide_v, 4 * wide_v // LANES)
+        _scale_row(s, s_at, scale, out.scalars, (out_first + i) * wide_s, wide_s // LANES)
+
+
+@njit
+def normed_rows(rows: Rows, share: np.float32, out: Rows, first: int, last: int) -> None:
+    """Normalise nodes ``first:last`` in their places."""
+    norm_rows(rows, first, last - first, share, out, first)

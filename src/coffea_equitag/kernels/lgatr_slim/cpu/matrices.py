@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....layers.slim_block import SlimAttention
 
@@ -41,7 +41,7 @@ def block_matrices(block: Any) -> Iterator[Linear]:
     yield _gained(_by_heads(attention), block.first_norm)
     out = attention.outputs
     v, s = (
-        _filled(_weight(linear).unflatten(1, (attention.heads, -1)), 2).flatten(1)
+        _filled(torch.unflatten(linear.weight, 1, (attention.heads, -1)), 2).flatten(1)
         for linear in (out.vectors, out.scalars)
     )
     yield Linear(v, s, out.scalars.bias)
@@ -53,14 +53,14 @@ def block_matrices(block: Any) -> Iterator[Linear]:
 
 def _by_heads(attention: Any) -> Linear:
     v, s = (
-        _filled(_weight(linear).unflatten(0, (3, -1, attention.heads)).transpose(1, 2), 2).flatten(0, 2)
+        _filled(torch.unflatten(linear.weight, 0, (3, -1, attention.heads)).transpose(1, 2), 2).flatten(0, 2)
         for linear in (attention.inputs.vectors, attention.inputs.scalars)
     )
     return Linear(v, s, s.new_zeros(len(s)))
 
 
 def _linear(layer: Any) -> Linear:
-    return Linear(layer.vectors and layer.vectors.weight, layer.scalars.weight, layer.scalars.bias)
+    return Linear(None if layer.vectors is None else layer.vectors.weight, layer.scalars.weight, layer.scalars.bias)
 
 
 def _gained(linear: Linear, norm: Any) -> Linear:
@@ -70,10 +70,6 @@ def _gained(linear: Linear, norm: Any) -> Linear:
         linear.scalars if norm.scalars is None else linear.scalars * norm.scalars,
         linear.bias,
     )
-
-
-def _weight(linear: nn.Linear) -> Tensor:
-    return linear.weight
 
 
 def _filled(values: Tensor, axis: int) -> Tensor:

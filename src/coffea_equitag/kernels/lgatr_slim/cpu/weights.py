@@ -16,7 +16,7 @@ from .activation import coefficients_of
 from .gate_tiles import LANES, SCALAR_BLOCK
 from .matrices import Linear, block_matrices, embedding_matrices, head_sizes
 
-__all__ = ["Gates", "Layers", "Sizes", "SlimWeights", "gate_blocks", "sizes_of", "weights_of"]
+__all__ = ["Gates", "Layers", "Sizes", "SlimWeights", "gate_blocks", "sizes_of", "together", "vectors_of", "weights_of"]
 
 
 class Sizes(NamedTuple):
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
     head_scalars: int
     share: np.float32  # 1 by the number of channels
     head_share: np.float32
-    scale: np.float32  # of the products of queries and keys
+    scale: float  # of the products of queries and keys
     keeps_vectors: bool  # in the last block
 
 
@@ -56,7 +56,7 @@ class SlimWeights(NamedTuple):
     embedding: Layers
     heads: Layers
     attended: Layers
-    gates: tuple[Gates, ...]
+    gates: tuple[Gates, Gates]  # the first of each perceptron, and (M, L, ...) M that follow
     outputs: Layers
 
 
@@ -76,7 +76,7 @@ def sizes_of(model: Any) -> Sizes:
         *head_sizes(attention),
         np.float32(1 / (options["vectors"] + options["scalars"])),
         np.float32(1 / (v + s)),
-        np.float32((4 * v + s) ** -0.5),
+        (4 * v + s) ** -0.5,
         model.blocks[-1].keeps_vectors,
     )
 
@@ -92,26 +92,27 @@ def gate_blocks(matrix: AnyArray, parts: int, block: int) -> F4:
 def _fold(model: Any) -> SlimWeights:
     every = [list(block_matrices(block)) for block in model.blocks]
     heads, attended, *gates, outputs = zip(*every, strict=True)
-    gate = model.blocks[0].perceptron.gates[0]
+    gate, first = model.blocks[0].perceptron.gates[0], _stacked_gates(gates[0])
     return SlimWeights(
         sizes_of(model),
         np.stack([coefficients_of(gate.vector_activation), coefficients_of(gate.activation)]),
         _stacked([embedding_matrices(model)]),
         _stacked(heads),
         _stacked(attended),
-        tuple(_stacked_gates(layers) for layers in gates),
+        (first, _following([_stacked_gates(layers) for layers in gates[1:]], first)),
         _stacked(outputs),
     )
 
 
 def _stacked(layers: Any) -> Layers:
     return Layers(
-        _together([pack(matrix) for matrix in _vectors(layers)]),
-        _together([pack(double(layer.scalars), double(layer.bias)) for layer in layers]),
+        together([pack(matrix) for matrix in vectors_of(layers)]),
+        together([pack(double(layer.scalars), double(layer.bias)) for layer in layers]),
     )
 
 
-def _together(layers: list[RowLayer]) -> RowLayer:
+def together(layers: list[RowLayer]) -> RowLayer:
+    """Layers of equal sizes, with an axis before the others."""
     weights, biases, widths = zip(*layers, strict=True)
     return RowLayer(aligned(np.stack(weights)), aligned(np.stack(biases)), widths[0])
 
@@ -119,16 +120,23 @@ def _together(layers: list[RowLayer]) -> RowLayer:
 def _stacked_gates(layers: Any) -> Gates:
     biases = [gate_blocks(double(layer.bias)[:, None], 2, SCALAR_BLOCK).reshape(-1) for layer in layers]
     return Gates(
-        aligned(np.stack([gate_blocks(matrix, 3, LANES) for matrix in _vectors(layers)])),
+        aligned(np.stack([gate_blocks(matrix, 3, LANES) for matrix in vectors_of(layers)])),
         aligned(np.stack([gate_blocks(double(layer.scalars), 2, SCALAR_BLOCK) for layer in layers])),
         aligned(np.stack(biases)),
     )
 
 
-def _vectors(layers: tuple[Linear, ...]) -> list[AnyArray]:
+def _following(gates: list[Gates], like: Gates) -> Gates:
+    """Together, with one more axis, also if there are none."""
+    if not gates:
+        return Gates(*(np.zeros((0, *array.shape), np.float32) for array in like))
+    return Gates(*(aligned(np.stack(arrays)) for arrays in zip(*gates, strict=True)))
+
+
+def vectors_of(layers: tuple[Linear, ...]) -> list[AnyArray]:
     """The vectors' matrices; zeros where there are none, in the last block of a classifier."""
     found: list[Tensor | None] = [layer.vectors for layer in layers]
     like = next((matrix for matrix in found if matrix is not None), None)
     if like is None:
-        return [np.zeros((1, 1))] * len(found)
+        return [np.zeros((3, 1))] * len(found)  # three, as a gate has
     return [double(like) * 0 if matrix is None else double(matrix) for matrix in found]

@@ -10,7 +10,7 @@ from ...common.cpu.aligned import aligned_rows
 from .gate_tiles import LANES
 from .weights import SlimWeights
 
-__all__ = ["CHUNK", "Rows", "Workspace", "whole_tiles", "workspace"]
+__all__ = ["CHUNK", "Rows", "Workspace", "padded_rows", "whole_tiles", "workspace"]
 
 #: Nodes that pass through a layer at once, and rows that every tile divides.
 CHUNK, _TILE = 48, 24
@@ -50,25 +50,26 @@ def workspace(weights: SlimWeights, nodes: int) -> Workspace:
     sizes, most = weights.sizes, whole_tiles(nodes)
     head = sizes.heads * (4 * sizes.head_vectors + sizes.head_scalars)
     wide_v, wide_s = sizes.vectors, max(sizes.scalars, weights.embedding.scalars.weight.shape[2])
-    for gate in weights.gates:
-        wide_v = max(wide_v, gate.vectors.shape[1] * gate.vectors.shape[3] // 3)
-        wide_s = max(wide_s, gate.scalars.shape[1] * gate.scalars.shape[3] // 2)
+    first = weights.gates[0]  # and those that follow are as wide
+    wide_v = max(wide_v, first.vectors.shape[1] * first.vectors.shape[3] // 3)
+    wide_s = max(wide_s, first.scalars.shape[1] * first.scalars.shape[3] // 2)
     return Workspace(
-        _rows(most, sizes.vectors, sizes.scalars),
+        padded_rows(most, sizes.vectors, sizes.scalars),
         aligned_rows(most, head),
         aligned_rows(most, head),
         aligned_rows(most, head),
         aligned_rows(most, head),
-        _rows(CHUNK, sizes.vectors, sizes.scalars),
-        _rows(CHUNK, weights.heads.vectors.width, weights.heads.scalars.width),
-        _rows(CHUNK, sizes.heads * sizes.head_vectors, sizes.heads * sizes.head_scalars),
-        _rows(CHUNK, wide_v, wide_s),
-        _rows(CHUNK, wide_v, wide_s),
+        padded_rows(CHUNK, sizes.vectors, sizes.scalars),
+        padded_rows(CHUNK, weights.heads.vectors.width, weights.heads.scalars.width),
+        padded_rows(CHUNK, sizes.heads * sizes.head_vectors, sizes.heads * sizes.head_scalars),
+        padded_rows(CHUNK, wide_v, wide_s),
+        padded_rows(CHUNK, wide_v, wide_s),
     )
 
 
 @inner
-def _rows(nodes: int, vectors: int, scalars: int) -> Rows:
+def padded_rows(nodes: int, vectors: int, scalars: int) -> Rows:
+    """Zeros, in whole registers."""
     return Rows(
         aligned_rows(4 * nodes, vectors + -vectors % LANES), aligned_rows(nodes, scalars + -scalars % LANES)
     )  # fmt: skip
