@@ -26,10 +26,10 @@ def build(**options):
 @pytest.mark.parametrize(
     "options",
     [
-        {"vectors": 32, "scalars": 96, "n_heads": 8},
+        {"vectors": 32, "scalars": 96, "n_heads": 8, "n_layers": 1},
         {},
         {"n_layers": 1, "gains": False, "beams": None, "time": False, "activation": "silu"},
-        {"mlp_layers": 4, "attention_ratio": 2, "output": "momentum", "vector_activation": "tanh"},
+        {"mlp_layers": 3, "attention_ratio": 2, "output": "momentum", "vector_activation": "tanh"},
         {"inputs": "kinpid", "aggregation": "mean", "activation": "relu"},
     ],
 )
@@ -44,7 +44,16 @@ def test_agrees_with_the_layers(track_jets, monkeypatch, options):
     assert_step_agrees(step, model, jets_of, edges=2e-3 if options.get("activation") == "relu" else 0.0)
 
 
-@pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 1]])
+def test_no_jets(random_jets):
+    model = build()
+    logits = model(random_jets([]))
+    assert kernels.last_choice("lgatr_slim").kernel == "cpu"
+    logits.sum().backward()
+    assert logits.shape == (0, 2)
+    assert not any(parameter.grad.any() for parameter in model.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize("counts", [[0], [2, 1]])
 def test_few_constituents(random_jets, counts):
     jets = RaggedJets.from_awkward(random_jets(counts))
     assert_step_agrees(step, build(), lambda seed: jets, zeros_for_none=True)
