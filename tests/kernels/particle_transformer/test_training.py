@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 import coffea_equitag as eqt
-from arithmetic import assert_step_agrees
+from arithmetic import assert_same_step, assert_step_agrees, rounding_of_step
 from coffea_equitag import RaggedJets, kernels
+from coffea_equitag.compiled import over_jets
+from coffea_equitag.kernels.common.cpu import dense_function
 from coffea_equitag.kernels.common.cpu.activations import GELU, RELU
+from coffea_equitag.kernels.common.cpu.dense_function import dense
 from coffea_equitag.kernels.common.cpu.dropout_row import NO_DROP, drop_of_probability
 from coffea_equitag.kernels.common.dropout import kept_channels, threshold_of
-from coffea_equitag.kernels.particle_transformer.cpu import row_functions
+from coffea_equitag.kernels.particle_transformer.cpu import row_groups
+from coffea_equitag.kernels.particle_transformer.cpu.feed_forward import feed_forward
+from coffea_equitag.kernels.particle_transformer.cpu.normed_sum import normed_sum
 from coffea_equitag.kernels.particle_transformer.cpu.row_sums import LANE
 from coffea_equitag.kernels.particle_transformer.cpu.square_bias import square_bias
 from kernel_forms import needs_vectors
@@ -100,63 +107,83 @@ def test_dropout_is_drawn_from_torch_s_generator(random_jets):
     assert torch.equal(step(model.eval(), jets, "cpu")[0], step(model, jets, "cpu")[0])
 
 
-@pytest.mark.parametrize("width", [32, 21])
+def kept_of(rows, width, probability, key):
+    """What dropout multiplies rows by, as `common.dropout` defines it."""
+    padded = -(-width // LANE) * LANE
+    kept = kept_channels(key, np.arange(rows * padded), 1, threshold_of(probability)).reshape(rows, padded)
+    factor = np.float32(1 / (1 - probability))
+    return torch.from_numpy(kept[:, :width] * factor)
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(32, 80), (5, 21)])
 @pytest.mark.parametrize("probability", [0.0, 0.3])
 @pytest.mark.parametrize("kind", [GELU, RELU])
-def test_rows_between_dense_layers(width, probability, kind):
-    """As torch's layers, with the mask that `common.dropout` defines."""
-    rows, key = 90, 12345
-    drop = drop_of_probability(probability, key) if probability else NO_DROP
-    padded = -(-width // LANE) * LANE
-    numbers = np.arange(rows * padded)
-    kept = kept_channels(key, numbers, 1, threshold_of(probability)).reshape(rows, padded)[:, :width]
-    mask = torch.from_numpy(kept) / (1 - probability)
-    generator = torch.Generator().manual_seed(1)
-    x, y, arriving = (torch.randn(rows, width, generator=generator, dtype=torch.float64) for _ in range(3))
-    scale, shift, factors = (torch.randn(width, generator=generator, dtype=torch.float64) for _ in range(3))
+def test_functions_of_rows(width, hidden, probability, kind):
+    """As torch's layers."""
+    generator, rows = torch.Generator().manual_seed(1), 150
+    drops = [drop_of_probability(probability, key) if probability else NO_DROP for key in (5, 2**61)]
+    inner, outer = kept_of(rows, hidden, probability, 5), kept_of(rows, width, probability, 2**61)
+    activation = functional.gelu if kind == GELU else functional.relu
 
-    def normed(x):
-        active = functional.gelu(x) if kind == GELU else functional.relu(x)
-        return functional.layer_norm(active * mask, (width,))
+    def draw(*shape):
+        return torch.randn(shape, generator=generator)
 
-    def summed(x, y, scale, shift):
-        return x + mask * functional.layer_norm(y, (width,), scale, shift)
+    def normed(rows):
+        return functional.layer_norm(rows, rows.shape[1:])
 
-    def scaled(x, y, factors):
-        return factors * x + mask * y
+    def network(x, w1, b1, w2, b2, factors):
+        units = inner.to(x) * activation(functional.linear(normed(x), w1, b1))
+        return factors * x + outer.to(x) * functional.linear(normed(units), w2, b2)
 
-    pairs = [
-        (normed, lambda x: row_functions.normalised(x, kind, drop), (x,)),
-        (summed, lambda x, y, a, b: row_functions.dropped_sum(x, y, drop, scale_C=a, shift_C=b), (x, y, scale, shift)),
-        (scaled, lambda x, y, a: row_functions.dropped_sum(x, y, drop, factors_C=a), (x, y, factors)),
+    def fused(x, w1, b1, w2, b2, factors):
+        return feed_forward(x, (w1, b1), (w2, b2), factors, kind, *drops)
+
+    layers = draw(rows, width), draw(hidden, width), draw(hidden), draw(width, hidden), draw(width), draw(width)
+    cases = [
+        (network, fused, layers),
+        (
+            lambda x, y, a, b: x + outer.to(x) * (a * normed(y) + b),
+            lambda x, y, a, b: normed_sum(x, y, a, b, drops[1]),
+            (draw(rows, width), draw(rows, width), draw(width), draw(width)),
+        ),
+        (functional.linear, dense, layers[:3]),
     ]
-    for layers, kernel, arguments in pairs:
-        expected, found = (
-            gradients(function, [argument.to(dtype) for argument in arguments], arriving.to(dtype))
-            for function, dtype in ((layers, torch.float64), (kernel, torch.float32))
-        )
-        for one, other in zip(found, expected, strict=True):
-            assert torch.allclose(one.double(), other, rtol=1e-4, atol=1e-4)
+    for reference, kernel, arguments in cases:
+        allowed = rounding_of_step(lambda given=arguments, layers=reference: gradients(layers, given))
+        exact = gradients(reference, arguments, torch.float64)
+        assert_same_step(gradients(kernel, arguments), exact, allowed)
 
 
-def gradients(function, arguments, arriving):
-    """What a function gives, and its gradients."""
-    arguments = [argument.clone().requires_grad_() for argument in arguments]
-    out = function(*arguments)
-    out.backward(arriving)
-    return [out.detach(), *(argument.grad for argument in arguments)]
+def gradients(function, arguments, dtype=torch.float32):
+    """What a function gives, and its gradients, by numbers."""
+    given = [argument.to(dtype, copy=True).requires_grad_() for argument in arguments]
+    out = function(*given)
+    out.backward(torch.linspace(-1, 2, out.numel(), dtype=dtype).view(out.shape))
+    return out.detach(), {str(k): argument.grad for k, argument in enumerate(given)}
 
 
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr(row_functions, "_GROUP", 16)
-    x, y, factors, arriving = (torch.randn(shape) for shape in ((90, 32), (90, 32), (32,), (90, 32)))
-    drop, real, found = drop_of_probability(0.2, 7), row_functions.over_jets, []
+    monkeypatch.setattr(row_groups, "_GROUP", 40)
+    monkeypatch.setattr(dense_function, "_GROUP", 40)
+    x, y, one, two, w, v = (torch.randn(s) for s in ((300, 32), (300, 32), (32,), (32,), (64, 32), (32, 64)))
+    drop, found = drop_of_probability(0.2, 7), []
+
+    def run(x, y, one, two, w, v):
+        x = dense(normed_sum(x, y, one, two, drop), v[:, :32], two)
+        return feed_forward(x, (w, one.new_zeros(64)), (v, two), one, GELU, drop, drop)
+
     for threads in (1, 2, 3):
-        monkeypatch.setattr(row_functions, "over_jets", lambda run, work, _, n=threads: real(run, work * 1000, n))
-        function = lambda x, y, a: row_functions.dropped_sum(x, y, drop, factors_C=a)  # noqa: E731
-        found.append(gradients(function, (x, y, factors), arriving))
-    for other in found[1:]:
-        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+        for module in (row_groups, dense_function):
+            function = partial(_on_threads, threads)
+            monkeypatch.setattr(module, "over_jets", function)
+        found.append(gradients(run, (x, y, one, two, w, v)))
+    for out, grads in found[1:]:
+        assert torch.equal(out, found[0][0])
+        assert all(torch.equal(grad, found[0][1][name]) for name, grad in grads.items())
+
+
+def _on_threads(threads, run, work, _):
+    over_jets(run, work * 1000, threads)
 
 
 @pytest.mark.parametrize("with_self", [True, False])

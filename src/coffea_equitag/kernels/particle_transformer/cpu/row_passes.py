@@ -1,118 +1,47 @@
-"""What stands between the dense layers in training, row by row, forward and backward: dropout is hashed again."""
+"""Rows between the dense layers in training: norms, activations, and dropout, whose bits are hashed again."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ....array_types import F4
-from ....compiled import inner, njit
+from ....compiled import inner
 from ...common.cpu.activations import GELU, activate_rows, gelu_slope_number
 from ...common.cpu.dropout_row import Drop, drop_row
 from ...common.cpu.row_norms import row_moments
-from .row_sums import dot_about, whole_vectors
+from .row_sums import dot_about
 
-__all__ = ["add_dropped", "add_dropped_gradient", "normalise", "normalise_gradient"]
+__all__ = ["activated", "drop_values", "moments", "norm_of", "through_activation", "through_norm"]
 
 _EPSILON, _ONE, _ZERO = np.float32(1e-5), np.float32(1.0), np.float32(0.0)
 
 
-@njit
-def normalise(x: F4, kind: int, drop: Drop, out: F4, first: int, last: int) -> None:
-    """Rows ``first:last`` of LayerNorm(dropout(f(x))), without the norm's weights."""
-    width = x.shape[1]
-    values, kept = np.zeros(whole_vectors(width), np.float32), np.ones(whole_vectors(width), np.float32)
-    for row in range(first, last):
-        target = out[row]
-        _activated(x[row], kind, values)
-        _drop(values[:width], kept, drop, row)
-        mean, inverse = _moments(values[:width])
-        for c in range(width):
-            target[c] = (values[c] - mean) * inverse
-
-
-@njit
-def normalise_gradient(x: F4, kind: int, drop: Drop, grad_out: F4, grad: F4, first: int, last: int) -> None:
-    """The gradient of `normalise` with respect to x."""
-    width = x.shape[1]
-    values, kept = np.zeros(whole_vectors(width), np.float32), np.ones(whole_vectors(width), np.float32)
-    for row in range(first, last):
-        source, target = x[row], grad[row]
-        _activated(source, kind, values)
-        _drop(values[:width], kept, drop, row)
-        _through_norm(grad_out[row], values[:width], target)
-        for c in range(width):
-            target[c] *= kept[c]
-        if kind == GELU:
-            for c in range(width):
-                target[c] *= gelu_slope_number(source[c])
-        else:
-            for c in range(width):
-                target[c] = target[c] if source[c] > _ZERO else _ZERO
-
-
-@njit
-def add_dropped(x: F4, factors: F4, y: F4, scale: F4, shift: F4, drop: Drop, out: F4, first: int, last: int) -> None:
-    """Rows ``first:last`` of factors x + dropout(scale LayerNorm(y) + shift); y as it is where `scale` is empty."""
-    width = x.shape[1]
-    values, kept = np.zeros(whole_vectors(width), np.float32), np.ones(whole_vectors(width), np.float32)
-    for row in range(first, last):
-        own, source, target = x[row], y[row], out[row]
-        if len(scale):
-            mean, inverse = _moments(source)
-            for c in range(width):
-                values[c] = (source[c] - mean) * inverse * scale[c] + shift[c]
-        else:
-            values[:width] = source
-        _drop(values[:width], kept, drop, row)
-        if len(factors):
-            for c in range(width):
-                target[c] = own[c] * factors[c] + values[c]
-        else:
-            for c in range(width):
-                target[c] = own[c] + values[c]
-
-
-@njit
-def add_dropped_gradient(
-    x: F4, factors: F4, y: F4, scale: F4, drop: Drop, grad_out: F4, grad_x: F4, grad_y: F4, sums: F4,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """Gradients of `add_dropped`; those of factors, scale and shift are added to sums (3, C)."""
-    width = x.shape[1]
-    values, kept = np.zeros(whole_vectors(width), np.float32), np.ones(whole_vectors(width), np.float32)
-    for row in range(first, last):
-        own, source, arriving = x[row], y[row], grad_out[row]
-        values[:width] = arriving
-        _drop(values[:width], kept, drop, row)
-        if len(factors):
-            for c in range(width):
-                grad_x[row, c] = arriving[c] * factors[c]
-                sums[0, c] += arriving[c] * own[c]
-        if len(scale):
-            mean, inverse = _moments(source)
-            for c in range(width):
-                sums[1, c] += values[c] * ((source[c] - mean) * inverse)
-                sums[2, c] += values[c]
-                values[c] *= scale[c]
-            _through_norm(values[:width], source, grad_y[row])
-        else:
-            grad_y[row] = values[:width]
-
-
 @inner
-def _activated(x: F4, kind: int, out: F4) -> None:
-    width = len(x)
-    out[:width] = x
+def activated(x: F4, kind: int, out: F4) -> None:
+    """GELU or ReLU of a row; `out` has whole vectors."""
+    for c in range(len(x)):
+        out[c] = x[c]
     if kind == GELU:
         activate_rows(kind, out, 0, 0, 1, len(out))
     else:
-        for c in range(width):
+        for c in range(len(x)):
             out[c] = _ZERO if out[c] < _ZERO else out[c]
 
 
 @inner
-def _drop(values: F4, kept: F4, drop: Drop, row: int) -> None:
-    """Drop some of a row's values; `kept` gets what each is multiplied by."""
+def through_activation(x: F4, kind: int, grad: F4) -> None:
+    """Multiply a gradient by the activation's derivative at x."""
+    if kind == GELU:
+        for c in range(len(x)):
+            grad[c] *= gelu_slope_number(x[c])
+    else:
+        for c in range(len(x)):
+            grad[c] = _ZERO if x[c] <= _ZERO else grad[c]
+
+
+@inner
+def drop_values(values: F4, kept: F4, drop: Drop, row: int) -> None:
+    """Drop some of a row's values; `kept`, of whole vectors, gets what each is multiplied by, and is 1 at first."""
     if drop.threshold == 0:
         return
     kept[:] = _ONE
@@ -122,16 +51,24 @@ def _drop(values: F4, kept: F4, drop: Drop, row: int) -> None:
 
 
 @inner
-def _moments(row: F4) -> tuple[np.float32, np.float32]:
+def moments(row: F4) -> tuple[np.float32, np.float32]:
     """Mean and 1/√(variance + ε)."""
     mean, variance = row_moments(row)
     return mean, _ONE / np.sqrt(variance + _EPSILON)
 
 
 @inner
-def _through_norm(grad: F4, x: F4, out: F4) -> None:
-    """The gradient through the normalisation of x."""
-    mean, inverse = _moments(x)
+def norm_of(x: F4, out: F4) -> None:
+    """The normalised row; `out` may be x."""
+    mean, inverse = moments(x)
+    for c in range(len(x)):
+        out[c] = (x[c] - mean) * inverse
+
+
+@inner
+def through_norm(grad: F4, x: F4, out: F4) -> None:
+    """The gradient through the normalisation of x; `out` may be `grad`."""
+    mean, inverse = moments(x)
     total, product = dot_about(grad, x, mean)
     width = np.float32(len(x))
     total, product = total / width, product * inverse * inverse / width

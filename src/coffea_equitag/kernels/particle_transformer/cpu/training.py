@@ -1,4 +1,4 @@
-"""Particle Transformer with gradients on the CPU: dense layers are torch's, what stands between them is fused.
+"""Particle Transformer with gradients on the CPU: dense layers near the peak of a core, what stands between them fused.
 
 Neither attention weights nor what is dropped is stored. Each norm's weights go into the layer after it, and the heads'
 scales into the projection, as small tensors through which gradients flow.
@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ....jet_model import JetModel
 from ...common.cpu.activations import GELU, RELU
 from ...common.cpu.attention_function import attention, attention_from_jets
+from ...common.cpu.dense_function import dense
 from ...common.cpu.dropout_row import NO_DROP, Drop, drop_of_probability
 from ...common.dropout import drop_of
-from .row_functions import dropped_sum, normalised
+from .feed_forward import feed_forward
+from .normed_sum import normed_sum
 from .square_bias import square_bias
 
 __all__ = ["logits"]
@@ -30,7 +31,7 @@ def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tens
     """As `inference.logits`, with gradients, those of the inputs among them; each BatchNorm in training mode or not."""
     network: Any = model
     bias_QH = None if network.pair_bias is None else _bias(network.pair_bias, pairs_T4, offsets)
-    x_NC = network.embedding(features_NF)
+    x_NC = _through(network.embedding, features_NF)
     for block in network.blocks:
         x_NC = _attended(block, x_NC, offsets, bias_QH)
     tokens_JC = network.class_token.expand(len(offsets) - 1, -1)
@@ -48,12 +49,12 @@ def _bias(layer: Any, pairs_T4: Any, offsets: Tensor) -> Tensor:
         local = torch.arange(len(jet)) - offsets[jet]
         own = torch.cumsum(local + 1, 0) - 1
         pairs_T4 = pairs_T4[torch.ones(len(pairs_T4), dtype=torch.bool).index_fill_(0, own, False)]
-    return square_bias(layer.embed(pairs_T4), offsets, layer.with_self)
+    return square_bias(_through(layer.embed, pairs_T4), offsets, layer.with_self)
 
 
 def _attended(block: Any, x_NC: Tensor, offsets: Tensor, bias_QH: Tensor | None) -> Tensor:
     layer, drop = block.attention, _drop(block.attention.dropout, block.training)
-    rows = functional.linear(block.before(x_NC), layer.in_proj.weight, layer.in_proj.bias)
+    rows = dense(block.before(x_NC), layer.in_proj.weight, layer.in_proj.bias)
     query, key, value = _split(rows, 3, layer.heads)
     attended = attention(query, key, value, offsets, bias_QH, drop=drop)
     return _completed(block, x_NC, attended.flatten(1))
@@ -62,10 +63,9 @@ def _attended(block: Any, x_NC: Tensor, offsets: Tensor, bias_QH: Tensor | None)
 def _classified(block: Any, tokens_JC: Tensor, x_NC: Tensor, offsets: Tensor) -> Tensor:
     layer, width = block.attention, x_NC.shape[1]
     weight, bias = layer.in_proj.weight, layer.in_proj.bias
-    (query,) = _split(functional.linear(tokens_JC, weight[:width], bias[:width]), 1, layer.heads)
+    (query,) = _split(dense(tokens_JC, weight[:width], bias[:width]), 1, layer.heads)
     own, of_rows = (
-        _split(functional.linear(block.before(rows), weight[width:], bias[width:]), 2, layer.heads)
-        for rows in (tokens_JC, x_NC)
+        _split(dense(block.before(rows), weight[width:], bias[width:]), 2, layer.heads) for rows in (tokens_JC, x_NC)
     )
     attended = attention_from_jets(query, (own[0], of_rows[0]), (own[1], of_rows[1]), offsets)
     return _completed(block, tokens_JC, attended.flatten(1))
@@ -75,18 +75,22 @@ def _completed(block: Any, x: Tensor, attended: Tensor) -> Tensor:
     """What follows the attention, the same for constituents and tokens."""
     out, (norm, drop), forward = block.attention.out_proj, block.after, block.feed_forward
     per_head = block.head_scale.repeat_interleave(len(out.weight) // block.heads)
-    attended = functional.linear(attended, out.weight * per_head[:, None], out.bias * per_head)
-    x = dropped_sum(x, attended, _of(drop), scale_C=norm.weight, shift_C=norm.bias)
-    hidden = forward[1](forward[0](x))
+    attended = dense(attended, out.weight * per_head[:, None], out.bias * per_head)
+    x = normed_sum(x, attended, norm.weight, norm.bias, _of(drop))
     kind = GELU if isinstance(forward[2], nn.GELU) else RELU
-    hidden = _linear(forward[4], forward[5], normalised(hidden, kind, _of(forward[3])))
-    return dropped_sum(x, hidden, _of(forward[6]), factors_C=block.residual_scale)
+    first, second = _after(forward[0], forward[1]), _after(forward[4], forward[5])
+    return feed_forward(x, first, second, block.residual_scale, kind, _of(forward[3]), _of(forward[6]))
 
 
-def _linear(norm: nn.LayerNorm, linear: nn.Linear, rows: Tensor) -> Tensor:
-    """A layer of rows that are normalised without the norm's weights."""
-    bias = linear.bias + linear.weight @ norm.bias
-    return functional.linear(rows, linear.weight * norm.weight, bias)
+def _after(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer on rows that are normalised without the norm's weights."""
+    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
+
+
+def _through(layers: nn.Sequential, rows: Tensor) -> Tensor:
+    for layer in layers:
+        rows = dense(rows, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else layer(rows)
+    return rows
 
 
 def _split(rows: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
