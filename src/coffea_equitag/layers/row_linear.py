@@ -13,13 +13,6 @@ class RowLinear(nn.Linear):
     A matrix product by BLAS takes another order of sums for one row than for many.
     """
 
-    @classmethod
-    def of(cls, linear: nn.Linear) -> RowLinear:
-        """A layer with the parameters of another."""
-        found = cls(linear.in_features, linear.out_features, linear.bias is not None, device="meta")
-        found.weight, found.bias = linear.weight, linear.bias
-        return found
-
     def forward(self, rows: Tensor) -> Tensor:
         """Outputs (..., out) of rows (..., in)."""
         sums = (rows[..., None, :] * self.weight).sum(-1)

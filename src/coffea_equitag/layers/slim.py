@@ -45,22 +45,30 @@ class SlimLinear(nn.Module):
         Of the scalars; vectors can have none.
     gain : float
         Scale of the first weights, which are uniform in ±gain/√channels.
+    linear : type
+        Of the layers.
     """
 
     def __init__(
-        self, vectors: tuple[int, int], scalars: tuple[int, int], *, bias: bool = True, gain: float = 1.0
+        self,
+        vectors: tuple[int, int],
+        scalars: tuple[int, int],
+        *,
+        bias: bool = True,
+        gain: float = 1.0,
+        linear: type[nn.Linear] = nn.Linear,
     ) -> None:
         super().__init__()
         self.channels = vectors[1], scalars[1]
-        self.vectors = nn.Linear(*vectors, bias=False) if all(vectors) else None
-        self.scalars = nn.Linear(*scalars, bias=bias) if all(scalars) else None
+        self.vectors = linear(*vectors, bias=False) if all(vectors) else None
+        self.scalars = linear(*scalars, bias=bias) if all(scalars) else None
         with torch.no_grad():
-            for linear in (self.vectors, self.scalars):
-                if linear is not None:
-                    bound = gain / linear.in_features**0.5
-                    linear.weight.uniform_(-bound, bound)
-                    if linear.bias is not None:
-                        linear.bias.zero_()
+            for layer in (self.vectors, self.scalars):
+                if layer is not None:
+                    bound = gain / layer.in_features**0.5
+                    layer.weight.uniform_(-bound, bound)
+                    if layer.bias is not None:
+                        layer.bias.zero_()
 
     def forward(self, vectors_N4V: Tensor, scalars_NS: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors (N, 4, V') and scalars (N, S')."""

@@ -168,12 +168,10 @@ class LGATrSlim(JetModel):
         self.blocks = nn.ModuleList(
             SlimBlock(sizes, keeps_vectors=output == "momentum" or layer < n_layers - 1) for layer in range(n_layers)
         )
-        last = SlimLinear((vectors, int(output == "momentum")), (scalars, n_classes if output == "classes" else 1))
+        made = (vectors, int(output == "momentum")), (scalars, n_classes if output == "classes" else 1)
+        last = SlimLinear(*made, linear=RowLinear)
         assert last.scalars is not None
-        self.head, self.vector_head = (
-            RowLinear.of(last.scalars),
-            None if last.vectors is None else RowLinear.of(last.vectors),
-        )
+        self.head, self.vector_head = last.scalars, last.vectors
         if output == "momentum":
             begin_with_sum(self.head)
 
