@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["boost_to_rest", "polar_frames"]
+__all__ = ["boost_to_rest", "polar_frames", "products"]
 
 #: 1/γ of the fastest frame.
 _SLOWEST = 1e-4
@@ -54,11 +54,20 @@ def polar_frames(vectors_3N4: Tensor, mass_N: Tensor, own_N4: Tensor) -> Tensor:
     y = _first_of(_across(third, x), _across(own, x))
     y = torch.where(_missing(y), _across(_least_aligned(x), x), y)
     rotation = torch.stack([x, y, torch.linalg.cross(x, y, dim=1)], dim=1)
-    return torch.cat([boost[:, :1], rotation @ boost[:, 1:]], dim=1)
+    return torch.cat([boost[:, :1], products(rotation, boost[:, 1:])], dim=1)
+
+
+def products(left_NAB: Tensor, right_NBC: Tensor) -> Tensor:
+    """Matrix products (N, A, C), term by term: the same bits for any N, which BLAS does not promise."""
+    terms = [left_NAB[:, :, k, None] * right_NBC[:, None, k] for k in range(left_NAB.shape[2])]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
 
 
 def _apply(matrices: Tensor, vectors_N4: Tensor) -> Tensor:
-    return (matrices @ vectors_N4[:, :, None])[:, :, 0]
+    return products(matrices, vectors_N4[:, :, None])[:, :, 0]
 
 
 def _direction(vectors_N4: Tensor) -> Tensor:

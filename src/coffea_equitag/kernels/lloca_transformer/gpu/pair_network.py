@@ -11,6 +11,7 @@ from torch import Tensor
 from ....layers import frame_prediction
 from ...common.gpu.activations import activated
 from ...common.gpu.arithmetic import product
+from ...common.gpu.tf32_split import halves, product_of_halves
 from ...common.gpu.tiles import RECEIVERS
 from .pair_tiles import Pairs, PairTiles, own_pairs, pair_square
 
@@ -96,13 +97,12 @@ def pair_logits_kernel(
                 tl.store(out.edges + pair, edge, mask=inside)
             h = to_i[:, None, :] + from_j[None, :, :] + edge[:, :, None] * of_edge[None, None, :]
             h = activated(tl.reshape(h, (BI * BJ, WIDTH)), "gelu")
-            for layer in tl.static_range(LAYERS):
+            for layer in tl.static_range(LAYERS - 1):
                 matrix = tl.load(weights.hidden + (layer * WIDTH + w)[:, None] * WIDTH + w[None, :])
                 bias = tl.load(weights.hidden_bias + layer * WIDTH + w)[None, :] + tl.zeros_like(h)
                 h = activated(product(h, matrix, bias, PRECISION), "gelu")
-            last = tl.load(weights.last + w[:, None] * _COLUMNS + column[None, :])
-            bias = tl.load(weights.last_bias + column)[None, :] + tl.zeros((BI * BJ, _COLUMNS), tl.float32)
-            logits = tl.reshape(product(h, last, bias, PRECISION), (BI, BJ, _COLUMNS))
+            logits = _last_layers(h, weights, LAYERS, WIDTH, PRECISION)
+            logits = tl.reshape(logits, (BI, BJ, _COLUMNS))
             others = (real_j[None, :] & (of_i[:, None] != j[None, :]))[:, :, None]
             logits = tl.where(others, logits, -float("inf"))
             place = out.logits + pair[:, :, None] * _VECTORS + column[None, None, :]
@@ -114,6 +114,30 @@ def pair_logits_kernel(
         inside = real_i[:, None] & (column < _VECTORS)[None, :]
         tl.store(out.largest + place, largest, mask=inside)
         tl.store(out.total + place, total, mask=inside)
+
+
+@triton.jit
+def _last_layers(
+    h: tl.tensor, weights: PairWeights, LAYERS: tl.constexpr, WIDTH: tl.constexpr, PRECISION: tl.constexpr
+) -> tl.tensor:
+    """Logits of some pairs; of the last hidden layer there are some columns at a time, which registers hold."""
+    w, column = tl.arange(0, WIDTH), tl.arange(0, _COLUMNS)
+    logits = tl.load(weights.last_bias + column)[None, :] + tl.zeros((h.shape[0], _COLUMNS), tl.float32)
+    if LAYERS == 0:
+        last = tl.load(weights.last + w[:, None] * _COLUMNS + column[None, :])
+        logits = product(h, last, logits, PRECISION)
+    else:
+        CHUNK: tl.constexpr = min(WIDTH, 32)
+        high, low = halves(h, PRECISION)
+        for first in range(0, WIDTH, CHUNK):
+            c = first + tl.arange(0, CHUNK)
+            matrix = tl.load(weights.hidden + ((LAYERS - 1) * WIDTH + w)[:, None] * WIDTH + c[None, :])
+            bias = tl.load(weights.hidden_bias + (LAYERS - 1) * WIDTH + c)[None, :]
+            total = bias + tl.zeros((h.shape[0], CHUNK), tl.float32)
+            x = activated(product_of_halves(high, low, *halves(matrix, PRECISION), total, PRECISION), "gelu")
+            last = tl.load(weights.last + c[:, None] * _COLUMNS + column[None, :])
+            logits = product(x, last, logits, PRECISION)
+    return logits
 
 
 def pair_logits(
