@@ -28,6 +28,7 @@ from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.frame_prediction import FramePrediction
 from ..layers.momentum_weights import begin_with_sum
+from ..layers.polar_frame import products
 from ..layers.rest_frame import RestFrame
 from ..layers.segments import segment_mean, segment_sum
 from ..layers.squares import Squares
@@ -232,7 +233,7 @@ class LLoCaTransformer(JetModel):
         """What the embedding sees of the constituents in their frames, (N, S + 7), and these as attention uses them."""
         total_J4 = segment_sum(rest_N4, jets.offsets)
         both = torch.stack([rest_N4, total_J4.repeat_interleave(jets.counts, dim=0)], dim=2)
-        own, jet = (frames_N44 @ both).unbind(2)
+        own, jet = products(frames_N44, both).unbind(2)
         features = frame_features(own, jet).to(self.dtype)
         frames = LocalFrames.of(frames_N44, self._gamma(jet, both[:, :, 1]), self.dtype)
         return torch.cat([own_NS, features], dim=1), frames

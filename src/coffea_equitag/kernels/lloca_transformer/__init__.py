@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ...jet_model import JetModel
@@ -30,10 +31,13 @@ def support(
 ) -> Support:
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``LLoCaTransformer.network``."""
     reason, options = unsupported_layer(model, _LAYERS), model.options
-    if target == "gpu":
-        reason = reason or "there are no kernels for GPUs"
+    momenta = (jets.p4, rest_M4, gram_Q, total_J4)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in momenta):
+        reason = reason or "gradients of momenta are recorded"
     elif any(layer.approximate != "none" for layer in model.modules() if isinstance(layer, nn.GELU)):
         reason = "a GELU is approximate"
-    elif options["frame_layers"] < 2:
+    elif target == "gpu" and model.training and options["dropout"]:
+        reason = reason or "it has dropout"
+    elif target == "cpu" and options["frame_layers"] < 2:
         reason = "frames are predicted with one hidden layer"
-    return Support(reason, learns(model, own_NS, rest_M4, gram_Q, total_J4), trains=False)
+    return Support(reason, learns(model, own_NS, *momenta), trains=target == "gpu")
