@@ -15,6 +15,17 @@ class RowLinear(nn.Linear):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Outputs (..., out) of rows (..., in)."""
-        sums = (rows[..., None, :] * self.weight).sum(-1)
+        sums = _halved(rows[..., None, :] * self.weight)[..., 0]
         bias: Tensor | None = self.bias
         return sums if bias is None else sums + bias
+
+
+def _halved(terms: Tensor) -> Tensor:
+    """Sums over the last axis, the second half onto the first until one is left.
+
+    GPUs divide a sum among threads in a way that depends on how many sums there are.
+    """
+    while (width := terms.shape[-1]) > 1:
+        half = (width + 1) // 2
+        terms = terms[..., :half] + nn.functional.pad(terms[..., half:], (0, 2 * half - width))
+    return terms

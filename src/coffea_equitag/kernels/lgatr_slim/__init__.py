@@ -24,13 +24,11 @@ def support(model: JetModel, target: str, vectors_N4: Tensor, scalars: Tensor, o
     """What the kernels for `target` ("cpu" or "gpu") can do about a call of ``LGATrSlim.features``."""
     learning = learns(model, vectors_N4, scalars)
     reason = unsupported_layer(model, _LAYERS)
-    if reason is None and target == "gpu":
-        reason = "there are no kernels for the GPU"
     if reason is None and any(
         isinstance(layer, nn.GELU) and layer.approximate != "tanh" for layer in modules_of(model)
     ):
         reason = "its GELU is not the approximation by tanh"
-    if reason is None and any(_drops(layer) for layer in modules_of(model)):
+    if reason is None and target == "cpu" and any(_drops(layer) for layer in modules_of(model)):
         reason = "it has dropout"
     return Support(reason, learning, trains=True)
 
