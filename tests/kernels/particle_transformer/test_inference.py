@@ -18,7 +18,6 @@ from kernel_forms import (
     assert_own_jet_alone,
     needs_vectors,
     run,
-    with_avx2,
 )
 from networks import enliven, shaken
 
@@ -146,18 +145,3 @@ def test_real_jets(shared_data):
     jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
     model = build()
     assert_agrees(run(model, jets), model, jets, rounding(model, jets[:8]))
-
-
-def test_other_registers_give_the_same_scores():
-    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
-    options = {"embed_widths": (7,), "pair_widths": (8,), "heads": 1, "layers": 1, "class_layers": 1}
-    code = (
-        "import torch; from arithmetic import deviation, rounding; from coffea_equitag import models, kernels;"
-        f"torch.manual_seed(0); model = models.build('particle_transformer', **{options}).eval();"
-        "torch.set_grad_enabled(False);"
-        "arguments = torch.randn(30, 7), torch.tensor([0, 17, 18, 30]), torch.randn(232, 4);"
-        "a = model.network(*arguments); assert kernels.last_choice('particle_transformer').kernel == 'cpu';"
-        "kernels.use('reference').__enter__(); b = model.network(*arguments);"
-        "assert deviation(a, b) <= rounding(model.network, *arguments), (a, b)"
-    )
-    with_avx2(code)

@@ -6,13 +6,14 @@ import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
-from ...common.cpu.ragged_attention import attend_rows, attend_tokens
+from ...common.cpu.dropout_row import NO_DROP
+from ...common.cpu.ragged_attention import Rows, attend_jets
 from ...common.cpu.row_layers import LINEAR, RELU, row_layer, row_layer_add
 from ...common.cpu.row_norms import layer_norm_rows
 from .weights import BlockWeights, Embedding, Head
 from .workspace import CHUNK, Workspace, shaped
 
-__all__ = ["attend_block", "class_block", "embed", "head_of_tokens"]
+__all__ = ["attend_block", "embed", "head_of_tokens"]
 
 _EPSILON = 1e-5
 _NONE = np.empty(0, np.float32)
@@ -37,35 +38,35 @@ def embed(weights: Embedding, features: F4, start: int, rows: int, work: Workspa
 
 
 @njit
-def attend_block(weights: BlockWeights, offsets: I8, work: Workspace) -> None:
-    """One particle attention block on the group's jets, in place."""
-    x, normed, projected, rows, width = work.x, work.normed, work.projected, offsets[-1], work.x.shape[1]
+def attend_block(weights: BlockWeights, offsets: I8, work: Workspace, of_tokens: bool) -> None:
+    """One block on the group's jets, in place: constituents attend to each other, or tokens to themselves and those.
+
+    One function for both, so that what they share is compiled once.
+    """
+    rows, jets, width, pairs = offsets[-1], len(offsets) - 1, work.x.shape[1], work.bias.shape[1]
     for first in range(0, rows, CHUNK):
         count = min(CHUNK, rows - first)
-        layer_norm_rows(x, first, count, _NONE, _NONE, _EPSILON, normed, first)
-        row_layer(normed, first, weights.keys, LINEAR, projected, first, count)
-    attend_rows(
-        projected[:, :width], projected[:, width : 2 * width], projected[:, 2 * width :], offsets, 0, len(offsets) - 1,
-        weights.heads, _scale(width, weights.heads), work.bias.T, 0, work.attended,
+        layer_norm_rows(work.x, first, count, _NONE, _NONE, _EPSILON, work.normed, first)
+        if not of_tokens:
+            row_layer(work.normed, first, weights.query, LINEAR, work.query, first, count)
+        row_layer(work.normed, first, weights.key, LINEAR, work.key, first, count)
+        row_layer(work.normed, first, weights.value, LINEAR, work.value, first, count)
+    x, query, own_key, own_value, attended = work.x, work.query, work.key[:0], work.value[:0], work.attended
+    if of_tokens:
+        x, query, own_key, own_value, attended = (
+            work.tokens, work.token_query, work.token_key, work.token_value, work.token_normed
+        )  # fmt: skip
+        layer_norm_rows(x, 0, jets, _NONE, _NONE, _EPSILON, attended, 0)
+        row_layer(x, 0, weights.query, LINEAR, query, 0, jets)
+        row_layer(attended, 0, weights.key, LINEAR, own_key, 0, jets)
+        row_layer(attended, 0, weights.value, LINEAR, own_value, 0, jets)
+        rows, pairs = jets, 0
+    scale = 1 / np.sqrt(np.float64(width // weights.heads))
+    attend_jets(
+        query, Rows(own_key, work.key), Rows(own_value, work.value), offsets, 0, jets, weights.heads, scale,
+        work.bias.T[:pairs], 0, NO_DROP, attended,
     )  # fmt: skip
-    _complete(weights, x, work.attended, normed, rows, work.hidden)
-
-
-@njit
-def class_block(weights: BlockWeights, offsets: I8, work: Workspace) -> None:
-    """One class attention block on the tokens of the group's jets, in place."""
-    x, normed, keys, rows, width = work.x, work.normed, work.projected, offsets[-1], work.x.shape[1]
-    tokens, token_normed, token_keys, jets = work.tokens, work.token_normed, work.token_keys, len(offsets) - 1
-    layer_norm_rows(x, 0, rows, _NONE, _NONE, _EPSILON, normed, 0)
-    row_layer(normed, 0, weights.keys, LINEAR, keys, 0, rows)
-    layer_norm_rows(tokens, 0, jets, _NONE, _NONE, _EPSILON, token_normed, 0)
-    row_layer(tokens, 0, weights.query, LINEAR, work.token_query, 0, jets)
-    row_layer(token_normed, 0, weights.keys, LINEAR, token_keys, 0, jets)
-    attend_tokens(
-        work.token_query, token_keys[:, :width], keys[:, :width], token_keys[:, width:], keys[:, width : 2 * width],
-        offsets, 0, jets, weights.heads, _scale(width, weights.heads), token_normed,
-    )  # fmt: skip
-    _complete(weights, tokens, token_normed, work.token_query, jets, work.hidden)
+    _complete(weights, x, attended, query, rows, work.hidden)
 
 
 @njit
@@ -98,11 +99,6 @@ def _complete(weights: BlockWeights, x: F4, attended: F4, spare: F4, rows: int, 
         layer_norm_rows(wide, 0, count, _NONE, _NONE, _EPSILON, wide, 0)
         _scale_rows(x, weights.residual, first, count)
         row_layer_add(wide, 0, weights.second, x, first, count)
-
-
-@inner
-def _scale(width: int, heads: int) -> float:
-    return float(1 / np.sqrt(width // heads))
 
 
 @inner

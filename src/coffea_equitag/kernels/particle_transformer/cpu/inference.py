@@ -18,7 +18,7 @@ from ....compiled import over_jets
 from ....invariants.minkowski import pair_offsets
 from ....jet_model import JetModel
 from ....jets.ragged import RaggedJets
-from .forward import attend_block, class_block, embed, head_of_tokens
+from .forward import attend_block, embed, head_of_tokens
 from .pair_bias import bias_of_pairs
 from .pair_features import pair_features, triangle_offsets
 from .weights import ParticleTransformerWeights, weights_of
@@ -77,10 +77,10 @@ def _score(weights: ParticleTransformerWeights, features: F4, pairs: F4, offsets
     if weights.pairs.layers:
         bias_of_pairs(weights.pairs, pairs, offsets, work)
     for block in weights.blocks:
-        attend_block(block, offsets, work)
+        attend_block(block, offsets, work, False)
     work.tokens[: len(out)] = weights.head.token
     for block in weights.class_blocks:
-        class_block(block, offsets, work)
+        attend_block(block, offsets, work, True)
     head_of_tokens(weights.head, len(out), work, out)
 
 

@@ -65,13 +65,16 @@ def _fill(p4: F8, products: F8, offsets: I8, squares: I8, pairs: I8, out: F4, fi
     largest = 0
     for jet in range(first, last):
         largest = max(largest, offsets[jet + 1] - offsets[jet])
-    rows = np.empty((4, largest))
+    rows, logs = np.empty((4, largest)), np.empty((4, largest), np.float32)
     for jet in range(first, last):
         begin, n, at = offsets[jet], offsets[jet + 1] - offsets[jet], pairs[jet]
         block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
         _constituents(p4[:, begin : begin + n], block, rows)
         for i in range(n):
-            _row(rows, block[i], i, out[at : at + i + 1])
+            _row(rows, block[i], i, logs)
+            for j in range(i + 1):
+                for k in range(4):
+                    out[at + j, k] = logs[k, j]
             at += i + 1
 
 
@@ -87,20 +90,21 @@ def _constituents(p4: F8, products: F8, rows: F8) -> None:
         rows[2, i], rows[3, i] = np.arctan2(y, x), mass2
 
 
-# compiled as a function of its own, so that its loop is vectorised
+# compiled as functions of their own, so that their loops are vectorised
 @njit
-def _row(rows: F8, products: F8, i: int, out: F4) -> None:
+def _row(rows: F8, products: F8, i: int, logs: F4) -> None:
+    """Logarithms (4, ≥ i + 1) of the pairs of constituent i."""
     pt_i, y_i, phi_i, mass2_i = rows[0, i], rows[1, i], rows[2, i], rows[3, i]
-    for j in range(len(out)):
+    for j in range(i + 1):
         pt_j, d_phi, d_y = rows[0, j], phi_i - rows[2, j], y_i - rows[1, j]
         d_phi -= _TURN * np.floor(d_phi / _TURN + 0.5)
         delta2 = d_y * d_y + d_phi * d_phi
         softer = pt_j if pt_j < pt_i else pt_i
         both = pt_i + pt_j
-        out[j, 0] = _HALF * _logarithm(softer * softer * delta2, _FLOOR**2)
-        out[j, 1] = _logarithm(softer / (_FLOOR if both < _FLOOR else both), _FLOOR)
-        out[j, 2] = _HALF * _logarithm(delta2, _FLOOR**2)
-        out[j, 3] = _logarithm(mass2_i + rows[3, j] + 2 * products[j], _FLOOR)
+        logs[0, j] = _HALF * _logarithm(softer * softer * delta2, _FLOOR**2)
+        logs[1, j] = _logarithm(softer / (_FLOOR if both < _FLOOR else both), _FLOOR)
+        logs[2, j] = _HALF * _logarithm(delta2, _FLOOR**2)
+        logs[3, j] = _logarithm(mass2_i + rows[3, j] + 2 * products[j], _FLOOR)
 
 
 @inner

@@ -38,8 +38,9 @@ class PairNetwork(NamedTuple):
 class BlockWeights(NamedTuple):
     """A block: projections, the norm of what was attended to, and the feed-forward network of normalised rows."""
 
-    query: RowLayer  # in a particle block, of no columns
-    keys: RowLayer  # keys and values; in a particle block, queries before them
+    query: RowLayer
+    key: RowLayer
+    value: RowLayer
     out: RowLayer  # with the heads' scales
     scale: F4  # of the norm after the attention
     shift: F4
@@ -122,12 +123,12 @@ def _without_norms(modules: Sequence[Any]) -> list[tuple[F8, F8]]:
 
 
 def _block(block: Any, kind: int, *, of_tokens: bool) -> BlockWeights:
-    projections, out, forward = block.attention.in_proj, block.attention.out_proj, block.feed_forward
-    matrix, bias, width = double(projections.weight), double(projections.bias), out.in_features
-    alone = width if of_tokens else 0
-    per_head = np.repeat(double(block.head_scale), width // block.heads)
+    attention, out, forward = block.attention, block.attention.out_proj, block.feed_forward
+    projections = list(zip(*(np.split(double(t), 3) for t in attention.in_proj.parameters()), strict=True))
+    query, key, value = (_after(block.before, *projection) for projection in projections)
+    per_head = np.repeat(double(block.head_scale), out.in_features // block.heads)
     return BlockWeights(
-        pack(matrix[:alone], bias[:alone]), pack(*_after(block.before, matrix[alone:], bias[alone:])),
+        pack(*(projections[0] if of_tokens else query)), pack(*key), pack(*value),
         pack(double(out.weight) * per_head[:, None], double(out.bias) * per_head),
         aligned(double(block.after[0].weight)), aligned(double(block.after[0].bias)),
         pack(*_normalised(forward[0], forward[1])), pack(*_normalised(forward[4], forward[5])),

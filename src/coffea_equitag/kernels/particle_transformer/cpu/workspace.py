@@ -22,7 +22,9 @@ class Workspace(NamedTuple):
 
     x: F4  # of constituents (N, C)
     normed: F4  # (N, C)
-    projected: F4  # (N, 3 C): queries, keys and values
+    query: F4  # (N, C)
+    key: F4  # (N, C)
+    value: F4  # (N, C)
     attended: F4  # (N, C)
     hidden: F4  # the widest rows of a chunk of constituents, or of the jets, flat; two take turns
     spare: F4
@@ -32,7 +34,8 @@ class Workspace(NamedTuple):
     tokens: F4  # of jets (J, C)
     token_normed: F4  # (J, C)
     token_query: F4  # (J, C)
-    token_keys: F4  # (J, 2 C)
+    token_key: F4  # (J, C)
+    token_value: F4  # (J, C)
 
 
 def workspace_of(weights: ParticleTransformerWeights, rows: int, jets: int, squares: int) -> Workspace:
@@ -48,7 +51,9 @@ def workspace_of(weights: ParticleTransformerWeights, rows: int, jets: int, squa
     return Workspace(
         x=_room(rows, width),
         normed=_room(rows, width),
-        projected=_room(rows, 3 * width),
+        query=_room(rows, width),
+        key=_room(rows, width),
+        value=_room(rows, width),
         attended=_room(rows, width),
         hidden=hidden,
         spare=spare,
@@ -58,7 +63,8 @@ def workspace_of(weights: ParticleTransformerWeights, rows: int, jets: int, squa
         tokens=_room(jets, width),
         token_normed=_room(jets, width),
         token_query=_room(jets, width),
-        token_keys=_room(jets, 2 * width),
+        token_key=_room(jets, width),
+        token_value=_room(jets, width),
     )
 
 
