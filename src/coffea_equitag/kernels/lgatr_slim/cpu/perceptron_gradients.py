@@ -75,7 +75,9 @@ def perceptron_gradients(
     for part in range(first, last):
         for start in range(bounds[part], bounds[part + 1], CHUNK):
             count = min(CHUNK, bounds[part + 1] - start)
-            _copy(state, start, grad, count, room)
+            for rows, chunk in ((state, room.x), (grad, room.grad)):
+                _copy(rows.vectors, 4 * start, 4 * count, chunk.vectors)
+                _copy(rows.scalars, start, count, chunk.scalars)
             norm_rows(room.x, 0, count, weights.share, room.normed, 0)
             _forward(weights, b, keeps, count, room)
             _backward(weights, b, keeps, count, room, sums, part)
@@ -107,13 +109,11 @@ def _many(gates: int, rows: int, width: int) -> F4:
 
 
 @inner
-def _copy(state: Rows, start: int, grad: Rows, count: int, room: _Room) -> None:
-    for row in range(4 * count):
-        room.x.vectors[row] = state.vectors[4 * start + row]
-        room.grad.vectors[row] = grad.vectors[4 * start + row]
-    for row in range(count):
-        room.x.scalars[row] = state.scalars[start + row]
-        room.grad.scalars[row] = grad.scalars[start + row]
+def _copy(x: F4, first: int, rows: int, out: F4) -> None:
+    for row in range(rows):
+        source, target = x[first + row], out[row]
+        for c in range(len(target)):
+            target[c] = source[c]
 
 
 @inner
