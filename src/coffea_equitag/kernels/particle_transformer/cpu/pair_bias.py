@@ -34,15 +34,25 @@ def bias_of_pairs(weights: PairNetwork, features: F4, offsets: I8, work: Workspa
                 row_layer(x, at, layer, weights.last_kind if level == end else GELU, out, 0, count)
                 x, at, here, there = out, 0, there, here
             for row in range(count):
-                _put(x[row], work.bias, base, n, i, j, weights)
+                for head in range(weights.heads):
+                    work.bias[head, base + i * n + j] = x[row, head]
                 j += 1
                 if j > i:
                     i, j = i + 1, 0
+        _complete(work.bias, base, n, weights.with_self)
         base += n * n
 
 
 @inner
-def _put(values: F4, bias: F4, base: int, n: int, i: int, j: int, weights: PairNetwork) -> None:
-    one, other, alone = base + i * n + j, base + j * n + i, i == j and not weights.with_self
-    for head in range(weights.heads):
-        bias[head, one] = bias[head, other] = _ZERO if alone else values[head]
+def _complete(bias: F4, base: int, n: int, with_self: bool) -> None:
+    """What stands above the diagonal of a jet's blocks, and 0 on it where no constituent is a pair with itself.
+
+    Last, and block by block: as the pairs come, each would write to as many cache lines as there are heads.
+    """
+    for head in range(len(bias)):
+        block = bias[head, base : base + n * n]
+        for i in range(n):
+            for j in range(i):
+                block[j * n + i] = block[i * n + j]
+            if not with_self:
+                block[i * n + i] = _ZERO
