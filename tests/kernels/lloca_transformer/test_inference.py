@@ -8,7 +8,15 @@ import coffea_equitag as eqt
 from arithmetic import rounding
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.testing import boost, transform
-from kernel_forms import assert_agrees, assert_changes_noticed, assert_own_jet_alone, deviation, needs_vectors, run
+from kernel_forms import (
+    assert_agrees,
+    assert_changes_noticed,
+    assert_own_jet_alone,
+    deviation,
+    needs_vectors,
+    run,
+    with_avx2,
+)
 from networks import shaken
 
 pytestmark = needs_vectors
@@ -133,3 +141,17 @@ def test_references_of_the_user(random_jets):
         assert kernels.last_choice(KIND).kernel == "cpu"
         with kernels.use("reference"):
             assert deviation(found, outputs()) <= rounding(outputs)
+
+
+def test_other_registers_give_the_same_scores():
+    """The tiles of an AVX2 machine, where this one can run them, in a process of their own."""
+    code = (
+        "import torch; from coffea_equitag import RaggedJets, models; from kernel_forms import assert_agrees, run\n"
+        "from coffea_equitag.kernels.common.cpu import wide_dense; assert wide_dense.block_of(72) == 16\n"
+        "three = 5 * torch.randn(17, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)\n"
+        "p4 = torch.cat([(three.square().sum(1) + 0.02).sqrt()[:, None], three], 1)\n"
+        "jets = RaggedJets.from_momenta(p4, torch.tensor([0, 11, 12, 17])); torch.manual_seed(0)\n"
+        "model = models.build('lloca_transformer', heads=2, blocks=1, frame_width=24).eval()\n"
+        "assert_agrees(run(model, jets), model, jets)"
+    )
+    with_avx2(code)

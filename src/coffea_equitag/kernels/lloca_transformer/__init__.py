@@ -40,4 +40,4 @@ def support(
         reason = reason or "it has dropout"
     elif target == "cpu" and options["frame_layers"] < 2:
         reason = "frames are predicted with one hidden layer"
-    return Support(reason, learns(model, own_NS, *momenta), trains=target == "gpu")
+    return Support(reason, learns(model, own_NS, *momenta), trains=True)

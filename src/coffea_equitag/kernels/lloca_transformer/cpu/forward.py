@@ -11,11 +11,11 @@ from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned
 from ...common.cpu.ragged_attention import attend_rows
-from ...common.cpu.row_layers import GELU, LINEAR, row_layer, row_layer_add
+from ...common.cpu.row_layers import GELU, LINEAR, RowLayer, row_layer, row_layer_add
 from ...common.cpu.row_norms import layer_norm_rows
 from .carry import Ranks, carry_rows
 from .frame_features import FEATURES, at_least, polar, write_features
-from .frame_vectors import VECTORS, frame_vectors, pair_shares
+from .frame_vectors import VECTORS, frame_sums, normalise, pair_shares
 from .pair_network import PairBuffers, pair_logits, write_edges
 from .polar_frame import polar_frame
 from .weights import BlockWeights, LLoCaWeights, PairWeights
@@ -82,8 +82,9 @@ def rows_for(weights: LLoCaWeights, rows: int, nodes: int, columns: int) -> Rows
 
 @njit
 def frame_jets(
-    weights: PairWeights, network: Network, jets: Jets, first: int, last: int, buffers: PairBuffers, rows: Rows
-) -> None:
+    received: RowLayer, sent: RowLayer, weights: PairWeights, network: Network, jets: Jets, first: int, last: int,
+    buffers: PairBuffers, rows: Rows,
+) -> None:  # fmt: skip
     """Frames of the constituents of the jets ``first:last``, and what the embedding sees of them there."""
     references = network.references
     for jet in range(first, last):
@@ -92,8 +93,8 @@ def frame_jets(
             continue
         nodes, gram = n + references, jets.gram[jets.squares[jet] : jets.squares[jet + 1]]
         _write_scalars(network, jets, jet, rows.nodes)
-        row_layer(rows.nodes, _FIRST, weights.sent, _LINEAR, buffers.sent, _FIRST, nodes)
-        row_layer(rows.nodes, references, weights.received, _LINEAR, buffers.received, _FIRST, n)
+        row_layer(rows.nodes, _FIRST, sent, _LINEAR, buffers.sent, _FIRST, nodes)
+        row_layer(rows.nodes, references, received, _LINEAR, buffers.received, _FIRST, n)
         write_edges(weights, gram, nodes, references, buffers)
         pair_logits(weights, nodes, references, buffers)
         _frame_constituents(network, jets, jet, gram, jets.offsets[jet] - jets.offsets[first], buffers, rows)
@@ -107,11 +108,11 @@ def apply_block(weights: BlockWeights, network: Network, offsets: I8, rows: Rows
     scale = (width // heads) ** -0.5
     layer_norm_rows(rows.h, _FIRST, count, _NONE, _NONE, _EPS, rows.normed, _FIRST)
     row_layer(rows.normed, _FIRST, weights.qkv, _LINEAR, rows.wide, _FIRST, count)
-    carry_rows(rows.wide, 0, ranks, heads, rows.to_common, False, rows.q, count)
-    carry_rows(rows.wide, width, ranks, heads, rows.to_common, True, rows.k, count)
-    carry_rows(rows.wide, 2 * width, ranks, heads, rows.to_common, False, rows.v, count)
+    carry_rows(rows.wide, 0, ranks, heads, rows.to_common, False, rows.q, 0, 0, count)
+    carry_rows(rows.wide, width, ranks, heads, rows.to_common, True, rows.k, 0, 0, count)
+    carry_rows(rows.wide, 2 * width, ranks, heads, rows.to_common, False, rows.v, 0, 0, count)
     attend_rows(rows.q, rows.k, rows.v, offsets, _FIRST, jets, heads, scale, _NO_BIAS, _FIRST, rows.attended)
-    carry_rows(rows.attended, 0, ranks, heads, rows.to_local, False, rows.v, count)
+    carry_rows(rows.attended, 0, ranks, heads, rows.to_local, False, rows.v, 0, 0, count)
     row_layer_add(rows.v, _FIRST, weights.out, rows.h, _FIRST, count)
     layer_norm_rows(rows.h, _FIRST, count, _NONE, _NONE, _EPS, rows.normed, _FIRST)
     row_layer(rows.normed, _FIRST, weights.up, _GELU, rows.wide, _FIRST, count)
@@ -143,10 +144,11 @@ def _frame_constituents(
     for i in range(start + references, start + nodes):
         total += jets.rest[i]
     shares, vectors = np.empty((VECTORS, nodes)), np.empty((VECTORS, 4))
-    frame, spare = np.empty((4, 4)), np.empty(nodes)
+    squares, frame, spare = np.empty(VECTORS), np.empty((4, 4)), np.empty((VECTORS, nodes))
     for i in range(n):
         pair_shares(buffers, nodes, references, i, shares)
-        mass = frame_vectors(shares, jets.rest, start, gram, nodes, vectors, spare)
+        frame_sums(shares, jets.rest, start, gram, nodes, vectors, squares, spare)
+        mass = normalise(vectors, squares, nodes)
         momentum = jets.rest[start + references + i]
         polar_frame(vectors, mass, momentum, frame)
         for c in range(jets.own.shape[1]):

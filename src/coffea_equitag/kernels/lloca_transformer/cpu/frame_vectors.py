@@ -12,7 +12,7 @@ from ...common.cpu.activations import exp_number
 from .frame_features import at_least
 from .pair_network import PairBuffers
 
-__all__ = ["VECTORS", "frame_vectors", "pair_shares"]
+__all__ = ["VECTORS", "frame_sums", "normalise", "pair_shares"]
 
 VECTORS = 3
 _LEAST_NORM, _LEAST_MASS_SQUARE = 1e-5, 1e-60
@@ -45,14 +45,14 @@ def pair_shares(buffers: PairBuffers, nodes: int, first: int, i: int, shares: F8
 
 
 @inner
-def frame_vectors(shares: F8, p4: F8, start: int, gram: F8, nodes: int, vectors: F8, row: F8) -> float:
-    """Vectors (3, 4), normalised together, of a constituent with given shares; returns the first one's mass.
+def frame_sums(shares: F8, p4: F8, start: int, gram: F8, nodes: int, vectors: F8, squares: F8, products: F8) -> None:
+    """Vectors (3, 4) of a constituent with given shares, their squares (3,) and their products (3, M) with the nodes.
 
-    `p4` are all nodes' momenta, the jet's from `start` on, `gram` its products (M²,); `row` is room for M numbers.
+    `p4` are all nodes' momenta, the jet's from `start` on, `gram` its products (M²,).
     """
-    squares = (0.0, 0.0, 0.0)
     for vector in range(VECTORS):
         # of the products, all positive: no digit is lost
+        row = products[vector]
         row[:nodes] = 0
         for j in range(nodes):
             share, at = shares[vector, j], j * nodes
@@ -66,8 +66,13 @@ def frame_vectors(shares: F8, p4: F8, start: int, gram: F8, nodes: int, vectors:
             x += share * p4[start + j, 1]
             y += share * p4[start + j, 2]
             z += share * p4[start + j, 3]
-        squares = squares[1], squares[2], square
+        squares[vector] = square
         vectors[vector, 0], vectors[vector, 1], vectors[vector, 2], vectors[vector, 3] = e, x, y, z
+
+
+@inner
+def normalise(vectors: F8, squares: F8, nodes: int) -> float:
+    """Divide the three vectors by their common size; returns the first one's mass."""
     norm = math.sqrt(at_least(abs(squares[0] + squares[1] + squares[2]), _LEAST_NORM**2))
     for vector in range(VECTORS):
         # n nodes have n − 1 independent vectors: the others would differ by rounding

@@ -72,7 +72,7 @@ def _score(weights: LLoCaWeights, network: Network, jets: Jets, out: F4, first: 
     means = np.empty((last - first, weights.head.weight.shape[1]), np.float32)
     for begin, until in groups:
         bounds = offsets[begin : until + 1] - offsets[begin]
-        frame_jets(weights.pairs, network, jets, begin, until, buffers, space)
+        frame_jets(weights.received, weights.sent, weights.pairs, network, jets, begin, until, buffers, space)
         row_layer(space.seen, 0, weights.embedding, LINEAR, space.h, 0, bounds[-1])
         for block in weights.blocks:
             apply_block(block, network, bounds, space)

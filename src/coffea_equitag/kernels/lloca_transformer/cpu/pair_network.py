@@ -10,17 +10,18 @@ import numpy as np
 from ....array_types import F4, F8
 from ....compiled import inner
 from ...common.cpu.aligned import aligned
-from ...common.cpu.row_layers import GELU, row_layer
+from ...common.cpu.row_layers import GELU, LINEAR, RowLayer, row_layer
 from .frame_features import at_least
 from .pair_rows import LOGIT_ROWS, first_rows, logit_rows
 from .weights import PairWeights
 
-__all__ = ["PairBuffers", "pair_buffers", "pair_logits", "write_edges"]
+__all__ = ["PairBuffers", "at_once", "first_layer", "hidden_layer", "pair_buffers", "pair_logits", "write_edges"]
 
 #: Pairs that pass through the perceptron at once; weights stay in the second cache beside them.
 _ROWS = 240
 #: Not literals, which numba would compile functions for.
 _FIRST: int = np.int64(0)  # type: ignore[assignment]
+_LINEAR: int = np.int64(LINEAR)  # type: ignore[assignment]
 _GELU: int = np.int64(GELU)  # type: ignore[assignment]
 _LEAST_SQUARE_MASS, _LEAST_MASS = 1e-10, 1e-6
 
@@ -64,17 +65,36 @@ def write_edges(weights: PairWeights, gram: F8, nodes: int, first: int, buffers:
 def pair_logits(weights: PairWeights, nodes: int, first: int, buffers: PairBuffers) -> None:
     """Logits of the pairs that `write_edges` wrote, from the nodes' parts in `buffers`."""
     here, there, width = buffers.here, buffers.there, len(weights.of_edge)
-    count, stride = nodes - first, buffers.logits.shape[1]
-    at_once = max(1, _ROWS // nodes)
-    for i_first in range(0, count, at_once):
-        some = min(at_once, count - i_first)
-        rows, at = some * nodes, i_first * nodes
-        for i in range(some):
-            first_rows(
-                buffers.received, (i_first + i) * width, buffers.sent, 0, weights.of_edge,
-                buffers.edges, at + i * nodes, nodes, width, here, i * nodes * width,
-            )  # fmt: skip
+    count, stride, some = nodes - first, buffers.logits.shape[1], at_once(nodes)
+    for i_first in range(0, count, some):
+        i_last = min(i_first + some, count)
+        rows, at = (i_last - i_first) * nodes, i_first * nodes
+        first_layer(weights, nodes, i_first, i_last, buffers, here)
         for level in range(len(weights.hidden)):
-            row_layer(here, _FIRST, weights.hidden[level], _GELU, there, _FIRST, rows)
+            kind = _LINEAR if level == len(weights.hidden) - 1 else _GELU
+            row_layer(here, _FIRST, hidden_layer(weights, level), kind, there, _FIRST, rows)
             here, there = there, here
         logit_rows(here, weights.last, weights.last_bias, rows, width, buffers.logits, at, stride)
+
+
+@inner
+def at_once(nodes: int) -> int:
+    """Constituents whose pairs pass through the perceptron together, of a jet of so many nodes."""
+    return max(1, _ROWS // nodes)
+
+
+@inner
+def first_layer(weights: PairWeights, nodes: int, i_first: int, i_last: int, buffers: PairBuffers, out: F4) -> None:
+    """The first hidden channels of pairs of constituents ``i_first:i_last`` with all nodes, into `out`."""
+    width = len(weights.of_edge)
+    for i in range(i_first, i_last):
+        first_rows(
+            buffers.received, i * width, buffers.sent, 0, weights.of_edge,
+            buffers.edges, i * nodes, nodes, width, out, (i - i_first) * nodes * width,
+        )  # fmt: skip
+
+
+@inner
+def hidden_layer(weights: PairWeights, level: int) -> RowLayer:
+    """One of the layers W → W."""
+    return RowLayer(weights.hidden[level], weights.hidden_bias[level], len(weights.of_edge))

@@ -60,14 +60,14 @@ def first_rows(
 
 @intrinsic
 def logit_rows(
-    typing_context: Any, x: Any, weight: Any, bias: Any, count: Any, width: Any, out: Any, out_at: Any, stride: Any
+    typing_context: Any, z: Any, weight: Any, bias: Any, count: Any, width: Any, out: Any, out_at: Any, stride: Any
 ) -> Any:
-    """W x + b of rows of `width` numbers each: a plane of logits, a `stride` long, for each of the rows of W."""
+    """W GELU(z) + b of rows of `width` numbers: a plane of logits, a `stride` long, for each of the rows of W."""
     n = types.intp
-    signature = types.void(x, weight, bias, n, n, out, n, n)
+    signature = types.void(z, weight, bias, n, n, out, n, n)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, weight, bias, count, width, out, out_at, stride = pointers(context, builder, signature, arguments)
+        z, weight, bias, count, width, out, out_at, stride = pointers(context, builder, signature, arguments)
         lanes, rows = Lanes(builder, [_LANE]), range(LOGIT_ROWS)
         begin = [builder.load(builder.gep(bias, [INDEX(c)]), align=4) for c in range(_LOGITS)]
 
@@ -80,7 +80,7 @@ def logit_rows(
                 weights = [
                     lanes.load(weight, builder.add(builder.mul(width, INDEX(c)), column))[0] for c in range(_LOGITS)
                 ]
-                values = [lanes.load(x, builder.add(place, column))[0] for place in places]
+                values = [gelu(builder, lanes.load(z, builder.add(place, column))[0]) for place in places]
                 for r in rows:
                     found += [fma(builder, values[r], weights[c], sums[_LOGITS * r + c]) for c in range(_LOGITS)]
                 return found

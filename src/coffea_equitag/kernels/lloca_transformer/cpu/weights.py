@@ -17,16 +17,15 @@ from ...common.cpu.row_layers import RowLayer, pack
 from ...common.folding import folded
 from .pair_rows import TILE
 
-__all__ = ["BlockWeights", "LLoCaWeights", "PairWeights", "pair_weights", "weights_of", "whole"]
+__all__ = ["BlockWeights", "LLoCaWeights", "PairWeights", "head_order", "stacked", "weights_of", "whole"]
 
 
 class PairWeights(NamedTuple):
-    """The perceptron of pairs, W channels wide, filled up to whole tiles."""
+    """The perceptron of pairs after the nodes' parts, W channels wide, filled up to whole tiles."""
 
-    received: RowLayer  # S → W, with the bias
-    sent: RowLayer  # S → W
     of_edge: F4  # (W,)
-    hidden: tuple[RowLayer, ...]  # W → W, one or more
+    hidden: F4  # (L, blocks, W, block): layers W → W, one or more, as in `RowLayer`; one form for any number
+    hidden_bias: F4  # (L, W)
     last: F4  # (3, W)
     last_bias: F4  # (3,)
     mean: float  # of log m²_ij
@@ -45,6 +44,8 @@ class BlockWeights(NamedTuple):
 class LLoCaWeights(NamedTuple):
     """The network."""
 
+    received: RowLayer  # S → W: what constituents have in the first layer of pairs, with the bias
+    sent: RowLayer  # S → W: what nodes have
     pairs: PairWeights
     embedding: RowLayer
     blocks: tuple[BlockWeights, ...]
@@ -61,30 +62,29 @@ def whole(channels: int) -> int:
     return -(-channels // TILE) * TILE
 
 
-def pair_weights(frames: FramePrediction) -> PairWeights:
-    """Those of the frame prediction, `hidden` channels filled up with zeros, which stay 0."""
+def _fold(model: Any) -> LLoCaWeights:
+    frames: FramePrediction = model.frames
     scalars, matrix = frames.n_scalars, double(frames.first.weight)
-    width = whole(len(matrix))
+    width, depth = whole(len(matrix)), max(scalars, 1)
     linears = [module for module in frames.rest if isinstance(module, nn.Linear)]
-    bias, none = double(frames.first.bias), np.zeros(len(matrix))
-    return PairWeights(
-        pack(_filled(matrix[:, :scalars], width, max(scalars, 1)), _long(bias, width)),
-        pack(_filled(matrix[:, scalars : 2 * scalars], width, max(scalars, 1)), _long(none, width)),
+    layers = [
+        pack(_filled(double(linear.weight), width, width), _long(double(linear.bias), width)) for linear in linears[:-1]
+    ]
+    pairs = PairWeights(
         aligned(_long(matrix[:, -1], width)),
-        tuple(
-            pack(_filled(double(linear.weight), width, width), _long(double(linear.bias), width))
-            for linear in linears[:-1]
-        ),
+        *stacked(layers),
         aligned(_filled(double(linears[-1].weight), 3, width)),
         aligned(double(linears[-1].bias)),
         float(frames.edge_mean),
         float(frames.edge_std),
     )
-
-
-def _fold(model: Any) -> LLoCaWeights:
     return LLoCaWeights(
-        pair_weights(model.frames), _packed(model.embedding), tuple(map(_block, model.blocks)), _packed(model.head)
+        pack(_filled(matrix[:, :scalars], width, depth), _long(double(frames.first.bias), width)),
+        pack(_filled(matrix[:, scalars : 2 * scalars], width, depth)),
+        pairs,
+        _packed(model.embedding),
+        tuple(map(_block, model.blocks)),
+        _packed(model.head),
     )
 
 
@@ -99,6 +99,11 @@ def _block(block: TensorialBlock) -> BlockWeights:
         _packed(out),
         *map(_packed, linears),
     )
+
+
+def stacked(layers: list[RowLayer]) -> tuple[F4, F4]:
+    """Weights and biases of layers of one width, as in `PairWeights`."""
+    return aligned(np.stack([layer.weight for layer in layers])), aligned(np.stack([layer.bias for layer in layers]))
 
 
 def head_order(attention: TensorialAttention) -> I8:
