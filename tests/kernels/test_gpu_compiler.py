@@ -263,12 +263,12 @@ KERNELS = {
     "products": (products.products_kernel, {"POLAR": True, "SENDERS": 16} | JETS, {"out": "*fp64"}),
     "dense": (
         dense.dense_kernel,
-        {"SLOPE": 0.0, "KIND": "none", "ADD": True, "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 16, "WIDTH": 64},
+        {"SLOPE": 0.0, "ADD": True, "PRECISION": "tf32x3", "ROWS": 64, "DEPTH": 16, "WIDTH": 64},
         {},
     ),
     "dense-float64": (
         dense.dense_kernel,
-        {"SLOPE": 1.0, "KIND": "gelu", "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
+        {"SLOPE": 1.0, "ADD": False, "PRECISION": "ieee", "ROWS": 64, "DEPTH": 16, "WIDTH": 32},
         dict.fromkeys(("x", "weight", "bias", "out"), "*fp64"),
     ),
     "attention": (ragged_attention.attention_kernel, attention(), ATTENTION),

@@ -18,7 +18,7 @@ COUNTS = [18, 1, 0, 2] if INTERPRETED else [20, 1, 0, 70, 2, 7, 3]
 SMALL = {"heads": 2, "blocks": 2, "frame_width": 16, "mlp_factor": 2}
 OPTIONS = [
     {},
-    {"output": "momentum", "tensors": 1, "preserve_variance": False, "frame_layers": 1},
+    {"output": "momentum", "scalars": 2, "vectors": 1, "tensors": 1, "preserve_variance": False, "frame_layers": 1},
     {"beams": False, "laboratory": False, "frame_layers": 3, "frame_width": 24, "scalars": 0},
     {"fields": ["pdgId"], "vectors": 0, "n_classes": 5},
 ]

@@ -7,7 +7,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .activations import activated
 from .arithmetic import product
 
 __all__ = ["dense", "dense_kernel"]
@@ -28,7 +27,6 @@ def dense_kernel(
     depth: tl.tensor,
     width: tl.tensor,
     SLOPE: tl.constexpr,
-    KIND: tl.constexpr,
     ADD: tl.constexpr,
     PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
@@ -52,8 +50,6 @@ def dense_kernel(
     total += tl.load(bias + c, mask=c < width, other=0.0)[None, :]
     if SLOPE != 1.0:
         total = tl.where(total < 0, SLOPE * total, total)
-    if KIND != "none":
-        total = activated(total, KIND)
     place = out + m[:, None] * out_stride + c[None, :]
     if ADD:
         total += tl.load(place, mask=inside, other=0.0)
@@ -67,11 +63,10 @@ def dense(
     *,
     out: Tensor | None = None,
     slope: float = 1.0,
-    activation: str = "none",
     add: bool = False,
     precision: str = "ieee",
 ) -> Tensor:
-    """An activation of x · weight + bias, in a fixed order of summation; added to `out` with `add`.
+    """LeakyReLU(x · weight + bias), in a fixed order of summation; added to `out` with `add`.
 
     Parameters
     ----------
@@ -84,9 +79,7 @@ def dense(
     out : Tensor, shape (M, W), optional
         Where to; may be columns of a wider array.
     slope : float
-        Of a LeakyReLU: 1 for none, 0 for ReLU.
-    activation : str
-        Another activation, see `activations.activated`, or "none".
+        Of the activation: 1 for none, 0 for ReLU.
     add : bool
         Add to what `out` holds.
     precision : str
@@ -102,7 +95,7 @@ def dense(
     if rows:
         dense_kernel[(triton.cdiv(rows, _ROWS), triton.cdiv(width, tile))](
             x, x.stride(0), weight, bias, out, out.stride(0), rows, depth, width,
-            SLOPE=float(slope), KIND=activation, ADD=add, PRECISION=precision if x.dtype == torch.float32 else "ieee",
+            SLOPE=float(slope), ADD=add, PRECISION=precision if x.dtype == torch.float32 else "ieee",
             ROWS=_ROWS, DEPTH=_DEPTH, WIDTH=tile,
         )  # fmt: skip
     return out

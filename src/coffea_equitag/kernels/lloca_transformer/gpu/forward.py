@@ -9,22 +9,22 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....jets.ragged import RaggedJets
 from ....layers.frame_prediction import frames_of_sums
 from ....layers.squares import Squares
 from ....layers.tensorial_attention import LocalFrames
 from ...common.gpu.attention_function import ATTENTION_ROWS, attention
+from ...common.gpu.row_layers import RowLayer
 from ...common.gpu.tiles import Tiles
 from .carry import carried
-from .weights import BlockWeights, FrameWeights, Linear
+from .weights import BlockWeights, FrameWeights
 
 __all__ = ["Dense", "Vectors", "channels", "local_frames"]
 
-#: f(x · weight + bias) of rows (M, K), f being "gelu" or "none"; added to what is given, if anything, which may be
-#: overwritten.
-Dense: TypeAlias = Callable[[Tensor, Linear, Tensor | None, str], Tensor]
+#: f(x W + b), (M, K) to (M, W), f being "gelu" or "none", and what is added to it, if anything.
+Dense: TypeAlias = Callable[[Tensor, RowLayer, str, Tensor | None], Tensor]
 #: The vectors (3, N, 4) of frames and their squares (3, N), from what the first layer makes of scalars of
 #: constituents and of nodes.
 Vectors: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -45,7 +45,7 @@ def local_frames(
     references = model.extra_nodes
     nodes = Squares.of(jets.offsets + references * torch.arange(jets.num_jets + 1, device=jets.device))
     scalars, is_own = model.node_scalars(jets, own_NS, total_J4, nodes), model.is_own(nodes)
-    found = vectors(dense(scalars[is_own], weights.received, None, "none"), dense(scalars, weights.sent, None, "none"))
+    found = vectors(dense(scalars[is_own], weights.received, "none", None), dense(scalars, weights.sent, "none", None))
     counts = (jets.counts + references).repeat_interleave(jets.counts)
     own_N4 = rest_M4[is_own]
     seen: tuple[Tensor, LocalFrames] = model.seen(jets, own_NS, own_N4, frames_of_sums(*found, own_N4, counts))
@@ -60,13 +60,9 @@ def channels(
     sizes, heads = (options["scalars"], options["vectors"], options["tensors"]), options["heads"]
     size, tiles = sizes[0] + 4 * sizes[1] + 16 * sizes[2], Tiles.of(offsets, ATTENTION_ROWS)
     for weights in blocks:
-        qkv = dense(_normalised(h_NC), weights.inputs, None, "none").view(len(h_NC), 3, heads, size)
+        qkv = dense(h_NC, weights.inputs, "none", None).view(len(h_NC), 3, heads, size)
         query, key, value = carried(qkv, frames.to_common, sizes).unbind(1)
         attended = carried(attention(query, key, value, tiles)[:, None], frames.to_local, sizes).flatten(1)
-        h_NC = dense(attended, weights.outputs, h_NC, "none")
-        h_NC = dense(dense(_normalised(h_NC), weights.first, None, "gelu"), weights.second, h_NC, "none")
+        h_NC = dense(attended, weights.outputs, "none", h_NC)
+        h_NC = dense(dense(h_NC, weights.first, "gelu", None), weights.second, "none", h_NC)
     return h_NC
-
-
-def _normalised(h_NC: Tensor) -> Tensor:
-    return nn.functional.layer_norm(h_NC, h_NC.shape[1:])

@@ -11,10 +11,11 @@ from ....jets.ragged import RaggedJets
 from ....layers.segments import segment_mean
 from ...common.gpu.arithmetic import precision
 from ...common.gpu.device import on_its_device
+from ...common.gpu.row_layers import RowLayer
 from .forward import channels, local_frames
 from .frame_network import frame_vectors, pair_parameters
 from .pair_tiles import Pairs
-from .weights import Linear, block_weights, frame_weights
+from .weights import block_weights, frame_weights
 
 __all__ = ["logits"]
 
@@ -37,7 +38,9 @@ def logits(model: Any, jets: RaggedJets, own_NS: Tensor, rest_M4: Tensor, gram_Q
     return out
 
 
-def _layer(x: Tensor, linear: Linear, added: Tensor | None, activation: str) -> Tensor:
-    found = torch.addmm(linear.bias, x, linear.weight)
+def _layer(x: Tensor, layer: RowLayer, activation: str, added: Tensor | None) -> Tensor:
+    if layer.norm is not None:
+        x = nn.functional.layer_norm(x, x.shape[1:], eps=layer.norm)
+    found = torch.addmm(layer.bias, x, layer.weight)
     found = nn.functional.gelu(found) if activation == "gelu" else found
     return found if added is None else added + found

@@ -5,37 +5,35 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ....layers.frame_prediction import FramePrediction
 from ....layers.tensorial_attention import TensorialAttention, TensorialBlock
+from ...common.gpu.row_layers import RowLayer
 from .frame_network import pair_parameters, pair_weights
 from .pair_network import PairWeights
 
-__all__ = ["BlockWeights", "FrameWeights", "LLoCaWeights", "Linear", "block_weights", "folded_weights", "frame_weights"]
+__all__ = ["BlockWeights", "FrameWeights", "LLoCaWeights", "block_weights", "folded_weights", "frame_weights"]
 
 
-class Linear(NamedTuple):
-    """x · weight + bias."""
-
-    weight: Tensor  # (inputs, outputs)
-    bias: Tensor  # (outputs,)
+#: ε of the LayerNorms, which have no parameters.
+_EPSILON = 1e-5
 
 
 class FrameWeights(NamedTuple):
     """The first layer of the perceptron that predicts frames, of the scalars of i and of j."""
 
-    received: Linear
-    sent: Linear
+    received: RowLayer
+    sent: RowLayer
 
 
 class BlockWeights(NamedTuple):
     """A block's layers: before and after the attention, and the perceptron's two."""
 
-    inputs: Linear  # outputs: queries, head by head, keys, values
-    outputs: Linear
-    first: Linear
-    second: Linear
+    inputs: RowLayer  # outputs: queries, head by head, keys, values
+    outputs: RowLayer
+    first: RowLayer
+    second: RowLayer
 
 
 class LLoCaWeights(NamedTuple):
@@ -44,9 +42,9 @@ class LLoCaWeights(NamedTuple):
     frames: FrameWeights
     pairs: PairWeights
     standard: tuple[float, float]  # mean and standard deviation of log m²_ij
-    embedding: Linear
+    embedding: RowLayer
     blocks: tuple[BlockWeights, ...]
-    head: Linear
+    head: RowLayer
 
 
 def folded_weights(model: Any) -> LLoCaWeights:
@@ -66,7 +64,7 @@ def frame_weights(frames: FramePrediction) -> FrameWeights:
     """Weights of the first layer, with gradients where they are recorded."""
     weight, bias = frames.first.weight, frames.first.bias
     of_i, of_j = (weight[:, k * frames.n_scalars : (k + 1) * frames.n_scalars].T.contiguous() for k in range(2))
-    return FrameWeights(Linear(of_i, bias), Linear(of_j, torch.zeros_like(bias)))
+    return FrameWeights(RowLayer(of_i, bias), RowLayer(of_j, torch.zeros_like(bias)))
 
 
 def block_weights(block: TensorialBlock) -> BlockWeights:
@@ -78,8 +76,13 @@ def block_weights(block: TensorialBlock) -> BlockWeights:
         for tensor in (attention.qkv.weight, attention.qkv.bias)
     )
     first, second = (layer for layer in block.mlp if isinstance(layer, nn.Linear))
-    return BlockWeights(Linear(weight.T.contiguous(), bias), _linear(attention.out), _linear(first), _linear(second))
+    return BlockWeights(
+        RowLayer(weight.T.contiguous(), bias, _EPSILON),
+        _linear(attention.out),
+        _linear(first, _EPSILON),
+        _linear(second),
+    )
 
 
-def _linear(linear: nn.Linear) -> Linear:
-    return Linear(linear.weight.T.contiguous(), linear.bias)
+def _linear(linear: nn.Linear, norm: float | None = None) -> RowLayer:
+    return RowLayer(linear.weight.T.contiguous(), linear.bias, norm)
