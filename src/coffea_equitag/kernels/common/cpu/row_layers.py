@@ -64,9 +64,11 @@ def pack(matrix: AnyArray, bias: AnyArray | None = None) -> RowLayer:
     width, depth = matrix.shape
     shape, _ = min(_TILES, key=lambda tile: -(-width // tile[0].block) * tile[0].block * tile[1])
     gap = -width % shape.block
-    columns = np.pad(matrix.T, ((0, 0), (0, gap))).reshape(depth, (width + gap) // shape.block, shape.block)
     begin = np.zeros(width) if bias is None else bias
-    return RowLayer(aligned(columns.transpose(1, 0, 2)), aligned(np.pad(begin, (0, gap))), width)
+    # training packs at every step, and np.pad takes longer than the copy
+    rows, begin = (np.pad(matrix, ((0, gap), (0, 0))), np.pad(begin, (0, gap))) if gap else (matrix, begin)
+    blocks = rows.reshape((width + gap) // shape.block, shape.block, depth).transpose(0, 2, 1)
+    return RowLayer(aligned(blocks), aligned(begin), width)
 
 
 @njit

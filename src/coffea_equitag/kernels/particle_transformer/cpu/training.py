@@ -18,6 +18,7 @@ from ...common.cpu.dense_function import dense
 from ...common.cpu.dropout_row import NO_DROP, Drop, drop_of_probability
 from ...common.dropout import drop_of
 from .feed_forward import feed_forward
+from .normed_activation import normed_activation
 from .normed_sum import normed_sum
 from .square_bias import square_bias
 
@@ -49,7 +50,11 @@ def _bias(layer: Any, pairs_T4: Any, offsets: Tensor) -> Tensor:
         local = torch.arange(len(jet)) - offsets[jet]
         own = torch.cumsum(local + 1, 0) - 1
         pairs_T4 = pairs_T4[torch.ones(len(pairs_T4), dtype=torch.bool).index_fill_(0, own, False)]
-    return square_bias(_through(layer.embed, pairs_T4), offsets, layer.with_self)
+    rows, modules = layer.embed[0](pairs_T4), list(layer.embed)
+    for at in range(1, len(modules), 3):
+        linear, norm, activates = modules[at], modules[at + 1], at + 2 < len(modules)
+        rows = normed_activation(dense(rows, linear.weight, linear.bias), norm, activates)
+    return square_bias(rows, offsets, layer.with_self)
 
 
 def _attended(block: Any, x_NC: Tensor, offsets: Tensor, bias_QH: Tensor | None) -> Tensor:
