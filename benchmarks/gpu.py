@@ -49,11 +49,9 @@ from coffea_equitag.jets.ragged import RaggedJets
 Task = Callable[[], Tensor]
 
 #: Networks with GPU kernels, those with GPU kernels for training, and those whose tile shapes can be tuned.
-KERNELS = (
-    *("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn"),
-    *("lgatr_slim", "lloca_transformer"),
-)
-TRAINED = ("lorentznet", "pelican", "lgatr_slim", "lloca_transformer")
+ATTENTION = ("particle_transformer", "lgatr_slim", "lloca_transformer")
+KERNELS = ("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn", *ATTENTION)
+TRAINED = ("lorentznet", "pelican", *ATTENTION)
 TUNED = ("lorentznet", "pelican")
 #: Other shapes of a tile of pairs: receivers, senders, warps.
 SHAPES = ((4, 16, 4), (8, 8, 4), (2, 32, 4), (16, 4, 4), (8, 16, 8), (16, 8, 8), (1, 64, 4))

@@ -33,7 +33,7 @@ FULL = pytest.param(
 )
 OPTIONS = [
     {"pair_widths": (6,), "self_pairs": False, "activation": "relu", "heads": 1, "units": (9, 5), "n_classes": 3},
-    {"pair_activation": False, "class_layers": 2, "layers": 2},
+    {"pair_activation": False, "class_layers": 2},
     {"pair_widths": None, "embed_widths": (7,), "heads": 7},
     FULL,
 ]  # fmt: skip
@@ -87,7 +87,7 @@ def test_nan_stays_in_its_jet(random_jets):
 
 
 def test_changed_weights_are_noticed(random_jets):
-    model, jets = build(), random_jets([4, 2])
+    model, jets = build(), random_jets([2])
     assert_changes_noticed(model, jets, model.pair_bias.embed[2].running_mean, model.blocks[0].head_scale, "gpu")
 
 
@@ -111,7 +111,7 @@ def test_frozen_parts(random_jets):
     model.pair_bias.embed[2].eval()
     model.pair_bias.embed[1].requires_grad_(False)
     model.blocks.requires_grad_(False)
-    assert_step_agrees(step, model, lambda seed: random_jets([5, 3, 7], seed=seed), "gpu")
+    assert_step_agrees(step, model, lambda seed: random_jets([5, 2], seed=seed), "gpu")
 
 
 def test_gradients_of_the_inputs(random_jets):
@@ -124,11 +124,11 @@ def test_gradients_of_the_inputs(random_jets):
         logits[:, 0].square().sum().backward()
         return logits, {name: values.grad for name, values in inputs.items()}
 
-    assert_step_agrees(gradients, build().train(), lambda seed: ragged(random_jets([5, 3], seed=seed)), "gpu")
+    assert_step_agrees(gradients, build().train(), lambda seed: ragged(random_jets([3, 2], seed=seed)), "gpu")
 
 
 def test_dropout_follows_torchs_generator(random_jets):
-    model, jets, found = build(dropout=0.5).train(), random_jets([5, 3]), []
+    model, jets, found = build(dropout=0.5).train(), random_jets([3]), []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         found.append(step(copy.deepcopy(model), jets, "gpu")[0])

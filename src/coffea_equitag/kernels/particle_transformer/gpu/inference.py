@@ -25,23 +25,24 @@ def logits_from_jets(model: JetModel, jets: RaggedJets) -> Tensor:
     """Logits (J, n_classes) of a float32 `ParticleTransformer` in evaluation mode, of jets in any order."""
     network: Any = model
     with torch.cuda.device(jets.p4.get_device()):
-        source = None if network.pair_bias is None else source_of_jets(jets, Tiles.of(jets.offsets))
-        return _network(model, network.features(jets), jets.offsets, source)
+        tiles = Tiles.of(jets.offsets)
+        source = None if network.pair_bias is None else source_of_jets(jets, tiles)
+        return _network(model, network.features(jets), tiles, source)
 
 
 @on_its_device
 def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None = None) -> Tensor:
     """The same; arguments as for ``network``."""
     source = None if pairs_T4 is None else source_of_features(pairs_T4, offsets)
-    return _network(model, features_NF, offsets, source)
+    return _network(model, features_NF, Tiles.of(offsets), source)
 
 
-def _network(model: JetModel, features_NF: Tensor, offsets: Tensor, source: PairSource | None) -> Tensor:
+def _network(model: JetModel, features_NF: Tensor, pair_tiles: Tiles, source: PairSource | None) -> Tensor:
     weights, how, heads = weights_of(model), precision(features_NF.device), int(model.options["heads"])
-    activation, tiles = str(model.options["activation"]), Tiles.of(offsets, ATTENTION_ROWS)
+    activation, tiles = str(model.options["activation"]), Tiles.of(pair_tiles.offsets, ATTENTION_ROWS)
     bias = None
     if source is not None and weights.pairs is not None:
-        bias = pair_bias(weights.pairs, source, Tiles.of(offsets), how)
+        bias = pair_bias(weights.pairs, source, pair_tiles, how)
     x = features_NF * weights.scale + weights.shift
     for layer in weights.embedding:
         x = row_layer(x, layer, how, activation=activation)

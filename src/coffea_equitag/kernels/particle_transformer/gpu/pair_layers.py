@@ -6,7 +6,7 @@ With the norm's output y = scale x + shift and a = GELU(y), or y itself in the f
     dz = p dy' + q z + r          dy' after the next norm, whose backward pass p, q, r are
     dW = Σ a dzᵀ,   db = Σ dz,   dy = (dz Wᵀ) GELU'(y),   and Σ dy, Σ dy x̂ with x̂ = inverse x + offset
 
-A program has every so manieth tile of pairs and adds up in their order; sums over pairs are float64.
+Each of P programs adds up every P-th tile of pairs, in their order; sums over pairs are float64, but for dW.
 """
 
 from __future__ import annotations
