@@ -14,7 +14,7 @@ from training_steps import step
 
 pytestmark = needs_vectors
 
-COUNTS = [20, 1, 0, 7, 61, 2, 0, 30, 3, 0]
+COUNTS = [20, 1, 0, 7, 37, 2]
 SMALL = {"vectors": 6, "scalars": 10, "n_layers": 2, "n_heads": 4, "mlp_ratio": 3}
 
 
@@ -27,14 +27,13 @@ def build(**options):
     "options",
     [
         {"vectors": 32, "scalars": 96, "n_heads": 8, "n_layers": 1, "output": "momentum"},
-        {},
         {"n_layers": 1, "gains": False, "beams": None, "time": False, "activation": "silu"},
         {"mlp_layers": 3, "attention_ratio": 2, "output": "momentum", "vector_activation": "tanh"},
         {"inputs": "kinpid", "aggregation": "mean", "activation": "relu"},
     ],
 )
 def test_agrees_with_the_layers(track_jets, monkeypatch, options):
-    monkeypatch.setattr(training, "_GROUP", 60)
+    monkeypatch.setattr(training, "_GROUP", 40)
     model = build(**options)
 
     def jets_of(seed):
