@@ -9,7 +9,7 @@ from ...jet_model import JetModel
 from ...jets.ragged import RaggedJets
 from ...layers.frame_prediction import FramePrediction
 from ...layers.tensorial_attention import TensorialAttention, TensorialBlock
-from ..module_tree import learns
+from ..module_tree import learns, modules_of
 from ..support import Support, unsupported_layer
 
 __all__ = ["support"]
@@ -36,8 +36,12 @@ def support(
         reason = reason or "gradients of momenta are recorded"
     elif any(layer.approximate != "none" for layer in model.modules() if isinstance(layer, nn.GELU)):
         reason = "a GELU is approximate"
-    elif target == "gpu" and model.training and options["dropout"]:
+    elif target == "gpu" and any(_drops(layer) for layer in modules_of(model)):
         reason = reason or "it has dropout"
     elif target == "cpu" and options["frame_layers"] < 2:
         reason = "frames are predicted with one hidden layer"
     return Support(reason, learns(model, own_NS, *momenta), trains=True)
+
+
+def _drops(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Dropout) and layer.training and layer.p > 0
