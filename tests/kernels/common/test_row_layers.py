@@ -9,7 +9,7 @@ from numba import njit
 from torch.nn import functional
 
 from arithmetic import deviation, rounding
-from coffea_equitag.kernels.common.cpu import activations
+from coffea_equitag.kernels.common.cpu import activations, row_layers
 from coffea_equitag.kernels.common.cpu.row_layers import (
     GELU,
     GELU_TANH,
@@ -172,3 +172,8 @@ def test_avx2_tiles():
         "    t.test_agrees(*shape); t.test_a_row_has_its_own_bits(*shape)\n"
         "t.test_layer_norm(200, True)\n"
     )
+
+
+def test_tiles_of_different_shapes_have_different_names():
+    """Machine code from the disk is linked by names, and functions made by one factory would share theirs."""
+    assert len({compute.__qualname__ for compute in row_layers._computes}) == len(row_layers._computes)

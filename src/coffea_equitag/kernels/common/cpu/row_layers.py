@@ -150,7 +150,6 @@ def _block_of(shape: Shape) -> Any:
     """What computes one block of columns, of this shape."""
     tile, single, tile_rows, block = _tile_of(shape, shape.rows), _tile_of(shape, 1), shape.rows, shape.block
 
-    @inner
     def compute(
         x: F4, x_at: int, x_stride: int, layer: RowLayer, b: int, kind: int, out: F4, at: int, stride: int, rows: int
     ) -> None:
@@ -171,7 +170,10 @@ def _block_of(shape: Shape) -> Any:
                 activate_rows(kind, out, place, stride, done, block)
             row += done
 
-    return compute
+    # what numba calls it in machine code, of which some comes from disk, where numbers alone tell functions of one name
+    # apart, and those begin anew in each process
+    compute.__name__ = compute.__qualname__ = f"compute_{block}_columns"
+    return inner(compute)
 
 
 _computes = [_block_of(shape) for shape, _ in _TILES]
