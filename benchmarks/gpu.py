@@ -48,8 +48,8 @@ from coffea_equitag.jets.ragged import RaggedJets
 
 Task = Callable[[], Tensor]
 
-#: Networks with GPU kernels, those with GPU kernels for training, and those whose tile shapes can be tuned.
 ATTENTION = ("particle_transformer", "lgatr_slim", "lloca_transformer")
+#: Networks with GPU kernels, those with GPU kernels for training, and those whose tile shapes can be tuned.
 KERNELS = ("lorentznet", "pelican", "particlenet", "pfn", "lgn", "tensor_pfn", "vector_pfn", *ATTENTION)
 TRAINED = ("lorentznet", "pelican", *ATTENTION)
 TUNED = ("lorentznet", "pelican")
