@@ -5,7 +5,7 @@ import torch
 
 import coffea_equitag as eqt
 from arithmetic import deviation
-from coffea_equitag import RaggedJets
+from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.layers.polar_frame import boost_to_rest, polar_frames
 from coffea_equitag.models.lloca_inputs import reference_vectors, with_least_mass
 from coffea_equitag.testing import assert_lorentz_invariant, assert_so2_invariant, boost, transform
@@ -31,19 +31,21 @@ def test_published_size():
 @pytest.mark.parametrize("options", [LORENTZ, LORENTZ | {"tensors": 1, "preserve_variance": False}])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 2e-6), (torch.float32, 2e-5)])
 def test_lorentz_invariance(random_jets, options, dtype, tolerance):
-    jets = random_jets([20, 1, 7, 35, 2, 3, 4])
-    assert_lorentz_invariant(run(build(**options).to(dtype)), jets, tolerance=tolerance)
+    """Of the layers; kernels are held to them at large boosts in tests of their own."""
+    jets, function = random_jets([20, 1, 4, 2, 3, 4]), run(build(**options).to(dtype))
+    with kernels.use("reference"):
+        assert_lorentz_invariant(function, jets, gammas=(100, 1e4), tolerance=tolerance)
 
 
 def test_small_boosts_lose_nothing(random_jets):
-    jets = random_jets([20, 1, 7, 35, 2, 3, 4])
-    assert_lorentz_invariant(run(build(**LORENTZ).double()), jets, gammas=(1, 2, 10), tolerance=1e-9)
+    jets = random_jets([20, 1, 4, 2, 3, 4])
+    assert_lorentz_invariant(run(build(**LORENTZ).double()), jets, gammas=(1, 10), tolerance=1e-9)
 
 
 def test_lorentz_invariance_with_references(random_jets):
-    jets, references = random_jets([20, 1, 7, 35, 2]), reference_vectors(0.0)[0].numpy()
+    jets, references = random_jets([20, 1, 2]), reference_vectors(0.0)[0].numpy()
     function = run(build(laboratory=False).double())
-    assert_lorentz_invariant(function, jets, tolerance=1e-6, references=references)
+    assert_lorentz_invariant(function, jets, gammas=(10, 1e4), tolerance=1e-6, references=references)
     assert not torch.allclose(function(transform(jets, boost(2.0, (1, 0, 0)))), function(jets), atol=1e-5)
 
 
