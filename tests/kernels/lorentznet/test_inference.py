@@ -155,7 +155,7 @@ def test_reference_for_what_the_gpu_cannot_do(random_jets):
 @needs_vectors
 @pytest.mark.parametrize("clamp", [None, 100.0])
 def test_official_checkpoint_on_real_jets(shared_data, clamp):
-    columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:60]
+    columns = ak.from_parquet(shared_data / "top_landscape_1000.parquet")[:30]
     names = {"px": "part_px", "py": "part_py", "pz": "part_pz", "E": "part_energy"}
     jets = eqt.make_jets(ak.zip({name: columns[field] for name, field in names.items()}))
     path = shared_data / "parity" / "lorentznet_top_official.pt"
