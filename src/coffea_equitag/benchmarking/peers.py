@@ -75,7 +75,7 @@ def _compare(
     jets = random_jets(WORKLOADS[workload], networks.BATCHES.get(peer.ours, 100), ours.fields).to(torch.device(device))
     pilot = networks.one_pass(theirs, peer.prepare(theirs, ours, representative(jets, 2)), backward)
     pilot()
-    number = max(2, min(jets.num_jets, int(seconds / 6 / max(seconds_of(pilot, device) / 2, 1e-9))))
+    number = max(2, min(jets.num_jets, int(seconds / 2 / max(seconds_of(pilot, device) / 2, 1e-9))))
     some = representative(jets, number)
     tasks = {
         OURS: networks.one_pass(ours, forms_of(ours, jets)[OURS](some), backward),
