@@ -111,7 +111,6 @@ def _fma(x, y, z):
 def _compiled():
     from coffea_equitag.compiled import fma, njit
 
-    @njit
     def matmul_each(x, y, out):
         for matrix in range(len(out)):
             for i in range(x.shape[1]):
@@ -119,12 +118,12 @@ def _compiled():
                     for j in range(y.shape[2]):
                         out[matrix, i, j] += x[matrix, i, k] * y[matrix, k, j]
 
-    @njit
     def fma_each(x, y, z, out):
         for k in range(len(out)):
             out[k] = fma(x[k], y[k], z[k])
 
-    return matmul_each, fma_each
+    matmul_each.__qualname__, fma_each.__qualname__ = "matmul_each", "fma_each"
+    return njit(matmul_each), njit(fma_each)
 
 
 if INTERPRETED and not UNAVAILABLE:

@@ -9,7 +9,7 @@ import pytest
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from coffea_equitag import compiled  # noqa: F401  what is tested happens at import
+from coffea_equitag import compiled
 
 
 @pytest.fixture
@@ -43,3 +43,16 @@ def test_the_garbage_collector_waits_and_is_left_as_it_was(marked, enabled):
         assert gc.isenabled() == enabled
     finally:
         (gc.enable if was else gc.disable)()
+
+
+@pytest.mark.parametrize("decorator", [compiled.njit, compiled.inner])
+def test_functions_made_in_functions_need_names(decorator):
+    """numba's cache would take one for another that a second process left there."""
+
+    def made():
+        pass
+
+    with pytest.raises(ValueError, match="needs a __qualname__ of its own"):
+        decorator(made)
+    made.__qualname__ = "made"
+    decorator(made)

@@ -55,6 +55,7 @@ event.register("numba:compile", _CollectorPause())
 
 def njit(function: _F) -> _F:
     """Compile on the first call, cache on disk and release the GIL; no fast-math."""
+    _check_name(function)
     compiled: Any = numba.njit(**_OPTIONS)(function)
     enable_cache(compiled)
     return cast(_F, compiled)
@@ -65,8 +66,18 @@ def inner(function: _F) -> _F:
 
     The Python wrapper, slow to compile, is left out.
     """
+    _check_name(function)
     registered: _F = register_jitable(**_OPTIONS)(function)
     return registered
+
+
+def _check_name(function: Callable[..., Any]) -> None:
+    """Functions made in a function have one name, and are told apart by a number that each process counts anew.
+
+    Code that two processes left on disk would be linked with another one's function: give each its `__qualname__`.
+    """
+    if "<locals>" in function.__qualname__:
+        raise ValueError(f"{function.__qualname__} needs a __qualname__ of its own before it is compiled")
 
 
 @intrinsic
