@@ -14,7 +14,7 @@ import torch
 
 import coffea_equitag as eqt
 from coffea_equitag import kernels
-from coffea_equitag.kernels import dispatch, self_check
+from coffea_equitag.kernels import self_check
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from coffea_equitag.kernels.lorentznet.cpu import inference, training
 
@@ -175,7 +175,7 @@ def test_the_check_leaves_no_trace(random_jets):
     assert seen == [None]
 
 
-@pytest.mark.parametrize("kind", sorted(dispatch._TOWERS))
+@pytest.mark.parametrize("kind", eqt.models.names())
 def test_every_network_passes(kind, random_jets, track_jets):
     model = eqt.models.build(kind).eval()
     jets = track_jets([3, 5]) if model.fields else random_jets([3, 5])
