@@ -112,7 +112,6 @@ def _figure(results: dict[str, Any], title: str, path: Path) -> None:
                 )
             axes.plot([], [], marker, color="grey", label=f"{sample} jets")
         axes.set(
-            xscale="log",
             yscale="log",
             xlabel="cost of scoring (µs per jet, one thread)",
             ylabel=_COLUMNS["rejection_30"],
