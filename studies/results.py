@@ -10,8 +10,8 @@ from typing import Any
 import awkward as ak
 import torch
 
-import coffea_equitag as eqt
 from coffea_equitag.training.comparison import compare_runs
+from coffea_equitag.training.comparison.finished_run import find_runs
 
 from .study import Expected, Study
 
@@ -36,7 +36,7 @@ def measure(study: Study, runs: Path, samples: dict[str, ak.Array]) -> dict[str,
 
 def _microseconds(folder: Path, jets: ak.Array) -> float:
     """Processor time per jet in one thread, from awkward jets to scores; the best of three."""
-    tagger = eqt.load(next(path.parent for path in sorted(folder.rglob("card.json"))), "cpu")
+    tagger = find_runs([folder])[0].tagger
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -113,9 +113,9 @@ def test_carried_between_frames(ranks):
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(7, 3, heads * size, generator=generator).requires_grad_()
     matrices = torch.randn(7, 4, 4, generator=generator).requires_grad_()
-    lower = torch.tensor([1.0, -1.0, -1.0, -1.0])[:, None]
+    lower = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)[:, None]
 
-    def by_einsum(values, matrices):
+    def by_einsum(values, matrices, lower):
         parts = []
         for part in range(3):
             m = matrices * lower if part == 1 else matrices
@@ -126,13 +126,25 @@ def test_carried_between_frames(ranks):
         return torch.stack(parts, dim=1)
 
     weights = torch.randn(7, 3, heads * size, generator=generator)
-    found, expected = carried(values, matrices, ranks, heads), by_einsum(values, matrices)
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
-    one, other = (
-        torch.autograd.grad((x * weights).sum(), (values, matrices), allow_unused=True) for x in (found, expected)
-    )
-    for a, b in zip(one, other, strict=True):
-        assert torch.allclose(a, torch.zeros_like(a) if b is None else b, rtol=1e-3, atol=1e-3)
+    given = [values, matrices]
+
+    def gradients(x, given, weights):
+        found = torch.autograd.grad((x * weights).sum(), given, allow_unused=True)
+        return [torch.zeros_like(g) if one is None else one for one, g in zip(found, given, strict=True)]
+
+    def exact(given, weights, lower):
+        given = [one.detach().double().requires_grad_() for one in given]
+        x = by_einsum(*given, lower)
+        return x, *gradients(x, given, weights.double())
+
+    x = carried(*given, ranks, heads)
+    # a sum of products is off by at most ε per term and factor, of the sum of the products' sizes; a tensor's component
+    # has 16 terms, and a matrix sees all channels
+    terms = [16 + 4, 16 + 4, 16 * 3 * heads * size + 4]
+    sizes = exact([one.abs() for one in given], weights.abs(), lower.abs())
+    found = x, *gradients(x, given, weights)
+    for a, b, most, count in zip(found, exact(given, weights, lower), sizes, terms, strict=True):
+        assert ((a - b).abs() <= count * torch.finfo(torch.float32).eps * most).all()
 
 
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 1, 3]])
