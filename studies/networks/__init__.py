@@ -1,0 +1,1 @@
+"""All networks on the same top jets."""

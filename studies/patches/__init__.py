@@ -1,0 +1,1 @@
+"""Lorentz-symmetric patches on networks without the symmetry, and controls."""

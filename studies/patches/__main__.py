@@ -1,0 +1,5 @@
+"""``python -m studies.attention``."""
+
+from ..command import main
+
+main(__package__)
