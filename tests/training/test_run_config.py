@@ -116,6 +116,16 @@ def test_seeds_are_runs_of_their_own(tmp_path, toy, monkeypatch):
     assert RunConfig.read("runs/seed-8/config.yaml").repeats() == [RunConfig.read("runs/seed-8/config.yaml")]
 
 
+def test_run_of_a_seed_is_the_same_among_several():
+    """With validation files there is no split that the repeats would have to share."""
+    given = {"model": "pfn", "data": "train.parquet", "seeds": 2, "seed": 7, "output": "runs"}
+    repeats = RunConfig.of(validation="validation.parquet", **given).repeats()
+    alone = [RunConfig.of(**given | {"seeds": 1, "seed": k}, validation="validation.parquet") for k in (7, 8)]
+    changed = [one.model_copy(update={"output": other.output}) for one, other in zip(alone, repeats, strict=True)]
+    assert repeats == changed
+    assert [one.split_seed for one in RunConfig.of(validation=0.2, **given).repeats()] == [7, 7]
+
+
 def test_jets_may_be_streamed(tmp_path, toy, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ak.to_parquet(toy(60), "top.parquet", row_group_size=10)

@@ -123,15 +123,20 @@ class RunConfig(Options):
         return cls.from_mapping(found | changes, str(path))
 
     def repeats(self) -> list[RunConfig]:
-        """One configuration per seed, each of a single run; all of them split the jets alike."""
+        """One configuration per seed, each of a single run; all of them split the jets alike.
+
+        With validation files there is no split: the run of a seed is then the same alone and among several.
+        """
         if self.seeds == 1:
             return [self]
         seeds = range(self.seed, self.seed + self.seeds)
+        splits = isinstance(self.validation, float)
+        split_seed = self.seed if splits and self.split_seed is None else self.split_seed
         return [
             self.model_copy(
                 update={
                     "seed": seed,
-                    "split_seed": self.seed if self.split_seed is None else self.split_seed,
+                    "split_seed": split_seed,
                     "seeds": 1,
                     "output": str(Path(self.output) / f"seed-{seed}"),
                 }
