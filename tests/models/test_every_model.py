@@ -145,6 +145,7 @@ VARIANTS = {
     "particlenet": [{"pairwise": "mass", "nodewise": "mass"}],
     "particle_transformer": [{"self_pairs": False, "pair_activation": False}, {"pair_widths": None}],
     "pfn": [{"nodewise": "mass"}],
+    **{kind: [{"axis_map": False}, {"products": False}] for kind in ("vector_pfn", "tensor_pfn")},
 }
 
 

@@ -29,11 +29,15 @@ class TensorLayer(nn.Module):
         Activation of scalars.
     gains : sequence of float, optional
         Gains of the affine map's initial weights, as in `SO3Affine`.
+    products : bool
+        Whether features are multiplied; if not, they pass from the linear maps straight to the activation.
+    axis_map : bool
+        Whether there is a map that commutes with rotations about the jet axis only.
 
     Attributes
     ----------
     outputs : tuple of int
-        Output features in each representation: 3F, or 2F without tensors.
+        Output features in each representation: 3F, or 2F without tensors or without products.
     """
 
     def __init__(
@@ -42,16 +46,25 @@ class TensorLayer(nn.Module):
         features: int,
         scalar_relu: Callable[[Tensor], Tensor] = torch.relu,
         gains: Sequence[float] | None = None,
+        products: bool = True,
+        axis_map: bool = True,
     ) -> None:
         super().__init__()
         self.scalar_relu = scalar_relu
-        self.outputs = (len(inputs) * features,) * len(inputs)
+        self.products = products
+        self.outputs = ((len(inputs) if products else 2) * features,) * len(inputs)
         self.affine = SO3Affine(inputs, 2 * features, gains)
-        self.vectors = SO2LinearVector(2 * features, 2 * features)
-        self.tensors = SO2LinearTensor(2 * features, 2 * features) if len(inputs) > 2 else None
+        width = 2 * features
+        self.vectors = SO2LinearVector(width, width) if axis_map else None
+        self.tensors = SO2LinearTensor(width, width) if axis_map and len(inputs) > 2 else None
 
     def forward(self, x: TensorFeatures) -> TensorFeatures:
         """Map features, with components in frames whose z axis is ĵ."""
-        x = self.affine(x)
+        x = self._about_axis(self.affine(x))
+        return tensor_relu(bilinear(x) if self.products else x, self.scalar_relu)
+
+    def _about_axis(self, x: TensorFeatures) -> TensorFeatures:
+        if self.vectors is None:
+            return x
         tensors = None if self.tensors is None or x.tensors is None else self.tensors(x.tensors)
-        return tensor_relu(bilinear(TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)), self.scalar_relu)
+        return TensorFeatures(x.scalars, self.vectors(x.vectors), tensors)

@@ -79,6 +79,13 @@ class VectorPFN(JetModel):
     scalar_activation : "log_relu" or "relu"
         `log_relu`, or the paper's ReLU: then logits of jets with many tracks grow without bound (10⁹ and more) and
         the loss jumps during training; use it for jets of few tracks only.
+    products : bool
+        Whether hidden layers multiply their features. If not, the 2F features of each representation pass from the
+        linear maps straight to the activation, so that hidden layers have 2F outputs, not 3F (Vector PFN has 2F in
+        any case), and representations first meet in the invariants. Runs on the layers; there are no kernels.
+    axis_map : bool
+        Whether hidden layers have the linear map that knows the jet axis. If not, they commute with all rotations:
+        the axis enters as the jet's momentum, one of the vectors, and as nothing else.
 
     Raises
     ------
@@ -104,6 +111,8 @@ class VectorPFN(JetModel):
         mlp: Sequence[int] = (128, 128),
         output: Literal["classes", "vector", "momentum"] = "classes",
         scalar_activation: Literal["log_relu", "relu"] = "log_relu",
+        products: bool = True,
+        axis_map: bool = True,
     ) -> None:
         latent = features if latent is None else latent
         super().__init__(
@@ -115,20 +124,26 @@ class VectorPFN(JetModel):
             mlp=list(mlp),
             output=output,
             scalar_activation=scalar_activation,
+            products=products,
+            axis_map=axis_map,
         )
         scalar_relu, gains, divisor = _ACTIVATIONS[scalar_activation]
+
+        def hidden(inputs: tuple[int, ...]) -> TensorLayer:
+            return TensorLayer(inputs, features, scalar_relu, gains, products, axis_map)
+
         self.type_embedding = nn.Embedding(len(PARTICLE_TYPES), 3)
         widths: tuple[int, ...] = (1 + 3, 3, 9) if self.has_tensors else (1 + 3, 3)
         self.phi = nn.Sequential()
         for _ in range(phi_layers):
-            layer = TensorLayer(widths, features, scalar_relu, gains)
+            layer = hidden(widths)
             self.phi.append(layer)
             widths = layer.outputs
         self.phi.append(SO3Affine(widths, latent))
         widths = (latent,) * len(widths)
         self.f = nn.Sequential()
         for _ in range(f_layers):
-            layer = TensorLayer(widths, features, scalar_relu, gains)
+            layer = hidden(widths)
             self.f.append(layer)
             widths = layer.outputs
         self.mlp = nn.Sequential()

@@ -36,6 +36,8 @@ def on_hardware(backend):
         ({"features": 16, "scalar_activation": "relu", "phi_layers": 1, "f_layers": 1}, False),
         ({"features": 16, "output": "vector"}, False),
         ({"features": 8, "phi_layers": 1, "f_layers": 1, "output": "vector"}, True),
+        ({"features": 16, "axis_map": False}, False),
+        ({"features": 8, "phi_layers": 1, "f_layers": 1, "axis_map": False}, True),
     ],
 )
 def test_agrees_with_the_layers(track_jets, ragged, build, kind, backend, options, small):
@@ -133,6 +135,18 @@ def test_gradients_run_on_the_layers_on_a_gpu(track_jets, build):
     with kernels.use("gpu"):
         assert model(track_jets([3])).requires_grad
     assert kernels.last_choice("vector_pfn").kernel == "reference"
+
+
+@needs_vectors
+@pytest.mark.parametrize("training", [False, True])
+def test_without_products_the_layers_run(track_jets, ragged, build, kind, training):
+    model, jets = build(kind, features=8, products=False).train(training), ragged(track_jets([3, 9]))
+    with kernels.use("cpu"), torch.set_grad_enabled(training):
+        found = model(jets)
+    assert kernels.last_choice(kind.kind).kernel == "reference"
+    assert "not multiplied" in kernels.last_choice(kind.kind).reason
+    with kernels.use("reference"):
+        assert torch.equal(found, model(jets))
 
 
 @needs_vectors

@@ -32,6 +32,7 @@ def gradients(model, jets, mode="cpu"):
         {"features": 8, "phi_layers": 3, "f_layers": 1},
         {"features": 12, "scalar_activation": "relu", "f_layers": 1},
         {"features": 12, "output": "vector"},
+        {"features": 12, "axis_map": False},
     ],
 )
 def test_gradients_agree_with_the_layers(track_jets, ragged, build, kind, options):

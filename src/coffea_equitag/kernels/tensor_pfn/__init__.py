@@ -36,4 +36,6 @@ def support(
         reason = "gradients of momenta are recorded"
     elif min(model.options["phi_layers"], model.options["f_layers"]) < 1:
         reason = "it has no hidden layers before or after the sum"
+    elif not model.options["products"]:
+        reason = "its features are not multiplied"
     return Support(reason, target == "cpu" and torch.is_grad_enabled(), trains=target == "cpu")

@@ -62,6 +62,8 @@ def layer_maps(layer: TensorLayer, before: SO3Affine | None = None) -> list[Tens
             torch.cat([matrix[:, :-1] @ first, matrix[:, -1:]], dim=1)
             for matrix, first in zip(inputs, affine_maps(before), strict=True)
         ]
+    if layer.vectors is None:
+        return _without_axis(inputs)
     a, b, phi = _axis_maps(layer.vectors)
     maps = [inputs[0], _turn(b, phi) @ inputs[1], a @ inputs[1]]
     if layer.tensors is None:
@@ -77,6 +79,14 @@ def layer_maps(layer: TensorLayer, before: SO3Affine | None = None) -> list[Tens
         _turn(b * b_right, phi - phi_right) @ inputs[2] + torch.stack([bias, torch.zeros_like(bias)]),
         _turn(b * b_right, phi + phi_right) @ inputs[2],
     ]
+
+
+def _without_axis(inputs: list[Tensor]) -> list[Tensor]:
+    """Maps of a layer that is affine only: real, and the same for all planes of vectors and all of tensors."""
+    scalars, *others = inputs
+    pairs = [torch.stack([matrix, torch.zeros_like(matrix)]) for matrix in others]
+    maps = [scalars, pairs[0], others[0]]
+    return maps if len(pairs) == 1 else [*maps, others[1], *[pairs[1]] * 4]
 
 
 def _axis_maps(maps: AxisMaps) -> tuple[Tensor, Tensor, Tensor]:
