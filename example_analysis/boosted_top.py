@@ -1,7 +1,7 @@
 """A search for boosted hadronic tops, as an analyst would write it.
 
-The leading central fat jet with pT between 550 and 650 GeV is selected and scored by a Lorentz-invariant tagger, next
-to the ordinary cuts. Its mass is histogrammed in the regions that pass and fail the working point, the starting point
+The leading central fat jet with pT between 550 and 650 GeV is selected and scored by a packaged LorentzNet, next to
+the ordinary cuts. Its mass is histogrammed in the regions that pass and fail the working point, the starting point
 of a background estimate.
 
 Run it on the packaged file or on your own PFNano files::

@@ -10,6 +10,11 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
+        "tagger",
+        nargs="?",
+        help="print the card of this one: a name in the zoo, or a folder (default: list the models)",
+    )
+    parser.add_argument(
         "-n",
         "--constituents",
         type=int,
@@ -20,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a table of the models."""
+    """Print a tagger's card, or a table of the models."""
+    if arguments.tagger is not None:
+        return _card(arguments.tagger)
     from rich.console import Console
     from rich.table import Table
 
@@ -45,4 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     for entry in entries:
         console.print(f"{entry.kind:<16} {entry.paper}", soft_wrap=True)
     console.print(f"\ntrained taggers in the zoo: {', '.join(zoo.names())}", soft_wrap=True)
+    return 0
+
+
+def _card(source: str) -> int:
+    from ..evaluation.card_text import card_text
+    from ..tagger.storage import find, read_card
+
+    print(card_text(read_card(find(source))))
     return 0

@@ -34,7 +34,7 @@ __all__ = ["DemoReport", "run_demo"]
 PT_RANGE, ETA_LIMIT = (550.0, 650.0), 2.0
 
 #: What the plots show.
-SAMPLE = r"$t\bar{t}$ and QCD, Pythia 8, particle level; $550 < p_T < 650$ GeV, $|\eta| < 2$"
+SAMPLE = r"$t\bar{t}$ and QCD, Pythia 8, ATLAS-like detector; $550 < p_T < 650$ GeV, $|\eta| < 2$"
 
 #: All jets, and no systematic.
 NOMINAL = {"systematic": "nominal", "region": "inclusive"}

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_
 
 from ..errors import TaggerError, explain
 from ..validation import Strict, faults
+from .measurements import CalibrationRecord, CostRecord, Performance, SampleRecord, Symmetry
 
 __all__ = ["Card", "InputContract", "TrainingRecord", "at_temperature"]
 
@@ -52,6 +53,7 @@ class TrainingRecord(Strict):
     """How the weights were obtained."""
 
     data: str = Field(description="Origin of the training jets.")
+    samples: tuple[SampleRecord, ...] = Field((), description="Simulated samples that they are made of.")
     num_jets: int = Field(description="Number of training jets.", ge=0)
     num_validation_jets: int = Field(0, description="Number of jets that the metrics were measured on.", ge=0)
     seed: int | None = Field(None, description="Seed of weights, split and batches.")
@@ -83,6 +85,11 @@ class Card(Strict):
     contract: InputContract = Field(default_factory=lambda: InputContract.model_validate({}))
     training: TrainingRecord | None = None
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict, description="Measured on the validation jets.")
+    performance: tuple[Performance, ...] = Field((), description="Measured on test jets.")
+    symmetry: Symmetry | None = Field(None, description="What the symmetry audit found.")
+    calibration: CalibrationRecord | None = Field(None, description="How the temperature was fitted.")
+    cost: CostRecord | None = Field(None, description="What scoring costs.")
+    limits: tuple[str, ...] = Field((), description="Limits of use: what it was trained for, and not tested on.")
     citation: str | None = Field(None, description="Paper to cite.")
     content_hash: str | None = Field(None, description="SHA-256 of the weights and what else fixes the scores.")
 

@@ -1,0 +1,5 @@
+"""``python -m zoo``."""
+
+from .command import main
+
+main()

@@ -1,0 +1,95 @@
+"""A trained tagger with everything on its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+
+from coffea_equitag import read_jets
+from coffea_equitag.errors import JetError, explain
+from coffea_equitag.evaluation import Evaluation, TemperatureFit, fit_temperature
+from coffea_equitag.tagger import Tagger
+from coffea_equitag.tagger.card import Card
+from coffea_equitag.tagger.measurements import CalibrationRecord
+
+from .config import ZooConfig
+from .measure import cost, evaluation, logits, measured, performance, resolution, symmetry
+from .samples import record
+
+__all__ = ["described"]
+
+
+def described(name: str, config: ZooConfig, tagger: Tagger, folders: dict[str, Path], reference: Path | None) -> Tagger:
+    """The tagger at its temperature, with sample, measurements and limits on its card.
+
+    Raises
+    ------
+    JetError
+        If the published jets are not those that the tagger is to be tested on.
+    """
+    if reference is not None and reference.name != config.reference:
+        wanted = f"the file {config.reference}" if config.reference else "no published jets"
+        raise JetError(
+            explain(f"published jets {reference.name} for {name}", wanted, "leave out --reference, or change it")
+        )
+    test = read_jets(folders["test"])
+    words = f"simulated, recipe {config.recipe}, seed {config.samples['test'].seed}"
+    changes: dict[str, Any] = {}
+    if tagger.classes:
+        outputs, labels = logits(tagger, test), ak.to_numpy(test.label)
+        fit = fit_temperature(tagger, read_jets(folders["validation"]))
+        found = evaluation(fit.tagger, outputs, labels)
+        before = evaluation(tagger.with_temperature(1.0), outputs, labels)
+        changes["calibration"] = _calibration(before, found, fit)
+        tagger, tested = fit.tagger, [performance(found, words, config.efficiencies)]
+        if reference is not None:
+            jets = read_jets(reference)
+            published = evaluation(tagger, logits(tagger, jets), ak.to_numpy(jets.label))
+            tested.append(performance(published, reference.name, config.efficiencies, real=True))
+    else:
+        tested = [resolution(tagger, test, words)]
+    changes |= {
+        "name": name,
+        "contract": tagger.card.contract.model_copy(update={"jet_definition": config.jet_definition}),
+        "training": _training(tagger.card, config, folders),
+        "performance": tuple(tested),
+        "symmetry": symmetry(tagger, test),
+        "cost": cost(tagger, test),
+        "limits": _limits(config, tested),
+        "content_hash": None,
+    }
+    return Tagger(tagger.model, tagger.card.model_copy(update=changes))
+
+
+def _calibration(before: Evaluation, after: Evaluation, fit: TemperatureFit) -> CalibrationRecord:
+    curve = after.calibration.curve()
+    return CalibrationRecord(
+        num_jets=fit.num_jets,
+        temperature_uncertainty=fit.uncertainty,
+        error_before=measured(before.calibration.curve().error),
+        error_after=measured(curve.error),
+        error_if_right=curve.error_if_right,
+    )
+
+
+def _training(card: Card, config: ZooConfig, folders: dict[str, Path]) -> Any:
+    """The record of the training, with samples in place of the paths of one machine."""
+    samples = tuple(record(folders[part]) for part in config.training_parts)
+    seeds = " and ".join(f"{one.seed} ({one.num_jets:,} jets)" for one in samples)
+    words = f"equitag simulate {config.recipe}, seed {seeds}"
+    assert card.training is not None
+    return card.training.model_copy(update={"data": words, "samples": samples})
+
+
+def _limits(config: ZooConfig, tested: list[Any]) -> tuple[str, ...]:
+    """What the recipe says of the jets, what the tagger was not tested on, and what its file says."""
+    jets = config.sample_recipe
+    low, high = jets.leading_pt
+    spectrum = f"pT of {low:g} to {high:g} GeV" if high < 5000 else f"pT above {low:g} GeV"
+    eta = f"|{'y' if jets.rapidity else 'η'}| < {jets.leading_eta:g}"
+    found = [f"Trained on jets with {spectrum}, {eta}, {config.jet_definition}, without pile-up; from Pythia alone."]
+    if not any(one.real for one in tested):
+        found.append("Tested on simulated jets of the same kind only.")
+    return (*found, "Not calibrated on data.", *config.limits)
