@@ -9,14 +9,15 @@ from pathlib import Path
 
 import coffea_equitag as eqt
 from coffea_equitag.atomic_file import write_atomic
-from coffea_equitag.training import train
 
-from .jets import make_jets
+from .jets import TestSample, make_jets
+from .navigation import add_page
 from .page import write_page
 from .results import measure
+from .runs import Runs
 from .study import Study
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 _HERE = Path(__file__).parent
 
@@ -26,8 +27,10 @@ def main(package: str, arguments: list[str] | None = None) -> None:
     name = package.rsplit(".", 1)[-1]
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description="Simulate, train and compare.")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the jets, e.g. 0.1 (default: 1)")
-    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="variants to train now (default: all)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="variants to train (default: all)")
+    parser.add_argument("--available", action="store_true", help="train nothing, and measure what is trained so far")
     parser.add_argument("--jets", type=Path, help="folder of the simulated jets (default: within the output)")
+    parser.add_argument("--runs", type=Path, help="folder of the trainings (default: within the output)")
     parser.add_argument("--reference", type=Path, help="file of published jets to test on too")
     parser.add_argument("-o", "--output", type=Path, help="folder of everything (default: study-NAME)")
     parser.add_argument("-j", "--workers", type=int, default=1, help="processes of the simulation")
@@ -39,21 +42,34 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
     """Do what the command says; the page, or None if some variants are not trained yet."""
     study = Study.read(_HERE / name)
     output = given.output or Path(f"study-{name}")
-    making = {"scale": given.scale, "folder": given.jets or output / "jets", "workers": given.workers}
-    jets = make_jets(study.sample, ("train", "validation"), **making)
-    for variant in given.only or study.variants:
-        train(study.run_config(variant, jets, output / "runs"))
-    if given.only and set(given.only) != set(study.variants):
-        return None
-    samples = {"simulated": eqt.read_jets(make_jets(study.sample, ("test",), **making)["test"])}
-    if given.reference:
-        samples["real"] = eqt.read_jets(given.reference)
-    results = measure(study, output / "runs", samples)
+    folder = given.jets or output / "jets"
+    runs = Runs(study, given.runs or output / "runs", given.scale)
+    if not given.available:
+        _train(study, runs, given, folder)
+        if next(runs.missing(), None):
+            return None
+    test = make_jets(study.sample, ("test",), given.scale, folder, given.workers)["test"]
+    samples = {"simulated": TestSample(test)} | ({"real": TestSample(given.reference)} if given.reference else {})
+    results = measure(study, runs, samples, available=given.available)
     results["made"] = {
         "jets": study.sample.scaled(given.scale),
         "version": eqt.__version__,
         "date": datetime.now(UTC).date().isoformat(),
     }
     kept, pages = (_HERE / name, _HERE.parent / "docs" / "studies") if given.publish else (output, output)
+    kept.mkdir(parents=True, exist_ok=True)
     write_atomic(kept / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    if given.publish:
+        add_page(_HERE.parent / "mkdocs.yml", study.title, name)
     return write_page(study, name, results, pages)
+
+
+def _train(study: Study, runs: Runs, given: argparse.Namespace, folder: Path) -> None:
+    """Train what is missing, on jets that are simulated if need be."""
+    missing = list(runs.missing(given.only))
+    wanted = {part for entry, _ in missing for part in study.sample.portion(entry.size)[0]}
+    if missing:
+        parts = [part for part in study.sample.jets if part in wanted | {"validation"}]
+        jets = make_jets(study.sample, parts, given.scale, folder, given.workers)
+    for entry, seed in missing:
+        runs.train(entry, seed, jets)

@@ -1,121 +1,108 @@
-"""The page of a study: its tables, its figure and its verdict, in Markdown."""
+"""The page of a study: its tables, its figures and its verdict, in Markdown."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-from coffea_equitag.evaluation.canvas import canvas, fit_title
-from coffea_equitag.evaluation.plot_style import STYLE
-
+from .figures import draw_figure
 from .study import Study
+from .tables import difference_tables, direction_table, learning_table, network_table
+from .verdict import SIGNIFICANT
 
 __all__ = ["write_page"]
 
-_COLUMNS = {"accuracy": "accuracy", "auc": "AUC", "rejection_50": "1/ε_B(50%)", "rejection_30": "1/ε_B(30%)"}
+_CAPTIONS = {
+    "cost": "Rejection against the cost of scoring",
+    "learning": "Rejection against the number of training jets",
+    "size": "Rejection against the size of the networks",
+    "roc": "Background rejection against signal efficiency",
+    "confusion": "Confusion matrices",
+    "training": "Loss and accuracy by epoch: dashed of the training jets, solid of the validation jets",
+    "robustness": "Accuracy and AUC of transformed test jets",
+}
 
 
 def write_page(study: Study, name: str, results: dict[str, Any], folder: Path) -> Path:
-    """Write ``NAME.md`` and ``NAME.png`` into a folder."""
+    """Write ``NAME.md`` and its figures, ``NAME-cost.png`` and so on, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    _figure(results, study.title, folder / f"{name}.png")
+    figures = {}
+    for place, figure in enumerate(results["figures"]):
+        again = sum(one["name"] == figure["name"] for one in results["figures"][:place])
+        figures[f"{name}-{figure['name']}{again + 1 if again else ''}.png"] = figure
+    for file, figure in figures.items():
+        draw_figure(figure, results).savefig(folder / file, dpi=100)
     path = folder / f"{name}.md"
-    path.write_text("\n".join(_lines(study, name, results)) + "\n")
+    path.write_text("\n".join(_lines(study, name, results, figures)) + "\n")
     return path
 
 
-def _lines(study: Study, name: str, results: dict[str, Any]) -> Iterator[str]:
-    made = results["made"]
-    processor = next(iter(results["samples"].values()))["variants"][0]["processor"]
-    jets = ", ".join(f"{n:,} {part}" for part, n in made["jets"].items())
+def _lines(study: Study, name: str, results: dict[str, Any], figures: dict[str, Any]) -> Iterator[str]:
     yield f"# {study.title}\n"
     yield f"{study.question.strip()}\n"
-    yield (
-        f"`python -m studies.{name}` (version {made['version']}, {processor}, {made['date']}): recipe "
-        f"`{study.sample.recipe}`, {jets} jets, {study.repeats} training{'s' * (study.repeats > 1)} of each network. "
-        f"Configuration: `studies/{name}/study.yaml`; all numbers: `studies/{name}/results.json`.\n"
-    )
+    yield _how(study, name, results)
     for sample, compared in results["samples"].items():
-        yield from _table(sample, compared, results["scoring_us_per_jet"])
-    yield f"![Rejection against the cost of scoring]({name}.png)\n"
-    yield "## Verdict\n"
-    yield from (f"- {_sentence(one)}" for one in results["verdicts"])
+        yield f"## On {compared['num_jets']:,} {sample} jets\n"
+        yield from network_table(results, study.metrics, sample)
+        yield _note(results, compared, sample == next(iter(results["samples"])))
+        yield from difference_tables(results, study.metrics, sample)
+        yield from learning_table(results, study.metrics[-1], sample)
+        yield ""
+    for file, figure in figures.items():
+        yield f"![{_CAPTIONS[figure['name']]}]({file})\n"
+    if results["verdicts"]:
+        yield "## Verdict\n"
+        yield f"{_summary(results['verdicts'])}\n"
+        yield from direction_table(results)
     yield from (f"\n{text.strip()}" for text in study.remarks)
 
 
-def _table(sample: str, compared: dict[str, Any], cost: dict[str, float]) -> Iterator[str]:
-    variants = compared["variants"]
-    several = variants[0]["num_runs"] > 1
-    yield f"## On {compared['num_jets']:,} {sample} jets\n"
-    yield _row("network", "parameters", "training", "µs per jet", *_COLUMNS.values())
-    yield _row("---", *["---:"] * (3 + len(_COLUMNS)))
-    for one in variants:
-        figures = [_median(*one["quartiles"][metric]) for metric in _COLUMNS]
-        yield _row(
-            one["name"],
-            f"{one['num_parameters']:,}",
-            f"{one['seconds'] / 60:.0f} min",
-            f"{cost[one['name']]:.0f}",
-            *figures,
+def _how(study: Study, name: str, results: dict[str, Any]) -> str:
+    made = results["made"]
+    jets = ", ".join(f"{n:,} {part}" for part, n in made["jets"].items())
+    processors = " and ".join(sorted({one["processor"] for one in results["variants"] if one["processor"]}))
+    parts = [
+        f"`python -m studies.{name}` (version {made['version']}, {processors}, {made['date']}): recipe "
+        f"`{study.sample.recipe}`, {jets} jets. Configuration: `studies/{name}/study.yaml`; all numbers: "
+        f"`studies/{name}/results.json`."
+    ]
+    few = [one for one in results["variants"] if one["num_runs"] < one["repeats"]]
+    missing = {entry.name for entry in study.entries()} - {one["name"] for one in results["variants"]}
+    if few or missing:
+        parts.append("With the trainings that are finished so far.")
+    if missing:
+        parts.append(f"Not trained yet: {', '.join(sorted(missing))}.")
+    return " ".join(parts) + "\n"
+
+
+def _note(results: dict[str, Any], compared: dict[str, Any], is_first: bool) -> str:
+    single = any(one["num_runs"] == 1 for one in results["variants"])
+    several = any(one["num_runs"] > 1 for one in results["variants"])
+    drawn = f"{compared['replicas']} replicas of the jets{' and of the trainings' if several else ''}"
+    parts = [f"\nMedians over the trainings; intervals of 68.27% from {drawn}, the same jets for all."]
+    if single:
+        parts.append("Where there is one training, how trainings vary is not in the interval.")
+    if any(one["published"] for one in results["variants"]):
+        parts.append("In brackets: published.")
+    if is_first:
+        parts.append(
+            "µs per jet: processor time in one thread. Symmetry: the largest change of the score of any of 100 jets "
+            "under rotations, and under boosts (γ ≤ 3), in units of its spread over jets, in the network's precision; "
+            "in parentheses under both, where the network's own reference vectors are transformed with the jets."
         )
-    yield f"\nMedians{' (quartiles over the trainings)' if several else ''}. Minus {variants[0]['name']}:\n"
-    yield _row("network", *_COLUMNS.values())
-    yield _row("---", *["---:"] * len(_COLUMNS))
-    for one in variants[1:]:
-        yield _row(one["name"], *[_signed(one["differences"][metric]) for metric in _COLUMNS])
-    drawn = f"{compared['replicas']} replicas of the jets{', and of the trainings' * several}"
-    yield f"\nWith intervals of 68.27% from {drawn}.\n"
+    return " ".join(parts)
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _median(low: float | None, median: float | None, high: float | None) -> str:
-    if low is None or median is None or high is None:
-        return "∞"
-    return f"{median:.4g}" if low == high else f"{median:.4g} ({low:.4g}–{high:.4g})"
-
-
-def _signed(difference: dict[str, float | None]) -> str:
-    value, low, high = ("∞" if number is None else f"{number:+.3g}" for number in difference.values())
-    return f"{value} ({low} to {high})"
-
-
-def _sentence(verdict: dict[str, Any]) -> str:
-    better, worse, metric = verdict["better"], verdict["worse"], _COLUMNS[verdict["metric"]]
-    outcome = "yes" if verdict["confirmed"] else "**no**"
-    values = " against ".join("∞" if value is None else f"{value:.4g}" for value in verdict["values"])
-    sigma = "" if verdict["sigma"] is None else f", {abs(verdict['sigma']):.1f}σ"
-    source = f" ({verdict['source']})" if verdict["source"] else ""
-    return f"{better} above {worse} in {metric}{source}, on {verdict['sample']} jets: {outcome}, {values}{sigma}."
-
-
-def _figure(results: dict[str, Any], title: str, path: Path) -> None:
-    with mpl.rc_context(STYLE):
-        figure, axes = canvas(title)
-        for marker, (sample, compared) in zip("os^", results["samples"].items(), strict=False):
-            for k, one in enumerate(compared["variants"]):
-                low, median, high = one["quartiles"]["rejection_30"]
-                if None in (low, median, high):
-                    continue
-                axes.errorbar(
-                    results["scoring_us_per_jet"][one["name"]],
-                    median,
-                    [[median - low], [high - median]],
-                    fmt=marker,
-                    color=f"C{k}",
-                    label=one["name"] if marker == "o" else None,
-                )
-            axes.plot([], [], marker, color="grey", label=f"{sample} jets")
-        axes.set(
-            yscale="log",
-            xlabel="cost of scoring (µs per jet, one thread)",
-            ylabel=_COLUMNS["rejection_30"],
-        )
-        axes.legend()
-        fit_title(figure)
-        figure.savefig(path, dpi=120)
+def _summary(verdicts: list[dict[str, Any]]) -> str:
+    """How many directions come out."""
+    outcomes = Counter(one["outcome"] for one in verdicts)
+    words = {
+        "yes": "as expected",
+        "no": "the other way round",
+        "undecided": f"undecided (less than {SIGNIFICANT:.0f}σ)",
+        "not trained": "not trained yet",
+    }
+    found = [f"{outcomes[key]} {text}" for key, text in words.items() if outcomes[key]]
+    return f"Of {len(verdicts)} directions: {', '.join(found)}."

@@ -3,66 +3,139 @@
 from __future__ import annotations
 
 import math
-import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import awkward as ak
-import torch
+import numpy as np
 
-from coffea_equitag.training.comparison import compare_runs
-from coffea_equitag.training.comparison.finished_run import find_runs
+from coffea_equitag.errors import TaggerError, explain
+from coffea_equitag.training.comparison import FinishedRun, Replicated, chosen_metrics, draw_jets, replicated
 
-from .study import Expected, Study
+from . import measured
+from .figures import measure_figure
+from .jets import TestSample
+from .runs import Runs
+from .study import Entry, Study
+from .verdict import verdict
 
 __all__ = ["measure"]
 
-#: Jets that the cost of scoring is measured on.
-_TIMED = 1000
+
+def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, available: bool = False) -> dict[str, Any]:
+    """Metrics on each sample, differences and ratios with their significance, cost and symmetry.
+
+    Parameters
+    ----------
+    study : Study
+        What to measure.
+    runs : Runs
+        Its trainings.
+    samples : mapping of str to TestSample
+        Test jets by name; cost and symmetry are measured on the first.
+    available : bool
+        Measure what is trained so far: entries with at least one finished training.
+
+    Raises
+    ------
+    TaggerError
+        If trainings are missing, without `available`, or there are none at all.
+    """
+    entries = {entry.name: entry for entry in study.entries()}
+    trained = {name: runs.finished(entry) for name, entry in entries.items()}
+    missing = [name for name, entry in entries.items() if len(trained[name]) < entry.repeats]
+    if (missing and not available) or not any(trained.values()):
+        raise TaggerError(
+            explain(f"{', '.join(missing)} not trained as often as wanted", "finished trainings", "run without --only")
+        )
+    trained = {name: found for name, found in trained.items() if found}
+    compared, as_json = {}, {}
+    for name, sample in samples.items():
+        weights = measured.scores(next(iter(trained.values()))[0], sample).weights
+        compared[name] = _compared(study, trained, sample, weights)
+        as_json[name] = {"identity": sample.identity, "num_jets": len(weights)} | _as_json(study, compared[name])
+    first = next(iter(samples.values()))
+    return _plain(
+        {
+            "variants": [_variant(entries[name], runs, found, study, first) for name, found in trained.items()],
+            "samples": as_json,
+            "verdicts": [verdict(study, one, each, name) for one in study.expected for name, each in compared.items()],
+            "figures": [measure_figure(study, one, trained, samples) for one in study.figures],
+        }
+    )
 
 
-def measure(study: Study, runs: Path, samples: dict[str, ak.Array]) -> dict[str, Any]:
-    """Metrics on each sample, with differences to the baseline and their significance, and the cost per jet."""
-    folders = [runs / name for name in study.variants]
-    compared = {name: compare_runs(folders, jets).as_dict() for name, jets in samples.items()}
-    for one in compared.values():
-        for name, variant in zip(study.variants, one["variants"], strict=True):
-            variant["name"] = name
-    timed = next(iter(samples.values()))[:_TIMED]
-    cost = {name: _microseconds(runs / name, timed) for name in study.variants}
-    verdicts = [_verdict(expected, one, name) for expected in study.expected for name, one in compared.items()]
-    return {"samples": compared, "scoring_us_per_jet": cost, "verdicts": verdicts}
+def _variant(entry: Entry, runs: Runs, found: list[FinishedRun], study: Study, sample: TestSample) -> dict[str, Any]:
+    """What is known of an entry besides its metrics."""
+    seconds = [run.seconds for run in found if run.seconds is not None]
+    return {
+        "name": entry.name,
+        "variant": entry.variant,
+        "label": entry.label,
+        "jets": study.sample.number(entry.size, runs.scale),
+        "is_whole": entry.is_whole,
+        "num_runs": len(found),
+        "repeats": entry.repeats,
+        "num_parameters": measured.num_parameters(found[0]),
+        "epochs": found[0].record["settings"]["epochs"],
+        "seconds": float(np.median(seconds)) if seconds else None,
+        "processor": found[0].processor,
+        "us_per_jet": measured.cost(found[0], sample) if entry.is_whole else None,
+        "symmetry": measured.symmetry(found[0], sample) if entry.is_whole else None,
+        "published": study.variants[entry.variant].published if entry.is_whole else {},
+        "options": study.variants[entry.variant].training.get("options", {}),
+    }
 
 
-def _microseconds(folder: Path, jets: ak.Array) -> float:
-    """Processor time per jet in one thread, from awkward jets to scores; the best of three."""
-    tagger = find_runs([folder])[0].tagger
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        tagger(jets)
-        best = min(_seconds(tagger, jets) for _ in range(3))
-    finally:
-        torch.set_num_threads(threads)
-    return 1e6 * best / len(jets)
+def _compared(
+    study: Study, trained: dict[str, list[FinishedRun]], sample: TestSample, weights: Any
+) -> dict[str, Replicated]:
+    """All entries in the same replicas of the jets."""
+    draws = draw_jets(len(weights), study.replicas)
+    return {
+        name: replicated((_metrics(study, run, sample) for run in found), weights, draws, (0, place))
+        for place, (name, found) in enumerate(trained.items())
+    }
 
 
-def _seconds(tagger: Any, jets: ak.Array) -> float:
-    start = time.process_time()
-    tagger(jets)
-    return time.process_time() - start
+def _metrics(study: Study, run: FinishedRun, sample: TestSample) -> Any:
+    card = measured.card(run)
+    return chosen_metrics(
+        measured.scores(run, sample), study.metrics, card["classes"], card["signal"], study.discriminants
+    )
 
 
-def _verdict(expected: Expected, compared: dict[str, Any], sample: str) -> dict[str, Any]:
-    """Whether one variant is better than another; significances from the replicas where one is the baseline."""
-    variants = {one["name"]: one for one in compared["variants"]}
-    pair = [variants[expected.better], variants[expected.worse]]
-    values = [one["quartiles"][expected.metric][1] for one in pair]
-    better, worse = (math.inf if value is None else value for value in values)  # only rejections can be infinite
-    sigma = None
-    for one, other, sign in ((*pair, 1), (*pair[::-1], -1)):
-        difference = one["differences"].get(expected.metric, {})
-        if not other["differences"] and difference and None not in difference.values():
-            width = (difference["high"] - difference["low"]) / 2
-            sigma = sign * difference["value"] / width if width > 0 else None
-    return {"sample": sample, **expected.model_dump(), "values": values, "confirmed": better > worse, "sigma": sigma}
+def _as_json(study: Study, compared: dict[str, Replicated]) -> dict[str, Any]:
+    """Metrics of all entries, and the differences to the baselines."""
+    differences = {
+        baseline: {name: _differences(compared[name], compared[baseline]) for name in others if name in compared}
+        for baseline, others in study.groups().items()
+        if baseline in compared
+    }
+    metrics = {name: _values(one) for name, one in compared.items()}
+    return {"replicas": study.replicas, "metrics": metrics, "differences": differences}
+
+
+def _values(one: Replicated) -> dict[str, Any]:
+    quartiles = one.quartiles
+    return {
+        metric: estimate.as_dict() | {"quartiles": [quartiles[metric][0], quartiles[metric][2]]}
+        for metric, estimate in one.estimates.items()
+    }
+
+
+def _differences(one: Replicated, baseline: Replicated) -> dict[str, Any]:
+    return {
+        metric: found.as_dict() | {"sigma": math.copysign(found.significance, found.value)}
+        for metric, found in one.minus(baseline).items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON values: numbers that are not finite are None, others have six digits."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

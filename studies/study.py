@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from coffea_equitag.training import RunConfig
 from coffea_equitag.validation import Strict
 
-__all__ = ["Expected", "Sample", "Study"]
+from .figure import Figure
+from .sample import Sample
 
-PARTS = ("train", "validation", "test")
-
-
-class Sample(Strict):
-    """Simulated jets of a recipe: how many in each part, and the seeds."""
-
-    recipe: str
-    jets: dict[str, int]
-    seeds: dict[str, int]
-
-    def scaled(self, scale: float) -> dict[str, int]:
-        """Number of jets of each part."""
-        return {part: max(200, round(scale * self.jets[part])) for part in PARTS}
+__all__ = ["Entry", "Expected", "Study", "Variant"]
 
 
 class Expected(Strict):
@@ -37,6 +27,59 @@ class Expected(Strict):
     source: str = ""
 
 
+class Variant(Strict):
+    """A network and how it is trained.
+
+    Attributes
+    ----------
+    label : str
+        What the paper calls it; by default its name.
+    published : dict of str to float
+        The paper's numbers, by metric.
+    repeats : int, optional
+        Trainings of it, if not as many as of the others.
+    sizes : tuple of int, optional
+        Numbers of jets to train on, if not those of the study.
+    training : dict
+        All other keys: those of `RunConfig`.
+    """
+
+    label: str = ""
+    published: dict[str, float] = Field(default={})
+    repeats: int | None = Field(default=None, ge=1)
+    sizes: tuple[int, ...] | None = None
+    training: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _separated(cls, given: dict[str, Any]) -> dict[str, Any]:
+        own = {key: value for key, value in given.items() if key in cls.model_fields}
+        return {"training": {key: value for key, value in given.items() if key not in own}} | own
+
+
+class Entry(Strict):
+    """A variant trained on some of the jets, in folders ``NAME/seed-0``, ``NAME/seed-1``, ...
+
+    Attributes
+    ----------
+    name, variant, label : str
+        Its own name, that of the variant, and the variant's label.
+    size : int
+        Jets of the unscaled sample that it is trained on.
+    is_whole : bool
+        Whether that is the first training part of the sample, as for all that have the variant's name.
+    repeats : int
+        Trainings wanted.
+    """
+
+    name: str
+    variant: str
+    label: str
+    size: int
+    is_whole: bool
+    repeats: int
+
+
 class Study(Strict):
     """A study's ``study.yaml``.
 
@@ -46,40 +89,99 @@ class Study(Strict):
         What it is about.
     sample : Sample
         The jets.
+    metrics : tuple of str
+        What is measured, see `coffea_equitag.training.comparison.chosen_metrics`: ``rejection_70`` is 1/ε_B(70%), and
+        ``rejection_70:light`` that against one class alone, or against a discriminant.
+    discriminants : dict
+        Mixtures of classes for such metrics, by name: ``mix: [b, {c: 0.1, light: 0.9}]``.
     repeats : int
-        Trainings of each variant, which differ in their seed.
+        Trainings of each variant, with the seeds 0, 1, ...
+    sizes : tuple of int
+        Numbers of jets to train on, for learning curves: up to the first part of the sample, of which they are the
+        first, or its first and further training parts together.
+    replicas : int
+        Replicas of the bootstrap.
     common : dict
         Keys of `RunConfig` that all variants have.
-    variants : dict of str to dict
-        Keys of `RunConfig` by name; the first is the baseline.
-    expected : list of Expected
-        Directions that the results confirm or do not.
-    remarks : list of str
+    variants : dict of str to Variant
+        By name. Studies share the runs of variants with the same name, which must be configured alike.
+    baselines : dict of str to tuple of str
+        Which variants to compare with which; by default all with the first.
+    expected : tuple of Expected
+        Directions that the results confirm or do not; any two variants, or ``NAME-SIZE``.
+    figures : tuple of Figure
+        What to draw: names, or one key with options, ``{robustness: {variants: [pfn], jets: 500}}``.
+    remarks : tuple of str
         What a person has to say of the results.
     """
 
     title: str
     question: str
     sample: Sample
+    metrics: tuple[str, ...] = ("accuracy", "auc", "rejection_50", "rejection_30")
+    discriminants: dict[str, tuple[str, str | tuple[str, ...] | dict[str, float]]] = Field(default={})
     repeats: int = Field(default=1, ge=1)
+    sizes: tuple[int, ...] = ()
+    replicas: int = Field(default=500, ge=1)
     common: dict[str, Any] = Field(default={})
-    variants: dict[str, dict[str, Any]]
-    expected: list[Expected] = Field(default=[])
-    remarks: list[str] = Field(default=[])
+    variants: dict[str, Variant] = Field(min_length=1)
+    baselines: dict[str, tuple[str, ...]] = Field(default={})
+    expected: tuple[Expected, ...] = ()
+    figures: tuple[Figure, ...] = (Figure(name="cost"),)
+    remarks: tuple[str, ...] = ()
+
+    @field_validator("figures", mode="before")
+    @classmethod
+    def _figures(cls, given: Any) -> Any:
+        return tuple(map(Figure.parse, given))
+
+    @model_validator(mode="after")
+    def _names(self) -> Study:
+        entries = {entry.name for entry in self.entries() if self.sample.portion(entry.size)}
+        compared = [name for one in self.expected for name in (one.better, one.worse)]
+        compared += [name for baseline, others in self.baselines.items() for name in (baseline, *others)]
+        compared += [name for figure in self.figures for name in figure.names]
+        if unknown := set(compared) - entries:
+            raise ValueError(f"{', '.join(sorted(unknown))}: not among the variants {', '.join(sorted(entries))}")
+        measured = [one.metric for one in self.expected] + [one.metric for one in self.figures if one.metric]
+        if unknown := set(measured) - set(self.metrics):
+            raise ValueError(f"{', '.join(sorted(unknown))}: not among the metrics {', '.join(self.metrics)}")
+        return self
 
     @classmethod
     def read(cls, folder: Path) -> Study:
         """Read the configuration in a folder."""
         return cls.model_validate(yaml.safe_load((folder / "study.yaml").read_text()))
 
-    def run_config(self, name: str, jets: dict[str, Path], output: Path) -> RunConfig:
-        """The training of a variant, on folders of jets."""
-        given = self.common | self.variants[name]
+    def entries(self) -> Iterator[Entry]:
+        """All that is trained: each variant, and after it the same on other numbers of jets."""
+        for name, one in self.variants.items():
+            sizes = self.sizes if one.sizes is None else one.sizes
+            for size in (self.sample.first, *(size for size in sizes if size != self.sample.first)):
+                is_whole = size == self.sample.first
+                yield Entry(
+                    name=name if is_whole else f"{name}-{size}",
+                    variant=name,
+                    label=one.label or name,
+                    size=size,
+                    is_whole=is_whole,
+                    repeats=one.repeats or self.repeats,
+                )
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names of the variants to compare with each baseline."""
+        first, *others = self.variants
+        return self.baselines or {first: tuple(others)}
+
+    def run_config(self, entry: Entry, seed: int, jets: dict[str, Path], runs: Path, scale: float = 1.0) -> RunConfig:
+        """The training of an entry with a seed, on folders of jets by part."""
+        parts, select = self.sample.portion(entry.size, scale)
         return RunConfig.of(
-            **given,
-            name=name,
-            data=[str(jets["train"])],
+            **({"select": select} if select else {}),
+            **self.common | self.variants[entry.variant].training,
+            name=entry.name,
+            data=[str(jets[part]) for part in parts],
             validation=[str(jets["validation"])],
-            output=str(output / name),
-            seeds=self.repeats,
+            output=str(runs / entry.name / f"seed-{seed}"),
+            seed=seed,
         )

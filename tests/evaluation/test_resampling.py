@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from coffea_equitag.evaluation import measure
-from coffea_equitag.evaluation.resampling import METRICS, ReweightedMetrics
+from coffea_equitag.evaluation.resampling import ReweightedMetrics
 
 
 def scored(seed: int, number: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,8 @@ def test_whole_weights_are_repeated_jets(seed, number, ties):
     probabilities, labels = scored(seed, number, ties)
     weights = np.random.default_rng(seed + 1).poisson(1.0, number)
     weights[:2] += 1  # a jet of each class
-    found = dict(zip(METRICS, ReweightedMetrics(probabilities, labels, 1)(weights.astype(float)), strict=True))
+    metrics = ReweightedMetrics(probabilities, labels, 1)
+    found = dict(zip(metrics.names, metrics(weights.astype(float)), strict=True))
     repeated = np.repeat(np.arange(number), weights)
     expected = measure(probabilities[repeated, 1], labels[repeated])
     # sums of fewer than 1000 terms of order 1, each exact to ε

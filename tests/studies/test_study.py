@@ -1,31 +1,31 @@
-"""Studies: configurations that can run, and pages of results."""
+"""Configurations of studies: those of the repository can run, and others are refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from studies.page import write_page
-from studies.results import _verdict
-from studies.study import Expected, Study
+import yaml
+from pydantic import ValidationError
+from studies.study import Study
 
 import coffea_equitag as eqt
 
 ROOT = Path(__file__).parents[2] / "studies"
 NAMES = sorted(path.parent.name for path in ROOT.glob("*/study.yaml"))
-METRICS = ("accuracy", "auc", "rejection_50", "rejection_30")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_training_is_valid(name, tmp_path):
     study = Study.read(ROOT / name)
     folders = {part: tmp_path / part for part in study.sample.jets}
-    for variant in study.variants:
-        config = study.run_config(variant, folders, tmp_path)
-        assert config.seeds == study.repeats
-        eqt.models.build(config.model, **config.options)
-    known = set(study.variants)
-    assert all({one.better, one.worse} <= known for one in study.expected)
+    built = set()
+    for entry in study.entries():
+        config = study.run_config(entry, 0, folders, tmp_path)
+        assert Path(config.output) == tmp_path / entry.name / "seed-0"
+        if entry.variant not in built:
+            eqt.models.build(config.model, **config.options)
+        built.add(entry.variant)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,47 +33,60 @@ def test_every_study_has_a_command(name):
     assert "main(__package__)" in (ROOT / name / "__main__.py").read_text()
 
 
-def variant(name, values, differences=None):
-    return {
-        "name": name,
-        "num_runs": 1,
-        "num_parameters": 1234,
-        "quartiles": {metric: [value] * 3 for metric, value in zip(METRICS, values, strict=True)},
-        "seconds": 60.0,
-        "processor": "a processor",
-        "differences": differences or {},
-    }
+def test_pages_are_in_the_table_of_contents():
+    nav = yaml.safe_load((ROOT.parent / "mkdocs.yml").read_text().partition("plugins:")[0])["nav"]
+    (listed,) = (one["Studies"] for one in nav if "Studies" in one)
+    pages = {f"studies/{path.name}" for path in (ROOT.parent / "docs" / "studies").glob("*.md")}
+    assert {page for one in listed for page in one.values()} == pages
 
 
-def compared():
-    differences = {metric: {"value": 0.1, "low": 0.0, "high": 0.2} for metric in METRICS}
-    differences["rejection_30"] = {"value": None, "low": 5.0, "high": None}
-    variants = [variant("one", [0.9, 0.95, 20.0, 50.0]), variant("two", [0.91, 0.96, 30.0, None], differences)]
-    return {"variants": variants, "num_jets": 200, "replicas": 500}
+def test_same_name_and_configuration_in_several_studies():
+    """Studies share runs: a variant of one name is one training."""
+    known = {}
+    for name in NAMES:
+        study = Study.read(ROOT / name)
+        folders = {part: Path(f"{study.sample.recipe}/{part}") for part in study.sample.jets}
+        for entry in study.entries():
+            config = study.run_config(entry, 0, folders, Path("runs"))
+            key = study.sample.recipe, entry.name
+            assert known.setdefault(key, config) == config, f"{key} of {name} is another in another study"
 
 
-def test_verdicts():
-    better = _verdict(Expected(better="two", worse="one", metric="auc"), compared(), "simulated")
-    assert (better["confirmed"], better["sigma"]) == (True, pytest.approx(1.0))
-    worse = _verdict(Expected(better="one", worse="two", metric="auc"), compared(), "simulated")
-    assert (worse["confirmed"], worse["sigma"]) == (False, pytest.approx(-1.0))
-    # an infinite rejection is better than a finite one, with no significance
-    infinite = _verdict(Expected(better="two", worse="one"), compared(), "simulated")
-    assert (infinite["confirmed"], infinite["sigma"]) == (True, None)
+def test_entries(configuration):
+    study = Study.model_validate(configuration)
+    assert [(one.name, one.size, one.is_whole, one.repeats) for one in study.entries()] == [
+        ("good", 400, True, 2),
+        ("good-200", 200, False, 2),
+        ("good-600", 600, False, 2),
+        ("bad", 400, True, 1),
+    ]
+    assert study.groups() == {"good": ("bad",)}
+    folders = {part: Path(part) for part in study.sample.jets}
+    configs = {one.name: study.run_config(one, 1, folders, Path("runs")) for one in study.entries()}
+    assert configs["good-600"].data == ("train", "more")
+    assert configs["good-200"].data == ("train",)
+    assert [configs[name].select for name in ("good", "good-200", "good-600")] == [None, "event <= 200", None]
+    assert configs["bad"].output == "runs/bad/seed-1"
+    assert configs["bad"].seed == 1
+    # a tenth
+    assert study.sample.scaled(0.5) == {"train": 200, "more": 200, "validation": 200, "test": 200}
+    assert study.sample.number(600, 0.5) == 400
 
 
-def test_page(tmp_path):
-    study = Study.read(ROOT / NAMES[0])
-    verdicts = [_verdict(Expected(better="one", worse="two"), compared(), "simulated")]
-    made = {"jets": {"train": 1000}, "version": "1.0", "date": "2026-01-01"}
-    results = {
-        "samples": {"simulated": compared()},
-        "scoring_us_per_jet": {"one": 10.0, "two": 20.0},
-        "verdicts": verdicts,
-        "made": made,
-    }
-    text = write_page(study, "example", results, tmp_path).read_text()
-    assert "| two | 1,234 | 1 min | 20 | 0.91 | 0.96 | 30 | ∞ |" in text
-    assert "| two | +0.1 (+0 to +0.2) |" in text
-    assert "one above two in 1/ε_B(30%), on simulated jets: **no**, 50 against ∞." in text
-    assert (tmp_path / "example.png").stat().st_size > 1000
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"expected": [{"better": "good", "worse": "worst"}]}, "worst: not among the variants"),
+        ({"expected": [{"better": "good", "worse": "bad", "metric": "rejection_70"}]}, "not among the metrics"),
+        ({"sizes": [500], "expected": []}, "500 jets to train on: up to 400, or one of \\[400, 600\\]"),
+        ({"figures": ["area"]}, "figures"),
+        ({"baselines": {"good": ["worst"]}}, "worst: not among the variants"),
+        ({"epoch": 3}, "epoch"),
+    ],
+)
+def test_refused(configuration, change, message):
+    for one in configuration["variants"].values():
+        one.pop("sizes", None)
+    configuration["expected"] = [{"better": "good", "worse": "bad", "metric": "auc"}]
+    with pytest.raises(ValidationError, match=message):
+        Study.model_validate(configuration | change)

@@ -24,6 +24,12 @@ class Estimate:
         step = min(sides, default=0.0)
         return digits(self.value, step), digits(above, step), digits(below, step)
 
+    @property
+    def significance(self) -> float:
+        """Of a difference: how many of its uncertainties it is away from zero; NaN where there is none."""
+        step = self.value - self.low if self.value > 0 else self.high - self.value
+        return abs(self.value) / step if step > 0 and math.isfinite(step) else math.nan
+
     def as_dict(self) -> dict[str, float]:
         """``value``, ``low`` and ``high``."""
         return {"value": self.value, "low": self.low, "high": self.high}

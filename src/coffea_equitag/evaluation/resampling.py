@@ -9,17 +9,14 @@ import numpy as np
 from ..array_types import F8, I8, Bools
 from .resolution import quantities, responses
 
-__all__ = ["METRICS", "MOMENTUM_METRICS", "ReweightedMetrics", "ReweightedResolution"]
-
-#: Metrics of each set of weights, in order; higher is better for each.
-METRICS = ("accuracy", "auc", "rejection_50", "rejection_30")
+__all__ = ["MOMENTUM_METRICS", "ReweightedMetrics", "ReweightedResolution"]
 
 #: Widths of m/m_true and pT/pT_true, and 68% quantile of the angle; lower is better for each.
 MOMENTUM_METRICS = ("mass_resolution", "pt_resolution", "angle_resolution")
 
 
 class ReweightedMetrics:
-    """Accuracy, AUC and rejections of labelled scores, for any weights of the jets.
+    """Accuracy, AUC and rejections of labelled scores, for any weights of the jets; higher is better for each.
 
     The jets are sorted once, so that each evaluation takes time in proportion to their number.
 
@@ -33,19 +30,25 @@ class ReweightedMetrics:
         Class that AUC and rejections are measured for, against all others.
     efficiencies : sequence of float
         Signal efficiencies of the rejections.
+
+    Attributes
+    ----------
+    names : tuple of str
+        ``accuracy``, ``auc``, and e.g. ``rejection_50`` at the efficiency 0.5.
     """
 
-    names = METRICS
-
     def __init__(self, probabilities: F8, labels: I8, signal: int, efficiencies: Sequence[float] = (0.5, 0.3)) -> None:
-        scores = probabilities[:, signal]
-        self._order = np.argsort(-scores, kind="stable")
-        ordered = scores[self._order]
-        #: last jet of each group of equal scores
-        self._ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-        self._is_signal: Bools = (labels == signal)[self._order]
-        self._is_correct: Bools = probabilities.argmax(axis=1) == labels
         self.efficiencies = tuple(efficiencies)
+        self.names = ("accuracy", "auc", *(f"rejection_{100 * each:g}" for each in efficiencies))
+        self._correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+        self._signal, rising = _falling(probabilities[:, signal], labels == signal)
+        self._background, others = _falling(probabilities[:, signal], labels != signal)
+        #: signal jets above each background jet, and those with its score too
+        self._above = np.searchsorted(rising, others, "left")
+        self._at_least = np.searchsorted(rising, others, "right")
+        #: signal jets with at least each distinct score of the signal, and background jets
+        self._ends = np.flatnonzero(np.append(rising[1:] != rising[:-1], True)) + 1
+        self._passing = np.searchsorted(others, rising[self._ends - 1], "right")
 
     def __call__(self, weights: F8) -> F8:
         """Accuracy, AUC, and 1/ε_B at each efficiency; 1/ε_B is infinite where no background is left.
@@ -55,20 +58,25 @@ class ReweightedMetrics:
         weights : ndarray, shape (J,)
             With a positive sum for signal and for background.
         """
-        ordered = weights[self._order]
-        signal = np.cumsum(ordered * self._is_signal)[self._ends]
-        background = np.cumsum(ordered * ~self._is_signal)[self._ends]
-        efficiency, mistag = signal / signal[-1], background / background[-1]
-        steps = np.diff(mistag, prepend=0.0)
-        area = float((steps * (efficiency + np.concatenate([[0.0], efficiency[:-1]])) / 2).sum())
-        # rounding of the cumulated sum must not move a threshold to the next jet
-        tolerance = len(weights) * np.finfo(np.float64).eps
-        # with negative weights the efficiency may fall on the way
-        places = [int(np.argmax(efficiency >= wanted - tolerance)) for wanted in self.efficiencies]
-        with np.errstate(divide="ignore"):
-            rejections = 1 / mistag[places]
-        accuracy = float((weights * self._is_correct).sum() / weights.sum())
-        return np.array([accuracy, area, *rejections])
+        signal = np.concatenate([[0.0], np.cumsum(weights[self._signal])])
+        background = weights[self._background]
+        total = float(background.sum())
+        area = float(background @ (signal[self._above] + signal[self._at_least])) / (2 * signal[-1] * total)
+        kept, rejections = signal[self._ends], []
+        for efficiency in self.efficiencies:
+            # rounding of the cumulated sum must not move a threshold to the next jet
+            enough = (efficiency - len(weights) * np.finfo(np.float64).eps) * signal[-1]
+            # with negative weights the efficiency may fall on the way
+            passed = float(background[: self._passing[int(np.argmax(kept >= enough))]].sum())
+            rejections.append(total / passed if passed else np.inf)
+        return np.array([float(weights @ self._correct) / float(weights.sum()), area, *rejections])
+
+
+def _falling(scores: F8, kind: Bools) -> tuple[I8, F8]:
+    """Jets of a kind from the highest score to the lowest, and their negative scores, which rise."""
+    jets = np.flatnonzero(kind)
+    order = np.argsort(-scores[jets], kind="stable")
+    return jets[order], -scores[jets[order]]
 
 
 class ReweightedResolution:

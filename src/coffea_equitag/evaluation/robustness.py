@@ -40,9 +40,7 @@ class Difference:
     @property
     def significance(self) -> float:
         """The difference over its uncertainty towards zero; NaN where there is none."""
-        value = self.difference.value
-        step = value - self.difference.low if value > 0 else self.difference.high - value
-        return abs(value) / step if step > 0 and math.isfinite(step) else math.nan
+        return self.difference.significance
 
 
 def differences(

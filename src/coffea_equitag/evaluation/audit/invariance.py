@@ -92,8 +92,8 @@ def curves(comparer: Comparer, *, with_floor: bool = True) -> dict[str, list[Cha
     }
 
 
-def with_references(comparer: Comparer) -> Change:
-    """The generators again, where the reference vectors (beams) are transformed together with the jets."""
+def with_references(comparer: Comparer) -> list[Change]:
+    """Changes under rotations and boosts, where the reference vectors (beams) are transformed with the jets."""
     scores, start = comparer.scores, np.asarray(comparer.scores.references, np.longdouble)
     assert scores.moving is not None
     before = scores.standardised(scores.moving(comparer.jets, start.astype(np.float64)))
@@ -104,7 +104,7 @@ def with_references(comparer: Comparer) -> Change:
             turned = (start @ matrix.T).astype(np.float64)
             after = scores.standardised(scores.moving(transform(comparer.jets, matrix), turned), matrix)
             found.append(comparer.between(parameter, after, before, comparer.floor))
-    return worst(found)
+    return found
 
 
 def order_and_batch(comparer: Comparer) -> dict[str, Change]:

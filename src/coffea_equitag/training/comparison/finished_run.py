@@ -14,41 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from ...array_types import F8, I8
 from ...errors import TaggerError, explain
-from ...evaluation.resampling import ReweightedMetrics, ReweightedResolution
 from ...reading import read_bytes, reading
 from ...tagger import Tagger, load
 from ..loop.checkpoint import decode
+from .scored_jets import ScoredJets
 
-__all__ = ["FinishedRun", "ScoredJets", "find_runs"]
-
-
-@dataclass(frozen=True)
-class ScoredJets:
-    """Labelled jets with what a run says of them.
-
-    Attributes
-    ----------
-    identity : str
-        Which jets they are.
-    scores : ndarray, shape (J, n_classes) or (J, 4)
-        Probabilities, or momenta.
-    truth : ndarray, shape (J,) or (J, 4)
-        Classes, or true momenta.
-    weights : ndarray, shape (J,)
-    """
-
-    identity: str
-    scores: F8
-    truth: I8 | F8
-    weights: F8
-
-    def metrics(self, signal: int | None) -> ReweightedMetrics | ReweightedResolution:
-        """Metrics of these jets with any weights; `signal` is the label of the signal, None for momenta."""
-        if signal is None:
-            return ReweightedResolution(self.scores, self.truth.astype(np.float64))
-        return ReweightedMetrics(self.scores, self.truth.astype(np.int64), signal)
+__all__ = ["FinishedRun", "find_runs"]
 
 
 @dataclass(frozen=True)

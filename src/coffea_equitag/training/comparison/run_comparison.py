@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import awkward as ak
 import numpy as np
 
-from ...array_types import F8
 from ...errors import TaggerError, explain
-from ...evaluation.resampling import ReweightedMetrics, ReweightedResolution
-from ..data import LabelledJets
-from ..data.truth import TARGET, Truth
-from .finished_run import FinishedRun, ScoredJets, find_runs
+from ...evaluation.estimate import Estimate
+from .finished_run import FinishedRun, find_runs
+from .replicas import Replicated, draw_jets, replicated
+from .scored_jets import ScoredJets
 from .table import as_text
-from .variant import Difference, Variant
+from .variant import Variant
 
 __all__ = ["RunComparison", "compare_runs"]
-
-Metrics: TypeAlias = ReweightedMetrics | ReweightedResolution
-
-#: Quantiles of the interval that holds 68.27% of the replicas.
-_INTERVAL = (0.15865, 0.84135)
 
 
 @dataclass(frozen=True)
@@ -77,40 +71,24 @@ def compare_runs(
     if replicas < 1:
         raise TaggerError(explain(f"replicas = {replicas}", "at least 1", "give e.g. replicas=500"))
     runs = find_runs(folders)
-    scored = [run.validation if jets is None else _scored(run, jets, labels) for run in runs]
+    scored = [run.validation if jets is None else ScoredJets.of(run.tagger, jets, labels) for run in runs]
     _check(runs, scored)
     tagger = runs[0].tagger
     signal = tagger.classes.index(str(tagger.card.signal)) if tagger.classes else None
-    metrics = [one.metrics(signal) for one in scored]
     members: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         members.setdefault(run.variant, []).append(k)
     weights = scored[0].weights
-    values = np.array([each(weights) for each in metrics])
-    replicated = _replicated(metrics, weights, list(members.values()), replicas, seed)
-    medians = [_quantiles(values[chosen], (0.5,))[0] for chosen in members.values()]
-    variants = []
-    for k, (name, chosen) in enumerate(members.items()):
-        differences = {}
-        if k > 0:
-            limits = _quantiles(_minus(replicated[k], replicated[0]), _INTERVAL)
-            columns = zip(metrics[0].names, _minus(medians[k], medians[0]), *limits, strict=True)
-            differences = {metric: Difference(*map(float, numbers)) for metric, *numbers in columns}
-        variants.append(_variant(name, [runs[i] for i in chosen], metrics[0].names, values[chosen], differences))
+    draws = draw_jets(len(weights), replicas, seed)
+    found = [
+        replicated((scored[k].metrics(signal) for k in chosen), weights, draws, (seed, place))
+        for place, chosen in enumerate(members.values())
+    ]
+    variants = [
+        _variant(name, [runs[k] for k in chosen], one, one.minus(found[0]) if one is not found[0] else {})
+        for (name, chosen), one in zip(members.items(), found, strict=True)
+    ]
     return RunComparison(tuple(variants), len(weights), replicas)
-
-
-def _scored(run: FinishedRun, jets: ak.Array, labels: str) -> ScoredJets:
-    """The jets with the scores of a run's tagger."""
-    model, card = run.tagger.model, run.tagger.card
-    if not run.tagger.classes:
-        target = card.training.recipe["target"] if card.training is not None else "momentum"
-        sample = LabelledJets.of(jets, None, 1, model.fields, Truth(target, model.output))
-        found, truth = run.tagger.outputs(sample.jets), sample.targets[TARGET].numpy()
-        return ScoredJets("given jets", found, truth, sample.weights.numpy())
-    sample = LabelledJets.of(jets, labels, len(run.tagger.classes), model.fields)
-    scores = run.tagger.probabilities(sample.jets).astype(np.float64)
-    return ScoredJets("given jets", scores, sample.labels.numpy(), sample.weights.numpy())
 
 
 def _check(runs: Sequence[FinishedRun], scored: Sequence[ScoredJets]) -> None:
@@ -138,40 +116,13 @@ def _check(runs: Sequence[FinishedRun], scored: Sequence[ScoredJets]) -> None:
             )
 
 
-def _replicated(metrics: Sequence[Metrics], weights: F8, members: list[list[int]], replicas: int, seed: int) -> F8:
-    """Medians over drawn runs on drawn jets, shape (variants, replicas, metrics)."""
-    generator = np.random.default_rng(seed)
-    found = np.empty((len(members), replicas, len(metrics[0].names)))
-    for replica in range(replicas):
-        drawn = weights * generator.poisson(1.0, len(weights))
-        each = np.array([one(drawn) for one in metrics])
-        for k, chosen in enumerate(members):
-            found[k, replica] = _quantiles(each[generator.choice(chosen, len(chosen))], (0.5,))[0]
-    return found
-
-
-def _quantiles(values: F8, wanted: Sequence[float]) -> F8:
-    """Quantiles along the first axis; where infinite rejections are among the values, one of the values itself."""
-    method: Any = "linear" if np.isfinite(values).all() else "inverted_cdf"
-    return np.quantile(values, wanted, axis=0, method=method)
-
-
-def _minus(values: F8, baseline: F8) -> F8:
-    """Difference; 0 where both are infinite."""
-    with np.errstate(invalid="ignore"):
-        return np.where(values == baseline, 0.0, values - baseline)
-
-
-def _variant(
-    name: str, runs: list[FinishedRun], metrics: Sequence[str], values: F8, differences: dict[str, Difference]
-) -> Variant:
-    low, median, high = _quantiles(values, (0.25, 0.5, 0.75)).tolist()
+def _variant(name: str, runs: list[FinishedRun], found: Replicated, differences: dict[str, Estimate]) -> Variant:
     seconds = [run.seconds for run in runs if run.seconds is not None]
     return Variant(
         name,
         len(runs),
         runs[0].tagger.model.num_parameters(),
-        dict(zip(metrics, zip(low, median, high, strict=True), strict=True)),
+        found.quartiles,
         float(np.median(seconds)) if len(seconds) == len(runs) else None,
         runs[0].processor,
         differences,

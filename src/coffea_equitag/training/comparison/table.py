@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .variant import Difference, Variant
+from ...evaluation.estimate import Estimate
+from .variant import Variant
 
 __all__ = ["as_text"]
 
@@ -55,7 +56,7 @@ def _median(low: float, median: float, high: float) -> str:
     return f"{median:.4g}" if low == high else f"{median:.4g} ({low:.4g}–{high:.4g})"
 
 
-def _signed(difference: Difference) -> str:
+def _signed(difference: Estimate) -> str:
     return f"{difference.value:+.3g} ({difference.low:+.3g} to {difference.high:+.3g})"
 
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Difference", "Variant"]
+from ...evaluation.estimate import Estimate
 
-
-@dataclass(frozen=True)
-class Difference:
-    """A variant's median minus the baseline's, and the interval that holds 68.27% of the replicas."""
-
-    value: float
-    low: float
-    high: float
+__all__ = ["Variant"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +26,9 @@ class Variant:
         Median training time; None where runs of older versions are among them.
     processor : str or None
         What the first of them was trained on.
-    differences : mapping of str to Difference
-        Against the baseline, per metric; empty for the baseline.
+    differences : mapping of str to Estimate
+        Its medians minus those of the baseline, with the interval that holds 68.27% of the replicas, per metric; empty
+        for the baseline.
     """
 
     name: str
@@ -43,4 +37,4 @@ class Variant:
     quartiles: Mapping[str, tuple[float, float, float]]
     seconds: float | None
     processor: str | None
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, Estimate]

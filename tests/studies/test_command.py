@@ -1,0 +1,155 @@
+"""A study from jets to its page: trained once, shared, measured from what is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import awkward as ak
+import numpy as np
+import pytest
+import studies.command
+import studies.jets
+import yaml
+from studies.command import main
+from studies.jets import TestSample
+from studies.measured import scores
+from studies.navigation import add_page
+from studies.results import measure as measure_study
+from studies.runs import Runs
+from studies.study import Study
+
+from coffea_equitag import TaggerError, load, read_jets
+from coffea_equitag.evaluation import measure
+from coffea_equitag.tagger import Tagger
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory, samples):
+    """A repository with the study, all of which is trained and measured."""
+    from .conftest import CONFIGURATION
+
+    root = tmp_path_factory.mktemp("repository")
+    (root / "studies" / "toys").mkdir(parents=True)
+    (root / "studies" / "toys" / "study.yaml").write_text(yaml.safe_dump(CONFIGURATION, sort_keys=False))
+    (root / "mkdocs.yml").write_text("nav:\n  - Start: index.md\n  - Studies:\n  - Reference: api.md\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies.command, "_HERE", root / "studies")
+        yield root
+
+
+def study_of(here) -> Study:
+    return Study.read(here / "studies" / "toys")
+
+
+def command(here, samples, *words):
+    main("studies.toys", ["--jets", str(samples), "--runs", str(here / "runs"), "-o", str(here / "out"), *words])
+    found = here / "out" / "results.json"
+    return json.loads(found.read_text()) if found.exists() else None
+
+
+@pytest.fixture(scope="module")
+def results(here, samples):
+    """After a first measurement with part of the trainings."""
+    assert command(here, samples, "--only", "good") is None
+    part = command(here, samples, "--available")
+    assert [one["name"] for one in part["variants"]] == ["good", "good-200", "good-600"]
+    assert part["verdicts"][0]["outcome"] == "not trained"
+    assert "Not trained yet: bad." in (here / "out" / "toys.md").read_text()
+    return command(here, samples, "--reference", str(samples / "validation" / "shard-00000.parquet"))
+
+
+def test_metrics_are_those_of_the_taggers(here, samples, results):
+    jets = read_jets(samples / "test")
+    for name, number in (("good", 2), ("bad", 1), ("good-200", 2)):
+        each = [
+            measure(tagger(jets), jets.label)
+            for tagger in (load(here / "runs" / name / f"seed-{k}", "cpu") for k in range(number))
+        ]
+        found = results["samples"]["simulated"]["metrics"][name]
+        assert found["auc"]["value"] == pytest.approx(np.median([one.auc for one in each]), rel=1e-5)
+        assert found["accuracy"]["value"] == pytest.approx(np.median([one.accuracy for one in each]), rel=1e-5)
+        assert found["auc"]["low"] <= found["auc"]["value"] <= found["auc"]["high"]
+    assert set(results["samples"]) == {"simulated", "real"}
+
+
+def test_directions(results):
+    metrics = results["samples"]["simulated"]["metrics"]
+    first = results["verdicts"][0]
+    assert first["values"] == [metrics[name]["auc"]["value"] for name in ("good", "bad")]
+    assert first["difference"]["value"] == pytest.approx(first["values"][0] - first["values"][1], rel=1e-4)
+    assert first["ratio"]["value"] == pytest.approx(first["values"][0] / first["values"][1], rel=1e-4)
+    assert first["outcome"] == "yes"
+    assert first["difference"]["sigma"] > 2
+    assert first["published"] == [0.9, 0.6]
+    assert first["trainings"] == [2, 1]
+    # with the opposite sign, against the baseline
+    table = results["samples"]["simulated"]["differences"]["good"]["bad"]["auc"]
+    assert table["value"] == pytest.approx(-first["difference"]["value"])
+    assert table["sigma"] < -2
+
+
+def test_page(here, results):
+    text = (here / "out" / "toys.md").read_text()
+    assert "| PFN | 83,842 | 1 |" in text
+    assert "[0.9]" in text
+    assert "Of 4 directions: " in text
+    assert "| PFN better than bad | AUC | simulated |" in text
+    assert "better than PFN (200 jets)" in text
+    assert "ratio 1.5" in text
+    assert "| network | 200 | 400 | 600 |" in text
+    assert "Not trained yet" not in text
+    assert "Toy jets." in text
+    for name in ("cost", "learning", "size", "roc", "confusion", "training", "robustness"):
+        assert f"(toys-{name}.png)" in text
+        assert (here / "out" / f"toys-{name}.png").stat().st_size > 5000
+
+
+def test_nothing_is_trained_or_scored_again(here, samples, results, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(Tagger, "outputs", never)
+    monkeypatch.setattr(studies.jets.eqt, "read_jets", never)
+    study, real = study_of(here), TestSample(samples / "validation" / "shard-00000.parquet")
+    runs = Runs(study, here / "runs")
+    assert not list(runs.missing())
+    again = measure_study(study, runs, {"simulated": TestSample(samples / "test"), "real": real})
+    assert json.loads(json.dumps(again)) == {key: value for key, value in results.items() if key != "made"}
+
+
+def test_scores_belong_to_the_tagger_and_the_jets(here, samples, results, tmp_path):
+    study = study_of(here)
+    run = Runs(study, here / "runs").finished(next(study.entries()))[0]
+    sample = TestSample(samples / "test")
+    shutil.copytree(run.path / "measured", tmp_path / "before")
+    assert scores(run, sample).scores[:, 1] == pytest.approx(ak.to_numpy(run.tagger(sample.jets)), abs=1e-7)
+    sample.identity = "others"
+    scores(run, sample)
+    assert len(list((run.path / "measured").iterdir())) == len(list((tmp_path / "before").iterdir())) + 1
+
+
+def test_another_run_of_the_same_name_is_refused(here, results):
+    given = yaml.safe_load((here / "studies" / "toys" / "study.yaml").read_text())
+    given["variants"]["bad"]["learning_rate"] = 1e-8
+    with pytest.raises(TaggerError, match=r"bad/seed-0 with learning_rate = 1e-09 instead of 1e-08"):
+        list(Runs(Study.model_validate(given), here / "runs").missing())
+    with pytest.raises(TaggerError, match=r"training jets = 400 instead of 200"):
+        list(Runs(study_of(here), here / "runs", scale=0.5).missing())
+
+
+def test_more_repeats_keep_what_is_trained(here, results):
+    given = yaml.safe_load((here / "studies" / "toys" / "study.yaml").read_text())
+    study = Study.model_validate(given | {"repeats": 3})
+    missing = [(entry.name, seed) for entry, seed in Runs(study, here / "runs").missing()]
+    assert missing == [("good", 2), ("good-200", 2), ("good-600", 2)]
+
+
+def test_publishing(here, samples, results):
+    command(here, samples, "--publish")
+    assert (here / "studies" / "toys" / "results.json").exists()
+    assert (here / "docs" / "studies" / "toys.md").exists()
+    before = (here / "mkdocs.yml").read_text()
+    assert yaml.safe_load(before)["nav"][1] == {"Studies": [{"Toys": "studies/toys.md"}]}
+    add_page(here / "mkdocs.yml", "Toys", "toys")
+    assert (here / "mkdocs.yml").read_text() == before
