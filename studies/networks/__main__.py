@@ -1,4 +1,4 @@
-"""``python -m studies.attention``."""
+"""``python -m studies.networks``."""
 
 from ..command import main
 

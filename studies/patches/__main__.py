@@ -1,4 +1,4 @@
-"""``python -m studies.attention``."""
+"""``python -m studies.patches``."""
 
 from ..command import main
 

@@ -1,0 +1,1 @@
+"""Covariant products of tensors: LGN and CLARIANT beside networks of like size."""

@@ -1,0 +1,5 @@
+"""``python -m studies.lgn``."""
+
+from ..command import main
+
+main(__package__)

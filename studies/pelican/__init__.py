@@ -1,0 +1,1 @@
+"""PELICAN: how the symmetry is broken, and how large the network is."""

@@ -1,0 +1,5 @@
+"""``python -m studies.pelican``."""
+
+from ..command import main
+
+main(__package__)

@@ -1,0 +1,5 @@
+"""``python -m studies.scaling``."""
+
+from ..command import main
+
+main(__package__)
