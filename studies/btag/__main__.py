@@ -1,0 +1,5 @@
+"""``python -m studies.btag``."""
+
+from ..command import main
+
+main(__package__)
