@@ -92,4 +92,5 @@ def _limits(config: ZooConfig, tested: list[Any]) -> tuple[str, ...]:
     found = [f"Trained on jets with {spectrum}, {eta}, {config.jet_definition}, without pile-up; from Pythia alone."]
     if not any(one.real for one in tested):
         found.append("Tested on simulated jets of the same kind only.")
-    return (*found, "Not calibrated on data.", *config.limits)
+    found.append("Not tested beyond this range, with pile-up, or on another detector, generator or jet radius.")
+    return (*found, "Not calibrated on data: efficiencies and mistag rates have to be measured.", *config.limits)
