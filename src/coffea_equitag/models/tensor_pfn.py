@@ -77,8 +77,8 @@ class VectorPFN(JetModel):
         MLP's outputs; or a four-momentum (J, 4): the jet's own p⃗ plus such a sum, in units of |p⃗|, and the jet's
         mass plus one more output in the same units, so that a network with small last weights returns the jet.
     scalar_activation : "log_relu" or "relu"
-        `log_relu`, or the paper's ReLU: then logits of jets with many tracks grow without bound (10⁹ and more) and
-        the loss jumps during training; use it for jets of few tracks only.
+        `log_relu`, or the paper's ReLU: then logits of jets with many tracks grow without bound (10⁹ and more, for
+        Tensor PFN from the start) and the loss jumps during training; use it for jets of few tracks only.
     products : bool
         Whether hidden layers multiply their features. If not, the 2F features of each representation pass from the
         linear maps straight to the activation, so that hidden layers have 2F outputs, not 3F (Vector PFN has 2F in
