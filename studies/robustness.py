@@ -27,8 +27,8 @@ def _tilt(beta: float) -> float:
 #: What is done to momenta (vector's) of jets along x, the parameters, and their name.
 TRANSFORMATIONS: dict[str, tuple[Callable[[Any, float], Any], tuple[float, ...], str]] = {
     "z–t boost": (lambda p, beta: p.boostZ(beta=beta), _BETAS, "β"),
-    "x–y rotation": (lambda p, angle: p.rotateZ(angle), _ANGLES, "angle"),
-    "y–z rotation": (lambda p, angle: p.rotateX(angle), _ANGLES, "angle"),
+    "x–y rotation": (lambda p, angle: p.rotateZ(angle), _ANGLES, "angle (rad)"),
+    "y–z rotation": (lambda p, angle: p.rotateX(angle), _ANGLES, "angle (rad)"),
     "x–t boost": (lambda p, beta: p.boostX(beta=beta), _BETAS, "β"),
     "z-tilt": (lambda p, beta: p.boostZ(beta=beta).rotateY(_tilt(beta)), _BETAS, "β"),
     "y-tilt": (lambda p, beta: p.boostY(beta=beta).rotateZ(-_tilt(beta)), _BETAS, "β"),

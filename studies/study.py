@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from coffea_equitag.training import RunConfig
+from coffea_equitag.training.comparison import METRICS
 from coffea_equitag.validation import Strict
 
 from .figure import Figure
@@ -118,7 +119,7 @@ class Study(Strict):
     title: str
     question: str
     sample: Sample
-    metrics: tuple[str, ...] = ("accuracy", "auc", "rejection_50", "rejection_30")
+    metrics: tuple[str, ...] = METRICS
     discriminants: dict[str, tuple[str, str | tuple[str, ...] | dict[str, float]]] = Field(default={})
     repeats: int = Field(default=1, ge=1)
     sizes: tuple[int, ...] = ()

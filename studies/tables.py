@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .words import duration, estimate, metric_title, number, power, signed
+from coffea_equitag.training.comparison import metric_title
+
+from .words import duration, estimate, number, power, signed
 
 __all__ = ["difference_tables", "direction_table", "learning_table", "network_table"]
 

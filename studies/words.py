@@ -7,22 +7,7 @@ from typing import Any
 
 from coffea_equitag.evaluation.estimate import Estimate
 
-__all__ = ["duration", "estimate", "metric_title", "number", "power", "signed"]
-
-_TITLES = {
-    "accuracy": "accuracy",
-    "auc": "AUC",
-    "mass_resolution": "width of m/m_true",
-    "pt_resolution": "width of pT/pT_true",
-    "angle_resolution": "angle (rad)",
-}
-
-
-def metric_title(metric: str) -> str:
-    """``1/ε_B(70%), light`` for ``rejection_70:light``."""
-    name, _, against = metric.partition(":")
-    title = _TITLES.get(name) or f"1/ε_B({name.removeprefix('rejection_')}%)"
-    return f"{title}, {against}" if against else title
+__all__ = ["duration", "estimate", "number", "power", "signed"]
 
 
 def estimate(stored: dict[str, Any]) -> Estimate:

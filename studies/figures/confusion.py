@@ -43,13 +43,13 @@ def draw(figure: dict[str, Any], results: dict[str, Any]) -> Drawing:
     classes, rates = figure["data"]["classes"], figure["data"]["rates"]
     across = min(len(rates), 4)
     down = -(-len(rates) // across)
-    drawing = Drawing(layout="constrained", figsize=(1 + 2.7 * across, 0.6 + 2.7 * down))
+    drawing = Drawing(layout="constrained", figsize=(1 + 2.7 * across, 1 + 2.7 * down))
     for axes, (name, matrix) in zip(drawing.subplots(down, across, squeeze=False).flat, rates.items(), strict=False):
         axes.imshow(matrix, vmin=0, vmax=1, cmap="Blues")
         for row, column in np.ndindex(len(classes), len(classes)):
             share = matrix[row][column]
             axes.text(column, row, f"{share:.3f}", ha="center", va="center", color="w" if share > 0.5 else "k")
-        axes.set_title(labels(results)[name])
+        axes.set_title(labels(results)[name], pad=8)
         axes.set(xticks=range(len(classes)), yticks=range(len(classes)), xticklabels=classes, yticklabels=classes)
         axes.tick_params(which="both", length=0, labelsize="small")
         axes.minorticks_off()

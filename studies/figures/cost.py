@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from coffea_equitag.evaluation.canvas import canvas
 
-from ..words import metric_title
-from .parts import errors, labels, legend, look
+from .parts import error_bars, labels, legend, log_axis, look, metric_axis
 
 __all__ = ["draw"]
 
@@ -21,13 +20,14 @@ def draw(figure: dict[str, Any], results: dict[str, Any]) -> Figure:
     named = labels(results)
     for place, (sample, compared) in enumerate(results["samples"].items()):
         filled = {"markerfacecolor": "none"} if place else {}
-        for k, name in enumerate(figure["names"]):
-            if (found := errors(compared["metrics"][name][figure["metric"]])) and cost[name] is not None:
-                label = None if place else named[name]
-                axes.errorbar(cost[name], *found, **look(k), linestyle="none", label=label, **filled)
+        for k, name in enumerate(name for name in figure["names"] if cost[name] is not None):
+            across, values, bars = error_bars([(cost[name], compared["metrics"][name][figure["metric"]])])
+            label = None if place else named[name]
+            axes.errorbar(across, values, bars, **look(k), linestyle="none", label=label, **filled)
         if len(results["samples"]) > 1:
             axes.plot([], [], "o", color="grey", label=f"{sample} jets", **filled)
-    axes.set(xscale="log", xlabel="cost of scoring (µs per jet, one thread)", ylabel=metric_title(figure["metric"]))
-    axes.set_yscale("log" if "rejection" in figure["metric"] else "linear")
-    legend(axes, len(figure["names"]))
+    axes.set_xlabel("cost of scoring (µs per jet, one thread)")
+    log_axis(axes.xaxis)
+    metric_axis(axes, figure["metric"])
+    legend(axes)
     return drawing

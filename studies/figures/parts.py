@@ -1,4 +1,4 @@
-"""What several figures share: looks of variants, and points with error bars."""
+"""What several figures share: looks of variants, points with error bars, axes and legends."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from coffea_equitag.evaluation.plot_style import COLORS
+from coffea_equitag.training.comparison import metric_title
 
 from ..words import estimate
 
-__all__ = ["errors", "labels", "legend", "look", "medians"]
+__all__ = ["error_bars", "labels", "legend", "log_axis", "look", "medians", "metric_axis"]
 
 _MARKERS = "os^vDP*X"
+
+#: Entries of a legend that fit into the axes.
+_INSIDE = 6
 
 
 def look(k: int) -> dict[str, Any]:
@@ -26,19 +31,41 @@ def labels(results: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["label"] for one in results["variants"]}
 
 
-def legend(axes: Any, entries: int) -> None:
-    """A legend of so many entries in columns, if there are any."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small", ncols=1 + entries // 8)
+def error_bars(points: list[tuple[float, dict[str, Any]]]) -> tuple[list[float], list[float], list[list[float]]]:
+    """Places, values and lengths of the error bars, in the order of the places, without values that are infinite.
+
+    An interval without an upper end reaches to twice the value.
+    """
+    found = [(place, estimate(values)) for place, values in sorted(points, key=lambda point: point[0])]
+    finite = [(place, one) for place, one in found if math.isfinite(one.value)]
+    below = [max(one.value - one.low, 0.0) for _, one in finite]
+    above = [max(one.high - one.value, 0.0) if math.isfinite(one.high) else one.value for _, one in finite]
+    return [place for place, _ in finite], [one.value for _, one in finite], [below, above]
 
 
-def errors(values: dict[str, Any]) -> tuple[float, list[list[float]]] | None:
-    """A value and its error bars; None for one that is infinite, and an arrow's length for an infinite end."""
-    found = estimate(values)
-    if math.isinf(found.value):
-        return None
-    above = found.high - found.value if math.isfinite(found.high) else found.value
-    return found.value, [[max(found.value - found.low, 0.0)], [max(above, 0.0)]]
+def metric_axis(axes: Any, metric: str) -> None:
+    """The vertical axis of a metric: logarithmic for rejections."""
+    axes.set_ylabel(metric_title(metric).replace("ε_B", r"$\epsilon_B$"))
+    if metric.startswith("rejection"):
+        log_axis(axes.yaxis)
+
+
+def log_axis(axis: Any) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+
+
+def legend(axes: Any) -> None:
+    """A legend, beside the axes if it is long; none without entries."""
+    entries = len(axes.get_legend_handles_labels()[0])
+    if entries > _INSIDE:
+        axes.figure.set_figwidth(10)
+        axes.figure.legend(loc="outside right upper", fontsize="small")
+    elif entries:
+        axes.legend(fontsize="small")
 
 
 def medians(curves: list[list[float]]) -> list[float]:

@@ -48,6 +48,7 @@ def draw(figure: dict[str, Any], results: dict[str, Any]) -> Drawing:
         dashes = {"o": "-", "s": "--", "^": ":"}.get(style.pop("marker"), "-.")
         axes.plot(efficiencies, [np.nan if v is None else v for v in values], dashes, **style, label=named[name])
     axes.plot(efficiencies, 1 / efficiencies, color="0.6", linestyle=":", label="chance")
-    axes.set(yscale="log", xlabel="signal efficiency ε_S", ylabel="background rejection 1/ε_B", xlim=(0, 1))
-    legend(axes, len(figure["names"]))
+    axes.set(xlabel=r"signal efficiency $\epsilon_S$", ylabel=r"background rejection $1/\epsilon_B$", xlim=(0, 1))
+    axes.set_yscale("log")
+    legend(axes)
     return drawing

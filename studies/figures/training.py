@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from coffea_equitag.training.comparison import FinishedRun
 
 from ..figure import Figure
 from ..jets import TestSample
-from .parts import labels, look
+from .parts import labels, legend, look
 
 __all__ = ["draw", "measure"]
 
@@ -35,13 +36,15 @@ def draw(figure: dict[str, Any], results: dict[str, Any]) -> Drawing:
     """Training jets dashed, validation jets solid."""
     named, data = labels(results), figure["data"]
     shown = [name for name in ("loss", "accuracy") if any(name in columns for columns in data.values())]
-    drawing = Drawing(layout="constrained", figsize=(6.4 * len(shown), 5.6))
+    drawing = Drawing(layout="constrained", figsize=(5 * len(shown), 4.5))
     for axes, metric in zip(drawing.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
         for k, (name, columns) in enumerate(data.items()):
             for key, dashes in ((f"train_{metric}", "--"), (metric, "-")):
                 values = columns.get(key, [])
-                label = named[name] if key == metric else None
+                label = named[name] if key == metric and metric == shown[0] else None
                 axes.plot(range(1, len(values) + 1), values, dashes, **look(k), markersize=4, label=label)
         axes.set(xlabel="epoch", ylabel=metric)
-    drawing.axes[0].legend(fontsize="small")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_minor_locator(NullLocator())
+    legend(drawing.axes[0])
     return drawing

@@ -25,6 +25,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--labels", default="label", metavar="FIELD", help="jet field that holds the class (default: %(default)s)"
     )
     parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="accuracy, auc, rejection_70 (1/ε_B at 70%%), or rejection_70:light against one class alone (default: "
+        "accuracy, auc, rejection_50 and rejection_30, or all widths of momenta)",
+    )
+    parser.add_argument(
         "--replicas", type=int, default=500, metavar="N", help="replicas of the bootstrap (default: %(default)s)"
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for comparison.md and comparison.json")
@@ -37,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.comparison import compare_runs
 
     jets = None if arguments.data is None else read_jets(arguments.data, jets=arguments.jets)
-    comparison = compare_runs(arguments.runs, jets, labels=arguments.labels, replicas=arguments.replicas)
+    options = {name: getattr(arguments, name) for name in ("labels", "metrics", "replicas")}
+    comparison = compare_runs(arguments.runs, jets, **options)
     if arguments.output is not None:
         contents = {
             "comparison.md": f"{comparison}\n".encode(),

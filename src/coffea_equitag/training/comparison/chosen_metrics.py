@@ -95,8 +95,8 @@ def chosen_metrics(
             every = ReweightedMetrics(jets.scores, jets.truth.astype(np.int64), label, efficiencies)
             parts.append(_Part(slice(None), every))
             continue
-        one = of.get(against) or Discriminant(against, classes[label], (against,))
-        parts.append(_between(jets, tuple(classes), one, efficiencies))
+        one = of.get(against) or Discriminant(f"against {against}", classes[label], (against,))
+        parts.append(_Part(*_between(jets, tuple(classes), one, efficiencies), against))
     return ChosenMetrics(tuple(names), tuple(parts))
 
 
@@ -105,14 +105,17 @@ def is_better(metric: str, one: float, other: float) -> bool:
     return one < other if metric in MOMENTUM_METRICS else one > other
 
 
-def _between(jets: ScoredJets, classes: tuple[str, ...], one: Discriminant, efficiencies: list[float]) -> _Part:
+def _between(
+    jets: ScoredJets, classes: tuple[str, ...], one: Discriminant, efficiencies: list[float]
+) -> tuple[I8, ReweightedMetrics]:
+    """Which jets are of the classes of a discriminant, and its metrics."""
     one.check(classes, "this comparison")
     rows = np.flatnonzero(np.isin(jets.truth, [classes.index(name) for name in one.classes]))
     values = one({name: jets.scores[rows, classes.index(name)] for name in one.classes})
     # where the probabilities of all these classes are 0, the jet looks like none of them: not signal
     score = np.nan_to_num(np.asarray(values, np.float64), nan=0.0)
     is_signal = (jets.truth[rows] == classes.index(one.signal)).astype(np.int64)
-    return _Part(rows, ReweightedMetrics(np.stack([1 - score, score], axis=1), is_signal, 1, efficiencies), one.name)
+    return rows, ReweightedMetrics(np.stack([1 - score, score], axis=1), is_signal, 1, efficiencies)
 
 
 def _check(names: Iterable[str], known: Iterable[str], form: str) -> None:

@@ -12,13 +12,18 @@ import numpy as np
 
 from ...errors import TaggerError, explain
 from ...evaluation.estimate import Estimate
+from ...evaluation.resampling import MOMENTUM_METRICS
+from .chosen_metrics import chosen_metrics
 from .finished_run import FinishedRun, find_runs
 from .replicas import Replicated, draw_jets, replicated
 from .scored_jets import ScoredJets
 from .table import as_text
 from .variant import Variant
 
-__all__ = ["RunComparison", "compare_runs"]
+__all__ = ["METRICS", "RunComparison", "compare_runs"]
+
+#: What is measured of classifiers where nothing else is asked for.
+METRICS = ("accuracy", "auc", "rejection_50", "rejection_30")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def compare_runs(
     jets: ak.Array | None = None,
     *,
     labels: str = "label",
+    metrics: Sequence[str] = (),
     replicas: int = 500,
     seed: int = 0,
 ) -> RunComparison:
@@ -58,6 +64,8 @@ def compare_runs(
         Labelled jets to score; by default the runs' validation jets, which must be the same for all.
     labels : str
         Field of `jets` with the classes.
+    metrics : sequence of str
+        What to measure, see `chosen_metrics`; by default accuracy, AUC and 1/ε_B(50%, 30%), or all widths of momenta.
     replicas, seed : int
         Number of replicas, and their seed.
 
@@ -74,14 +82,19 @@ def compare_runs(
     scored = [run.validation if jets is None else ScoredJets.of(run.tagger, jets, labels) for run in runs]
     _check(runs, scored)
     tagger = runs[0].tagger
-    signal = tagger.classes.index(str(tagger.card.signal)) if tagger.classes else None
+    names = metrics or (METRICS if tagger.classes else MOMENTUM_METRICS)
     members: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         members.setdefault(run.variant, []).append(k)
     weights = scored[0].weights
     draws = draw_jets(len(weights), replicas, seed)
     found = [
-        replicated((scored[k].metrics(signal) for k in chosen), weights, draws, (seed, place))
+        replicated(
+            (chosen_metrics(scored[k], names, tagger.classes, tagger.card.signal) for k in chosen),
+            weights,
+            draws,
+            (seed, place),
+        )
         for place, chosen in enumerate(members.values())
     ]
     variants = [

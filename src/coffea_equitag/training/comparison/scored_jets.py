@@ -10,7 +10,6 @@ import awkward as ak
 import numpy as np
 
 from ...array_types import F8, I8
-from ...evaluation.resampling import ReweightedMetrics, ReweightedResolution
 from ...tagger import Tagger
 from ..data import LabelledJets
 from ..data.truth import TARGET, Truth
@@ -56,12 +55,6 @@ class ScoredJets:
         sample = LabelledJets.of(jets, labels, len(tagger.classes), model.fields)
         scores = tagger.probabilities(sample.jets).astype(np.float64)
         return cls(identity, scores, sample.labels.numpy(), sample.weights.numpy())
-
-    def metrics(self, signal: int | None) -> ReweightedMetrics | ReweightedResolution:
-        """Metrics of these jets with any weights; `signal` is the label of the signal, None for momenta."""
-        if signal is None:
-            return ReweightedResolution(self.scores, self.truth.astype(np.float64))
-        return ReweightedMetrics(self.scores, self.truth.astype(np.int64), signal)
 
     def to_bytes(self) -> bytes:
         """A file that `from_bytes` reads; probabilities have float32's precision, which is that of taggers."""

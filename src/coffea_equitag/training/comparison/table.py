@@ -7,23 +7,28 @@ from collections.abc import Sequence
 from ...evaluation.estimate import Estimate
 from .variant import Variant
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "metric_title"]
 
 _TITLES = {
     "accuracy": "accuracy",
     "auc": "AUC",
-    "rejection_50": "1/ε_B(50%)",
-    "rejection_30": "1/ε_B(30%)",
     "mass_resolution": "mass width",
     "pt_resolution": "pT width",
     "angle_resolution": "angle (rad)",
 }
 
 
+def metric_title(metric: str) -> str:
+    """``1/ε_B(70%), light`` for ``rejection_70:light``."""
+    name, _, against = metric.partition(":")
+    title = _TITLES.get(name) or f"1/ε_B({name.removeprefix('rejection_')}%)"
+    return f"{title}, {against}" if against else title
+
+
 def as_text(variants: Sequence[Variant], num_jets: int, replicas: int) -> str:
     """Two tables, of the variants and of their differences to the first, and what the numbers are."""
     metrics = tuple(variants[0].quartiles)
-    titles = [_TITLES[name] for name in metrics]
+    titles = [metric_title(name) for name in metrics]
     header = ["run", "runs", "parameters", *titles, "training"]
     lines = _table(header, [_row(variant) for variant in variants])
     others = [variant for variant in variants if variant.differences]

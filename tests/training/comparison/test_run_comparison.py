@@ -96,6 +96,9 @@ def test_command(runs, tmp_path, capsys):
     assert (tmp_path / "table" / "comparison.md").read_text() == told
     written = json.loads((tmp_path / "table" / "comparison.json").read_text())
     assert [one["num_runs"] for one in written["variants"]] == [1, 1]
+    # another metric
+    assert main([*words, "--metrics", "rejection_85"]) == 0
+    assert "1/ε_B(85%)" in capsys.readouterr().out
     # on other jets
     assert main([*words, "--data", str(runs / "train.parquet")]) == 0
     assert "on 120 jets" in capsys.readouterr().out
