@@ -21,7 +21,7 @@ class Figure(Strict):
         against parameters or an option of the networks; ``roc``, ``confusion``; ``training``: loss and accuracy by
         epoch; ``robustness``: under the six transformations of arXiv:2208.07814.
     variants : tuple of str, or dict of str to tuple of str
-        Those to show, by default all; for ``size`` also lines of several variants, by name.
+        Those to show, by default all; for ``size`` and ``learning`` also lines of several variants, by name.
     metric : str
         On the vertical axis, where that is one of the study's metrics; by default the last of them.
     jets : int

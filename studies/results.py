@@ -56,7 +56,7 @@ def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, avai
     first = next(iter(samples.values()))
     return _plain(
         {
-            "variants": [_variant(entries[name], runs, found, study, first) for name, found in trained.items()],
+            "variants": [_variant(entries[name], found, study, first) for name, found in trained.items()],
             "samples": as_json,
             "verdicts": [verdict(study, one, each, name) for one in study.expected for name, each in compared.items()],
             "figures": [measure_figure(study, one, trained, samples) for one in study.figures],
@@ -64,14 +64,14 @@ def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, avai
     )
 
 
-def _variant(entry: Entry, runs: Runs, found: list[FinishedRun], study: Study, sample: TestSample) -> dict[str, Any]:
+def _variant(entry: Entry, found: list[FinishedRun], study: Study, sample: TestSample) -> dict[str, Any]:
     """What is known of an entry besides its metrics."""
     seconds = [run.seconds for run in found if run.seconds is not None]
     return {
         "name": entry.name,
         "variant": entry.variant,
         "label": entry.label,
-        "jets": study.sample.number(entry.size, runs.scale),
+        "jets": measured.card(found[0])["training"]["num_jets"],
         "is_whole": entry.is_whole,
         "num_runs": len(found),
         "repeats": entry.repeats,

@@ -10,13 +10,14 @@ from coffea_equitag.errors import TaggerError, explain
 from coffea_equitag.training import RunConfig, train
 from coffea_equitag.training.comparison import FinishedRun
 
+from .measured import card
 from .study import Entry, Study
 
 __all__ = ["Runs"]
 
 #: Keys of a run's configuration that do not decide its result, or are the sample's.
 _OTHER = {"data", "validation", "output", "device", "name", "workers", "save_every", "time_limit", "loggers"}
-_OTHER |= {"log_every", "seeds", "select", "split_seed"}
+_OTHER |= {"log_every", "seeds", "split_seed"}
 
 
 class Runs:
@@ -71,8 +72,9 @@ class Runs:
         there = RunConfig.read(run.path / "config.yaml")
         keys = [key for key in RunConfig.model_fields if key not in _OTHER]
         differing = [_difference(key, getattr(there, key), getattr(wanted, key)) for key in keys]
-        number, expected = run.record["jets"]["training"].get("number"), self._number(entry)
-        differing.append(_difference("training jets", number, expected) if number is not None else "")
+        if "select" not in self.study.variants[entry.variant].training:
+            number = self.study.sample.number(entry.size, self.scale)
+            differing.append(_difference("training jets", card(run)["training"]["num_jets"], number))
         if faults := "; ".join(filter(None, differing)):
             raise TaggerError(
                 explain(
@@ -81,9 +83,6 @@ class Runs:
                     "give the variant another name, or give another folder of runs: --runs FOLDER",
                 )
             )
-
-    def _number(self, entry: Entry) -> int:
-        return self.study.sample.number(entry.size, self.scale)
 
 
 def _difference(key: str, there: Any, wanted: Any) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from coffea_equitag.training import RunConfig
 from coffea_equitag.training.comparison import METRICS
@@ -17,6 +17,14 @@ from .figure import Figure
 from .sample import Sample
 
 __all__ = ["Entry", "Expected", "Study", "Variant"]
+
+
+def _factors(given: Any) -> Any:
+    return dict.fromkeys(given, 1.0) if isinstance(given, list | tuple) else given
+
+
+#: Numbers of jets, with factors of the number of epochs.
+Sizes: TypeAlias = Annotated[dict[int, float], BeforeValidator(_factors)]
 
 
 class Expected(Strict):
@@ -39,7 +47,7 @@ class Variant(Strict):
         The paper's numbers, by metric.
     repeats : int, optional
         Trainings of it, if not as many as of the others.
-    sizes : tuple of int, optional
+    sizes : dict of int to float, optional
         Numbers of jets to train on, if not those of the study.
     training : dict
         All other keys: those of `RunConfig`.
@@ -48,7 +56,7 @@ class Variant(Strict):
     label: str = ""
     published: dict[str, float] = Field(default={})
     repeats: int | None = Field(default=None, ge=1)
-    sizes: tuple[int, ...] | None = None
+    sizes: Sizes | None = None
     training: dict[str, Any]
 
     @model_validator(mode="before")
@@ -67,6 +75,8 @@ class Entry(Strict):
         Its own name, that of the variant, and the variant's label.
     size : int
         Jets of the unscaled sample that it is trained on.
+    more_epochs : float
+        How many times as many epochs it has as the variant.
     is_whole : bool
         Whether that is the first training part of the sample, as for all that have the variant's name.
     repeats : int
@@ -77,6 +87,7 @@ class Entry(Strict):
     variant: str
     label: str
     size: int
+    more_epochs: float
     is_whole: bool
     repeats: int
 
@@ -97,9 +108,10 @@ class Study(Strict):
         Mixtures of classes for such metrics, by name: ``mix: [b, {c: 0.1, light: 0.9}]``.
     repeats : int
         Trainings of each variant, with the seeds 0, 1, ...
-    sizes : tuple of int
+    sizes : dict of int to float
         Numbers of jets to train on, for learning curves: up to the first part of the sample, of which they are the
-        first, or its first and further training parts together.
+        first, or its first and further training parts together; and how many times as many epochs they have, if they
+        are not a list.
     replicas : int
         Replicas of the bootstrap.
     common : dict
@@ -122,7 +134,7 @@ class Study(Strict):
     metrics: tuple[str, ...] = METRICS
     discriminants: dict[str, tuple[str, str | tuple[str, ...] | dict[str, float]]] = Field(default={})
     repeats: int = Field(default=1, ge=1)
-    sizes: tuple[int, ...] = ()
+    sizes: Sizes = Field(default={})
     replicas: int = Field(default=500, ge=1)
     common: dict[str, Any] = Field(default={})
     variants: dict[str, Variant] = Field(min_length=1)
@@ -157,14 +169,15 @@ class Study(Strict):
     def entries(self) -> Iterator[Entry]:
         """All that is trained: each variant, and after it the same on other numbers of jets."""
         for name, one in self.variants.items():
-            sizes = self.sizes if one.sizes is None else one.sizes
-            for size in (self.sample.first, *(size for size in sizes if size != self.sample.first)):
+            sizes = {self.sample.first: 1.0} | (self.sizes if one.sizes is None else one.sizes)
+            for size, more_epochs in sizes.items():
                 is_whole = size == self.sample.first
                 yield Entry(
                     name=name if is_whole else f"{name}-{size}",
                     variant=name,
                     label=one.label or name,
                     size=size,
+                    more_epochs=1.0 if is_whole else more_epochs,
                     is_whole=is_whole,
                     repeats=one.repeats or self.repeats,
                 )
@@ -176,10 +189,14 @@ class Study(Strict):
 
     def run_config(self, entry: Entry, seed: int, jets: dict[str, Path], runs: Path, scale: float = 1.0) -> RunConfig:
         """The training of an entry with a seed, on folders of jets by part."""
-        parts, select = self.sample.portion(entry.size, scale)
+        parts, first = self.sample.portion(entry.size, scale)
+        given = self.common | self.variants[entry.variant].training
+        if cuts := [cut for cut in (given.get("select"), first) if cut]:
+            given["select"] = " & ".join(f"({cut})" for cut in cuts) if len(cuts) > 1 else cuts[0]
+        if entry.more_epochs != 1:
+            given["epochs"] = round(entry.more_epochs * given["epochs"])
         return RunConfig.of(
-            **({"select": select} if select else {}),
-            **self.common | self.variants[entry.variant].training,
+            **given,
             name=entry.name,
             data=[str(jets[part]) for part in parts],
             validation=[str(jets["validation"])],

@@ -26,20 +26,18 @@ def network_table(results: dict[str, Any], metrics: Iterable[str], sample: str) 
 
 def learning_table(results: dict[str, Any], metric: str, sample: str) -> Iterator[str]:
     """A metric by the number of training jets; nothing where there is only one number."""
-    sizes = sorted({one["jets"] for one in results["variants"]})
-    if len(sizes) < 2:
+    learning = {one["variant"] for one in results["variants"] if not one["is_whole"]}
+    entries = [one for one in results["variants"] if one["variant"] in learning]
+    if not entries:
         return
+    sizes = sorted({one["jets"] for one in entries})
     values = results["samples"][sample]["metrics"]
-    yield f"\n{metric_title(metric)} by the number of training jets (and trainings, where they are fewer or more):\n"
+    yield f"\n{metric_title(metric)} by the number of training jets (and trainings):\n"
     yield from _head("network", *(f"{size:,}" for size in sizes))
-    for whole in (one for one in results["variants"] if one["is_whole"]):
-        of = {one["jets"]: one for one in results["variants"] if one["variant"] == whole["variant"]}
-        cells = []
-        for size in sizes:
-            one = of.get(size)
-            several = "" if one is None or one["num_runs"] == whole["num_runs"] else f" ({one['num_runs']})"
-            cells.append("" if one is None else f"{estimate(values[one['name']][metric])}{several}")
-        yield _row(whole["label"], *cells)
+    for variant in dict.fromkeys(one["variant"] for one in entries):
+        of = {one["jets"]: one for one in entries if one["variant"] == variant}
+        cells = [f"{estimate(values[of[n]['name']][metric])} ({of[n]['num_runs']})" if n in of else "" for n in sizes]
+        yield _row(next(iter(of.values()))["label"], *cells)
 
 
 def difference_tables(results: dict[str, Any], metrics: Iterable[str], sample: str) -> Iterator[str]:

@@ -51,7 +51,9 @@ def metric_axis(axes: Any, metric: str) -> None:
 
 
 def log_axis(axis: Any) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5."""
+    """A logarithmic axis with plain numbers at 1, 2 and 5, if anything is drawn."""
+    if not np.isfinite(axis.axes.dataLim.get_points()).all():
+        return
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))

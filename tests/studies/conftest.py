@@ -29,7 +29,7 @@ CONFIGURATION = {
             "label": "PFN",
             "published": {"auc": 0.9},
             "learning_rate": 0.003,
-            "sizes": [200, 600],
+            "sizes": {200: 2, 600: 1},
         },
         "bad": {"model": "pfn", "learning_rate": 1e-9, "repeats": 1, "published": {"auc": 0.6}},
     },

@@ -66,11 +66,16 @@ def test_entries(configuration):
     assert configs["good-600"].data == ("train", "more")
     assert configs["good-200"].data == ("train",)
     assert [configs[name].select for name in ("good", "good-200", "good-600")] == [None, "event <= 200", None]
+    assert [configs[name].epochs for name in ("good", "good-200", "good-600")] == [1, 2, 1]
     assert configs["bad"].output == "runs/bad/seed-1"
     assert configs["bad"].seed == 1
-    # a tenth
+    # a half
     assert study.sample.scaled(0.5) == {"train": 200, "more": 200, "validation": 200, "test": 200}
     assert study.sample.number(600, 0.5) == 400
+    configuration["variants"]["bad"] |= {"select": "pt > 500", "sizes": [200]}
+    selected = Study.model_validate(configuration)
+    (_, small) = (one for one in selected.entries() if one.variant == "bad")
+    assert selected.run_config(small, 0, folders, Path("runs")).select == "(pt > 500) & (event <= 200)"
 
 
 @pytest.mark.parametrize(
