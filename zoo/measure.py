@@ -14,8 +14,9 @@ from coffea_equitag.array_types import F8, I8
 from coffea_equitag.benchmarking.clock import seconds_of
 from coffea_equitag.cpu_name import cpu_name
 from coffea_equitag.evaluation import Estimate, Evaluation, resolution_of_jets
-from coffea_equitag.evaluation.audit.deviation import Change, Comparer
-from coffea_equitag.evaluation.audit.invariance import generators, subgroup, with_references
+from coffea_equitag.evaluation.audit.deviation import Change, Comparer, worst
+from coffea_equitag.evaluation.audit.invariance import subgroup, with_references
+from coffea_equitag.evaluation.audit.moves import GENERATORS
 from coffea_equitag.evaluation.audit.scores import Scores
 from coffea_equitag.jets.ragged import RaggedJets
 from coffea_equitag.tagger import Tagger
@@ -92,16 +93,17 @@ def resolution(tagger: Tagger, jets: ak.Array, words: str) -> Performance:
 
 
 def symmetry(tagger: Tagger, jets: ak.Array) -> Symmetry:
-    """What the symmetry audit measures of its generators."""
+    """What the symmetry audit measures of its generators, and with the network's own reference vectors."""
     few = jets[np.unique(np.linspace(0, len(jets) - 1, min(_AUDITED, len(jets))).astype(int))]
     few = transform(few, np.eye(4, dtype=np.longdouble))
     comparer = Comparer(Scores.of(tagger, few), few)
-    found = generators(comparer)
-    changes = {kind: _largest([found[key] for key in keys]) for kind, keys in _KINDS.items()}
+    curves = {key: comparer.curve(one.matrix, one.parameters) for key, one in GENERATORS.items()}
+    changes = {kind: _largest([change for key in keys for change in curves[key]]) for kind, keys in _KINDS.items()}
     if comparer.scores.moving is not None:
         changes["rotations and boosts of jets and reference vectors"] = _largest([with_references(comparer)])
+    kept = subgroup({key: worst(curve) for key, curve in curves.items()}).name
     precision = str(tagger.model.dtype).removeprefix("torch.")
-    return Symmetry(kept=subgroup(found).name, num_jets=len(few), precision=precision, changes=changes)
+    return Symmetry(kept=kept, num_jets=len(few), precision=precision, changes=changes)
 
 
 def _largest(changes: Sequence[Change]) -> SymmetryChange:
