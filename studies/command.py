@@ -27,6 +27,7 @@ def main(package: str, arguments: list[str] | None = None) -> None:
     name = package.rsplit(".", 1)[-1]
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description="Simulate, train and compare.")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the jets, e.g. 0.1 (default: 1)")
+    parser.add_argument("--repeats", type=int, help="at most so many trainings of each, e.g. 1 (default: all)")
     parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="variants to train (default: all)")
     parser.add_argument("--available", action="store_true", help="train nothing, and measure what is trained so far")
     parser.add_argument("--jets", type=Path, help="folder of the simulated jets (default: within the output)")
@@ -41,6 +42,7 @@ def main(package: str, arguments: list[str] | None = None) -> None:
 def run(name: str, given: argparse.Namespace) -> Path | None:
     """Do what the command says; the page, or None if some variants are not trained yet."""
     study = Study.read(_HERE / name)
+    study = study if given.repeats is None else study.at_most(given.repeats)
     output = given.output or Path(f"study-{name}")
     folder = given.jets or output / "jets"
     runs = Runs(study, given.runs or output / "runs", given.scale)

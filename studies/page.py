@@ -9,7 +9,7 @@ from typing import Any
 
 from .figures import draw_figure
 from .study import Study
-from .tables import difference_tables, direction_table, learning_table, network_table
+from .tables import QUARTILES, difference_tables, direction_table, learning_table, network_table
 from .verdict import SIGNIFICANT
 
 __all__ = ["write_page"]
@@ -54,7 +54,8 @@ def _lines(study: Study, name: str, results: dict[str, Any], figures: dict[str, 
         yield f"![{_CAPTIONS[figure['name']]}]({file})\n"
     if results["verdicts"]:
         yield "## Verdict\n"
-        yield f"{_summary(results['verdicts'])}\n"
+        yield from _summary(results["verdicts"])
+        yield ""
         yield from direction_table(results)
     yield from (f"\n{text.strip()}" for text in study.remarks)
 
@@ -84,6 +85,8 @@ def _note(results: dict[str, Any], compared: dict[str, Any], is_first: bool) -> 
     parts = [f"\nMedians over the trainings; intervals of 68.27% from {drawn}, the same jets for all."]
     if single:
         parts.append("Where there is one training, how trainings vary is not in the interval.")
+    if any(one["num_runs"] >= QUARTILES for one in results["variants"]):
+        parts.append("In parentheses: quartiles over the trainings.")
     if any(one["published"] for one in results["variants"]):
         parts.append("In brackets: published.")
     if is_first:
@@ -95,14 +98,15 @@ def _note(results: dict[str, Any], compared: dict[str, Any], is_first: bool) -> 
     return " ".join(parts)
 
 
-def _summary(verdicts: list[dict[str, Any]]) -> str:
-    """How many directions come out."""
-    outcomes = Counter(one["outcome"] for one in verdicts)
+def _summary(verdicts: list[dict[str, Any]]) -> Iterator[str]:
+    """How many directions come out on each sample."""
     words = {
         "yes": "as expected",
         "no": "the other way round",
         "undecided": f"undecided (less than {SIGNIFICANT:.0f}σ)",
         "not trained": "not trained yet",
     }
-    found = [f"{outcomes[key]} {text}" for key, text in words.items() if outcomes[key]]
-    return f"Of {len(verdicts)} directions: {', '.join(found)}."
+    for sample in dict.fromkeys(one["sample"] for one in verdicts):
+        outcomes = Counter(one["outcome"] for one in verdicts if one["sample"] == sample)
+        found = [f"{outcomes[key]} {text}" for key, text in words.items() if outcomes[key]]
+        yield f"Of {outcomes.total()} directions on {sample} jets: {', '.join(found)}."

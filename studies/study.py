@@ -166,6 +166,14 @@ class Study(Strict):
         """Read the configuration in a folder."""
         return cls.model_validate(yaml.safe_load((folder / "study.yaml").read_text()))
 
+    def at_most(self, repeats: int) -> Study:
+        """The same with at most so many trainings of each variant."""
+        fewer = {
+            name: one.model_copy(update={"repeats": min(one.repeats or self.repeats, repeats)})
+            for name, one in self.variants.items()
+        }
+        return self.model_copy(update={"variants": fewer})
+
     def entries(self) -> Iterator[Entry]:
         """All that is trained: each variant, and after it the same on other numbers of jets."""
         for name, one in self.variants.items():

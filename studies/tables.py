@@ -9,7 +9,10 @@ from coffea_equitag.training.comparison import metric_title
 
 from .words import duration, estimate, number, power, signed
 
-__all__ = ["difference_tables", "direction_table", "learning_table", "network_table"]
+__all__ = ["QUARTILES", "difference_tables", "direction_table", "learning_table", "network_table"]
+
+#: Trainings from which their quartiles are shown.
+QUARTILES = 4
 
 
 def network_table(results: dict[str, Any], metrics: Iterable[str], sample: str) -> Iterator[str]:
@@ -20,7 +23,8 @@ def network_table(results: dict[str, Any], metrics: Iterable[str], sample: str) 
     for one in results["variants"]:
         if one["is_whole"]:
             values = compared["metrics"][one["name"]]
-            cells = [_value(values[metric], one["published"].get(metric)) for metric in metrics]
+            several = one["num_runs"] >= QUARTILES
+            cells = [_value(values[metric], one["published"].get(metric), several) for metric in metrics]
             yield _row(one["label"], *(_facts(one) if is_first else []), str(one["num_runs"]), *cells)
 
 
@@ -96,8 +100,9 @@ def _facts(one: dict[str, Any]) -> list[str]:
     ]
 
 
-def _value(values: dict[str, Any], published: float | None) -> str:
-    return f"{estimate(values)}{'' if published is None else f' [{number(published)}]'}"
+def _value(values: dict[str, Any], published: float | None, several: bool) -> str:
+    quartiles = f" ({'–'.join(map(number, values['quartiles']))})" if several else ""
+    return f"{estimate(values)}{quartiles}{'' if published is None else f' [{number(published)}]'}"
 
 
 def _difference(values: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,26 +50,28 @@ class FinishedRun:
         return load(self.path, "cpu")
 
     @cached_property
-    def _state(self) -> dict[str, Any]:
+    def _last(self) -> tuple[int, Mapping[str, Any] | None]:
+        """Epochs done, and what they cost; the rest of the checkpoint is too large to keep."""
         path = self.path / "last.ckpt"
         with reading(path, "a checkpoint written by fit", TaggerError, "train that run again, or leave it out"):
-            return decode(read_bytes(path))
+            state = decode(read_bytes(path))
+            return int(state["progress"]["epoch"]), state.get("cost")
 
     @property
     def is_finished(self) -> bool:
         """Whether all its epochs are done."""
-        return bool(self._state["progress"]["epoch"] >= self.record["settings"]["epochs"])
+        return bool(self._last[0] >= self.record["settings"]["epochs"])
 
     @property
     def seconds(self) -> float | None:
         """Time that the training took; None for runs of older versions."""
-        cost = self._state.get("cost")
+        cost = self._last[1]
         return None if cost is None else float(cost["seconds"])
 
     @property
     def processor(self) -> str | None:
         """What it was trained on."""
-        cost = self._state.get("cost")
+        cost = self._last[1]
         return None if cost is None else str(cost["processor"])
 
     @cached_property
