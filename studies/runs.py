@@ -17,7 +17,7 @@ __all__ = ["Runs"]
 
 #: Keys of a run's configuration that do not decide its result, or are the sample's.
 _OTHER = {"data", "validation", "output", "device", "name", "workers", "save_every", "time_limit", "loggers"}
-_OTHER |= {"log_every", "seeds", "split_seed"}
+_OTHER |= {"log_every", "seeds", "split_seed", "jet_definition"}
 
 
 class Runs:
