@@ -19,7 +19,8 @@ class Figure(Strict):
     name : str
         ``cost``: rejection against the cost of scoring; ``learning``: against the number of training jets; ``size``:
         against parameters or an option of the networks; ``roc``, ``confusion``; ``training``: loss and accuracy by
-        epoch; ``robustness``: under the six transformations of arXiv:2208.07814.
+        epoch; ``robustness``: under the six transformations of arXiv:2208.07814; ``invariance``: changes of the score
+        against angles and boosts.
     variants : tuple of str, or dict of str to tuple of str
         Those to show, by default all; for ``size`` and ``learning`` also lines of several variants, by name.
     metric : str
@@ -30,7 +31,7 @@ class Figure(Strict):
         Horizontal axis of ``size``: ``parameters``, or an option of the network such as ``hidden``.
     """
 
-    name: Literal["cost", "learning", "size", "roc", "confusion", "training", "robustness"]
+    name: Literal["cost", "learning", "size", "roc", "confusion", "training", "robustness", "invariance"]
     variants: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
     metric: str = ""
     jets: int = Field(default=1000, ge=1)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import torch
 
@@ -18,9 +19,9 @@ from coffea_equitag.training.comparison import FinishedRun, ScoredJets
 
 from .jets import TestSample
 from .robustness import curves
-from .symmetry import largest_changes
+from .symmetry import changes, largest_changes
 
-__all__ = ["card", "cost", "num_parameters", "robustness", "scores", "symmetry"]
+__all__ = ["card", "cost", "invariance", "num_parameters", "robustness", "scores", "symmetry"]
 
 #: Jets that the cost of scoring, and the symmetry, are measured on.
 _TIMED, _AUDITED = 1000, 100
@@ -50,12 +51,12 @@ def cost(run: FinishedRun, sample: TestSample) -> float:
 
 def symmetry(run: FinishedRun, sample: TestSample) -> dict[str, float | None]:
     """Largest changes of the score under rotations and boosts, see `largest_changes`."""
+    return _json(_path(run, "symmetry.json", sample), lambda: largest_changes(run.tagger, _spread(sample.jets)))
 
-    def measured() -> dict[str, float | None]:
-        jets = sample.jets
-        return largest_changes(run.tagger, jets[np.linspace(0, len(jets) - 1, _AUDITED).astype(int)])
 
-    return _json(_path(run, "symmetry.json", sample), measured)
+def invariance(run: FinishedRun, sample: TestSample) -> dict[str, Any]:
+    """Changes of the score against angles and boosts, see `changes`."""
+    return _json(_path(run, "invariance.json", sample), lambda: changes(run.tagger, _spread(sample.jets)))
 
 
 def robustness(run: FinishedRun, sample: TestSample, number: int) -> dict[str, Any]:
@@ -80,6 +81,11 @@ def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _json(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(_kept(path, lambda: json.dumps(make()).encode()))
+
+
+def _spread(jets: ak.Array) -> ak.Array:
+    """Some of the jets, evenly over all."""
+    return jets[np.linspace(0, len(jets) - 1, min(_AUDITED, len(jets))).astype(int)]
 
 
 def _microseconds(tagger: Tagger, jets: Any) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from coffea_equitag.training.comparison import metric_title
+
 from .figures import draw_figure
 from .study import Study
 from .tables import QUARTILES, difference_tables, direction_table, learning_table, network_table
@@ -15,13 +17,14 @@ from .verdict import SIGNIFICANT
 __all__ = ["write_page"]
 
 _CAPTIONS = {
-    "cost": "Rejection against the cost of scoring",
-    "learning": "Rejection against the number of training jets",
-    "size": "Rejection against the size of the networks",
+    "cost": "{metric} against the cost of scoring",
+    "learning": "{metric} against the number of training jets",
+    "size": "{metric} against the size of the networks",
     "roc": "Background rejection against signal efficiency",
     "confusion": "Confusion matrices",
-    "training": "Loss and accuracy by epoch: dashed of the training jets, solid of the validation jets",
-    "robustness": "Accuracy and AUC of transformed test jets",
+    "training": "Loss and accuracy by epoch of the first training: dashed training jets, solid validation jets",
+    "invariance": "Root mean square change of the first training's score when jets are rotated and boosted",
+    "robustness": "Accuracy and AUC of the first training, on {jets:,} jets put at (η, φ) = (0, 0) and transformed",
 }
 
 
@@ -51,7 +54,8 @@ def _lines(study: Study, name: str, results: dict[str, Any], figures: dict[str, 
         yield from learning_table(results, study.metrics[-1], sample)
         yield ""
     for file, figure in figures.items():
-        yield f"![{_CAPTIONS[figure['name']]}]({file})\n"
+        caption = _CAPTIONS[figure["name"]].format(metric=metric_title(figure["metric"]), jets=figure["jets"])
+        yield f"![{caption}]({file})\n\n*{caption}.*\n"
     if results["verdicts"]:
         yield "## Verdict\n"
         yield from _summary(results["verdicts"])
@@ -109,4 +113,4 @@ def _summary(verdicts: list[dict[str, Any]]) -> Iterator[str]:
     for sample in dict.fromkeys(one["sample"] for one in verdicts):
         outcomes = Counter(one["outcome"] for one in verdicts if one["sample"] == sample)
         found = [f"{outcomes[key]} {text}" for key, text in words.items() if outcomes[key]]
-        yield f"Of {outcomes.total()} directions on {sample} jets: {', '.join(found)}."
+        yield f"Directions on {sample} jets: {', '.join(found)}."

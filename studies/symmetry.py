@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import awkward as ak
 import numpy as np
 
 from coffea_equitag.evaluation.audit.deviation import Change, Comparer
-from coffea_equitag.evaluation.audit.invariance import with_references
+from coffea_equitag.evaluation.audit.invariance import curves, with_references
 from coffea_equitag.evaluation.audit.moves import GENERATORS
 from coffea_equitag.evaluation.audit.scores import Scores
 from coffea_equitag.tagger import Tagger
 from coffea_equitag.testing import transform
 
-__all__ = ["largest_changes"]
+__all__ = ["changes", "largest_changes"]
 
 _KINDS = {"rotations": ("Rx", "Ry", "Rz"), "boosts": ("Bx", "By", "Bz")}
 
@@ -30,9 +31,7 @@ def largest_changes(tagger: Tagger, jets: ak.Array) -> dict[str, float | None]:
         Under ``rotations`` and ``boosts`` of the jets alone, and under both ``with references``: where vectors of the
         network's own (beams, time axis) are transformed with the jets; None for networks without.
     """
-    plain = transform(jets, np.eye(4, dtype=np.longdouble))
-    scores = Scores.of(tagger, plain)
-    comparer = Comparer(scores, plain)
+    comparer = _comparer(tagger, jets)
     found: dict[str, float | None] = {
         kind: _largest(
             change
@@ -41,7 +40,23 @@ def largest_changes(tagger: Tagger, jets: ak.Array) -> dict[str, float | None]:
         )
         for kind, keys in _KINDS.items()
     }
-    return found | {"with references": _largest(with_references(comparer)) if scores.moving else None}
+    return found | {"with references": _largest(with_references(comparer)) if comparer.scores.moving else None}
+
+
+def changes(tagger: Tagger, jets: ak.Array) -> dict[str, Any]:
+    """Root mean square changes, in the same units, against the angle of rotations and the γ of boosts up to 10⁴.
+
+    About the beam, about x and about the jet: for each the ``parameters`` and the ``rms``.
+    """
+    return {
+        name: {"parameters": [one.parameter for one in found], "rms": [one.rms for one in found]}
+        for name, found in curves(_comparer(tagger, jets), with_floor=False).items()
+    }
+
+
+def _comparer(tagger: Tagger, jets: ak.Array) -> Comparer:
+    plain = transform(jets, np.eye(4, dtype=np.longdouble))
+    return Comparer(Scores.of(tagger, plain), plain)
 
 
 def _largest(changes: Iterable[Change]) -> float:

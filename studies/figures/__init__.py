@@ -14,7 +14,7 @@ from coffea_equitag.training.comparison import FinishedRun
 from ..figure import Figure
 from ..jets import TestSample
 from ..study import Study
-from . import confusion, cost, learning, robustness, roc, size, training
+from . import confusion, cost, invariance, learning, robustness, roc, size, training
 
 __all__ = ["draw_figure", "measure_figure"]
 
@@ -26,6 +26,7 @@ _MODULES: dict[str, Any] = {
     "confusion": confusion,
     "training": training,
     "robustness": robustness,
+    "invariance": invariance,
 }
 
 

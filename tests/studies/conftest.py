@@ -34,7 +34,16 @@ CONFIGURATION = {
         "bad": {"model": "pfn", "learning_rate": 1e-9, "repeats": 1, "published": {"auc": 0.6}},
     },
     "expected": [{"better": "good", "worse": "bad", "metric": "auc"}, {"better": "good", "worse": "good-200"}],
-    "figures": ["cost", "learning", "size", "roc", "confusion", "training", {"robustness": {"jets": 40}}],
+    "figures": [
+        "cost",
+        "learning",
+        "size",
+        "roc",
+        "confusion",
+        "training",
+        {"invariance": {"variants": ["good"]}},
+        {"robustness": {"jets": 40}},
+    ],
     "replicas": 40,
     "remarks": ["Toy jets."],
 }

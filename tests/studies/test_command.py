@@ -15,6 +15,7 @@ from studies.command import main
 from studies.jets import TestSample
 from studies.measured import scores
 from studies.navigation import add_page
+from studies.page import write_page
 from studies.results import measure as measure_study
 from studies.runs import Runs
 from studies.study import Study
@@ -50,13 +51,25 @@ def command(here, samples, *words):
 
 @pytest.fixture(scope="module")
 def results(here, samples):
-    """After a first measurement with part of the trainings."""
+    """In two steps."""
     assert command(here, samples, "--only", "good") is None
-    part = command(here, samples, "--available")
-    assert [one["name"] for one in part["variants"]] == ["good", "good-200", "good-600"]
-    assert part["verdicts"][0]["outcome"] == "not trained"
-    assert "Not trained yet: bad." in (here / "out" / "toys.md").read_text()
     return command(here, samples, "--publish", "--reference", str(samples / "validation" / "shard-00000.parquet"))
+
+
+def test_what_is_trained_so_far(here, samples, results, tmp_path):
+    study = study_of(here).model_copy(update={"figures": ()})
+    runs = Runs(study, tmp_path)
+    with pytest.raises(TaggerError, match="good, good-200, good-600, bad not trained as often as wanted"):
+        measure_study(study, runs, {"simulated": TestSample(samples / "test")}, available=True)
+    shutil.copytree(here / "runs" / "good" / "seed-0", tmp_path / "good" / "seed-0")
+    part = measure_study(study, runs, {"simulated": TestSample(samples / "test")}, available=True)
+    assert [(one["name"], one["num_runs"]) for one in part["variants"]] == [("good", 1)]
+    assert {one["outcome"] for one in part["verdicts"]} == {"not trained"}
+    text = write_page(study, "toys", part | {"made": results["made"]}, tmp_path).read_text()
+    assert "Not trained yet: bad, good-200, good-600." in text
+    assert "how trainings vary is not in the interval" in text
+    with pytest.raises(TaggerError, match="not trained as often as wanted"):
+        measure_study(study, runs, {"simulated": TestSample(samples / "test")})
 
 
 def test_metrics_are_those_of_the_taggers(here, samples, results):
@@ -94,15 +107,15 @@ def test_page(here, results):
     text = (folder / "toys.md").read_text()
     assert "| PFN | 83,842 | 1 |" in text
     assert "[0.9]" in text
-    assert "Of 2 directions on simulated jets: " in text
+    assert "Directions on simulated jets: 1 as expected" in text
     assert "| PFN better than bad | AUC | simulated |" in text
     assert "better than PFN (200 jets)" in text
     assert "ratio 1.5" in text
     assert "| network | 200 | 400 | 600 |" in text
     assert "Not trained yet" not in text
     assert "Toy jets." in text
-    for name in ("cost", "learning", "size", "roc", "confusion", "training", "robustness"):
-        assert f"(toys-{name}.png)" in text
+    for name in ("cost", "learning", "size", "roc", "confusion", "training", "invariance", "robustness"):
+        assert f"(toys-{name}.png)\n\n*" in text
         assert (folder / f"toys-{name}.png").stat().st_size > 5000
 
 
