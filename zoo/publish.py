@@ -41,7 +41,7 @@ def publish(tagger: Tagger) -> None:
     write_atomic(OUTPUTS, (json.dumps(dict(sorted(stored.items())), indent=1) + "\n").encode())
 
 
-def checked_jets(tagger: Tagger, number: int = 8) -> RaggedJets:
+def checked_jets(tagger: Tagger, number: int = 4) -> RaggedJets:
     """Packaged jets, with made-up values in the columns that a tagger needs beside the momenta."""
     jets = read_jets(PACKAGED_JETS)[:number]
     constituents = jets.constituents
