@@ -30,6 +30,9 @@ def main(package: str, arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, help="at most so many trainings of each, e.g. 1 (default: all)")
     parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="variants to train (default: all)")
     parser.add_argument("--available", action="store_true", help="train nothing, and measure what is trained so far")
+    parser.add_argument(
+        "--page", action="store_true", help="only write the page of the results again, e.g. with remarks"
+    )
     parser.add_argument("--jets", type=Path, help="folder of the simulated jets (default: within the output)")
     parser.add_argument("--runs", type=Path, help="folder of the trainings (default: within the output)")
     parser.add_argument("--reference", type=Path, help="file of published jets to test on too")
@@ -44,6 +47,9 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
     study = Study.read(_HERE / name)
     study = study if given.repeats is None else study.at_most(given.repeats)
     output = given.output or Path(f"study-{name}")
+    kept, pages = (_HERE / name, _HERE.parent / "docs" / "studies") if given.publish else (output, output)
+    if given.page:
+        return write_page(study, name, json.loads((kept / "results.json").read_text()), pages)
     folder = given.jets or output / "jets"
     runs = Runs(study, given.runs or output / "runs", given.scale)
     if not given.available:
@@ -58,7 +64,6 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
         "version": eqt.__version__,
         "date": datetime.now(UTC).date().isoformat(),
     }
-    kept, pages = (_HERE / name, _HERE.parent / "docs" / "studies") if given.publish else (output, output)
     kept.mkdir(parents=True, exist_ok=True)
     write_atomic(kept / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     if given.publish:

@@ -14,7 +14,7 @@ from .study import Study
 from .tables import QUARTILES, difference_tables, direction_table, learning_table, network_table
 from .verdict import SIGNIFICANT
 
-__all__ = ["write_page"]
+__all__ = ["page_text", "write_page"]
 
 _CAPTIONS = {
     "cost": "{metric} against the cost of scoring",
@@ -23,7 +23,8 @@ _CAPTIONS = {
     "roc": "Background rejection against signal efficiency",
     "confusion": "Confusion matrices",
     "training": "Loss and accuracy by epoch of the first training: dashed training jets, solid validation jets",
-    "invariance": "Root mean square change of the first training's score when jets are rotated and boosted",
+    "invariance": "Root mean square change of the first training's score when jets are rotated and boosted, or 10⁻⁹ "
+    "where it is less",
     "robustness": "Accuracy and AUC of the first training, on {jets:,} jets put at (η, φ) = (0, 0) and transformed",
 }
 
@@ -31,18 +32,28 @@ _CAPTIONS = {
 def write_page(study: Study, name: str, results: dict[str, Any], folder: Path) -> Path:
     """Write ``NAME.md`` and its figures, ``NAME-cost.png`` and so on, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {}
-    for place, figure in enumerate(results["figures"]):
-        again = sum(one["name"] == figure["name"] for one in results["figures"][:place])
-        figures[f"{name}-{figure['name']}{again + 1 if again else ''}.png"] = figure
-    for file, figure in figures.items():
+    for file, figure in _files(name, results).items():
         draw_figure(figure, results).savefig(folder / file, dpi=100)
     path = folder / f"{name}.md"
-    path.write_text("\n".join(_lines(study, name, results, figures)) + "\n")
+    path.write_text(page_text(study, name, results))
     return path
 
 
-def _lines(study: Study, name: str, results: dict[str, Any], figures: dict[str, Any]) -> Iterator[str]:
+def page_text(study: Study, name: str, results: dict[str, Any]) -> str:
+    """The page, which follows from the configuration and the results."""
+    return "\n".join(_lines(study, name, results)) + "\n"
+
+
+def _files(name: str, results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures by the names of their files, of which the second of a kind ends in 2."""
+    found = {}
+    for place, figure in enumerate(results["figures"]):
+        again = sum(one["name"] == figure["name"] for one in results["figures"][:place])
+        found[f"{name}-{figure['name']}{again + 1 if again else ''}.png"] = figure
+    return found
+
+
+def _lines(study: Study, name: str, results: dict[str, Any]) -> Iterator[str]:
     yield f"# {study.title}\n"
     yield f"{study.question.strip()}\n"
     yield _how(study, name, results)
@@ -53,7 +64,7 @@ def _lines(study: Study, name: str, results: dict[str, Any], figures: dict[str, 
         yield from difference_tables(results, study.metrics, sample)
         yield from learning_table(results, study.metrics[-1], sample)
         yield ""
-    for file, figure in figures.items():
+    for file, figure in _files(name, results).items():
         caption = _CAPTIONS[figure["name"]].format(metric=metric_title(figure["metric"]), jets=figure["jets"])
         yield f"![{caption}]({file})\n\n*{caption}.*\n"
     if results["verdicts"]:

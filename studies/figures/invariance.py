@@ -14,7 +14,10 @@ from ..figure import Figure
 from ..jets import TestSample
 from .parts import labels, look
 
-__all__ = ["draw", "measure"]
+__all__ = ["LEAST", "draw", "measure"]
+
+#: Where changes are drawn that are smaller, or none at all.
+LEAST = 1e-9
 
 
 def measure(
@@ -26,12 +29,12 @@ def measure(
 
 
 def draw(figure: dict[str, Any], results: dict[str, Any]) -> Drawing:
-    """A panel for each kind of rotation and boost, a line for each variant; no change is not drawn."""
+    """A panel for each kind of rotation and boost, a line for each variant."""
     drawing = Drawing(layout="constrained", figsize=(12, 7))
     panels = list(drawing.subplots(2, 3, sharey=True).flat)
     for k, (variant, curves) in enumerate(figure["data"].items()):
         for axes, (name, curve) in zip(panels, curves.items(), strict=True):
-            heights = [value or float("nan") for value in curve["rms"]]
+            heights = [max(value, LEAST) for value in curve["rms"]]
             axes.plot(curve["parameters"], heights, **look(k), markersize=4, label=labels(results)[variant])
             axes.set_title(name, loc="left")
             axes.set(xlabel="γ" if "boost" in name else "angle (rad)", xscale="log" if "boost" in name else "linear")

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import studies.command
 import studies.jets
+import studies.page
 import yaml
+from matplotlib.figure import Figure
 from studies.command import main
 from studies.jets import TestSample
 from studies.measured import scores
 from studies.navigation import add_page
-from studies.page import write_page
+from studies.page import page_text, write_page
 from studies.results import measure as measure_study
 from studies.runs import Runs
 from studies.study import Study
@@ -158,6 +160,17 @@ def test_more_repeats_keep_what_is_trained(here, results):
     missing = [(entry.name, seed) for entry, seed in Runs(study, here / "runs").missing()]
     assert missing == [("good", 2), ("good-200", 2), ("good-600", 2)]
     assert {entry.repeats for entry in study.at_most(1).entries()} == {1}
+
+
+def test_page_alone(here, samples, results, monkeypatch):
+    path = here / "studies" / "toys" / "study.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("Toy jets.", "Other remarks."))
+    monkeypatch.setattr(studies.page, "draw_figure", lambda *_: Figure())
+    command(here, samples, "--publish", "--page")
+    path.write_text(before)
+    text = (here / "docs" / "studies" / "toys.md").read_text()
+    assert text == page_text(study_of(here), "toys", results).replace("Toy jets.", "Other remarks.")
 
 
 def test_table_of_contents(here, results):

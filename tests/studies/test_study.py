@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
+from studies.page import page_text
 from studies.study import Study
 
 import coffea_equitag as eqt
@@ -38,6 +40,16 @@ def test_pages_are_in_the_table_of_contents():
     (listed,) = (one["Studies"] for one in nav if "Studies" in one)
     pages = {f"studies/{path.name}" for path in (ROOT.parent / "docs" / "studies").glob("*.md")}
     assert {page for one in listed for page in one.values()} == pages
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_are_those_of_the_results(name):
+    path = ROOT / name / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    if "variants" not in results:
+        pytest.skip("not measured yet, or by the first version")
+    page = (ROOT.parent / "docs" / "studies" / f"{name}.md").read_text()
+    assert page == page_text(Study.read(ROOT / name), name, results)
 
 
 def test_same_name_and_configuration_in_several_studies():
