@@ -11,8 +11,8 @@ from coffea_equitag import read_jets
 from coffea_equitag.errors import JetError, explain
 from coffea_equitag.evaluation import Evaluation, TemperatureFit, fit_temperature
 from coffea_equitag.tagger import Tagger
-from coffea_equitag.tagger.card import Card
-from coffea_equitag.tagger.measurements import CalibrationRecord
+from coffea_equitag.tagger.card import Card, TrainingRecord
+from coffea_equitag.tagger.measurements import CalibrationRecord, Performance
 
 from .config import ZooConfig
 from .measure import cost, evaluation, logits, measured, performance, resolution, symmetry
@@ -29,38 +29,49 @@ def described(name: str, config: ZooConfig, tagger: Tagger, folders: dict[str, P
     JetError
         If the published jets are not those that the tagger is to be tested on.
     """
+    _check(name, config, reference)
+    test = read_jets(folders["test"])
+    if tagger.classes:
+        tagger, changes = _of_classes(config, tagger, test, folders, reference)
+    else:
+        changes = {"performance": (resolution(tagger, test, _words(config)),)}
+    changes |= {
+        "name": name,
+        "contract": tagger.card.contract.model_copy(update={"jet_definition": config.jet_definition}),
+        "training": _training(tagger.card, config, folders),
+        "symmetry": symmetry(tagger, test),
+        "cost": cost(tagger, test),
+        "limits": _limits(config, changes["performance"]),
+        "content_hash": None,
+    }
+    return Tagger(tagger.model, tagger.card.model_copy(update=changes))
+
+
+def _check(name: str, config: ZooConfig, reference: Path | None) -> None:
     if reference is not None and reference.name != config.reference:
         wanted = f"the file {config.reference}" if config.reference else "no published jets"
         raise JetError(
             explain(f"published jets {reference.name} for {name}", wanted, "leave out --reference, or change it")
         )
-    test = read_jets(folders["test"])
-    words = f"simulated, recipe {config.recipe}, seed {config.samples['test'].seed}"
-    changes: dict[str, Any] = {}
-    if tagger.classes:
-        outputs, labels = logits(tagger, test), ak.to_numpy(test.label)
-        fit = fit_temperature(tagger, read_jets(folders["validation"]))
-        found = evaluation(fit.tagger, outputs, labels)
-        before = evaluation(tagger.with_temperature(1.0), outputs, labels)
-        changes["calibration"] = _calibration(before, found, fit)
-        tagger, tested = fit.tagger, [performance(found, words, config.efficiencies)]
-        if reference is not None:
-            jets = read_jets(reference)
-            published = evaluation(tagger, logits(tagger, jets), ak.to_numpy(jets.label))
-            tested.append(performance(published, reference.name, config.efficiencies, real=True))
-    else:
-        tested = [resolution(tagger, test, words)]
-    changes |= {
-        "name": name,
-        "contract": tagger.card.contract.model_copy(update={"jet_definition": config.jet_definition}),
-        "training": _training(tagger.card, config, folders),
-        "performance": tuple(tested),
-        "symmetry": symmetry(tagger, test),
-        "cost": cost(tagger, test),
-        "limits": _limits(config, tested),
-        "content_hash": None,
-    }
-    return Tagger(tagger.model, tagger.card.model_copy(update=changes))
+
+
+def _words(config: ZooConfig) -> str:
+    return f"simulated, recipe {config.recipe}, seed {config.samples['test'].seed}"
+
+
+def _of_classes(
+    config: ZooConfig, tagger: Tagger, test: ak.Array, folders: dict[str, Path], reference: Path | None
+) -> tuple[Tagger, dict[str, Any]]:
+    """The tagger at its temperature, and what its card says of calibration and performance."""
+    fit = fit_temperature(tagger, read_jets(folders["validation"]))
+    outputs, labels = logits(tagger, test), ak.to_numpy(test.label)
+    before, after = (evaluation(one, outputs, labels) for one in (tagger.with_temperature(1.0), fit.tagger))
+    tested = [performance(after, _words(config), config.efficiencies)]
+    if reference is not None:
+        jets = read_jets(reference)
+        published = evaluation(fit.tagger, logits(tagger, jets), ak.to_numpy(jets.label))
+        tested.append(performance(published, reference.name, config.efficiencies, real=True))
+    return fit.tagger, {"calibration": _calibration(before, after, fit), "performance": tuple(tested)}
 
 
 def _calibration(before: Evaluation, after: Evaluation, fit: TemperatureFit) -> CalibrationRecord:
@@ -74,7 +85,7 @@ def _calibration(before: Evaluation, after: Evaluation, fit: TemperatureFit) -> 
     )
 
 
-def _training(card: Card, config: ZooConfig, folders: dict[str, Path]) -> Any:
+def _training(card: Card, config: ZooConfig, folders: dict[str, Path]) -> TrainingRecord:
     """The record of the training, with samples in place of the paths of one machine."""
     samples = tuple(record(folders[part]) for part in config.training_parts)
     seeds = " and ".join(f"{one.seed} ({one.num_jets:,} jets)" for one in samples)
@@ -83,7 +94,7 @@ def _training(card: Card, config: ZooConfig, folders: dict[str, Path]) -> Any:
     return card.training.model_copy(update={"data": words, "samples": samples})
 
 
-def _limits(config: ZooConfig, tested: list[Any]) -> tuple[str, ...]:
+def _limits(config: ZooConfig, tested: tuple[Performance, ...]) -> tuple[str, ...]:
     """What the recipe says of the jets, what the tagger was not tested on, and what its file says."""
     jets = config.sample_recipe
     low, high = jets.leading_pt

@@ -39,9 +39,8 @@ def _groups() -> Iterator[tuple[str, list[Tagger]]]:
     groups: dict[str, list[Tagger]] = {}
     for name in zoo.names():
         tagger = load(name, "cpu")
-        training = tagger.card.training
-        known = training is not None and training.samples
-        groups.setdefault(training.samples[0].summary if known else "other jets", []).append(tagger)
+        samples = tagger.card.training.samples if tagger.card.training else ()
+        groups.setdefault(samples[0].summary if samples else "other jets", []).append(tagger)
     yield from groups.items()
 
 
