@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
-_BLOCKS = (16, 16, 16, 16, 8), (16,) * 4, (16,)
+_BLOCKS = (16, 16, 16, 16, 8), (16,) * 4, (16,) * 2, (16,)
 
 
 def _block(builder: Any, kind: str, widths: tuple[int, ...], places: list[Any]) -> Any:
@@ -66,7 +66,7 @@ def _block(builder: Any, kind: str, widths: tuple[int, ...], places: list[Any]) 
 
 
 def _row_of(kind: str, *, whole: bool = True) -> Any:
-    """An intrinsic for a whole row in blocks of 72, 64 or 16 columns; or not `whole`, for one block of 64."""
+    """An intrinsic for a whole row in blocks of 72, 64, 32 or 16 columns; or not `whole`, for one block of 64."""
 
     @intrinsic
     def row(
@@ -132,7 +132,7 @@ _WEIGHT_AT, _START_AT, _OUT_AT, _DOT_VECTOR_AT, _KEPT_AT = 7, 10, 12, 14, 16
 def _over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
     """Let ``block(widths, c, total)`` follow on itself over the columns c of a row of `width`.
 
-    A block is 72 wide where just that is left, 64 where more than 48 are, else 16.
+    A block is 72 wide where just that is left, 64 where more than 48 are, 32 where more than 16 are, else 16.
     """
     before = builder.block
     head, choose, after = (builder.append_basic_block(name) for name in ("columns", "choose", "done"))
@@ -146,7 +146,8 @@ def _over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
     builder.position_at_end(choose)
     left = builder.sub(width, c)
     just = builder.and_(builder.icmp_signed(">", left, INDEX(64)), builder.icmp_signed("<=", left, INDEX(72)))
-    for widths, chosen in zip(_BLOCKS, (just, builder.icmp_signed(">", left, INDEX(48)), None), strict=True):
+    more = [builder.icmp_signed(">", left, INDEX(columns)) for columns in (48, 16)]
+    for widths, chosen in zip(_BLOCKS, (just, *more, None), strict=True):
         here = builder.append_basic_block("block")
         if chosen is None:
             builder.branch(here)
