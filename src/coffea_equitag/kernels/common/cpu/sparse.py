@@ -9,6 +9,7 @@ The intrinsics' arguments are flat, and many: numba hands each to LLVM as one va
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "linear_64",
     "linear_row",
     "ones",
+    "over_bits",
     "relu_64",
 ]
 
@@ -53,7 +55,7 @@ def _block(builder: Any, kind: str, widths: tuple[int, ...], places: list[Any]) 
         row = lanes.load(rows, builder.mul(k, w_stride))
         return lanes.add(sums, row) if scaled else lanes.fma(number(builder.mul(k, x_step)), row, sums)
 
-    sums = _over_bits(builder, bits, words, lanes.zeros() if scaled else begin, add)
+    sums = over_bits(builder, [bits], words, lanes.zeros() if scaled else begin, add)
     if scaled:
         sums = lanes.fma(number(INDEX(0)), sums, begin)
     if kind in ("hidden", "relu"):
@@ -118,7 +120,7 @@ def _row_of(kind: str, *, whole: bool = True) -> Any:
                 found = _block(builder, kind, widths, at)
                 return total if kind in ("linear", "relu") else builder.fadd(total, found)
 
-            return _over_blocks(builder, width, dot, block)
+            return over_blocks(builder, width, dot, block)
 
         return signature, generate
 
@@ -129,7 +131,7 @@ def _row_of(kind: str, *, whole: bool = True) -> Any:
 _WEIGHT_AT, _START_AT, _OUT_AT, _DOT_VECTOR_AT, _KEPT_AT = 7, 10, 12, 14, 16
 
 
-def _over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
+def over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
     """Let ``block(widths, c, total)`` follow on itself over the columns c of a row of `width`.
 
     A block is 72 wide where just that is left, 64 where more than 48 are, 32 where more than 16 are, else 16.
@@ -166,8 +168,8 @@ def _over_blocks(builder: Any, width: Any, first: Any, block: Any) -> Any:
     return total
 
 
-def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) -> list[Any]:
-    """Let ``add(k, sums)`` follow on itself for each bit k that is set, in their order."""
+def over_bits(builder: Any, rows: list[Any], words: Any, first: list[Any], add: Any) -> list[Any]:
+    """Let ``add(k, sums)`` follow on itself for each bit k that is set in one of the rows of bits, in their order."""
     before = builder.block
     next_word, load, next_bit, one, done, after = (
         builder.append_basic_block(name) for name in ("word", "load", "bit", "one", "done", "after")
@@ -186,8 +188,9 @@ def _over_bits(builder: Any, bits: Any, words: Any, first: list[Any], add: Any) 
     left = builder.sub(words, word)
     left = builder.select(builder.icmp_signed("<", left, INDEX(4)), left, INDEX(4))
     beyond = builder.sub(INDEX(64), builder.mul(left, INDEX(16)))
-    place = builder.bitcast(builder.gep(bits, [word]), INDEX.as_pointer())
-    loaded = builder.lshr(builder.shl(builder.load(place, align=2), beyond), beyond)
+    places = [builder.bitcast(builder.gep(bits, [word]), INDEX.as_pointer()) for bits in rows]
+    found = reduce(builder.or_, [builder.load(place, align=2) for place in places])
+    loaded = builder.lshr(builder.shl(found, beyond), beyond)
     base = builder.mul(word, INDEX(16))
     builder.branch(next_bit)
 

@@ -11,6 +11,7 @@ import numpy as np
 from ....array_types import F4, U2, U8
 from ....compiled import inner
 from ...common.cpu.sparse import columns_of_bits, gradients_row, hidden_row, linear_row
+from ...common.cpu.sparse_pair import MOST, hidden_pair, linear_pair
 from .buffers import CHUNK, Chunk, EdgeInputs, GradChunk, Saved
 from .edge_rows import add_gated, first_layer_backward, first_layer_run, gate_row_backward, where_bits
 from .gate import gate
@@ -123,7 +124,12 @@ def _relu_layer(
     """ReLU of a layer of the rows x, its bits, and its products with the dot vector, added to `dots`."""
     channels = x.shape[1]
     words = channels // 16
-    for row in range(count):
+    paired = count - count % 2 if channels <= MOST else 0
+    for row in range(0, paired, 2):
+        at = row * channels
+        hidden_pair(bits, row * words, words, x, at, 1, channels, weight, bias, 0, 0, out, at, dot_vector, dots, row,
+                    out_bits, out_bits_at + row * words, channels)  # fmt: skip
+    for row in range(paired, count):
         at = row * channels
         dots[row] = hidden_row(bits, row * words, words, x, at, 1, weight, 0, channels, bias, 0, out, at, dot_vector, 0,
                                out_bits, out_bits_at + row * words, hidden, dots[row])  # fmt: skip
@@ -176,7 +182,12 @@ def linear_rows(x: F4, bits: U2, weight: F4, zeros: F4, hidden: int, count: int,
     """A layer of the rows x without a bias."""
     channels = x.shape[1]
     words = channels // 16
-    for row in range(count):
+    paired = count - count % 2 if channels <= MOST else 0
+    for row in range(0, paired, 2):
+        at = row * channels
+        linear_pair(bits, row * words, words, x, at, 1, channels, weight, zeros, 0, 0, out, at, out, out, 0, bits, 0,
+                    channels)  # fmt: skip
+    for row in range(paired, count):
         at = row * channels
         linear_row(bits, row * words, words, x, at, 1, weight, 0, channels, zeros, 0, out, at, out, 0, bits, 0, hidden,
                    _NO_DOT)  # fmt: skip
@@ -216,7 +227,12 @@ def choose(begin: int, end: int, chosen: U8) -> None:
 def add_columns(columns: U8, x: F4, y: F4, hidden: int, out: F4) -> None:
     """Add xᵀ y to `out`, over the rows whose x is not 0."""
     channels = x.shape[1]
-    for k in range(hidden):
+    paired = hidden - hidden % 2 if channels <= MOST else 0
+    for k in range(0, paired, 2):
+        at = k * channels
+        linear_pair(columns, 4 * k, 4, x, k, channels, 1, y, out, at, channels, out, at, out, out, 0, columns, 0,
+                    channels)  # fmt: skip
+    for k in range(paired, hidden):
         at = k * channels
         linear_row(columns, 4 * k, 4, x, k, channels, y, 0, channels, out, at, out, at, out, 0, columns, 0, hidden,
                    _NO_DOT)  # fmt: skip
