@@ -85,11 +85,12 @@ def _how(study: Study, name: str, results: dict[str, Any]) -> str:
         f"`studies/{name}/results.json`."
     ]
     few = [one for one in results["variants"] if one["num_runs"] < one["repeats"]]
-    missing = {entry.name for entry in study.entries()} - {one["name"] for one in results["variants"]}
+    trained = {one["name"] for one in results["variants"]}
+    missing = [entry.full_label for entry in study.entries() if entry.name not in trained]
     if few or missing:
         parts.append("With the trainings that are finished so far.")
     if missing:
-        parts.append(f"Not trained yet: {', '.join(sorted(missing))}.")
+        parts.append(f"Not trained yet: {', '.join(missing)}.")
     return " ".join(parts) + "\n"
 
 

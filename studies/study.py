@@ -91,6 +91,11 @@ class Entry(Strict):
     is_whole: bool
     repeats: int
 
+    @property
+    def full_label(self) -> str:
+        """The label, with the number of jets where that is another."""
+        return self.label if self.is_whole else f"{self.label} ({self.size:,} jets)"
+
 
 class Study(Strict):
     """A study's ``study.yaml``.

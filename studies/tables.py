@@ -57,11 +57,9 @@ def difference_tables(results: dict[str, Any], metrics: Iterable[str], sample: s
 
 def direction_table(results: dict[str, Any]) -> Iterator[str]:
     """What was expected, and what came out."""
-    labels = {one["name"]: _named(one) for one in results["variants"]}
     yield from _head("direction", "metric", "jets", "values", "difference", "ratio", "published", "outcome")
     for one in results["verdicts"]:
-        direction = f"{labels.get(one['better'], one['better'])} better than {labels.get(one['worse'], one['worse'])}"
-        cells = [direction, metric_title(one["metric"]), one["sample"]]
+        cells = [" better than ".join(one["labels"]), metric_title(one["metric"]), one["sample"]]
         if one["outcome"] == "not trained":
             yield _row(*cells, "", "", "", "", "not trained yet")
             continue
@@ -73,10 +71,6 @@ def direction_table(results: dict[str, Any]) -> Iterator[str]:
             _published(one),
             one["outcome"] if one["outcome"] == "yes" else f"**{one['outcome']}**",
         )
-
-
-def _named(one: dict[str, Any]) -> str:
-    return str(one["label"] if one["is_whole"] else f"{one['label']} ({one['jets']:,} jets)")
 
 
 def _published(verdict: dict[str, Any]) -> str:

@@ -22,7 +22,9 @@ def verdict(study: Study, expected: Expected, compared: Mapping[str, Replicated]
     The outcome is ``yes`` or ``no`` where the medians differ by at least `SIGNIFICANT` uncertainties, or where one of
     them is infinite; ``undecided`` else, and ``not trained`` where one of the two is missing.
     """
+    labels = {entry.name: entry.full_label for entry in study.entries()}
     found = {"sample": sample, **expected.model_dump()}
+    found["labels"] = [labels[expected.better], labels[expected.worse]]
     pair = [compared.get(name) for name in (expected.better, expected.worse)]
     if None in pair:
         return found | {"outcome": "not trained"}

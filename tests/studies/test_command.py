@@ -68,7 +68,7 @@ def test_what_is_trained_so_far(here, samples, results, tmp_path):
     assert [(one["name"], one["num_runs"]) for one in part["variants"]] == [("good", 1)]
     assert {one["outcome"] for one in part["verdicts"]} == {"not trained"}
     text = write_page(study, "toys", part | {"made": results["made"]}, tmp_path).read_text()
-    assert "Not trained yet: bad, good-200, good-600." in text
+    assert "Not trained yet: PFN (200 jets), PFN (600 jets), bad." in text
     assert "how trainings vary is not in the interval" in text
     with pytest.raises(TaggerError, match="not trained as often as wanted"):
         measure_study(study, runs, {"simulated": TestSample(samples / "test")})
