@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 from coffea_equitag.evaluation.audit.deviation import Change, Comparer
-from coffea_equitag.evaluation.audit.invariance import curves, with_references
+from coffea_equitag.evaluation.audit.invariance import all_with_references, curves
 from coffea_equitag.evaluation.audit.moves import GENERATORS
 from coffea_equitag.evaluation.audit.scores import Scores
 from coffea_equitag.tagger import Tagger
@@ -40,7 +40,7 @@ def largest_changes(tagger: Tagger, jets: ak.Array) -> dict[str, float | None]:
         )
         for kind, keys in _KINDS.items()
     }
-    return found | {"with references": _largest(with_references(comparer)) if comparer.scores.moving else None}
+    return found | {"with references": _largest(all_with_references(comparer)) if comparer.scores.moving else None}
 
 
 def changes(tagger: Tagger, jets: ak.Array) -> dict[str, Any]:

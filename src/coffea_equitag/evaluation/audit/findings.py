@@ -11,7 +11,7 @@ import awkward as ak
 from ...array_types import Bools
 from . import invariance
 from .control import plain_mlp
-from .deviation import Change, Comparer, worst
+from .deviation import Change, Comparer
 from .invariance import Subgroup
 from .robustness import Robustness, robustness
 from .safety import Limit, infrared_and_collinear
@@ -104,7 +104,7 @@ def find(
         },
         generators=generators,
         subgroup=invariance.subgroup(generators),
-        moving=None if scores.moving is None else worst(invariance.with_references(comparer)),
+        moving=None if scores.moving is None else invariance.with_references(comparer),
         limits=infrared_and_collinear(comparer),
         consistency=invariance.order_and_batch(comparer),
         robustness={one.name: robustness(one, more, is_signal) for one in (scores, *others)} if is_tagger else {},

@@ -13,7 +13,17 @@ from ...testing import assert_batch_independent, assert_permutation_invariant, b
 from .deviation import Change, Comparer, worst
 from .moves import AXES, GENERATORS, jet_axes, per_jet
 
-__all__ = ["ANGLES", "GAMMAS", "Subgroup", "curves", "generators", "order_and_batch", "subgroup", "with_references"]
+__all__ = [
+    "ANGLES",
+    "GAMMAS",
+    "Subgroup",
+    "all_with_references",
+    "curves",
+    "generators",
+    "order_and_batch",
+    "subgroup",
+    "with_references",
+]
 
 ANGLES = tuple(float(a) for a in np.linspace(0, 2 * np.pi, 13)[1:-1])
 GAMMAS = (1.05, 1.5, 2.0, 5.0, 10.0, 30.0, 100.0, 1e3, 1e4)
@@ -92,8 +102,13 @@ def curves(comparer: Comparer, *, with_floor: bool = True) -> dict[str, list[Cha
     }
 
 
-def with_references(comparer: Comparer) -> list[Change]:
-    """Changes under rotations and boosts, where the reference vectors (beams) are transformed with the jets."""
+def with_references(comparer: Comparer) -> Change:
+    """The generators again, where the reference vectors (beams) are transformed together with the jets."""
+    return worst(all_with_references(comparer))
+
+
+def all_with_references(comparer: Comparer) -> list[Change]:
+    """Of each rotation and boost so, at each parameter."""
     scores, start = comparer.scores, np.asarray(comparer.scores.references, np.longdouble)
     assert scores.moving is not None
     before = scores.standardised(scores.moving(comparer.jets, start.astype(np.float64)))
