@@ -15,7 +15,7 @@ from coffea_equitag.benchmarking.clock import seconds_of
 from coffea_equitag.cpu_name import cpu_name
 from coffea_equitag.evaluation import Estimate, Evaluation, resolution_of_jets
 from coffea_equitag.evaluation.audit.deviation import Change, Comparer, worst
-from coffea_equitag.evaluation.audit.invariance import subgroup, with_references
+from coffea_equitag.evaluation.audit.invariance import all_with_references, subgroup
 from coffea_equitag.evaluation.audit.moves import GENERATORS
 from coffea_equitag.evaluation.audit.scores import Scores
 from coffea_equitag.jets.ragged import RaggedJets
@@ -100,7 +100,7 @@ def symmetry(tagger: Tagger, jets: ak.Array) -> Symmetry:
     curves = {key: comparer.curve(one.matrix, one.parameters) for key, one in GENERATORS.items()}
     changes = {kind: _largest([change for key in keys for change in curves[key]]) for kind, keys in _KINDS.items()}
     if comparer.scores.moving is not None:
-        changes["rotations and boosts of jets and reference vectors"] = _largest(with_references(comparer))
+        changes["rotations and boosts of jets and reference vectors"] = _largest(all_with_references(comparer))
     kept = subgroup({key: worst(curve) for key, curve in curves.items()}).name
     precision = str(tagger.model.dtype).removeprefix("torch.")
     return Symmetry(kept=kept, num_jets=len(few), precision=precision, changes=changes)
