@@ -12,6 +12,7 @@ import torch
 
 from coffea_equitag import TaggerError, TimeLimitError, fit, load, models
 from coffea_equitag.cli import main
+from coffea_equitag.training.comparison import FinishedRun
 from coffea_equitag.training.loop import stopping
 from coffea_equitag.training.loop.module import Training
 from coffea_equitag.training.loop.stopping import Clock, Stopping, seconds_of
@@ -58,6 +59,7 @@ def test_a_run_stops_early_and_stays_stopped(tmp_path, toy, monkeypatch):
     fit(build(), toy(60), **settings)
     assert [row["epoch"] for row in last(tmp_path / "run")["rows"]] == [1, 2, 3, 4]
     assert load(tmp_path / "run").card.metrics["epoch"] == 2
+    assert FinishedRun(tmp_path / "run", "run").is_finished
     before = (tmp_path / "run" / "last.ckpt").read_bytes()
     fit(build(), toy(60), **settings)
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
@@ -163,3 +165,11 @@ def test_more_epochs_of_a_finished_run(tmp_path, toy):
     with pytest.raises(TaggerError, match=r"settings.seed"):
         fit(build(), toy(60), epochs=5, **(settings | {"seed": 5}))
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == record
+
+
+def test_a_run_that_may_go_on_is_not_finished(toy, tmp_path, monkeypatch):
+    ends = Stopping.ends
+    monkeypatch.setattr(Stopping, "ends", lambda self, rows: ends(self, rows) or len(rows) == 3)
+    fit(build(), toy(60), **SETTINGS, epochs=9, patience=8, out=tmp_path / "run")
+    assert last(tmp_path / "run")["progress"]["epoch"] == 3
+    assert not FinishedRun(tmp_path / "run", "run").is_finished

@@ -50,28 +50,34 @@ class FinishedRun:
         return load(self.path, "cpu")
 
     @cached_property
-    def _last(self) -> tuple[int, Mapping[str, Any] | None]:
-        """Epochs done, and what they cost; the rest of the checkpoint is too large to keep."""
+    def _last(self) -> tuple[int, int, Mapping[str, Any] | None]:
+        """Epochs done, from which of them on patience counts, and their cost; the rest is too large to keep."""
         path = self.path / "last.ckpt"
         with reading(path, "a checkpoint written by fit", TaggerError, "train that run again, or leave it out"):
             state = decode(read_bytes(path))
-            return int(state["progress"]["epoch"]), state.get("cost")
+            since = state.get("continued") or [{"at": 0}]
+            return int(state["progress"]["epoch"]), int(since[-1]["at"]), state.get("cost")
 
     @property
     def is_finished(self) -> bool:
-        """Whether all its epochs are done."""
-        return bool(self._last[0] >= self.record["settings"]["epochs"])
+        """Whether all its epochs are done, or it stopped early as it was told to."""
+        done, since, _ = self._last
+        patience = self.record["settings"]["recipe"].get("patience")
+        is_whole = bool(done >= self.record["settings"]["epochs"])
+        if is_whole or patience is None or not done:
+            return is_whole
+        return bool(done - max(int(self.tagger.card.metrics["epoch"]), since) >= patience)
 
     @property
     def seconds(self) -> float | None:
         """Time that the training took; None for runs of older versions."""
-        cost = self._last[1]
+        cost = self._last[2]
         return None if cost is None else float(cost["seconds"])
 
     @property
     def processor(self) -> str | None:
         """What it was trained on."""
-        cost = self._last[1]
+        cost = self._last[2]
         return None if cost is None else str(cost["processor"])
 
     @cached_property
