@@ -84,12 +84,12 @@ class JetModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return next(self.parameters()).device
+        return _first_parameter(self).device
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network; invariants are always computed in float64."""
-        return next(self.parameters()).dtype
+        return _first_parameter(self).dtype
 
     def forward(self, jets: ak.Array | RaggedJets, **keywords: Any) -> Tensor:
         """Logits of each jet.
@@ -176,3 +176,15 @@ class JetModel(nn.Module):
     def num_parameters(self) -> int:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def _first_parameter(model: nn.Module) -> Tensor:
+    """The first of ``model.parameters()``, which takes as long as a small batch to begin."""
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                return parameter
+        waiting += [child for child in reversed(module._modules.values()) if child is not None]
+    raise ValueError(f"{type(model).__name__} has no parameters")

@@ -25,13 +25,14 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import vector
+from awkward.contents import Content
 
 from ..array_types import F8, I8, AnyArray, Bools
 from ..errors import JetError, explain
 from .coordinates import check_coordinates, coordinates_of, listed, no_coordinates
 from .impact_parameter import IMPACT_COLUMNS, columns_to_read, impact_columns
 from .kinematics import FourMomenta, four_momenta
-from .nesting import Nesting, columns_of, unnest, with_long_offsets
+from .nesting import Nesting, columns_of, columns_of_records, descend, with_long_offsets
 from .tracing import is_traced, touch_jets
 
 __all__ = ["FlatJets", "flatten", "make_jets", "validate"]
@@ -154,8 +155,9 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
             )
         )
     # masked jets are copied, and with them every column that is not left out before
-    nesting, records = unnest(jets[[*(coordinates_of(jets.fields) or {}).values(), "constituents"]])
-    lists = _constituent_lists(records)
+    read = [*(coordinates_of(jets.layout.fields) or {}).values(), "constituents"]
+    records, rebuild = descend(jets.layout[read])
+    nesting, lists = Nesting(records.length, rebuild), _constituent_lists(records)
     names = coordinates_of(lists.fields)
     assert names is not None  # guaranteed by check_structure
     read = columns_to_read(fields, lambda name: _has(lists, name))
@@ -231,22 +233,23 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
                 "build it with coffea_equitag.make_jets or one of coffea_equitag.readers",
             )
         )
-    if "constituents" not in jets.fields:
+    layout = jets.layout
+    if "constituents" not in layout.fields:
         raise JetError(
             explain(
-                f"records without 'constituents'; they have {listed(jets.fields)}",
+                f"records without 'constituents'; they have {listed(layout.fields)}",
                 "jets with a field 'constituents'",
                 "for NanoEvents use coffea_equitag.readers.nanoaod(events, 'FatJet'); "
                 "otherwise coffea_equitag.make_jets(constituents, ...)",
             )
         )
-    constituents = jets["constituents"]
+    constituents = layout["constituents"]
     if coordinates_of(constituents.fields) is None:
         raise JetError(no_coordinates("constituents", constituents.fields))
-    if constituents.ndim != jets.ndim + 1:
+    if constituents.purelist_depth != layout.purelist_depth + 1:
         raise JetError(
             explain(
-                f"constituents nested {constituents.ndim} deep in jets nested {jets.ndim} deep",
+                f"constituents nested {constituents.purelist_depth} deep in jets nested {layout.purelist_depth} deep",
                 "one list of constituents per jet",
                 "build the jets with coffea_equitag.make_jets",
             )
@@ -262,7 +265,7 @@ def check_structure(jets: ak.Array, require: Iterable[str] = ()) -> None:
             )
 
 
-def _has(constituents: ak.Array, name: str) -> bool:
+def _has(constituents: ak.Array | Content, name: str) -> bool:
     """Whether constituents have a column; "ip.x" is the field x of the record ip."""
     if name in constituents.fields or "." not in name:
         return name in constituents.fields
@@ -270,12 +273,11 @@ def _has(constituents: ak.Array, name: str) -> bool:
     return record in constituents.fields and _has(constituents[record], component)
 
 
-def _constituent_lists(records: ak.Array) -> ak.Array:
+def _constituent_lists(records: Content) -> ak.Array:
     """The lists of constituents, one per jet, without missing entries."""
-    lists = records["constituents"]
-    layout = lists.layout
+    layout = records["constituents"]
     if layout.is_option:
-        missing = ak.to_numpy(ak.is_none(lists))
+        missing = ak.to_numpy(ak.is_none(ak.Array(layout)))
         if missing.any():
             raise JetError(
                 explain(
@@ -287,11 +289,11 @@ def _constituent_lists(records: ak.Array) -> ak.Array:
         layout = layout.project()
     if layout.is_indexed:
         layout = layout.project()
-    lists = ak.Array(layout, behavior=lists.behavior)
+    lists = ak.Array(layout)
     return ak.drop_none(with_long_offsets(lists), axis=1) if layout.content.is_option else lists
 
 
-def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:
+def _jet_momenta(records: Content, momenta: FourMomenta, offsets: I8) -> F8:
     """The jets' own four-momenta, or the sums over their constituents."""
     names = coordinates_of(records.fields)
     if names is None:
@@ -301,7 +303,7 @@ def _jet_momenta(records: ak.Array, momenta: FourMomenta, offsets: I8) -> F8:
         if filled.any():
             sums[filled] = np.add.reduceat(momenta.p4, offsets[:-1][filled], axis=0)
         return sums
-    _, columns = columns_of(records[np.newaxis], list(names.values()))
+    columns = columns_of_records(records, list(names.values()))
     coordinates = {name: columns[field] for name, field in names.items()}
     return four_momenta(coordinates, lambda row: f"jet {row}", "jet").p4
 

@@ -26,7 +26,7 @@ from awkward.index import Index64
 from ..array_types import I8, AnyArray
 from ..errors import JetError, explain
 
-__all__ = ["Nesting", "columns_of", "descend", "unmasked", "unnest", "with_long_offsets"]
+__all__ = ["Nesting", "columns_of", "columns_of_records", "descend", "unmasked", "unnest", "with_long_offsets"]
 
 _Rebuild = Callable[[Content], Content]
 
@@ -52,7 +52,8 @@ class Nesting:
         values : ndarray or ak.Array
             `num_jets` entries.
         """
-        content = ak.to_layout(values)
+        numbers = type(values) is np.ndarray and values.ndim == 1 and values.dtype.kind in "biuf"
+        content = NumpyArray(values) if numbers else ak.to_layout(values)
         if content.length != self.num_jets:
             raise ValueError(f"{content.length} values for {self.num_jets} jets")
         return ak.Array(self._rebuild(content), behavior=getattr(values, "behavior", None))
@@ -68,7 +69,7 @@ def unnest(jets: ak.Array) -> tuple[Nesting, ak.Array]:
     records : ak.Array
         All jets that are not missing, in order, one level deep.
     """
-    layout, rebuild = descend(ak.to_layout(jets))
+    layout, rebuild = descend(jets.layout)
     records = ak.Array(layout, behavior=jets.behavior)
     return Nesting(layout.length, rebuild), records
 
@@ -161,9 +162,13 @@ def columns_of(lists: ak.Array, fields: Iterable[str]) -> tuple[I8, dict[str, An
     columns : dict of str to ndarray
         One flat array per field.
     """
+    fields = tuple(dict.fromkeys(fields))
+    plain = _plain_columns(lists.layout, fields)
+    if plain is not None:
+        return plain
     offsets: I8 | None = None
     columns: dict[str, AnyArray] = {}
-    for field in dict.fromkeys(fields):
+    for field in fields:
         column = ak.materialize(lists[field] if field in lists.fields else lists[tuple(field.split("."))])
         layout = ak.to_layout(column)
         if isinstance(layout, RegularArray):
@@ -177,6 +182,42 @@ def columns_of(lists: ak.Array, fields: Iterable[str]) -> tuple[I8, dict[str, An
         columns[field] = _plain(packed.content[: bounds[-1]], field, bounds)
     assert offsets is not None
     return offsets, columns
+
+
+def columns_of_records(records: Content, fields: Iterable[str]) -> dict[str, AnyArray]:
+    """The same of records without lists, which are not missing."""
+    fields = tuple(dict.fromkeys(fields))
+    values = {field: _plain_values(records, field) for field in fields}
+    found = {field: column[: records.length] for field, column in values.items() if column is not None}
+    return found if len(found) == len(fields) else columns_of(ak.Array(records)[np.newaxis], fields)[1]
+
+
+def _plain_columns(layout: Content, fields: tuple[str, ...]) -> tuple[I8, dict[str, AnyArray]] | None:
+    """The same of lists of records of numbers in memory, without a copy; None for any other layout, or a fault."""
+    if type(layout) is not ListOffsetArray or type(layout.offsets.data) is not np.ndarray or layout.length == 0:
+        return None
+    offsets = layout.offsets.data.astype(np.int64, copy=False)
+    begin, end = int(offsets[0]), int(offsets[-1])
+    columns = {}
+    for field in fields:
+        values = _plain_values(layout.content, field)
+        if values is None:
+            return None
+        columns[field] = values[begin:end]
+    return offsets - begin if begin else offsets, columns
+
+
+def _plain_values(record: Content, field: str) -> AnyArray | None:
+    """A column of records ("ip.x" of a record within), if it is numbers in memory."""
+    name, _, rest = (field, "", "") if field in record.fields else field.partition(".")
+    if type(record) is not RecordArray or name not in record.fields:
+        return None
+    content = record.contents[record.field_to_index(name)]
+    if rest:
+        return _plain_values(content, rest)
+    values = content.data if type(content) is NumpyArray else None
+    plain = type(values) is np.ndarray and values.ndim == 1 and values.dtype.kind in "biuf"
+    return values if plain else None
 
 
 def _plain(content: Content, field: str, bounds: AnyArray) -> AnyArray:

@@ -178,6 +178,8 @@ class RaggedJets:
 
         Layers process consecutive jets of equal n together.
         """
+        if self.num_jets < 2:
+            return function(self)
         order = torch.argsort(self.counts, stable=True)
         rows = function(self.select(order))
         return torch.empty_like(rows).index_copy(0, order, rows)
@@ -228,9 +230,14 @@ class RaggedJets:
         k, jets = len(mass), self.num_jets
         offsets = self.offsets + k * torch.arange(jets + 1, device=self.device)
         own = torch.ones(len(self.p4) + k * jets, dtype=torch.bool, device=self.device)
-        own[(offsets[:-1, None] + torch.arange(k, device=self.device)).flatten()] = False
+        if jets == 1:
+            own[:k] = False
+        else:
+            own[(offsets[:-1, None] + torch.arange(k, device=self.device)).flatten()] = False
 
         def merge(front: Tensor, rows: Tensor) -> Tensor:
+            if jets == 1:
+                return torch.cat([front.to(rows), rows])
             merged = rows.new_empty((len(own), *rows.shape[1:]))
             merged[own] = rows
             merged[~own] = front.to(rows).repeat(jets, *[1] * (rows.ndim - 1))
@@ -251,6 +258,9 @@ class RaggedJets:
 
         A jet that exceeds the budget forms a batch of its own. Memory is bounded by the budget and the largest jet.
         """
+        if self.num_jets == 1:
+            yield self
+            return
         counts = self.counts.cpu().numpy() + extra
         work = np.cumsum(counts**2 if pairs else counts)
         first = 0

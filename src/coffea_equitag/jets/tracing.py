@@ -14,7 +14,8 @@ __all__ = ["is_traced", "touch", "touch_jets"]
 
 def is_traced(array: ak.Array) -> bool:
     """Whether an array has a type but no values (``coffea.nanoevents.trace``)."""
-    return bool(ak.backend(array) == "typetracer")
+    backend = array.layout.backend.name if isinstance(array, ak.Array) else ak.backend(array)
+    return bool(backend == "typetracer")
 
 
 def touch(array: ak.Array) -> None:

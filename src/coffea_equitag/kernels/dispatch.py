@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +26,7 @@ from ..invariants import gram as gram_on_cpu
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from . import self_check
-from .module_tree import modules_of, parameters_of
+from .module_tree import held, modules_of, records, tree_of
 from .support import Support
 
 __all__ = ["MODES", "Choice", "choose", "gram", "last_choice", "run", "use"]
@@ -45,6 +47,10 @@ _TOWERS = {
     "tensor_pfn": "tensor_pfn",
     "vector_pfn": "tensor_pfn",
 }
+
+_DEVICE, _DTYPE = attrgetter("device"), attrgetter("dtype")
+_HOOKS, _EARLY_HOOKS = attrgetter("_forward_hooks"), attrgetter("_forward_pre_hooks")
+_FLOAT32 = {torch.float32}
 
 _forced: str | None = None
 _choices: dict[str, Choice] = {}
@@ -117,19 +123,19 @@ def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
         return None
     tensors = [value.p4 if isinstance(value, RaggedJets) else value for value in inputs]
     target = _target(tensors)
-    support: Support = tower.support(model, target, *inputs)
-    choice = choose(model, target, support, *(tensor for tensor in tensors if isinstance(tensor, Tensor)))
-    form = "training" if support.learns else "inference"
-    if choice.kernel != "reference":
-        failure = self_check.failure(model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device)
-        if failure is not None:
-            choice = Choice("reference", failure)
-    _remember(model.kind, choice)
-    if choice.kernel == "reference":
-        return None
-    self_check.kernel_runs()
-    kernel = importlib.import_module(f".{_TOWERS[model.kind]}.{choice.kernel}.{form}", __package__)
-    return getattr(kernel, entry)(model, *inputs)
+    with held(model):
+        support: Support = tower.support(model, target, *inputs)
+        choice = choose(model, target, support, *(tensor for tensor in tensors if isinstance(tensor, Tensor)))
+        form = "training" if support.learns else "inference"
+        if choice.kernel != "reference":
+            failure = self_check.failure(model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device)
+            if failure is not None:
+                choice = Choice("reference", failure)
+        _remember(model.kind, choice)
+        if choice.kernel == "reference":
+            return None
+        self_check.kernel_runs()
+        return getattr(_kernel(_TOWERS[model.kind], choice.kernel, form), entry)(model, *inputs)
 
 
 def gram(jets: RaggedJets) -> Tensor:
@@ -174,15 +180,12 @@ def choose(model: nn.Module, target: str, support: Support, *inputs: Tensor) -> 
         return Choice("reference", "what its layers know of each constituent is wanted")
     if support.reason is not None:
         return Choice("reference", support.reason)
-    modules = modules_of(model)
-    parameters = parameters_of(modules)
-    devices = {tensor.device.type for tensor in (*parameters, *inputs)}
+    devices = {device.type for device in set(map(_DEVICE, [*tree_of(model).parameters, *inputs]))}
     if len(devices) > 1 or not devices <= {"cpu", "cuda"}:
         return Choice("reference", f"no kernels for {' and '.join(sorted(devices))}")
     if mode not in ("auto", target):
         return Choice("reference", f"kernels of the {mode} asked for, tensors elsewhere")
-    records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*parameters, *inputs))
-    reason = _blocking_reason(modules, parameters, target, records, support.trains)
+    reason = _blocking_reason(model, target, records(model, *inputs), support.trains)
     if reason is None:
         reason = _no_triton() if target == "gpu" else _no_vector_unit()
     if reason is not None:
@@ -199,8 +202,14 @@ def _remember(kind: str, choice: Choice) -> None:
 _NOTHING = nn.Identity().eval()
 
 
+@cache
 def _tower(kind: str) -> ModuleType | None:
     return importlib.import_module(f".{_TOWERS[kind]}", __package__) if kind in _TOWERS else None
+
+
+@cache
+def _kernel(tower: str, target: str, form: str) -> ModuleType:
+    return importlib.import_module(f".{tower}.{target}.{form}", __package__)
 
 
 def _mode() -> str:
@@ -213,20 +222,19 @@ def _target(inputs: list[Any]) -> str:
     return "gpu" if inputs[0].device.type == "cuda" or interpreted else "cpu"
 
 
-def _blocking_reason(
-    modules: list[nn.Module], parameters: list[Tensor], target: str, records: bool, trains: bool
-) -> str | None:
-    """What stands against any kernel, cheapest questions first; the network is the first of its modules."""
-    if modules[0].training and not trains:
+def _blocking_reason(model: nn.Module, target: str, records: bool, trains: bool) -> str | None:
+    """What stands against any kernel, cheapest questions first."""
+    if model.training and not trains:
         return "the network is in training mode"
-    if any(parameter.dtype != torch.float32 for parameter in parameters):
+    if not set(map(_DTYPE, tree_of(model).parameters)) <= _FLOAT32:
         return "the network is not in float32"
     if records and not trains:
         return "gradients are recorded"
     autocast = torch.is_autocast_enabled("cuda" if target == "gpu" else "cpu")
     if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling() or autocast:
         return "torch traces, compiles or casts"
-    if any(module._forward_hooks or module._forward_pre_hooks for module in modules):
+    modules = modules_of(model)
+    if any(map(_HOOKS, modules)) or any(map(_EARLY_HOOKS, modules)):
         return "hooks want to see the layers' values"
     return None
 

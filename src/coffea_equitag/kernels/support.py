@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 from typing import NamedTuple
 
 from torch import nn
 
 from ..layers.batch_norm import RowBatchNorm
-from .module_tree import modules_of
+from .module_tree import tree_of
 
 __all__ = ["Support", "unsupported_layer"]
 
@@ -31,15 +31,15 @@ class Support(NamedTuple):
     trains: bool = False
 
 
-def unsupported_layer(model: nn.Module, layers: Collection[type[nn.Module]]) -> str | None:
+def unsupported_layer(model: nn.Module, layers: Set[type[nn.Module]]) -> str | None:
     """What stands between a network and its kernels: a layer of a type not in `layers`, or a bare BatchNorm.
 
     A subclass of a network may have changed anything. Networks are told by their `kind`, which every one of them
     defines for itself.
     """
-    below = modules_of(model)[1:]
-    if "kind" not in vars(type(model)) or not all(type(layer) in layers for layer in below):
+    tree = tree_of(model)
+    if "kind" not in vars(type(model)) or not tree.kinds <= layers:
         return "layers were replaced"
-    if any(isinstance(layer, RowBatchNorm) and not (layer.affine and layer.track_running_stats) for layer in below):
+    if not all(norm.affine and norm.track_running_stats for norm in tree.of(RowBatchNorm)):
         return "a BatchNorm lacks weights or statistics"
     return None

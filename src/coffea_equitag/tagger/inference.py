@@ -15,6 +15,7 @@ from torch import Tensor
 from ..array_types import F8, Floats
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
+from ..kernels import modules_of
 
 __all__ = [
     "CONSTITUENT_BUDGET",
@@ -82,7 +83,7 @@ def rows(
     """
     device = model.device
     # set only where it differs: setting it on every layer costs as much as scoring a few jets
-    trained = [module for module in model.modules() if module.training]
+    trained = [module for module in modules_of(model) if module.training]
     for module in trained:
         module.training = False
 
@@ -124,7 +125,7 @@ def _halving(function: Callable[[RaggedJets], Floats], model: JetModel, jets: Ra
     found: list[Floats] = []
     done = 0
     while done < jets.num_jets:
-        for piece in pieces(model, jets.slice(done, jets.num_jets), budget):
+        for piece in pieces(model, jets.slice(done, jets.num_jets) if done else jets, budget):
             try:
                 found.append(function(piece))
             except (MemoryError, RuntimeError) as error:
@@ -150,9 +151,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _one_thread_each(function: Callable[[_Piece], _Result], pieces: Sequence[_Piece]) -> list[_Result]:
     """Map over pieces with torch.get_num_threads() threads, one piece per thread."""
     threads = torch.get_num_threads()
+    if threads == 1:
+        return [function(piece) for piece in pieces]
     torch.set_num_threads(1)  # the default of new threads
     try:
-        if threads == 1 or len(pieces) <= 1:
+        if len(pieces) <= 1:
             return [function(piece) for piece in pieces]
         with ThreadPoolExecutor(min(threads, len(pieces)), thread_name_prefix="equitag") as pool:
             return list(pool.map(function, pieces))

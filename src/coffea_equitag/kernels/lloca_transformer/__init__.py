@@ -9,7 +9,7 @@ from ...jet_model import JetModel
 from ...jets.ragged import RaggedJets
 from ...layers.frame_prediction import FramePrediction
 from ...layers.tensorial_attention import TensorialAttention, TensorialBlock
-from ..module_tree import learns, modules_of
+from ..module_tree import layers_of, learns
 from ..support import Support, unsupported_layer
 
 __all__ = ["support"]
@@ -34,14 +34,14 @@ def support(
     momenta = (jets.p4, rest_M4, gram_Q, total_J4)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in momenta):
         reason = reason or "gradients of momenta are recorded"
-    elif any(layer.approximate != "none" for layer in model.modules() if isinstance(layer, nn.GELU)):
+    elif any(layer.approximate != "none" for layer in layers_of(model, nn.GELU)):
         reason = "a GELU is approximate"
-    elif target == "gpu" and any(_drops(layer) for layer in modules_of(model)):
+    elif target == "gpu" and any(map(_drops, layers_of(model, nn.Dropout))):
         reason = reason or "it has dropout"
     elif target == "cpu" and options["frame_layers"] < 2:
         reason = "frames are predicted with one hidden layer"
     return Support(reason, learns(model, own_NS, *momenta), trains=True)
 
 
-def _drops(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Dropout) and layer.training and layer.p > 0
+def _drops(layer: nn.Dropout) -> bool:
+    return layer.training and layer.p > 0

@@ -10,7 +10,7 @@ from ...layers.attention import Attention
 from ...layers.attention_block import ClassAttentionBlock, ParticleAttentionBlock
 from ...layers.batch_norm import RowBatchNorm
 from ...layers.pair_bias import PairBias
-from ..module_tree import learns, modules_of
+from ..module_tree import layers_of, learns
 from ..support import Support, unsupported_layer
 
 __all__ = ["support"]
@@ -57,10 +57,9 @@ def support(
 
 
 def _unsupported_options(model: JetModel) -> str | None:
-    norms = [layer for layer in modules_of(model) if isinstance(layer, nn.LayerNorm)]
-    if not all(norm.elementwise_affine and norm.eps == _EPSILON for norm in norms):
+    if not all(norm.elementwise_affine and norm.eps == _EPSILON for norm in layers_of(model, nn.LayerNorm)):
         return "a LayerNorm lacks weights or has another ε"
-    if any(isinstance(layer, nn.GELU) and layer.approximate != "none" for layer in modules_of(model)):
+    if any(layer.approximate != "none" for layer in layers_of(model, nn.GELU)):
         return "GELU is approximated"
     return None
 
