@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from coffea_equitag.jets.nesting import unnest
+from coffea_equitag.errors import JetError
+from coffea_equitag.jets.nesting import columns_of, columns_of_records, unnest
 
 JET = {"constituents": [1.0]}
 events = st.lists(st.one_of(st.none(), st.lists(st.one_of(st.none(), st.just(JET)), max_size=4)), max_size=6)
@@ -45,3 +46,34 @@ def test_wrong_number_of_values():
     nesting, _ = unnest(ak.Array([JET]))
     with pytest.raises(ValueError, match="2 values for 1 jets"):
         nesting.restore(np.zeros(2))
+
+
+LISTS = ak.zip({"pt": ak.Array([[1.0, 2.0], [], [3.0]]), "ip": ak.zip({"x": ak.Array([[4, 5], [], [6]])})})
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [LISTS, LISTS[1:], LISTS[:2], LISTS[:0], LISTS[[2, 0]], LISTS[LISTS.pt > 1.5], ak.Array(LISTS.layout.to_packed())],
+)
+def test_columns_of_plain_and_of_any_layout(lists, monkeypatch):
+    fields = ("pt", "ip.x")
+    offsets, columns = columns_of(lists, fields)
+    monkeypatch.setattr("coffea_equitag.jets.nesting._plain_columns", lambda *_: None)
+    expected, same = columns_of(lists, fields)
+    assert offsets.dtype == expected.dtype == np.int64
+    assert offsets.tolist() == expected.tolist()
+    for name, values in columns.items():
+        assert values.dtype == same[name].dtype
+        assert values.tolist() == same[name].tolist()
+
+
+def test_columns_of_records_without_lists():
+    records = ak.zip({"pt": np.arange(3.0), "m": np.arange(3)})
+    for layout in (records.layout, records[1:].layout, ak.Array(records.layout)[:2].layout):
+        found = columns_of_records(layout, ("m", "pt"))
+        assert {name: values.tolist() for name, values in found.items()} == {
+            name: ak.Array(layout)[name].tolist() for name in ("m", "pt")
+        }
+    with_none = ak.Array([{"pt": 1.0}, {"pt": None}])
+    with pytest.raises(JetError, match="a missing value in column 'pt'"):
+        columns_of_records(with_none.layout, ("pt",))

@@ -155,8 +155,8 @@ def flatten(jets: ak.Array, fields: Iterable[str] = ()) -> FlatJets:
             )
         )
     # masked jets are copied, and with them every column that is not left out before
-    read = [*(coordinates_of(jets.layout.fields) or {}).values(), "constituents"]
-    records, rebuild = descend(jets.layout[read])
+    own = [*(coordinates_of(jets.layout.fields) or {}).values(), "constituents"]
+    records, rebuild = descend(jets.layout[own])
     nesting, lists = Nesting(records.length, rebuild), _constituent_lists(records)
     names = coordinates_of(lists.fields)
     assert names is not None  # guaranteed by check_structure
