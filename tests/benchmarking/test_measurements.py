@@ -23,6 +23,7 @@ from coffea_equitag.benchmarking.peak_flops import measured_peak
 from coffea_equitag.benchmarking.pipeline import STEPS, from_file_to_scores
 from coffea_equitag.benchmarking.report import _patches as patch_table
 from coffea_equitag.benchmarking.report import markdown
+from coffea_equitag.benchmarking.scaling import cost_of_one
 from coffea_equitag.benchmarking.workloads import WORKLOADS, Workload, random_jets, representative
 from coffea_equitag.demo import PACKAGED_FILE
 from kernel_forms import needs_vectors
@@ -199,3 +200,10 @@ def test_all_sections_make_one_report():
 def test_settings_refused(wrong):
     with pytest.raises(TaggerError):
         Settings(**wrong)
+
+
+def test_one_jet():
+    rows = list(cost_of_one("pfn", 0.01, options={"phi": [8], "f": [8]}))
+    assert [(row["model"], row["n"]) for row in rows] == [("pfn", 20), ("pfn", 50)]
+    assert all(row[name]["median"] > 0 for row in rows for name in ("scores", "logits", "batch"))
+    assert json.loads(json.dumps(rows)) == rows

@@ -61,6 +61,8 @@ def markdown(found: dict[str, Any]) -> str:
         parts.append(_peers(found["peers"]))
     if found.get("size"):
         parts.append(_size(found["size"]))
+    if found.get("one_jet"):
+        parts.append(_one_jet(found["one_jet"]))
     if found.get("throughput"):
         parts.append(_throughput(found["throughput"]))
     if found.get("pipeline"):
@@ -137,6 +139,15 @@ def _size(found: Sequence[dict[str, Any]]) -> str:
         if case["sees_pairs"]
     ]
     return "### Cost against n: ms per jet, forward\n\n" + _table(["network", *map(str, sizes)], rows)
+
+
+def _one_jet(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [row["model"], str(row["n"]), *(_number(row[name]["median"]) for name in ("scores", "logits", "batch"))]
+        for row in found
+    ]
+    heading = ["network", "n", "awkward to scores, ms", "flat jet to logits, ms", "in a batch, ms per jet"]
+    return "### One jet\n\n" + _table(heading, rows)
 
 
 def _throughput(found: Sequence[dict[str, Any]]) -> str:

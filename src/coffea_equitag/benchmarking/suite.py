@@ -23,7 +23,7 @@ from .memory import memory_server
 from .networks import PASSES
 from .pair_products import pairs_per_second
 from .pipeline import from_file_to_scores
-from .scaling import cost_against_size, throughput
+from .scaling import cost_against_size, cost_of_one, throughput
 from .settings import Settings, tuned
 
 __all__ = ["measure", "run"]
@@ -116,12 +116,14 @@ def measure(
                             kind, name, settings.seconds, settings.rounds, settings.device
                         )
             elif section == "size":
-                found["size"], found["throughput"] = [], []
+                found["size"], found["one_jet"], found["throughput"] = [], [], []
                 for kind in settings.models:
                     step(f"{kind} against n")
                     found["size"].append(
                         cost_against_size(kind, settings.sizes, settings.seconds, settings.device, settings.options)
                     )
+                    step(f"{kind}, one jet")
+                    found["one_jet"] += cost_of_one(kind, settings.seconds, settings.device, settings.options)
                 for kind, workload in _SCORED.items():
                     if kind in settings.models:
                         step(f"{kind} against the number of jets")

@@ -14,7 +14,7 @@ from ..invariants.track_features import VECTOR_COLUMNS
 from ..jets import make_jets
 from ..jets.ragged import RaggedJets
 
-__all__ = ["WORKLOADS", "Workload", "random_columns", "random_jets", "representative"]
+__all__ = ["WORKLOADS", "Workload", "random_awkward", "random_columns", "random_jets", "representative"]
 
 _Columns = dict[str, AnyArray]
 
@@ -53,6 +53,11 @@ WORKLOADS = {
 
 
 def random_jets(workload: Workload, number: int, fields: tuple[str, ...] = (), seed: int = 0) -> RaggedJets:
+    """The jets of `random_awkward`, flat, with the columns a model needs."""
+    return RaggedJets.from_awkward(random_awkward(workload, number, fields, seed), fields)
+
+
+def random_awkward(workload: Workload, number: int, fields: tuple[str, ...] = (), seed: int = 0) -> ak.Array:
     """Jets of random constituents around an axis, with the columns a model needs.
 
     Parameters
@@ -73,7 +78,7 @@ def random_jets(workload: Workload, number: int, fields: tuple[str, ...] = (), s
     record: dict[str, Any] = dict(columns)
     if ip:
         record["ip"] = ak.zip(ip, with_name="Vector3D")
-    return RaggedJets.from_awkward(make_jets(ak.unflatten(ak.zip(record, depth_limit=1), counts)), fields)
+    return make_jets(ak.unflatten(ak.zip(record, depth_limit=1), counts))
 
 
 def random_columns(counts: I8, seed: int = 0) -> _Columns:

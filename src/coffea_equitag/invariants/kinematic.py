@@ -77,7 +77,9 @@ class _Momenta(NamedTuple):
     phi: Tensor
 
     def repeated(self, counts: Tensor) -> _Momenta:
-        """Repeat the values of each jet for all of its constituents."""
+        """Repeat the values of each jet for all of its constituents; those of a single jet are for all as they are."""
+        if len(counts) == 1:
+            return self
         jet = torch.repeat_interleave(counts)
         return _Momenta(*(column[jet] for column in self))
 
