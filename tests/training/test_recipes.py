@@ -109,6 +109,10 @@ def test_values_replaced():
     assert recipe.batch_size == 128
     assert recipe_of("lorentznet", "pfn") == recipe_of("pfn")
     assert recipe_of("unheard-of") == recipe_of("lorentznet")
+    # cycles take the place of a recipe's points
+    cosine = recipe_of("particlenet", {"warmup": 0, "first_cycle": 20, "halve_from": None, "learning_rate": 2.0})
+    assert cosine.rate(0.5) == pytest.approx(1.0)
+    assert recipe_of("particlenet", {"learning_rate": 2.0}).points == recipe_of("particlenet").points
     own = Recipe(learning_rate=3.0)
     assert recipe_of("pfn", own) is own
 

@@ -99,6 +99,9 @@ _PARTICLE_TRANSFORMER = Recipe(
     "exponentially down to 1e-5; AdamW instead of RAdam with Lookahead",
 )
 
+#: What a schedule of warm-up, cosine cycles and halving is described by.
+_CYCLES = {"warmup", "first_cycle", "cycle_factor", "lowest", "halve_from"}
+
 _PFN_DEFAULT = "default of this package: PFN's recipe, which arXiv:2303.11288 compares its networks with"
 
 
@@ -232,8 +235,10 @@ def resolve_recipe(
 
 
 def _replaced(base: Recipe, values: Mapping[str, Any]) -> Recipe:
+    # points take the place of warm-up and cycles: given these, the base's points must not outlive them
+    points = {"points": None} if _CYCLES & set(values) else {}
     try:
-        return Recipe.model_validate(base.model_dump() | dict(values))
+        return Recipe.model_validate(base.model_dump() | points | dict(values))
     except pydantic.ValidationError as error:
         raise TaggerError(
             explain(
