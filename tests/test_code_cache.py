@@ -155,9 +155,8 @@ def test_without_any_folder(read_only_package):
     """A read-only image and no HOME: all is imported and jets are flattened; one warning says why it is slow."""
     code = (
         "import awkward as ak, numpy as np, coffea_equitag as eqt\n"
-        "import coffea_equitag.kernels.lorentznet.cpu.inference, coffea_equitag.kernels.self_check as check\n"
+        "import coffea_equitag.kernels.lorentznet.cpu.inference\n"
         "assert eqt.__file__.startswith(__import__('os').environ['PYTHONPATH']), eqt.__file__\n"
-        "assert check._folder() is None\n"
         "jets = eqt.make_jets(ak.Array([[{'px': 3.0, 'py': 4.0, 'pz': 0.0, 'E': 13.0}]]))\n"
         "print(eqt.RaggedJets.from_awkward(jets).mass.tolist())"
     )
@@ -168,3 +167,78 @@ def test_without_any_folder(read_only_package):
     assert found.stdout.strip() == "[12.0]", found.stderr
     assert found.stderr.count("CacheWarning: compiled code cannot be kept on disk") == 1
     assert "set NUMBA_CACHE_DIR" in found.stderr
+
+
+def locked(folder, read_only):
+    """Let a folder's files be read but nothing be written there, whoever runs this: root may write anywhere."""
+
+    def temporary_file(*arguments, dir, **options):
+        if Path(dir).is_relative_to(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+        return usual(*arguments, dir=dir, **options)
+
+    usual = numba.core.caching.tempfile.TemporaryFile
+    read_only.setattr(numba.core.caching.tempfile, "TemporaryFile", temporary_file)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A user's folder."""
+    monkeypatch.setattr(numba.core.caching.AppDirs, "user_cache_dir", str(tmp_path / "user"))
+    return tmp_path / "user"
+
+
+def test_code_that_came_with_a_read_only_folder_is_used(compiled, tmp_path, monkeypatch, elsewhere, recwarn):
+    compiled()(2)
+    before = sorted(files(tmp_path, ""))
+    locked(tmp_path, monkeypatch)
+    function = compiled()
+    assert function(2) == 4
+    assert hits(function) == 1
+    assert sorted(files(tmp_path, "")) == before
+    assert not recwarn.list
+
+
+def test_what_a_read_only_folder_lacks_goes_to_the_user(compiled, tmp_path, monkeypatch, elsewhere, recwarn):
+    compiled()(2)
+    for folder in (tmp_path / "cache", tmp_path / "__pycache__"):
+        locked(folder, monkeypatch)
+    first = compiled()
+    assert (first(2), first(2.5), hits(first)) == (4, 5, 1)
+    assert len(list(elsewhere.rglob("*.nbc"))) == 1
+    again = compiled()
+    assert (again(2), again(2.5), hits(again)) == (4, 5, 2)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("other", ["cpu", "features", "llvmlite"])
+def test_code_for_another_machine_is_not_used(compiled, tmp_path, monkeypatch, other):
+    compiled()(2)
+    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    triple, cpu, features = codegen.magic_tuple()
+    if other == "llvmlite":
+        monkeypatch.setattr(code_cache.llvmlite, "__version__", "0.0")
+    else:
+        tuples = {"cpu": (triple, "another", features), "features": (triple, cpu, "+none")}
+        monkeypatch.setattr(codegen, "magic_tuple", lambda: tuples[other])
+    function = compiled()
+    assert (function(2), hits(function)) == (4, 0)
+
+
+def test_processes_that_start_together_keep_their_own_code(compiled, tmp_path, monkeypatch):
+    """Each has read the index before the others wrote it: one index is lost, and no code is taken for another's."""
+    with monkeypatch.context() as together:
+        together.setattr(code_cache._CheckedFile, "_load_index", lambda self: {})
+        assert (compiled()(2), compiled()(2.5)) == (4, 5)
+    assert len(files(tmp_path, ".nbc")) == 2
+    function = compiled()
+    assert (function(2), function(2.5), hits(function)) == (4, 5, 1)
+
+
+def test_an_index_that_names_other_code(compiled, tmp_path):
+    compiled()(2)
+    compiled()(2.5)
+    first, second = files(tmp_path, ".nbc")
+    first.write_bytes(second.read_bytes())
+    function = compiled()
+    assert (function(2), function(2.5), hits(function)) == (4, 5, 1)

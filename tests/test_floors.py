@@ -18,6 +18,7 @@ FLOORS = (
     (
         "errors",
         "array_types",
+        "compile_notice",
         "cpu_name",
         "recording",
         "interrupts",
@@ -52,6 +53,7 @@ FLOORS = (
     ("training", "processor"),
     ("simulation", "demo"),
     ("benchmarking",),
+    ("warming",),
     ("",),
     ("cli",),
     ("__main__",),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .scoring import score_file, score_files
     from .tagger import Tagger, TaggerReference, load
     from .training import fit
+    from .warming import warmup
 
 #: Public name -> the module that defines it ("" where the name is itself a module).
 _PUBLIC = {
@@ -79,6 +80,7 @@ _PUBLIC = {
     "training": "",
     "validate": "jets",
     "variations": "",
+    "warmup": "warming",
     "zoo": "",
 }
 
@@ -119,6 +121,7 @@ __all__ = [
     "training",
     "validate",
     "variations",
+    "warmup",
     "zoo",
 ]
 

@@ -16,6 +16,7 @@ from numba.extending import intrinsic, register_jitable
 
 from .array_types import I8
 from .code_cache import enable_cache
+from .compile_notice import CompileNotice
 
 __all__ = ["fma", "inner", "njit", "over_jets"]
 
@@ -29,28 +30,35 @@ _SERIAL_WORK = 20_000
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-class _CollectorPause(event.Listener):
+class _Compiling(event.Listener):
     """Python's garbage collector waits while numba compiles: it would take 10–15% of that, and find nothing.
+
+    If it is ours and takes long, the user is told.
 
     numba compiles one function at a time and those that it calls within, so that only the outermost counts.
     """
 
     def __init__(self) -> None:
         self._depth, self._resumes = 0, False
+        self._notice = CompileNotice()
 
     def on_start(self, event: event.Event) -> None:
         if self._depth == 0:
             self._resumes = gc.isenabled()
             gc.disable()
+            if event.data["dispatcher"].__module__.startswith(f"{__package__}."):
+                self._notice.begin()
         self._depth += 1
 
     def on_end(self, event: event.Event) -> None:
         self._depth -= 1
-        if self._depth == 0 and self._resumes:
-            gc.enable()
+        if self._depth == 0:
+            self._notice.end()
+            if self._resumes:
+                gc.enable()
 
 
-event.register("numba:compile", _CollectorPause())
+event.register("numba:compile", _Compiling())
 
 
 def njit(function: _F) -> _F:

@@ -28,7 +28,7 @@ def nothing_checked(tmp_path, monkeypatch):
     """As in a new process on a new machine."""
     monkeypatch.setattr(self_check, "_outcomes", {})
     monkeypatch.setattr(self_check, "_failures", {})
-    monkeypatch.setattr(self_check, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(self_check, "folders", lambda function: [tmp_path])
     return tmp_path
 
 
@@ -146,7 +146,7 @@ def test_what_was_remembered_may_be_lost(random_jets, nothing_checked, monkeypat
         assert self_check.outcome("lorentznet", "cpu", "inference").startswith("passed: ")
     # a place where nothing can be written
     monkeypatch.setattr(self_check, "_outcomes", {})
-    monkeypatch.setattr(self_check, "_folder", lambda: path / "below a file")
+    monkeypatch.setattr(self_check, "folders", lambda function: [path / "below a file"])
     scores(model, jets)
     assert kernels.last_choice("lorentznet").kernel == "cpu"
 

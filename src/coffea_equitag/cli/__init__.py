@@ -28,6 +28,7 @@ COMMANDS = {
     "audit": "find out which symmetries a tagger has, how precisely, and whether it is infrared and collinear safe",
     "convert": "convert an official checkpoint to a tagger",
     "benchmark": "time all implementations of the models, and show which one runs on this machine",
+    "warmup": "compile networks beforehand, for workers and container images",
     "models": "list the models (parameters, cost, inputs, symmetry, paper) and the trained taggers in the zoo",
     "simulate": "generate labelled jets with Pythia 8 and fastjet",
     "validate": "compare simulated with real jets: a table and plots",

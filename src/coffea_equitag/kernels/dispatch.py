@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import recording
+from ..compile_notice import compiling
 from ..errors import TaggerError, explain
 from ..invariants import gram as gram_on_cpu
 from ..jet_model import JetModel
@@ -123,7 +124,7 @@ def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
         return None
     tensors = [value.p4 if isinstance(value, RaggedJets) else value for value in inputs]
     target = _target(tensors)
-    with held(model):
+    with held(model), compiling(f"{model.kind}'s kernels"):
         support: Support = tower.support(model, target, *inputs)
         choice = choose(model, target, support, *(tensor for tensor in tensors if isinstance(tensor, Tensor)))
         form = "training" if support.learns else "inference"
