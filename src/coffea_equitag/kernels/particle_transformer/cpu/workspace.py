@@ -44,7 +44,7 @@ def workspace_of(weights: ParticleTransformerWeights, rows: int, jets: int, squa
     blocks = (*weights.blocks, *weights.class_blocks)
     layers = *weights.embedding.layers, *(block.first for block in blocks), *weights.head.layers
     widest = max(len(weights.embedding.scale), *(layer.width for layer in layers))
-    hidden, spare = (_room(max(CHUNK, jets), widest).reshape(-1) for _ in range(2))
+    hidden, spare = (_room(max(min(CHUNK, rows), jets), widest).reshape(-1) for _ in range(2))
     pairs, pairs_spare = (
         _room(PAIR_CHUNK, max((layer.width for layer in of_pairs), default=0)).reshape(-1) for _ in range(2)
     )
