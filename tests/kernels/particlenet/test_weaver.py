@@ -104,7 +104,7 @@ def test_training_on_few_constituents(random_jets, counts):
 
 @needs_vectors
 def test_the_self_check_sees_phantoms_left_out(random_jets, tmp_path, monkeypatch):
-    for name, value in (("_outcomes", {}), ("_failures", {}), ("_folder", lambda: tmp_path)):
+    for name, value in (("_outcomes", {}), ("_failures", {}), ("folders", lambda function: [tmp_path])):
         monkeypatch.setattr(self_check, name, value)
     monkeypatch.setattr(inference, "edge_offsets", lambda bounds, k, phantoms: edge_offsets(bounds, k, False))
     model, jets = build(**WEAVER), random_jets([2, 9])
