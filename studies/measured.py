@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import torch
 
 from coffea_equitag.atomic_file import write_atomic
-from coffea_equitag.tagger import Tagger
+from coffea_equitag.benchmarking.scoring_cost import microseconds_per_jet
 from coffea_equitag.training.comparison import FinishedRun, ScoredJets
 
 from .jets import TestSample
@@ -46,7 +44,7 @@ def num_parameters(run: FinishedRun) -> int:
 
 def cost(run: FinishedRun, sample: TestSample) -> float:
     """Processor time per jet in µs, in one thread, from awkward jets to scores; the best of three."""
-    return float(_json(_path(run, "cost.json"), lambda: _microseconds(run.tagger, sample.jets[:_TIMED])))
+    return float(_json(_path(run, "cost.json"), lambda: microseconds_per_jet(run.tagger, sample.jets[:_TIMED])))
 
 
 def symmetry(run: FinishedRun, sample: TestSample) -> dict[str, float | None]:
@@ -86,20 +84,3 @@ def _json(path: Path, make: Callable[[], Any]) -> Any:
 def _spread(jets: ak.Array) -> ak.Array:
     """Some of the jets, evenly over all."""
     return jets[np.linspace(0, len(jets) - 1, min(_AUDITED, len(jets))).astype(int)]
-
-
-def _microseconds(tagger: Tagger, jets: Any) -> float:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        tagger(jets)
-        best = min(_seconds(tagger, jets) for _ in range(3))
-    finally:
-        torch.set_num_threads(threads)
-    return 1e6 * best / len(jets)
-
-
-def _seconds(tagger: Tagger, jets: Any) -> float:
-    start = time.process_time()
-    tagger(jets)
-    return time.process_time() - start

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import awkward as ak
 import numpy as np
-import torch
 from scipy.special import softmax
 
 from coffea_equitag.array_types import F8, I8
-from coffea_equitag.benchmarking.clock import seconds_of
+from coffea_equitag.benchmarking.scoring_cost import microseconds_per_jet
 from coffea_equitag.cpu_name import cpu_name
 from coffea_equitag.evaluation import Estimate, Evaluation, resolution_of_jets
 from coffea_equitag.evaluation.audit.deviation import Change, Comparer, worst
@@ -113,15 +111,9 @@ def _largest(changes: Sequence[Change]) -> SymmetryChange:
 
 def cost(tagger: Tagger, jets: ak.Array) -> CostRecord:
     """Processor time of scoring in one thread, the best of three."""
-    timed, threads = jets[:_TIMED], torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        tagger(timed)  # kernels are compiled and checked
-        best = min(seconds_of(partial(tagger, timed)) for _ in range(3))
-    finally:
-        torch.set_num_threads(threads)
+    timed = jets[:_TIMED]
     return CostRecord(
-        microseconds_per_jet=1e6 * best / len(timed),
+        microseconds_per_jet=microseconds_per_jet(tagger, timed),
         constituents=float(ak.mean(ak.num(timed.constituents))),
         num_jets=len(timed),
         processor=cpu_name(),
