@@ -106,7 +106,7 @@ def symmetry(tagger: Tagger, jets: ak.Array) -> Symmetry:
 
 def _largest(changes: Sequence[Change]) -> SymmetryChange:
     one = max(changes, key=lambda change: change.largest)
-    return SymmetryChange(largest=one.largest, rms=one.rms, rounding=one.floor)
+    return SymmetryChange(largest=one.largest, rms=one.rms, rounding=one.floor.largest)
 
 
 def cost(tagger: Tagger, jets: ak.Array) -> CostRecord:

@@ -82,7 +82,7 @@ def robustness_figure(found: Mapping[str, Mapping[str, Robustness]], *, with_auc
 
 def _bottom(changes: Sequence[Change]) -> float:
     """Lower end of the axis: two decades of the area are enough to see that a line lies in it."""
-    return min(change.floor for change in changes) / 10
+    return min(change.floor.largest for change in changes) / 10
 
 
 def _shown(changes: Sequence[Change], own: Sequence[Change]) -> list[float]:
@@ -92,7 +92,7 @@ def _shown(changes: Sequence[Change], own: Sequence[Change]) -> list[float]:
 
 def _shade(axes: Axes, changes: Sequence[Change]) -> None:
     x = [change.parameter for change in changes]
-    top = [FACTOR * change.floor for change in changes]
+    top = [FACTOR * change.floor.largest for change in changes]
     axes.fill_between(x, _bottom(changes), top, color="#9aa5b1", alpha=0.35, linewidth=0, label="rounding explains it")
 
 

@@ -96,7 +96,7 @@ def find(
         scores=scores,
         num_jets=len(jets),
         num_scored=len(more),
-        floor=comparer.floor,
+        floor=comparer.floor.largest,
         curves={
             one.name: invariance.curves(Comparer(one, jets), with_floor=one is scores)
             for one in (scores, *others)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...array_types import F8, Floats
 from ...testing import assert_batch_independent, assert_permutation_invariant, boost, rotation, transform
-from .deviation import Change, Comparer, worst
+from .deviation import Change, Comparer, Floor, worst
 from .moves import AXES, GENERATORS, jet_axes, per_jet
 
 __all__ = [
@@ -130,7 +130,7 @@ def order_and_batch(comparer: Comparer) -> dict[str, Change]:
         # relative to the outputs' rms over these jets; back to the spread over all
         largest *= _rms(comparer.reference[: len(jets)])
         moved = int(largest > 0)
-        return Change(0.0, largest, largest, largest, comparer.floor, moved)
+        return Change(0.0, largest, largest, largest, Floor(*[comparer.floor.largest] * 2), moved)
 
     return {
         "order of the constituents": changed(assert_permutation_invariant, comparer.jets),

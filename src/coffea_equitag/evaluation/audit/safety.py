@@ -39,7 +39,7 @@ class Limit:
     @property
     def exponent(self) -> float:
         """α of change ∝ sizeᵅ over the three smallest decades in which the change is more than rounding."""
-        last = [change for change in self.changes if change.rms > FACTOR * change.floor][-4:]
+        last = [change for change in self.changes if change.rms > FACTOR * change.floor.largest][-4:]
         if len(last) < 2:
             return float("nan")
         sizes, values = np.log([c.parameter for c in last]), np.log([c.rms for c in last])

@@ -83,7 +83,7 @@ def _range(found: Findings) -> list[str]:
         (change.parameter, name)
         for name, curve in found.curves[found.name].items()
         for change in curve
-        if "boost" in name and change.floor > _BLURRED
+        if "boost" in name and change.floor.most > _BLURRED
     ]
     if not blurred:
         return []
@@ -142,5 +142,6 @@ def _floor(found: Findings) -> str:
     momenta = "float64" if scores.input_unit == DOUBLE else "float32"
     return (
         f"Rounding: it computes in {arithmetic} and reads momenta in {momenta}. One unit in the last place changes "
-        f"scores by up to {number(found.floor)} of the spread; below {FACTOR} times that a change counts as rounding."
+        f"scores by up to {number(found.floor)} of the spread. A change of nine jets in ten by less than {FACTOR} times "
+        "what that does to as many counts as rounding."
     )
