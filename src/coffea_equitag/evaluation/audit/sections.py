@@ -136,7 +136,12 @@ def _safety(found: Findings) -> Section:
 
 def _consistency(found: Findings) -> Section:
     rows = [
-        [name, "no difference" if change.is_rounding else "matters", number(change.largest), number(change.floor.largest)]
+        [
+            name,
+            "no difference" if change.is_rounding else "matters",
+            number(change.largest),
+            number(change.floor.largest),
+        ]
         for name, change in found.consistency.items()
     ]
     text = (
@@ -151,7 +156,9 @@ def _consistency(found: Findings) -> Section:
 def _floor(found: Findings) -> Section:
     boosts = {title: changes for title, changes in found.curves[found.name].items() if "boost" in title}
     gammas = [change.parameter for change in next(iter(boosts.values()))]
-    rows = [[f"γ = {gamma:g}", *(number(c[k].floor.largest) for c in boosts.values())] for k, gamma in enumerate(gammas)]
+    rows = [
+        [f"γ = {gamma:g}", *(number(c[k].floor.largest) for c in boosts.values())] for k, gamma in enumerate(gammas)
+    ]
     rows.insert(0, ["the jets as they are", *[number(found.floor)] * len(boosts)])
     scores = found.scores
     text = (
