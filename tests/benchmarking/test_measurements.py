@@ -16,11 +16,12 @@ from coffea_equitag.benchmarking import Settings, explain_choices, measure, patc
 from coffea_equitag.benchmarking.clock import Spread, in_turn
 from coffea_equitag.benchmarking.comparison import compare
 from coffea_equitag.benchmarking.forms import OURS, REFERENCE
+from coffea_equitag.benchmarking.large_file import write_large_file
 from coffea_equitag.benchmarking.machine import describe_machine
 from coffea_equitag.benchmarking.memory import growth, memory_server
 from coffea_equitag.benchmarking.pair_products import pairs_per_second
 from coffea_equitag.benchmarking.peak_flops import measured_peak
-from coffea_equitag.benchmarking.pipeline import STEPS, from_file_to_scores
+from coffea_equitag.benchmarking.pipeline import STEPS, TAGGERS, from_file_to_scores
 from coffea_equitag.benchmarking.report import _patches as patch_table
 from coffea_equitag.benchmarking.report import markdown
 from coffea_equitag.benchmarking.scaling import cost_of_one
@@ -133,11 +134,21 @@ def test_patches():
     assert "| pfn | nodewise mass | forward |" in patch_table(rows)
 
 
+def test_large_file(tmp_path):
+    packaged = read_jets(PACKAGED_FILE, jets="FatJet")
+    write_large_file(tmp_path / "large.root", int(ak.count(packaged.pt)) + 1)
+    read = read_jets(tmp_path / "large.root", jets="FatJet")
+    assert ak.array_equal(read, ak.concatenate([packaged, packaged]))
+
+
 def test_from_a_file_to_scores():
-    found = from_file_to_scores(repeats=1)
+    found = from_file_to_scores(1, rounds=(1, 1))
     assert (found["events"], found["jets"]) == (400, ak.count(read_jets(PACKAGED_FILE, jets="FatJet").pt))
-    assert list(found["steps"]) == list(STEPS)
-    assert all(seconds > 0 for seconds in found["steps"].values())
+    assert list(found["taggers"]) == list(TAGGERS)
+    for times in found["taggers"].values():
+        assert list(times["steps"]) == list(STEPS)
+        assert min(times[name] for name in ("engine", "score", "processor")) > 0
+        assert sum(times["steps"].values()) > times["engine"] / 2
 
 
 def test_pairs():

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Spread", "in_turn", "seconds_of"]
+__all__ = ["Spread", "in_turn", "now", "seconds_of"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,17 @@ class Spread:
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
 
+def now(device: str = "cpu") -> float:
+    """Seconds: CPU time with one thread, else wall-clock time, when a GPU has finished its work."""
+    _wait(device)
+    return time.process_time() if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter()
+
+
 def seconds_of(task: Callable[[], Any], device: str = "cpu") -> float:
-    """Time of one call: CPU time with one thread, else wall-clock time, until a GPU has finished its work."""
-    now = time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-    _wait(device)
-    start = now()
+    """Time of one call, see `now`."""
+    start = now(device)
     task()
-    _wait(device)
-    return now() - start
+    return now(device) - start
 
 
 def in_turn(

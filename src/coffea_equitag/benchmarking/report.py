@@ -23,6 +23,13 @@ _OTHERS = {
 }
 
 
+#: What the section pipeline times as a whole.
+_WHOLE = {
+    "engine": "invariants and network, flat jets in memory",
+    "score": "`score_file`, with all steps",
+    "processor": "`TaggerProcessor`, from the file to its histograms",
+}
+
 #: Lines that enclose the tables in a page of the documentation.
 _BEGIN, _END = "<!-- made by: equitag benchmark -->", "<!-- end of what equitag benchmark made -->"
 
@@ -166,17 +173,25 @@ def _throughput(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _pipeline(found: dict[str, Any]) -> str:
-    total = sum(found["steps"].values())
-    rows = [
-        [name, what, f"{1e3 * found['steps'][name]:.0f}", f"{found['steps'][name] / total:.0%}"]
-        for name, what in STEPS.items()
-    ]
-    events, jets, seconds = found["events"], found["jets"], found["seconds"]
-    return (
-        f"### From a ROOT file to scores\n\n`{found['file']}`, {events} events with {jets} jets, scored by the "
-        f"packaged LorentzNet in {seconds:.2f} s: {events / seconds:,.0f} events/s, {jets / seconds:,.0f} jets/s.\n\n"
-        + _table(["step", "", "ms", "share"], rows, left=2)
+    jets, taggers = found["jets"], found["taggers"]
+    rows = []
+    for name, what in STEPS.items():
+        rows.append([name, what])
+        for times in taggers.values():
+            share = times["steps"][name] / sum(times["steps"].values())
+            rows[-1].append(f"{_number(1e6 * times['steps'][name] / jets)} ({share:.0%})")
+    for name, what in _WHOLE.items():
+        rows.append([name.replace("_", " "), what])
+        for times in taggers.values():
+            of_engine = "" if name == "engine" else f" ({times['engine'] / times[name]:.0%})"
+            rows[-1].append(f"{_number(1e6 * times[name] / jets)}{of_engine}")
+    file = "the packaged events, many times over" if found["file"] is None else f"`{found['file']}`"
+    words = (
+        f"Microseconds per jet; {found['events']:,} events with {jets:,} jets: {file}. "
+        "In brackets the share of a step, and which part of the whole the engine alone would take."
     )
+    table = _table(["", "", *(f"`{name}`" for name in taggers)], rows, left=2)
+    return f"### From a ROOT file to scores\n\n{words}\n\n{table}"
 
 
 def _pairs(found: Sequence[dict[str, Any]]) -> str:

@@ -37,7 +37,9 @@ class Settings:
     device : str
         Where to compute.
     file : str or None
-        ROOT file for the section pipeline; by default the packaged one.
+        NanoAOD-like file for the section pipeline; by default the packaged events, many times over.
+    file_jets : int
+        How many jets these make at least.
     peers : bool
         Also measure networks of other packages, if installed.
     memory : bool
@@ -59,6 +61,7 @@ class Settings:
     threads: int = 1
     device: str = "cpu"
     file: str | None = None
+    file_jets: int = 10_000
     peers: bool = False
     memory: bool = True
     rounds: tuple[int, int] = (3, 9)
@@ -81,6 +84,7 @@ class Settings:
         _check(not self.options or untrained, f"options of {', '.join(self.models)}", "those of one untrained model")
         _check(self.batch is None or self.batch >= 1, f"a batch of {self.batch} jets", "one jet or more")
         _check(self.seconds > 0, f"{self.seconds} seconds", "a positive number")
+        _check(self.file_jets >= 1, f"a file of {self.file_jets} jets", "one jet or more")
         _check(self.threads >= 1, f"{self.threads} threads", "one or more")
         for name in ("rounds", "sizes", "jets"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

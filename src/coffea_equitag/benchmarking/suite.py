@@ -132,7 +132,9 @@ def measure(
                         )
             elif section == "pipeline":
                 step("from a file to scores")
-                found[section] = from_file_to_scores(settings.file, settings.rounds[0], settings.device)
+                found[section] = from_file_to_scores(
+                    settings.file_jets, settings.file, settings.rounds, settings.device
+                )
             else:
                 step("pair products")
                 found[section] = [

@@ -32,8 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: %(default)s)")
     parser.add_argument(
-        "--file", metavar="IN.root", help="ROOT file for the section pipeline (default: the packaged one)"
+        "--file",
+        metavar="IN.root",
+        help="ROOT file for the section pipeline (default: packaged events, many times)",
     )
+    parser.add_argument("--file-jets", type=int, metavar="N", help="how many jets these make (default: 10000)")
     parser.add_argument("--peers", action="store_true", help="also measure networks of other packages, if installed")
 
 
@@ -62,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         "rounds": (1, 1),
         "sizes": (5, 10),
         "jets": (20,),
+        "file_jets": 1,
     }
     given = {
         "sections": arguments.only,
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         "workloads": arguments.workloads,
         "batch": arguments.batch,
         "seconds": arguments.seconds,
+        "file_jets": arguments.file_jets,
     }
     settings = Settings(
         **(quick if arguments.quick else {})

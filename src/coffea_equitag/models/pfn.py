@@ -112,9 +112,7 @@ class PFN(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes)."""
-        nodewise = self.options["nodewise"]
-        groups = friend_scalars(nodewise, jets, self.options["friends"], kernels.gram(jets)) if nodewise else None
-        return self.network(self.features(jets), jets.offsets, groups)
+        return self.network(self.features(jets), jets.offsets, self.groups(jets))
 
     def features(self, jets: RaggedJets) -> Tensor:
         """What Φ sees of each constituent: shape (N, 7), (N, 12), or as many columns as `inputs` names."""
@@ -122,6 +120,11 @@ class PFN(JetModel):
             return weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
         types = self.type_embedding(particle_types(jets))
         return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
+
+    def groups(self, jets: RaggedJets) -> Tensor | None:
+        """The friend groups' m² or energies, (N, len(friends)), that a patch sees."""
+        nodewise = self.options["nodewise"]
+        return friend_scalars(nodewise, jets, self.options["friends"], kernels.gram(jets)) if nodewise else None
 
     def network(self, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None = None) -> Tensor:
         """The network itself, given its inputs.
