@@ -16,6 +16,7 @@ import coffea_equitag as eqt
 from arithmetic import rounding_of_scores
 from coffea_equitag import RaggedJets
 from coffea_equitag.tagger import inference, load_count
+from kernel_forms import needs_vectors
 
 
 @pytest.fixture
@@ -254,6 +255,14 @@ SHORTAGES = [
 ]
 
 
+#: Form of the network, threads, numbers of jets in the pieces.
+FORMS_AND_PIECES = [
+    ("reference", 1, [10] * 13),
+    pytest.param("cpu", 1, [30] * 4 + [10], marks=needs_vectors),
+    pytest.param("cpu", 2, [15] * 8 + [10], marks=needs_vectors),
+]
+
+
 @pytest.mark.parametrize("kind", ["pelican", "pfn"])
 @pytest.mark.parametrize("shortage", SHORTAGES)
 def test_memory_shortage_halves_the_budget(random_jets, kind, shortage):
@@ -326,6 +335,27 @@ def test_scores_do_not_depend_on_the_threads(tagger, random_jets, threads):
     try:
         assert ak.array_equal(tagger(jets, pair_budget=2000), expected)
         assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("mode", "threads", "sizes"), FORMS_AND_PIECES)
+def test_kernels_get_larger_pieces_as_many_as_keep_all_threads_busy(random_jets, monkeypatch, mode, threads, sizes):
+    """With a budget of 1000 pairs, jets of 10 constituents: the first 10, then the others."""
+    monkeypatch.setattr(inference, "PAIR_BUDGET", {"cpu": 1000})
+    model, seen = eqt.models.build("pelican", symmetry="so13", size="3k"), []
+    logits = type(model).logits
+    monkeypatch.setattr(type(model), "logits", lambda self, jets: seen.append(jets.num_jets) or logits(self, jets))
+    jets = RaggedJets.from_awkward(random_jets([10] * 130))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with eqt.kernels.use(mode):
+            inference.outputs(model, jets)  # with the kernel's self-check
+            seen.clear()
+            found = inference.outputs(model, jets)
+            assert sorted(seen, reverse=True) == sizes
+            np.testing.assert_array_equal(inference.outputs(model, jets, 1000), found)
     finally:
         torch.set_num_threads(before)
 

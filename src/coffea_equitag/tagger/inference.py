@@ -15,7 +15,7 @@ from torch import Tensor
 from ..array_types import F8, Floats
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from ..kernels import modules_of
+from ..kernels import last_choice, modules_of
 
 __all__ = [
     "CONSTITUENT_BUDGET",
@@ -29,11 +29,17 @@ __all__ = [
     "vectors",
 ]
 
-#: Pairs processed at once: few enough for the caches of a core, enough to fill a GPU.
+#: Pairs that layers process at once: few enough for the caches of a core, enough to fill a GPU.
 PAIR_BUDGET = {"cpu": 16_384, "cuda": 4_000_000}
 
-#: Constituents processed at once by networks that do not see pairs.
+#: The same in constituents, for networks that do not see pairs.
 CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
+
+#: A CPU kernel works in the caches whatever the piece: so many times more make its calls, Python, count for little.
+_KERNEL_FACTOR = 16
+
+#: As many pieces per thread keep all threads busy to the end.
+_PIECES_PER_THREAD = 4
 
 #: Output of a network that is not classes -> its components, and vector's name for them.
 VECTORS = {"momentum": (("E", "px", "py", "pz"), "Momentum4D"), "vector": (("x", "y", "z"), "Vector3D")}
@@ -74,7 +80,8 @@ def rows(
         The jets, on any device.
     pair_budget : int, optional
         Pairs Σ(n + references)² per piece, default `PAIR_BUDGET`; for networks that do not see pairs, constituents Σn,
-        default `CONSTITUENT_BUDGET`.
+        default `CONSTITUENT_BUDGET`. By default kernels of the CPU get larger pieces than layers, as many as keep all
+        threads busy.
 
     Returns
     -------
@@ -100,7 +107,14 @@ def rows(
         if jets.num_jets == 0:
             return of_piece(jets)
         if device.type == "cpu":
-            found = _one_thread_each(within_memory, list(pieces(model, jets, budget)))
+            first = next(pieces(model, jets, budget))
+            found = _one_thread_each(within_memory, [first])
+            if first.num_jets < jets.num_jets:
+                rest = jets.slice(first.num_jets, jets.num_jets)
+                choice = last_choice(model.kind)
+                if pair_budget is None and choice is not None and choice.kernel == "cpu":
+                    budget = _kernel_budget(model, rest, budget)
+                found += _one_thread_each(within_memory, list(pieces(model, rest, budget)))
         else:
             found = _halving(of_piece, model, jets, budget)
     finally:
@@ -113,6 +127,18 @@ def default_budget(model: JetModel) -> int:
     """`PAIR_BUDGET` or `CONSTITUENT_BUDGET` for the network's device."""
     defaults = PAIR_BUDGET if model.sees_pairs else CONSTITUENT_BUDGET
     return defaults.get(model.device.type, defaults["cpu"])
+
+
+def _kernel_budget(model: JetModel, jets: RaggedJets, smallest: int) -> int:
+    """What a kernel processes at once: an equal share of all jets, within bounds."""
+    share = _cost(model, jets) // (_PIECES_PER_THREAD * torch.get_num_threads())
+    return min(max(share, smallest), _KERNEL_FACTOR * smallest)
+
+
+def _cost(model: JetModel, jets: RaggedJets) -> int:
+    """Pairs or constituents of the jets, of which a budget is a number."""
+    nodes = jets.counts + model.extra_nodes
+    return int((nodes.square() if model.sees_pairs else nodes).sum())
 
 
 def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJets]:
@@ -131,8 +157,7 @@ def _halving(function: Callable[[RaggedJets], Floats], model: JetModel, jets: Ra
             except (MemoryError, RuntimeError) as error:
                 if piece.num_jets == 1 or not is_out_of_memory(error):
                     raise
-                nodes = piece.counts + model.extra_nodes
-                budget = int((nodes.square() if model.sees_pairs else nodes).sum()) // 2
+                budget = _cost(model, piece) // 2
                 break
             done += piece.num_jets
         # outside the handler, where the failed attempt's memory is free again
