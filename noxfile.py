@@ -15,6 +15,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 CONSTRAINED = ("-c", "constraints.txt")
 PARALLEL = ("-n", "auto", "--maxprocesses", "4")
+SPHINX = ("-W", "--keep-going", "-n", "-d", "build/doctrees")
 
 
 @nox.session
@@ -95,9 +96,16 @@ def studies(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """The pages; a broken link or reference is an error."""
-    session.install("-e", ".[docs,train]", *CONSTRAINED)
-    session.run("mkdocs", "build", "--strict", *session.posargs)
+    """The pages, in build/site; tutorials are run, and warnings are errors: broken links and references too."""
+    session.install("-e", ".[docs]", *CONSTRAINED)
+    session.run("sphinx-build", *SPHINX, "-b", "html", "docs", "build/site", *session.posargs)
+
+
+@nox.session(default=False)
+def links(session: nox.Session) -> None:
+    """Links to other sites, which needs the network."""
+    session.install("-e", ".[docs]", *CONSTRAINED)
+    session.run("sphinx-build", "-b", "linkcheck", "-D", "nb_execution_mode=off", "docs", session.create_tmp())
 
 
 @nox.session(default=False)

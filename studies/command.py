@@ -11,7 +11,7 @@ import coffea_equitag as eqt
 from coffea_equitag.atomic_file import write_atomic
 
 from .jets import TestSample, make_jets
-from .navigation import add_page
+from .overview import write_tables
 from .page import write_page
 from .results import measure
 from .runs import Runs
@@ -67,7 +67,7 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
     kept.mkdir(parents=True, exist_ok=True)
     write_atomic(kept / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     if given.publish:
-        add_page(_HERE.parent / "mkdocs.yml", study.title, name)
+        write_tables(_HERE.parent)
     return write_page(study, name, results, pages)
 
 

@@ -14,6 +14,7 @@ from coffea_equitag.atomic_file import write_atomic
 from coffea_equitag.demo import PACKAGED_JETS
 from coffea_equitag.jets.ragged import RaggedJets
 from coffea_equitag.tagger import Tagger
+from studies import overview
 
 from .table import MARKERS, markdown, readme
 
@@ -62,6 +63,7 @@ def write_tables() -> None:
     for path, made in TABLES.items():
         text = path.read_text()
         write_atomic(path, replaced(text, made()).encode())
+    overview.write_tables()
 
 
 def replaced(text: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""The rows of docs/formats.md about real files, made again from the files."""
+"""The rows of docs/reference/formats.md about real files, made again from the files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from coffea_equitag import read_jets
 from event_formats import REAL
 
-PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "formats.md"
 
 TITLES = {"physlite": "PHYSLITE", "edm4hep": "EDM4HEP", "older edm4hep": "EDM4HEP before 1.0"}
 

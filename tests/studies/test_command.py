@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from studies.command import main
 from studies.jets import TestSample
 from studies.measured import scores
-from studies.navigation import add_page
 from studies.page import page_text, write_page
 from studies.results import measure as measure_study
 from studies.runs import Runs
@@ -35,7 +34,6 @@ def here(tmp_path_factory, samples):
     root = tmp_path_factory.mktemp("repository")
     (root / "studies" / "toys").mkdir(parents=True)
     (root / "studies" / "toys" / "study.yaml").write_text(yaml.safe_dump(CONFIGURATION, sort_keys=False))
-    (root / "mkdocs.yml").write_text("nav:\n  - Start: index.md\n  - Studies:\n  - Reference: api.md\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(studies.command, "_HERE", root / "studies")
         yield root
@@ -171,10 +169,3 @@ def test_page_alone(here, samples, results, monkeypatch):
     path.write_text(before)
     text = (here / "docs" / "studies" / "toys.md").read_text()
     assert text == page_text(study_of(here), "toys", results).replace("Toy jets.", "Other remarks.")
-
-
-def test_table_of_contents(here, results):
-    before = (here / "mkdocs.yml").read_text()
-    assert yaml.safe_load(before)["nav"][1] == {"Studies": [{"Toys": "studies/toys.md"}]}
-    add_page(here / "mkdocs.yml", "Toys", "toys")
-    assert (here / "mkdocs.yml").read_text() == before

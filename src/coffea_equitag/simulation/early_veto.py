@@ -2,7 +2,7 @@
 
 Multiparton interactions below 20 GeV take four fifths of Pythia's time, and at 20 GeV an event's hard partons already
 exist. Sums of partons in cones wider and narrower than the jets are compared with the recipe's range, with generous
-margins: about three in a thousand of the jets that a recipe keeps are lost (docs/simulation.md has the numbers).
+margins: about three in a thousand of the jets that a recipe keeps are lost (docs/howto/simulation.md has the numbers).
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ class Tagger:
         return in_structure(values, jets, nesting)
 
     def embed(self, jets: ak.Array, *, pair_budget: int | None = None) -> ak.Array:
-        """Features of each jet just before the network's head, as its `embeds` says (see docs/explanations.md).
+        """Features of each jet just before the network's head, as its `embeds` says (see docs/howto/explanations.md).
 
         Parameters
         ----------

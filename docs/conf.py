@@ -1,0 +1,127 @@
+"""The site: ``nox -s docs`` builds it into build/site. Tutorials are run again where their code changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.nodes import make_refnode
+
+import coffea_equitag
+
+sys.path.insert(0, str(Path(__file__).parent))  # measured.py
+
+BUILD = Path(__file__).parents[1] / "build"
+
+project = "coffea-equitag"
+author = "The coffea-equitag developers"
+copyright = author
+version = release = coffea_equitag.__version__
+
+extensions = [
+    "measured",
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["**/.ipynb_checkpoints", "Thumbs.db"]
+suppress_warnings = ["intersphinx.external"]
+
+html_theme = "furo"
+html_title = "coffea-equitag"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"
+html_theme_options = {"source_view_link": None}
+
+# Markdown
+myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+copybutton_prompt_text = r"\$ "
+copybutton_prompt_is_regexp = True
+
+# Tutorials: run once, and again when their code changes
+nb_execution_mode = os.environ.get("EQUITAG_TUTORIALS", "cache")
+nb_execution_cache_path = str(BUILD / "tutorials")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_merge_streams = True
+
+# Docstrings
+default_role = "py:obj"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autosummary_generate = False
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+# names of parameters, and of what is not public, are no links
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+_SITES = {
+    "awkward": "https://awkward-array.org/doc/main/",
+    "coffea": "https://coffea-hep.readthedocs.io/en/latest/",
+    "hist": "https://hist.readthedocs.io/en/latest/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "python": "https://docs.python.org/3/",
+    "torch": "https://docs.pytorch.org/docs/stable/",
+}
+
+
+def _inventory(name: str, address: str) -> Path | None:
+    """The site's list of names, kept in build/; None without a network, where its names are no links."""
+    path = BUILD / "inventories" / f"{name}.inv"
+    if not path.exists():
+        try:
+            with urllib.request.urlopen(f"{address}objects.inv", timeout=5) as answer:
+                content = answer.read()
+        except OSError:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return path
+
+
+intersphinx_mapping = {
+    name: (address, str(path)) for name, address in _SITES.items() if (path := _inventory(name, address))
+}
+
+
+def _escape_bars(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+    """|x| in docstrings is an absolute value, and no substitution of reStructuredText."""
+    for number, line in enumerate(lines):
+        parts = re.split(r"(``.*?``|:math:`.*?`)", line)
+        lines[number] = "".join(part if place % 2 else part.replace("|", r"\|") for place, part in enumerate(parts))
+
+
+def _by_last_name(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> nodes.Node | None:
+    """`Tagger.save`, or `measure`, wherever it is documented; None if that is nowhere, or in several places."""
+    if node.get("refdomain") != "py":
+        return None
+    objects = env.get_domain("py").objects
+    ends = (
+        [node["reftarget"], node["reftarget"].rpartition(".")[2]] if "." in node["reftarget"] else [node["reftarget"]]
+    )
+    for end in ends:
+        found = [name for name in objects if name.endswith(f".{end}")]
+        if len(found) == 1:
+            entry = objects[found[0]]
+            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, found[0])
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    """Two habits of the docstrings."""
+    app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("missing-reference", _by_last_name)

@@ -1,0 +1,95 @@
+"""Every block of code in README.md and docs/ runs, or says why not, and is then at least read."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import shlex
+import tomllib
+
+import pytest
+import yaml
+
+from coffea_equitag.cli import COMMANDS, main
+from coffea_equitag.readers import JetMapping
+from coffea_equitag.training import RunConfig
+from pages.blocks import PAGES, ROOT, blocks, commands
+from pages.surroundings import lay_out, names
+
+#: Blocks that are not run, each with its reason beside it. Fewer are better.
+NOT_RUN = 60
+
+SHELL = ("bash", "console")
+DIRECTIVES = re.compile(r"^\{|^$|^dockerfile$|^text$")
+
+NAMES = {str(page.relative_to(ROOT)): page for page in PAGES}
+
+
+@pytest.mark.parametrize("name", [name for name, page in NAMES.items() if any(blocks(page))])
+@pytest.mark.filterwarnings("ignore")  # what users see, too
+def test_blocks_run(name, tmp_path, monkeypatch):
+    chosen = [one for one in blocks(NAMES[name]) if one.language in ("python", "cell", *SHELL) and one.reason is None]
+    if not chosen:
+        pytest.skip("no block that runs")
+    is_tutorial = chosen[0].language == "cell"
+    monkeypatch.chdir(tmp_path)
+    modules = {} if is_tutorial else lay_out(tmp_path, monkeypatch)
+    given = {} if is_tutorial else names(name)
+    space = {"__name__": "__main__"} | modules | given
+    for block in chosen:
+        if block.language in SHELL or block.code.startswith("!"):
+            for command in commands(block.code.removeprefix("!").format(**space) if is_tutorial else block.code):
+                words = shlex.split(command)
+                assert words[0] == "equitag", f"{name}:{block.line}: not our command: say why it is not run"
+                assert main(words[1:]) == 0, f"{name}:{block.line}: {command}"
+            continue
+        exec(compile(block.padded, str(block.page), "exec"), space)
+        space |= given  # each block begins with the same events
+
+
+def test_what_is_not_run():
+    skipped = [one for page in PAGES for one in blocks(page) if one.reason]
+    for block in skipped:
+        for file in re.findall(r"tests/[\w/]+\.py", block.reason):
+            assert (ROOT / file).is_file(), f"{block.page.name}:{block.line}: {block.reason}"
+    assert len(skipped) <= NOT_RUN
+
+
+def test_blocks_that_are_not_run_are_valid():
+    for page in PAGES:
+        for block in blocks(page):
+            if block.reason and block.language == "python":
+                compile(block.padded, str(page), "exec")
+            elif block.reason and block.language in SHELL:
+                for command in commands(block.code):
+                    check_command(shlex.split(command))
+
+
+def check_command(words):
+    """Options that the command knows, if it is ours."""
+    if words[0] == "equitag":
+        assert words[1] in COMMANDS
+        parser = argparse.ArgumentParser(prog=" ".join(words[:2]), exit_on_error=False)
+        importlib.import_module(f"coffea_equitag.cli.{words[1]}").configure(parser)
+        parser.parse_args(words[2:])
+
+
+def test_languages():
+    """No block without a language passes for prose."""
+    known = {"python", "cell", "yaml", "toml", *SHELL}
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.language in known or DIRECTIVES.match(block.language), f"{page.name}:{block.line}"
+            assert block.language or "equitag " not in block.code, f"{page.name}:{block.line}: a command without bash"
+
+
+def test_configurations():
+    """YAML is a part of a training's configuration, TOML a mapping of an ntuple."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "yaml":
+                given = yaml.safe_load(block.code)
+                RunConfig.model_validate({"model": "pfn", "data": ["jets.parquet"], "output": "run"} | given)
+            elif block.language == "toml":
+                JetMapping.model_validate(tomllib.loads(block.code))
