@@ -118,11 +118,12 @@ def demo(session: nox.Session) -> None:
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Source distribution and wheel, and whether PyPI would take them."""
-    session.install("build", "twine")
+    session.install("build", "check-wheel-contents", "twine")
     folder = Path(session.create_tmp()) / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(folder))
     session.run("twine", "check", "--strict", *map(str, folder.iterdir()))
+    session.run("check-wheel-contents", *map(str, folder.glob("*.whl")))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ import pytest
 import coffea_equitag as eqt
 
 
-def test_import_is_lazy_and_quick():
+def test_import_is_lazy():
     code = (
-        "import sys, time; start = time.perf_counter(); import coffea_equitag as eqt; "
-        "took = time.perf_counter() - start; "
-        "assert not {'torch', 'awkward', 'coffea', 'numba'} & set(sys.modules), 'heavy import'; "
-        "assert took < 0.5, took; assert 'load' in dir(eqt)"
+        "import sys; import coffea_equitag as eqt; "
+        "assert not {'torch', 'awkward', 'coffea', 'numba', 'numpy', 'scipy'} & set(sys.modules), 'heavy import'; "
+        "assert 'load' in dir(eqt)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
