@@ -10,9 +10,7 @@ from pathlib import Path
 import awkward as ak
 
 import coffea_equitag as eqt
-from coffea_equitag.readers.simulated_folder import MANIFEST, RESUME
-from coffea_equitag.simulation import simulate_folder
-from coffea_equitag.simulation.sample_folder import read_manifest
+from coffea_equitag.simulation.sample_folder import MANIFEST, complete_sample, read_manifest
 
 from .sample import Sample
 
@@ -51,14 +49,7 @@ class TestSample:
 def make_jets(sample: Sample, parts: Iterable[str], scale: float, folder: Path, workers: int) -> dict[str, Path]:
     """Folders of the parts wanted, by name; made or continued."""
     counts = sample.scaled(scale)
-    return {part: _made(sample, part, counts[part], folder / part, workers) for part in parts}
-
-
-def _made(sample: Sample, part: str, number: int, folder: Path, workers: int) -> Path:
-    manifest = folder / MANIFEST
-    facts = read_manifest(manifest) if manifest.exists() else {RESUME: ""}
-    asked = facts.get("n"), facts.get("seed"), facts.get("recipe", {}).get("name")
-    # a complete sample is not read once more; another one is refused below
-    if RESUME not in facts and asked == (number, sample.seeds[part], sample.recipe):
-        return folder
-    return simulate_folder(sample.recipe, number, folder, seed=sample.seeds[part], workers=workers)
+    return {
+        part: complete_sample(sample.recipe, counts[part], folder / part, seed=sample.seeds[part], workers=workers)
+        for part in parts
+    }

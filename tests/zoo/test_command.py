@@ -93,7 +93,7 @@ def test_other_jets_are_refused(made, folder):
     with pytest.raises(eqt.JetError, match=r"published jets tiny.yaml for tiny"):
         command.make(name, config, made, folder, reference=folder / "tiny.yaml")
     other = config.model_copy(update={"samples": config.samples | {"test": config.samples["train"]}})
-    with pytest.raises(eqt.JetError, match=r"test: 100 jets of recipe top, seed 3"):
+    with pytest.raises(eqt.JetError, match=r"test: a sample of recipe top, 100 jets, seed 3"):
         make_samples(other, folder, 1)
 
 

@@ -28,7 +28,7 @@ from .shards import Yield, jet_shard
 from .workers import run_shards
 from .writing import encoded, explained, write_bytes
 
-__all__ = ["MANIFEST", "read_manifest", "simulate_folder", "write_manifest"]
+__all__ = ["MANIFEST", "complete_sample", "read_manifest", "simulate_folder", "write_manifest"]
 
 
 def simulate_folder(
@@ -100,6 +100,32 @@ def simulate_folder(
     yields = total_yields(one for path in shards for one in _yields(path))
     write_manifest(target / MANIFEST, facts | {"yields": yields, "content_hash": found})
     return target
+
+
+def complete_sample(recipe: str, n: int, folder: Path, *, seed: int, workers: int = 1) -> Path:
+    """The folder of a sample: taken as it is where it is complete, else made or continued.
+
+    Unlike `simulate_folder` this takes complete samples of other versions of the software, which their manifests name,
+    and does not read their jets again.
+
+    Raises
+    ------
+    EquitagError
+        As `simulate_folder`; also if the folder holds another sample.
+    """
+    found = read_manifest(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+    held = found.get("recipe", {}).get("name"), found.get("n"), found.get("seed")
+    if "content_hash" not in found:
+        return simulate_folder(recipe, n, folder, seed=seed, workers=workers)
+    if held != (recipe, n, seed):
+        raise JetError(
+            explain(
+                "{}: a sample of recipe {}, {} jets, seed {}".format(folder, *held),
+                f"recipe {recipe}, {n} jets, seed {seed}",
+                "choose another folder, or ask for this sample",
+            )
+        )
+    return folder
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
