@@ -49,7 +49,7 @@ FLOORS = (
     ("kernels",),
     ("models", "zoo"),
     ("tagger",),
-    ("convert", "evaluation", "scoring", "variations"),
+    ("convert", "evaluation", "export", "scoring", "variations"),
     ("training", "processor"),
     ("simulation", "demo"),
     ("benchmarking",),

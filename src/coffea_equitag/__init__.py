@@ -16,13 +16,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import convert, evaluation, invariants, models, readers, simulation, testing, training, variations, zoo
+    from . import (
+        convert,
+        evaluation,
+        export,
+        invariants,
+        models,
+        readers,
+        simulation,
+        testing,
+        training,
+        variations,
+        zoo,
+    )
     from .errors import (
         CacheWarning,
         CheckpointError,
         CollectionWarning,
         ConstituentsWarning,
         EquitagError,
+        ExportError,
         JetError,
         JetRangeWarning,
         KernelWarning,
@@ -49,6 +62,7 @@ _PUBLIC = {
     "CheckpointError": "errors",
     "CollectionWarning": "errors",
     "EquitagError": "errors",
+    "ExportError": "errors",
     "JetError": "errors",
     "ConstituentsWarning": "errors",
     "JetRangeWarning": "errors",
@@ -66,6 +80,7 @@ _PUBLIC = {
     "audit": "evaluation.audit",
     "convert": "",
     "evaluation": "",
+    "export": "",
     "fit": "training",
     "invariants": "",
     "load": "tagger",
@@ -90,6 +105,7 @@ __all__ = [
     "CollectionWarning",
     "ConstituentsWarning",
     "EquitagError",
+    "ExportError",
     "JetError",
     "JetRangeWarning",
     "KernelWarning",
@@ -107,6 +123,7 @@ __all__ = [
     "audit",
     "convert",
     "evaluation",
+    "export",
     "fit",
     "invariants",
     "load",

@@ -8,6 +8,7 @@ __all__ = [
     "CollectionWarning",
     "ConstituentsWarning",
     "EquitagError",
+    "ExportError",
     "JetError",
     "JetRangeWarning",
     "KernelWarning",
@@ -38,6 +39,10 @@ class TaggerError(EquitagError):
 
 class CheckpointError(TaggerError):
     """Weights that do not match the network they are loaded into."""
+
+
+class ExportError(TaggerError):
+    """A tagger that cannot be exported, or an exported file that does not give the tagger's scores."""
 
 
 class TimeLimitError(TaggerError):

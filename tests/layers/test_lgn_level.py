@@ -57,9 +57,9 @@ def test_pair_sum_pair_by_pair():
     for n in COUNTS:
         expected.append(torch.einsum("ijc,jcd->icd", w[at : at + n * n].view(n, n, 2), z[row : row + n]))
         at, row = at + n * n, row + n
-    found = pair_sum(weight, x, COUNTS)
+    found = pair_sum(weight, x, [(1, n) for n in COUNTS])
     torch.testing.assert_close(torch.complex(*found), torch.cat(expected))
-    assert pair_sum(weight[:0], x[:, :0], (0, 0)).shape == (2, 0, 2, 3)
+    assert pair_sum(weight[:0], x[:, :0], [(2, 0)]).shape == (2, 0, 2, 3)
 
 
 def as_pairs(tensor):
@@ -72,7 +72,7 @@ def test_level_equals_the_paper_pair_by_pair():
     f = {power: torch.complex(*w.unbind(-1)) for power, w in level.bells(square, pairs.diagonal).items()}
     times = TensorProduct(right=("v",), is_complex=True)
     expected, at, row = [], 0, 0
-    for n in pairs.counts:
+    for n in COUNTS:
         for i in range(row, row + n):
             terms = []
             for j in range(row, row + n):
@@ -95,9 +95,9 @@ def test_squares_of_differences_pair_by_pair():
     features, p4, _, pairs = make()
     weight = torch.randn(sum(n * n for n in COUNTS), 2, 2, dtype=torch.float64)
     product, square = TensorProduct(right=("S",)), TensorProduct(("v",), ("v",), ("S",))
-    found = times_squared_differences(product, features, p4, weight, pairs.counts).parts()
+    found = times_squared_differences(product, features, p4, weight, pairs.runs).parts()
     expected, row, at = {name: torch.zeros_like(part) for name, part in found.items()}, 0, 0
-    for n in pairs.counts:
+    for n in COUNTS:
         for i, j in itertools.product(range(row, row + n), repeat=2):
             p = LorentzTensors(v=(p4[i] - p4[j])[None, None])
             f_j = {name: torch.complex(*part[:, j : j + 1]) for name, part in features.parts().items()}
@@ -154,7 +154,7 @@ def test_bells_and_pair_sum_gradcheck():
     x = torch.randn(2, 3, 1, 2, dtype=torch.float64, requires_grad=True)
 
     def run(x, *weights):
-        return pair_sum(bells(square, torch.tensor([0, 1, 4]))["s"], x, (1, 2))
+        return pair_sum(bells(square, torch.tensor([0, 1, 4]))["s"], x, [(1, 1), (1, 2)])
 
     assert torch.autograd.gradcheck(run, (x, *bells.parameters()))
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "search": "search for the best options of a training with Optuna",
     "evaluate": "measure a tagger on labelled jets: accuracy, AUC, background rejection, plots",
     "audit": "find out which symmetries a tagger has, how precisely, and whether it is infrared and collinear safe",
+    "export": "write a tagger for torch.export, ONNX, CMS's software or Triton Inference Server",
     "convert": "convert an official checkpoint to a tagger",
     "benchmark": "time all implementations of the models, and show which one runs on this machine",
     "warmup": "compile networks beforehand, for workers and container images",

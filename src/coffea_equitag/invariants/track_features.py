@@ -92,7 +92,7 @@ def track_features(jets: RaggedJets) -> Tensor:
     -------
     Tensor of float64, shape (N, 9)
     """
-    jet = torch.repeat_interleave(jets.jet_p4, jets.counts, dim=0)
+    jet = jets.spread(jets.jet_p4)
     pt, jet_pt = (torch.hypot(p[:, 1], p[:, 2]).clamp(min=1e-30) for p in (jets.p4, jet))
     charge = jets.columns["charge"].to(jets.p4)
     d0, dz = (torch.where(charge != 0, jets.columns[name].to(jets.p4), 0.0) for name in ("d0", "dz"))
@@ -117,7 +117,7 @@ def track_vectors(jets: RaggedJets) -> Tensor:
     Tensor of float64, shape (N, 3, 3)
         Axes: constituent, component, vector.
     """
-    jet = torch.repeat_interleave(jets.jet_p4[:, 1:], jets.counts, dim=0)
+    jet = jets.spread(jets.jet_p4[:, 1:])
     impact = torch.stack([jets.columns[name].to(jets.p4) for name in IMPACT_COLUMNS], dim=1)
     impact = torch.where((jets.columns["charge"] != 0)[:, None], impact, 0.0)
     vectors = zip((jet, jets.p4[:, 1:], impact), VECTOR_SCALES, strict=True)

@@ -184,6 +184,12 @@ class RaggedJets:
         rows = function(self.select(order))
         return torch.empty_like(rows).index_copy(0, order, rows)
 
+    def spread(self, values_J: Tensor) -> Tensor:
+        """Values (J, ...) of the jets, repeated for each of their constituents: (N, ...)."""
+        if self.num_jets == 1:
+            return values_J.expand(self.p4.shape[0], *values_J.shape[1:])
+        return torch.repeat_interleave(values_J, self.counts, dim=0)
+
     def scaled(self, log_scale: Tensor, *, jets_too: bool) -> RaggedJets:
         """Constituents with four-momenta multiplied by factors, through which gradients flow into every network.
 

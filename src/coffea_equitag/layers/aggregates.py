@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .multiplicity_power import MultiplicityPower
-from .segments import segment_sum
 from .squares import Squares
 
 __all__ = ["Aggregates", "Aggregation"]
@@ -77,4 +76,4 @@ class Aggregation:
         """Aggregate node values (N, C) over each jet, shape (J, C)."""
         if weight_N is not None:
             nodes_NC = nodes_NC * weight_N[:, None]
-        return segment_sum(nodes_NC, squares.offsets) / self.norm(squares.counts)
+        return squares.over_jets(nodes_NC) / self.norm(squares.counts)

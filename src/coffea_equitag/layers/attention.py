@@ -50,7 +50,7 @@ def attend(
     biases = [None] * len(squares.runs) if bias_QH is None else [*squares.blocks(bias_QH)]
     found = []
     for q, k, v, bias in zip(*map(runs, (query_NHD * scale, key_NHD, value_NHE)), biases, strict=True):
-        scores = q @ k.transpose(2, 3)  # (B, H, n, n)
+        scores = squares.hidden(q @ k.transpose(2, 3))  # (B, H, n, n)
         weights = torch.softmax(scores if bias is None else scores + bias.permute(0, 3, 1, 2), dim=3)
         found.append((nn.functional.dropout(weights, dropout) @ v).transpose(1, 2).reshape(-1, n_heads, v.shape[3]))
     return torch.cat(found) if found else value_NHE
@@ -140,4 +140,4 @@ class Attention(nn.Module):
         return self.dropout if self.training else 0.0
 
     def _split(self, rows: Tensor, parts: int) -> tuple[Tensor, ...]:
-        return rows.view(len(rows), parts, self.heads, rows.shape[1] // (parts * self.heads)).unbind(1)
+        return rows.view(rows.shape[0], parts, self.heads, rows.shape[1] // (parts * self.heads)).unbind(1)

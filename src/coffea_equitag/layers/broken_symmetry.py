@@ -155,7 +155,7 @@ def along(vectors: tuple[_Vector, ...], p4_N4: Tensor, mass_N: Tensor) -> Tensor
             products.append(torch.where(forward > 0, small, large))
         else:
             products.append(q[0] * energy - q[1] * px - q[2] * py - q[3] * pz)
-    return torch.stack(products, dim=1) if products else p4_N4.new_zeros(len(p4_N4), 0)
+    return torch.stack(products, dim=1) if products else p4_N4.new_zeros(p4_N4.shape[0], 0)
 
 
 def with_spurions(

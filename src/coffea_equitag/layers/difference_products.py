@@ -15,7 +15,7 @@ __all__ = ["joined", "split_like", "times_differences", "times_squared_differenc
 
 
 def times_differences(
-    product: TensorProduct, features: LorentzTensors, p4_N4: Tensor, weight_QC2: Tensor, counts: Sequence[int]
+    product: TensorProduct, features: LorentzTensors, p4_N4: Tensor, weight_QC2: Tensor, runs: Sequence[tuple[int, int]]
 ) -> LorentzTensors:
     """Σ_j f_ij F_j ⊗ (p_i − p_j) = (Σ_j f_ij F_j) ⊗ p_i − Σ_j f_ij (F_j ⊗ p_j).
 
@@ -29,8 +29,8 @@ def times_differences(
         Four-momenta.
     weight_QC2 : Tensor, shape (Q, C, 2)
         f, see `pair_sum`.
-    counts : sequence of int
-        Constituents of each jet.
+    runs : sequence of (int, int)
+        See `pair_sum`.
 
     Returns
     -------
@@ -39,14 +39,14 @@ def times_differences(
     """
     p = LorentzTensors(v=p4_N4[:, None, :])
     own, at_j = joined(features), product(features, p)
-    sums = pair_sum(weight_QC2, torch.cat([own, joined(at_j, own.shape[-2])], -1), counts)
+    sums = pair_sum(weight_QC2, torch.cat([own, joined(at_j, own.shape[-2])], -1), runs)
     weighted, moments = torch.split(sums, [own.shape[-1], sums.shape[-1] - own.shape[-1]], dim=-1)
     at_i = product(split_like(weighted, features), p).parts()
     return LorentzTensors(**{name: at_i[name] - part for name, part in split_like(moments, at_j).parts().items()})
 
 
 def times_squared_differences(
-    product: TensorProduct, features: LorentzTensors, p4_N4: Tensor, weight_QC2: Tensor, counts: Sequence[int]
+    product: TensorProduct, features: LorentzTensors, p4_N4: Tensor, weight_QC2: Tensor, runs: Sequence[tuple[int, int]]
 ) -> LorentzTensors:
     """Σ_j f_ij F_j ⊗ S(p_i − p_j) with the traceless part S(p) of p ⊗ p.
 
@@ -58,7 +58,7 @@ def times_squared_differences(
     own, at_j = joined(features), product(features, square(p, p))
     width = own.shape[-1]
     per_axis = (p4_N4[:, None, :, None] * own[..., None, :]).flatten(-2)
-    sums = pair_sum(weight_QC2, torch.cat([own, per_axis, joined(at_j, own.shape[-2])], -1), counts)
+    sums = pair_sum(weight_QC2, torch.cat([own, per_axis, joined(at_j, own.shape[-2])], -1), runs)
     weighted, along, moments = torch.split(sums, [width, 4 * width, sums.shape[-1] - 5 * width], dim=-1)
     by_axis = torch.unflatten(along, -1, (4, width)).permute(3, 0, 1, 2, 4)
     at_i = product(split_like(weighted, features), square(p, p)).parts()

@@ -75,26 +75,27 @@ class FramePrediction(nn.Module):
             Proper Lorentz transformations into the local frames.
         """
         runs = zip(squares.blocks(gram_Q[:, None]), squares.rows(p4_N4), squares.rows(scalars_NS), strict=True)
-        frames = [self._frames(g[..., 0], p, s, references) for g, p, s in runs if p.shape[1] > references]
+        frames = [self.of_run(g[..., 0], p, s, references) for g, p, s in runs if p.shape[1] > references]
         return torch.cat(frames) if frames else p4_N4.new_empty(0, 4, 4)
 
-    def _frames(self, gram: Tensor, p4: Tensor, scalars: Tensor, first: int) -> Tensor:
-        """Frames of the constituents `first`, ... of B jets of n nodes each."""
-        share = self._coefficients(gram, scalars, first)
+    def of_run(self, gram: Tensor, p4: Tensor, scalars: Tensor, first: int, real: Tensor | None = None) -> Tensor:
+        """Frames of the constituents `first`, ... of B jets of n nodes each, of which some (B, n) may not be real."""
+        share = self._coefficients(gram, scalars, first, real)
         vectors = (share @ p4[:, None]).movedim(1, 0)
         # of the products, all positive: no digit is lost
         square = ((share @ gram[:, None]) * share).sum(-1).movedim(1, 0)
-        return frames_of_sums(vectors.flatten(1, 2), square.flatten(1), p4[:, first:].flatten(0, 1), gram.shape[1])
+        nodes = gram.shape[1] if real is None else real.sum(1, keepdim=True).expand(-1, p4.shape[1] - first).flatten()
+        return frames_of_sums(vectors.flatten(1, 2), square.flatten(1), p4[:, first:].flatten(0, 1), nodes)
 
-    def _coefficients(self, gram: Tensor, scalars: Tensor, first: int) -> Tensor:
+    def _coefficients(self, gram: Tensor, scalars: Tensor, first: int, real: Tensor | None) -> Tensor:
         """What each node contributes to the vectors of each constituent: (B, 3, n − first, n)."""
         own = gram.diagonal(dim1=1, dim2=2)
         square = (own[:, first:, None] + own[:, None] + 2 * gram[:, first:]).clamp(min=0)
-        weight = self._weights(square, scalars, first).double().movedim(3, 1)
+        weight = self._weights(square, scalars, first, real).double().movedim(3, 1)
         share = weight / square.clamp(min=LEAST_MASS**2).sqrt()[:, None]
         return share + torch.diag_embed(share.sum(-1), offset=first)[:, :, : share.shape[2]]
 
-    def _weights(self, square: Tensor, scalars: Tensor, first: int) -> Tensor:
+    def _weights(self, square: Tensor, scalars: Tensor, first: int, real: Tensor | None) -> Tensor:
         """Softmax weights (B, n − first, n, 3) of the other nodes; 0 where there are none."""
         edge = (torch.log(square.clamp(min=LEAST_SQUARE_MASS)) - self.edge_mean) / self.edge_std
         of_i, of_j, of_edge = torch.split(self.first.weight, [self.n_scalars, self.n_scalars, 1], dim=1)
@@ -102,6 +103,9 @@ class FramePrediction(nn.Module):
         hidden = received[:, :, None] + sent[:, None] + edge.to(sent)[..., None] * of_edge[:, 0]
         logits: Tensor = self.rest(hidden)
         itself = torch.ones(square.shape[1:], dtype=torch.bool, device=square.device).tril(first).triu(first)
+        if real is not None:
+            hidden = (itself | ~real[:, None])[..., None]
+            return torch.where(hidden, 0.0, torch.softmax(torch.where(hidden, -1e30, logits), dim=2))
         if square.shape[2] == 1:
             return torch.zeros_like(logits) * logits
         return torch.softmax(logits.masked_fill(itself[:, :, None], -torch.inf), dim=2)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from .saturation import saturated
-from .segments import segment_sum
 from .squares import Squares
 
 __all__ = ["jet_frame"]
@@ -37,7 +36,7 @@ def jet_frame(products_Q1: Tensor, squares: Squares) -> tuple[Tensor, Tensor]:
         They add up to 1 in each jet; 0 if M = 0, as in a jet with a single massless constituent.
     """
     with_jet_N1, _, _ = squares.sums(products_Q1)
-    square_J1 = segment_sum(with_jet_N1, squares.offsets)
+    square_J1 = squares.over_jets(with_jet_N1)
     defined = torch.where(square_J1 == 0, 1.0, square_J1)[squares.jet]
     fraction_N1 = saturated(torch.where(square_J1[squares.jet] == 0, 0.0, with_jet_N1 / defined), _LARGEST_FRACTION)
     angles = torch.empty_like(products_Q1)

@@ -115,12 +115,12 @@ class LGNLevel(nn.Module):
 
     def over_pairs(self, features: LorentzTensors, p4_N4: Tensor, square_Q: Tensor, pairs: Pairs) -> LorentzTensors:
         """Σ_j f⁰_ij F_j, then Σ_j f¹_ij F_j ⊗ (p_i − p_j) and, with ``max_zf=2``, Σ_j f²_ij F_j ⊗ S(p_i − p_j)."""
-        f, counts = self.bells(square_Q, pairs.diagonal), pairs.counts
-        sums = [split_like(pair_sum(f["s"], joined(features), counts), features)]
+        f, runs = self.bells(square_Q, pairs.diagonal), pairs.runs
+        sums = [split_like(pair_sum(f["s"], joined(features), runs), features)]
         if self.times_momentum.products:
-            sums.append(times_differences(self.times_momentum, features, p4_N4, f["v"], counts))
+            sums.append(times_differences(self.times_momentum, features, p4_N4, f["v"], runs))
         if self.times_square.products:
-            sums.append(times_squared_differences(self.times_square, features, p4_N4, f["S"], counts))
+            sums.append(times_squared_differences(self.times_square, features, p4_N4, f["S"], runs))
         return LorentzTensors.cat(sums)
 
     def squared(self, features: LorentzTensors) -> LorentzTensors:
@@ -136,7 +136,7 @@ class LGNLevel(nn.Module):
         inputs = scalars[..., 0].permute(1, 2, 0).flatten(1)
         # degrees double with each level: at |η| = 50 single precision overflows
         out: Tensor = self.mlp(saturated(inputs).to(next(self.mlp.parameters()).dtype)).to(scalars.dtype)
-        return out.reshape(len(out), out.shape[1] // 2, 2).permute(2, 0, 1)[..., None]
+        return out.reshape(out.shape[0], out.shape[1] // 2, 2).permute(2, 0, 1)[..., None]
 
 
 def level_sources(irreps: Sequence[str], keep: Sequence[str] = IRREPS, max_zf: int = 1) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["pair_sum"]
 
 
-def pair_sum(weight_QC2: Tensor, x: Tensor, counts: Sequence[int]) -> Tensor:
+def pair_sum(weight_QC2: Tensor, x: Tensor, runs: Sequence[tuple[int, int]]) -> Tensor:
     """y_i = Σ_j w_ij x_j for each channel, complex.
 
     Parameters
@@ -19,8 +19,8 @@ def pair_sum(weight_QC2: Tensor, x: Tensor, counts: Sequence[int]) -> Tensor:
         (Re, Im) weights in the square layout of `Pairs`: an n × n block per jet.
     x : Tensor, shape (2, N, C, d)
         (Re, Im) features.
-    counts : sequence of int
-        Number of constituents of each jet. Consecutive jets of equal n are multiplied together.
+    runs : sequence of (int, int)
+        (B, n) of each run of B consecutive jets of n constituents, which are multiplied together.
 
     Returns
     -------
@@ -28,17 +28,14 @@ def pair_sum(weight_QC2: Tensor, x: Tensor, counts: Sequence[int]) -> Tensor:
     """
     _, _, channels, d = x.shape
     sums = []
-    row = place = first = 0
-    while first < len(counts):
-        n, last = counts[first], first
-        while last < len(counts) and counts[last] == n:
-            last += 1
-        jets, first = last - first, last
+    # one run is not cut: a graph of its lengths as symbols knows no slices
+    weights = [weight_QC2] if len(runs) == 1 else torch.split(weight_QC2, [jets * n * n for jets, n in runs])
+    features = [x] if len(runs) == 1 else torch.split(x, [jets * n for jets, n in runs], dim=1)
+    for (jets, n), w, z in zip(runs, weights, features, strict=True):
         if n == 0:
             continue
-        w = weight_QC2[place : place + jets * n * n].to(x.dtype).view(jets, n, n, channels, 2)
-        z = x[:, row : row + jets * n].reshape(2, jets, n, channels, d)
-        row, place = row + jets * n, place + jets * n * n
+        w = w.to(x.dtype).view(jets, n, n, channels, 2)
+        z = z.reshape(2, jets, n, channels, d)
         w = w.permute(0, 3, 4, 1, 2).reshape(jets * channels, 2 * n, n)
         z = z.permute(1, 3, 2, 0, 4).reshape(jets * channels, n, 2 * d)
         y = torch.bmm(w, z).view(jets, channels, 2, n, 2, d)

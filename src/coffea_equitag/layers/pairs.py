@@ -29,8 +29,8 @@ class Pairs:
         Index of (i, i) in the square layout.
     offsets : Tensor of int64, shape (N + 1,)
         The pairs of receiver i are ``offsets[i]:offsets[i + 1]``.
-    counts : tuple of int
-        Number of constituents of each jet.
+    runs : tuple of (int, int)
+        (B, n) of each run of B consecutive jets of n constituents, which are multiplied together.
     """
 
     receiver: Tensor
@@ -38,7 +38,7 @@ class Pairs:
     place: Tensor
     diagonal: Tensor
     offsets: Tensor
-    counts: tuple[int, ...]
+    runs: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, jet_offsets: Tensor) -> Pairs:
@@ -55,26 +55,23 @@ class Pairs:
         receiver = torch.repeat_interleave(torch.arange(total, device=device), n - 1)
         other = torch.arange(int(offsets[-1]), device=device) - offsets[receiver]
         other = other + (other >= local[receiver])
+        sizes, repeats = torch.unique_consecutive(counts, return_counts=True)
         return cls(
             receiver=receiver,
             sender=start[receiver] + other,
             place=row[receiver] + other,
             diagonal=row + local,
             offsets=offsets,
-            counts=tuple(counts.tolist()),
+            runs=tuple(zip(repeats.tolist(), sizes.tolist(), strict=True)),
         )
 
     def similarity(self, matrix_Q: Tensor, gram_Q: Tensor) -> Tensor:
-        """S G Sᵀ for each jet, in the square layout (Q,); consecutive jets of equal n are multiplied together."""
+        """S G Sᵀ for each jet, in the square layout (Q,)."""
         blocks: list[Tensor] = []
-        at = first = 0
-        while first < len(self.counts):
-            n, last = self.counts[first], first
-            while last < len(self.counts) and self.counts[last] == n:
-                last += 1
-            size = (last - first) * n * n
-            s = matrix_Q[at : at + size].view(last - first, n, n)
-            g = gram_Q[at : at + size].view(last - first, n, n)
+        at = 0
+        for jets, n in self.runs:
+            last = at + jets * n * n
+            s, g = (values[at:last].view(jets, n, n) for values in (matrix_Q, gram_Q))
             blocks.append((s @ g @ s.transpose(1, 2)).reshape(-1))
-            at, first = at + size, last
+            at = last
         return torch.cat(blocks) if blocks else gram_Q

@@ -51,7 +51,7 @@ class RestFrame:
         mass = torch.where(square > 0, square, 1.0).sqrt() * (square > 0)
         total = segment_sum(nodes.p4, nodes.offsets)
         frame = cls(nodes.p4, mass, total)
-        direction, speed, inverse_gamma = frame._motion()
+        direction, speed, inverse_gamma = frame.motion()
         energy = dot_total / torch.where(mass > 0, mass, 1.0)[jet, None]
         parallel = (nodes.p4[:, 1:] * direction[jet]).sum(1, keepdim=True)
         transverse = nodes.p4[:, 1:] - parallel * direction[jet]
@@ -61,7 +61,7 @@ class RestFrame:
 
     def to_laboratory(self, vectors_J4: Tensor) -> Tensor:
         """Boost one vector per jet, shape (J, 4), from the rest frame to the laboratory frame."""
-        direction, speed, inverse_gamma = self._motion()
+        direction, speed, inverse_gamma = self.motion()
         vectors = vectors_J4.to(self.total.dtype)
         energy, three = vectors[:, :1], vectors[:, 1:]
         parallel = (three * direction).sum(1, keepdim=True)
@@ -76,7 +76,7 @@ class RestFrame:
         )
         return torch.where(massive, boosted, boosted.new_zeros(()))
 
-    def _motion(self) -> tuple[Tensor, Tensor, Tensor]:
+    def motion(self) -> tuple[Tensor, Tensor, Tensor]:
         """Direction of P (J, 3), β = |P|/P⁰ (J, 1) and 1/γ = M/P⁰ (J, 1)."""
         size = self.total[:, 1:].norm(dim=1, keepdim=True)
         energy = torch.where(self.total[:, :1] > 0, self.total[:, :1], 1.0)

@@ -75,7 +75,7 @@ class SlimLinear(nn.Module):
         v, s = self.channels
         return (
             vectors_N4V.new_zeros(*vectors_N4V.shape[:2], v) if self.vectors is None else self.vectors(vectors_N4V),
-            scalars_NS.new_zeros(len(scalars_NS), s) if self.scalars is None else self.scalars(scalars_NS),
+            scalars_NS.new_zeros(scalars_NS.shape[0], s) if self.scalars is None else self.scalars(scalars_NS),
         )
 
 

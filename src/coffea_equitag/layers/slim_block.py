@@ -59,8 +59,8 @@ class SlimAttention(nn.Module):
         v, s = self.head_channels
         vectors, scalars = self.inputs(vectors_N4V, scalars_NS)
         # the channels of a head lie `heads` apart on the way in: (N, 3, H, 4, V) and (N, 3, H, S)
-        vectors = vectors.view(len(vectors), 4, 3, v, self.heads).permute(0, 2, 4, 1, 3)
-        scalars = scalars.view(len(scalars), 3, s, self.heads).transpose(2, 3)
+        vectors = vectors.view(vectors.shape[0], 4, 3, v, self.heads).permute(0, 2, 4, 1, 3)
+        scalars = scalars.view(scalars.shape[0], 3, s, self.heads).transpose(2, 3)
         vectors, scalars = self.norm(vectors, scalars)
         q, k, values = (
             torch.cat([vector.flatten(2), scalar], dim=2)
@@ -68,7 +68,7 @@ class SlimAttention(nn.Module):
         )
         found = attend(q, k, values, squares)
         # and here they are side by side
-        vectors = found[..., : 4 * v].reshape(len(found), self.heads, 4, v).transpose(1, 2).flatten(2)
+        vectors = found[..., : 4 * v].reshape(found.shape[0], self.heads, 4, v).transpose(1, 2).flatten(2)
         scalars = found[..., 4 * v :].flatten(1)
         updates: tuple[Tensor, Tensor] = self.dropout(*self.outputs(vectors, scalars))
         return updates

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .segments import segment_sum
+
 __all__ = ["Squares"]
 
 
@@ -92,6 +94,14 @@ class Squares:
         """
         row, column, diagonal = _sums(self, values_QC, weight_N)
         return row, column, diagonal
+
+    def over_jets(self, values_NC: Tensor) -> Tensor:
+        """Sum over the nodes of each jet, (J, C) from (N, C)."""
+        return segment_sum(values_NC, self.offsets)
+
+    def hidden(self, scores_BHnn: Tensor) -> Tensor:
+        """Scores of attention between the nodes of a run, −∞ for nodes that are none: here all are."""
+        return scores_BHnn
 
     def assemble(self, both_QC: Tensor | None, row_NC: Tensor, column_NC: Tensor, diagonal_NC: Tensor) -> Tensor:
         """A_ij + B_ji + u_i + v_j + δ_ij d_i: two matrices plus the adjoint of `sums`.

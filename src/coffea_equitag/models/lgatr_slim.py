@@ -36,7 +36,7 @@ from ..layers.slim_block import SlimBlock, SlimSizes
 from ..layers.squares import Squares
 from ..recording import constituent_rows, jet_rows
 
-__all__ = ["LGATrSlim"]
+__all__ = ["LARGEST", "LGATrSlim"]
 
 #: The two light-like vectors (E, px, py, pz) along the beams that all spurions are combinations of.
 _BEAMS = ((1.0, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0, -1.0))
@@ -50,7 +50,7 @@ _ALONG = {
 _TIME = (0.5, 0.5)
 
 #: Largest component of a vector that enters the network, in its unit: squares of sums of them stay finite in float32.
-_LARGEST = 1e6
+LARGEST = 1e6
 
 
 class LGATrSlim(JetModel):
@@ -286,7 +286,7 @@ class LGATrSlim(JetModel):
             spurions = frame.p4.new_tensor(self.spurions) @ beams
             front = nn.functional.pad(spurions, (0, 0, self.token, 0))
             found[nodes.columns["reference"]] = front.flatten(0, 1)
-        return saturated(found, _LARGEST).to(self.dtype)
+        return saturated(found, LARGEST).to(self.dtype)
 
     def _pooled(self, rows_NC: Tensor, nodes: RaggedJets) -> Tensor:
         """Rows of the tokens, or the mean over the nodes: (J, C)."""

@@ -174,7 +174,7 @@ class LGN(JetModel):
             vectors += after * ("v" in irreps)
             self.levels.append(level)
             self.norms.append(invariants.squares(irreps if full_scalars else ()))
-        count = invariants.count(self._norms(), widths)
+        count = invariants.count(self.norms_of_levels(), widths)
         if output == "momentum":
             check_vectors(vectors)
             self.vector_weight = nn.Parameter(torch.randn(2, vectors) / vectors**0.5)
@@ -214,7 +214,7 @@ class LGN(JetModel):
         pairs = Pairs.of(nodes.offsets)
         features = self.tensors(scale * frame.p4, scalars, scale**2 * _differences(gram_Q, pairs), pairs)
         if constituent_rows.wanted():
-            rows = saturated(invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1))
+            rows = saturated(invariants.by_level(features, self.norms_of_levels()).permute(1, 2, 0).flatten(1))
             constituent_rows.record(rows.to(self.dtype), nodes.columns.get("reference"))
         if self.options["output"] == "momentum":
             if jet_rows.wanted():
@@ -255,12 +255,12 @@ class LGN(JetModel):
 
     def tensors(self, p4_N4: Tensor, scalars: Tensor, square_Q: Tensor, pairs: Pairs) -> list[LorentzTensors]:
         """Features before the first level and after each, shapes (2, N, C, d), float64."""
-        features = [self._first(p4_N4, scalars)]
+        features = [self.first_tensors(p4_N4, scalars)]
         for level in self.levels:
             features.append(level(features[-1], p4_N4, square_Q, pairs))
         return features
 
-    def _first(self, p4_N4: Tensor, scalars: Tensor) -> LorentzTensors:
+    def first_tensors(self, p4_N4: Tensor, scalars: Tensor) -> LorentzTensors:
         """Features before the first level."""
         if not self.options["pmu_in"]:
             first = torch.unflatten(self.input(scalars.to(self.dtype)).to(p4_N4.dtype), 1, (-1, 2)).permute(2, 0, 1)
@@ -287,22 +287,25 @@ class LGN(JetModel):
     def _rows(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
         """Scalars, and squares of the other tensors, of each node: (N, 2 × invariants), float64."""
         if self.options["top"] == "pmlp" and self.options["interleaved"]:
-            return real_parts_first(invariants.by_chirality(features, self._norms()), offsets)
-        return invariants.by_level(features, self._norms()).permute(1, 2, 0).flatten(1)
+            return real_parts_first(invariants.by_chirality(features, self.norms_of_levels()), offsets)
+        return invariants.by_level(features, self.norms_of_levels()).permute(1, 2, 0).flatten(1)
 
     def _sums(self, rows: Tensor, offsets: Tensor) -> Tensor:
         return saturated(segment_sum(rows, offsets)).to(self.dtype)
 
-    def _norms(self) -> list[TensorProduct]:
+    def norms_of_levels(self) -> list[TensorProduct]:
         """Squares of the features before the first level and after each."""
         return [self.input_norm, *self.norms.children()]  # type: ignore[list-item]
 
     def momentum(self, features: list[LorentzTensors], offsets: Tensor) -> Tensor:
         """Re Σ w v over channels, levels and nodes: (J, 4) in GeV, in the frame of the features."""
+        return segment_sum(self.mixed_vectors(features), offsets) / float(self.options["scale"])
+
+    def mixed_vectors(self, features: list[LorentzTensors]) -> Tensor:
+        """Re Σ w v over channels and levels: (N, 4), scaled."""
         vectors = torch.cat([level.v for level in features if level.v is not None], dim=2)
         real, imaginary = self.vector_weight.to(vectors.dtype)
-        mixed = torch.einsum("c,ncd->nd", real, vectors[0]) - torch.einsum("c,ncd->nd", imaginary, vectors[1])
-        return segment_sum(mixed, offsets) / float(self.options["scale"])
+        return torch.einsum("c,ncd->nd", real, vectors[0]) - torch.einsum("c,ncd->nd", imaginary, vectors[1])
 
 
 def _differences(gram_Q: Tensor, pairs: Pairs) -> Tensor:

@@ -235,10 +235,10 @@ class LLoCaTransformer(JetModel):
         both = torch.stack([rest_N4, total_J4.repeat_interleave(jets.counts, dim=0)], dim=2)
         own, jet = products(frames_N44, both).unbind(2)
         features = frame_features(own, jet).to(self.dtype)
-        frames = LocalFrames.of(frames_N44, self._gamma(jet, both[:, :, 1]), self.dtype)
+        frames = LocalFrames.of(frames_N44, self.gamma(jet, both[:, :, 1]), self.dtype)
         return torch.cat([own_NS, features], dim=1), frames
 
-    def _gamma(self, local_N4: Tensor, rest_N4: Tensor) -> Tensor | None:
+    def gamma(self, local_N4: Tensor, rest_N4: Tensor) -> Tensor | None:
         """The jet's Lorentz factor in each constituent's frame, (N,), from its momentum there and at rest.
 
         A constant in training, as in the official code.

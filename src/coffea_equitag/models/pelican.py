@@ -222,7 +222,10 @@ class PELICAN(JetModel):
         fused: Tensor | None = kernels.run(self, products_QR, scalars_NS, offsets)
         if fused is not None:
             return fused
-        squares = Squares.of(offsets)
+        return self.on_squares(products_QR, scalars_NS, Squares.of(offsets))
+
+    def on_squares(self, products_QR: Tensor, scalars_NS: Tensor | None, squares: Squares) -> Tensor:
+        """The layers of `network`, on jets that are laid out."""
         weight_N = None
         if self.options["irc_safe"]:
             products_QR, weight_N = jet_frame(products_QR, squares)
@@ -235,10 +238,10 @@ class PELICAN(JetModel):
             pairs = block(message(pairs), squares, weight_N)
         pairs = last_message(pairs)
         if constituent_rows.wanted():
-            constituent_rows.record(self._rows(pairs, squares, weight_N), self._is_spurion(offsets))
+            constituent_rows.record(self._rows(pairs, squares, weight_N), self._is_spurion(squares.offsets))
         found = self.readout(pairs, squares, weight_N)
         if jet_rows.wanted():
-            jet_rows.record(found if self.output == "classes" else segment_mean(found, offsets))
+            jet_rows.record(found if self.output == "classes" else segment_mean(found, squares.offsets))
         out: Tensor = self.head(found)
         return out
 

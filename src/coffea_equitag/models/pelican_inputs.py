@@ -41,7 +41,7 @@ def columns_as_scalars(jets: RaggedJets, fields: Sequence[str], dtype: torch.dty
         else jets.columns[name][:, None].to(dtype)
         for name in fields
     ]
-    return torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(len(jets.p4), 0, dtype=dtype)
+    return torch.cat(columns, dim=1) if columns else jets.p4.new_zeros(jets.p4.shape[0], 0, dtype=dtype)
 
 
 def with_labels(own_NS: Tensor, before: Tensor, after: Tensor, spurions: int) -> Tensor:

@@ -166,7 +166,7 @@ class VectorPFN(JetModel):
         frames = axis_frames(jets.jet_p4[:, 1:], towards)
         out, vectors_J3 = self._outputs(self.scalars(jets), track_vectors(jets), frames, jets.offsets)
         if self.output == "momentum":
-            return _corrected(jets.jet_p4, vectors_J3, out[:, -1])
+            return corrected(jets.jet_p4, vectors_J3, out[:, -1])
         return (vectors_J3 if self.output == "vector" else out).to(self.dtype)
 
     def scalars(self, jets: RaggedJets) -> Tensor:
@@ -215,7 +215,7 @@ class VectorPFN(JetModel):
         return in_double(self.mlp, invariants_JC), jets.vectors
 
 
-def _corrected(jet_p4: Tensor, vectors_J3: Tensor, scalars_J: Tensor) -> Tensor:
+def corrected(jet_p4: Tensor, vectors_J3: Tensor, scalars_J: Tensor) -> Tensor:
     """Jets' momenta plus vectors, and their masses plus scalars, both in units of |p⃗|: (J, 4) in GeV, float64."""
     three = jet_p4[:, 1:]
     size = three.norm(dim=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from ..errors import TaggerError, explain
 from ..jet_model import JetModel
 from . import storage
 from .card import Card
+from .places import FOLDER, places
 
-__all__ = ["FOLDER", "check_visible", "send"]
-
-#: Environment variable: where such taggers are saved, ``~/.cache/coffea-equitag/taggers`` by default.
-FOLDER = "COFFEA_EQUITAG_TAGGERS"
+__all__ = ["check_visible", "send"]
 
 #: Seconds after which a tagger that nobody sends any more is removed: 30 days.
 _AGE = 30 * 86400.0
@@ -30,8 +27,7 @@ def send(model: JetModel, card: Card, content_hash: str) -> Path:
     TaggerError
         If it cannot be written.
     """
-    places = _places()
-    for place in places:
+    for place in places():
         folder = place / content_hash
         try:
             if not (folder / "card.json").is_file():
@@ -44,7 +40,7 @@ def send(model: JetModel, card: Card, content_hash: str) -> Path:
     raise TaggerError(
         explain(
             f"tagger {card.name!r}, which exists only in memory, cannot be saved for other processes: {failure}",
-            f"a writable folder: {', '.join(map(str, places))}",
+            f"a writable folder: {', '.join(map(str, places()))}",
             f"set {FOLDER} to a folder that all processes of the job see, or save it: tagger.save('my-tagger/')",
         )
     ) from failure
@@ -66,17 +62,6 @@ def check_visible(folder: str, content_hash: str) -> None:
                 f"save it there first, tagger.save('/shared/tagger'), or set {FOLDER} to such a folder",
             )
         )
-
-
-def _places() -> list[Path]:
-    """Where to save: the folder that the user names, else the cache of the user's home, else that of this machine."""
-    if named := os.environ.get(FOLDER):
-        return [Path(named).expanduser().resolve()]
-    machine = Path(tempfile.gettempdir()) / f"coffea-equitag-{getattr(os, 'getuid', lambda: 0)()}" / "taggers"
-    try:
-        return [Path.home() / ".cache" / "coffea-equitag" / "taggers", machine]
-    except RuntimeError:  # no home
-        return [machine]
 
 
 def _save(folder: Path, model: JetModel, card: Card) -> None:

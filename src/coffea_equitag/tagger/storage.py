@@ -27,6 +27,7 @@ from ..layers.constituent_heads import add_heads
 from ..reading import read_bytes, reading
 from ..temporary_files import folder_lock, remove_stale, temporary_folder
 from ..validation import faults
+from .archive import is_archive, unpacked
 from .card import Card
 from .weights import read_weights
 
@@ -44,7 +45,7 @@ _TRIES = 20
 
 
 def find(source: str | os.PathLike[str]) -> Path:
-    """The folder of a tagger, given by its path, by that of its training run, or by a name from the zoo.
+    """The folder of a tagger, given by its path, that of its training run or archive, an address, or a zoo's name.
 
     A string that is a name from the zoo means the zoo, whatever the current folder holds; a folder of that name is
     given as ``"./name"`` or as a `Path`.
@@ -54,6 +55,8 @@ def find(source: str | os.PathLike[str]) -> Path:
     TaggerError
         If there is none.
     """
+    if is_archive(source):
+        return unpacked(source)
     path = Path(source)
     if isinstance(source, str) and source in zoo.names():
         if _tagger_in(path) is not None:

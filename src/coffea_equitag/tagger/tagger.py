@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -299,6 +300,28 @@ class Tagger:
             _pinned[self.path] = str(self.card.content_hash)
         return Path(path)
 
+    def export(self, path: str | os.PathLike[str], format: str | None = None, **options: Any) -> Any:
+        """Write the tagger as ``m.onnx``, ``m.pt2`` or into the folder of a Triton Inference Server.
+
+        Parameters
+        ----------
+        path, format, **options
+            As for `coffea_equitag.export.export`.
+
+        Returns
+        -------
+        coffea_equitag.export.Export
+            Path, inputs, outputs, and how far the file's scores are from the tagger's.
+
+        Raises
+        ------
+        ExportError
+            If the network has no such format, the path exists, or the file does not give the tagger's scores.
+        """
+        # it stands on a floor above this one, and is imported only when it is wanted
+        exporting = importlib.import_module("coffea_equitag.export")
+        return exporting.export(self, path, format, **options)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Path and hash; a tagger that is not on disk as it is now is saved for this, once by its hash."""
         found = self.content_hash
@@ -308,12 +331,13 @@ class Tagger:
 
 
 def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
-    """Load a tagger from a folder or, by name, from the zoo. Nothing is unpickled.
+    """Load a tagger from a folder, a zip archive, an address or, by name, from the zoo. Nothing is unpickled.
 
     Parameters
     ----------
     source : path-like or str
-        Folder written by `Tagger.save` or by `fit`, or a name from `coffea_equitag.zoo`.
+        Folder written by `Tagger.save` or by `fit`, or a name from `coffea_equitag.zoo`; or an archive of such a
+        folder, ``tagger.zip`` or ``https://.../tagger.zip#sha256=...``, downloaded once (with pooch) and checked.
     device : str, optional
         Default: the GPU if there is one.
     shared : bool

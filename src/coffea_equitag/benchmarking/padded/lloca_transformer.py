@@ -46,7 +46,7 @@ def padded(model: LLoCaTransformer, jets: RaggedJets, width: int) -> Callable[[]
         jet = (own * here).sum(1)
         local = (frames @ torch.stack([own, jet[:, None].expand_as(own)], dim=3)).unbind(3)
         h = model.embedding(torch.cat([columns, _seen(*local)], dim=2))
-        gamma = model._gamma(local[1].flatten(0, 1), jet.repeat_interleave(width, 0))
+        gamma = model.gamma(local[1].flatten(0, 1), jet.repeat_interleave(width, 0))
         carried = LocalFrames.of(frames.flatten(0, 1), gamma, dtype)
         for block in blocks:
             normed = nn.functional.layer_norm(h, h.shape[2:])

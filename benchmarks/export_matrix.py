@@ -1,0 +1,158 @@
+"""Every network in every format: does it export, how exact is the file, how fast is it beside ours.
+
+    python -m benchmarks.export_matrix results.jsonl [NETWORK...] [--insert docs/howto/export.md]
+
+One line of JSON per network and format; what the file already has is not measured again. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import coffea_equitag as eqt
+from coffea_equitag import models
+from coffea_equitag.benchmarking.machine import describe_machine
+from coffea_equitag.benchmarking.networks import build
+from coffea_equitag.export import FORMATS, export
+from coffea_equitag.export.interface import Form
+from coffea_equitag.export.onnx_file import OnnxSession
+from coffea_equitag.export.pt2_file import open_pt2
+from coffea_equitag.export.trial_jets import TrialJets, trial_jets
+from coffea_equitag.jets.ragged import RaggedJets
+
+#: Name in the table -> a tagger in the zoo, or a kind of network and its options: fresh weights, with the spread of
+#: logits that trained networks have.
+NETWORKS: dict[str, str | tuple[str, dict[str, Any]]] = {
+    "top-pfn-mass": "top-pfn-mass",
+    "top-lorentznet": "top-lorentznet",
+    **{kind: (kind, {}) for kind in models.names()},
+    "particlenet, mass patches": ("particlenet", {"lite": True, "pairwise": "mass", "nodewise": "mass"}),
+    "lorentznet_base, mass patches": ("lorentznet_base", {"pairwise": "mass", "nodewise": "mass"}),
+}
+
+#: Standard deviation of the logits' difference.
+_SPREAD = 3.0
+#: Jets that are timed, and their mean number of constituents.
+_JETS, _MEAN = 64, 50
+
+_BEGIN, _END = "<!-- made by: python -m benchmarks.export_matrix -->", "<!-- end of what export_matrix made -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("networks", nargs="*", choices=[*NETWORKS, []], default=[])
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument("--insert", type=Path, metavar="PAGE", help="write the table into this page")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
+    found = [json.loads(line) for line in lines]
+    done = {(row["network"], row["format"]) for row in found}
+    for name in arguments.networks or NETWORKS:
+        wanted = [format for format in arguments.formats if (name, format) not in done]
+        tagger = tagger_of(name) if wanted else None
+        for format in wanted:
+            row = {"network": name, "format": format, **measured(tagger, format)}
+            found.append(row)
+            with arguments.results.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+    if arguments.insert:
+        page = arguments.insert.read_text()
+        before, _, rest = page.partition(_BEGIN)
+        arguments.insert.write_text(f"{before}{_BEGIN}\n{table(found)}\n{_END}{rest.partition(_END)[2]}")
+
+
+def tagger_of(name: str) -> eqt.Tagger:
+    what = NETWORKS[name]
+    if isinstance(what, str):
+        return eqt.load(what, "cpu")
+    kind, options = what
+    tagger = eqt.Tagger.from_model(build(kind, options=options), name=kind, classes=("qcd", "top"))
+    jets = trial_jets(tagger, (30,) * 32, "ragged", seed=3).jets
+    logits = tagger.outputs(RaggedJets.from_awkward(jets, tagger.card.contract.constituent_fields))
+    last = [layer for layer in tagger.model.modules() if isinstance(layer, nn.Linear) and layer.out_features == 2][-1]
+    with torch.no_grad():
+        for weights in last.parameters():
+            weights.mul_(_SPREAD / float(np.std(logits[:, 1] - logits[:, 0])))
+    return tagger
+
+
+def measured(tagger: eqt.Tagger, format: str) -> dict[str, Any]:
+    """What one export is like."""
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / {"onnx": "m.onnx", "cms": "m.onnx", "pt2": "m.pt2", "triton": "repository"}[format]
+        try:
+            made = export(tagger, path, format)
+        except eqt.ExportError as error:
+            return {"refused": str(error).splitlines()[0]}
+        seconds = time.process_time() - start
+        file = made.path / "1" / "model.onnx" if format == "triton" else made.path
+        function = open_pt2(file) if format == "pt2" else OnnxSession(file)
+        form: Form = {"triton": "padded", "cms": "cms"}.get(format, "ragged")
+        counts = np.random.default_rng(1).poisson(_MEAN, _JETS)
+        trial = trial_jets(tagger, counts, form)
+        return {
+            "jets": made.verification.jets,
+            "deviation": made.verification.deviation,
+            "from_tagger": made.verification.from_tagger,
+            "tagger_deviation": made.verification.tagger_deviation,
+            "us": best(lambda: function(*trial.inputs)),
+            "ours_us": best(lambda: ours(tagger, trial)),
+            "seconds": seconds,
+            "megabytes": os.path.getsize(file) / 1e6,
+            "date": dt.date.today().isoformat(),
+            "machine": describe_machine().get("processor", "an unknown processor"),
+        }
+
+
+def ours(tagger: eqt.Tagger, trial: TrialJets) -> None:
+    tagger.outputs(RaggedJets.from_awkward(trial.jets, tagger.card.contract.constituent_fields))
+
+
+def best(call: Callable[[], object], times: int = 3) -> float:
+    """µs per jet, the best of some times: CPU time, so that other processes do not count."""
+    call()
+    found = []
+    for _ in range(times):
+        start = time.process_time()
+        call()
+        found.append(time.process_time() - start)
+    return min(found) / _JETS * 1e6
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| network | format | deviation from float64 | the tagger's own | µs per jet | ours | export, s | MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    order = {name: k for k, name in enumerate(NETWORKS)}
+    for row in sorted(rows, key=lambda row: (order[row["network"]], FORMATS.index(row["format"]))):
+        cells = [row["network"], row["format"]]
+        if "refused" in row:
+            lines.append(f"| {' | '.join([*cells, 'refused: ' + row['refused'], *[''] * 5])} |")
+            continue
+        cells += [f"{row[key]:.1e}" for key in ("deviation", "tagger_deviation")]
+        cells += [f"{row[key]:.0f}" for key in ("us", "ours_us", "seconds")] + [f"{row['megabytes']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    dates = sorted({row["date"] for row in rows if "date" in row})
+    machines = sorted({row["machine"] for row in rows if "machine" in row})
+    return "\n".join([*lines, "", f"Measured {' to '.join(sorted({dates[0], dates[-1]}))} on {'; '.join(machines)}."])
+
+
+if __name__ == "__main__":
+    main()
