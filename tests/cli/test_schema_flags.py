@@ -8,7 +8,10 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from coffea_equitag import cli
+from coffea_equitag.cli import train
 from coffea_equitag.cli.schema_flags import add_flags, given_values
+from coffea_equitag.training.run_config import RunConfig
 
 
 class Schema(BaseModel):
@@ -69,3 +72,18 @@ def test_other_choices_are_refused(capsys):
     with pytest.raises(SystemExit):
         parsed("--choice", "64")
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_every_key_and_every_command_has_one_heading(capsys):
+    keys = [name for names in train.GROUPS.values() for name in names]
+    assert sorted(keys) == sorted(set(RunConfig.model_fields) - {"model", "data", "output", "options"})
+    commands = [name for names in cli.GROUPS.values() for name in names]
+    assert sorted(commands) == sorted(cli.COMMANDS)
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"\n{heading}:\n" in shown for heading in train.GROUPS)
+    cli.main([])
+    shown = capsys.readouterr().out
+    assert all(f"\n{heading}:\n" in shown for heading in cli.GROUPS)
+    assert all(f"\n  {name} " in shown for name in cli.COMMANDS)

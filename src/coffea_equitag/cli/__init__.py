@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import sys
+import textwrap
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,15 @@ COMMANDS = {
     "validate": "compare simulated with real jets: a table and plots",
 }
 
+#: Heading in ``equitag --help`` -> its subcommands.
+GROUPS = {
+    "begin": ("demo", "models", "warmup"),
+    "use a tagger": ("score", "convert"),
+    "train": ("train", "compare", "search"),
+    "measure": ("evaluate", "audit", "benchmark"),
+    "make jets": ("simulate", "validate"),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``equitag``; return the exit status.
@@ -44,14 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_process = argv is None
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
-        prog="equitag", description="Symmetry-equivariant jet taggers for coffea analyses."
+        prog="equitag",
+        usage="equitag [-h] [--version] COMMAND ...",
+        description="Symmetry-equivariant jet taggers for coffea analyses.",
+        epilog=_listing(shutil.get_terminal_size().columns - 2),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
     # Import only the module of the given command: `equitag --help` stays fast.
     given = next((word for word in argv if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub = commands.add_parser(name, prog=f"equitag {name}", description=summary[0].upper() + summary[1:] + ".")
         if name == given:
             importlib.import_module(f".{name}", __name__).configure(sub)
     arguments = parser.parse_args(argv, argparse.Namespace(words=argv))
@@ -75,6 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_process:
             _exit_despite_threads(interrupts.status)
         return interrupts.status
+
+
+def _listing(width: int) -> str:
+    """The subcommands, in groups."""
+    lines, indent = [], " " * 13
+    for heading, names in GROUPS.items():
+        lines += ["", f"{heading}:"]
+        for name in names:
+            lines += textwrap.wrap(COMMANDS[name], width, initial_indent=f"  {name:<11}", subsequent_indent=indent)
+    return "\n".join([*lines[1:], "", "equitag COMMAND --help says more of each."])
 
 
 @contextmanager

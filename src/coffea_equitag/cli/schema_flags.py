@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
@@ -14,19 +15,34 @@ from pydantic.fields import FieldInfo
 __all__ = ["add_flags", "given_values"]
 
 
-def add_flags(parser: argparse.ArgumentParser, schema: type[BaseModel], without: Collection[str] = ()) -> None:
-    """Declare a flag for each field of a schema; those that are not given leave no trace."""
+def add_flags(
+    parser: argparse.ArgumentParser,
+    schema: type[BaseModel],
+    without: Collection[str] = (),
+    groups: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Declare a flag for each field of a schema; those that are not given leave no trace.
+
+    Returns
+    -------
+    dict of str to argument group
+        For each heading of `groups`, under which the help has the fields named there.
+    """
+    sections = {heading: parser.add_argument_group(heading) for heading in groups}
+    heading_of = {name: heading for heading, names in groups.items() for name in names}
     for name, field in schema.model_fields.items():
         if name in without:
             continue
+        target = sections[heading_of[name]] if name in heading_of else parser
         flag = "--" + name.replace("_", "-")
         settings: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
         if field.annotation is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
+            target.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
         elif choices := _choices(field.annotation):
-            parser.add_argument(flag, choices=choices, **settings)
+            target.add_argument(flag, choices=choices, **settings)
         else:
-            parser.add_argument(flag, metavar="X", **settings)
+            target.add_argument(flag, metavar="X", **settings)
+    return sections
 
 
 def given_values(arguments: argparse.Namespace, schema: type[BaseModel]) -> dict[str, Any]:

@@ -17,11 +17,69 @@ _TRY_AGAIN = 75
 
 _SUFFIXES = (".yaml", ".yml", ".toml")
 
+#: Heading in ``equitag train --help`` -> keys of the configuration.
+GROUPS = {
+    "the network": ("init_from", "frozen", "pretrained_rate", "name", "precision"),
+    "jets": (
+        "jets",
+        "labels",
+        "label_map",
+        "unmapped",
+        "classes",
+        "signal",
+        "jet_definition",
+        "select",
+        "weights",
+        "flat",
+        "folds",
+        "fold",
+        "event_id",
+        "validation",
+        "split_seed",
+        "max_constituents",
+        "augmentation",
+        "shuffle",
+        "workers",
+    ),
+    "what is learned": (
+        "target",
+        "auxiliary",
+        "keep_auxiliary",
+        "decorrelate",
+        "decorrelation",
+        "class_weights",
+        "label_smoothing",
+    ),
+    "steps": (
+        "recipe",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "weight_decay",
+        "accumulate",
+        "ema",
+        "pool",
+        "pair_budget",
+    ),
+    "the run": (
+        "seed",
+        "seeds",
+        "monitor",
+        "patience",
+        "device",
+        "save_every",
+        "time_limit",
+        "loggers",
+        "log_every",
+    ),
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: one flag for each key of the configuration."""
     from ..training.run_config import RunConfig
 
+    parser.usage = "%(prog)s [-h] [-o DIR] [options] model [data ...]"
     parser.add_argument(
         "model",
         help="network to train, e.g. lorentznet or pfn (`equitag models` lists them), or a configuration file "
@@ -35,10 +93,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=RunConfig.model_fields["output"].description,
     )
-    add_flags(parser, RunConfig, without=("model", "data", "output", "options"))
-    parser.add_argument("--balance", action="store_true", help="the same as --class-weights balanced")
-    parser.add_argument("--restart", action="store_true", help="start from scratch instead of resuming the run in DIR")
-    parser.add_argument(
+    groups = add_flags(parser, RunConfig, without=("model", "data", "output", "options"), groups=GROUPS)
+    groups["what is learned"].add_argument(
+        "--balance", action="store_true", help="the same as --class-weights balanced"
+    )
+    groups["the run"].add_argument(
+        "--restart", action="store_true", help="start from scratch instead of resuming the run in DIR"
+    )
+    groups["the network"].add_argument(
         "--option",
         action="append",
         default=[],
