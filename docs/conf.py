@@ -36,7 +36,7 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["**/.ipynb_checkpoints", "Thumbs.db"]
-suppress_warnings = ["intersphinx.external"]
+suppress_warnings = ["toc.empty_glob"]  # the page on export comes and goes
 
 html_theme = "furo"
 html_title = "coffea-equitag"
@@ -66,8 +66,14 @@ autodoc_member_order = "bysource"
 autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-# names of parameters, and of what is not public, are no links
-nitpick_ignore_regex = [("py:.*", ".*")]
+# no links: types in sections of parameters; names of parameters and modules; constants; names of coffea and torch, whose
+# lists of names need a network
+nitpick_ignore_regex = [
+    ("py:class", ".*"),
+    ("py:obj", r"[a-z_0-9]+(\.[a-z_0-9]+)*"),
+    ("py:obj", r"([a-z_0-9]+\.)*[A-Z_0-9]+"),
+    ("py:obj", r"torch\..*|SimpleCheckpointer|PackedSelection|Weights|CorrectedJetsFactory"),
+]
 
 _SITES = {
     "awkward": "https://awkward-array.org/doc/main/",
@@ -114,14 +120,20 @@ def _by_last_name(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> node
         [node["reftarget"], node["reftarget"].rpartition(".")[2]] if "." in node["reftarget"] else [node["reftarget"]]
     )
     for end in ends:
-        found = [name for name in objects if name.endswith(f".{end}")]
+        found = [name for name, one in objects.items() if name.endswith(f".{end}") and not one.aliased]
         if len(found) == 1:
             entry = objects[found[0]]
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, found[0])
     return None
 
 
+def _skip(_app: Sphinx, _what: str, name: str, _obj: Any, _skipped: bool, _options: Any) -> bool | None:
+    """pydantic's own attribute of each schema."""
+    return True if name == "model_config" else None
+
+
 def setup(app: Sphinx) -> None:
-    """Two habits of the docstrings."""
+    """Habits of the docstrings."""
     app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _by_last_name)

@@ -1,11 +1,17 @@
-"""A directive for the pages of networks: rows of the generated tables of symmetry.md and performance.md.
+"""Directives for what is generated: rows of the tables of symmetry.md and performance.md, and the help of all commands.
 
 ```{measured} lorentznet
+```
+
+```{commands}
 ```
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import os
 import re
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +19,8 @@ from typing import ClassVar
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from coffea_equitag.cli import COMMANDS
 
 HERE = Path(__file__).parent
 SPEED = "### top-like"
@@ -64,7 +72,24 @@ def _cut(line: str, columns: int | None) -> str:
     return f"|{'|'.join(cells)}|"
 
 
+class Commands(SphinxDirective):
+    """``equitag COMMAND --help`` for every command."""
+
+    def run(self) -> list[nodes.Node]:
+        """A title and the help of each."""
+        os.environ["COLUMNS"] = "100"
+        text = (f"**`equitag {name}`**\n\n```text\n{_help(name, summary)}\n```" for name, summary in COMMANDS.items())
+        return self.parse_text_to_nodes("\n\n".join(text))
+
+
+def _help(name: str, summary: str) -> str:
+    parser = argparse.ArgumentParser(prog=f"equitag {name}", description=f"{summary[0].upper()}{summary[1:]}.")
+    importlib.import_module(f"coffea_equitag.cli.{name}").configure(parser)
+    return parser.format_help().strip()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directive."""
+    """Register the directives."""
+    app.add_directive("commands", Commands)
     app.add_directive("measured", Measured)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

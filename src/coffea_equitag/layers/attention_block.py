@@ -12,21 +12,7 @@ __all__ = ["ClassAttentionBlock", "ParticleAttentionBlock"]
 
 
 class _Block(nn.Module):
-    """What both blocks are made of.
-
-    Parameters
-    ----------
-    width : int
-        Channels C, a multiple of `heads`.
-    heads : int
-        Heads of the attention.
-    hidden : int
-        Width of the feed-forward network.
-    activation : type of Module
-        Of the feed-forward network.
-    dropout : float
-        Of attention weights, hidden units and both outputs, while training.
-    """
+    """What both blocks are made of: its parameters are those of `ParticleAttentionBlock`."""
 
     def __init__(
         self, width: int, heads: int, hidden: int, activation: type[nn.Module] = nn.GELU, dropout: float = 0.1
@@ -57,7 +43,21 @@ class _Block(nn.Module):
 
 
 class ParticleAttentionBlock(_Block):
-    """Constituents attend to those of their jet; parameters as in `_Block`."""
+    """Constituents attend to those of their jet.
+
+    Parameters
+    ----------
+    width : int
+        Channels C, a multiple of `heads`.
+    heads : int
+        Heads of the attention.
+    hidden : int
+        Width of the feed-forward network.
+    activation : type of Module
+        Of the feed-forward network.
+    dropout : float
+        Of attention weights, hidden units and both outputs, while training.
+    """
 
     def forward(self, x_NC: Tensor, squares: Squares, bias_QH: Tensor | None = None) -> Tensor:
         """New rows (N, C) of constituents (N, C), with a bias (Q, H) in the square layout."""
@@ -65,7 +65,7 @@ class ParticleAttentionBlock(_Block):
 
 
 class ClassAttentionBlock(_Block):
-    """One token per jet attends to itself and to the jet's constituents; parameters as in `_Block`.
+    """One token per jet attends to itself and to the jet's constituents; parameters as in `ParticleAttentionBlock`.
 
     Queries are the tokens as they are, as in the official code; keys and values are normalised.
     """

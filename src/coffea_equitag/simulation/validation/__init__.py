@@ -1,6 +1,6 @@
 """Compare simulated jets with real ones: a table, plots, and networks trained to distinguish them.
 
-`validate_files` compares files, `compare_samples` compares `JetSample`s in memory, and `write_report` writes the
+`validate_files` compares files, `compare_samples` compares samples in memory (`JetSample`), and `write_report` writes the
 result. On the command line: ``equitag validate``.
 """
 
