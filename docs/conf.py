@@ -36,7 +36,6 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["**/.ipynb_checkpoints", "Thumbs.db"]
-suppress_warnings = ["toc.empty_glob"]  # the page on export comes and goes
 
 html_theme = "furo"
 html_title = "coffea-equitag"
@@ -66,8 +65,8 @@ autodoc_member_order = "bysource"
 autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-# no links: types in sections of parameters; names of parameters and modules; constants; names of coffea and torch, whose
-# lists of names need a network
+# no links: types in sections of parameters; names of parameters and modules; constants; names of coffea and torch, the
+# lists of which need a network
 nitpick_ignore_regex = [
     ("py:class", ".*"),
     ("py:obj", r"[a-z_0-9]+(\.[a-z_0-9]+)*"),
@@ -128,7 +127,7 @@ def _by_last_name(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> node
 
 
 def _skip(_app: Sphinx, _what: str, name: str, _obj: Any, _skipped: bool, _options: Any) -> bool | None:
-    """pydantic's own attribute of each schema."""
+    """Leave out what pydantic adds to each schema."""
     return True if name == "model_config" else None
 
 

@@ -42,7 +42,7 @@ def blocks(page: Path) -> Iterator[Block]:
             code = lines[at + 1 : end]
             language = found["info"].strip()
             if language.startswith("{code-cell}"):
-                language, code = "cell", ["" if one.startswith(":") else one for one in code]
+                language, code = "cell", ["" if one.startswith((":", "%")) else one for one in code]
             yield Block(page, at + 2, language, "\n".join(code) + "\n", reason)
             at, reason = end, None
         elif not lines[at].startswith("<!--"):

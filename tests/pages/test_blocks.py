@@ -38,8 +38,8 @@ def test_blocks_run(name, tmp_path, monkeypatch):
     given = {} if is_tutorial else names(name)
     space = {"__name__": "__main__"} | modules | given
     for block in chosen:
-        if block.language in SHELL or block.code.startswith("!"):
-            for command in commands(block.code.removeprefix("!").format(**space) if is_tutorial else block.code):
+        if block.language in SHELL or block.code.lstrip().startswith("!"):
+            for command in commands(block.code.lstrip("\n!").format(**space) if is_tutorial else block.code):
                 words = shlex.split(command)
                 assert words[0] == "equitag", f"{name}:{block.line}: not our command: say why it is not run"
                 assert main(words[1:]) == 0, f"{name}:{block.line}: {command}"

@@ -1,7 +1,7 @@
 """Compare simulated jets with real ones: a table, plots, and networks trained to distinguish them.
 
-`validate_files` compares files, `compare_samples` compares samples in memory (`JetSample`), and `write_report` writes the
-result. On the command line: ``equitag validate``.
+`validate_files` compares files, `compare_samples` compares samples in memory (`JetSample`), and `write_report` writes
+the result. On the command line: ``equitag validate``.
 """
 
 from __future__ import annotations
