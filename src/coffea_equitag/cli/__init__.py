@@ -40,7 +40,7 @@ COMMANDS = {
 #: Heading in ``equitag --help`` -> its subcommands.
 GROUPS = {
     "begin": ("demo", "models", "warmup"),
-    "use a tagger": ("score", "convert"),
+    "use a tagger": ("score", "export", "convert"),
     "train": ("train", "compare", "search"),
     "measure": ("evaluate", "audit", "benchmark"),
     "make jets": ("simulate", "validate"),
