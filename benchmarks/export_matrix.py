@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 import coffea_equitag as eqt
-from coffea_equitag import models
+from coffea_equitag import models, zoo
 from coffea_equitag.benchmarking.machine import describe_machine
 from coffea_equitag.benchmarking.networks import build
 from coffea_equitag.export import FORMATS, export
@@ -35,8 +35,7 @@ from coffea_equitag.jets.ragged import RaggedJets
 #: Name in the table -> a tagger in the zoo, or a kind of network and its options: fresh weights, with the spread of
 #: logits that trained networks have.
 NETWORKS: dict[str, str | tuple[str, dict[str, Any]]] = {
-    "top-pfn-mass": "top-pfn-mass",
-    "top-lorentznet": "top-lorentznet",
+    **{name: name for name in zoo.names()},
     **{kind: (kind, {}) for kind in models.names()},
     "particlenet, mass patches": ("particlenet", {"lite": True, "pairwise": "mass", "nodewise": "mass"}),
     "lorentznet_base, mass patches": ("lorentznet_base", {"pairwise": "mass", "nodewise": "mass"}),

@@ -22,7 +22,7 @@ from .description import description
 from .four_momenta import Coordinates
 from .graph import Graph
 from .interface import Form, Port, inputs_of, outputs_of
-from .onnx_file import OPSET, OnnxSession, to_onnx, write_onnx
+from .onnx_file import OPSET, OnnxSession, check_installed, to_onnx, write_onnx
 from .program import graph_of, program
 from .pt2_file import compiled_pt2, open_pt2, write_pt2
 from .trial_jets import trial_jets
@@ -182,6 +182,7 @@ class _Job:
 
 
 def _write_onnx(job: _Job, part: Path) -> Verification:
+    check_installed()
     model = to_onnx(job.program(), job.inputs, job.outputs)
     write_onnx(model, job.description(), part)
     verification = job.verify(OnnxSession(part))

@@ -17,7 +17,7 @@ from ..errors import ExportError, explain
 from .elementary import DECOMPOSITIONS
 from .interface import Port
 
-__all__ = ["METADATA", "OPSET", "OnnxSession", "to_onnx", "write_onnx"]
+__all__ = ["METADATA", "OPSET", "OnnxSession", "check_installed", "to_onnx", "write_onnx"]
 
 #: Version of ONNX's operators that the files use.
 OPSET = 20
@@ -29,16 +29,26 @@ METADATA = "coffea_equitag"
 _IR_VERSION = 9
 
 
+def check_installed() -> None:
+    """Refuse to begin without the packages that write and check ONNX.
+
+    Raises
+    ------
+    ExportError
+        Naming the one that is missing.
+    """
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        required(name)
+
+
 def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[Port], outputs: Sequence[Port]) -> Any:
     """An ONNX model (``onnx.ModelProto``) of a traced graph.
 
     Raises
     ------
     ExportError
-        If onnx or onnxscript is not installed, or an operation has no form in ONNX.
+        If an operation has no form in ONNX.
     """
-    for name in ("onnx", "onnxscript"):
-        required(name)
     with _quiet():
         try:
             found = torch.onnx.export(
