@@ -45,9 +45,11 @@ def _bias(model: ParticleTransformer, jets: PaddedJets) -> Tensor:
     first = node[:, :, None].expand(j, w, w).flatten()
     second = node[:, None].expand(j, w, w).flatten()
     place, diagonal = torch.arange(j * w * w), (row * w + torch.arange(w) * (w + 1)).flatten()
-    logarithms = pair_logarithms(
-        jets.p4.flatten(0, 1), pair_products(jets).flatten(), first, second, place, diagonal
-    ).to(model.dtype)
+    # padding with a momentum: ONNX has the smallest bounds of logarithms, 1e-60, in single precision, where they are 0
+    p4 = torch.where(jets.real[..., None], jets.p4, 1.0)
+    logarithms = pair_logarithms(p4.flatten(0, 1), pair_products(jets).flatten(), first, second, place, diagonal).to(
+        model.dtype
+    )
     bias: Tensor = model.pair_bias.embed(logarithms)
     return bias if model.pair_bias.with_self else torch.where((first != second)[:, None], bias, 0.0)
 
