@@ -88,7 +88,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def studies(session: nox.Session) -> None:
-    """Simulate, train and compare: ``nox -s studies -- attention --scale 0.1``."""
+    """Simulate, train and compare: ``nox -s studies -- networks --scale 0.1``."""
     session.install("-e", ".[simulate,train]", *CONSTRAINED)
     name, *options = session.posargs
     session.run("python", "-m", f"studies.{name}", *options)

@@ -1,1 +1,0 @@
-"""Attention networks beside LorentzNet and PELICAN of like cost."""

@@ -1,5 +1,0 @@
-"""``python -m studies.attention``."""
-
-from ..command import main
-
-main(__package__)
