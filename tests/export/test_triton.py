@@ -124,7 +124,7 @@ def test_a_model_is_replaced_whole(tmp_path, monkeypatch):
 
     def written(job, part):
         part.write_bytes(b"a model")
-        return Verification(0, (), 0.0, 0.0, 0.0)
+        return Verification(0, (), 0.0, 0.0, 0.0, 1e-5)
 
     monkeypatch.setattr(exporting, "_write_onnx", written)
     (tmp_path / "t" / "1").mkdir(parents=True)

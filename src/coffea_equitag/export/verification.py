@@ -43,6 +43,8 @@ class Verification:
         The same from what ``tagger`` itself gives, by its kernels in single precision.
     tagger_deviation : float
         That of the tagger itself from the layers in float64.
+    tolerance : float
+        Largest `deviation` that was allowed.
     """
 
     jets: int
@@ -50,10 +52,11 @@ class Verification:
     deviation: float
     from_tagger: float
     tagger_deviation: float
+    tolerance: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self) | {"tolerance": TOLERANCE}
+        return asdict(self)
 
 
 def verify(
@@ -79,11 +82,11 @@ def verify(
         try:
             outputs = function(*trial.inputs).double().numpy()
         except Exception as error:  # of any runtime
-            raise _failed(f"{tagger.name}: the file does not run on {len(counts)} jets: {error}") from error
+            raise _failed(f"{tagger.name}: the file does not run on {len(counts)} jets: {error}", tolerance) from error
         with torch.no_grad(), kernels.use("reference"):
             expected = _scores(tagger, exact(ragged).double())
         if outputs.shape != expected.shape:
-            raise _failed(f"{tagger.name}: outputs of shape {outputs.shape} in place of {expected.shape}")
+            raise _failed(f"{tagger.name}: outputs of shape {outputs.shape} in place of {expected.shape}", tolerance)
         found.append((outputs, expected, _scores(tagger, torch.from_numpy(tagger.outputs(ragged)))))
     file, layers, own = (np.concatenate(parts) for parts in zip(*found, strict=True))
     scale = 1.0 if tagger.model.output == "classes" else float(np.abs(layers).max())
@@ -93,9 +96,11 @@ def verify(
         deviation=_largest(file - layers) / scale,
         from_tagger=_largest(file - own) / scale,
         tagger_deviation=_largest(own - layers) / scale,
+        tolerance=tolerance,
     )
     if not result.deviation <= tolerance:
-        raise _failed(f"{tagger.name}: the file's outputs deviate by {result.deviation:.2g} from the layers in float64")
+        given = f"{tagger.name}: the file's outputs deviate by {result.deviation:.2g} from the layers in float64"
+        raise _failed(given, tolerance)
     return result
 
 
@@ -111,11 +116,11 @@ def _largest(values: F8) -> float:
     return float(np.where(np.isnan(values), np.inf, np.abs(values)).max())
 
 
-def _failed(given: str) -> ExportError:
+def _failed(given: str, tolerance: float) -> ExportError:
     return ExportError(
         explain(
             given,
-            f"at most {TOLERANCE:g}",
+            f"at most {tolerance:g}",
             "export it with precision='float64' (--precision float64), or as .pt2; report it if that does not help",
         )
     )
