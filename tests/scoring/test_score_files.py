@@ -25,6 +25,7 @@ from coffea_equitag.scoring import FailedFilesError
 from coffea_equitag.scoring.manifest import MANIFEST, append_entry, read_manifest
 from coffea_equitag.scoring.workers import DeadWorkerError, each
 from coffea_equitag.worker_processes import available_cores, threads_per_worker
+from interruptible import interruptible
 
 
 def net_of(path):
@@ -312,7 +313,14 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path):
         shutil.copy(PACKAGED_FILE, tmp_path / "in" / name)
     words = ["score", "tagger", "in", "-o", "out", "--workers", "2", "--chunk", "1", "--device", "cpu", "--quiet"]
     command = [sys.executable, "-m", "coffea_equitag", *words]
-    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,
+    ) as process:
         deadline = time.monotonic() + 240
         while not list((tmp_path / "out").glob(".*.part.root")):
             assert process.poll() is None

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("pythia8mc")
 
 from coffea_equitag.simulation import sample_request, simulate_folder
+from interruptible import interruptible
 
 N, SHARD = 9, 3
 
@@ -73,7 +74,9 @@ def test_same_files_when_killed_and_resumed(tmp_path, monkeypatch):
 def test_interrupted(tmp_path):
     path = tmp_path / "jets.parquet"
     command = [sys.executable, "-c", SCRIPT, "simulate", "qg", "-n", "100000", "-j", "2", "-o", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    )
     _wait(lambda: any(tmp_path.iterdir()), "no file begun")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
