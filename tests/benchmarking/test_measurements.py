@@ -47,7 +47,7 @@ def test_random_jets_have_what_models_ask_for(kind):
     jets = random_jets(Workload("few", 8, 3), 5, model.fields)
     assert jets.num_jets == 5
     assert set(jets.columns) == set(model.fields)
-    with torch.no_grad():
+    with torch.no_grad(), kernels.use("reference"):  # no compiling
         assert torch.isfinite(model(jets)).all()
 
 
@@ -181,7 +181,15 @@ def test_explanations_of_options_and_of_taggers(tmp_path):
 
 def test_all_sections_make_one_report():
     settings = Settings(
-        models=("pfn",), workloads=("ak4",), batch=2, seconds=0.01, memory=False, rounds=(1, 1), sizes=(3,), jets=(4,)
+        models=("pfn",),
+        workloads=("ak4",),
+        batch=2,
+        seconds=0.01,
+        memory=False,
+        rounds=(1, 1),
+        sizes=(3,),
+        jets=(4,),
+        file_jets=1,
     )
     told = []
     threads = torch.get_num_threads()
