@@ -31,6 +31,7 @@ from coffea_equitag.export.onnx_file import OnnxSession
 from coffea_equitag.export.pt2_file import open_pt2
 from coffea_equitag.export.trial_jets import TrialJets, trial_jets
 from coffea_equitag.jets.ragged import RaggedJets
+from coffea_equitag.marked_page import between_markers
 
 #: Name in the table -> a tagger in the zoo, or a kind of network and its options: fresh weights, with the spread of
 #: logits that trained networks have.
@@ -71,8 +72,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
     if arguments.insert:
         page = arguments.insert.read_text()
-        before, _, rest = page.partition(_BEGIN)
-        arguments.insert.write_text(f"{before}{_BEGIN}\n{table(found)}\n{_END}{rest.partition(_END)[2]}")
+        arguments.insert.write_text(between_markers(page, (_BEGIN, _END), f"\n{table(found)}\n"))
 
 
 def tagger_of(name: str) -> eqt.Tagger:

@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coffea_equitag.marked_page import between_markers
+
 HERE = Path(__file__).resolve().parent
 
 #: Lines that enclose the report in a page.
@@ -126,8 +128,7 @@ def insert(page: str, text: str) -> str:
     """A page with the report between the lines `BEGIN` and `END`, added at its end if there are none."""
     if BEGIN not in page:
         page = f"{page.rstrip()}\n\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}"
+    return between_markers(page, (BEGIN, END), f"\n\n{text.strip()}\n\n")
 
 
 def main() -> None:

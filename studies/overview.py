@@ -11,6 +11,7 @@ from typing import Any
 from coffea_equitag import load, zoo
 from coffea_equitag.atomic_file import write_atomic
 from coffea_equitag.evaluation.estimate import Estimate
+from coffea_equitag.marked_page import between_markers
 from coffea_equitag.tagger.measurements import Measured
 
 from .study import Study
@@ -54,9 +55,7 @@ def write_tables(root: Path = ROOT) -> None:
 
 def replaced(text: str, table: str) -> str:
     """A page with another table between its markers."""
-    before, _, rest = text.partition(MARKERS[0])
-    after = rest.partition(MARKERS[1])[2]
-    return f"{before}{MARKERS[0]}\n{table}{MARKERS[1]}{after}"
+    return between_markers(text, MARKERS, f"\n{table}")
 
 
 def networks_page(root: Path = ROOT) -> str:

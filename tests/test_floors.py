@@ -28,7 +28,7 @@ FLOORS = (
         "temporary_files",
         "worker_processes",
     ),
-    ("validation", "code_cache", "reading"),
+    ("validation", "code_cache", "marked_page", "reading"),
     ("compiled", "atomic_file", "option_types"),
     ("jets",),
     ("readers", "invariants", "jet_model", "testing"),

@@ -13,6 +13,7 @@ from coffea_equitag import load, read_jets, zoo
 from coffea_equitag.atomic_file import write_atomic
 from coffea_equitag.demo import PACKAGED_JETS
 from coffea_equitag.jets.ragged import RaggedJets
+from coffea_equitag.marked_page import between_markers
 from coffea_equitag.tagger import Tagger
 from studies import overview
 
@@ -68,6 +69,4 @@ def write_tables() -> None:
 
 def replaced(text: str, table: str) -> str:
     """A page with another table between its markers."""
-    before, _, rest = text.partition(MARKERS[0])
-    _, _, after = rest.partition(MARKERS[1])
-    return f"{before}{MARKERS[0]}\n{table}\n{MARKERS[1]}{after}"
+    return between_markers(text, MARKERS, f"\n{table}\n")

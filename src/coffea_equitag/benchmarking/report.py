@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..errors import TaggerError, explain
+from ..marked_page import between_markers
 from .forms import OURS, REFERENCE
 from .patches import WORKLOAD
 from .pipeline import STEPS
@@ -31,24 +31,18 @@ _WHOLE = {
 }
 
 #: Lines that enclose the tables in a page of the documentation.
-_BEGIN, _END = "<!-- made by: equitag benchmark -->", "<!-- end of what equitag benchmark made -->"
+_MARKERS = ("<!-- made by: equitag benchmark -->", "<!-- end of what equitag benchmark made -->")
 
 
 def insert(page: str, tables: str) -> str:
-    """Insert tables into a page, replacing those between the lines `_BEGIN` and `_END`.
+    """Insert tables into a page, replacing those between `_MARKERS`.
 
     Raises
     ------
     TaggerError
         If the page has no such lines.
     """
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise TaggerError(
-            explain("a page without a place for tables", f"the lines {_BEGIN} and {_END}", "add them to the page")
-        )
-    return f"{before}{_BEGIN}\n\n{tables.strip()}\n\n{_END}{after}"
+    return between_markers(page, _MARKERS, f"\n\n{tables.strip()}\n\n")
 
 
 def markdown(found: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ def order_and_batch(comparer: Comparer) -> dict[str, Change]:
         # relative to the outputs' rms over these jets; back to the spread over all
         largest *= _rms(comparer.reference[: len(jets)])
         moved = int(largest > 0)
-        return Change(0.0, largest, largest, largest, Floor(*[comparer.floor.largest] * 2), moved)
+        return Change(0.0, largest, largest, largest, Floor(comparer.floor.largest, comparer.floor.largest), moved)
 
     return {
         "order of the constituents": changed(assert_permutation_invariant, comparer.jets),
