@@ -10,6 +10,7 @@ from pathlib import Path
 import coffea_equitag as eqt
 from coffea_equitag.atomic_file import write_atomic
 
+from .earlier import Earlier
 from .jets import TestSample, make_jets
 from .overview import write_tables
 from .page import write_page
@@ -58,7 +59,9 @@ def run(name: str, given: argparse.Namespace) -> Path | None:
             return None
     test = make_jets(study.sample, ("test",), given.scale, folder, given.workers)["test"]
     samples = {"simulated": TestSample(test)} | ({"real": TestSample(given.reference)} if given.reference else {})
-    results = measure(study, runs, samples, available=given.available)
+    identities = {sample: one.identity for sample, one in samples.items()}
+    earlier = Earlier.read(_HERE, name, study, identities) if given.available else None
+    results = measure(study, runs, samples, available=given.available, earlier=earlier)
     results["made"] = {
         "jets": study.sample.scaled(given.scale),
         "version": eqt.__version__,

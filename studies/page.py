@@ -91,6 +91,13 @@ def _how(study: Study, name: str, results: dict[str, Any]) -> str:
         parts.append("With the trainings that are finished so far.")
     if missing:
         parts.append(f"Not trained yet: {', '.join(missing)}.")
+    lost = [one for one in results["variants"] if "measured" in one]
+    if lost:
+        when = " and ".join(sorted({f"{one['measured']['date']}, {one['measured']['version']}" for one in lost}))
+        parts.append(
+            f"{', '.join(one['label'] for one in lost)}: measured before on the same jets ({when}). Intervals of "
+            "differences between these and others are taken as if the jets were not the same, rather too wide."
+        )
     return " ".join(parts) + "\n"
 
 

@@ -12,6 +12,7 @@ from coffea_equitag.errors import TaggerError, explain
 from coffea_equitag.training.comparison import FinishedRun, Replicated, chosen_metrics, draw_jets, replicated
 
 from . import measured
+from .earlier import Earlier, Reported, minus
 from .figures import measure_figure
 from .jets import TestSample
 from .runs import Runs
@@ -21,7 +22,14 @@ from .verdict import verdict
 __all__ = ["measure"]
 
 
-def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, available: bool = False) -> dict[str, Any]:
+def measure(
+    study: Study,
+    runs: Runs,
+    samples: Mapping[str, TestSample],
+    *,
+    available: bool = False,
+    earlier: Earlier | None = None,
+) -> dict[str, Any]:
     """Metrics on each sample, differences and ratios with their significance, cost and symmetry.
 
     Parameters
@@ -34,6 +42,8 @@ def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, avai
         Test jets by name; cost and symmetry are measured on the first.
     available : bool
         Measure what is trained so far: entries with at least one finished training.
+    earlier : Earlier, optional
+        Results on the same jets, taken for entries that had more trainings then.
 
     Raises
     ------
@@ -48,18 +58,27 @@ def measure(study: Study, runs: Runs, samples: Mapping[str, TestSample], *, avai
             explain(f"{', '.join(missing)} not trained as often as wanted", "finished trainings", "run without --only")
         )
     trained = {name: found for name, found in trained.items() if found}
+    earlier = earlier or Earlier()
+    lost = {name for name, one in earlier.variants.items() if one["num_runs"] > len(trained.get(name, ()))}
+    here = {name: found for name, found in trained.items() if name not in lost}
+    names = [name for name in entries if name in here or name in lost]
     compared, as_json = {}, {}
     for name, sample in samples.items():
         weights = measured.scores(next(iter(trained.values()))[0], sample).weights
-        compared[name] = _compared(study, trained, sample, weights)
+        known = _compared(study, here, sample, weights) | {one: earlier.compared[name][one] for one in lost}
+        compared[name] = {one: known[one] for one in names}
         as_json[name] = {"identity": sample.identity, "num_jets": len(weights)} | _as_json(study, compared[name])
     first = next(iter(samples.values()))
+    variants = {name: _variant(entries[name], found, study, first) for name, found in here.items()}
+    variants |= {name: earlier.variants[name] for name in lost}
     return _plain(
         {
-            "variants": [_variant(entries[name], found, study, first) for name, found in trained.items()],
+            "variants": [variants[name] for name in names],
             "samples": as_json,
             "verdicts": [verdict(study, one, each, name) for one in study.expected for name, each in compared.items()],
-            "figures": [measure_figure(study, one, trained, samples) for one in study.figures],
+            "figures": [
+                earlier.figure(measure_figure(study, one, trained, samples, names), lost) for one in study.figures
+            ],
         }
     )
 
@@ -104,7 +123,7 @@ def _metrics(study: Study, run: FinishedRun, sample: TestSample) -> Any:
     )
 
 
-def _as_json(study: Study, compared: dict[str, Replicated]) -> dict[str, Any]:
+def _as_json(study: Study, compared: dict[str, Replicated | Reported]) -> dict[str, Any]:
     """Metrics of all entries, and the differences to the baselines."""
     differences = {
         baseline: {name: _differences(compared[name], compared[baseline]) for name in others if name in compared}
@@ -115,7 +134,9 @@ def _as_json(study: Study, compared: dict[str, Replicated]) -> dict[str, Any]:
     return {"replicas": study.replicas, "metrics": metrics, "differences": differences}
 
 
-def _values(one: Replicated) -> dict[str, Any]:
+def _values(one: Replicated | Reported) -> dict[str, Any]:
+    if isinstance(one, Reported):
+        return one.stored
     quartiles = one.quartiles
     return {
         metric: estimate.as_dict() | {"quartiles": [quartiles[metric][0], quartiles[metric][2]]}
@@ -123,10 +144,10 @@ def _values(one: Replicated) -> dict[str, Any]:
     }
 
 
-def _differences(one: Replicated, baseline: Replicated) -> dict[str, Any]:
+def _differences(one: Replicated | Reported, baseline: Replicated | Reported) -> dict[str, Any]:
     return {
         metric: found.as_dict() | {"sigma": math.copysign(found.significance, found.value)}
-        for metric, found in one.minus(baseline).items()
+        for metric, found in minus(one, baseline).items()
     }
 
 

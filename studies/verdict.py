@@ -8,6 +8,7 @@ from typing import Any
 
 from coffea_equitag.training.comparison import Replicated, is_better
 
+from .earlier import Reported, minus, over
 from .study import Expected, Study
 
 __all__ = ["SIGNIFICANT", "verdict"]
@@ -16,7 +17,9 @@ __all__ = ["SIGNIFICANT", "verdict"]
 SIGNIFICANT = 2.0
 
 
-def verdict(study: Study, expected: Expected, compared: Mapping[str, Replicated], sample: str) -> dict[str, Any]:
+def verdict(
+    study: Study, expected: Expected, compared: Mapping[str, Replicated | Reported], sample: str
+) -> dict[str, Any]:
     """Both values, their difference and ratio with intervals, the paper's ratio, and the outcome.
 
     The outcome is ``yes`` or ``no`` where the medians differ by at least `SIGNIFICANT` uncertainties, or where one of
@@ -31,13 +34,13 @@ def verdict(study: Study, expected: Expected, compared: Mapping[str, Replicated]
     better, worse = (one for one in pair if one is not None)
     metric = expected.metric
     values = [one.estimates[metric].value for one in (better, worse)]
-    difference, ratio = better.minus(worse)[metric], better.over(worse)[metric]
+    difference, ratio = minus(better, worse)[metric], over(better, worse)[metric]
     sigma = difference.significance
     is_clear = sigma >= SIGNIFICANT or (math.isinf(difference.value))
     right = is_better(metric, *values)
     return found | {
         "values": values,
-        "trainings": [len(one.runs) for one in (better, worse)],
+        "trainings": [one.num_runs for one in (better, worse)],
         "difference": difference.as_dict() | {"sigma": sigma},
         "ratio": ratio.as_dict(),
         "published": _published(study, expected),

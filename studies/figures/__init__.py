@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -31,14 +31,20 @@ _MODULES: dict[str, Any] = {
 
 
 def measure_figure(
-    study: Study, figure: Figure, trained: Mapping[str, list[FinishedRun]], samples: Mapping[str, TestSample]
+    study: Study,
+    figure: Figure,
+    trained: Mapping[str, list[FinishedRun]],
+    samples: Mapping[str, TestSample],
+    known: Collection[str],
 ) -> dict[str, Any]:
-    """The options of a figure, and what is drawn beside the numbers of the tables."""
+    """The options of a figure of these entries, and what is drawn of the trained ones beside the tables' numbers."""
     whole = [entry.name for entry in study.entries() if entry.is_whole]
-    names = [name for name in figure.names or whole if name in trained]
+    names = [name for name in figure.names or whole if name in known]
     found = figure.model_dump() | {"metric": figure.metric or study.metrics[-1], "names": names}
     measure = getattr(_MODULES[figure.name], "measure", None)
-    return found | ({} if measure is None else {"data": measure(figure, {n: trained[n] for n in names}, samples)})
+    return found | (
+        {} if measure is None else {"data": measure(figure, {n: trained[n] for n in names if n in trained}, samples)}
+    )
 
 
 def draw_figure(figure: dict[str, Any], results: dict[str, Any]) -> Drawing:

@@ -14,6 +14,7 @@ import studies.page
 import yaml
 from matplotlib.figure import Figure
 from studies.command import main
+from studies.earlier import Earlier
 from studies.jets import TestSample
 from studies.measured import scores
 from studies.page import page_text, write_page
@@ -141,6 +142,35 @@ def test_scores_belong_to_the_tagger_and_the_jets(here, samples, results, tmp_pa
     sample.identity = "others"
     scores(run, sample)
     assert len(list((run.path / "measured").iterdir())) == len(list((tmp_path / "before").iterdir())) + 1
+
+
+def test_rows_outlive_their_trainings(here, samples, results, tmp_path):
+    study, sample = study_of(here), TestSample(samples / "test")
+    identities = {"simulated": sample.identity}
+    shutil.copytree(here / "runs" / "good" / "seed-1", tmp_path / "good" / "seed-1")
+    shutil.copytree(here / "runs" / "good-200", tmp_path / "good-200")
+    earlier = Earlier.read(here / "studies", "toys", study, identities)
+    found = measure_study(study, Runs(study, tmp_path), {"simulated": sample}, available=True, earlier=earlier)
+    assert [(one["name"], one["num_runs"], "measured" in one) for one in found["variants"]] == [
+        ("good", 2, True),
+        ("good-200", 2, False),
+        ("good-600", 2, True),
+        ("bad", 1, True),
+    ]
+    before = results["samples"]["simulated"]
+    for name in ("good", "good-600", "bad"):
+        assert found["samples"]["simulated"]["metrics"][name] == before["metrics"][name]
+    for metric, kept in before["differences"]["good"]["bad"].items():
+        again = found["samples"]["simulated"]["differences"]["good"]["bad"][metric]
+        assert {key: again[key] for key in ("value", "low", "high")} == {
+            key: kept[key] for key in ("value", "low", "high")
+        }
+    verdicts = {(one["better"], one["worse"]): one for one in found["verdicts"]}
+    assert verdicts["good", "bad"]["outcome"] == "yes"
+    assert verdicts["good", "good-200"]["trainings"] == [2, 2]
+    drawn = {one["name"]: one for one in found["figures"]}
+    assert set(drawn["roc"]["data"]["rejections"]) == {"good", "bad"}
+    assert drawn["cost"]["names"] == ["good", "bad"]
 
 
 def test_another_run_of_the_same_name_is_refused(here, results):

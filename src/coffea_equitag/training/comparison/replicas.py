@@ -40,6 +40,11 @@ class Replicated:
     medians: F8
 
     @property
+    def num_runs(self) -> int:
+        """How many runs."""
+        return len(self.runs)
+
+    @property
     def quartiles(self) -> dict[str, tuple[float, float, float]]:
         """Lower quartile, median and upper quartile over the runs, by metric."""
         found = quantiles(self.runs, (0.25, 0.5, 0.75)).T.tolist()
