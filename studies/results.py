@@ -77,7 +77,8 @@ def measure(
             "samples": as_json,
             "verdicts": [verdict(study, one, each, name) for one in study.expected for name, each in compared.items()],
             "figures": [
-                earlier.figure(measure_figure(study, one, trained, samples, names), lost) for one in study.figures
+                earlier.figure(_plain(measure_figure(study, one, trained, samples, names)), lost)
+                for one in study.figures
             ],
         }
     )
