@@ -11,6 +11,7 @@ from coffea_equitag.training import RunConfig, train
 from coffea_equitag.training.comparison import FinishedRun
 
 from .measured import card
+from .packaged import packaged_run
 from .study import Entry, Study
 
 __all__ = ["Runs"]
@@ -44,6 +45,8 @@ class Runs:
         TaggerError
             If one was configured otherwise, or trained on other jets.
         """
+        if self._is_packaged(entry):
+            return [packaged_run(self.study, entry, self.folder / entry.name / "packaged")]
         folders = [self.folder / entry.name / f"seed-{seed}" for seed in range(entry.repeats)]
         found = [FinishedRun(folder, entry.name) for folder in folders if (folder / "last.ckpt").exists()]
         finished = [run for run in found if run.is_finished]
@@ -58,12 +61,16 @@ class Runs:
         done = {entry.name: {run.path.name for run in self.finished(entry)} for entry in entries}
         for seed in range(max((entry.repeats for entry in entries), default=0)):
             for entry in entries:
-                if seed < entry.repeats and f"seed-{seed}" not in done[entry.name]:
+                if seed < entry.repeats and not self._is_packaged(entry) and f"seed-{seed}" not in done[entry.name]:
                     yield entry, seed
 
     def train(self, entry: Entry, seed: int, jets: dict[str, Path]) -> None:
         """Train one of them, or go on with it."""
         train(self.study.run_config(entry, seed, jets, self.folder, self.scale))
+
+    def _is_packaged(self, entry: Entry) -> bool:
+        """Whether a packaged tagger is that training, as for all jets."""
+        return entry.packaged is not None and self.scale == 1
 
     def _check(self, entry: Entry, run: FinishedRun) -> None:
         """Refuse a run of the same name that is another."""

@@ -49,6 +49,8 @@ class Variant(Strict):
         Trainings of it, if not as many as of the others.
     sizes : dict of int to float, optional
         Numbers of jets to train on, if not those of the study.
+    packaged : dict of int to str
+        Packaged taggers that were trained so on such numbers of jets, which need not be trained again.
     training : dict
         All other keys: those of `RunConfig`.
     """
@@ -57,6 +59,7 @@ class Variant(Strict):
     published: dict[str, float] = Field(default={})
     repeats: int | None = Field(default=None, ge=1)
     sizes: Sizes | None = None
+    packaged: dict[int, str] = Field(default={})
     training: dict[str, Any]
 
     @model_validator(mode="before")
@@ -81,6 +84,8 @@ class Entry(Strict):
         Whether that is the first training part of the sample, as for all that have the variant's name.
     repeats : int
         Trainings wanted.
+    packaged : str, optional
+        The packaged tagger that it is.
     """
 
     name: str
@@ -90,6 +95,7 @@ class Entry(Strict):
     more_epochs: float
     is_whole: bool
     repeats: int
+    packaged: str | None = None
 
     @property
     def full_label(self) -> str:
@@ -161,6 +167,9 @@ class Study(Strict):
         compared += [name for figure in self.figures for name in figure.names]
         if unknown := set(compared) - entries:
             raise ValueError(f"{', '.join(sorted(unknown))}: not among the variants {', '.join(sorted(entries))}")
+        for name, one in self.variants.items():
+            if unknown := set(one.packaged) - set(self.sizes if one.sizes is None else one.sizes):
+                raise ValueError(f"{name}: packaged taggers of {sorted(unknown)} jets, which are not among its sizes")
         measured = [one.metric for one in self.expected] + [one.metric for one in self.figures if one.metric]
         if unknown := set(measured) - set(self.metrics):
             raise ValueError(f"{', '.join(sorted(unknown))}: not among the metrics {', '.join(self.metrics)}")
@@ -192,7 +201,8 @@ class Study(Strict):
                     size=size,
                     more_epochs=1.0 if is_whole else more_epochs,
                     is_whole=is_whole,
-                    repeats=one.repeats or self.repeats,
+                    repeats=1 if size in one.packaged else one.repeats or self.repeats,
+                    packaged=one.packaged.get(size),
                 )
 
     def groups(self) -> dict[str, tuple[str, ...]]:
