@@ -131,7 +131,8 @@ def _processor(device: torch.device) -> str:
     """Name of the processor that trains, and on a CPU the number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{cpu_name()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 class ProgressReporter(Callback):
