@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from .. import zoo
+from .loading import load_expected
 from .storage import find, verified_card
-from .tagger import Tagger, load_expected
+from .tagger import Tagger
 
 __all__ = ["TaggerReference"]
 

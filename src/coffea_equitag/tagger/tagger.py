@@ -23,26 +23,14 @@ from ..validation import faults
 from . import storage as tagger_folder
 from .card import Card, at_temperature
 from .constituents import constituent_probabilities
-from .device import device_of
 from .explanation import columns_to_scale, gradient_times_input, in_structure, quantity
 from .inference import outputs, rows, vectors
+from .pins import replace_pin
 from .range_check import warn_outside
-from .sent import check_visible, send
 from .storage import content_hash
 from .traced import traced_scores
 
-__all__ = ["Tagger", "load", "load_count", "load_expected", "load_pinned"]
-
-#: Taggers of this process by content hash and device.
-_shared: dict[tuple[str, str], Tagger] = {}
-
-#: Folder -> state of its files when they were last read, and the hash they had.
-_verified: dict[Path, tuple[tuple[tuple[int, ...], ...], str]] = {}
-
-#: Folder -> hash of the tagger that this process uses from it.
-_pinned: dict[Path, str] = {}
-
-_loads = 0
+__all__ = ["Tagger"]
 
 
 class Tagger:
@@ -296,8 +284,7 @@ class Tagger:
         """
         self.card = tagger_folder.write(Path(path), self.model, self.card, overwrite)
         self.path = Path(path).resolve()
-        if self.path in _pinned:
-            _pinned[self.path] = str(self.card.content_hash)
+        replace_pin(self.path, str(self.card.content_hash))
         return Path(path)
 
     def export(self, path: str | os.PathLike[str], format: str | None = None, **options: Any) -> Any:
@@ -321,103 +308,3 @@ class Tagger:
         # it stands on a floor above this one, and is imported only when it is wanted
         exporting = importlib.import_module("coffea_equitag.export")
         return exporting.export(self, path, format, **options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Path and hash; a tagger that is not on disk as it is now is saved for this, once by its hash."""
-        found = self.content_hash
-        saved = self.path is not None and found == self.card.content_hash
-        path = self.path if saved else send(self.model, self.card, found)
-        return _restore, (str(path), found, self.model.device.type)
-
-
-def load(source: str | os.PathLike[str], device: torch.device | str | None = None, *, shared: bool = False) -> Tagger:
-    """Load a tagger from a folder, a zip archive, an address or, by name, from the zoo. Nothing is unpickled.
-
-    Parameters
-    ----------
-    source : path-like or str
-        Folder written by `Tagger.save` or by `fit`, or a name from `coffea_equitag.zoo`; or an archive of such a
-        folder, ``tagger.zip`` or ``https://.../tagger.zip#sha256=...``, downloaded once (with pooch) and checked.
-    device : str, optional
-        Default: the GPU if there is one.
-    shared : bool
-        Return the same tagger to every caller in this process (by content and device), loaded once.
-
-    Raises
-    ------
-    TaggerError, CheckpointError
-        If there is no such tagger or device, the card is invalid, or the weights do not fit the card.
-    """
-    global _loads
-    path = tagger_folder.find(source).resolve()
-    device = str(device_of(device))
-    stamp = tagger_folder.stamp(path)
-    if shared and path in _verified and _verified[path][0] == stamp and (_verified[path][1], device) in _shared:
-        return _shared[_verified[path][1], device]
-    card, model = tagger_folder.read(path)
-    _loads += 1
-    tagger = Tagger(model.to(device), card, path)
-    if shared:
-        _verified[path] = stamp, str(card.content_hash)
-        tagger = _shared.setdefault((str(card.content_hash), device), tagger)
-    return tagger
-
-
-def load_expected(source: str | os.PathLike[str], expected: str, device: torch.device | str | None = None) -> Tagger:
-    """The tagger with this content hash, loaded once per process and device.
-
-    Raises
-    ------
-    TaggerError
-        If another one lies there now.
-    """
-    key = (expected, str(device_of(device)))
-    if key in _shared and _shared[key].content_hash != expected:  # its weights were changed in memory
-        del _shared[key]
-    if key in _shared:
-        return _shared[key]
-    tagger = load(source, device, shared=True)
-    if tagger.card.content_hash != expected:
-        raise TaggerError(
-            explain(
-                f"the tagger in {source} has hash {str(tagger.card.content_hash)[:12]}",
-                f"{expected[:12]}, the one that was sent",
-                "it has been replaced: run the analysis again, or save each version in its own folder",
-            )
-        )
-    return tagger
-
-
-def load_pinned(source: str | os.PathLike[str], device: torch.device | str | None = None) -> Tagger:
-    """`load` with ``shared=True``, for as long as this process runs the same tagger from the same place.
-
-    Raises
-    ------
-    TaggerError
-        If another process has replaced it since this one first used it.
-    """
-    path = tagger_folder.find(source).resolve()
-    tagger = load(source, device, shared=True)
-    found = str(tagger.card.content_hash)
-    expected = _pinned.setdefault(path, found)
-    if found != expected:
-        raise TaggerError(
-            explain(
-                f"the tagger in {path} has been replaced while it was in use: its hash is {found[:12]}",
-                f"{expected[:12]}, as when this process first used it",
-                "run the analysis again, or give the new tagger itself: coffea_equitag.load(path)",
-            )
-        )
-    return tagger
-
-
-def load_count() -> int:
-    """How often this process has read weights from disk."""
-    return _loads
-
-
-def _restore(path: str, expected: str, device: str) -> Tagger:
-    """Unpickle a tagger."""
-    if (expected, device) not in _shared:
-        check_visible(path, expected)
-    return load_expected(path, expected, device if device != "cuda" or torch.cuda.is_available() else "cpu")
