@@ -57,8 +57,6 @@ def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[Port], outpu
                 opset_version=OPSET,
                 optimize=True,
                 verbose=False,
-                input_names=[port.name for port in inputs],
-                output_names=[port.name for port in outputs],
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise ExportError(
@@ -69,6 +67,7 @@ def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[Port], outpu
                 )
             ) from error
     assert found is not None
+    _name_ports(found.model.graph, inputs, outputs)
     model = found.model_proto
     model.ir_version = _IR_VERSION
     _name_lengths(model.graph.input, inputs)
@@ -135,6 +134,18 @@ def required(name: str) -> Any:
                 "pip install 'coffea-equitag[export]'",
             )
         ) from error
+
+
+def _name_ports(graph: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """Names of inputs and outputs, which torch has given to values inside, too: each softmax is one."""
+    ports = {port.name for port in (*inputs, *outputs)}
+    inside = [value for node in graph.all_nodes() for value in node.outputs]
+    for value in (*inside, *graph.initializers.values()):
+        if value.name in ports:
+            value.name = f"inside_{value.name}"
+    for values, named in ((graph.inputs, inputs), (graph.outputs, outputs)):
+        for value, port in zip(values, named, strict=True):
+            value.name = port.name
 
 
 def _name_lengths(values: Any, ports: Sequence[Port]) -> None:
