@@ -95,9 +95,7 @@ def test_padded_network_is_its_layers(kind, options):
         with torch.no_grad(), kernels.use("reference"):
             expected = tagger.model(jets)
             found = networks.outputs(tagger.model, padded(jets, networks.least_width(tagger.model)))
-        # frames of constituents in nearly one direction magnify rounding
-        bound = 1e-6 if kind == "lloca_transformer" else 1e-10
-        torch.testing.assert_close(found, expected, rtol=bound, atol=bound * float(expected.abs().max()))
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10 * float(expected.abs().max()))
 
 
 def test_every_network_has_a_padded_form():

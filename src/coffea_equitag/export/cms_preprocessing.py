@@ -8,7 +8,7 @@ from ..tagger import Tagger
 
 __all__ = ["WIDTH", "preprocessing"]
 
-#: Constituents that CMS's software passes for each jet.
+#: The most constituents that CMS's software passes for a jet: the first ones in its order.
 WIDTH = 128
 
 #: As they are: the graph itself standardises.
@@ -23,7 +23,11 @@ _AS_IT_IS = {
 
 
 def preprocessing(tagger: Tagger, width: int = WIDTH) -> str:
-    """JSON, as weaver writes it for ``BoostedJetONNXJetTagsProducer``."""
+    """JSON, as weaver writes it for ``BoostedJetONNXJetTagsProducer``.
+
+    Each jet is passed as wide as it is, between ``min_length`` and ``max_length``: with one ``var_length`` the producer
+    takes shapes from the file, where lengths vary, and stops.
+    """
     groups = {
         "pf_vectors": ["pfcand_px", "pfcand_py", "pfcand_pz", "pfcand_energy"],
         "pf_mask": ["pfcand_mask"],
@@ -38,7 +42,8 @@ def preprocessing(tagger: Tagger, width: int = WIDTH) -> str:
             group: {
                 "var_names": names,
                 "var_infos": dict.fromkeys(names, _AS_IT_IS),
-                "var_length": width,
+                "min_length": 1,
+                "max_length": width,
             }
             for group, names in groups.items()
         },

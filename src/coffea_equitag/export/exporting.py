@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -21,13 +21,13 @@ from .cms_preprocessing import WIDTH, preprocessing
 from .description import description
 from .four_momenta import Coordinates
 from .graph import Graph
-from .interface import Form, Port, inputs_of, outputs_of
+from .interface import Form, Port, Precision, inputs_of, outputs_of
 from .onnx_file import OPSET, OnnxSession, check_installed, to_onnx, write_onnx
 from .program import graph_of, program
 from .pt2_file import compiled_pt2, open_pt2, write_pt2
 from .trial_jets import trial_jets
 from .triton_repository import BATCH_SIZE, configuration
-from .verification import TOLERANCE, Verification, verify
+from .verification import Verification, verify
 
 __all__ = ["FORMATS", "Export", "Format", "export"]
 
@@ -70,10 +70,10 @@ def export(
     *,
     coordinates: Coordinates = "polar",
     own_momenta: bool = False,
-    precision: Literal["float32", "float64"] = "float32",
+    precision: Precision = "float32",
     compile: bool = False,
     batch_size: int = BATCH_SIZE,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     overwrite: bool = False,
 ) -> Export:
     """Write a tagger for torch.export, ONNX, CMS's software or Triton Inference Server; see docs/howto/export.md.
@@ -94,13 +94,15 @@ def export(
     own_momenta : bool
         Whether the file takes momenta of the jets, too; otherwise these are the sums of the constituents'. Not for CMS.
     precision : {"float32", "float64"}
-        Of the network; invariants and features are always computed in float64.
+        Of the network and the output, which is float32 for CMS in any case; invariants and features are always computed
+        in float64.
     compile : bool
         For ``.pt2``: compile for this machine's kind of processor by AOTInductor, with a C++ compiler.
     batch_size : int
         For Triton: jets per request.
-    tolerance : float
-        Largest deviation of probabilities from the layers in float64.
+    tolerance : float, optional
+        Largest deviation of probabilities from the layers in float64; by default 1e-5, and in float64 what rounding may
+        do, see `verify`.
     overwrite : bool
         Replace what is there.
 
@@ -122,7 +124,7 @@ def export(
         remedy = "choose another, or give overwrite=True (--overwrite)"
         raise ExportError(explain(f"{target} already exists", "a new name", remedy))
     graph = graph_of(tagger, form, coordinates, own_momenta, getattr(torch, precision))
-    job = _Job(tagger, format, graph, coordinates, own_momenta, tolerance, {"precision": precision})
+    job = _Job(tagger, format, graph, coordinates, own_momenta, precision, tolerance)
     write: Callable[[_Job, Path], Verification] = _write_onnx
     if format == "pt2":
         write = _write_compiled if compile else _write_pt2
@@ -146,8 +148,8 @@ class _Job:
     graph: Graph
     coordinates: Coordinates
     own_momenta: bool
-    tolerance: float
-    more: dict[str, Any]
+    precision: Precision
+    tolerance: float | None
 
     @property
     def form(self) -> Form:
@@ -159,25 +161,27 @@ class _Job:
 
     @property
     def outputs(self) -> list[Port]:
-        return outputs_of(self.tagger, self.form)
+        return outputs_of(self.tagger, self.form, self.precision)
 
     def program(self) -> torch.export.ExportedProgram:
         trial = trial_jets(self.tagger, _TRACED, self.form, self.coordinates, self.own_momenta)
         return program(self.graph, self.tagger, self.form, trial.inputs)
 
     def verify(self, function: Callable[..., torch.Tensor]) -> Verification:
-        return verify(function, self.tagger, self.form, self.coordinates, self.own_momenta, self.tolerance)
+        form = self.form, self.coordinates, self.own_momenta
+        return verify(function, self.tagger, *form, self.precision, self.tolerance)
 
     def description(self, verification: Verification | None = None) -> str:
-        more = self.more | ({"opset": OPSET} if self.format != "pt2" else {})
+        opset = {} if self.format == "pt2" else {"opset": OPSET}
         return description(
             self.tagger,
             format=self.format,
             coordinates=self.coordinates,
+            precision=self.precision,
             inputs=self.inputs,
             outputs=self.outputs,
             verification=verification,
-            **more,
+            **opset,
         )
 
 

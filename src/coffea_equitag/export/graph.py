@@ -62,7 +62,7 @@ class Graph(nn.Module):
         outputs = networks.outputs(self.network, padded)
         if self.network.output != "classes":
             return outputs
-        return torch.softmax(outputs.double() / self.temperature, dim=1).float()
+        return torch.softmax(outputs.double() / self.temperature, dim=1).to(self.network.dtype)
 
     def _with_jets(self, rest: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor | None]:
         """The columns, and the jets' own momenta after them with a jet more, which is empty."""
@@ -127,4 +127,5 @@ class CMSGraph(Graph):
         given = nn.functional.pad(given, (0, 0, 0, self.least_width, 0, 1))
         wide = [nn.functional.pad(values, (0, self.least_width, 0, 1)) for values in wide]
         energies = nn.functional.pad(torch.where(real, energy, 0.0), (0, self.least_width, 0, 1))
-        return self.scores(given, torch.ones_like(given[..., 0], dtype=torch.bool), wide, None, energies)[:-1]
+        found = self.scores(given, torch.ones_like(given[..., 0], dtype=torch.bool), wide, None, energies)
+        return found[:-1].float()

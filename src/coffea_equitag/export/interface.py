@@ -10,10 +10,13 @@ import torch
 from ..tagger import Tagger
 from .four_momenta import COORDINATES, Coordinates
 
-__all__ = ["Form", "Port", "inputs_of", "outputs_of"]
+__all__ = ["Form", "Port", "Precision", "inputs_of", "outputs_of"]
 
 #: How jets are handed over: one after the other with offsets, padded with zeros, or padded as CMS's software does it.
 Form = Literal["ragged", "padded", "cms"]
+
+#: In which a file's network computes.
+Precision = Literal["float32", "float64"]
 
 _UNITS = {"charge": "e", "pdgId": "PDG number"}
 _VECTORS = {"momentum": ("E", "px", "py", "pz"), "vector": ("x", "y", "z")}
@@ -73,14 +76,14 @@ def inputs_of(tagger: Tagger, form: Form, coordinates: Coordinates = "polar", ow
     return found
 
 
-def outputs_of(tagger: Tagger, form: Form) -> list[Port]:
-    """The one output."""
+def outputs_of(tagger: Tagger, form: Form, precision: Precision = "float32") -> list[Port]:
+    """The one output; CMS's software takes float32 only."""
     kind = tagger.model.output
     if kind == "classes":
         name, meaning = "softmax" if form == "cms" else "scores", f"probabilities of {', '.join(tagger.classes)}"
-        return [Port(name, "float32", ("jets", len(tagger.classes)), meaning)]
+        dtype = "float32" if form == "cms" else precision
+        return [Port(name, dtype, ("jets", len(tagger.classes)), meaning)]
     components = _VECTORS[kind]
-    precision = str(tagger.model.dtype).removeprefix("torch.")
     dtype = precision if kind == "vector" or tagger.card.architecture == "lgn" else "float64"
     return [Port(kind, dtype, ("jets", len(components)), ", ".join(components), "GeV" if kind == "momentum" else "")]
 

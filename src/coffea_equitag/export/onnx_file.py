@@ -57,6 +57,7 @@ def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[Port], outpu
                 opset_version=OPSET,
                 optimize=True,
                 verbose=False,
+                custom_translation_table=importlib.import_module(".onnx_constants", __package__).TRANSLATIONS,
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise ExportError(

@@ -42,7 +42,8 @@ def _vectors(model: LGATrSlim, rest: Tensor, references: int) -> Tensor:
     beams, own = rest[:, :references], rest[:, references:] / model.options["unit"]
     parts = [own.new_zeros(own.shape[0], model.token, 4)]
     if model.spurions:
-        parts.append(own.new_tensor(model.spurions) @ beams)
+        # torch's product of matrices is traced for other numbers of jets than one
+        parts.append((own.new_tensor(model.spurions)[:, :, None] * beams[:, None]).sum(2))
     return saturated(torch.cat([*parts, own], dim=1), LARGEST).to(model.dtype)
 
 

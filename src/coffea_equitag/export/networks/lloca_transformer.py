@@ -23,7 +23,7 @@ __all__ = ["outputs"]
 
 def outputs(model: LLoCaTransformer, jets: PaddedJets) -> Tensor:
     """Logits (J, n_classes), or momenta (J, 4)."""
-    jets = _heavy(model, jets)
+    given, jets = jets, _heavy(model, jets)
     nodes = jets.prepend(*reference_vectors(model.options["least_mass"])) if model.extra_nodes else jets
     gram = pair_products(nodes)
     rest = rest_frame(nodes, gram).p4
@@ -42,7 +42,7 @@ def outputs(model: LLoCaTransformer, jets: PaddedJets) -> Tensor:
         h_NC = block(h_NC, frames, squares)
     h = h_NC.view(*jets.size, h_NC.shape[1])
     if model.output == "momentum":
-        return jets.sum(model.head(h).double() * jets.p4)
+        return given.sum(model.head(h).double() * given.p4)
     logits: Tensor = model.head(jets.mean(h))
     return logits
 
