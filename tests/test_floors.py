@@ -20,6 +20,7 @@ FLOORS = (
         "array_types",
         "compile_notice",
         "cpu_name",
+        "evaluation_mode",
         "recording",
         "interrupts",
         "plain_numbers",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import awkward as ak
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from coffea_equitag import models
 from coffea_equitag.jets import flatten, make_jets
 from coffea_equitag.testing import (
     assert_batch_independent,
@@ -107,6 +112,59 @@ def test_batches(jets):
     with pytest.raises(AssertionError, match="batch"):
         assert_batch_independent(lambda j: momentum(j) - momentum(j).mean(0), jets)
     assert assert_batch_independent(momentum, jets[:0]) == 0
+
+
+class Network(nn.Module):
+    """log(1 + m²) of each jet, by a dropout and a BatchNorm that do nothing but while training."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(1).double()
+
+    def forward(self, jets, references=None):
+        log_mass = torch.log1p(torch.from_numpy(mass2(jets)).clamp(min=0))[:, None]
+        return self.norm(self.dropout(log_mass.repeat(1, 64)).mean(1, keepdim=True))
+
+
+ASSERTIONS = {
+    "lorentz": assert_lorentz_invariant,
+    "references": functools.partial(assert_lorentz_invariant, references=np.eye(4)[:1]),
+    "so2": functools.partial(assert_so2_invariant, axis=(0, 0, 1)),
+    "so3": assert_so3_equivariant,
+    "permutation": assert_permutation_invariant,
+    "batch": assert_batch_independent,
+}
+
+
+@pytest.mark.parametrize("check", ASSERTIONS.values(), ids=ASSERTIONS)
+def test_networks_are_tested_in_evaluation_mode(check, jets):
+    network = Network()
+    network.dropout.eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for function in (network, network.forward, functools.partial(network)):
+        check(function, jets, tolerance=1e-3)
+    assert {name: module.training for name, module in network.named_modules()} == {
+        "": True,
+        "dropout": False,
+        "norm": True,
+    }
+    # BatchNorm counted no batch
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("check", ASSERTIONS.values(), ids=ASSERTIONS)
+def test_random_outputs_are_named(check, jets):
+    network = Network()
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        with pytest.raises(AssertionError, match=r"differ by .* from call to call: put the network into evaluation"):
+            check(lambda *given: network(*given), jets)
+
+
+def test_our_networks_get_their_mode_back(jets):
+    network = models.build("lorentznet", beams=False, hidden=8, n_layers=2).double().train()
+    assert_permutation_invariant(network, jets, tolerance=1e-9)
+    assert all(module.training for module in network.modules())
 
 
 def test_nan_and_shapes_fail(jets):

@@ -1,8 +1,9 @@
 """Symmetry assertions for any callable that takes jets, including your own networks.
 
-Each compares a callable's outputs on jets and on transformed jets, relative to the root mean square of the
-outputs, and reports the measured deviation. Transformations are computed in extended precision from
-(px, py, pz, mass) and rounded once to float64, so that they test the network and not the transformation.
+Each compares a callable's outputs on jets and on transformed jets, relative to the root mean square of the outputs, and
+reports the measured deviation. Transformations are computed in extended precision from (px, py, pz, mass) and rounded
+once to float64, so that they test the network and not the transformation.
+Networks of torch are tested in evaluation mode, whatever mode they are in, and get theirs back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import awkward as ak
 import numpy as np
 
 from .array_types import AnyArray, Floats
+from .evaluation_mode import evaluation_mode
 from .jets import flatten
 from .jets.coordinates import COORDINATE_NAMES
 from .jets.impact_parameter import IMPACT_COLUMNS
@@ -108,8 +110,8 @@ def assert_lorentz_invariant(
     Parameters
     ----------
     function : callable
-        ``function(jets)`` returning numbers, one row per jet; with `references` it is called as
-        ``function(jets, references)``.
+        ``function(jets)``, or with `references` ``function(jets, references)``, returning numbers, one row per jet. If
+        it is no network of torch itself but calls one, put that into evaluation mode.
     jets : ak.Array
         Canonical jets.
     gammas : sequence of float
@@ -167,14 +169,15 @@ def assert_so3_equivariant(
         outputs must be invariant.
     """
     rng = np.random.default_rng(seed)
-    reference = _numbers(function(jets))
+    call = _calls(function, tolerance)
+    reference = call(jets)
     worst = 0.0
     for _ in range(5):
         matrix = rotation(rng.uniform(0, 2 * np.pi), rng.normal(size=3))
         expected = reference
         if representation is not None:
             expected = reference @ np.asarray(representation(matrix[1:, 1:].astype(np.float64))).T
-        worst = max(worst, _deviation(_numbers(function(transform(jets, matrix))), expected))
+        worst = max(worst, _deviation(call(transform(jets, matrix)), expected))
     return _judge(worst, tolerance, "SO(3)")
 
 
@@ -186,7 +189,8 @@ def assert_permutation_invariant(
     Parameters and return value are those of `assert_lorentz_invariant`.
     """
     rng = np.random.default_rng(seed)
-    reference = _numbers(function(jets))
+    call = _calls(function, tolerance)
+    reference = call(jets)
     nesting, records = unnest(jets)
     counts = ak.to_numpy(ak.num(records["constituents"]))
     worst = 0.0
@@ -194,7 +198,7 @@ def assert_permutation_invariant(
         random = ak.unflatten(rng.random(int(counts.sum())), counts)
         order = nesting.restore(ak.argsort(random, axis=-1))
         shuffled = ak.with_field(jets, jets["constituents"][order], "constituents")
-        worst = max(worst, _deviation(_numbers(function(shuffled)), reference))
+        worst = max(worst, _deviation(call(shuffled), reference))
     return _judge(worst, tolerance, "permutation")
 
 
@@ -210,12 +214,13 @@ def assert_batch_independent(function: Callable[..., Any], jets: ak.Array, *, to
     tolerance : float
         Largest deviation allowed, relative to the rms of the outputs.
     """
-    reference = _numbers(function(jets))
+    call = _calls(function, tolerance)
+    reference = call(jets)
     n = len(jets)
     if n == 0:
         return 0.0
-    pieces = [np.concatenate([_numbers(function(jets[k : k + step])) for k in range(0, n, step)]) for step in (1, 3)]
-    pieces.append(_numbers(function(jets[::-1]))[::-1])
+    pieces = [np.concatenate([call(jets[k : k + step]) for k in range(0, n, step)]) for step in (1, 3)]
+    pieces.append(call(jets[::-1])[::-1])
     return _judge(max(_deviation(piece, reference) for piece in pieces), tolerance, "batch")
 
 
@@ -235,14 +240,33 @@ def _assert_same(
     references: Floats | None = None,
 ) -> float:
     given = None if references is None else np.asarray(references, dtype=np.longdouble)
-    start = transform(jets, np.eye(4, dtype=np.longdouble))
-    reference = _numbers(function(start) if given is None else function(start, given.astype(np.float64)))
-    worst = 0.0
-    for matrix in matrices:
+    call = _calls(function, tolerance)
+
+    def at(matrix: Floats) -> Floats:
         moved = transform(jets, matrix)
-        output = function(moved) if given is None else function(moved, (given @ matrix.T).astype(np.float64))
-        worst = max(worst, _deviation(_numbers(output), reference))
+        return call(moved) if given is None else call(moved, (given @ matrix.T).astype(np.float64))
+
+    reference = at(np.eye(4, dtype=np.longdouble))
+    worst = max((_deviation(at(matrix), reference) for matrix in matrices), default=0.0)
     return _judge(worst, tolerance, what)
+
+
+def _calls(function: Callable[..., Any], tolerance: float) -> Callable[..., Floats]:
+    """The function in evaluation mode, giving float64; its first call is made twice, to see that it is a function."""
+    repeated = False
+
+    def call(*given: Any) -> Floats:
+        nonlocal repeated
+        with evaluation_mode(function):
+            found = _numbers(function(*given))
+            again = found if repeated else _numbers(function(*given))
+        repeated = True
+        if (moved := _deviation(again, found)) > tolerance:
+            said = f"outputs for the same jets differ by {moved:.3g} of their rms from call to call"
+            raise AssertionError(f"{said}: put the network into evaluation mode, model.eval(), or fix random numbers")
+        return found
+
+    return call
 
 
 def _judge(worst: float, tolerance: float, what: str) -> float:

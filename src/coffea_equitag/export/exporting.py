@@ -24,7 +24,7 @@ from .graph import Graph
 from .interface import Form, Port, Precision, inputs_of, outputs_of
 from .onnx_file import OPSET, OnnxSession, check_installed, to_onnx, write_onnx
 from .program import graph_of, program
-from .pt2_file import compiled_pt2, open_pt2, write_pt2
+from .pt2_file import check_compiler, compiled_pt2, open_pt2, write_pt2
 from .trial_jets import trial_jets
 from .triton_repository import BATCH_SIZE, configuration
 from .verification import Verification, verify
@@ -97,7 +97,8 @@ def export(
         Of the network and the output, which is float32 for CMS in any case; invariants and features are always computed
         in float64.
     compile : bool
-        For ``.pt2``: compile for this machine's kind of processor by AOTInductor, with a C++ compiler.
+        For ``.pt2``: compile for this machine's kind of processor by AOTInductor, with a C++ compiler; the description
+        is then a file beside it, ``m.pt2.json``.
     batch_size : int
         For Triton: jets per request.
     tolerance : float, optional
@@ -109,9 +110,12 @@ def export(
     Raises
     ------
     ExportError
-        If the format is unknown or the network has none, the path exists, a package is missing, or the file deviates.
+        If the format is unknown or the network has none, the path exists, a package or the compiler is missing, or the
+        file deviates.
     """
     format = _format_of(path, format)
+    if compile:
+        _check_compilable(format)
     form = _FORMS[format]
     reason = networks.blocking_reason(tagger.model)
     if reason is None and form == "cms":
@@ -134,7 +138,7 @@ def export(
         check_writable(target)
         with atomic_file(target) as part:
             verification = write(job, part)
-            if (compile and format == "pt2") or format == "cms":
+            if compile or format == "cms":
                 write_together(target.parent, _beside(job, target, verification))
     return Export(target, format, job.inputs, job.outputs, verification)
 
@@ -254,6 +258,18 @@ def _format_of(path: str | os.PathLike[str], format: str | None) -> Format:
             )
         )
     return format
+
+
+def _check_compilable(format: Format) -> None:
+    if format != "pt2":
+        raise ExportError(
+            explain(
+                f"compile=True (--compile) with the format {format}",
+                "a .pt2 file, which AOTInductor compiles; onnxruntime has no such step",
+                "leave it out, or name the file m.pt2",
+            )
+        )
+    check_compiler()
 
 
 def _blocked_in_cms(tagger: Tagger, own_momenta: bool) -> str | None:

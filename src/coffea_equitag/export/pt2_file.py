@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from ..errors import ExportError, explain
 
-__all__ = ["DESCRIPTION", "compiled_pt2", "open_pt2", "write_pt2"]
+__all__ = ["DESCRIPTION", "check_compiler", "compiled_pt2", "open_compiled", "open_pt2", "write_pt2"]
 
 #: Name of the description among the file's extra files.
 DESCRIPTION = "coffea_equitag.json"
@@ -34,29 +36,57 @@ def open_pt2(path: Path) -> Callable[..., Tensor]:
     return function
 
 
+def check_compiler() -> None:
+    """Refuse to begin without a C++ compiler.
+
+    Raises
+    ------
+    ExportError
+        Naming the one that was looked for.
+    """
+    try:
+        importlib.import_module("torch._inductor.cpp_builder").get_cpp_compiler()
+    except Exception as error:  # torch's are of many types
+        raise ExportError(
+            explain(
+                f"no C++ compiler: {os.environ.get('CXX', 'g++')} does not run",
+                "one that torch can call, since AOTInductor writes C++",
+                "install g++ (conda install gxx), or name another by the environment variable CXX; or leave out "
+                "compile=True (--compile): torch.export's own file needs no compiler",
+            )
+        ) from error
+
+
 def compiled_pt2(program: torch.export.ExportedProgram, path: Path) -> Callable[..., Tensor]:
     """Compile a program into a package of AOTInductor for this machine's kind of processor, and open it.
 
     Raises
     ------
     ExportError
-        If there is no compiler, or it fails.
+        If the compiler fails.
     """
-    from torch._inductor import aoti_compile_and_package, aoti_load_package
+    from torch._inductor import aoti_compile_and_package
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             aoti_compile_and_package(program, package_path=str(path))
-        module = aoti_load_package(str(path))
+        return open_compiled(path)
     except Exception as error:  # the compiler's, and torch's of many types
         raise ExportError(
             explain(
                 f"a network that AOTInductor does not compile here: {str(error)[-400:]}",
-                "a C++ compiler that torch finds, and operations that it knows",
-                "install g++, or leave out compile=True (--compile): torch.export's file needs no compiler",
+                "operations that it knows, and a C++ compiler that takes what it writes",
+                "leave out compile=True (--compile): torch.export's own file needs no compiler",
             )
         ) from error
+
+
+def open_compiled(path: Path) -> Callable[..., Tensor]:
+    """The function in a package of `compiled_pt2`."""
+    from torch._inductor import aoti_load_package
+
+    module = aoti_load_package(str(path))
 
     def function(*inputs: Tensor) -> Tensor:
         found: Tensor = module(*inputs)

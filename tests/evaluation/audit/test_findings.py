@@ -138,6 +138,19 @@ def unbroken(name):
     return groups[name]
 
 
+def test_networks_in_training_mode(jets):
+    network = eqt.models.build("lorentznet", beams=False, hidden=4, n_layers=1, dropout=0.5).double().train()
+    flat = _flat(jets[["constituents"]], None)
+    # a function for us is any network of torch that is none of ours
+    found = Scores.of(network.forward, flat)
+    np.testing.assert_array_equal(found.outputs(flat), found.outputs(flat))
+    assert all(module.training for module in network.modules())
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        with pytest.raises(eqt.TaggerError, match=r"differ by .* from call to call"):
+            Scores.of(lambda given: network(given), flat)
+
+
 def test_curves_of_an_invariant_stay_within_rounding_at_any_boost(jets):
     for curve in curves(comparer(log_mass, jets)).values():
         assert all(change.is_rounding for change in curve)

@@ -13,6 +13,7 @@ import torch
 
 from ...array_types import F8, Floats
 from ...errors import TaggerError, explain
+from ...evaluation_mode import evaluation_mode
 from ...jet_model import JetModel
 from ...jets.ragged import RaggedJets
 from ...tagger import Tagger
@@ -21,6 +22,9 @@ from ...tagger.inference import rows
 from .rounding import DOUBLE, SINGLE, reads_float32
 
 __all__ = ["Scores", "rms"]
+
+#: Outputs for the same jets may differ by this part of their spread: sums of GPUs in any order, but no dropout.
+_REPEATABLE = 1e-3
 
 _METRIC = np.diag([1.0, -1.0, -1.0, -1.0]).astype(np.longdouble)
 
@@ -71,7 +75,7 @@ class Scores:
         Raises
         ------
         TaggerError
-            If it cannot be called, or does not give finite numbers, one row per jet.
+            If it cannot be called, does not give finite numbers, one row per jet, or others in the next call.
         """
         is_network = isinstance(function, Tagger | JetModel)
         raw: Callable[..., Any]
@@ -92,11 +96,19 @@ class Scores:
         name = name or _name(function)
 
         def outputs(given: ak.Array) -> F8:
-            return _rows(raw(given), len(given), name)
+            with evaluation_mode(function):
+                return _rows(raw(given), len(given), name)
+
+        def moved(given: ak.Array, vectors: Floats) -> F8:
+            assert moving is not None
+            with evaluation_mode(function):
+                return _rows(moving(given, vectors), len(given), name)
 
         found = outputs(jets)
-        single = _network_of(function).dtype == torch.float32 if is_network else _is_single(found)
         mean = found.mean(0)
+        spread = rms(found - mean) or rms(found) or 1.0
+        _check_repeatable(rms(outputs(jets) - found) / spread, name)
+        single = _network_of(function).dtype == torch.float32 if is_network else _is_single(found)
         return cls(
             name=name,
             outputs=outputs,
@@ -104,9 +116,9 @@ class Scores:
             unit=SINGLE if single else DOUBLE,
             input_unit=SINGLE if not is_network and reads_float32(outputs, jets) else DOUBLE,
             mean=mean,
-            spread=rms(found - mean) or rms(found) or 1.0,
+            spread=spread,
             signal=signal,
-            moving=None if moving is None else lambda given, vectors: _rows(moving(given, vectors), len(given), name),
+            moving=None if moving is None else moved,
             references=references,
         )
 
@@ -167,6 +179,17 @@ def _of_network(function: Tagger | JetModel) -> tuple[Any, str, int, Any]:
         return comparable(found.astype(np.float64))
 
     return raw, network.output, signal, moving if network.references else None
+
+
+def _check_repeatable(difference: float, name: str) -> None:
+    if difference > _REPEATABLE:
+        raise TaggerError(
+            explain(
+                f"{name}, whose outputs for the same jets differ by {difference:.2g} of their spread from call to call",
+                "a function of the jets alone",
+                "put the network that it calls into evaluation mode, model.eval(), or fix its random numbers",
+            )
+        )
 
 
 def _at(function: Callable[..., Any], references: Floats, jets: ak.Array) -> Any:
