@@ -103,9 +103,23 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def links(session: nox.Session) -> None:
-    """Links to other sites, which needs the network."""
+    """Links to other sites, of the pages and of README.md and its like; it needs the network, and no test does this."""
     session.install("-e", ".[docs]", *CONSTRAINED)
-    session.run("sphinx-build", "-b", "linkcheck", "-D", "nb_execution_mode=off", "docs", session.create_tmp())
+    temporary = Path(session.create_tmp())
+    codes = (0, 1)  # 1: some are broken; first all are looked at
+    check = ("sphinx-build", "-q", "-b", "linkcheck")
+    session.run(*check, "-D", "nb_execution_mode=off", "docs", f"{temporary}/site", success_codes=codes)
+    pages = temporary / "pages"
+    pages.mkdir(exist_ok=True)
+    for page in Path().glob("*.md"):
+        shutil.copy(page, pages)
+    # without our configuration, since these pages are none of the site
+    options = ("-C", "-D", "extensions=myst_parser", "-D", "root_doc=README", "-D", "suppress_warnings=myst,toc")
+    session.run(*check, *options, str(pages), f"{temporary}/others", success_codes=codes)
+    found = [(temporary / part / "output.txt").read_text() for part in ("site", "others")]
+    broken = [line for text in found for line in text.splitlines() if "[broken]" in line]
+    if broken:
+        session.error("\n".join([f"{len(broken)} broken links", *broken]))
 
 
 @nox.session(default=False)

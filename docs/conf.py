@@ -58,6 +58,12 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
 
+# Links to other sites: nox -s links
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_allowed_redirects = {r"https://.*": r"https://.*"}  # to the newest version, or the page in one's language
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]  # these are made by scripts
+
 # Docstrings
 default_role = "py:obj"
 autodoc_typehints = "none"
@@ -126,6 +132,12 @@ def _by_last_name(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> node
     return None
 
 
+def _registered(_app: Sphinx, address: str) -> str | None:
+    """Where doi.org says whether it knows a name: publishers turn away programs that look for pages."""
+    doi = re.fullmatch(r"https://doi\.org/(10\..+)", address)
+    return f"https://doi.org/api/handles/{doi[1]}" if doi else None
+
+
 def _skip(_app: Sphinx, _what: str, name: str, _obj: Any, _skipped: bool, _options: Any) -> bool | None:
     """Leave out what pydantic adds to each schema."""
     return True if name == "model_config" else None
@@ -135,4 +147,5 @@ def setup(app: Sphinx) -> None:
     """Habits of the docstrings."""
     app.connect("autodoc-process-docstring", _escape_bars)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("linkcheck-process-uri", _registered)
     app.connect("missing-reference", _by_last_name)
