@@ -96,7 +96,7 @@ def test_failed_save_leaves_nothing(tagger, tmp_path, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save", full)
     with pytest.raises(OSError, match="No space"):
         tagger.save(tmp_path / "t")
     assert list(tmp_path.iterdir()) == []

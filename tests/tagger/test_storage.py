@@ -283,7 +283,7 @@ def test_full_disk_leaves_the_former_tagger(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    for owner, name in ((safetensors.torch, "save_file"), (os, "fsync")):
+    for owner, name in ((safetensors.torch, "save"), (os, "fsync")):
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, full)
             with pytest.raises(OSError, match="No space"):
@@ -291,6 +291,18 @@ def test_full_disk_leaves_the_former_tagger(tmp_path, monkeypatch):
         assert names(tmp_path / "t") == ["card.json", "model.safetensors"]
         assert eqt.load(tmp_path / "t").content_hash == one.content_hash
     assert json.loads((tmp_path / "t" / "card.json").read_text())["content_hash"] == one.content_hash
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no umask")
+def test_others_may_read_what_the_umask_lets_them(tmp_path):
+    former = os.umask(0o027)
+    try:
+        new_tagger(24).save(tmp_path / "t")
+        new_tagger(25).save(tmp_path / "t", overwrite=True)
+    finally:
+        os.umask(former)
+    assert (tmp_path / "t").stat().st_mode & 0o777 == 0o750
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "t").iterdir()} == {0o640}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of file sizes")

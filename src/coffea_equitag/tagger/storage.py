@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .. import models, zoo
-from ..atomic_file import atomic_file, flush, write_atomic
+from ..atomic_file import flush, write_atomic
 from ..errors import CheckpointError, TaggerError, TaggerWarning, explain
 from ..jet_model import AUXILIARY, JetModel
 from ..layers.constituent_heads import add_heads
@@ -255,11 +255,8 @@ def _replace(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
 
 
 def _save(state: Mapping[str, Tensor], path: Path) -> None:
-    with atomic_file(path) as part:
-        try:
-            safetensors.torch.save_file(dict(state), part)
-        except safetensors.SafetensorError as error:  # how it tells of a full disk
-            raise OSError(f"{path} cannot be written: {error}") from error
+    # safetensors' own files can be read by their owner alone, whatever the umask
+    write_atomic(path, safetensors.torch.save(dict(state)))
 
 
 def _text(card: Card) -> bytes:
