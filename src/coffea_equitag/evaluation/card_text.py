@@ -55,7 +55,9 @@ def _lines(card: Card) -> Iterator[str]:
     for tested in card.performance:
         counts = ", ".join(f"{number:,} {name}" for name, number in tested.num_jets.items())
         yield f"  {'tested on':<14}{tested.jets} ({counts})"
-        yield from (f"  {'':<14}  {metric_name(name):<24}{number_text(one)}" for name, one in tested.metrics.items())
+        numbers = {metric_name(name): number_text(one) for name, one in tested.metrics.items()}
+        width = max(24, 2 + max(map(len, numbers), default=0))
+        yield from (f"  {'':<14}  {name:<{width}}{number}" for name, number in numbers.items())
     if card.calibration is not None:
         one = card.calibration
         yield (
