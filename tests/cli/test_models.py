@@ -11,7 +11,7 @@ def test_lists_every_model(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert all(f" {kind} " in printed for kind in eqt.models.names())
     assert all(eqt.models.build(kind).paper in printed for kind in eqt.models.names())
-    assert "zoo: top-lorentznet" in printed
+    assert f"zoo: {', '.join(eqt.zoo.names())}" in printed
     assert "224,072" in printed
     assert "83,842" in printed
 

@@ -47,7 +47,8 @@ def test_rows(tmp_path):
     assert "`python -m studies.networks`, 2026-11-29, version 0.1." in text
     assert all(entry.full_label in text for entry in study.entries())
     assert "studies.btag" not in networks_page(root)
-    assert all(f"`{name}`" in networks_page(root) for name in zoo.names())
+    listed = {name for name in zoo.names() if f"`{name}`" in networks_page(root)}
+    assert listed == {name for name in zoo.names() if name.startswith("top-")}
     (root / "README.md").write_text("No markers.\n")
     write_tables(root)
     assert (root / "README.md").read_text() == "No markers.\n"
