@@ -36,12 +36,29 @@ def _asinh(x: Tensor) -> Tensor:
 
 
 def _log1p(x: Tensor) -> Tensor:
-    return torch.log(1 + x.double()).to(x)
+    """By Kahan's correction in float64, of what 1 + x has lost of x; for float32, float64 is enough."""
+    if x.dtype != torch.float64:
+        return torch.log(1 + x.double()).to(x)
+    total = 1 + x
+    kept = total - 1
+    return torch.where(kept == 0, x, torch.log(total) * (x / torch.where(kept == 0, 1.0, kept)))
 
 
 def _expm1(x: Tensor) -> Tensor:
-    # PELICAN divides it by small numbers
-    return (torch.exp(x.double()) - 1).to(x)
+    """As `_log1p`; PELICAN divides it by small numbers."""
+    if x.dtype != torch.float64:
+        return (torch.exp(x.double()) - 1).to(x)
+    grown = torch.exp(x)
+    logarithm = torch.log(torch.where(grown == 0, 1.0, grown))
+    corrected = (grown - 1) * (x / torch.where(logarithm == 0, 1.0, logarithm))
+    return torch.where(grown == 1, x, torch.where(grown == 0, -1.0, corrected))
+
+
+def _gelu(x: Tensor, *, approximate: str = "none") -> Any:
+    # onnxruntime writes the constants of the form with tanh in single precision
+    if approximate == "none" or x.dtype != torch.float64:
+        return NotImplemented
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def _leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -53,14 +70,24 @@ def _sort(x: Tensor, *, stable: bool = True, dim: int = -1, descending: bool = F
     return torch.ops.aten.sort.default(x, dim, descending)
 
 
+def _batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, _momentum: float, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    # in ONNX ε is a number in single precision; the others are what only training needs
+    mean, scale, bias = (row.view(1, -1, *[1] * (x.ndim - 2)) for row in (mean, weight * torch.rsqrt(var + eps), bias))
+    return (x - mean) * scale + bias, x.new_zeros(0), x.new_zeros(0)
+
+
 _ATEN: Any = torch.ops.aten
 
 #: What takes the place of torch's operations before a graph becomes ONNX.
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+    _ATEN._native_batch_norm_legit_no_training.default: _batch_norm,
     _ATEN.atan2.default: _atan2,
     _ATEN.asinh.default: _asinh,
     _ATEN.copysign.Tensor: _copysign,
     _ATEN.expm1.default: _expm1,
+    _ATEN.gelu.default: _gelu,
     _ATEN.hypot.default: _hypot,
     _ATEN.leaky_relu.default: _leaky_relu,
     _ATEN.log1p.default: _log1p,

@@ -100,7 +100,7 @@ class OnnxSession:
                 explain(
                     f"a model that onnxruntime {runtime.__version__} does not load: {error}",
                     "operations that onnxruntime has on a CPU",
-                    "export it as .pt2, or try another version of onnxruntime",
+                    "export it as .pt2, or in float32 if that was float64, or try another version of onnxruntime",
                 )
             ) from error
         self._names = [one.name for one in self._session.get_inputs()]

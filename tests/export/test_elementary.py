@@ -1,0 +1,66 @@
+"""What takes the place of torch's functions in ONNX, against them: in float64 to some units in the last place."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from coffea_equitag.export.elementary import DECOMPOSITIONS
+
+ATEN = torch.ops.aten
+EPS = torch.finfo(torch.float64).eps
+
+
+def wide(low=-300, high=300, number=2001):
+    """Numbers of all sizes and both signs, and 0."""
+    sizes = torch.logspace(low, high, number, dtype=torch.float64)
+    return torch.cat([-sizes, sizes, torch.zeros(1, dtype=torch.float64)])
+
+
+@pytest.mark.parametrize(
+    ("operation", "function", "values"),
+    [
+        (ATEN.expm1.default, torch.expm1, wide(high=2.8)),
+        (ATEN.log1p.default, torch.log1p, wide()[wide() > -1]),
+        (ATEN.leaky_relu.default, functional.leaky_relu, wide()),
+    ],
+)
+def test_relative_to_the_value(operation, function, values):
+    # three roundings of the correction and one of each logarithm, exponential and product
+    torch.testing.assert_close(DECOMPOSITIONS[operation](values), function(values), rtol=8 * EPS, atol=0)
+
+
+def test_asinh_of_pseudorapidities():
+    """Of pz / pT it is η, of which some units of 1 are enough."""
+    values = wide(high=100)
+    torch.testing.assert_close(
+        DECOMPOSITIONS[ATEN.asinh.default](values), torch.asinh(values), rtol=8 * EPS, atol=8 * EPS
+    )
+
+
+def test_angles():
+    x, y = torch.meshgrid(wide(-8, 8, 40), wide(-8, 8, 40), indexing="ij")
+    found = DECOMPOSITIONS[ATEN.atan2.default](y, x)
+    torch.testing.assert_close(found, torch.atan2(y, x), rtol=8 * EPS, atol=8 * EPS)
+
+
+def test_gelu_with_tanh():
+    values = wide(-20, 2)
+    found = DECOMPOSITIONS[ATEN.gelu.default](values, approximate="tanh")
+    torch.testing.assert_close(found, functional.gelu(values, approximate="tanh"), rtol=0, atol=8 * EPS * 100)
+    # onnxruntime's own are exact in float32, and there is no erf in float64
+    for x, form in ((values, "none"), (values.float(), "tanh")):
+        assert DECOMPOSITIONS[ATEN.gelu.default](x, approximate=form) is NotImplemented
+
+
+@pytest.mark.parametrize("shape", [(50, 4), (5, 4, 3), (5, 4, 3, 2)])
+def test_batch_norm(shape):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(shape, dtype=torch.float64, generator=generator)
+    weight, bias, mean = torch.randn(3, 4, dtype=torch.float64, generator=generator)
+    var = torch.tensor([1e-7, 1e-5, 1.0, 30.0], dtype=torch.float64)
+    operation = ATEN._native_batch_norm_legit_no_training.default
+    found = DECOMPOSITIONS[operation](x, weight, bias, mean, var, 0.1, 1e-5)
+    expected = operation(x, weight, bias, mean, var, 0.1, 1e-5)[0]
+    torch.testing.assert_close(found[0], expected, rtol=0, atol=8 * EPS * float(expected.abs().max()))
