@@ -157,7 +157,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     missing = [name for name in NETWORKS if sum(row["network"] == name for row in rows) < len(FORMATS)]
     text = [f"Measured {' to '.join(sorted({dates[0], dates[-1]}))} on {'; '.join(machines)}."]
     if missing:
-        text.append(f"Not measured yet, or not in all formats: {', '.join(missing)}.")
+        text.append(f"Not measured yet, or not in all formats: {'; '.join(missing)}.")
     return "\n".join([*lines, "", *text])
 
 
