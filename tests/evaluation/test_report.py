@@ -133,6 +133,7 @@ def test_refused():
         (Estimate(1234.0, 1200.0, 1300.0), "1234 +66 −34"),
         (Estimate(0.98765, 0.98665, 0.98865), "0.9877 ± 0.0010"),
         (Estimate(np.inf, 86.3, np.inf), "above 86"),
+        (Estimate(np.inf, np.inf, np.inf), "∞"),
         (Estimate(np.nan, np.nan, np.nan), "–"),
         (Estimate(-0.5, -0.7, -0.2), "−0.50 +0.30 −0.20"),
         (Estimate(20.0, np.nan, np.nan), "20.0"),

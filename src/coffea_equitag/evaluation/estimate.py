@@ -39,7 +39,7 @@ class Estimate:
         if math.isnan(self.value):
             return "–"
         if math.isinf(self.value):
-            return f"above {digits(self.low, self.low)}"
+            return "∞" if math.isinf(self.low) else f"above {digits(self.low, self.low)}"
         if math.isnan(self.low) or math.isnan(self.high):
             return value
         return f"{value} ± {above}" if above == below else f"{value} +{above} −{below}"
