@@ -107,10 +107,17 @@ class Earlier:
 
 
 def _is_same(study: Study, entry: Entry, one: dict[str, Any]) -> bool:
-    """Whether that training is what the study says today."""
+    """Whether that training is what the study says today, as far as results of older versions tell."""
     training = study.common | study.variants[entry.variant].training
-    wanted = (training.get("options", {}), round(entry.more_epochs * training["epochs"]), entry.is_whole)
-    return (one["options"], one["epochs"], one["is_whole"]) == wanted
+    wanted = {
+        "training": training,
+        "options": training.get("options", {}),
+        "epochs": round(entry.more_epochs * training["epochs"]),
+        "is_whole": entry.is_whole,
+    }
+    if "select" not in training:
+        wanted["jets"] = entry.size
+    return all(one.get(key, value) == value for key, value in wanted.items())
 
 
 def _reported(one: dict[str, Any], stored: dict[str, Any], sample: dict[str, Any]) -> Reported:

@@ -41,6 +41,11 @@ def published(folder, study, folder_name="toys", **changed):
     return results
 
 
+def test_the_whole_training_is_compared_where_it_is_known(study, tmp_path):
+    published(tmp_path, study, training=study.common | study.variants["good"].training)
+    assert "good" in Earlier.read(tmp_path, "toys", study, IDENTITIES).variants
+
+
 @pytest.mark.parametrize("name", ["toys", "another"])
 def test_rows_of_this_and_of_other_studies(study, tmp_path, name):
     published(tmp_path, study, name)
@@ -51,7 +56,17 @@ def test_rows_of_this_and_of_other_studies(study, tmp_path, name):
     assert found.compared["simulated"]["good"].num_runs == 7
 
 
-@pytest.mark.parametrize("changed", [{"epochs": 2}, {"options": {"phi": [3]}}, {"is_whole": False}, {"name": "gone"}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"epochs": 2},
+        {"options": {"phi": [3]}},
+        {"is_whole": False},
+        {"name": "gone"},
+        {"jets": 500},
+        {"training": CONFIGURATION["common"] | {"model": "pfn", "learning_rate": 0.1}},
+    ],
+)
 def test_what_is_configured_otherwise_does_not_count(study, tmp_path, changed):
     results = published(tmp_path, study, **changed)
     results["samples"]["simulated"]["metrics"]["gone"] = results["samples"]["simulated"]["metrics"]["good"]
