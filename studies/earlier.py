@@ -108,7 +108,7 @@ class Earlier:
 
 def _is_same(study: Study, entry: Entry, one: dict[str, Any]) -> bool:
     """Whether that training is what the study says today, as far as results of older versions tell."""
-    training = study.common | study.variants[entry.variant].training
+    training = study.training(entry.variant)
     wanted = {
         "training": training,
         "options": training.get("options", {}),
@@ -155,7 +155,7 @@ def minus(one: Replicated | Reported, other: Replicated | Reported) -> dict[str,
         return one.minus(other)
     if isinstance(one, Reported) and isinstance(other, Reported) and other.name in one.differences:
         return one.differences[other.name]
-    return {name: _difference(value, other.estimates[name]) for name, value in one.estimates.items()}
+    return {name: value.minus(other.estimates[name]) for name, value in one.estimates.items()}
 
 
 def over(one: Replicated | Reported, other: Replicated | Reported) -> dict[str, Estimate]:
@@ -163,16 +163,9 @@ def over(one: Replicated | Reported, other: Replicated | Reported) -> dict[str, 
     if isinstance(one, Replicated) and isinstance(other, Replicated):
         return one.over(other)
     logarithms = {
-        name: _difference(_logarithm(value), _logarithm(other.estimates[name])) for name, value in one.estimates.items()
+        name: _logarithm(value).minus(_logarithm(other.estimates[name])) for name, value in one.estimates.items()
     }
     return {name: Estimate(*map(_exponential, found.as_dict().values())) for name, found in logarithms.items()}
-
-
-def _difference(one: Estimate, other: Estimate) -> Estimate:
-    value = one.value - other.value
-    below = math.hypot(one.value - one.low, other.high - other.value)
-    above = math.hypot(one.high - one.value, other.value - other.low)
-    return Estimate(value, value - below, value + above)
 
 
 def _logarithm(one: Estimate) -> Estimate:

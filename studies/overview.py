@@ -109,7 +109,7 @@ def _rows(name: str, study: Study, results: dict[str, Any]) -> list[_Row]:
     compared = results["samples"]["simulated"]["metrics"]
     rows = [
         _Row(
-            (study.common | study.variants[one["variant"]].training)["model"],
+            study.training(one["variant"])["model"],
             one["label"],
             name,
             one["jets"],

@@ -58,7 +58,7 @@ def packaged_run(study: Study, entry: Entry, folder: Path) -> PackagedRun:
         If the tagger is another network, or was trained on other jets or for more or fewer epochs.
     """
     tagger = load(str(entry.packaged), "cpu")
-    card, training = tagger.card, study.common | study.variants[entry.variant].training
+    card, training = tagger.card, study.training(entry.variant)
     parts, _ = study.sample.portion(entry.size)
     given = card.training
     found = {

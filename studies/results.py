@@ -103,7 +103,7 @@ def _variant(entry: Entry, found: list[FinishedRun], study: Study, sample: TestS
         "symmetry": measured.symmetry(found[0], sample) if entry.is_whole else None,
         "published": study.variants[entry.variant].published if entry.is_whole else {},
         "options": study.variants[entry.variant].training.get("options", {}),
-        "training": study.common | study.variants[entry.variant].training,
+        "training": study.training(entry.variant),
     }
 
 

@@ -210,10 +210,14 @@ class Study(Strict):
         first, *others = self.variants
         return self.baselines or {first: tuple(others)}
 
+    def training(self, variant: str) -> dict[str, Any]:
+        """The keys of `RunConfig` that a variant has, its own and those of all."""
+        return self.common | self.variants[variant].training
+
     def run_config(self, entry: Entry, seed: int, jets: dict[str, Path], runs: Path, scale: float = 1.0) -> RunConfig:
         """The training of an entry with a seed, on folders of jets by part."""
         parts, first = self.sample.portion(entry.size, scale)
-        given = self.common | self.variants[entry.variant].training
+        given = self.training(entry.variant)
         if cuts := [cut for cut in (given.get("select"), first) if cut]:
             given["select"] = " & ".join(f"({cut})" for cut in cuts) if len(cuts) > 1 else cuts[0]
         if entry.more_epochs != 1:

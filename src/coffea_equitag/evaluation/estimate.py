@@ -30,6 +30,13 @@ class Estimate:
         step = self.value - self.low if self.value > 0 else self.high - self.value
         return abs(self.value) / step if step > 0 and math.isfinite(step) else math.nan
 
+    def minus(self, other: Estimate) -> Estimate:
+        """The difference of two that are independent."""
+        value = self.value - other.value
+        below = math.hypot(self.value - self.low, other.high - other.value)
+        above = math.hypot(self.high - self.value, other.value - other.low)
+        return Estimate(value, value - below, value + above)
+
     def as_dict(self) -> dict[str, float]:
         """``value``, ``low`` and ``high``."""
         return {"value": self.value, "low": self.low, "high": self.high}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -73,7 +72,7 @@ def differences(
     """
     nominal.check_alike(other)
     one, two = figures(nominal, nominal, name, efficiencies), figures(other, nominal, name, efficiencies)
-    return tuple(Difference(key, one[key], two[key], _independent(one[key], two[key])) for key in one)
+    return tuple(Difference(key, one[key], two[key], two[key].minus(one[key])) for key in one)
 
 
 def paired_differences(
@@ -148,13 +147,6 @@ def _without_each(parts: Sequence[Evaluation]) -> list[Evaluation]:
     before, after = list(accumulate(parts, add)), list(accumulate(reversed(parts), add))[::-1]
     inner = [before[k - 1] + after[k + 1] for k in range(1, len(parts) - 1)]
     return [after[1], *inner, before[-2]]
-
-
-def _independent(one: Estimate, other: Estimate) -> Estimate:
-    value = other.value - one.value
-    below = math.hypot(other.value - other.low, one.high - one.value)
-    above = math.hypot(other.high - other.value, one.value - one.low)
-    return Estimate(value, value - below, value + above)
 
 
 def _percent(efficiency: float) -> str:
