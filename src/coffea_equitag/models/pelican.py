@@ -172,15 +172,18 @@ class PELICAN(JetModel):
 
     def logits(self, jets: RaggedJets, **keywords: Any) -> Tensor:
         """Logits (J, n_classes); with ``output="momentum"``, four-momenta (J, 4) in GeV, float64."""
-        fused: Tensor | None = kernels.run(self, jets, entry="logits_from_jets")
-        return jets.by_multiplicity(self._outputs) if fused is None else fused
+        fused: Tensor | None = kernels.run(self, jets, entry="network_from_jets")
+        return jets.by_multiplicity(self._outputs) if fused is None else self._of_jets(jets, fused)
 
     def _outputs(self, jets: RaggedJets) -> Tensor:
-        out = self.network(self.products(jets), self.scalars(jets), self._offsets(jets))
-        if self.options["output"] == "momentum":
-            blocks = (self.broken if not self.by_spurions else SYMMETRIES["so13"]).blocks
-            return momenta(jets, out, blocks, self.broken.spurions[: self.extra_nodes])
-        return out
+        return self._of_jets(jets, self.network(self.products(jets), self.scalars(jets), self._offsets(jets)))
+
+    def _of_jets(self, jets: RaggedJets, out: Tensor) -> Tensor:
+        """What `network` gives, as it is or summed to momenta."""
+        if self.output == "classes":
+            return out
+        blocks = (self.broken if not self.by_spurions else SYMMETRIES["so13"]).blocks
+        return momenta(jets, out, blocks, self.broken.spurions[: self.extra_nodes])
 
     def products(self, jets: RaggedJets) -> Tensor:
         """What the network sees of the momenta: pair channels (Q, R), float64, spurions before the constituents.

@@ -54,6 +54,10 @@ def build(backend="cpu", **options):
             {"symmetry": "1_0", "method": "input"},
             {"symmetry": "11_0", "method": "input"},
             {"symmetry": "11_0"},
+            {"output": "momentum"},
+            {"output": "momentum", "method": "input", "fields": ["pdgId"], "aggregation": "sum"},
+            {"output": "momentum", "symmetry": "so13", "factorize": False, "diagonal": False},
+            {"output": "momentum", "irc_safe": True},
         ],
         gpu=[
             {},
@@ -71,13 +75,33 @@ def test_agrees_with_the_layers(random_jets, backend, options):
         counts = [14, 0, 1] if interpreted(backend) else [20, 1, 0, 7, 150, 2, 7, 61, 3]
     model, jets = build(backend, **options), RaggedJets.from_awkward(random_jets(counts), ("pdgId",))
     found = run(model, jets, backend)
-    assert found.shape == (len(counts), model.n_classes)
+    assert found.shape == (len(counts), model.n_classes if model.output == "classes" else 4)
     assert_agrees(found, model, jets)
+
+
+@needs_vectors
+@pytest.mark.parametrize("options", [{}, {"method": "input"}])
+def test_weights_of_nodes_agree_with_the_layers(random_jets, options):
+    """A momentum is their sum, in which small weights of soft constituents would not be seen."""
+    model = build(output="momentum", **options)
+    jets = RaggedJets.from_awkward(random_jets([20, 1, 0, 7, 2]))
+    jets = jets.select(torch.argsort(jets.counts))
+    with torch.no_grad():
+        with kernels.use("cpu"):
+            found = model.weights(jets)
+        assert kernels.last_choice("pelican").kernel == "cpu"
+        with kernels.use("reference"):
+            expected = model.weights(jets)
+    assert found.shape == expected.shape
+    assert deviation(found, expected) <= rounding(model.weights, jets)
 
 
 @pytest.mark.parametrize(
     ("backend", "options"),
-    cases(cpu=[{}, {"symmetry": "so13"}, {"irc_safe": True}], gpu=[{"symmetry": "so2"}, {"symmetry": "so13"}]),
+    cases(
+        cpu=[{}, {"symmetry": "so13"}, {"irc_safe": True}, {"output": "momentum"}],
+        gpu=[{"symmetry": "so2"}, {"symmetry": "so13"}],
+    ),
 )
 @pytest.mark.parametrize("counts", [[], [0], [1], [2], [0, 0], [1, 1], [0, 1]])
 def test_few_constituents(random_jets, counts, backend, options):
@@ -88,9 +112,10 @@ def test_few_constituents(random_jets, counts, backend, options):
 
 
 @needs_vectors
-def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets):
+@pytest.mark.parametrize("output", ["classes", "momentum"])
+def test_a_score_depends_on_its_own_jet_alone_to_the_last_bit(random_jets, output):
     counts = np.random.default_rng(5).integers(0, 90, 40).tolist()
-    model, jets = build(), RaggedJets.from_awkward(random_jets(counts))
+    model, jets = build(output=output), RaggedJets.from_awkward(random_jets(counts))
     assert_own_jet_alone(model, jets)
 
 
@@ -146,7 +171,7 @@ def test_another_eps_of_batch_norm(random_jets, backend):
 
 @needs_vectors
 @pytest.mark.parametrize("at", [0, 5, 40, 52])
-@pytest.mark.parametrize("options", [{}, {"irc_safe": True}])
+@pytest.mark.parametrize("options", [{}, {"irc_safe": True}, {"output": "momentum"}])
 def test_nan_stays_in_its_jet(random_jets, at, options):
     model, jets = build(**options), RaggedJets.from_awkward(random_jets([4, 6, 3]))
     products, scalars, offsets = model.products(jets), model.scalars(jets), boundaries(jets.counts + 2)
@@ -155,9 +180,10 @@ def test_nan_stays_in_its_jet(random_jets, at, options):
         products[at] = torch.nan
         spoilt = model.network(products, scalars, offsets)
     assert kernels.last_choice("pelican").kernel == "cpu"
-    which = int(at >= 36)
-    assert spoilt[which].isnan().all()
-    assert torch.equal(spoilt[[1 - which, 2]], clean[[1 - which, 2]])
+    which = torch.arange(3) if model.output == "classes" else torch.repeat_interleave(torch.arange(3), offsets.diff())
+    spoilt_jet = which == int(at >= 36)
+    assert spoilt[spoilt_jet].isnan().all()
+    assert torch.equal(spoilt[~spoilt_jet], clean[~spoilt_jet])
 
 
 @needs_gpu
@@ -197,25 +223,21 @@ def test_precision_of_choice(random_jets, monkeypatch, precision):
 
 @needs_vectors
 def test_falls_back(random_jets):
-    jets = random_jets([4])
-    model = build(output="momentum")
-    with torch.no_grad(), kernels.use("cpu"):
-        model(jets)
-    assert kernels.last_choice("pelican") == kernels.Choice("reference", "it gives momenta")
     model = build()
     model.head[1] = torch.nn.Sequential(torch.nn.Identity(), model.head[1])
     with torch.no_grad():
-        model(jets)
+        model(random_jets([4]))
     assert kernels.last_choice("pelican").reason == "layers were replaced"
 
 
 @needs_gpu
 def test_reference_for_what_the_gpu_kernel_cannot_do(random_jets):
-    for options in ({"irc_safe": True}, {"size": (140, 129, 10)}):
+    for options in ({"irc_safe": True}, {"size": (140, 129, 10)}, {"output": "momentum"}):
         model = build("gpu", **options)
         with torch.no_grad(), kernels.use("gpu"):
             model(random_jets([3]))
         assert kernels.last_choice("pelican").kernel == "reference"
+    assert kernels.last_choice("pelican").reason == "no GPU kernel for momenta"
 
 
 @needs_vectors

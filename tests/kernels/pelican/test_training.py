@@ -44,6 +44,8 @@ _OPTIONS = [
     {"symmetry": "so2_0", "fields": ["pdgId"], "aggregation": "sum", "mean_count": 20.0},
     {"size": (34, 20, 10), "symmetry": "1", "method": "input"},
     {"symmetry": "11_0", "method": "input"},
+    {"output": "momentum"},
+    {"output": "momentum", "method": "input", "fields": ["pdgId"], "aggregation": "sum"},
 ]
 
 

@@ -12,7 +12,7 @@ from ...layers.batch_norm import RowBatchNorm
 from ...layers.channel_mixing import ChannelMixing
 from ...layers.equivariant_1to2 import Equivariant1to2
 from ...layers.equivariant_2to2 import Equivariant2to2
-from ...layers.equivariant_readout import Equivariant2to0
+from ...layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ...layers.multiplicity_power import MultiplicityPower
 from ...layers.pair_encoder import PairEncoder
 from ...layers.pair_message import PairMessage
@@ -29,6 +29,7 @@ _LAYERS = {
     Equivariant1to2,
     Equivariant2to2,
     Equivariant2to0,
+    Equivariant2to1,
     ChannelMixing,
     MultiplicityPower,
     nn.ModuleList,
@@ -54,7 +55,7 @@ def support(
     `inputs` are the pair channels of ``PELICAN.network``, or jets: the CPU's inference starts from jets.
     """
     safe, channels = bool(model.options["irc_safe"]), cast(PelicanNetwork, model).message_channels
-    reason = "it gives momenta" if model.output == "momentum" else unsupported_layer(model, _LAYERS)
+    reason = unsupported_layer(model, _LAYERS)
     if isinstance(inputs, RaggedJets):
         learning = learns(model, inputs.p4)
         if reason is None and (learning or target == "gpu"):
@@ -62,6 +63,8 @@ def support(
         return Support(reason, learning)
     if reason is None and target == "gpu" and safe:
         reason = "no GPU kernel of its IRC-safe form"
+    elif reason is None and target == "gpu" and model.output == "momentum":
+        reason = "no GPU kernel for momenta"
     elif reason is None and target == "gpu" and channels > _LARGEST_MESSAGE_ON_GPU:
         reason = f"{channels} channels per message; the GPU's kernel takes at most {_LARGEST_MESSAGE_ON_GPU}"
     return Support(reason, learns(model, inputs, scalars_NS), trains=not safe and not inputs.requires_grad)

@@ -11,7 +11,7 @@ from ...jets.ragged import RaggedJets
 from ...layers.broken_symmetry import Symmetry
 from ...layers.equivariant_1to2 import Equivariant1to2
 from ...layers.equivariant_2to2 import Equivariant2to2
-from ...layers.equivariant_readout import Equivariant2to0
+from ...layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ...layers.pair_encoder import PairEncoder
 from ...layers.pair_message import PairMessage
 
@@ -19,7 +19,7 @@ __all__ = ["PelicanNetwork"]
 
 
 class PelicanNetwork(JetModel):
-    """The attributes of `PELICAN` for classes, as a type; nothing is an instance of it.
+    """The attributes of `PELICAN` as a type; nothing is an instance of it.
 
     `messages` has one element more than `blocks`. The head is dropout, a linear layer and LeakyReLU.
     """
@@ -29,7 +29,7 @@ class PelicanNetwork(JetModel):
     scalars_to_pairs: Equivariant1to2 | None
     messages: Sequence[PairMessage]
     blocks: Sequence[Equivariant2to2]
-    readout: Equivariant2to0
+    readout: Equivariant2to0 | Equivariant2to1
     head: nn.Sequential
     message_channels: int
     broken: Symmetry

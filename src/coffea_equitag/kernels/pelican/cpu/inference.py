@@ -29,18 +29,20 @@ from ...common.cpu.aligned import aligned_rows
 from ..network import PelicanNetwork
 from .chunks import MARGIN, NodeTerms, begin, chunk_from, collect, encode, make_rows, message, mix
 from .inputs import labelled, pair_channels
-from .nodes import JetNodes, MessageSums, node_terms, readout, scalar_terms
+from .nodes import JetNodes, MessageSums, node_terms, scalar_terms
+from .readout import readout
 from .weights import PelicanWeights, weights_of
 
-__all__ = ["logits", "logits_from_jets"]
+__all__ = ["logits", "network_from_jets"]
 
 
 def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `PELICAN` for classes in evaluation mode; arguments as for its ``network``.
+    """Outputs of a float32 `PELICAN` in evaluation mode; arguments as for its ``network``.
 
     Returns
     -------
-    Tensor of float32, shape (J, n_classes)
+    Tensor of float32, shape (J, n_classes), or (N, B) for momenta
+        Logits, or the weights of each node.
     """
     weights = weights_of(model)
     bounds = np.ascontiguousarray(offsets.numpy())
@@ -55,22 +57,18 @@ def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None
     scalars = np.zeros((total, 0)) if scalars_NS is None else scalars_NS.detach().double().numpy()
     jets = _Jets(products, scalars, node_weights, bounds, pair_offsets(bounds))
     options = _Options(float(model.options["mean_count"]), model.options["aggregation"] == "sum", safe)
-    logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
+    by_node = model.output == "momentum"
+    outputs = np.empty((total if by_node else len(bounds) - 1, len(weights.head)), np.float32)
 
     def run(first: int, last: int) -> None:
-        _score(weights, jets, options, logits, first, last)
+        _score(weights, jets, options, by_node, outputs, first, last)
 
     over_jets(run, jets.squares, torch.get_num_threads())
-    return torch.from_numpy(logits)
+    return torch.from_numpy(outputs)
 
 
-def logits_from_jets(model: PelicanNetwork, jets: RaggedJets) -> Tensor:
-    """Logits of a float32 `PELICAN` for classes in evaluation mode, directly from jets in any order.
-
-    Returns
-    -------
-    Tensor of float32, shape (J, n_classes)
-    """
+def network_from_jets(model: PelicanNetwork, jets: RaggedJets) -> Tensor:
+    """The same, directly from jets in any order."""
     before = np.ascontiguousarray(jets.offsets.numpy())
     spurions, inputs = (model.broken.spurions, ()) if model.by_spurions else ((), model.broken.inputs)
     q = jets.p4.new_tensor(spurions).view(-1, 4)
@@ -104,7 +102,9 @@ class _Options(NamedTuple):
 
 
 @njit
-def _score(weights: PelicanWeights, jets: _Jets, options: _Options, logits: F4, first: int, last: int) -> None:
+def _score(
+    weights: PelicanWeights, jets: _Jets, options: _Options, by_node: bool, outputs: F4, first: int, last: int
+) -> None:
     narrow, wide, layers = weights.scale.shape[1], weights.bias.shape[2], len(weights.even)
     largest = 1
     for jet in range(first, last):
@@ -136,7 +136,8 @@ def _score(weights: PelicanWeights, jets: _Jets, options: _Options, logits: F4, 
                 message(weights, k, chunk, rows)
                 i, j = collect(weights, chunk, rows, own.weight, sums.row, sums.column, pairs, even, odd)
                 at += chunk.size
-        readout(weights, layers, sums, own, logits[jet])
+        of_jet = outputs[start : start + n] if by_node else outputs[jet : jet + 1]
+        readout(weights, layers, sums, own, of_jet)
 
 
 @inner

@@ -16,7 +16,7 @@ from .encoder import exp
 from .pair_tiles import block_width, node_tile, scaled_row, tile_rows
 from .weights import PelicanWeights
 
-__all__ = ["JetNodes", "MessageSums", "node_terms", "readout", "scalar_terms"]
+__all__ = ["JetNodes", "MessageSums", "aggregates", "node_terms", "powers", "scalar_terms"]
 
 
 class JetNodes(NamedTuple):
@@ -80,9 +80,9 @@ def node_terms(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetN
     depth, wide = weights.readout.shape[1], weights.bias.shape[2]
     block, rows = block_width(weights.wide), tile_rows(weights.wide)
     values = np.zeros((jet.n + rows, 3 * depth), np.float32)
-    trace, total = _aggregates(weights, layer, sums, jet, values)
+    trace, total = aggregates(weights, layer, sums, jet, values)
     starts = _jet_terms(weights, layer, trace, total, jet)
-    factors = _powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(3, 3 * depth)
+    factors = powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(3, 3 * depth)
     # the powers of n go into the matrix
     matrix, coefficients = np.empty((3, wide // block, 3 * depth, block), np.float32), weights.node
     for target in range(3):
@@ -109,15 +109,15 @@ def _jet_terms(weights: PelicanWeights, layer: int, trace: F8, total: F8, jet: J
     """What trace, total and biases add to u, v and d of all nodes, (3, W) and rows for a tile."""
     depth, wide = weights.readout.shape[1], weights.bias.shape[2]
     block, rows = block_width(weights.wide), tile_rows(weights.wide)
-    powers = _powers(weights.jet_exponent[layer].reshape(-1), jet.log_ratio).reshape(2, 2, depth)
-    aggregates, starts = np.zeros((1 + rows, 2 * depth), np.float32), np.zeros((3 + rows, wide), np.float32)
+    factors = powers(weights.jet_exponent[layer].reshape(-1), jet.log_ratio).reshape(2, 2, depth)
+    sources, starts = np.zeros((1 + rows, 2 * depth), np.float32), np.zeros((3 + rows, wide), np.float32)
     for target in range(2):
         for k in range(depth):
-            aggregates[0, k] = trace[k] * powers[target, 0, k]
-            aggregates[0, depth + k] = total[k] * powers[target, 1, k]
+            sources[0, k] = trace[k] * factors[target, 0, k]
+            sources[0, depth + k] = total[k] * factors[target, 1, k]
         for b in range(wide // block):
             node_tile(
-                weights.wide, aggregates, 0, 2 * depth, 2 * depth, weights.jet,
+                weights.wide, sources, 0, 2 * depth, 2 * depth, weights.jet,
                 ((layer * 2 + target) * (wide // block) + b) * 2 * depth * block, weights.bias,
                 (layer * 2 + target) * wide + b * block, starts, target * wide + b * block, wide,
             )  # fmt: skip
@@ -129,7 +129,8 @@ def _jet_terms(weights: PelicanWeights, layer: int, trace: F8, total: F8, jet: J
 
 
 @inner
-def _powers(exponents: F8, log_ratio: float) -> F8:
+def powers(exponents: F8, log_ratio: float) -> F8:
+    """(n/n̄)^α."""
     out = np.empty(len(exponents))
     for k in range(len(exponents)):
         out[k] = exp(exponents[k] * log_ratio)
@@ -137,7 +138,7 @@ def _powers(exponents: F8, log_ratio: float) -> F8:
 
 
 @inner
-def _aggregates(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, values: F4) -> tuple[F8, F8]:
+def aggregates(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, values: F4) -> tuple[F8, F8]:
     """Diagonal, columns and rows of each node side by side into `values`; the trace and the total, shape (D,)."""
     depth, n, weight, norm = weights.readout.shape[1], jet.n, jet.weight, jet.norm
     all_weights = 0.0
@@ -161,30 +162,3 @@ def _aggregates(weights: PelicanWeights, layer: int, sums: MessageSums, jet: Jet
         trace[k] /= norm
         total[k] /= norm
     return trace, total
-
-
-@inner
-def readout(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, logits: F4) -> None:
-    """The 2→0 layer and the head."""
-    depth, channels = weights.readout.shape[1:]
-    values = np.empty((jet.n, 3 * depth), np.float32)
-    trace, total = _aggregates(weights, layer, sums, jet, values)
-    hidden = np.empty(channels)
-    for c in range(channels):
-        hidden[c] = weights.readout_bias[c]
-    for operation in range(2):
-        aggregate = total if operation == 0 else trace
-        for k in range(depth):
-            value = _leaky(aggregate[k] * np.exp(weights.readout_exponent[operation, k] * jet.log_ratio))
-            for c in range(channels):
-                hidden[c] += value * weights.readout[operation, k, c]
-    for out in range(len(logits)):
-        value = weights.head_bias[out]
-        for c in range(channels):
-            value += hidden[c] * weights.head[out, c]
-        logits[out] = _leaky(value)
-
-
-@inner
-def _leaky(x: float) -> float:
-    return 0.01 * x if x < 0 else x

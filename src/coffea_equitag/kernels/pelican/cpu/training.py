@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ....layers.aggregates import Aggregation
 from ....layers.equivariant_1to2 import Equivariant1to2
-from ....layers.equivariant_readout import Equivariant2to0
+from ....layers.equivariant_readout import Equivariant2to0, Equivariant2to1
 from ....layers.segments import segment_sum
 from ...common.cpu.jet_groups import JetGroups
 from ...common.dropout import drop_of
@@ -26,13 +26,14 @@ __all__ = ["logits"]
 
 
 def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None, offsets: Tensor) -> Tensor:
-    """Logits of a float32 `PELICAN` for classes that is not IRC-safe, training or not; arguments as for ``network``.
+    """Outputs of a float32 `PELICAN` that is not IRC-safe, training or not; arguments as for ``network``.
 
     Gradients go to the parameters and to the scalars.
 
     Returns
     -------
-    Tensor of float32, shape (J, n_classes)
+    Tensor of float32, shape (J, n_classes), or (N, B) for momenta
+        Logits, or the weights of each node.
     """
     products = np.ascontiguousarray(products_QR.detach().numpy(), np.float64)
     batch = Batch(JetGroups.of(offsets), products, len(model.encoder.alpha))
@@ -86,23 +87,25 @@ class _Nodes:
         channels = encoded + terms.shape[2]
         return nn.functional.pad(terms.float(), (encoded, total_channels(channels) - channels))
 
-    def readout(self, layer: Equivariant2to0, sums_N3D: Tensor) -> Tensor:
-        """The 2→0 layer, (J, S)."""
-        how = layer.aggregation
-        rows = sums_N3D[:, 2:] / self._norm(how, by_node=True)
-        operations = self._over_jets(how, torch.cat([rows, sums_N3D[:, :1]], dim=1)).transpose(1, 2)
+    def readout(self, layer: Equivariant2to0 | Equivariant2to1, sums_N3D: Tensor) -> Tensor:
+        """The 2→0 layer, (J, S), or the 2→1 layer, (N, S)."""
+        how, of_nodes = layer.aggregation, isinstance(layer, Equivariant2to1)
+        diagonal, column, row = sums_N3D.unbind(1)
+        norm = how.norm(self.counts)
+        row, column = (x / (norm if isinstance(norm, float) else norm[self.jet]) for x in (row, column))
+        total, trace = self._over_jets(how, torch.stack([row, diagonal], dim=1)).unbind(1)
+        if of_nodes:
+            operations = torch.stack([diagonal, row, column, trace[self.jet], total[self.jet]], dim=2)
+        else:
+            operations = torch.stack([total, trace], dim=2)
         if layer.power is not None:
-            operations = operations * layer.power(self.counts)
+            factors = layer.power(self.counts)
+            operations = operations * (factors[self.jet] if of_nodes else factors)
         mixed = torch.einsum("jdb,bds->js", nn.functional.leaky_relu(operations), layer.mixing().double())
         return (mixed + layer.bias).float()
-
-    def _norm(self, how: Aggregation, *, by_node: bool = False) -> Tensor | float:
-        norm = how.norm(self.counts)
-        if isinstance(norm, float):
-            return norm
-        return norm[self.jet, :, None] if by_node else norm[:, :, None]
 
     def _over_jets(self, how: Aggregation, nodes_NKD: Tensor) -> Tensor:
         """Aggregates over each jet, (J, K, D)."""
         flat = segment_sum(nodes_NKD.flatten(1), self.offsets)
-        return flat.view(-1, *nodes_NKD.shape[1:]) / self._norm(how)
+        norm = how.norm(self.counts)
+        return (flat / norm).view(-1, *nodes_NKD.shape[1:])

@@ -10,6 +10,7 @@ from ....array_types import F4, F8
 from ....layers.channel_mixing import ChannelMixing
 from ....layers.equivariant_1to2 import Equivariant1to2
 from ....layers.equivariant_2to2 import Equivariant2to2
+from ....layers.equivariant_readout import Equivariant2to1
 from ....layers.multiplicity_power import MultiplicityPower
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import batch_norm_of, double, folded
@@ -24,6 +25,8 @@ NODE, JET = [[4, 7, 10], [3, 6, 9], [2, 5, 8]], [[11, 13], [12, 14]]
 _ON_DIAGONAL = NODE[2] + JET[1]
 #: Of the 1→2 layer in the order x_i, x_j, δ x_i, mean, δ mean.
 _SCALARS = [2, 1, 0, 4, 3]
+#: Of the 2→1 layer in the order total, trace, diagonal, columns, rows.
+_OF_NODES = [4, 3, 0, 2, 1]
 
 
 class PelicanWeights(NamedTuple):
@@ -54,10 +57,10 @@ class PelicanWeights(NamedTuple):
     jet: F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
     jet_exponent: F8  # (L, 2, 2, D)
     bias: F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
-    readout: F8  # total, trace: (2, D, S)
-    readout_exponent: F8  # (2, D)
+    readout: F8  # total, trace: (2, D, S); of nodes besides diagonal, column, row: (5, D, S)
+    readout_exponent: F8  # (2, D) or (5, D)
     readout_bias: F8  # (S,)
-    head: F8  # (n_classes, S)
+    head: F8  # (outputs, S)
     head_bias: F8
 
 
@@ -75,6 +78,10 @@ def _fold(model: PelicanNetwork) -> PelicanWeights:
     parts = [_fold_block(block, *norms[k]) for k, block in enumerate(model.blocks)]
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     head: Any = model.head[1]
+    readout = mixing_of(model.readout.mixing)
+    readout_exponent = _exponent(model.readout.power, len(readout), depth)
+    if isinstance(model.readout, Equivariant2to1):
+        readout, readout_exponent = readout[_OF_NODES], readout_exponent[_OF_NODES]
     return PelicanWeights(
         narrow=narrow,
         wide=wide,
@@ -89,8 +96,8 @@ def _fold(model: PelicanNetwork) -> PelicanWeights:
         jet=aligned(blocked(stacked["jet"].reshape(-1, 2, 2 * depth, channels), wide)),
         jet_exponent=stacked["jet_exponent"],
         bias=aligned(padded(stacked["bias"], wide)),
-        readout=mixing_of(model.readout.mixing),
-        readout_exponent=_exponent(model.readout.power, 2, depth),
+        readout=readout,
+        readout_exponent=readout_exponent,
         readout_bias=double(model.readout.bias),
         head=double(head.weight),
         head_bias=double(head.bias),

@@ -87,6 +87,7 @@ def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None
                 num_stages=1,
             )  # fmt: skip
         now, following = following, now
+    assert isinstance(model.readout, Equivariant2to0)
     hidden = _read_out(model.readout, weights, aggregates(), tiles)
     return dense(hidden, weights.head, weights.head_bias, slope=0.01, precision=precision_of_nodes(how))
 

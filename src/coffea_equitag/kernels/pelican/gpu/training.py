@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ....jets.ragged import boundaries
+from ....layers.equivariant_readout import Equivariant2to0
 from ....layers.pair_message import PairMessage
 from ...common.dropout import drop_of, threshold_of
 from ...common.gpu.arithmetic import precision
@@ -76,5 +77,6 @@ def logits(model: PelicanNetwork, products_QR: Tensor, scalars_NS: Tensor | None
         terms = block_terms(block, coefficients, tiles, *sums, shape.wide)
         messages = next_messages(batch, messages, sums[2], terms, coefficients[:2], layer.linear, draw)
         sums = normed(layer, messages)
+    assert isinstance(model.readout, Equivariant2to0)
     out: Tensor = model.head(read_out(model.readout, tiles, *sums))
     return out
