@@ -136,8 +136,7 @@ def _seconds_per_jet(
     for number in (1, 4, 16):
         some = representative(jets, number)
         task = networks.one_pass(model, prepare(some), backward)
-        if number == 1:
-            task()  # compiles, or loads compiled code
+        task()  # compiles, or loads compiled code; some is for several jets only
         spent = seconds_of(task, device)
         if spent > 0.02 or some.num_jets == jets.num_jets:
             break
