@@ -13,15 +13,12 @@ from ..jets.ragged import RaggedJets
 __all__ = ["kinematic_features", "kinematic_variables", "relative_angles"]
 
 
-def relative_angles(jets: RaggedJets, mirrored: bool = False) -> tuple[Tensor, Tensor]:
+def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
     """Δη and Δφ (in [−π, π]) of each constituent relative to its jet's axis, shapes (N,), float64.
 
-    Constituents with the same (η, φ) get bit-identical angles, whatever the axis. With `mirrored`, Δη has the sign of
-    the jet's η.
+    Constituents with the same (η, φ) get bit-identical angles, whatever the axis.
     """
-    axis = _of(jets.jet_p4).repeated(jets.counts)
-    d_eta, d_phi = _constituents(jets).angles_from(axis)
-    return (torch.where(axis.eta < 0, -d_eta, d_eta) if mirrored else d_eta), d_phi
+    return _constituents(jets).angles_from(_of(jets.jet_p4).repeated(jets.counts))
 
 
 def kinematic_features(jets: RaggedJets) -> Tensor:
@@ -99,10 +96,10 @@ def _constituents(jets: RaggedJets) -> _Momenta:
 def _of(p4: Tensor) -> _Momenta:
     energy, px, py, pz = p4.T
     pt2 = px.square() + py.square()
-    pt = torch.sqrt(pt2)
+    log_pt = _log(torch.sqrt(pt2))
     # asinh(pz/pT), three times faster; exactly along the beam, a large number replaces infinity
-    eta = torch.copysign(_log(pz.abs() + torch.sqrt(pt2 + pz.square())) - _log(pt), pz)
-    return _Momenta(_log(pt), _log(energy), eta, torch.atan2(py, px))
+    eta = torch.copysign(_log(pz.abs() + torch.sqrt(pt2 + pz.square())) - log_pt, pz)
+    return _Momenta(log_pt, _log(energy), eta, torch.atan2(py, px))
 
 
 def _log(values: Tensor) -> Tensor:

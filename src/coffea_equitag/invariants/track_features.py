@@ -120,13 +120,12 @@ def track_vectors(jets: RaggedJets) -> Tensor:
     jet = jets.spread(jets.jet_p4[:, 1:])
     impact = torch.stack([jets.columns[name].to(jets.p4) for name in IMPACT_COLUMNS], dim=1)
     impact = torch.where((jets.columns["charge"] != 0)[:, None], impact, 0.0)
-    vectors = zip((jet, jets.p4[:, 1:], impact), VECTOR_SCALES, strict=True)
-    return torch.stack([compress(vector, scale) for vector, scale in vectors], dim=2)
+    vectors = torch.stack([jet, jets.p4[:, 1:], impact], dim=2)
+    return compress(vectors, torch.tensor(VECTOR_SCALES, dtype=vectors.dtype, device=vectors.device))
 
 
-def compress(vectors_N3: Tensor, scale: float) -> Tensor:
-    """Vectors of length asinh(|v|/scale), directions unchanged: equivariant, unlike logarithms of components."""
-    size = (vectors_N3 / scale).norm(dim=1, keepdim=True)
-    ratio = torch.where(size > 1e-8, torch.asinh(size) / size.clamp(min=1e-8), torch.ones_like(size))
-    compressed: Tensor = vectors_N3 / scale * ratio
-    return compressed
+def compress(vectors_N3: Tensor, scale: float | Tensor) -> Tensor:
+    """Vectors (N, 3, ...) of length asinh(|v|/scale), directions unchanged: equivariant, unlike logarithms of them."""
+    scaled = vectors_N3 / scale
+    size = scaled.norm(dim=1, keepdim=True)
+    return scaled * torch.where(size > 1e-8, torch.asinh(size) / size.clamp(min=1e-8), 1.0)

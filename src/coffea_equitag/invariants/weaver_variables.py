@@ -8,7 +8,7 @@ multiply, clipped; without `subtract`, the variable as it is. The names are thos
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -140,7 +140,9 @@ def columns_of(inputs: Inputs) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def weaver_features(jets: RaggedJets, inputs: Inputs, mirrored: bool = False) -> Tensor:
+def weaver_features(
+    jets: RaggedJets, inputs: Inputs, mirrored: bool = False, momenta: Mapping[str, Tensor] | None = None
+) -> Tensor:
     """What a network sees of each constituent.
 
     Parameters
@@ -152,13 +154,16 @@ def weaver_features(jets: RaggedJets, inputs: Inputs, mirrored: bool = False) ->
         The seven features of ParticleNet's paper, those of another published configuration, or entries of one.
     mirrored : bool
         Whether Δη has the sign of the jet's η, as in weaver's data sets.
+    momenta : mapping of str to Tensor, optional
+        `kinematic_variables` of the jets, if known already; `mirrored` is theirs then.
 
     Returns
     -------
     Tensor of float64, shape (N, F)
     """
-    momenta, variables = kinematic_variables(jets, mirrored), variables_of(inputs)
-    return torch.stack([variable.standardise(_values(variable.name, jets, momenta)) for variable in variables], dim=1)
+    momenta = kinematic_variables(jets, mirrored) if momenta is None else momenta
+    columns = [variable.standardise(_values(variable.name, jets, momenta)) for variable in variables_of(inputs)]
+    return torch.stack(columns, dim=1)
 
 
 def _variable(entry: str | Sequence[str | float | None]) -> Variable:
@@ -186,7 +191,7 @@ def _finite(value: str | float) -> bool:
     return not isinstance(value, str) and math.isfinite(value)
 
 
-def _values(name: str, jets: RaggedJets, momenta: dict[str, Tensor]) -> Tensor:
+def _values(name: str, jets: RaggedJets, momenta: Mapping[str, Tensor]) -> Tensor:
     if name in momenta:
         return momenta[name]
     if name in _MOMENTA:

@@ -112,10 +112,10 @@ def axis_frames(axis_J3: Tensor, towards_J3: Tensor | None = None) -> Tensor:
     Tensor, shape (J, 3, 3)
         Rows x̂, ŷ, ẑ: ``frames @ v`` gives the components of v in these frames.
     """
-    size = axis_J3.norm(dim=1, keepdim=True)
-    z = torch.where(size > 0, axis_J3 / torch.where(size > 0, size, 1.0), axis_J3.new_tensor([0.0, 0.0, 1.0]))
+    size, number = axis_J3.norm(dim=1, keepdim=True), torch.arange(3, device=axis_J3.device)
+    z = torch.where(size > 0, axis_J3 / torch.where(size > 0, size, 1.0), (number == 2).to(axis_J3))
     # the coordinate axis farthest from z
-    other = nn.functional.one_hot(z.abs().argmin(1), 3).to(z)
+    other = (z.abs().argmin(1, keepdim=True) == number).to(z)
     if towards_J3 is not None:
         transverse = towards_J3 - (towards_J3 * z).sum(1, keepdim=True) * z
         defined = transverse.norm(dim=1, keepdim=True) > 1e-7 * towards_J3.norm(dim=1, keepdim=True)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
-from ..invariants.kinematic import relative_angles
+from ..invariants.kinematic import kinematic_variables
 from ..invariants.neighbours import Neighbours, nearest, with_phantoms
 from ..invariants.pair_scalars import Pairwise, pair_scalar
 from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
@@ -197,9 +197,9 @@ class ParticleNet(JetModel):
 
     def features_and_points(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
         """Features (N, F) and, in float64, points (Δη, Δφ) (N, 2) of the constituents."""
-        mirrored = self.options["mirrored"]
-        features = weaver_features(jets, self.options["inputs"], mirrored).to(self.dtype)
-        return features, torch.stack(relative_angles(jets, mirrored), dim=1)
+        found = kinematic_variables(jets, self.options["mirrored"])
+        features = weaver_features(jets, self.options["inputs"], momenta=found).to(self.dtype)
+        return features, torch.stack([found["part_deta"], found["part_dphi"]], dim=1)
 
     def network(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...array_types import AnyArray
 from ..module_tree import tree_of
 
 __all__ = ["Numbers"]
@@ -17,31 +18,22 @@ _DEVICE, _DTYPE, _SHAPE, _EPSILON = attrgetter("device"), attrgetter("dtype"), a
 
 
 class Numbers:
-    """A copy of a network's parameters and statistics, all on one device, and of its BatchNorms' ε.
+    """What tells a network's parameters and statistics, all on one device, and its BatchNorms' ε from others.
 
-    They are compared bit by bit, so that NaN is like itself: changes through ``.data`` or an array that shares the
-    memory leave no trace in torch's version counters.
+    Of numbers on a CPU it is a fingerprint of their bits, on a GPU a copy. NaN is like itself. Changes through
+    ``.data`` or an array that shares the memory leave no trace in torch's version counters.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._tree, tensors = tree_of(model), _tensors(model)
-        self._form = _form(model, tensors)
-        self._sizes = np.array([tensor.nbytes for tensor in tensors], np.int64)
-        self._copy = _together(tensors)
+        self._form, self._bits = _form(model, tensors), _bits(tensors)
 
     def still_of(self, model: nn.Module) -> bool:
         """Whether the network has the same parts and numbers as it had."""
         if self._tree is not tree_of(model):
             return False
         tensors = _tensors(model)
-        if self._form != _form(model, tensors):
-            return False
-        if self._copy.device.type != "cpu":
-            return torch.equal(self._copy, _together(tensors))
-        from .cpu.same_bytes import same_bytes
-
-        addresses = np.array([tensor.data_ptr() for tensor in tensors], np.int64)
-        return same_bytes(addresses, self._sizes, self._copy.data_ptr())
+        return self._form == _form(model, tensors) and _same(self._bits, _bits(tensors))
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:
@@ -64,7 +56,16 @@ def _form(model: nn.Module, tensors: list[Tensor]) -> tuple[Any, ...]:
     )
 
 
-def _together(tensors: list[Tensor]) -> Tensor:
-    """Their bytes."""
-    none = torch.empty(0, dtype=torch.uint8)
-    return torch.cat([tensor.detach().reshape(-1).view(torch.uint8) for tensor in tensors] or [none])
+def _bits(tensors: list[Tensor]) -> AnyArray | Tensor:
+    if tensors and tensors[0].device.type != "cpu":
+        return torch.cat([tensor.detach().reshape(-1).view(torch.uint8) for tensor in tensors])
+    from .cpu.fingerprint import fingerprint
+
+    sizes = np.array([tensor.nbytes for tensor in tensors], np.int64)
+    return fingerprint(np.array([tensor.data_ptr() for tensor in tensors], np.int64), sizes)
+
+
+def _same(before: AnyArray | Tensor, now: AnyArray | Tensor) -> bool:
+    if isinstance(before, Tensor) and isinstance(now, Tensor):
+        return torch.equal(before, now)
+    return np.array_equal(before, now)

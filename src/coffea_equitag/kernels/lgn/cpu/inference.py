@@ -18,7 +18,6 @@ from .forward import forward
 from .jets import make_jets
 from .readout import classify
 from .stored import Stored
-from .tuple_table import table_of
 from .weights import LGNWeights, weights_of
 from .workspace import make_workspace
 
@@ -44,12 +43,12 @@ def logits(
     sums = np.empty((len(jets.offsets) - 1, weights.head.shape[1]))
     logits = np.empty((len(sums), model.n_classes), np.float32)
     nothing = np.zeros_like(jets.offsets), np.zeros(len(weights.levels) + 1, np.int64)
-    stored, levels = Stored(np.empty(0, np.float32), *nothing), table_of(weights.levels)
+    stored = Stored(np.empty(0, np.float32), *nothing)
 
     def run(first: int, last: int) -> None:
         largest = int(np.diff(jets.offsets[first : last + 1]).max(initial=1))
         work = make_workspace(max(largest, 1), weights.levels)
-        forward(weights.levels[0], levels, jets, stored, work, sums, first, last)
+        forward(weights.levels[0], weights.table, jets, stored, work, sums, first, last)
 
     over_jets(run, jets.pair_offsets, torch.get_num_threads())
     classify(weights.head, weights.head_bias, sums, logits)

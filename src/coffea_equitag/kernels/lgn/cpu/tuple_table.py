@@ -35,7 +35,7 @@ def table_of(members: Sequence[tuple[Any, ...]]) -> I8:
     table = np.zeros((len(found), max(map(len, found), default=0), _WORDS), np.int64)
     for row, arrays in zip(table, found, strict=True):
         for words, array in zip(row, arrays, strict=True):
-            words[: 1 + array.ndim] = array.ctypes.data, *array.shape
+            words[: 1 + array.ndim] = array.__array_interface__["data"][0], *array.shape
     return table
 
 

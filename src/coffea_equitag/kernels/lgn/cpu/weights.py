@@ -17,6 +17,7 @@ from ....layers.tensor_product import TensorProduct
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from ...common.cpu.folding import double, folded
 from .product_tables import PLACE, ProductTable, components, product_table
+from .tuple_table import table_of
 
 __all__ = [
     "LGNWeights",
@@ -57,6 +58,7 @@ class LGNWeights(NamedTuple):
     input: F8  # (2 C, scalars + 1), the bias last
     vectors: F8  # (C, 2): (Re, Im) weights of the momenta that go in, with `pmu_in`; else (0, 2)
     levels: tuple[LevelWeights, ...]
+    table: I8  # the `table_of` levels
     head: F8
     head_bias: F8
 
@@ -114,17 +116,12 @@ def level_weights(tables: LevelTables, state: Mapping[str, F8]) -> LevelWeights:
 
 def _network(model: nn.Module) -> LGNWeights:
     state = {name: double(tensor) for name, tensor in model.state_dict().items()}
-    levels = [
+    levels = tuple(
         level_weights(tables, {name.split(".", 2)[2]: value for name, value in state.items()
                                if name.startswith(f"levels.{index}.")})
         for index, tables in enumerate(tables_of(model))
-    ]  # fmt: skip
-    return LGNWeights(
-        *_input(state),
-        tuple(levels),
-        state["head.weight"],
-        state["head.bias"],
-    )
+    )  # fmt: skip
+    return LGNWeights(*_input(state), levels, table_of(levels), state["head.weight"], state["head.bias"])
 
 
 def _input(state: Mapping[str, F8]) -> tuple[F8, F8]:
