@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -21,6 +24,34 @@ def test_a_network_is_called_and_its_code_is_found():
     assert found.bytes == sum(path.stat().st_size for path in found.files)
     if found.files and "CPU" in found.kernel:
         assert any(path.name.startswith("forward.sum_phi") for path in found.files)
+
+
+_COMPILED = """
+import torch
+from numba.core import event
+import coffea_equitag as eqt
+from coffea_equitag.benchmarking.workloads import Workload, random_jets
+
+class Names(event.Listener):
+    def on_start(self, event): pass
+    def on_end(self, event): print(event.data["dispatcher"].py_func.__name__)
+
+model = eqt.models.build("pfn").eval()
+event.register("numba:compile", Names())
+with torch.inference_mode():
+    for number in (1, 1, 3, 40):
+        model(random_jets(Workload("jets", 20, 10), number, model.fields))
+"""
+
+
+def test_what_is_compiled_beforehand_is_all_that_calls_need(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    warm = "import coffea_equitag as eqt; list(eqt.warmup(['pfn']))"
+    subprocess.run([sys.executable, "-c", warm], env=environment, check=True)
+    calls = subprocess.run(
+        [sys.executable, "-c", _COMPILED], env=environment, check=True, capture_output=True, text=True
+    )
+    assert calls.stdout == ""
 
 
 def test_the_command(capsys):

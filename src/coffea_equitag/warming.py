@@ -82,9 +82,10 @@ def warmup(taggers: Sequence[str] = (), *, training: bool = False, workers: int 
 def _warm(name: str, training: bool) -> Warmed:
     model: JetModel = models.build(name) if name in models.names() else load(name).model
     jets, begun = random_jets(*_JETS, model.fields), perf_counter()
-    with torch.inference_mode():
-        model.eval()(jets)
-    if training:
-        torch.autograd.backward(model.train()(jets).sum())
+    for _ in range(2):  # the second call also finds the weights to be those of the first
+        with torch.inference_mode():
+            model.eval()(jets)
+        if training:
+            torch.autograd.backward(model.train()(jets).sum())
     choice = kernels.last_choice(model.kind)
     return Warmed(name, perf_counter() - begun, str(choice or "its layers"), tuple(cached_files()))
