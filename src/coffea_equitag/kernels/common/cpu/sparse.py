@@ -28,11 +28,9 @@ __all__ = [
     "columns_of_bits",
     "gradients_row",
     "hidden_row",
-    "linear_64",
     "linear_row",
     "ones",
     "over_bits",
-    "relu_64",
 ]
 
 #: Blocks of columns whose sums fit the registers; longer vectors than a CPU has are several of its own.
@@ -58,17 +56,17 @@ def _block(builder: Any, kind: str, widths: tuple[int, ...], places: list[Any]) 
     sums = over_bits(builder, [bits], words, lanes.zeros() if scaled else begin, add)
     if scaled:
         sums = lanes.fma(number(INDEX(0)), sums, begin)
-    if kind in ("hidden", "relu"):
+    if kind == "hidden":
         sums = lanes.at_least(sums, lanes.zeros())
         for v, total in enumerate(sums):
             place = builder.gep(kept, [builder.add(kept_at, INDEX(v))])
             builder.store(bits_of(builder, total), place, align=2)
     lanes.store(sums, out, out_at)
-    return FLOAT(0.0) if kind in ("linear", "relu") else lanes.dot(sums, lanes.load(dot_vector, dot_vector_at))
+    return FLOAT(0.0) if kind == "linear" else lanes.dot(sums, lanes.load(dot_vector, dot_vector_at))
 
 
-def _row_of(kind: str, *, whole: bool = True) -> Any:
-    """An intrinsic for a whole row in blocks of 72, 64, 32 or 16 columns; or not `whole`, for one block of 64."""
+def _row_of(kind: str) -> Any:
+    """An intrinsic for a whole row in blocks of 72, 64, 32 or 16 columns."""
 
     @intrinsic
     def row(
@@ -96,8 +94,7 @@ def _row_of(kind: str, *, whole: bool = True) -> Any:
         """A row of `width` columns or more, from the bits in `words` times 16 bits; k counts them.
 
         linear: out = start + Σ_k x_k weight_k; returns `dot`.
-        relu: the same, cut off below 0; bits of what is not 0 to `kept`.
-        hidden: that too; returns dot + out·dot_vector.
+        hidden: the same, cut off below 0; bits of what is not 0 to `kept`; returns dot + out·dot_vector.
         gradients: out = start + x_0 Σ_k weight_k; returns dot + out·dot_vector.
 
         Arguments are flat, as an intrinsic has no others: each array, then where in it the row is.
@@ -109,8 +106,6 @@ def _row_of(kind: str, *, whole: bool = True) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             *places, width, dot = pointers(context, builder, signature, arguments)
-            if not whole:
-                return _block(builder, kind, _BLOCKS[1], places)
 
             def block(widths: tuple[int, ...], c: Any, total: Any) -> Any:
                 at = list(places)
@@ -118,7 +113,7 @@ def _row_of(kind: str, *, whole: bool = True) -> Any:
                     at[place] = builder.add(at[place], c)
                 at[_KEPT_AT] = builder.add(at[_KEPT_AT], builder.lshr(c, INDEX(4)))
                 found = _block(builder, kind, widths, at)
-                return total if kind in ("linear", "relu") else builder.fadd(total, found)
+                return total if kind == "linear" else builder.fadd(total, found)
 
             return over_blocks(builder, width, dot, block)
 
@@ -257,7 +252,6 @@ def columns_of_bits(typing_context: Any, planes: Any, planes_at: Any, out: Any, 
 
 
 linear_row, hidden_row, gradients_row = (_row_of(kind) for kind in ("linear", "hidden", "gradients"))
-linear_64, relu_64 = (_row_of(kind, whole=False) for kind in ("linear", "relu"))
 
 
 @njit

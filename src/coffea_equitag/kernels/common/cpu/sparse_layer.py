@@ -6,17 +6,21 @@ import numpy as np
 
 from ....array_types import F4, U2
 from ....compiled import njit
-from .sparse import bits_of_row, linear_64, ones, relu_64
-from .wide_dense import RELU, SPARSE_BLOCK, layer
+from .shapes import FIRST_CACHE, WIDE
+from .sparse import bits_of_row, ones
+from .sparse_block import row_64, row_128
+from .wide_dense import LINEAR, SPARSE_BLOCK, layer
 
 __all__ = ["bits_for", "sparse_layer"]
 
 
-#: Tiles are quicker if at least this share of numbers is not 0; below so many channels it does not matter.
-_DENSE, _MANY = 0.8, 48
-#: Numbers of a word of bits; words whose rows of weights are used together, few enough for the first cache.
+#: Numbers of a word of bits; words whose rows of weights are used together.
 _WORD, _TOGETHER = 16, 4
-_NO_DOT = np.float32(0)
+#: Whether 128 columns are worked on at once: the registers have room for them, and the first cache for their weights.
+_IS_BROAD = WIDE.widths[0] == 16 and FIRST_CACHE >= 48 * 1024
+_BROAD = 2 * SPARSE_BLOCK
+#: Tiles are quicker if at least this share of numbers is not 0; below so many channels it does not matter.
+_DENSE, _MANY = 0.7 if _IS_BROAD else 0.8, 48
 
 
 @njit
@@ -27,7 +31,7 @@ def bits_for(rows: int, width: int) -> U2:
 
 @njit
 def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, rows: int, bits: U2) -> None:
-    """max(x W + bias, floor) as `wide_dense.layer` gives it, to the last bit; floors are RELU and LINEAR.
+    """max(x W + bias, floor) as `wide_dense.layer` gives it, to the last bit.
 
     `depth` numbers of a row of x are followed by zeros to the next multiple of 16, if the row is so long; what comes
     then is not read. Whole tiles may be written.
@@ -41,18 +45,19 @@ def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out
     if ones(bits, rows * words) > _DENSE * rows * depth:
         layer(x, 0, depth, weight, bias, floor, out, 0, rows)
         return
-    flat, unused = out.reshape(-1), len(bits) - _TOGETHER
-    for block in range(weight.shape[0]):
-        column = block * SPARSE_BLOCK
+    flat, gap, width, column = out.reshape(-1), depth * SPARSE_BLOCK, weight.shape[0] * SPARSE_BLOCK, 0
+    while column < width:
+        broad = _IS_BROAD and column + _BROAD <= width
         for first in range(0, words, _TOGETHER):
             start, some = bias if first == 0 else flat, min(words - first, _TOGETHER)
-            weight_at, cuts = (block * depth + first * _WORD) * SPARSE_BLOCK, first + some == words and floor == RELU
+            w_at, limit = column * depth + first * _WORD * SPARSE_BLOCK, floor if first + some == words else LINEAR
             for row in range(rows):
-                bits_at, at, to = row * words + first, row * stride + first * _WORD, row * out.shape[1] + column
+                bits_at, x_at, to = row * words + first, row * stride + first * _WORD, row * out.shape[1] + column
                 begin = column if first == 0 else to
-                if cuts:
-                    relu_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
-                            bias, 0, bits, unused, SPARSE_BLOCK, _NO_DOT)  # fmt: skip
+                if broad:
+                    row_128(bits, bits_at, some, x, x_at, 1, weight, w_at, SPARSE_BLOCK, gap,
+                            start, begin, limit, out, to)  # fmt: skip
                 else:
-                    linear_64(bits, bits_at, some, x, at, 1, weight, weight_at, SPARSE_BLOCK, start, begin, out, to,
-                              bias, 0, bits, unused, SPARSE_BLOCK, _NO_DOT)  # fmt: skip
+                    row_64(bits, bits_at, some, x, x_at, 1, weight, w_at, SPARSE_BLOCK, gap,
+                           start, begin, limit, out, to)  # fmt: skip
+        column += _BROAD if broad else SPARSE_BLOCK

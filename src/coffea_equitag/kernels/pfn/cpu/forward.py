@@ -6,6 +6,7 @@ import numpy as np
 
 from ....array_types import F4, F8, I8
 from ....compiled import inner, njit
+from ...common.cpu.aligned import aligned_rows
 from ...common.cpu.patch import PatchWeights, patch_rows
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, RELU, add_rows, layer
@@ -13,8 +14,8 @@ from .weights import Layers
 
 __all__ = ["apply_f", "sum_phi"]
 
-#: Rows worked on at once: whole tiles of 6 or 12, and small enough for the first cache.
-_CHUNK = 24
+#: Rows worked on at once: whole tiles of 6 or 12; weights enter the first cache once for all of them.
+_CHUNK = 48
 #: Numbers in a word of bits, which `sparse_layer` looks at.
 _WORD = 16
 
@@ -33,8 +34,8 @@ def sum_phi(
         width = max(width, len(bias) + extra)
     width += -width % _WORD
     # two buffers take turns; the patch's features stand behind a layer's outputs
-    here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
-    nodes = np.zeros((_CHUNK, width), np.float32)
+    here, there = aligned_rows(_CHUNK, width), aligned_rows(_CHUNK, width)
+    nodes = aligned_rows(_CHUNK, width)
     bits, jet = bits_for(_CHUNK, width), first
     for start in range(offsets[first], offsets[last], _CHUNK):
         count = min(_CHUNK, offsets[last] - start)
@@ -65,7 +66,7 @@ def apply_f(f: Layers, totals: F4, logits: F4, first: int, last: int) -> None:
     width = totals.shape[1]
     for bias in f.bias:
         width = max(width, len(bias))
-    here, there = np.zeros((_CHUNK, width), np.float32), np.zeros((_CHUNK, width), np.float32)
+    here, there = aligned_rows(_CHUNK, width), aligned_rows(_CHUNK, width)
     for start in range(0, last - first, _CHUNK):
         count = min(_CHUNK, last - first - start)
         _copy(totals, start, count, here)
