@@ -7,8 +7,8 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants.friends import friend_scalars
-from coffea_equitag.invariants.kinematic import kinematic_features
 from coffea_equitag.invariants.pair_scalars import PAIRWISE
+from coffea_equitag.invariants.weaver_variables import kinematic_features
 from coffea_equitag.layers.psi import psi
 from gpu import device_of
 

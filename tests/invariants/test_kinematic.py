@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from coffea_equitag import make_jets
-from coffea_equitag.invariants.kinematic import kinematic_features, relative_angles
+from coffea_equitag.invariants import kinematic_features
+from coffea_equitag.invariants.kinematic import kinematic_variables, relative_angles
+from coffea_equitag.invariants.kinematic_rows import VARIABLES, are_compiled, standardised
 from coffea_equitag.jets.ragged import RaggedJets
 
 
@@ -57,3 +59,51 @@ def test_along_the_beam():
 def test_no_jets(random_jets):
     assert kinematic_features(RaggedJets.from_awkward(random_jets([]))).shape == (0, 7)
     assert kinematic_features(RaggedJets.from_awkward(random_jets([0, 0]))).shape == (0, 7)
+
+
+def both(jets, mirrored=False):
+    """All variables as they are, compiled and by torch: (N, 7) each."""
+    assert are_compiled(jets)
+    by_torch = kinematic_variables(jets, mirrored)
+    found = standardised(jets, [(name, None, 1.0, -5.0, 5.0) for name in VARIABLES], mirrored)
+    return found, torch.stack([by_torch[name] for name in VARIABLES], dim=1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("coordinates", ["polar", "cartesian", "energy"])
+def test_compiled_as_by_torch(random_jets, coordinates, mirrored):
+    jets = random_jets([3, 0, 17, 1, 60], coordinates=coordinates)
+    # logarithms and angles are below 16 here; each is off by two ulps at most, and each variable has up to four
+    bound = 2 * 4 * 16 * np.finfo(float).eps
+    torch.testing.assert_close(*both(RaggedJets.from_awkward(jets), mirrored), rtol=0, atol=bound)
+
+
+def test_compiled_along_the_beam_and_without_numbers():
+    p4 = torch.tensor([[5.0, 0, 0, 5.0], [7.0, 0, 0, -7.0], [50.0, 30.0, 0, 40.0], [torch.nan] * 4, [1.0, 0, 0, 0]])
+    jets = RaggedJets(p4.double(), torch.zeros(5).double(), torch.tensor([0, 3, 4, 5]), p4[[2, 3, 4]].double())
+    found, expected = both(jets)
+    # the largest logarithm is that of 1e-30
+    torch.testing.assert_close(found, expected, rtol=0, atol=2 * 4 * 70 * np.finfo(float).eps, equal_nan=True)
+    assert torch.isnan(found[3]).all()
+    assert torch.isfinite(found[[0, 1, 2, 4]]).all()
+
+
+def test_compiled_with_gradients_is_by_torch(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([4, 9]))
+    moved = jets.scaled(torch.zeros(13, dtype=torch.float64, requires_grad=True), jets_too=True)
+    assert not are_compiled(moved)
+    assert kinematic_features(moved).requires_grad
+
+
+def test_threads_change_nothing(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([50] * 40))
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(kinematic_features(jets))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+    assert torch.equal(found[0][50:100], kinematic_features(jets.slice(1, 2)))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..invariants.kinematic import kinematic_features
+from ..invariants.weaver_variables import kinematic_features
 from ..jets.ragged import RaggedJets
 from ..models.pelican import PELICAN
 from . import networks

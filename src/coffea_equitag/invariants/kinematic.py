@@ -1,4 +1,4 @@
-"""The seven kinematic inputs of PFN and ParticleNet."""
+"""The seven kinematic variables of PFN and ParticleNet, by torch; compiled: `kinematic_rows`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..jets.ragged import RaggedJets
 
-__all__ = ["kinematic_features", "kinematic_variables", "relative_angles"]
+__all__ = ["kinematic_variables", "relative_angles"]
 
 
 def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
@@ -19,32 +19,6 @@ def relative_angles(jets: RaggedJets) -> tuple[Tensor, Tensor]:
     Constituents with the same (η, φ) get bit-identical angles, whatever the axis.
     """
     return _constituents(jets).angles_from(_of(jets.jet_p4).repeated(jets.counts))
-
-
-def kinematic_features(jets: RaggedJets) -> Tensor:
-    """Seven inputs per constituent.
-
-    (log pT − 1.7)·0.7, (log E − 2)·0.7, (log pT/pT_jet + 4.7)·0.7, (log E/E_jet + 4.7)·0.7, (ΔR − 0.2)·4, each
-    clipped to ±5, then Δη and Δφ relative to the jet axis; GeV (Qu, Gouskos, arXiv:1902.08570, Table 1).
-
-    Returns
-    -------
-    Tensor of float64, shape (N, 7)
-    """
-    found = kinematic_variables(jets)
-    features = torch.stack(
-        [
-            (found["part_pt_log"] - 1.7) * 0.7,
-            (found["part_e_log"] - 2.0) * 0.7,
-            (found["part_logptrel"] + 4.7) * 0.7,
-            (found["part_logerel"] + 4.7) * 0.7,
-            (found["part_deltaR"] - 0.2) * 4.0,
-            found["part_deta"],
-            found["part_dphi"],
-        ]
-    )
-    features[:5].clamp_(-5.0, 5.0)
-    return features.T
 
 
 def kinematic_variables(jets: RaggedJets, mirrored: bool = False) -> dict[str, Tensor]:

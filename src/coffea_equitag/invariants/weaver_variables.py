@@ -8,7 +8,7 @@ multiply, clipped; without `subtract`, the variable as it is. The names are thos
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,8 +17,9 @@ from torch import Tensor
 from ..errors import TaggerError, explain
 from ..jets.ragged import RaggedJets
 from .kinematic import kinematic_variables
+from .kinematic_rows import VARIABLES, are_compiled, standardised
 
-__all__ = ["Inputs", "Variable", "columns_of", "plain", "variables_of", "weaver_features"]
+__all__ = ["Inputs", "Variable", "columns_of", "kinematic_features", "plain", "variables_of", "weaver_features"]
 
 #: Option of a model: the seven kinematic features, those of another published configuration, or entries as in one.
 Inputs = Literal["kinematic", "kinpid", "kinpidplus", "full"] | Sequence[str | Sequence[str | float | None]]
@@ -140,9 +141,7 @@ def columns_of(inputs: Inputs) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def weaver_features(
-    jets: RaggedJets, inputs: Inputs, mirrored: bool = False, momenta: Mapping[str, Tensor] | None = None
-) -> Tensor:
+def weaver_features(jets: RaggedJets, inputs: Inputs, mirrored: bool = False) -> Tensor:
     """What a network sees of each constituent.
 
     Parameters
@@ -154,16 +153,35 @@ def weaver_features(
         The seven features of ParticleNet's paper, those of another published configuration, or entries of one.
     mirrored : bool
         Whether Δη has the sign of the jet's η, as in weaver's data sets.
-    momenta : mapping of str to Tensor, optional
-        `kinematic_variables` of the jets, if known already; `mirrored` is theirs then.
 
     Returns
     -------
     Tensor of float64, shape (N, F)
     """
-    momenta = kinematic_variables(jets, mirrored) if momenta is None else momenta
-    columns = [variable.standardise(_values(variable.name, jets, momenta)) for variable in variables_of(inputs)]
-    return torch.stack(columns, dim=1)
+    variables = variables_of(inputs)
+    if are_compiled(jets):
+        features = standardised(jets, variables, mirrored)
+        for k, variable in enumerate(variables):
+            if variable.name not in VARIABLES:
+                features[:, k] = variable.standardise(_values(variable.name, jets))
+        return features
+    momenta = kinematic_variables(jets, mirrored)
+    return torch.stack(
+        [v.standardise(momenta[v.name] if v.name in momenta else _values(v.name, jets)) for v in variables], dim=1
+    )
+
+
+def kinematic_features(jets: RaggedJets) -> Tensor:
+    """Seven inputs per constituent.
+
+    (log pT − 1.7)·0.7, (log E − 2)·0.7, (log pT/pT_jet + 4.7)·0.7, (log E/E_jet + 4.7)·0.7, (ΔR − 0.2)·4, each
+    clipped to ±5, then Δη and Δφ relative to the jet axis; GeV (Qu, Gouskos, arXiv:1902.08570, Table 1).
+
+    Returns
+    -------
+    Tensor of float64, shape (N, 7)
+    """
+    return weaver_features(jets, "kinematic")
 
 
 def _variable(entry: str | Sequence[str | float | None]) -> Variable:
@@ -191,9 +209,8 @@ def _finite(value: str | float) -> bool:
     return not isinstance(value, str) and math.isfinite(value)
 
 
-def _values(name: str, jets: RaggedJets, momenta: Mapping[str, Tensor]) -> Tensor:
-    if name in momenta:
-        return momenta[name]
+def _values(name: str, jets: RaggedJets) -> Tensor:
+    """A variable besides the kinematic ones."""
     if name in _MOMENTA:
         return _MOMENTA[name](jets.p4)
     charge = jets.columns["charge"].to(jets.p4)

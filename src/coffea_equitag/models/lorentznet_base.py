@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
-from ..invariants.kinematic import kinematic_features
 from ..invariants.pair_scalars import Pairwise
+from ..invariants.weaver_variables import kinematic_features
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from ..layers.lorentz_block import LorentzState

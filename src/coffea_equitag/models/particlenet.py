@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from .. import kernels
 from ..errors import TaggerError, explain
 from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
-from ..invariants.kinematic import kinematic_variables
 from ..invariants.neighbours import Neighbours, nearest, with_phantoms
 from ..invariants.pair_scalars import Pairwise, pair_scalar
 from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
@@ -40,6 +39,8 @@ __all__ = ["ParticleNet"]
 #: Neighbours, widths of the edge networks, and of the classifier.
 _FULL = (16, ((64,) * 3, (128,) * 3, (256,) * 3), (256,))
 _LITE = (7, ((32,) * 3, (64,) * 3), (128,))
+#: Coordinates in which the first neighbours are found.
+_POINT = ("part_deta", "part_dphi")
 
 
 class ParticleNet(JetModel):
@@ -197,9 +198,9 @@ class ParticleNet(JetModel):
 
     def features_and_points(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
         """Features (N, F) and, in float64, points (Δη, Δφ) (N, 2) of the constituents."""
-        found = kinematic_variables(jets, self.options["mirrored"])
-        features = weaver_features(jets, self.options["inputs"], momenta=found).to(self.dtype)
-        return features, torch.stack([found["part_deta"], found["part_dphi"]], dim=1)
+        mirrored = self.options["mirrored"]
+        features = weaver_features(jets, self.options["inputs"], mirrored).to(self.dtype)
+        return features, weaver_features(jets, _POINT, mirrored)
 
     def network(
         self,

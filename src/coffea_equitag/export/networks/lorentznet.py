@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...invariants.kinematic import kinematic_features
 from ...invariants.pair_scalars import pair_scalar
+from ...invariants.weaver_variables import kinematic_features
 from ...layers.lorentz_block import LorentzBlock
 from ...layers.pairwise_block import PairwiseBlock
 from ...layers.psi import psi
