@@ -1,5 +1,7 @@
 """Angles and kinematic features against `vector`, and where they are not defined."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -93,6 +95,14 @@ def test_compiled_with_gradients_is_by_torch(random_jets):
     moved = jets.scaled(torch.zeros(13, dtype=torch.float64, requires_grad=True), jets_too=True)
     assert not are_compiled(moved)
     assert kinematic_features(moved).requires_grad
+
+
+def test_rows_with_their_jets_momenta_are_by_torch(random_jets):
+    # as in the graph of an exported file, where each row comes with its jet
+    jets = RaggedJets.from_awkward(random_jets([4, 9]))
+    rows = replace(jets, jet_p4=jets.spread(jets.jet_p4), offsets=torch.zeros(2, dtype=torch.int64))
+    assert not are_compiled(rows)
+    torch.testing.assert_close(kinematic_features(rows), kinematic_features(jets), rtol=0, atol=1e-12)
 
 
 def test_threads_change_nothing(random_jets):

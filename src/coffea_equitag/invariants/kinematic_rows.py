@@ -30,10 +30,14 @@ _TURN = 2 * math.pi
 
 
 def are_compiled(jets: RaggedJets) -> bool:
-    """Whether `standardised` can take these jets: on the CPU, without gradients, and not while torch traces."""
+    """Whether `standardised` can take these jets: on the CPU, without gradients, and not while torch traces.
+
+    Nor can it take rows of which each comes with the momentum of its jet, as in the graph of an exported file.
+    """
     tensors = jets.p4, jets.jet_p4, *(() if jets.polar is None else (jets.polar,))
     return (
         all(tensor.device.type == "cpu" and not tensor.requires_grad for tensor in tensors)
+        and int(jets.offsets[-1]) == len(jets.p4)
         and torch._C._get_tracing_state() is None
         and not torch.compiler.is_compiling()
     )
