@@ -34,13 +34,11 @@ def are_compiled(jets: RaggedJets) -> bool:
 
     Nor can it take rows of which each comes with the momentum of its jet, as in the graph of an exported file.
     """
+    if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling():
+        return False
     tensors = jets.p4, jets.jet_p4, *(() if jets.polar is None else (jets.polar,))
-    return (
-        all(tensor.device.type == "cpu" and not tensor.requires_grad for tensor in tensors)
-        and int(jets.offsets[-1]) == len(jets.p4)
-        and torch._C._get_tracing_state() is None
-        and not torch.compiler.is_compiling()
-    )
+    on_cpu = all(tensor.device.type == "cpu" and not tensor.requires_grad for tensor in tensors)
+    return on_cpu and int(jets.offsets[-1]) == len(jets.p4)
 
 
 def standardised(jets: RaggedJets, variables: Sequence[tuple[Any, ...]], mirrored: bool = False) -> Tensor:
