@@ -1,10 +1,11 @@
-"""What goes on while numba compiles."""
+"""What goes on while numba compiles, and on several threads."""
 
 from __future__ import annotations
 
 import gc
 
 import numba
+import numpy as np
 import pytest
 from numba.core.errors import TypingError
 from numba.extending import overload
@@ -56,3 +57,25 @@ def test_functions_made_in_functions_need_names(decorator):
         decorator(made)
     made.__qualname__ = "made"
     decorator(made)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [[], [0, 0], [1], [300], [0, 90, 200, 90, 0, 150, 90], [40] * 50, [200] * 100])
+def test_each_jet_is_worked_on_once(threads, sizes):
+    work, seen = np.cumsum([0, *np.square(sizes, dtype=np.int64)]), []
+    compiled.over_jets(lambda first, last: seen.extend(range(first, last)), work, threads)
+    assert sorted(seen) == list(range(len(sizes)))
+
+
+@pytest.mark.parametrize("at", [0, 30, 49])
+def test_an_error_in_any_thread_arrives_when_all_have_ended(at):
+    def fails(first, last):
+        if first <= at < last:
+            raise ZeroDivisionError
+
+    work = 40**2 * np.arange(51)
+    with pytest.raises(ZeroDivisionError):
+        compiled.over_jets(fails, work, 2)
+    seen = []
+    compiled.over_jets(lambda first, last: seen.extend(range(first, last)), work, 2)
+    assert sorted(seen) == list(range(50))

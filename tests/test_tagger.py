@@ -258,8 +258,8 @@ SHORTAGES = [
 #: Form of the network, threads, numbers of jets in the pieces.
 FORMS_AND_PIECES = [
     ("reference", 1, [10] * 13),
-    pytest.param("cpu", 1, [30] * 4 + [10], marks=needs_vectors),
-    pytest.param("cpu", 2, [15] * 8 + [10], marks=needs_vectors),
+    pytest.param("cpu", 1, [31] * 3 + [27, 10], marks=needs_vectors),
+    pytest.param("cpu", 2, [17] * 7 + [10, 1], marks=needs_vectors),
 ]
 
 
@@ -341,7 +341,7 @@ def test_scores_do_not_depend_on_the_threads(tagger, random_jets, threads):
 
 @pytest.mark.parametrize(("mode", "threads", "sizes"), FORMS_AND_PIECES)
 def test_kernels_get_larger_pieces_as_many_as_keep_all_threads_busy(random_jets, monkeypatch, mode, threads, sizes):
-    """With a budget of 1000 pairs, jets of 10 constituents: the first 10, then the others."""
+    """With a budget of 1000 pairs, jets of 10 constituents: the first 10, or 1 if threads wait, then the others."""
     monkeypatch.setattr(inference, "PAIR_BUDGET", {"cpu": 1000})
     model, seen = eqt.models.build("pelican", symmetry="so13", size="3k"), []
     logits = type(model).logits

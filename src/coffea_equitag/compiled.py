@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
@@ -26,6 +26,8 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 #: Below this much work (pairs), threads cost more than they save.
 _SERIAL_WORK = 20_000
+#: Ranges per thread, and the least work of one.
+_RANGES, _LEAST_WORK = 16, 5_000
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
@@ -103,8 +105,9 @@ def over_jets(function: Callable[[int, int], Any], work: I8, threads: int | None
     """Call ``function(first, last)`` on ranges of jets with roughly equal work, on several threads.
 
     These are plain threads rather than numba's parallel loops, whose OpenMP layer kills a process that forks
-    afterwards, as coffea's FuturesExecutor does. No jet is shared between threads, so results do not depend on
-    the number of threads.
+    afterwards, as coffea's FuturesExecutor does. Each takes the next range when it has done one: what a jet costs is
+    not known exactly, and other programs take their time. No jet is shared between threads, so results do not depend
+    on their number.
 
     Parameters
     ----------
@@ -120,11 +123,22 @@ def over_jets(function: Callable[[int, int], Any], work: I8, threads: int | None
     if threads <= 1 or total < _SERIAL_WORK:
         function(0, jets)
         return
-    bounds = np.searchsorted(work, work[0] + total * np.arange(1, threads) / threads)
-    edges = [0, *bounds.tolist(), jets]
+    number = min(threads * _RANGES, total // _LEAST_WORK)
+    bounds = np.searchsorted(work, work[0] + total * np.arange(1, number) / number)
+    # each range goes to whoever asks first
+    ranges = iter([(a, b) for a, b in pairwise([0, *bounds.tolist(), jets]) if b > a])
+
+    def take() -> None:
+        for first, last in ranges:
+            function(first, last)
+
     key = (os.getpid(), threads)
     if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="equitag")
-    ranges = [(a, b) for a, b in pairwise(edges) if b > a]
-    for done in [_pools[key].submit(function, a, b) for a, b in ranges]:
+        _pools[key] = ThreadPoolExecutor(threads - 1, thread_name_prefix="equitag")
+    others = [_pools[key].submit(take) for _ in range(threads - 1)]
+    try:
+        take()
+    finally:
+        wait(others)
+    for done in others:
         done.result()

@@ -38,8 +38,14 @@ CONSTITUENT_BUDGET = {"cpu": 16_384, "cuda": 1_000_000}
 #: A CPU kernel works in the caches whatever the piece: so many times more make its calls, Python, count for little.
 _KERNEL_FACTOR = 16
 
+#: The same for several threads, at least: in pieces of so many pairs, or constituents, which take longer.
+_LEAST_SHARE = {True: 16_384, False: 4_096}
+
 #: As many pieces per thread keep all threads busy to the end.
 _PIECES_PER_THREAD = 4
+
+#: The part of a budget that shows whether a kernel runs, while other threads wait.
+_FIRST = 1 / 64
 
 #: Output of a network that is not classes -> its components, and vector's name for them.
 VECTORS = {"momentum": (("E", "px", "py", "pz"), "Momentum4D"), "vector": (("x", "y", "z"), "Vector3D")}
@@ -107,7 +113,7 @@ def rows(
         if jets.num_jets == 0:
             return of_piece(jets)
         if device.type == "cpu":
-            first = next(pieces(model, jets, budget))
+            first = next(pieces(model, jets, budget if pair_budget else _first_budget(model, jets, budget)))
             found = _one_thread_each(within_memory, [first])
             if first.num_jets < jets.num_jets:
                 rest = jets.slice(first.num_jets, jets.num_jets)
@@ -129,16 +135,32 @@ def default_budget(model: JetModel) -> int:
     return defaults.get(model.device.type, defaults["cpu"])
 
 
-def _kernel_budget(model: JetModel, jets: RaggedJets, smallest: int) -> int:
-    """What a kernel processes at once: an equal share of all jets, within bounds."""
-    share = _cost(model, jets) // (_PIECES_PER_THREAD * torch.get_num_threads())
-    return min(max(share, smallest), _KERNEL_FACTOR * smallest)
+def _first_budget(model: JetModel, jets: RaggedJets, budget: int) -> int:
+    """What one thread processes before the others begin: little, if there is anything for them to do."""
+    if torch.get_num_threads() == 1 or _cost(model, jets) <= min(budget, _LEAST_SHARE[model.sees_pairs]):
+        return budget
+    return max(int(_FIRST * budget), 1)
+
+
+def _kernel_budget(model: JetModel, jets: RaggedJets, layers: int) -> int:
+    """What a kernel processes at once, where layers have their budget: an equal share of all jets, within bounds."""
+    threads = torch.get_num_threads()
+    least = layers if threads == 1 else min(layers, _LEAST_SHARE[model.sees_pairs])
+    costs = _costs(model, jets)
+    # a piece ends with a whole jet: with room for it in each nothing is left for one more
+    share = int(costs.sum()) // (_PIECES_PER_THREAD * threads) + int(costs.max())
+    return min(max(share, least), _KERNEL_FACTOR * layers)
 
 
 def _cost(model: JetModel, jets: RaggedJets) -> int:
-    """Pairs or constituents of the jets, of which a budget is a number."""
+    """Pairs or constituents of all jets, of which a budget is a number."""
+    return int(_costs(model, jets).sum())
+
+
+def _costs(model: JetModel, jets: RaggedJets) -> Tensor:
+    """Pairs or constituents of each jet."""
     nodes = jets.counts + model.extra_nodes
-    return int((nodes.square() if model.sees_pairs else nodes).sum())
+    return nodes.square() if model.sees_pairs else nodes
 
 
 def pieces(model: JetModel, jets: RaggedJets, budget: int) -> Iterator[RaggedJets]:
