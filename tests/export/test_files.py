@@ -82,6 +82,13 @@ def test_pt2_with_momenta_of_the_jets(tmp_path):
         tagger.export(tmp_path / "m.pt2")
 
 
+@pytest.mark.parametrize(("format", "batch_size"), [("onnx", 4), ("pt2", 64), ("cms", 1), ("triton", 0)])
+def test_batch_sizes_that_mean_nothing_are_refused(tmp_path, format, batch_size):
+    with pytest.raises(eqt.ExportError, match=f"batch size {batch_size} for {format}"):
+        tagger_of("pfn", **TINY).export(tmp_path / "m.onnx", format, batch_size=batch_size)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_deviates_replaces_nothing(tmp_path, monkeypatch):
     tagger, path = tagger_of("pfn", **TINY), tmp_path / "m.pt2"
     path.write_bytes(b"the former file")

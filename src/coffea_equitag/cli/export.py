@@ -34,20 +34,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of the network; invariants are in float64 (default: %(default)s)",
     )
     parser.add_argument("--compile", action="store_true", help="for .pt2: compile for this processor, by AOTInductor")
-    parser.add_argument(
-        "--batch-size", type=int, default=64, metavar="N", help="for Triton: jets per request (default: %(default)s)"
-    )
+    parser.add_argument("--batch-size", type=int, metavar="N", help="for Triton: jets per request (default: 64)")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print what the file takes and how exact it is."""
-    from ..errors import ExportError, explain
     from ..export import export
     from ..tagger import load
 
-    if arguments.batch_size < 1:
-        raise ExportError(explain(f"--batch-size {arguments.batch_size}", "1 or more", "leave it out for 64"))
     made = export(
         load(arguments.tagger, "cpu"),
         arguments.output,

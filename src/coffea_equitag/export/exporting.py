@@ -72,7 +72,7 @@ def export(
     own_momenta: bool = False,
     precision: Precision = "float32",
     compile: bool = False,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     tolerance: float | None = None,
     overwrite: bool = False,
 ) -> Export:
@@ -99,8 +99,8 @@ def export(
     compile : bool
         For ``.pt2``: compile for this machine's kind of processor by AOTInductor, with a C++ compiler; the description
         is then a file beside it, ``m.pt2.json``.
-    batch_size : int
-        For Triton: jets per request.
+    batch_size : int, optional
+        For Triton: jets per request, by default 64.
     tolerance : float, optional
         Largest deviation of probabilities from the layers in float64; by default 1e-5, and in float64 what rounding may
         do, see `verify`.
@@ -110,10 +110,11 @@ def export(
     Raises
     ------
     ExportError
-        If the format is unknown or the network has none, the path exists, a package or the compiler is missing, or the
-        file deviates.
+        If the format is unknown or the network has none, the path exists, a package or the compiler is missing, a batch
+        size is below 1 or for another format than Triton's, or the file deviates.
     """
     format = _format_of(path, format)
+    _check_batch_size(batch_size, format)
     if compile:
         _check_compilable(format)
     form = _FORMS[format]
@@ -133,7 +134,7 @@ def export(
     if format == "pt2":
         write = _write_compiled if compile else _write_pt2
     if format == "triton":
-        verification = _write_triton(job, target, batch_size)
+        verification = _write_triton(job, target, batch_size or BATCH_SIZE)
     else:
         check_writable(target)
         with atomic_file(target) as part:
@@ -258,6 +259,12 @@ def _format_of(path: str | os.PathLike[str], format: str | None) -> Format:
             )
         )
     return format
+
+
+def _check_batch_size(batch_size: int | None, format: Format) -> None:
+    if batch_size is not None and (format != "triton" or batch_size < 1):
+        expected = "1 or more" if format == "triton" else "none: only Triton's files limit the jets per request"
+        raise ExportError(explain(f"batch size {batch_size} for {format}", expected, "leave it out"))
 
 
 def _check_compilable(format: Format) -> None:
