@@ -18,6 +18,7 @@ FLOORS = (
     (
         "errors",
         "array_types",
+        "read_ahead",
         "compile_notice",
         "cpu_name",
         "evaluation_mode",

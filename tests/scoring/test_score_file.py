@@ -1,10 +1,12 @@
 """Scoring of files: events, branches, chunks, refusals, interruptions."""
 
 import re
+import threading
 
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import uproot
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
@@ -190,8 +192,32 @@ def test_refused_paths(nano_file, saved_tagger, tmp_path):
     assert uproot.open(tmp_path / "text.root")["Events"].num_entries == 12
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    """Threads of torch: with more than one, reading runs ahead."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_reading_runs_ahead_where_there_is_more_than_one_core(scored, nano_file, saved_tagger, tmp_path, threads):
+    names, here = [], threading.current_thread().name
+
+    def named(events, collection):
+        names.append(threading.current_thread().name)
+        return nanoaod(events, collection)
+
+    output = tmp_path / "out.root"
+    report = score_file(saved_tagger, nano_file, output, name="net", chunk_size=5, reader=named, progress=False)
+    assert names == ["equitag-ahead" if threads > 1 else here] * 3
+    assert (report.events, report.jets) == (scored[0].events, scored[0].jets)
+    with uproot.open(output) as ours, uproot.open(scored[1]) as whole:
+        assert ak.array_equal(ours["Events"].arrays(), whole["Events"].arrays())
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_interruption_leaves_nothing(nano_file, saved_tagger, tmp_path, error):
+def test_interruption_leaves_nothing(nano_file, saved_tagger, tmp_path, threads, error):
     calls = []
 
     def breaks(events, collection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import awkward as ak
@@ -51,8 +51,8 @@ class EventSource:
         """Branches that are copied, in a range of entries."""
         return read(self.tree, names, start, stop)
 
-    def counts(self, start: int, stop: int, scores: Mapping[str, ak.Array]) -> AnyArray:
-        """Number of jets in each event, as the file has it."""
+    def counts(self, start: int, stop: int) -> AnyArray | None:
+        """Number of jets in each event, as the file has it; None if it does not."""
         found: AnyArray = ak.to_numpy(self.tree[self.options.counter].array(entry_start=start, entry_stop=stop))
         return found
 
@@ -93,10 +93,8 @@ class _FriendSource(EventSource):
             found[name] = ak.values_astype(column if column.ndim == 1 else column[:, 0], np.int64)
         return found
 
-    def counts(self, start: int, stop: int, scores: Mapping[str, ak.Array]) -> AnyArray:
-        """That of the scores: no branch has it."""
-        found: AnyArray = ak.to_numpy(ak.num(next(iter(scores.values())), axis=1))
-        return found
+    def counts(self, start: int, stop: int) -> None:
+        """No branch has them."""
 
 
 def open_events(file: Any, source: Source, options: ScoringOptions, new: Iterable[str]) -> EventSource:

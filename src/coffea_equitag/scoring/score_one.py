@@ -94,7 +94,8 @@ def score_file(
     branches : iterable of str, optional
         Glob patterns of branches to keep (event numbers always are); default all.
     chunk_size : int or str
-        Events in memory at once, or their uncompressed size. Scores do not depend on it.
+        Events in memory at once, or their uncompressed size; with several threads or a GPU up to two more chunks are
+        read while one is scored. Scores do not depend on it.
     overwrite : bool
         Replace an existing output.
     progress : bool

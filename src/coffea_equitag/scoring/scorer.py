@@ -25,7 +25,7 @@ Reader = Callable[[ak.Array, str], ak.Array]
 
 
 class Scorer:
-    """Scores of a range of events, one ``[event][jet]`` array per new branch.
+    """Reads the jets of a range of events, and scores them: one ``[event][jet]`` array per new branch.
 
     Parameters
     ----------
@@ -57,24 +57,23 @@ class Scorer:
             self.filter = {"filter_name": [f"n{jets}", f"{jets}_*", *tables, "run", "event"]}
         self.reader = reader
 
-    def __call__(self, start: int, stop: int) -> dict[str, ak.Array]:
-        """Scores by name of the new branch, ``[event][jet]``."""
+    def read(self, start: int, stop: int) -> ak.Array:
+        """The jets of a range of events; what a tagger needs of them is in memory."""
         with reading(self.source, "a ROOT file"):
             events = self.events.events(start, stop, **self.filter)
         # any exception of our own reader comes from the file; one of the caller's reader is the caller's
         with reading(self.source, "a ROOT file") if self.reader_is_ours else naming(self.source):
-            jets = self._jets(events)
+            jets = self.reader(events, self.options.jets)
+            for name in ("constituents", *(coordinates_of(jets.fields) or {}).values()):
+                if name in jets.fields:
+                    ak.materialize(jets[name])
+        return jets
+
+    def __call__(self, jets: ak.Array) -> dict[str, ak.Array]:
+        """Scores by name of the new branch, ``[event][jet]``."""
         with naming(self.source):
             scores = self.model(jets)
         return {f"{self.options.jets}_{name}": column for name, column in score_columns(scores, self.names).items()}
-
-    def _jets(self, events: ak.Array) -> ak.Array:
-        """Jets of the events; what a tagger needs of them is in memory."""
-        jets = self.reader(events, self.options.jets)
-        for name in ("constituents", *(coordinates_of(jets.fields) or {}).values()):
-            if name in jets.fields:
-                ak.materialize(jets[name])
-        return jets
 
 
 def check_aligned(scores: dict[str, ak.Array], counts: AnyArray, jets: str, start: int) -> None:

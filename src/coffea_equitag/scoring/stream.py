@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import awkward as ak
+import torch
 
+from ..array_types import AnyArray
+from ..read_ahead import read_ahead
 from ..reading import reading
 from .branches import BranchLayout
 from .event_output import check_written, open_output
-from .event_source import open_events
+from .event_source import EventSource, open_events
 from .options import ScoringOptions
 from .score_columns import JetScorer
 from .scorer import Reader, Scorer, check_aligned
@@ -28,6 +32,17 @@ class Written:
     jets: int
     unscored: int
     not_copied: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What was read of a range of events: jets, branches that are copied, and the number of jets if a branch has it."""
+
+    start: int
+    stop: int
+    jets: ak.Array
+    arrays: dict[str, ak.Array]
+    counts: AnyArray | None
 
 
 def input_layout(source: Source, options: ScoringOptions, new: Iterable[str]) -> tuple[BranchLayout, int]:
@@ -84,19 +99,39 @@ def write_scores(
                 with reading(source, "a ROOT file"):
                     events = open_events(file, source, options, new)
                 scorer = Scorer(model, events, source, options, reader)
-                for start, stop in ranges(events.tree, options.chunk_size):
-                    scores = scorer(start, stop)
-                    with reading(source, "a ROOT file"):
-                        arrays = events.read(layout.names, start, stop)
-                        counts = events.counts(start, stop, scores)
-                        check_aligned(scores, counts, options.jets, start)
-                        check_lists(arrays, layout)
-                    unscored += int(ak.sum(ak.is_none(next(iter(scores.values())), axis=1)))
-                    output.extend(arrays, scores)
-                    rows, num_jets = rows + stop - start, num_jets + int(counts.sum())
-                    advance(stop - start)
+                with closing(_overlapped(_chunks(scorer, events, source, layout, options))) as chunks:
+                    for chunk in chunks:
+                        scores = scorer(chunk.jets)
+                        first = next(iter(scores.values()))
+                        counts = ak.to_numpy(ak.num(first, axis=1)) if chunk.counts is None else chunk.counts
+                        with reading(source, "a ROOT file"):
+                            check_aligned(scores, counts, options.jets, chunk.start)
+                        unscored += int(ak.sum(ak.is_none(first, axis=1)))
+                        output.extend(chunk.arrays, scores)
+                        events_done = chunk.stop - chunk.start
+                        rows, num_jets = rows + events_done, num_jets + int(counts.sum())
+                        advance(events_done)
                 output.others.copy(file)
         others = tuple(dict.fromkeys(output.others.not_copied))
     check_written(path, options, rows, num_jets)
     dropped = tuple(f"{options.tree}/{branch} ({kind})" for branch, kind in layout.dropped.items())
     return Written(rows, num_jets, unscored, dropped + others)
+
+
+def _chunks(
+    scorer: Scorer, events: EventSource, source: Source, layout: BranchLayout, options: ScoringOptions
+) -> Generator[_Chunk]:
+    """All of a file, range by range; everything that is read of it is read here."""
+    for start, stop in ranges(events.tree, options.chunk_size):
+        jets = scorer.read(start, stop)
+        with reading(source, "a ROOT file"):
+            arrays = events.read(layout.names, start, stop)
+            counts = events.counts(start, stop)
+            check_lists(arrays, layout)
+        yield _Chunk(start, stop, jets, arrays, counts)
+
+
+def _overlapped(chunks: Generator[_Chunk]) -> Generator[_Chunk]:
+    """Chunks that are read while earlier ones are scored and written, where there is more than one core or a GPU."""
+    overlaps = torch.get_num_threads() > 1 or torch.cuda.is_available()
+    return read_ahead(chunks, 1) if overlaps else chunks

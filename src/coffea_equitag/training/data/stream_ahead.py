@@ -1,21 +1,15 @@
-"""Work done ahead in threads: in order, bounded, and ended with the one who waits for it."""
+"""Tasks done ahead in threads: in order, and bounded."""
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing
 from typing import Generic, TypeVar
 
-__all__ = ["ReadAhead", "in_background"]
+__all__ = ["ReadAhead"]
 
 _Item = TypeVar("_Item")
-
-#: Seconds after which a thread looks whether it is still wanted.
-_POLL = 0.1
 
 
 class ReadAhead(Generic[_Item]):
@@ -66,48 +60,3 @@ def _after(before: Future[_Item] | None, task: Callable[[], _Item]) -> _Item:
     if before is not None:
         before.exception()
     return task()
-
-
-def in_background(items: Generator[_Item], ahead: int) -> Generator[_Item]:
-    """The items of a generator that runs in a thread, up to `ahead` of them before they are asked for.
-
-    When this iterator is closed, or ends, the thread has ended and the generator is closed.
-    """
-    ready: queue.Queue[tuple[_Item | None, BaseException | None]] = queue.Queue(ahead)
-    unwanted = threading.Event()
-
-    def put(item: _Item | None, error: BaseException | None = None) -> None:
-        while not unwanted.is_set():
-            try:
-                ready.put((item, error), timeout=_POLL)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            with closing(items):
-                for item in items:
-                    put(item)
-                    del item
-                    if unwanted.is_set():
-                        return
-        except BaseException as error:
-            put(None, error)
-        else:
-            put(None)
-
-    thread = threading.Thread(target=work, name="equitag-stream", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-            del item
-    finally:
-        unwanted.set()
-        thread.join()

@@ -13,9 +13,10 @@ import numpy as np
 
 from ...array_types import F8, I8
 from ...errors import JetError, SampleWarning, explain
+from ...read_ahead import read_ahead
 from .labelled_jets import LabelledJets
 from .resampling import resampled
-from .stream_ahead import ReadAhead, in_background
+from .stream_ahead import ReadAhead
 from .stream_inventory import generator_of
 from .stream_jets import CompactJets
 from .stream_order import StreamOrder
@@ -179,7 +180,7 @@ class Streamed:
             yield sample.slice(first, min(first + self._batch_size, size))
 
     def _ahead(self, items: Generator[LabelledJets]) -> Generator[LabelledJets]:
-        return in_background(items, 1) if self._stream.workers else items
+        return read_ahead(items, 1) if self._stream.workers else items
 
     def _windows(self, epoch: int, first: int) -> Generator[LabelledJets]:
         """Windows of an epoch, from number `first` on."""
