@@ -16,6 +16,7 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from coffea_equitag.kernels.common.gpu import (  # noqa: E402
     dense,
+    friend_groups,
     head_rows,
     pool,
     ragged_attention,
@@ -364,6 +365,11 @@ KERNELS = {
         )
         for name, phantoms, extra in (("", False, 0), ("-phantoms", True, 0), ("-pairs", False, 16))
     },
+    "friends": (
+        friend_groups.friends_kernel,
+        {"MASS": True, "MEMBERS": 8, "WIDTH": 8, "LARGEST": 256, "BI": 4} | JETS,
+        {"tiles": JET_TILES, "gram": "*fp64", "energy": "*fp64", "out": "*fp64"},
+    ),
     "nearest": (
         nearest.nearest_kernel,
         {"NEIGHBOURS": 16, "LARGEST": 256, "BI": 4} | JETS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,13 +24,14 @@ from .. import recording
 from ..compile_notice import compiling
 from ..errors import TaggerError, explain
 from ..invariants import gram as gram_on_cpu
+from ..invariants.friends import friend_scalars as friends_on_cpu
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from . import self_check
 from .module_tree import held, modules_of, records, tree_of
 from .support import Support
 
-__all__ = ["MODES", "Choice", "choose", "gram", "last_choice", "run", "use"]
+__all__ = ["MODES", "Choice", "choose", "friend_scalars", "gram", "last_choice", "run", "use"]
 
 MODES = ("auto", "reference", "cpu", "gpu")
 
@@ -141,22 +142,37 @@ def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
 
 def gram(jets: RaggedJets) -> Tensor:
     """p_i·p_j of all pairs of each jet, as `coffea_equitag.invariants.gram`, by the GPU's kernel for jets on a GPU."""
-    target = _target([jets.p4, jets.mass])
-    support = Support(None if target == "gpu" else "the CPU's invariants are compiled as they are")
-    choice = choose(_NOTHING, target, support, jets.p4, jets.mass)
-    if choice.kernel != "reference":
-        failure = self_check.failure_of_gram(jets.device)
-        choice = choice if failure is None else Choice("reference", failure)
-    _remember("gram", choice)
-    if choice.kernel == "reference":
+    if not _invariants_on_gpu("gram", jets.p4, jets.mass):
         return gram_on_cpu(jets)
     from .common.gpu.pair_products import pair_products
 
     return pair_products(jets)
 
 
+def friend_scalars(kind: str, jets: RaggedJets, sizes: Sequence[int], gram_Q: Tensor) -> Tensor:
+    """m²_G or E_G of friend groups, as `coffea_equitag.invariants.friends`, by the GPU's kernel for jets on a GPU."""
+    if not _invariants_on_gpu("friends", gram_Q, jets.p4):
+        return friends_on_cpu(kind, jets, sizes, gram_Q)
+    from .common.gpu import friend_groups
+
+    return friend_groups.friend_scalars(kind, jets, sizes, gram_Q)
+
+
+def _invariants_on_gpu(name: str, *inputs: Tensor) -> bool:
+    """Whether a kernel of the GPU computes these invariants."""
+    if _target([*inputs]) == "cpu":
+        _remember(name, _ON_CPU)
+        return False
+    choice = choose(_NOTHING, "gpu", Support(None), *inputs)
+    if choice.kernel != "reference":
+        failure = self_check.failure_of_invariants(name, inputs[0].device)
+        choice = choice if failure is None else Choice("reference", failure)
+    _remember(name, choice)
+    return choice.kernel != "reference"
+
+
 def last_choice(kind: str) -> Choice | None:
-    """What ran when a network of this kind was last called in this process, or ``"gram"``; None before that."""
+    """What ran when a network of this kind, ``"gram"`` or ``"friends"`` was last called here; None before that."""
     return _choices.get(kind)
 
 
@@ -198,6 +214,8 @@ def _remember(kind: str, choice: Choice) -> None:
     if self_check.forced_mode() is None:
         _choices[kind] = choice
 
+
+_ON_CPU = Choice("reference", "the CPU's invariants are compiled as they are")
 
 #: What stands for a network where there is none.
 _NOTHING = nn.Identity().eval()

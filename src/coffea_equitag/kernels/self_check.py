@@ -28,12 +28,13 @@ import torch
 from ..code_cache import folders
 from ..errors import KernelWarning
 from ..invariants import gram
+from ..invariants.friends import friend_scalars
 from ..invariants.pair_rows import mirror
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from .check_jets import check_jets, twin
 
-__all__ = ["failure", "failure_of_gram", "forced_mode", "kernel_runs", "outcome"]
+__all__ = ["failure", "failure_of_invariants", "forced_mode", "kernel_runs", "outcome"]
 
 #: Kernels may deviate from float64 by so many times what the float32 layers do: they add in another order.
 _FACTOR = 16.0
@@ -41,8 +42,10 @@ _FACTOR = 16.0
 _FLOOR = 100 * 2.0**-24
 #: Gradients jump where an activation lies within rounding of 0; one such among the ~10⁴ of these jets moves them so.
 _FLIP = 2e-3
-#: p_i·p_j is float64 on both sides, and exact to 1e-13.
-_GRAM = 1e-12
+#: p_i·p_j is float64 on both sides, and exact to 1e-13; sums of them cancel nothing.
+_INVARIANTS = 1e-12
+#: Sizes of the friend groups that are compared.
+_FRIENDS = (2, 4, 8)
 #: Unit roundoffs of the GPU's products, in those of float32; never more than a quarter in all.
 _COARSER = {"ieee": 1.0, "tf32x3": 1.0, "tf32": 2.0**13, "bf16": 2.0**16}
 _MOST = 0.25
@@ -128,19 +131,23 @@ def failure(model: JetModel, tower: str, target: str, form: str, device: torch.d
     return _verdict(key, compare)
 
 
-def failure_of_gram(device: torch.device) -> str | None:
-    """The same for the GPU's kernel of pair products."""
+def failure_of_invariants(name: str, device: torch.device) -> str | None:
+    """The same for the GPU's kernels of invariants: ``"gram"``, ``"friends"``."""
     if device.type != "cuda":
         return None
 
     def compare() -> _Figures:
-        from .common.gpu.pair_products import pair_products
+        from .common.gpu import friend_groups, pair_products
 
         jets = check_jets(())
-        expected, found = gram(jets), pair_products(jets.to(device)).cpu()
-        return _Figures(float(((found - expected) / expected.clamp(min=1e-6)).abs().max()), 0.0, _GRAM)
+        there, expected = jets.to(device), gram(jets)
+        found = pair_products.pair_products(there)
+        if name == "friends":
+            found = friend_groups.friend_scalars("mass", there, _FRIENDS, expected.to(device))
+            expected = friend_scalars("mass", jets, _FRIENDS, expected)
+        return _Figures(float(((found.cpu() - expected) / expected.clamp(min=1e-6)).abs().max()), 0.0, _INVARIANTS)
 
-    return _verdict(("common", "gpu", "inference", "gram", "", str(device)), compare)
+    return _verdict(("common", "gpu", "inference", name, "", str(device)), compare)
 
 
 def _verdict(key: tuple[str, ...], compare: Callable[[], _Figures]) -> str | None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise
 from ..invariants.pair_scalars import Pairwise
 from ..invariants.weaver_variables import kinematic_features
 from ..jet_model import JetModel
@@ -112,7 +112,7 @@ class LorentzNetBase(JetModel):
         scalars = torch.cat([kinematic_features(jets), psi(jets.mass)[:, None]], dim=1).to(self.dtype)
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
         gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
-        groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
+        groups = kernels.friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         return self.network(jets.p4, scalars, jets.offsets, gram_Q, groups)
 
     def network(

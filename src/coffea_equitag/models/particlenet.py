@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise
 from ..invariants.neighbours import Neighbours, nearest, with_phantoms
 from ..invariants.pair_scalars import Pairwise, pair_scalar
 from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
@@ -186,7 +186,7 @@ class ParticleNet(JetModel):
         """Logits (J, n_classes)."""
         pairwise, nodewise = self.options["pairwise"], self.options["nodewise"]
         gram_Q = kernels.gram(jets) if pairwise == "mass" or nodewise else jets.p4.new_empty(0)
-        groups = friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
+        groups = kernels.friend_scalars(nodewise, jets, self.options["friends"], gram_Q) if nodewise else None
         return self.network(
             *self.features_and_points(jets),
             jets.offsets,

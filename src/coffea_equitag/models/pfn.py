@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import kernels
 from ..errors import TaggerError, explain
-from ..invariants.friends import Nodewise, check_nodewise, friend_scalars
+from ..invariants.friends import Nodewise, check_nodewise
 from ..invariants.track_features import PARTICLE_TYPES, TRACK_COLUMNS, particle_types, track_features
 from ..invariants.weaver_variables import Inputs, columns_of, plain, variables_of, weaver_features
 from ..jet_model import JetModel
@@ -124,7 +124,7 @@ class PFN(JetModel):
     def groups(self, jets: RaggedJets) -> Tensor | None:
         """The friend groups' m² or energies, (N, len(friends)), that a patch sees."""
         nodewise = self.options["nodewise"]
-        return friend_scalars(nodewise, jets, self.options["friends"], kernels.gram(jets)) if nodewise else None
+        return kernels.friend_scalars(nodewise, jets, self.options["friends"], kernels.gram(jets)) if nodewise else None
 
     def network(self, features_NF: Tensor, offsets: Tensor, groups_NG: Tensor | None = None) -> Tensor:
         """The network itself, given its inputs.
