@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 import coffea_equitag as eqt
 from coffea_equitag.invariants.neighbours import nearest, with_phantoms
+from coffea_equitag.invariants.sorted_neighbours import sorted_senders
 from coffea_equitag.jets.ragged import boundaries
 from coffea_equitag.layers import Pairs
 
@@ -37,6 +38,23 @@ def test_equals_sorting_all_distances(counts, k, dimensions, seed):
     assert edges.sender.tolist() == [j for row in expected for j in row]
     assert edges.receiver.tolist() == [i for i, row in enumerate(expected) for _ in row]
     assert edges.offsets.tolist() == [0, *np.cumsum([len(row) for row in expected], dtype=int).tolist()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=5), st.integers(1, 6), st.integers(1, 200), st.integers(0, 1000))
+def test_sorting_in_torch_finds_the_same(counts, k, pairs, seed):
+    rng = np.random.default_rng(seed)
+    # a coarse grid, for many ties; some that are infinite or no number
+    points = rng.integers(0, 3, (sum(counts), 2)).astype(float)
+    points[rng.random(points.shape) < 0.1] = rng.choice([np.inf, -np.inf, np.nan, 1e200])
+    priority = rng.choice([0.0, 1.0, -np.inf], sum(counts))
+    offsets, points, priority = (
+        boundaries(torch.tensor(counts, dtype=torch.int64)),
+        *map(torch.from_numpy, (points, priority)),
+    )
+    expected = nearest(points, offsets, k, priority)
+    found = sorted_senders(points, offsets, expected.offsets.diff(), priority, pairs)
+    assert torch.equal(found, expected.sender)
 
 
 def test_places_are_those_of_the_square_layout():

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..array_types import F8, I8
 from ..compiled import njit, over_jets
 from ..errors import TaggerError, explain
-from .minkowski import pair_offsets
+from ..jets.ragged import boundaries
+from .sorted_neighbours import sorted_senders
 
 __all__ = ["Neighbours", "nearest", "with_phantoms"]
 
@@ -62,7 +63,12 @@ def nearest(
     priority : Tensor, shape (N,), optional
         Larger values win among equal distances, e.g. pT.
     threads : int, optional
-        Number of threads; the result does not depend on it.
+        Number of threads of a CPU; the result does not depend on it.
+
+    Returns
+    -------
+    Neighbours
+        On the device of the points, which they do not leave.
 
     Raises
     ------
@@ -71,24 +77,22 @@ def nearest(
     """
     if k < 1:
         raise TaggerError(explain(f"k = {k} neighbours", "at least 1", "use 16 as in the paper, or 7 (Lite)"))
-    points = _array(points_ND)
-    bounds = offsets.detach().cpu().numpy()
-    counts = np.diff(bounds)
-    degree = np.repeat(np.minimum(k, np.maximum(counts - 1, 0)), counts)
-    edges = np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
-    squares = pair_offsets(bounds)
-    sender, place = np.empty(edges[-1], np.int64), np.empty(edges[-1], np.int64)
-    first = np.zeros(len(points)) if priority is None else _array(priority)
-
-    def run(low: int, high: int) -> None:
-        _fill_nearest(points, first, bounds, squares, edges, sender, place, low, high)
-
-    over_jets(run, squares, threads)
-    local = np.arange(len(points)) - np.repeat(bounds[:-1], counts)
-    diagonal = np.repeat(squares[:-1], counts) + local * (np.repeat(counts, counts) + 1)
-    columns = [np.repeat(np.arange(len(points)), degree), sender, place, diagonal, edges]
-    receiver, *rest = [torch.from_numpy(column).to(points_ND.device) for column in columns]
-    return Neighbours(receiver, *rest)
+    counts = offsets.diff()
+    degree = torch.repeat_interleave((counts - 1).clamp(0, k), counts)
+    start, n = (torch.repeat_interleave(values, counts) for values in (offsets[:-1], counts))
+    edges, squares = boundaries(degree), boundaries(counts * counts)
+    receiver = torch.repeat_interleave(torch.arange(len(degree), device=offsets.device), degree)
+    if points_ND.device.type == "cpu":
+        sender = _senders(points_ND, offsets, squares, edges, priority, threads)
+    else:
+        first = points_ND.new_zeros(len(points_ND)) if priority is None else priority
+        sender = sorted_senders(points_ND.detach().double(), offsets, degree, first.detach().double())
+    square, local = (
+        torch.repeat_interleave(squares[:-1], counts),
+        torch.arange(len(degree), device=offsets.device) - start,
+    )
+    place = (square + local * n - start)[receiver] + sender
+    return Neighbours(receiver, sender, place, square + local * (n + 1), edges)
 
 
 def with_phantoms(edges: Neighbours, k: int) -> Neighbours:
@@ -107,6 +111,21 @@ def with_phantoms(edges: Neighbours, k: int) -> Neighbours:
     return Neighbours(receiver, sender, place, edges.diagonal, offsets)
 
 
+def _senders(
+    points_ND: Tensor, offsets: Tensor, squares: Tensor, edges: Tensor, priority: Tensor | None, threads: int | None
+) -> Tensor:
+    """Rows of each constituent's neighbours, by compiled code."""
+    points = _array(points_ND)
+    first = np.zeros(len(points)) if priority is None else _array(priority)
+    bounds, ends, sender = offsets.numpy(), edges.numpy(), np.empty(int(edges[-1]), np.int64)
+
+    def run(low: int, high: int) -> None:
+        _fill_nearest(points, first, bounds, ends, sender, low, high)
+
+    over_jets(run, squares.numpy(), threads)
+    return torch.from_numpy(sender)
+
+
 def _array(values: Tensor) -> F8:
     return np.ascontiguousarray(values.detach().cpu().double().numpy())
 
@@ -116,10 +135,8 @@ def _fill_nearest(
     points: F8,
     priority: F8,
     offsets: I8,
-    squares: I8,
     edges: I8,
     sender: I8,
-    place: I8,
     first: int,
     last: int,
 ) -> None:
@@ -156,5 +173,3 @@ def _fill_nearest(
                 if at < wanted:
                     sender[begin + at] = start + j
                     found = min(found + 1, wanted)
-            for p in range(begin, begin + wanted):
-                place[p] = squares[jet] + i * n + sender[p] - start
