@@ -9,7 +9,7 @@ import numpy as np
 from ....array_types import F4, AnyArray
 from ....compiled import inner
 
-__all__ = ["aligned", "aligned_rows"]
+__all__ = ["aligned", "aligned_rows", "empty_rows"]
 
 
 def aligned(values: AnyArray, dtype: Any = np.float32) -> AnyArray:
@@ -25,6 +25,14 @@ def aligned(values: AnyArray, dtype: Any = np.float32) -> AnyArray:
 @inner
 def aligned_rows(number: int, channels: int) -> F4:
     """Zeros (number, channels) in float32."""
-    buffer = np.zeros(number * channels + 16, np.float32)
+    rows = empty_rows(number, channels)
+    rows[:] = np.float32(0)
+    return rows
+
+
+@inner
+def empty_rows(number: int, channels: int) -> F4:
+    """Room for (number, channels) in float32."""
+    buffer = np.empty(number * channels + 16, np.float32)
     start = (-buffer.ctypes.data) % 64 // 4
     return buffer[start : start + number * channels].reshape(number, channels)

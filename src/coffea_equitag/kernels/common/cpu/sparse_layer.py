@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....array_types import F4, U2
+from ....array_types import F4, U2, U8
 from ....compiled import njit
 from .shapes import FIRST_CACHE, WIDE
-from .sparse import bits_of_row, ones
+from .sparse import bits_of_row, linear_row, ones
 from .sparse_block import row_64, row_128
 from .wide_dense import LINEAR, SPARSE_BLOCK, layer
 
-__all__ = ["bits_for", "sparse_layer"]
+__all__ = ["add_sparse_row", "bits_for", "sparse_layer"]
 
 
 #: Numbers of a word of bits; words whose rows of weights are used together.
@@ -21,6 +21,7 @@ _IS_BROAD = WIDE.widths[0] == 16 and FIRST_CACHE >= 48 * 1024
 _BROAD = 2 * SPARSE_BLOCK
 #: Tiles are quicker if at least this share of numbers is not 0; below so many channels it does not matter.
 _DENSE, _MANY = 0.7 if _IS_BROAD else 0.8, 48
+_NO_DOT = np.float32(0)
 
 
 @njit
@@ -61,3 +62,18 @@ def sparse_layer(x: F4, depth: int, weight: F4, bias: F4, floor: np.float32, out
                     row_64(bits, bits_at, some, x, x_at, 1, weight, w_at, SPARSE_BLOCK, gap,
                            start, begin, limit, out, to)  # fmt: skip
         column += _BROAD if broad else SPARSE_BLOCK
+
+
+@njit
+def add_sparse_row(bits: U8, k: int, x: F4, right: F4, width: int, out: F4, out_at: int) -> None:
+    """Add Σ_r x[r, k] right[r, :width] over the rows r whose bit is set in number k of `bits`, where `out_at` is."""
+    stride, column = right.shape[1], 0
+    if _IS_BROAD:
+        while column + _BROAD <= width:
+            row_128(bits, 4 * k, 4, x, k, x.shape[1], right, column, stride, SPARSE_BLOCK,
+                    out, out_at + column, LINEAR, out, out_at + column)  # fmt: skip
+            column += _BROAD
+    if column < width:
+        at = out_at + column
+        linear_row(bits, 4 * k, 4, x, k, x.shape[1], right, column, stride, out, at, out, at, out, 0, bits, 0,
+                   width - column, _NO_DOT)  # fmt: skip

@@ -11,9 +11,10 @@ import numpy as np
 
 from ....array_types import F4, F8, U2, U8
 from ....compiled import inner, njit
+from ...common.cpu.aligned import empty_rows
 from ...common.cpu.batch_norm import Norm, add_projections
-from ...common.cpu.sparse import bits_of_row, columns_of_bits, linear_row
-from ...common.cpu.sparse_layer import bits_for, sparse_layer
+from ...common.cpu.sparse import bits_of_row, columns_of_bits
+from ...common.cpu.sparse_layer import add_sparse_row, bits_for, sparse_layer
 from ...common.cpu.wide_dense import LINEAR, MARGIN, add_rows, layer
 from .phi_forward import span
 from .phi_rows import CHUNK, Groups, Rows
@@ -22,7 +23,7 @@ __all__ = ["Gradients", "Transposed", "backward_layers", "backward_sums"]
 
 #: Numbers of a word of bits, and rows that a number of bits of a column stands for.
 _WORD, _ROWS = 16, 64
-_NO_DOT, _ZERO = np.float32(0), np.float32(0)
+_ZERO = np.float32(0)
 
 
 class Transposed(NamedTuple):
@@ -86,8 +87,8 @@ def backward_layers(
         widest = max(widest, a.shape[1])
     bits, columns = bits_for(CHUNK, widest), np.zeros(max(widest, _WORD), np.uint64)
     planes = np.zeros(_ROWS, np.uint16)
-    out = np.empty((CHUNK + MARGIN, _widest(transposed.own)), np.float32)
-    of_nodes = np.empty((CHUNK + MARGIN, _widest(transposed.nodes)), np.float32)
+    out = empty_rows(CHUNK + MARGIN, _widest(transposed.own))
+    of_nodes = empty_rows(CHUNK + MARGIN, _widest(transposed.nodes))
     for group in range(first, last):
         begin, end = span(groups, group)
         for start in range(begin, end, CHUNK):
@@ -160,6 +161,4 @@ def _add_products(
             planes[row] = 0
         columns_of_bits(planes, 0, columns, word * _WORD)
     for k in range(depth):
-        at = (out_row + k) * width
-        linear_row(columns, 4 * k, 4, x, k, x.shape[1], grad_z, 0, grad_z.shape[1], out, at, out, at, out, 0, columns,
-                   0, width, _NO_DOT)  # fmt: skip
+        add_sparse_row(columns, k, x, grad_z, width, out, (out_row + k) * width)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ....array_types import F4, F8
-from ...common.cpu.aligned import aligned
+from ...common.cpu.aligned import aligned, aligned_rows
 from ...common.cpu.batch_norm import Norm, Normalisation
 from ...common.cpu.folding import blocks
 from .phi_backward import Gradients, Transposed, backward_layers, backward_sums
@@ -160,8 +160,7 @@ class _Run:
             np.zeros_like(self.features) if of_features else np.empty((0, 0), np.float32),
             np.zeros_like(self.nodes),
             tuple(
-                np.zeros((groups * (own + extra), width), np.float32)
-                for own, width in zip(self.own, self.widths, strict=True)
+                aligned_rows(groups * (own + extra), width) for own, width in zip(self.own, self.widths, strict=True)
             ),
             tuple(np.zeros((groups, width), np.float32) for width in self.widths),
         )

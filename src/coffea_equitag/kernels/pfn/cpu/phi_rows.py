@@ -10,6 +10,7 @@ import torch
 
 from ....array_types import F4, I8
 from ....compiled import over_jets
+from ...common.cpu.aligned import empty_rows
 from ...common.cpu.wide_dense import MARGIN
 
 __all__ = ["CHUNK", "Groups", "Rows", "padded_to", "rows_of"]
@@ -66,7 +67,5 @@ def rows_of(groups: Groups, inputs: int, extra: int, widths: list[int], normalis
     """Room for features of `inputs` and a patch of `extra` channels, and layers of `widths`, whole tiles."""
     total = int(groups.offsets[-1]) + groups.num_groups * MARGIN
     columns = [padded_to(width + extra, 16) for width in (inputs, *widths[:-1])]
-    a = [np.empty((total, width), np.float32) for width in (*columns, widths[-1])]
-    return Rows(
-        tuple(a), tuple(np.empty((total, width), np.float32) for width in widths) if normalised else tuple(a[1:])
-    )
+    a = [empty_rows(total, width) for width in (*columns, widths[-1])]
+    return Rows(tuple(a), tuple(empty_rows(total, width) for width in widths) if normalised else tuple(a[1:]))
