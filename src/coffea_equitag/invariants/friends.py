@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ..array_types import F8, I8
-from ..compiled import njit, over_jets
+from ..compiled import inner, njit, over_jets
 from ..errors import TaggerError, explain
 from ..jets.ragged import RaggedJets, boundaries
+from .eight_largest import EIGHT, eight_largest
 from .gram import gram
 from .minkowski import pair_offsets
 
@@ -140,12 +141,13 @@ def friend_groups(
     return torch.from_numpy(group_mass2).to(gram_Q.device), torch.from_numpy(group_energy).to(gram_Q.device)
 
 
-@njit
+@inner
 def _hardness(block: F8) -> F8:
     hardness = np.zeros(len(block))
     for i in range(len(block)):
-        for j in range(len(block)):
-            hardness[i] += block[i, j]
+        row = block[i]
+        for j in range(len(row)):
+            hardness[j] += row[j]
     return hardness
 
 
@@ -169,16 +171,39 @@ def _find_friends(products: F8, hardness: F8, friend: I8, wanted: int) -> None:
 
 
 @njit
+def _find_all_friends(block: F8, wanted: int, friends: I8) -> None:
+    """The same for each constituent of a jet: rows of `friends`, which has room for one more column.
+
+    Eight constituents at a time if that is possible; one at a time where ties or NaN need a closer look.
+    """
+    n, hardness = len(block), _hardness(block)
+    if n < EIGHT or wanted > EIGHT or not np.isfinite(hardness.sum()):
+        for i in range(n):
+            _find_friends(block[i], hardness, friends[i], wanted)
+        return
+    largest, places = np.empty((EIGHT + 1, EIGHT)), np.empty((EIGHT, EIGHT), np.int64)
+    for first in range(0, n, EIGHT):
+        column = min(first, n - EIGHT)
+        eight_largest(block, column, n, n, largest, places)
+        for lane in range(EIGHT):
+            ties = False
+            for s in range(wanted):
+                friends[column + lane, s] = places[s, lane]
+                ties |= largest[s, lane] == largest[s + 1, lane]
+            if ties:
+                _find_friends(block[column + lane], hardness, friends[column + lane], wanted)
+
+
+@njit
 def _fill_members(products: F8, offsets: I8, squares: I8, largest: int, members: I8) -> None:
     for jet in range(len(offsets) - 1):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
-        block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
-        hardness, wanted = _hardness(block), min(n, largest)
-        friend = np.empty(wanted + 1, np.int64)
+        wanted = min(n, largest)
+        friends = np.empty((n, wanted + 1), np.int64)
+        _find_all_friends(products[squares[jet] : squares[jet + 1]].reshape(n, n), wanted, friends)
         for i in range(n):
-            _find_friends(block[i], hardness, friend, wanted)
             for s in range(wanted):
-                members[start + i, s] = start + friend[s]
+                members[start + i, s] = start + friends[i, s]
 
 
 @njit
@@ -196,13 +221,12 @@ def _fill_groups(
     for jet in range(first, last):
         start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
         block = products[squares[jet] : squares[jet + 1]].reshape(n, n)
-        hardness = _hardness(block)
         wanted = min(n, np.max(sizes))
-        friend = np.empty(wanted + 1, np.int64)
+        friends = np.empty((n, wanted + 1), np.int64)
+        _find_all_friends(block, wanted, friends)
         mass2, total = np.empty(wanted), np.empty(wanted)
         for i in range(n):
-            _find_friends(block[i], hardness, friend, wanted)
-            m2 = e = 0.0
+            friend, m2, e = friends[i], 0.0, 0.0
             for s in range(wanted):
                 j = friend[s]
                 m2 += block[j, j]
