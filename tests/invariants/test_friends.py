@@ -71,6 +71,41 @@ def test_order_does_not_matter_even_among_massless_twins():
     assert_permutation_invariant(total, jets, tolerance=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [(1,), (2, 4, 8), (3, 7), (2, 12)])
+@pytest.mark.parametrize("values", [np.arange(1.0, 5.0), np.geomspace(1e-3, 1e5, 997)])
+def test_as_sorted_one_after_another(sizes, values):
+    """In jets of whole eights and others, with many equal products among four values and few among 997."""
+    rng, counts = np.random.default_rng(6), [0, 1, 7, 8, 9, 16, 23, 40]
+    blocks = [np.tril(rng.choice(values, (n, n))) for n in counts]
+    blocks = [block + np.tril(block, -1).T for block in blocks]
+    energy = torch.from_numpy(rng.exponential(10.0, sum(counts)))
+    offsets = torch.tensor([0, *np.cumsum(counts).tolist()])
+    products = torch.from_numpy(np.concatenate([block.ravel() for block in blocks]))
+    mass2, total = friend_groups(products, energy, offsets, sizes)
+    row = 0
+    for block, start in zip(blocks, offsets.tolist(), strict=False):
+        hardness = block.cumsum(0)[-1:].sum(0)
+        for one in block:
+            order = np.lexsort((np.arange(len(one)), -hardness, -one))
+            for k, size in enumerate(sizes):
+                group = order[:size]
+                # sums of at most 144 positive numbers in another order
+                assert mass2[row, k] == pytest.approx(block[np.ix_(group, group)].sum(), rel=144 * 2.3e-16)
+                assert total[row, k] == pytest.approx(energy[start + group].sum().item(), rel=144 * 2.3e-16)
+            row += 1
+
+
+def test_nan_stays_in_its_jet(random_jets):
+    jets = RaggedJets.from_awkward(random_jets([20, 20, 20]))
+    products = gram(jets)
+    plain, _ = friend_groups(products, jets.p4[:, 0], jets.offsets, SIZES)
+    products[400:800].view(20, 20)[3] = products[400:800].view(20, 20)[:, 3] = torch.nan
+    found, _ = friend_groups(products, jets.p4[:, 0], jets.offsets, SIZES)
+    assert torch.equal(found[:20], plain[:20])
+    assert torch.equal(found[40:], plain[40:])
+    assert torch.isnan(found[23]).any()
+
+
 def test_threads_change_nothing(random_jets):
     jets = RaggedJets.from_awkward(random_jets([50] * 12))
     one, three = (friend_groups(gram(jets), jets.p4[:, 0], jets.offsets, SIZES, threads=t) for t in (1, 3))
