@@ -24,9 +24,11 @@ __all__ = [
     "ROWS",
     "SMALL_ROWS",
     "SMALL_VECTORS",
+    "TALL_ROWS",
     "complex_tile",
     "real_tile",
     "small_real_tile",
+    "tall_real_tile",
 ]
 
 #: Rows of a tile, and vectors across a block of columns: their sums fill the registers.
@@ -34,6 +36,8 @@ ROWS, REAL_VECTORS = 6, 4 if REGISTERS == 32 else 2
 COMPLEX_ROWS, COMPLEX_VECTORS = 3, 2 if REGISTERS == 32 else 1
 #: Of the tile for few rows.
 SMALL_ROWS, SMALL_VECTORS = 4, COMPLEX_VECTORS
+#: Of the tile for one vector: as many sums as two units of fused multiply-adds keep under way.
+TALL_ROWS = 8
 
 
 def _real_of(rows: int, vectors: int) -> Any:
@@ -55,8 +59,8 @@ def _real_of(rows: int, vectors: int) -> Any:
     ) -> Any:
         """out[r, :] = Σ_k x[r, k] w[k, :] for one tile; `adds` to what is there if true.
 
-        Arrays are contiguous, of one dtype; an ``_at`` is where the tile's part of an array begins, a ``_stride`` the
-        numbers from row to row, `x_step` those from k to k.
+        Arrays are contiguous, x and w of one dtype, out of theirs or float64; an ``_at`` is where the tile's part of an
+        array begins, a ``_stride`` the numbers from row to row, `x_step` those from k to k.
         """
         n = types.intp
         signature = types.void(x, n, n, n, n, w, n, n, out, n, n, types.boolean)
@@ -69,10 +73,12 @@ def _real_of(rows: int, vectors: int) -> Any:
             lanes = Lanes(builder, [lanes_of(bytes_of(kind))] * vectors, kind)
             x_rows = [row_at(builder, x, x_at, x_stride, r) for r in range(rows)]
             sums = lanes.multiply_add([lanes.zeros()] * rows, x_rows, x_step, builder.gep(w, [w_at]), w_stride, depth)
-            for r, row in enumerate(sums):
+            written = Lanes(builder, lanes.widths, out.type.pointee)
+            for r, found in enumerate(sums):
+                row = found if out.type == x.type else lanes.widened(found)
                 out_row = row_at(builder, out, out_at, out_stride, r)
-                added = lanes.add(lanes.load(out_row), row)
-                lanes.store([builder.select(adds, a, b) for a, b in zip(added, row, strict=True)], out_row)
+                added = written.add(written.load(out_row), row)
+                written.store([builder.select(adds, a, b) for a, b in zip(added, row, strict=True)], out_row)
             return context.get_dummy_value()
 
         return signature, generate
@@ -159,4 +165,5 @@ def _store(builder: Any, places: list[tuple[Any, Any]], values: list[Register], 
 
 
 real_tile, small_real_tile = _real_of(ROWS, REAL_VECTORS), _real_of(SMALL_ROWS, SMALL_VECTORS)
+tall_real_tile = _real_of(TALL_ROWS, 1)
 complex_tile = _complex_of(COMPLEX_ROWS, COMPLEX_VECTORS)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....array_types import F4, F8, I8
+from ....array_types import F8, I8
 from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
 from .product_tables import ProductTable, Terms
 from .tiles import LANES, OUTER_COLUMNS, OUTER_ROWS, PAIR_COLUMNS, PAIR_ROWS
@@ -39,7 +39,6 @@ class LevelAdjoint(NamedTuple):
     perceptron: F8  # matrices without biases, transposed
     layers: I8  # (layers, 3): where one begins, where its sums begin, and their columns
     bell_sums: I8  # where the sums of bells begin, their columns, and where those of i = j begin
-    bells: F4  # as `LevelWeights.bells`
 
 
 def level_adjoint(tables: LevelTables, weights: LevelWeights, start: int) -> tuple[LevelAdjoint, int]:
@@ -49,7 +48,6 @@ def level_adjoint(tables: LevelTables, weights: LevelWeights, start: int) -> tup
     found = adjoint._replace(
         mixing=signed_take(weights.mixing, mixing),
         perceptron=signed_take(weights.perceptron, perceptron),
-        bells=weights.bells.astype(np.float32),
     )
     return found, end
 
@@ -96,7 +94,6 @@ def _layout(
         np.empty(0),
         np.array(of_layers),
         np.array(bell_sums),
-        np.empty((0, 0, 0), np.float32),
     )
     return adjoint, np.concatenate(mixing), np.concatenate(perceptron), at
 

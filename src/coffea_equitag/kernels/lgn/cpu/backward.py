@@ -14,14 +14,14 @@ import numpy as np
 from ....array_types import F8, I8
 from ....compiled import njit
 from .adjoint import LevelAdjoint
-from .bells import set_own_bells, sum_pairs
+from .bells import set_own_bells, sum_pairs, weigh_falloffs
 from .bells_gradient import (
     CHUNK,
+    FALLOFF_STRIDE,
     BellWorkspace,
     add_sums,
     bell_weights_backward,
     bells_backward,
-    copy_bells,
     evaluate_falloffs,
     make_bell_workspace,
     to_single,
@@ -134,8 +134,9 @@ def backward(
                 to_single(weights, n, stride, x, work, grad, bells)
                 for i in range(0, n, WIDE):
                     for sender in range(0, n, CHUNK):
-                        evaluate_falloffs(weights.falloff, jets.squares, jets.pair_offsets[jet], n, sender, i, bells)
-                        copy_bells(weights, adjoint, n, sender, bells, work.bells)
+                        evaluate_falloffs(weights.falloff, jets.sizes, jets.pair_offsets[jet], n, sender, i, bells)
+                        senders = min(CHUNK, n - sender)
+                        weigh_falloffs(weights, bells.falloff, WIDE, FALLOFF_STRIDE, n, sender, senders, work.bells)
                         bells_backward(weights, n, sender, i, bells)
                         bell_weights_backward(weights, adjoint, n, sender, i, bells, sums)
                     set_own_bells(weights, n, i, work.bells)

@@ -8,31 +8,29 @@ import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
-from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, complex_tile, small_real_tile
-from ...common.cpu.registers import lanes_of
+from ...common.cpu.bilinear_tile import COMPLEX_ROWS, complex_tile
 from .adjoint import LevelAdjoint
 from .nodes_gradient import GradWorkspace
-from .tiles import LANES, NODES, OUTER_COLUMNS, OUTER_ROWS, copy_block, outer_tile
+from .tiles import LANES, NODES, OUTER_COLUMNS, OUTER_ROWS, SINGLES, copy_block, outer_tile
 from .weights import LevelWeights
 from .workspace import BELL_STRIDE, CHANNEL, WIDE, Workspace, whole_blocks
 
 __all__ = [
     "CHUNK",
+    "FALLOFF_STRIDE",
     "BellWorkspace",
     "add_sums",
     "bell_weights_backward",
     "bells_backward",
-    "copy_bells",
     "evaluate_falloffs",
     "make_bell_workspace",
     "to_single",
 ]
 
 
-#: Senders worked on at once, whole tiles; the distance from one falloff's numbers to the next's; lanes of a register.
+#: Senders worked on at once, whole tiles; the distance from one falloff's numbers to the next's.
 CHUNK = 5 * COMPLEX_ROWS
-_FALLOFF_STRIDE = CHUNK * WIDE + 16
-_SINGLES = lanes_of(4)
+FALLOFF_STRIDE = CHUNK * WIDE + 16
 
 
 class BellWorkspace(NamedTuple):
@@ -43,7 +41,6 @@ class BellWorkspace(NamedTuple):
     grad_f0_sums: F4
     grad_f1_sums: F4
     grad_f1_p_sums: F4
-    bells: F4  # [power, channel][sender][Re, Im][receiver], of a chunk
     grad_bells: F4  # [sender][power, channel][Re, Im][receiver], of a chunk
     falloff: F4  # [1 / (1 + c² |p²|), then 1, then d/dc²][sender][receiver], of a chunk
     sizes: F4  # [sender][receiver]: |p²|
@@ -57,13 +54,11 @@ def make_bell_workspace(largest: int, levels: tuple[LevelWeights, ...]) -> BellW
     products = max(len(level.times_momentum.component) for level in levels)
     falloffs = 2 * max(len(level.falloff) for level in levels) + 1 + OUTER_COLUMNS
     features = (channels * max(CHANNEL, 2 * products) + 2 * COMPLEX_ROWS) * stride
-    bells = max(level.bells.shape[1] for level in levels)
     sizes = dict.fromkeys(BellWorkspace._fields[:5], features) | {
-        "bells": (bells + SMALL_ROWS) * CHUNK * 2 * BELL_STRIDE,
         "grad_bells": CHUNK * 4 * channels * BELL_STRIDE,
-        "falloff": falloffs * _FALLOFF_STRIDE,
+        "falloff": falloffs * FALLOFF_STRIDE,
         "sizes": CHUNK * WIDE,
-        "sums": 4 * channels * falloffs * _SINGLES,
+        "sums": 4 * channels * falloffs * SINGLES,
     }
     return BellWorkspace(**{name: np.zeros(size, np.float32) for name, size in sizes.items()})
 
@@ -106,44 +101,24 @@ def to_single(
 
 @inner
 def evaluate_falloffs(
-    falloff: F8, squares: F8, squares_at: int, n: int, sender: int, first: int, space: BellWorkspace
+    falloff: F8, all_sizes: F4, sizes_at: int, n: int, sender: int, first: int, space: BellWorkspace
 ) -> None:
     """1 / (1 + c² |p²|), 1, and d/dc² of the former, for a chunk of senders and a block of receivers."""
     count, senders, receivers = len(falloff), min(CHUNK, n - sender), min(WIDE, n - first)
     out, sizes = space.falloff, space.sizes
     for j in range(senders):
+        at = sizes_at + (sender + j) * n + first
         for i in range(WIDE):
-            value = squares[squares_at + (sender + j) * n + first + i] if i < receivers else 0.0
-            sizes[j * WIDE + i] = np.float32(abs(value))
+            sizes[j * WIDE + i] = all_sizes[at + i] if i < receivers else np.float32(0.0)
     for q in range(senders * WIDE):
-        out[count * _FALLOFF_STRIDE + q] = np.float32(1.0)
+        out[count * FALLOFF_STRIDE + q] = np.float32(1.0)
     for b in range(count):
         factor = np.float32(falloff[b])
-        at, grad_at = b * _FALLOFF_STRIDE, (count + 1 + b) * _FALLOFF_STRIDE
+        at, grad_at = b * FALLOFF_STRIDE, (count + 1 + b) * FALLOFF_STRIDE
         for q in range(senders * WIDE):
             value = np.float32(1.0) / (np.float32(1.0) + factor * sizes[q])
             out[at + q] = value
             out[grad_at + q] = -sizes[q] * (value * value)
-
-
-@inner
-def copy_bells(
-    weights: LevelWeights, adjoint: LevelAdjoint, n: int, sender: int, space: BellWorkspace, bells: F8
-) -> None:
-    """Bells of a chunk of senders and a block of receivers, from their falloffs to those of all senders, `bells`."""
-    rows, depth, step = adjoint.bells.shape[1], adjoint.bells.shape[2], 2 * BELL_STRIDE
-    for j in range(min(CHUNK, n - sender)):
-        for part in range(2):
-            for row in range(0, rows, SMALL_ROWS):
-                small_real_tile(
-                    adjoint.bells, (part * rows + row) * depth, depth, 1, depth,
-                    space.falloff, j * WIDE, _FALLOFF_STRIDE,
-                    space.bells, (row * CHUNK + j) * step + part * BELL_STRIDE, CHUNK * step, False,
-                )  # fmt: skip
-            for row in range(2 * weights.channels[0]):
-                at, into = (row * CHUNK + j) * step + part * BELL_STRIDE, (row * n + sender + j) * step
-                for i in range(0, WIDE, NODES):
-                    copy_block(space.bells, at + i, bells, into + part * BELL_STRIDE + i, False)
 
 
 @inner
@@ -182,11 +157,11 @@ def bell_weights_backward(
                 space.grad_bells[at] = 0.0
     for q in range(0, rows, OUTER_ROWS):
         for k in range(0, 2 * count + 1, OUTER_COLUMNS):
-            for i in range(0, min(WIDE, n - first), _SINGLES):
+            for i in range(0, min(WIDE, n - first), SINGLES):
                 outer_tile(
                     space.grad_bells, q * BELL_STRIDE + i, BELL_STRIDE, rows * BELL_STRIDE,
-                    space.falloff, k * _FALLOFF_STRIDE + i, _FALLOFF_STRIDE, WIDE, senders,
-                    space.sums, (q * columns + k) * _SINGLES, columns * _SINGLES,
+                    space.falloff, k * FALLOFF_STRIDE + i, FALLOFF_STRIDE, WIDE, senders,
+                    space.sums, (q * columns + k) * SINGLES, columns * SINGLES,
                 )  # fmt: skip
 
 
@@ -195,8 +170,8 @@ def add_sums(adjoint: LevelAdjoint, rows: int, space: BellWorkspace, sums: F8) -
     """Add a jet's sums to those of its group, and start over."""
     begin, columns, _ = adjoint.bell_sums
     for k in range(rows * columns):
-        for start in range(0, _SINGLES, LANES):
+        for start in range(0, SINGLES, LANES):
             for lane in range(LANES):
-                sums[begin + k * LANES + lane] += space.sums[k * _SINGLES + start + lane]
+                sums[begin + k * LANES + lane] += space.sums[k * SINGLES + start + lane]
     for k in range(len(space.sums)):
         space.sums[k] = np.float32(0.0)

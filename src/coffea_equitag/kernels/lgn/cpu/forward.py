@@ -38,7 +38,7 @@ def forward(
             stored_at = place_of(stored, jet, level, n)
             times_momentum(weights, before, n, stride, work)
             for i in range(0, n, WIDE):
-                evaluate_bells(weights, jets.squares, jets.pair_offsets[jet], n, i, work)
+                evaluate_bells(weights, jets.sizes, jets.pair_offsets[jet], n, i, work)
                 sum_pairs(
                     weights, n, stride, i, work.bells, before, before, work.features_p,
                     work.f0_sums, work.f1_sums, work.f1_p_sums, False,

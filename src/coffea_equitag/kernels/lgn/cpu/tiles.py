@@ -24,6 +24,7 @@ __all__ = [
     "OUTER_ROWS",
     "PAIR_COLUMNS",
     "PAIR_ROWS",
+    "SINGLES",
     "complex_outer_tile",
     "copy_block",
     "outer_tile",
@@ -33,6 +34,8 @@ __all__ = [
 
 #: Numbers in a register: a gradient of a weight is kept as one sum per lane, and lanes are added once, in their order.
 LANES = lanes_of(8)
+#: Its numbers in float32.
+SINGLES = lanes_of(4)
 #: Nodes worked on at once.
 NODES = LANES * SMALL_VECTORS
 #: Of the real tile of outer products, and of the complex one.

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ....array_types import F8, I8, AnyArray
+from ....array_types import F4, F8, I8, AnyArray
 from ....layers.lgn_level import LGNLevel
 from ....layers.lorentz_tensors import DIMENSION, IRREPS, dual_components
 from ....layers.tensor_product import TensorProduct
-from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS
+from ...common.cpu.bilinear_tile import COMPLEX_ROWS, SMALL_ROWS, TALL_ROWS
 from ...common.cpu.folding import double, folded
 from .product_tables import PLACE, ProductTable, components, product_table
 from .tuple_table import table_of
@@ -34,14 +34,14 @@ __all__ = [
 
 
 class LevelWeights(NamedTuple):
-    """One level, all in float64; C channels come in, C' go out, rows of matrices padded to whole tiles.
+    """One level, in float64 but for its bells; C channels come in, C' go out, rows of matrices padded to whole tiles.
 
     The sources of the mixing are blocks of C channels: 0 Σ_j f⁰ F_j, 1 F_i, then Σ_j f¹ F_j ⊗ p_ij, then F_i ⊗ F_i.
     """
 
     channels: I8  # C, C', components that come in, that go out, and blocks
     falloff: F8  # (bells,): c²
-    bells: F8  # (2, rows, bells + 1): 2 C real parts and as many imaginary ones, the constant last
+    bells: F4  # (rows, bells + 1): 2 C real parts, then as many imaginary ones; the constant last
     diagonal: F8  # (2, 2 C): the bells of i = j, real and imaginary; power, then channel
     times_momentum: ProductTable  # F ⊗ p; blocks from 2
     squares: ProductTable  # F ⊗ F; blocks after those
@@ -261,15 +261,15 @@ def _packing(
     return np.array(places), np.concatenate(packed)
 
 
-def _bells(state: Mapping[str, F8], channels: int) -> tuple[F8, F8]:
+def _bells(state: Mapping[str, F8], channels: int) -> tuple[F4, F8]:
     a, b = state["bells.a"], state["bells.b"]
     weight, bias = (
         np.concatenate([state[f"bells.linear.{power}.{part}"].reshape(channels, 2, *shape) for power in ("s", "v")])
         for part, shape in (("weight", (-1,)), ("bias", ()))
     )
     constant = weight @ a + bias
-    rows = np.concatenate([weight * b, constant[..., None]], axis=2).swapaxes(0, 1)
-    return padded_rows(rows, SMALL_ROWS), np.ascontiguousarray(bias.T)
+    rows = np.concatenate([weight * b, constant[..., None]], axis=2).swapaxes(0, 1).reshape(4 * channels, -1)
+    return padded_rows(rows, TALL_ROWS).astype(np.float32), np.ascontiguousarray(bias.T)
 
 
 def _norms(blocks: F8 | None) -> ProductTable:

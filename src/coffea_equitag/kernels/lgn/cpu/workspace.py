@@ -44,9 +44,9 @@ class Workspace(NamedTuple):
     f0_sums: F8  # Σ_j f⁰ F_j
     f1_sums: F8  # Σ_j f¹ F_j
     f1_p_sums: F8  # Σ_j f¹ F_j ⊗ p_j
-    falloff: F8  # [bell][sender][receiver]: 1 / (1 + c² |p²|)
+    falloff: F4  # [bell][sender][receiver]: 1 / (1 + c² |p²|)
     sizes: F4  # [sender][receiver]: |p²|
-    bells: F8  # [power][channel][sender][Re, Im][receiver]: f
+    bells: F8  # [Re, Im][power][channel][sender][receiver]: f
     sources: F8  # [component][block][channel][Re, Im][node], of one block of nodes
     hidden: F8  # [channel][node], inputs of the perceptron's layers
     activated: F8  # [channel][node], outputs of one of them
@@ -70,15 +70,15 @@ def make_workspace(largest: int, levels: tuple[LevelWeights, ...]) -> Workspace:
         "f0_sums": sums,
         "f1_sums": sums,
         "f1_p_sums": sums,
-        "falloff": max(level.bells.shape[2] for level in levels) * SENDERS * WIDE,
-        "bells": max(level.bells.shape[1] for level in levels) * largest * 2 * BELL_STRIDE,
+        "bells": max(len(level.bells) for level in levels) * largest * BELL_STRIDE,
         "sources": 20 * blocks * 2 * NODES,
         "hidden": wide * stride,
         "activated": wide * stride,
         "block": 2 * NODES,
     }
     arrays = {name: np.zeros(size) for name, size in sizes.items()}
-    return Workspace(sizes=np.zeros(SENDERS * WIDE, np.float32), **arrays)
+    pairs, falloffs = SENDERS * WIDE, max(level.bells.shape[1] for level in levels)
+    return Workspace(falloff=np.zeros(falloffs * pairs, np.float32), sizes=np.zeros(pairs, np.float32), **arrays)
 
 
 @inner

@@ -88,9 +88,9 @@ def fold(model: nn.Module) -> LGNTables:
 
 def _level(weights: LevelWeights, layer: Any, device: torch.device) -> Level:
     channels, channels_out, components, components_out, _ = (int(number) for number in weights.channels)
-    count = weights.bells.shape[2] - 1
+    count = weights.bells.shape[1] - 1
     # (part, power, channel, bell) -> (channel, bell, power, part)
-    parts = weights.bells[:, : 2 * channels].reshape(2, 2, channels, count + 1)
+    parts = weights.bells[: 4 * channels].reshape(2, 2, channels, count + 1)
     bells = parts.transpose(2, 3, 1, 0).reshape(channels, count + 1, 4)
     falloff = np.broadcast_to(weights.falloff[None, :, None], (channels, count, 1))
     own = weights.diagonal.reshape(2, 2, channels).transpose(2, 1, 0).reshape(channels, 4)
