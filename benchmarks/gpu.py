@@ -8,7 +8,7 @@
     python benchmarks/gpu.py --tune
     python benchmarks/gpu.py --tune --training
 
-For each network and workload: every precision of the kernels (``EQUITAG_GPU_PRECISION``), the reference layers, the
+For each network and workload: every precision of the kernels (``EQUITAG_PRECISION``), the reference layers, the
 official algorithm with its list of edges, and the padded form, as far as they exist. Jets are on the GPU before the
 clock starts; kernels and layers are timed from ragged momenta to logits, invariants included, the plain forms from
 their padded inputs or edges. Jets per second are from medians over rounds in turn; memory is the peak beyond that of
@@ -27,11 +27,9 @@ On a machine with an NVIDIA GPU, run the tests of the GPU kernels first::
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -103,19 +101,9 @@ def heading() -> str:
     )
 
 
-@contextmanager
-def environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(name) if before is None else os.environ.update({name: before})
-
-
 def with_kernels(model: JetModel, jets: RaggedJets, precision: str) -> Task:
     def run() -> Tensor:
-        with environment("EQUITAG_GPU_PRECISION", precision), kernels.use("gpu"):
+        with kernels.use("gpu", precision=precision):
             out: Tensor = model(jets)
         choice = kernels.last_choice(model.kind)
         if choice is None or choice.kernel != "gpu":
@@ -126,13 +114,13 @@ def with_kernels(model: JetModel, jets: RaggedJets, precision: str) -> Task:
 
 
 def compare(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
-    from coffea_equitag.kernels.common.gpu.arithmetic import PRECISIONS
+    from coffea_equitag.kernels.precision import PRECISIONS
 
     few = representative(jets, COMPARED)
     expected = exact(model, few, training)
     tasks: dict[str, tuple[int, Task]] = {}
     checks: dict[str, Task] = {}
-    for precision in PRECISIONS:
+    for precision in PRECISIONS[1:]:
         name = f"kernels, {precision}"
         tasks[name] = jets.num_jets, one_pass(model, with_kernels(model, jets, precision), training)
         checks[name] = with_kernels(model, few, precision)
@@ -196,11 +184,11 @@ def deviation(found: Tensor, expected: Tensor) -> float:
 
 
 def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> None:
-    from coffea_equitag.kernels.common.gpu.arithmetic import PRECISIONS
     from coffea_equitag.kernels.lorentznet.gpu import backward as lorentznet_backward
     from coffea_equitag.kernels.lorentznet.gpu import forward as lorentznet_forward
     from coffea_equitag.kernels.pelican.gpu import backward as pelican_backward
     from coffea_equitag.kernels.pelican.gpu import forward as pelican_forward
+    from coffea_equitag.kernels.precision import PRECISIONS
 
     tiles: dict[str, Any] = {"lorentznet": lorentznet_forward.TILES, "pelican": pelican_forward.TILES}[model.kind]
     shapes: tuple[tuple[int, ...], ...] = SHAPES
@@ -211,7 +199,7 @@ def tune(model: JetModel, jets: RaggedJets, seconds: float, training: bool) -> N
         tiles, shapes, names = lorentznet_backward.TILES, LORENTZNET_BACKWARD, "receivers, senders, sums, warps"
     print(f"| precision | {names} | µs per jet |")
     print("| --- | --- | ---: |")
-    for precision in PRECISIONS[1:]:
+    for precision in PRECISIONS[2:]:
         ours = tiles[precision]
         for shape in shapes:
             tiles[precision] = shape

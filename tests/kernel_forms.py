@@ -16,11 +16,15 @@ import torch
 import coffea_equitag as eqt
 from arithmetic import deviation, rounding
 from coffea_equitag import kernels
-from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
+from coffea_equitag.kernels.check_jets import in_bf16
+from coffea_equitag.kernels.common.cpu.shapes import HAS_BF16, SUPPORTED
 from gpu import INTERPRETED, interpreted
 
 #: Marks a test of CPU kernels.
 needs_vectors = pytest.mark.skipif(not SUPPORTED, reason="this CPU has no vector unit known to the kernels")
+
+#: Marks a test of CPU kernels in bf16.
+needs_bf16 = pytest.mark.skipif(not HAS_BF16, reason="this CPU lacks AVX512-BF16: nothing in bf16 is run")
 
 #: Marks one case of a test as too slow for Triton's interpreter.
 on_hardware = pytest.mark.skipif(INTERPRETED, reason="too slow in the interpreter")
@@ -61,6 +65,30 @@ def assert_agrees(found, model, jets, allowed=None):
     assert found.shape == single.shape
     assert deviation(found, single) <= allowed
     assert deviation(found.double(), double) <= allowed
+
+
+def run_in_bf16(model, jets):
+    """Outputs by the CPU's kernel in bf16."""
+    with kernels.use(precision="bf16"):
+        found = run(model, jets)
+    assert kernels.last_choice(model.kind).precision == "bf16"
+    return found
+
+
+def assert_agrees_in_bf16(model, jets, linears):
+    """Outputs in bf16 are those of layers that round what goes into these linear ones, and their matrices, to bf16.
+
+    They agree but for rounding of float32, which decides what becomes of a number near the middle between two of bf16.
+    Returns what that may do, and what bf16 does itself.
+    """
+    found, coarse = run_in_bf16(model, jets), copy.deepcopy(model)
+    names = [name for name, module in model.named_modules() if any(module is linear for linear in linears)]
+    in_bf16(torch.nn.ModuleList([coarse.get_submodule(name) for name in names]))
+    with torch.no_grad(), kernels.use("reference"):
+        expected, exact = coarse(jets), copy.deepcopy(model).double()(jets)
+    allowed = rounding(coarse, jets)
+    assert deviation(found, expected) <= allowed
+    return allowed, deviation(expected.double(), exact)
 
 
 def assert_own_jet_alone(model, jets, mode="cpu"):

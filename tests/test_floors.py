@@ -36,7 +36,9 @@ FLOORS = (
     ("readers", "invariants", "jet_model", "testing"),
     ("layers",),
     ("kernels.module_tree", "kernels.running_statistics"),
-    ("kernels.support", "kernels.common"),
+    ("kernels.support",),
+    ("kernels.precision",),
+    ("kernels.common",),
     (
         "kernels.lorentznet",
         "kernels.pelican",

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["F4", "F8", "I8", "U1", "U2", "U8", "AnyArray", "Bools", "Floats"]
+__all__ = ["F4", "F8", "I4", "I8", "U1", "U2", "U8", "AnyArray", "Bools", "Floats"]
 
 F4 = np.ndarray[Any, np.dtype[np.float32]]
 F8 = np.ndarray[Any, np.dtype[np.float64]]
+I4 = np.ndarray[Any, np.dtype[np.int32]]
 I8 = np.ndarray[Any, np.dtype[np.int64]]
 U1 = np.ndarray[Any, np.dtype[np.uint8]]
 U2 = np.ndarray[Any, np.dtype[np.uint16]]

@@ -12,13 +12,13 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from numba.core import event, types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from .array_types import I8
 from .code_cache import enable_cache
 from .compile_notice import CompileNotice
 
-__all__ = ["fma", "inner", "njit", "over_jets"]
+__all__ = ["fma", "inner", "inner_by_type", "njit", "over_jets"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -79,6 +79,19 @@ def inner(function: _F) -> _F:
     _check_name(function)
     registered: _F = register_jitable(**_OPTIONS)(function)
     return registered
+
+
+def inner_by_type(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `inner`, for a function that is another one for other types of its arguments.
+
+    When a call is compiled, `choose` gets numba's types of its arguments, and returns the function that takes these.
+    """
+
+    @overload(choose, jit_options=_OPTIONS, strict=False)
+    def chosen(*arguments: Any) -> Any:
+        return choose(*arguments)
+
+    return choose
 
 
 def _check_name(function: Callable[..., Any]) -> None:

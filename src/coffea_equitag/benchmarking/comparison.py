@@ -118,6 +118,7 @@ def compare(
         "constituents": {"mean": float(jets.counts.double().mean()), "largest": int(jets.counts.max())},
         "kernel": choice.kernel if choice else "reference",
         "reason": choice.reason if choice else "no kernels for this network",
+        "precision": choice.precision if choice else "float32",
         "gflop_per_jet": flops / 1e9,
         "peak_gflops": peak / 1e9 or None,
         "rounds": len(times[OURS]),

@@ -59,5 +59,7 @@ def explain_choices(models: tuple[str, ...], options: Mapping[str, Any] | None =
                     form = "training" if backward else "inference"
                     target = "gpu" if device == "cuda" else "cpu"
                     failed_or_ran = choice.kernel != "reference" or "self-check" in choice.reason
-                    checked = kernels.self_check_outcome(model.kind, target, form) if failed_or_ran else "–"
+                    checked = (
+                        kernels.self_check_outcome(model.kind, target, form, choice.precision) if failed_or_ran else "–"
+                    )
                     yield Explanation(kind, device, name, mode, choice.kernel, choice.reason, checked)

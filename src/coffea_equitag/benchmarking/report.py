@@ -98,7 +98,8 @@ def _networks(cases: Sequence[dict[str, Any]], workload: str) -> str:
     rows = []
     for case in chosen:
         ours = case["forms"][OURS]
-        row = [case["model"], case["pass"], case["kernel"], _with_spread(ours["ms"]), f"{ours['jets_per_second']:,.0f}"]
+        runs_on = case["kernel"] if case["precision"] == "float32" else f"{case['kernel']}, {case['precision']}"
+        row = [case["model"], case["pass"], runs_on, _with_spread(ours["ms"]), f"{ours['jets_per_second']:,.0f}"]
         row += ["–" if ours["of_peak"] is None else f"{ours['of_peak']:.0%}"]
         row += ["–" if ours["differs"] is None else f"{ours['differs']:.0e}", _megabytes(case, OURS)]
         row += [_ratio(case["forms"][name]["times_ours"]) if name in case["forms"] else "–" for name in present]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from ..jets.ragged import RaggedJets, boundaries
 from ..layers.attention import Attention
 from ..layers.slim import SlimDropout
 
-__all__ = ["check_jets", "twin"]
+__all__ = ["check_jets", "in_bf16", "twin"]
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 #: Constituents: alone, in pairs, within one register tile, and in more than one.
 _COUNTS = (1, 2, 5, 16, 19)
@@ -69,4 +72,18 @@ def twin(model: JetModel) -> JetModel:
                 module.running_mean.uniform_(-0.5, 0.5, generator=generator)
                 assert module.running_var is not None
                 module.running_var.uniform_(0.5, 2.0, generator=generator)
+    return network
+
+
+def in_bf16(network: _Network) -> _Network:
+    """The same network, whose linear layers round their inputs and matrices to bf16 from now on."""
+
+    def rounded(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(x.bfloat16().to(x.dtype) for x in inputs)
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            with torch.no_grad():
+                layer.weight.copy_(layer.weight.bfloat16())
+            layer.register_forward_pre_hook(rounded)
     return network

@@ -1,7 +1,8 @@
 """Which form of a network runs, its layers or a kernel, and the one door through which models reach the kernels.
 
 ``EQUITAG_KERNELS`` = ``auto`` (default), ``reference``, ``cpu`` or ``gpu`` decides for a process, `use` within a
-``with`` block. What a kernel does not support runs on the layers without a warning; `last_choice` tells.
+``with`` block; likewise ``EQUITAG_PRECISION`` how kernels multiply (`precision`). What a kernel does not support runs
+on the layers without a warning; `last_choice` tells.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from . import self_check
 from .module_tree import held, modules_of, records, tree_of
+from .precision import COARSE, asked, checked, for_cpu, force
 from .support import Support
 
 __all__ = ["MODES", "Choice", "choose", "friend_scalars", "gram", "last_choice", "run", "use"]
@@ -68,10 +70,13 @@ class Choice:
         ``"reference"``, ``"cpu"`` or ``"gpu"``.
     reason : str
         Why, in words.
+    precision : str
+        How the kernel multiplied, one of `precision.PRECISIONS`.
     """
 
     kernel: str
     reason: str
+    precision: str = "float32"
 
     def __str__(self) -> str:
         return (
@@ -80,26 +85,35 @@ class Choice:
 
 
 @contextmanager
-def use(mode: str) -> Iterator[None]:
-    """Ask for a form of the networks in all threads of this process; takes precedence over ``EQUITAG_KERNELS``.
+def use(mode: str = "auto", *, precision: str | None = None) -> Iterator[None]:
+    """Ask for a form of the networks in all threads of this process; takes precedence over the environment.
 
     Parameters
     ----------
     mode : {"auto", "reference", "cpu", "gpu"}
         ``"cpu"`` and ``"gpu"`` use only those kernels, wherever they can be; on a machine without a GPU, ``"gpu"``
         runs them in Triton's interpreter if ``TRITON_INTERPRET=1`` asks for that.
+    precision : {"float32", "ieee", "tf32x3", "tf32", "bf16"}, optional
+        How kernels multiply; by default what ``EQUITAG_PRECISION`` says, else as exactly as float32. Operands of
+        ``"tf32"`` have 11 significant bits, those of ``"bf16"`` 8; GPUs have all of these, CPUs with AVX512-BF16 the
+        last, for scoring with some networks. What a device or a network lacks is computed in float32, and
+        `last_choice` tells why.
 
     Raises
     ------
     TaggerError
-        For another mode.
+        For another mode or precision.
     """
     global _forced
-    before, _forced = _forced, _checked(mode, "mode")
+    wanted, how = _checked(mode, "mode"), precision and checked(precision, "precision")
+    before, _forced = _forced, wanted
+    before_how = force(how) if how else None
     try:
         yield
     finally:
         _forced = before
+        if how:
+            force(before_how)
 
 
 def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
@@ -130,14 +144,20 @@ def run(model: JetModel, *inputs: Any, entry: str = "logits") -> Any:
         choice = choose(model, target, support, *(tensor for tensor in tensors if isinstance(tensor, Tensor)))
         form = "training" if support.learns else "inference"
         if choice.kernel != "reference":
-            failure = self_check.failure(model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device)
+            choice = _in_precision(choice, support)
+            failure = self_check.failure(
+                model, _TOWERS[model.kind], choice.kernel, form, tensors[0].device, choice.precision
+            )
             if failure is not None:
                 choice = Choice("reference", failure)
         _remember(model.kind, choice)
         if choice.kernel == "reference":
             return None
         self_check.kernel_runs()
-        return getattr(_kernel(_TOWERS[model.kind], choice.kernel, form), entry)(model, *inputs)
+        kernel = getattr(_kernel(_TOWERS[model.kind], choice.kernel, form), entry)
+        if choice.kernel == "cpu" and choice.precision == "bf16":
+            return kernel(model, *inputs, bf16=True)
+        return kernel(model, *inputs)
 
 
 def gram(jets: RaggedJets) -> Tensor:
@@ -210,6 +230,15 @@ def choose(model: nn.Module, target: str, support: Support, *inputs: Tensor) -> 
     return Choice(target, "asked for" if mode != "auto" else f"float32 on a {target.upper()}")
 
 
+def _in_precision(choice: Choice, support: Support) -> Choice:
+    """The same in the precision that is asked for, or with the reason why not."""
+    precision, lacks = for_cpu(support, _has_bf16) if choice.kernel == "cpu" else (asked(), None)
+    reason = choice.reason
+    if precision in COARSE and reason != "asked for":
+        reason = f"{precision} on a {choice.kernel.upper()}"
+    return Choice(choice.kernel, f"{reason}; {lacks}" if lacks else reason, precision)
+
+
 def _remember(kind: str, choice: Choice) -> None:
     if self_check.forced_mode() is None:
         _choices[kind] = choice
@@ -262,6 +291,12 @@ def _no_vector_unit() -> str | None:
     from .common.cpu.shapes import SUPPORTED  # numba, only when it may be needed
 
     return None if SUPPORTED else "no vector unit known to the kernels"
+
+
+def _has_bf16() -> bool:
+    from .common.cpu.shapes import HAS_BF16
+
+    return HAS_BF16
 
 
 def _no_triton() -> str | None:

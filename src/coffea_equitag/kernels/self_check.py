@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from ..invariants.friends import friend_scalars
 from ..invariants.pair_rows import mirror
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
-from .check_jets import check_jets, twin
+from .check_jets import check_jets, in_bf16, twin
 
 __all__ = ["failure", "failure_of_invariants", "forced_mode", "kernel_runs", "outcome"]
 
@@ -40,6 +39,8 @@ __all__ = ["failure", "failure_of_invariants", "forced_mode", "kernel_runs", "ou
 _FACTOR = 16.0
 #: … and by a hundred roundings where the layers happen to hit float64.
 _FLOOR = 100 * 2.0**-24
+#: In bf16, by so many times what layers in bf16 do: these round all that the kernel rounds, and more.
+_FACTOR_BF16 = 4.0
 #: Gradients jump where an activation lies within rounding of 0; one such among the ~10⁴ of these jets moves them so.
 _FLIP = 2e-3
 #: p_i·p_j is float64 on both sides, and exact to 1e-13; sums of them cancel nothing.
@@ -58,13 +59,14 @@ class _Figures:
     kernel: float
     layers: float
     allowed: float
+    precision: str = "float32"
 
     @property
     def passed(self) -> bool:
         return self.kernel <= self.allowed  # NaN does not
 
     def __str__(self) -> str:
-        return f"{self.kernel:.1e}, {self.allowed:.1e} allowed (float32 layers {self.layers:.1e})"
+        return f"{self.kernel:.1e}, {self.allowed:.1e} allowed ({self.precision} layers {self.layers:.1e})"
 
 
 @dataclass
@@ -79,8 +81,8 @@ _current: ContextVar[_Check | None] = ContextVar("_current", default=None)
 _lock = threading.RLock()
 #: (tower, device, ...) -> what came out, in this process.
 _outcomes: dict[tuple[str, ...], str] = {}
-#: (tower, target) -> why its kernels are off.
-_failures: dict[tuple[str, str], str] = {}
+#: (tower, target, precision) -> why its kernels are off.
+_failures: dict[tuple[str, str, str], str] = {}
 
 
 def forced_mode() -> str | None:
@@ -96,13 +98,15 @@ def kernel_runs() -> None:
         check.kernel_ran = True
 
 
-def outcome(kind: str, target: str, form: str) -> str:
+def outcome(kind: str, target: str, form: str, precision: str = "float32") -> str:
     """What the last check of a kind of network on "cpu" or "gpu", in "inference" or "training", found."""
-    found = [text for key, text in _outcomes.items() if key[1:4] == (target, form, kind)]
+    found = [text for key, text in _outcomes.items() if (*key[1:4], key[-1]) == (target, form, kind, precision)]
     return found[-1] if found else "not run"
 
 
-def failure(model: JetModel, tower: str, target: str, form: str, device: torch.device) -> str | None:
+def failure(
+    model: JetModel, tower: str, target: str, form: str, device: torch.device, precision: str = "float32"
+) -> str | None:
     """Why a tower's kernels must not run, None if they may; they are checked at their first use.
 
     Parameters
@@ -115,18 +119,20 @@ def failure(model: JetModel, tower: str, target: str, form: str, device: torch.d
         "cpu" or "gpu"; "inference" or "training".
     device : device
         Where its inputs are.
+    precision : str
+        How the kernel is going to multiply.
 
     Warns
     -----
     KernelWarning
-        Once per tower and process, if the check fails.
+        Once per tower, precision and process, if the check fails.
     """
     if _current.get() is not None or (target == "gpu" and device.type != "cuda"):
         return None  # a check itself, or Triton's interpreter, which is for debugging
-    key = (tower, target, form, model.kind, str(model.options), str(device) if target == "gpu" else "")
+    key = (tower, target, form, model.kind, str(model.options), str(device) if target == "gpu" else "", precision)
 
     def compare() -> _Figures:
-        return _compare(model, target, form, device)
+        return _compare(model, target, form, device, precision)
 
     return _verdict(key, compare)
 
@@ -147,18 +153,18 @@ def failure_of_invariants(name: str, device: torch.device) -> str | None:
             expected = friend_scalars("mass", jets, _FRIENDS, expected)
         return _Figures(float(((found.cpu() - expected) / expected.clamp(min=1e-6)).abs().max()), 0.0, _INVARIANTS)
 
-    return _verdict(("common", "gpu", "inference", name, "", str(device)), compare)
+    return _verdict(("common", "gpu", "inference", name, "", str(device), "float32"), compare)
 
 
 def _verdict(key: tuple[str, ...], compare: Callable[[], _Figures]) -> str | None:
-    tower, target = key[:2]
-    if (tower, target) in _failures:
-        return _failures[tower, target]
+    kernels = key[0], key[1], key[-1]
+    if kernels in _failures:
+        return _failures[kernels]
     if key in _outcomes:
         return None
     with _lock:
         if key in _outcomes:
-            return _failures.get((tower, target))
+            return _failures.get(kernels)
         name = f"equitag-self-check-{_digest(key)}.json"
         paths = [folder / name for folder in folders(mirror)]
         for path in paths:
@@ -181,16 +187,17 @@ def _verdict(key: tuple[str, ...], compare: Callable[[], _Figures]) -> str | Non
                 return None
             found = str(figures)
         _outcomes[key] = f"failed: {found}"
-        _failures[tower, target] = f"its kernels failed their self-check: {found}"
+        _failures[kernels] = f"its kernels failed their self-check: {found}"
     _warn(key, found)
-    return _failures[tower, target]
+    return _failures[kernels]
 
 
 def _warn(key: tuple[str, ...], found: str) -> None:
-    tower, target, form, kind, options, _ = key
+    tower, target, form, kind, options, _, precision = key
     device = _gpu() if target == "gpu" else _cpu()
     warnings.warn(
-        f"the {target.upper()} kernels of {kind} ({form}) failed their self-check on this machine: {found}\n"
+        f"the {target.upper()} kernels of {kind} ({form}, {precision}) failed their self-check on this machine: "
+        f"{found}\n"
         f"  {tower}'s layers run in their place, which is slower and right, until this process ends\n"
         f"  to fix: report it with this message, the output of `equitag benchmark --explain`, "
         f"options {options or '{}'} and {device}; EQUITAG_KERNELS=reference avoids kernels and this message",
@@ -199,26 +206,28 @@ def _warn(key: tuple[str, ...], found: str) -> None:
     )
 
 
-def _compare(model: JetModel, target: str, form: str, device: torch.device) -> _Figures:
+def _compare(model: JetModel, target: str, form: str, device: torch.device, precision: str) -> _Figures:
+    by_bf16 = target == "cpu" and precision == "bf16"
     with torch.inference_mode(False):
         network, jets = twin(model).to(device), check_jets(model.fields).to(device)
         found = _results(network, jets, form, target)
-        layers = _results(network, jets, form, "reference")
+        layers = _results(in_bf16(twin(model)) if by_bf16 else network, jets, form, "reference")
         exact = _results(network.double(), jets, form, "reference")
     scale = max(float(values.square().mean().sqrt()) for values in exact[1:]) if len(exact) > 1 else 0.0
+    factor, floor = (_FACTOR_BF16, 0.0) if by_bf16 else (_FACTOR, _FLOOR)
     coarser, allowed, worst = 1.0, 0.0, (0.0, 0.0, 1.0)
     if target == "gpu":
-        from .common.gpu.arithmetic import precision
+        from .common.gpu.arithmetic import precision as precision_of
 
-        coarser = _COARSER[precision(device)]
+        coarser = _COARSER[precision_of(device)]
     for k, (value, layer, expected) in enumerate(zip(found, layers, exact, strict=True)):
         # gradients of biases before a BatchNorm are nothing but rounding
         size = max(float(expected.square().mean().sqrt()), 1e-2 * scale if k else 1e-30)
         kernel, other = (float((x - expected).square().mean().sqrt() / size) for x in (value, layer))
-        allowed = min(coarser * (_FACTOR * other + _FLOOR) + (_FLIP if k else 0.0), _MOST)
+        allowed = min(coarser * (factor * other + floor) + (_FLIP if k else 0.0), _MOST)
         if not kernel / allowed <= worst[0] / worst[2]:
             worst = (kernel, other, allowed)
-    return _Figures(*worst)
+    return _Figures(*worst, precision="bf16" if by_bf16 else "float32")
 
 
 def _results(network: JetModel, jets: RaggedJets, form: str, mode: str) -> list[torch.Tensor]:
@@ -253,8 +262,7 @@ def _remember(path: Path, figures: _Figures) -> None:
 
 def _digest(key: tuple[str, ...]) -> str:
     place = _gpu() if key[1] == "gpu" else _cpu()
-    settings = [os.environ.get("EQUITAG_GPU_PRECISION", "")] if key[1] == "gpu" else []
-    text = json.dumps([*key, place, *settings, *_versions(), _sources(key[0])])
+    text = json.dumps([*key, place, *_versions(), _sources(key[0])])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

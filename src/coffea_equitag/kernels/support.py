@@ -24,11 +24,14 @@ class Support(NamedTuple):
         Whether the call is part of a training: gradients are recorded, or statistics followed.
     trains : bool
         Whether there is a kernel with a backward pass that knows the training mode.
+    bf16 : bool
+        Whether the CPU's kernel can multiply in bf16 without gradients.
     """
 
     reason: str | None
     learns: bool = False
     trains: bool = False
+    bf16: bool = False
 
 
 def unsupported_layer(model: nn.Module, layers: Set[type[nn.Module]]) -> str | None:

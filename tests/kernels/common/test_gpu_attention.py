@@ -135,7 +135,7 @@ def test_drops_what_the_hash_says():
 @pytest.mark.parametrize(("precision", "roundoffs"), [("ieee", 1), ("tf32", 2**13), ("bf16", 2**16)])
 def test_precision_of_choice(monkeypatch, precision, roundoffs):
     offsets, rows = rows_of([9, 3])
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     found, expected = step(attend, offsets, rows), step(reference, offsets, [values.double() for values in rows])
     for one, exact in zip((found[0], *found[1].values()), (expected[0], *expected[1].values()), strict=True):
         # scores of 10 or so

@@ -156,7 +156,7 @@ def test_nan_stays_in_its_jet(random_jets, build, backend):
 def test_precision_of_choice(random_jets, build, monkeypatch, precision):
     model, jets = build("gpu", **size_of("gpu"), scale=0.005).eval(), random_jets([9, 5])
     expected = run(model, jets, "reference")
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     allowed = {"ieee": rounding(model, jets), "tf32": 1e-2, "bf16": 1e-1}
     assert deviation(run(model, jets, "gpu"), expected) <= allowed[precision]
 

@@ -136,10 +136,10 @@ def test_precision_of_choice(random_jets, monkeypatch, precision):
     model, jets = build("gpu", hidden=72), random_jets([3, 2] if interpreted("gpu") else [9, 70])
     expected = run(model, jets, "reference")
     allowed = {"ieee": rounding(model, jets), "tf32": 1e-2, "bf16": 1e-1}[precision]
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     assert deviation(run(model, jets, "gpu"), expected) <= allowed
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", "half")
-    with pytest.raises(eqt.TaggerError, match="one of ieee, tf32x3, tf32, bf16"):
+    monkeypatch.setenv("EQUITAG_PRECISION", "half")
+    with pytest.raises(eqt.TaggerError, match="one of float32, ieee, tf32x3, tf32, bf16"):
         run(model, jets, "gpu")
 
 

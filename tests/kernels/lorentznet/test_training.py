@@ -63,7 +63,7 @@ def test_agrees_with_the_layers_in_double_precision(random_jets, backend, option
 
 @needs_gpu
 def test_ieee_products(random_jets, monkeypatch):
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", "ieee")
+    monkeypatch.setenv("EQUITAG_PRECISION", "ieee")
     assert_step_agrees(step, build("gpu", hidden=16, n_layers=1), lambda seed: random_jets([5, 3], seed=seed), "gpu")
 
 
@@ -72,7 +72,7 @@ def test_ieee_products(random_jets, monkeypatch):
 def test_coarser_products(random_jets, monkeypatch, precision, tolerance):
     model, jets = build("gpu", hidden=16, n_layers=1), random_jets([5, 3])
     precise = copy.deepcopy(model).double()
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     found, expected = step(model, jets, "gpu")[1], step(precise, jets, "reference")[1]
     largest = max(map(rms, expected.values()))
     for name, gradient in expected.items():

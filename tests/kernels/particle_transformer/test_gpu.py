@@ -140,7 +140,7 @@ def test_dropout_follows_torchs_generator(random_jets):
 def test_precision_of_choice(random_jets, monkeypatch, precision, tolerance):
     model, jets = build().train(), random_jets([5, 3])
     expected = step(copy.deepcopy(model).double(), jets, "reference")[1]
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     assert deviation(run(build(), jets, "gpu"), run(build(), jets, "reference")) <= tolerance
     found, largest = step(model, jets, "gpu")[1], max(map(rms, expected.values()))
     for name, gradient in expected.items():

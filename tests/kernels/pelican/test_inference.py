@@ -216,7 +216,7 @@ def test_products_that_are_not_symmetric(random_jets):
 def test_precision_of_choice(random_jets, monkeypatch, precision):
     model, jets = build("gpu"), random_jets([9, 70])
     expected = run(model, jets, "reference")
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     allowed = {"ieee": rounding(model, jets), "tf32": 1e-2, "bf16": 1e-1}[precision]
     assert deviation(run(model, jets, "gpu"), expected) <= allowed
 

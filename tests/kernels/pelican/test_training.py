@@ -115,7 +115,7 @@ def test_products_that_are_not_symmetric(random_jets):
 @needs_gpu
 @on_hardware
 def test_ieee_products(random_jets, monkeypatch):
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", "ieee")
+    monkeypatch.setenv("EQUITAG_PRECISION", "ieee")
     assert_agrees(build(backend="gpu", size="24k"), lambda seed: random_jets([20, 30, 9], seed=seed), "gpu")
 
 
@@ -125,7 +125,7 @@ def test_ieee_products(random_jets, monkeypatch):
 def test_coarser_products(random_jets, monkeypatch, precision, tolerance):
     model, jets = build(backend="gpu", size="24k"), random_jets([20, 30, 9])
     expected = step(copy.deepcopy(model).double(), jets, "reference")[1]
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     found, largest = step(model, jets, "gpu")[1], max(map(rms, expected.values()))
     for name, gradient in expected.items():
         assert rms(found[name] - gradient) <= tolerance * max(rms(gradient), 3e-2 * largest), name
@@ -133,7 +133,7 @@ def test_coarser_products(random_jets, monkeypatch, precision, tolerance):
 
 @needs_gpu
 def test_products_without_matrix_units(random_jets, monkeypatch):
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", "ieee")
+    monkeypatch.setenv("EQUITAG_PRECISION", "ieee")
     assert_agrees(build(backend="gpu", symmetry="so13"), lambda seed: random_jets([3, 4], seed=seed), "gpu")
 
 

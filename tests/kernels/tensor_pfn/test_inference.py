@@ -124,7 +124,7 @@ def test_nan_stays_in_its_jet(track_jets, ragged, build, kind, backend):
 def test_precision_of_choice(track_jets, ragged, build, monkeypatch, precision):
     model, jets = build(TensorPFN, "gpu", features=8, f_layers=1), ragged(track_jets([9, 5]))
     expected = run(model, jets, "reference")
-    monkeypatch.setenv("EQUITAG_GPU_PRECISION", precision)
+    monkeypatch.setenv("EQUITAG_PRECISION", precision)
     allowed = {"ieee": rounding(model, jets), "tf32": 1e-2, "bf16": 1e-1}
     assert deviation(run(model, jets, "gpu"), expected) <= allowed[precision]
 

@@ -48,4 +48,4 @@ def support(
     elif reason is None and target == "gpu" and hidden > _LARGEST_ON_GPU:
         reason = f"{hidden} channels; the GPU's kernel takes at most {_LARGEST_ON_GPU}"
     trains = target == "cpu" or hidden <= _LARGEST_ON_GPU_IN_TRAINING
-    return Support(reason, learns(model, p4_N4, scalars, gram_Q, groups_NG), trains)
+    return Support(reason, learns(model, p4_N4, scalars, gram_Q, groups_NG), trains, bf16=True)

@@ -52,7 +52,7 @@ def support(
     momenta = (p4_N4, gram_Q) if model.options["pairwise"] else ()
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in momenta):
         reason = "gradients of momenta are recorded"
-    return Support(reason, learning, trains=target == "cpu")
+    return Support(reason, learning, trains=target == "cpu", bf16=True)
 
 
 def _unsupported_on_cpu(model: Any, learning: bool) -> str | None:

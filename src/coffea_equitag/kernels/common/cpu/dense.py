@@ -15,10 +15,10 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .llvm import FLOAT, INDEX, bytes_of, pointers, row_at
-from .shapes import NARROW, WIDE, Shape
+from .shapes import BF16_HALF, NARROW, WIDE, Shape
 from .vector_rows import Lanes
 
-__all__ = ["dense", "dense_narrow"]
+__all__ = ["dense", "dense_half", "dense_narrow"]
 
 
 def _dense_of(shape: Shape) -> Any:
@@ -73,4 +73,4 @@ def _dense_of(shape: Shape) -> Any:
     return dense
 
 
-dense, dense_narrow = _dense_of(WIDE), _dense_of(NARROW)
+dense, dense_narrow, dense_half = _dense_of(WIDE), _dense_of(NARROW), _dense_of(BF16_HALF)

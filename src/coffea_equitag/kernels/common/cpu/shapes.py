@@ -9,7 +9,9 @@ import llvmlite.binding
 import numba
 
 __all__ = [
+    "BF16_HALF",
     "FIRST_CACHE",
+    "HAS_BF16",
     "NARROW",
     "NARROW_BLOCK",
     "NARROW_ROWS",
@@ -71,7 +73,12 @@ def _first_cache() -> int:
     return 32 * 1024
 
 
-_FOUND = shapes_for(_cpu_features())
+_FEATURES = _cpu_features()
+_FOUND = shapes_for(_FEATURES)
+#: Whether it multiplies pairs of bf16 numbers, in vectors of AVX-512's lengths.
+HAS_BF16 = {"avx512f", "avx512vl", "avx512bf16"} <= _FEATURES
+#: For these, one more tile: rows of 32 columns, which float32 computes as two narrow ones.
+BF16_HALF = Shape(8, (16, 16))
 #: Whether this CPU has vectors to make tiles of.
 SUPPORTED = _FOUND is not None
 FIRST_CACHE = _first_cache()
@@ -81,6 +88,6 @@ WIDE, NARROW = _FOUND or (Shape(4, (4,) * 6), Shape(5, (4,) * 4))
 WIDE_BLOCK, WIDE_ROWS, NARROW_BLOCK, NARROW_ROWS = WIDE.block, WIDE.rows, NARROW.block, NARROW.rows
 
 
-def block_for(hidden: int) -> int:
-    """Columns of the tile that wastes fewest lanes on this many channels."""
-    return min(WIDE_BLOCK, NARROW_BLOCK, key=lambda block: -(-hidden // block) * block)
+def block_for(hidden: int, blocks: tuple[int, ...] = (WIDE_BLOCK, NARROW_BLOCK)) -> int:
+    """Columns of the tile, of those that there are, that wastes fewest lanes on this many channels."""
+    return min(blocks, key=lambda block: -(-hidden // block) * block)

@@ -7,10 +7,12 @@ from typing import Any
 
 from llvmlite import ir
 
+from .bf16 import PAIR, add_pair_products, rounded
 from .llvm import (
     DOUBLE,
     FLOAT,
     INDEX,
+    WORD,
     at_least,
     bytes_of,
     constant,
@@ -52,9 +54,11 @@ class Lanes:
         return [self.builder.load(place, align=bytes_of(self.element)) for place in self._places(pointer, at)]
 
     def store(self, values: Row, pointer: Any, at: Any = _NO_SHIFT) -> None:
-        """Write a row there."""
+        """Write a row there, rounded to bf16 where the pointer's numbers are words of 16 bits."""
+        rounds = pointer.type.pointee == WORD
         for value, place in zip(values, self._places(pointer, at), strict=True):
-            self.builder.store(value, place, align=bytes_of(self.element))
+            written = rounded(self.builder, value) if rounds else value
+            self.builder.store(written, place, align=2 if rounds else bytes_of(self.element))
 
     def spread(self, number: Any) -> Row:
         """The number in all lanes."""
@@ -127,20 +131,27 @@ class Lanes:
             How many k.
         at_least_once : bool
             Promise that `depth` is positive.
+
+        Where `weight` is pairs, x is bf16, k counts pairs, and steps are in pairs.
         """
-        builder, vectors = self.builder, len(self.widths)
+        builder, vectors, kind = self.builder, len(self.widths), weight.type
+        add = self._add_pairs if kind.pointee == PAIR else self.fma
+        x_rows = [builder.bitcast(x_row, kind) for x_row in x_rows]
 
         def body(k: Any, carried: list[Any]) -> list[Any]:
             row, step = self.load(weight, builder.mul(k, weight_step)), builder.mul(k, x_step)
             out = []
             for r, x_row in enumerate(x_rows):
                 number = builder.load(builder.gep(x_row, [step]), align=bytes_of(self.element))
-                out += self.fma(self.spread(number), row, carried[r * vectors : (r + 1) * vectors])
+                out += add(self.spread(number), row, carried[r * vectors : (r + 1) * vectors])
             return out
 
         flat = [value for row in sums for value in row]
         flat = loop(builder, depth, flat, body, at_least_once=at_least_once)
         return [flat[first : first + vectors] for first in range(0, len(flat), vectors)]
+
+    def _add_pairs(self, a: Row, b: Row, c: Row) -> Row:
+        return [add_pair_products(self.builder, x, y, z) for x, y, z in zip(a, b, c, strict=True)]
 
     def _places(self, pointer: Any, at: Any) -> list[Any]:
         start, first, places = self.builder.gep(pointer, [at]), 0, []

@@ -14,7 +14,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from ....array_types import F4
+from ....array_types import F4, I4, U2
 from ....compiled import njit
 from .llvm import FLOAT, loop, pointers, row_at
 from .shapes import WIDE, Shape
@@ -31,6 +31,7 @@ __all__ = [
     "layer",
     "mean_row",
     "sum_row",
+    "sum_row_of_three",
 ]
 
 
@@ -109,9 +110,20 @@ _broad_tile, _slim_tile = _tile_of(_BROAD), _tile_of(_SLIM)
 
 @njit
 def layer(
-    x: F4, x_first: int, depth: int, weight: F4, bias: F4, floor: np.float32, out: F4, out_first: int, rows: int
+    x: F4 | U2,
+    x_first: int,
+    depth: int,
+    weight: F4 | I4,
+    bias: F4,
+    floor: np.float32,
+    out: F4 | U2,
+    out_first: int,
+    rows: int,
 ) -> None:
-    """max(x W + bias, floor) of rows from `x_first` on into `out` from `out_first` on; whole tiles are computed."""
+    """max(x W + bias, floor) of rows from `x_first` on into `out` from `out_first` on; whole tiles are computed.
+
+    If x is bf16, the weights are pairs of rows, as of `bf16.pairs_of`, and `depth` counts pairs. `out` is either.
+    """
     x_stride, out_stride, blocks, block = x.shape[1], out.shape[1], weight.shape[0], weight.shape[2]
     if block % _BROAD_BLOCK == 0:
         for row in range(0, rows, _BROAD_ROWS):
@@ -154,14 +166,20 @@ _LANE = _BROAD.widths[0]
 
 
 @intrinsic
-def _sum_lanes(typing_context: Any, a: Any, a_at: Any, b: Any, b_at: Any, out: Any, out_at: Any) -> Any:
-    """max(a + b, 0) of one vector of columns."""
-    signature = types.void(a, types.intp, b, types.intp, out, types.intp)
+def _sum_lanes(
+    typing_context: Any, a: Any, a_at: Any, b: Any, b_at: Any, c: Any, c_at: Any, out: Any, out_at: Any
+) -> Any:
+    """max(a + b + c, 0) of one vector of columns; c may be None."""
+    at = types.intp
+    signature = types.void(a, at, b, at, c, at, out, at)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a, a_at, b, b_at, out, out_at = pointers(context, builder, signature, arguments)
+        a, a_at, b, b_at, c, c_at, out, out_at = pointers(context, builder, signature, arguments)
         lanes = Lanes(builder, [_LANE])
-        lanes.store(lanes.at_least(lanes.add(lanes.load(a, a_at), lanes.load(b, b_at)), lanes.zeros()), out, out_at)
+        total = lanes.add(lanes.load(a, a_at), lanes.load(b, b_at))
+        if signature.args[4] != types.none:
+            total = lanes.add(total, lanes.load(c, c_at))
+        lanes.store(lanes.at_least(total, lanes.zeros()), out, out_at)
         return context.get_dummy_value()
 
     return signature, generate
@@ -201,11 +219,19 @@ _mean_lanes, _total_lanes = _over_rows(True), _over_rows(False)
 
 
 @njit
-def sum_row(a: F4, a_at: int, b: F4, b_at: int, out: F4, row: int) -> None:
-    """out[row] = ReLU(a + b), whole vectors; `a` and `b` begin at the given places."""
+def sum_row(a: F4, a_at: int, b: F4, b_at: int, out: F4 | U2, row: int) -> None:
+    """out[row] = ReLU(a + b), whole vectors, `out` in float32 or bf16; `a` and `b` begin at the given places."""
     width = out.shape[1]
     for c in range(0, width, _LANE):
-        _sum_lanes(a, a_at + c, b, b_at + c, out, row * width + c)
+        _sum_lanes(a, a_at + c, b, b_at + c, None, 0, out, row * width + c)
+
+
+@njit
+def sum_row_of_three(a: F4, a_at: int, b: F4, b_at: int, more: F4, out: F4 | U2, row: int) -> None:
+    """out[row] = ReLU(a + b + more[row]) likewise."""
+    width = out.shape[1]
+    for c in range(0, width, _LANE):
+        _sum_lanes(a, a_at + c, b, b_at + c, more, row * width + c, out, row * width + c)
 
 
 @njit

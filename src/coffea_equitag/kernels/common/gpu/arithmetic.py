@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 import triton
 import triton.language as tl
 
-from ....errors import TaggerError, explain
+from ...precision import asked
 
-__all__ = ["PRECISIONS", "expm1", "leaky", "precision", "precision_of_nodes", "product", "psi", "relu", "sigmoid"]
-
-#: How float32 matrices are multiplied, most exact first. The first two are for parity with the reference layers.
-PRECISIONS = ("ieee", "tf32x3", "tf32", "bf16")
-
+__all__ = ["expm1", "leaky", "precision", "precision_of_nodes", "product", "psi", "relu", "sigmoid"]
 
 #: Shared memory that three TF32 products want of a block: Hopper and Ampere have it, smaller GPUs do not.
 _SHARED = 160 * 1024
 
 
 def precision(device: torch.device) -> str:
-    """How a device multiplies: what ``EQUITAG_GPU_PRECISION`` asks for, else the fastest that is as good as float32.
+    """How a device multiplies: what is asked for, in which float32 is the fastest way that is as good.
 
     That is ``"tf32x3"``, or ``"ieee"`` on GPUs whose shared memory does not hold its operands.
-
-    Raises
-    ------
-    TaggerError
-        If something else than one of `PRECISIONS` is asked for.
     """
-    name = os.environ.get("EQUITAG_GPU_PRECISION")
-    if name is None:
-        if device.type != "cuda":
-            return "tf32x3"
-        shared = triton.runtime.driver.active.utils.get_device_properties(device.index)["max_shared_mem"]
-        return "tf32x3" if shared >= _SHARED else "ieee"
-    if name not in PRECISIONS:
-        raise TaggerError(
-            explain(f"EQUITAG_GPU_PRECISION = {name!r}", f"one of {', '.join(PRECISIONS)}", "leave it out for float32")
-        )
-    return name
+    name = asked()
+    if name != "float32":
+        return name
+    if device.type != "cuda":
+        return "tf32x3"
+    shared = triton.runtime.driver.active.utils.get_device_properties(device.index)["max_shared_mem"]
+    return "tf32x3" if shared >= _SHARED else "ieee"
 
 
 def precision_of_nodes(pairs: str) -> str:

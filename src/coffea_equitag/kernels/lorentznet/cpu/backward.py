@@ -45,7 +45,7 @@ def backward(
 ) -> None:
     """Gradients of groups ``first:last`` from those of Σ_j m_ij (N, hidden), and of S G Sᵀ in ``out.gram``."""
     channels, hidden = len(weights.zeros), jets.u.shape[1]
-    chunk, grads = new_chunk(channels, 0), new_grad_chunk(channels)
+    chunk, grads = new_chunk(channels, 0, None), new_grad_chunk(channels)
     for group in range(first, last):
         fresh = 0
         for jet in range(jets.groups[group], jets.groups[group + 1]):

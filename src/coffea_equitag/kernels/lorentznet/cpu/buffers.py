@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....array_types import F4, F8, I8, U2, U8
+from ....array_types import F4, F8, I8, U2, U8, AnyArray
 from ....compiled import inner
 from ...common.cpu.aligned import aligned_rows
+from ...common.cpu.bf16_rows import rows_for
 
 __all__ = [
     "CHUNK",
@@ -62,9 +63,9 @@ class Chunk(NamedTuple):
 
     receiver: I8  # (CHUNK,): i
     sender: I8  # (CHUNK,): j
-    hidden: F4  # (CHUNK + spare, C): φ_e's first ReLU; in inference then φ_x's
-    hidden_bits: U2  # which of its numbers are not 0
-    messages: F4  # (CHUNK + spare, C): y_ij, then m_ij = y_ij φ_m
+    hidden: AnyArray  # (CHUNK + spare, C): φ_e's first ReLU; in inference then φ_x's, in bf16 m_ij
+    hidden_bits: U2  # which of its numbers are not 0; not set in bf16
+    messages: F4  # (CHUNK + spare, C): y_ij, then m_ij = y_ij φ_m; in bf16 then φ_x's ReLU
     message_bits: U2
     gate: F4  # (CHUNK + spare,): φ_m
     phi_x: F4  # (CHUNK + spare,)
@@ -117,13 +118,13 @@ def coordinates_of_jet(jets: Jets, jet: int) -> F8:
 
 
 @inner
-def new_chunk(channels: int, spare: int) -> Chunk:
-    """Zeros."""
+def new_chunk(channels: int, spare: int, bf16: Any) -> Chunk:
+    """Zeros; `bf16` is None for float32."""
     words, rows = CHUNK * (channels // 16) + 4, CHUNK + spare
     return Chunk(
         np.zeros(CHUNK, np.int64),
         np.zeros(CHUNK, np.int64),
-        aligned_rows(rows, channels),
+        rows_for(bf16, rows, channels),
         np.zeros(words, np.uint16),
         aligned_rows(rows, channels),
         np.zeros(words, np.uint16),

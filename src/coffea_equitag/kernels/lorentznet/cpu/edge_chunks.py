@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....array_types import F4, U2, U8
+from ....array_types import F4, U2, U8, AnyArray
 from ....compiled import inner
 from ...common.cpu.sparse import columns_of_bits, gradients_row, hidden_row, linear_row
 from ...common.cpu.sparse_pair import MOST, hidden_pair, linear_pair
@@ -32,6 +32,7 @@ __all__ = [
     "phi_x_layer",
     "second_layer",
     "spread_bits",
+    "store_phi_x",
     "transpose_bits",
 ]
 
@@ -86,16 +87,19 @@ def fill_gates(chunk: Chunk) -> None:
 
 
 @inner
-def add_messages(chunk: Chunk, count: int, sums: F4) -> None:
-    """Messages m = y φ_m in place of y, added to the receivers' sums; a receiver's rows stand together."""
+def add_messages(chunk: Chunk, count: int, out: AnyArray, sums: F4) -> None:
+    """Messages m = y φ_m, into rows as those of y or in their place, and added to the receivers' sums.
+
+    A receiver's rows stand together.
+    """
     channels = chunk.messages.shape[1]
     row = 0
     while row < count:
         first = row
         while row < count and chunk.receiver[row] == chunk.receiver[first]:
             row += 1
-        add_gated(chunk.messages, first * channels, channels, chunk.gate, first, row - first, channels // 16, sums,
-                  chunk.receiver[first] * channels)  # fmt: skip
+        add_gated(chunk.messages, first * channels, channels, chunk.gate, first, row - first, channels // 16, out,
+                  sums, chunk.receiver[first] * channels)  # fmt: skip
 
 
 @inner
@@ -105,6 +109,13 @@ def phi_x_layer(weights: EdgeWeights, hidden: int, count: int, chunk: Chunk, bit
         chunk.phi_x[row] = 0
     _relu_layer(chunk.messages, chunk.message_bits, weights.phi_x, weights.phi_x_bias, weights.phi_x_out, hidden, count,
                 chunk.hidden, bits, bits_at, chunk.phi_x)  # fmt: skip
+
+
+@inner
+def store_phi_x(chunk: Chunk, count: int, n: int, phi_x: F4) -> None:
+    """φ_x of the pairs to their places, (n²,)."""
+    for row in range(count):
+        phi_x[chunk.receiver[row] * n + chunk.sender[row]] = chunk.phi_x[row]
 
 
 @inner

@@ -12,7 +12,7 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...common.cpu.llvm import INDEX, at_least, fma, lane_sum, pointers
+from ...common.cpu.llvm import INDEX, WORD, at_least, fma, lane_sum, pointers
 from ...common.cpu.masked_rows import ZEROS, bits_of, chosen, load, over_rows, over_words, spread, store
 
 __all__ = ["add_gated", "first_layer_backward", "first_layer_run", "gate_row_backward", "where_bits"]
@@ -39,7 +39,7 @@ def first_layer_run(
 ) -> Any:
     """ReLU(U_i + V_j + a ν_ij + b π_ij), and its bits, of one i and consecutive j, one or more.
 
-    Arrays of rows are a stride wide; `scalar_weights` holds a, and b a stride after.
+    Rows of bf16 have no bits. Arrays of rows are a stride wide; `scalar_weights` holds a, and b a stride after.
     """
     signature = types.void(
         u, types.intp, v, types.intp, types.intp, scalar_weights, nu, pi, types.intp, types.intp,
@@ -63,8 +63,9 @@ def first_layer_run(
                 value = fma(builder, a, nu, value)
                 value = at_least(builder, fma(builder, b, pi, value), ZEROS)
                 store(builder, value, out, builder.add(out_at, place), at)
-                bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
-                builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
+                if out.type.pointee != WORD:
+                    bit = builder.add(bits_at, builder.add(builder.mul(row, words), word))
+                    builder.store(bits_of(builder, value), builder.gep(bits, [bit]), align=2)
 
             over_rows(builder, count, stride, one)
             return carried
@@ -85,14 +86,19 @@ def add_gated(
     gates_at: Any,
     count: Any,
     words: Any,
+    out: Any,
     total: Any,
     total_at: Any,
 ) -> Any:
-    """Scale some rows, one or more, by their gates, and add them to one total, which stays in registers meanwhile."""
-    signature = types.void(rows, types.intp, types.intp, gates, types.intp, types.intp, types.intp, total, types.intp)
+    """Scale some rows, one or more, by their gates, into the same rows of `out`.
+
+    They are added to one total, which stays in registers meanwhile.
+    """
+    at = types.intp
+    signature = types.void(rows, at, at, gates, at, at, at, out, total, at)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, rows_at, stride, gates, gates_at, count, words, total, total_at = pointers(
+        rows, rows_at, stride, gates, gates_at, count, words, out, total, total_at = pointers(
             context, builder, signature, arguments
         )
 
@@ -105,7 +111,7 @@ def add_gated(
             row, place, sum_ = builder.phi(INDEX), builder.phi(INDEX), builder.phi(begin.type)
             gate = spread(builder, builder.load(builder.gep(gates, [builder.add(gates_at, row)]), align=4))
             value = builder.fmul(load(builder, rows, place, at), gate)
-            store(builder, value, rows, place, at)
+            store(builder, value, out, place, at)
             added, following = builder.fadd(sum_, value), builder.add(row, INDEX(1))
             for phi, first, following_value in (
                 (row, INDEX(0), following),

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba.core import types
 
 from ....array_types import F4, F8
-from ....compiled import inner, njit
+from ....compiled import inner, inner_by_type, njit
 from ...common.cpu.aligned import aligned_rows
 from ...common.cpu.dense import dense, dense_narrow
-from ...common.cpu.shapes import NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
+from ...common.cpu.shapes import BF16_HALF, NARROW_BLOCK, NARROW_ROWS, WIDE_BLOCK, WIDE_ROWS
 from ...common.cpu.sparse import ones
+from .bf16_edges import score_edges_bf16
 from .buffers import CHUNK, Chunk, EdgeInputs, Jets, Saved, coordinates_of_jet, gram_of, new_chunk
-from .edge_chunks import add_messages, fill_gates, first_layer, list_pairs, phi_x_layer, second_layer
+from .edge_chunks import add_messages, fill_gates, first_layer, list_pairs, phi_x_layer, second_layer, store_phi_x
 from .edge_scalars import edge_scalars
 from .gram_step import gram_step
-from .weights import WORD, Dense, EdgeWeights, LorentzNetWeights, TrainingWeights
+from .weights import WORD, Bf16Weights, Dense, EdgeWeights, LorentzNetWeights, TrainingWeights
 
 __all__ = ["FIRST", "LINEAR", "MARGIN", "RELU", "forward", "jet_inputs", "layer", "score_edges"]
 
@@ -26,14 +28,14 @@ _DENSE, _MANY = 0.6, 48
 FIRST: Any = np.int64(0)
 RELU, LINEAR = np.float32(0.0), np.float32(-np.inf)
 #: Rows that tiles may write beyond a matrix's own.
-MARGIN = max(WIDE_ROWS, NARROW_ROWS)
+MARGIN = max(WIDE_ROWS, NARROW_ROWS, BF16_HALF.rows)
 
 
 @njit
 def forward(weights: TrainingWeights, jets: Jets, saved: Saved, sums: F4, stepped: F8, first: int, last: int) -> None:
     """For training, groups ``first:last``: Σ_j m_ij in `sums` (N, hidden); fills `saved`, and `stepped` with S G Sᵀ."""
     channels, hidden = len(weights.zeros), jets.u.shape[1]
-    words, chunk = channels // WORD, new_chunk(channels, 0)
+    words, chunk = channels // WORD, new_chunk(channels, 0, None)
     for jet in range(jets.groups[first], jets.groups[last]):
         start, square = jets.offsets[jet], jets.squares[jet]
         n = jets.offsets[jet + 1] - start
@@ -46,10 +48,10 @@ def forward(weights: TrainingWeights, jets: Jets, saved: Saved, sums: F4, steppe
             first_layer(inputs, weights.edges.scalar_weights, count, chunk)
             second_layer(weights.edges, hidden, count, chunk)
             fill_gates(chunk)
-            add_messages(chunk, count, jet_sums)
+            add_messages(chunk, count, chunk.messages, jet_sums)
             if weights.updates_vectors:
                 phi_x_layer(weights.edges, hidden, count, chunk, saved.bits, (square - start + pair) * words)
-                _store_phi_x(chunk, count, n, phi_x)
+                store_phi_x(chunk, count, n, phi_x)
             pair += count
         for node in range(n):
             for c in range(hidden):
@@ -77,11 +79,24 @@ def jet_inputs(weights: TrainingWeights, jets: Jets, jet: int) -> EdgeInputs:
     return inputs
 
 
-@inner
-def score_edges(
-    weights: LorentzNetWeights, number: int, inputs: EdgeInputs, n: int, chunk: Chunk, sums: F4, phi_x: F4, moves: bool
+@inner_by_type
+def score_edges(weights: LorentzNetWeights, bf16: Bf16Weights | None, *_: Any) -> Any:
+    """For inference: Σ_j m_ij of one jet's nodes added to `sums`; φ_x in `phi_x` (n²,), if the vectors move."""
+    return _score_edges if bf16 == types.none else score_edges_bf16
+
+
+def _score_edges(
+    weights: LorentzNetWeights,
+    bf16: None,
+    number: int,
+    inputs: EdgeInputs,
+    n: int,
+    chunk: Chunk,
+    sums: F4,
+    phi_x: F4,
+    moves: bool,
 ) -> None:
-    """For inference: Σ_j m_ij of one jet's nodes added to `sums`; φ_x in `phi_x` (n²,), if the vectors move.
+    """In float32.
 
     A chunk most of whose numbers ReLU has made 0 is multiplied number by number, others tile by tile.
     """
@@ -100,7 +115,7 @@ def score_edges(
             layer(chunk.hidden, FIRST, weights.phi_e, number, RELU, chunk.messages, count, weights.phi_m[number],
                   chunk.gate)  # fmt: skip
         fill_gates(chunk)
-        add_messages(chunk, count, sums)
+        add_messages(chunk, count, chunk.messages, sums)
         if moves:
             if sparse:
                 phi_x_layer(edges, hidden, count, chunk, chunk.hidden_bits, 0)
@@ -108,7 +123,7 @@ def score_edges(
                 chunk.phi_x[:] = 0
                 layer(chunk.messages, FIRST, weights.phi_x, number, RELU, chunk.hidden, count,
                       weights.phi_x_out[number], chunk.phi_x)  # fmt: skip
-            _store_phi_x(chunk, count, n, phi_x)
+            store_phi_x(chunk, count, n, phi_x)
 
 
 @inner
@@ -124,12 +139,6 @@ def _edges_of(weights: LorentzNetWeights, number: int) -> EdgeWeights:
         edges.phi_x_bias[number],
         edges.phi_x_out[number],
     )
-
-
-@inner
-def _store_phi_x(chunk: Chunk, count: int, n: int, phi_x: F4) -> None:
-    for row in range(count):
-        phi_x[chunk.receiver[row] * n + chunk.sender[row]] = chunk.phi_x[row]
 
 
 @inner

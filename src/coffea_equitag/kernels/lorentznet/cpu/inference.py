@@ -24,7 +24,7 @@ from .clamp import clamped_step, cut_off
 from .edge_scalars import edge_scalars, fill_coordinates
 from .forward import FIRST, LINEAR, MARGIN, RELU, layer, score_edges
 from .gram_step import gram_step
-from .weights import LorentzNetWeights, weights_of
+from .weights import Bf16Weights, LorentzNetWeights, bf16_weights_of, weights_of
 
 __all__ = ["logits"]
 
@@ -57,7 +57,14 @@ class _Nodes(NamedTuple):
 
 
 def logits(
-    model: JetModel, p4_N4: Tensor, scalars: Tensor, offsets: Tensor, gram_Q: Tensor, groups_NG: Tensor | None = None
+    model: JetModel,
+    p4_N4: Tensor,
+    scalars: Tensor,
+    offsets: Tensor,
+    gram_Q: Tensor,
+    groups_NG: Tensor | None = None,
+    *,
+    bf16: bool = False,
 ) -> Tensor:
     """Logits of a float32 network in evaluation mode; arguments as of its ``network``.
 
@@ -75,6 +82,8 @@ def logits(
         p_i·p_j, jet after jet, n × n; unused if no edge scalars are made of it.
     groups_NG : Tensor of float64, shape (N, G), optional
         Friend groups' m² or energies, for the node-wise patch.
+    bf16 : bool
+        Multiply the layers of pairs in bf16.
 
     Returns
     -------
@@ -95,13 +104,18 @@ def logits(
         clamp=np.inf if clamp is None else float(clamp),
     )
     logits = np.empty((len(bounds) - 1, model.n_classes), np.float32)
-    over_jets(lambda first, last: _score(weights, batch, logits, first, last), batch.squares, torch.get_num_threads())
+    coarse = bf16_weights_of(model) if bf16 else None
+    over_jets(
+        lambda first, last: _score(weights, coarse, batch, logits, first, last), batch.squares, torch.get_num_threads()
+    )
     return torch.from_numpy(logits)
 
 
 @njit
-def _score(weights: LorentzNetWeights, batch: _Batch, logits: F4, first: int, last: int) -> None:
-    """Logits of jets ``first:last``."""
+def _score(
+    weights: LorentzNetWeights, bf16: Bf16Weights | None, batch: _Batch, logits: F4, first: int, last: int
+) -> None:
+    """Logits of jets ``first:last``; layers of pairs are in bf16 if there are such weights."""
     channels, layers, kind, whole = len(weights.zeros), len(weights.phi_m), batch.kind, weights.edges.phi_e.shape[-1]
     largest = 1
     for jet in range(first, last):
@@ -116,7 +130,11 @@ def _score(weights: LorentzNetWeights, batch: _Batch, logits: F4, first: int, la
         np.zeros((rows, weights.patch_out.bias.shape[-1]), np.float32),
     )  # fmt: skip
     u, v, sums = aligned_rows(rows, whole), aligned_rows(rows, whole), aligned_rows(rows, whole)
-    spare, unused, chunk = np.zeros((rows, channels), np.float32), np.zeros(rows, np.float32), new_chunk(whole, MARGIN)
+    spare, unused, chunk = (
+        np.zeros((rows, channels), np.float32),
+        np.zeros(rows, np.float32),
+        new_chunk(whole, MARGIN, bf16),
+    )
     for jet in range(first, last):
         start, n = batch.offsets[jet], batch.offsets[jet + 1] - batch.offsets[jet]
         side = n if len(batch.gram) else 0
@@ -134,7 +152,7 @@ def _score(weights: LorentzNetWeights, batch: _Batch, logits: F4, first: int, la
             edge_scalars(kind, gram, coordinates, inputs.nu, inputs.pi)
             sums[:n] = 0
             moves = kind != NOTHING and number < layers - 1
-            score_edges(weights, number, inputs, n, chunk, sums, phi_x, moves)
+            score_edges(weights, bf16, number, inputs, n, chunk, sums, phi_x, moves)
             _update_nodes(weights, number, work, n)
             if moves:
                 cuts = (kind >= ENERGY or batch.clamp < np.inf) and clamped_step(

@@ -7,14 +7,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
-from ....array_types import F4, F8
+from ....array_types import F4, F8, I4
 from ...common.cpu.aligned import aligned
+from ...common.cpu.bf16 import pairs_of
 from ...common.cpu.folding import batch_norm_of, double, folded
-from ...common.cpu.shapes import block_for
+from ...common.cpu.shapes import BF16_HALF, NARROW_BLOCK, WIDE_BLOCK, block_for
 from ..scalar_kinds import weights_of_scalars
 from .batch_norm import Statistics
 
-__all__ = ["WORD", "Dense", "EdgeWeights", "LorentzNetWeights", "TrainingWeights", "training_weights", "weights_of"]
+__all__ = [
+    "WORD",
+    "Bf16Dense",
+    "Bf16Weights",
+    "Dense",
+    "EdgeWeights",
+    "LorentzNetWeights",
+    "TrainingWeights",
+    "bf16_weights_of",
+    "training_weights",
+    "weights_of",
+]
 
 #: Rows of edges are whole words of this many numbers.
 WORD = 16
@@ -25,6 +37,13 @@ class Dense(NamedTuple):
 
     weight: F4  # (L, C / B, K, B): for each block of B columns, one row per summed index k
     bias: F4  # (L, C), C the channels in whole blocks
+
+
+class Bf16Dense(NamedTuple):
+    """The same in bf16."""
+
+    weight: I4  # (L, C / B, ⌈K / 2⌉, B), pairs of rows
+    bias: F4
 
 
 class EdgeWeights(NamedTuple):
@@ -63,6 +82,13 @@ class LorentzNetWeights(NamedTuple):
     zeros: F4  # (C,), for tiles whose dot products are not used
 
 
+class Bf16Weights(NamedTuple):
+    """The layers of pairs in bf16, (L, …)."""
+
+    phi_e: Bf16Dense  # the second edge layer
+    phi_x: Bf16Dense
+
+
 class TrainingWeights(NamedTuple):
     """A block's edges in training; C channels in whole words."""
 
@@ -80,6 +106,11 @@ class TrainingWeights(NamedTuple):
 def weights_of(model: nn.Module) -> LorentzNetWeights:
     """Fold a network in evaluation mode; the result is kept until a parameter or statistic changes."""
     return folded(model, _fold)
+
+
+def bf16_weights_of(model: nn.Module) -> Bf16Weights:
+    """Its layers of pairs in bf16, kept likewise."""
+    return folded(model, _fold_bf16)
 
 
 def training_weights(
@@ -150,6 +181,21 @@ def _fold(model: Any) -> LorentzNetWeights:
     )
 
 
+def _fold_bf16(model: Any) -> Bf16Weights:
+    hidden = model.options["hidden"]
+    block = block_for(hidden, (WIDE_BLOCK, BF16_HALF.block, NARROW_BLOCK))
+    phi_e = [(double(part.phi_e[3].weight), double(part.phi_e[3].bias)) for part in model.blocks]
+    phi_x = [_phi_x(part, hidden)[:2] for part in model.blocks]
+    return Bf16Weights(
+        *(_bf16_dense([_in_blocks(*layer, hidden, block) for layer in found]) for found in (phi_e, phi_x))
+    )
+
+
+def _bf16_dense(layers: list[tuple[F8, F8]]) -> Bf16Dense:
+    weights, biases = zip(*layers, strict=True)
+    return Bf16Dense(pairs_of(np.stack(weights)), aligned(np.stack(biases)))
+
+
 def _fold_patch(patch: Any, block: int) -> tuple[Dense, Dense]:
     if patch is None:
         nothing = Dense(aligned(np.zeros((1, 0, 0, block))), aligned(np.zeros((1, 0))))
@@ -211,12 +257,17 @@ def _single(layer: Any, depth: int, block: int) -> Dense:
 
 
 def _dense(matrix: F8, bias: F8, depth: int, block: int) -> Dense:
+    weight, start = _in_blocks(matrix, bias, depth, block)
+    return Dense(weight.astype(np.float32), start.astype(np.float32))
+
+
+def _in_blocks(matrix: F8, bias: F8, depth: int, block: int) -> tuple[F8, F8]:
     """A layer's matrix (out, in) and bias in blocks of columns, filled up with zeros."""
     width, given = matrix.shape
     columns = -(-width // block) * block
     rows = np.pad(matrix.T, ((0, depth - given), (0, columns - width)))
     weight = rows.reshape(depth, columns // block, block).transpose(1, 0, 2)
-    return Dense(weight.astype(np.float32), _padded(bias, columns).astype(np.float32))
+    return weight, _padded(bias, columns)
 
 
 def _padded(values: F8, length: int) -> F8:

@@ -6,14 +6,17 @@ edges ``first:last`` of one group of jets and adds to sums of that group alone.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from ....array_types import F4, F8, I8
-from ....compiled import njit
+import numpy as np
+from numba.core import types
+
+from ....array_types import F4, F8, I4, I8, U2
+from ....compiled import inner, inner_by_type, njit
 from ...common.cpu.batch_norm import Norm, activate, add_moments
 from ...common.cpu.patch import PatchWeights, patch_rows
 from ...common.cpu.sparse_layer import bits_for, sparse_layer
-from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row
+from ...common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer, mean_row, sum_row, sum_row_of_three
 from .edge_rows import CHUNK, ZERO, Ends, first_layer
 from .weights import EdgeConvWeights
 
@@ -26,6 +29,7 @@ _NEIGHBOURHOODS = 48
 @njit
 def convolve(
     weights: EdgeConvWeights,
+    bf16: tuple[I4, ...] | None,
     patch: PatchWeights,
     x: F4,
     offsets: I8,
@@ -39,7 +43,8 @@ def convolve(
     """ReLU(shortcut + mean over the neighbours) of jets ``first:last``, into the first columns of `out`.
 
     `x` has `MARGIN` rows more than constituents; `scalars` (P, 1) are what the pairwise patch sees, if there is one. A
-    sender beyond all constituents is a phantom, whose features are 0.
+    sender beyond all constituents is a phantom, whose features are 0. `bf16` are the matrices of the edge network's
+    later layers, if these are in bf16.
     """
     depth, extra = x.shape[1], patch.width
     largest, most = _largest(offsets, edges, first, last)
@@ -70,27 +75,66 @@ def convolve(
         for i_first in range(0, n, at_once):
             nodes = min(at_once, n - i_first)
             count, begin = nodes * degree, edges[start + i_first]
-            rows = here[: capacity * inner].reshape(capacity, inner)
+            rows = first_rows(bf16, here, capacity, inner)
             if extra:
                 patch_rows(patch, scalars, begin, count, spare, further)
                 layer(further, 0, extra, weights.pair, weights.zeros, LINEAR, from_pairs, 0, count)
                 for row in range(count):
                     i, j = i_first + row // degree, sender[begin + row] - start
-                    for c in range(inner):
-                        value = own[i, c] + other[j, c] + from_pairs[row, c]
-                        rows[row, c] = ZERO if value < 0 else value
+                    sum_row_of_three(own, i * inner, other, j * inner, from_pairs, rows, row)
             else:
                 for row in range(count):
                     i, j = i_first + row // degree, min(sender[begin + row] - start, n)
                     sum_row(own, i * inner, other, j * inner, rows, row)
-            for level in range(len(weights.edge)):
-                bias = weights.edge_bias[level]
-                after = there[: capacity * len(bias)].reshape(capacity, len(bias))
-                sparse_layer(rows, weights.edge_inputs[level], weights.edge[level], bias, RELU, after, count, bits)
-                rows, here, there = after, there, here
+            edges_out = through_layers(weights, bf16, rows, here, there, count, bits)
             for i in range(nodes):
                 place = (start + i_first + i) * out.shape[1]
-                mean_row(rows, i * degree, degree, short, (i_first + i) * outer, out, place)
+                mean_row(edges_out, i * degree, degree, short, (i_first + i) * outer, out, place)
+
+
+@inner_by_type
+def first_rows(bf16: Any, *_: Any) -> Any:
+    """The beginning of a buffer of float32 as rows (number, width), of bf16 if there are such matrices."""
+    return _float32_rows if bf16 == types.none else _bf16_rows
+
+
+def _float32_rows(bf16: None, buffer: F4, number: int, width: int) -> F4:
+    return buffer[: number * width].reshape(number, width)
+
+
+@inner
+def _bf16_rows(bf16: Any, buffer: F4, number: int, width: int) -> U2:
+    return buffer.view(np.uint16)[: number * width].reshape(number, width)
+
+
+@inner_by_type
+def through_layers(weights: EdgeConvWeights, bf16: Any, *_: Any) -> Any:
+    """Rows of edges, which are in `here`, after the later layers of the edge network: float32, in either buffer."""
+    return _through_float32 if bf16 == types.none else _through_bf16
+
+
+def _through_float32(weights: EdgeConvWeights, bf16: None, rows: F4, here: F4, there: F4, count: int, bits: U2) -> F4:
+    for level in range(len(weights.edge)):
+        bias = weights.edge_bias[level]
+        after = there[: len(rows) * len(bias)].reshape(len(rows), len(bias))
+        sparse_layer(rows, weights.edge_inputs[level], weights.edge[level], bias, RELU, after, count, bits)
+        rows, here, there = after, there, here
+    return rows
+
+
+def _through_bf16(
+    weights: EdgeConvWeights, bf16: tuple[I4, ...], rows: U2, here: F4, there: F4, count: int, bits: U2
+) -> F4:
+    last = len(bf16) - 1
+    for level in range(last):
+        bias = weights.edge_bias[level]
+        after = _bf16_rows(bf16, there, len(rows), len(bias))
+        layer(rows, 0, bf16[level].shape[1], bf16[level], bias, RELU, after, 0, count)
+        rows, here, there = after, there, here
+    bias = weights.edge_bias[last]
+    found = there[: len(rows) * len(bias)].reshape(len(rows), len(bias))
+    layer(rows, 0, bf16[last].shape[1], bf16[last], bias, RELU, found, 0, count)
+    return found
 
 
 @njit

@@ -24,7 +24,7 @@ from .classifier import average, classify, fused_average
 from .edge_scalars import EdgeScalars
 from .forward import convolve
 from .nearest import edge_offsets, nearest_senders
-from .weights import weights_of
+from .weights import bf16_edges_of, weights_of
 
 __all__ = ["logits"]
 
@@ -38,6 +38,8 @@ def logits(
     groups_NG: Tensor | None,
     p4_N4: Tensor | None,
     gram_Q: Tensor | None,
+    *,
+    bf16: bool = False,
 ) -> Tensor:
     """Logits of a float32 `ParticleNet` in evaluation mode.
 
@@ -57,6 +59,8 @@ def logits(
         The friend groups' m² or energies: what the node-wise patch sees.
     p4_N4, gram_Q : Tensor of float64, or None
         Momenta and their products in the square layout: what the pairwise patch sees.
+    bf16 : bool
+        Multiply the edge networks' layers after the first in bf16.
 
     Returns
     -------
@@ -64,6 +68,7 @@ def logits(
     """
     network: Any = model
     weights = weights_of(model)
+    coarse = bf16_edges_of(model) if bf16 else None
     threads = torch.get_num_threads()
     bounds = np.ascontiguousarray(offsets.numpy())
     total, inputs = features_NF.shape
@@ -86,7 +91,9 @@ def logits(
             over_jets(seek, squares, threads)
             scalars = pairs.on(bounds, edges, sender)
         patch = weights.pair_patches[level] if pairs else fold_patch(None)
-        form = partial(convolve, weight, patch, x, bounds, edges, sender, scalars, out)
+        form = partial(
+            convolve, weight, None if coarse is None else coarse[level], patch, x, bounds, edges, sender, scalars, out
+        )
         over_jets(form if pairs else partial(_run, seek, form), squares, threads)
         x, points, dimension = out, out, weights.channels[level]
         found.append(out)

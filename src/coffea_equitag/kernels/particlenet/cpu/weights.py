@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
-from ....array_types import F4, F8
+from ....array_types import F4, F8, I4
 from ....jet_model import JetModel
+from ...common.cpu.bf16 import pairs_of
 from ...common.cpu.folding import batch_norm_of, blocks, double, padded
 from ...common.cpu.patch import PatchWeights, fold_patch
 from ...common.cpu.wide_dense import block_of
 from ...common.folding import folded
 
-__all__ = ["EdgeConvWeights", "HeadWeights", "ParticleNetWeights", "weights_of"]
+__all__ = ["EdgeConvWeights", "HeadWeights", "ParticleNetWeights", "bf16_edges_of", "weights_of"]
 
 
 class EdgeConvWeights(NamedTuple):
@@ -63,6 +64,16 @@ class ParticleNetWeights(NamedTuple):
 def weights_of(model: JetModel) -> ParticleNetWeights:
     """Fold a `ParticleNet` in evaluation mode; the result is kept until a parameter or statistic changes."""
     return folded(model, _fold)
+
+
+def bf16_edges_of(model: JetModel) -> tuple[tuple[I4, ...], ...]:
+    """For each convolution the matrices of its edge network's later layers in bf16, kept likewise."""
+    return folded(model, _fold_bf16)
+
+
+def _fold_bf16(model: Any) -> tuple[tuple[I4, ...], ...]:
+    layers = (convolution.edge for convolution in weights_of(model).convolutions)
+    return tuple(tuple(pairs_of(weight.astype(np.float64)) for weight in edge) for edge in layers)
 
 
 def _fold(model: Any) -> ParticleNetWeights:
