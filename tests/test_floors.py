@@ -36,7 +36,7 @@ FLOORS = (
     ("readers", "invariants", "jet_model", "testing"),
     ("layers",),
     ("kernels.module_tree", "kernels.running_statistics"),
-    ("kernels.support",),
+    ("kernels.support", "kernels.choice"),
     ("kernels.precision",),
     ("kernels.common",),
     (

@@ -4,7 +4,8 @@ Models know `run`, `gram` and `friend_scalars`; taggers `modules_of`; users `use
 `self_check_outcome`. How a kernel is built, changed and tested: ``README.md``.
 """
 
-from .dispatch import Choice, friend_scalars, gram, last_choice, run, use
+from .choice import Choice
+from .dispatch import friend_scalars, gram, last_choice, run, use
 from .module_tree import modules_of
 from .self_check import outcome as self_check_outcome
 

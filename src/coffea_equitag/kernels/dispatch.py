@@ -12,7 +12,6 @@ import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 from types import ModuleType
@@ -29,11 +28,12 @@ from ..invariants.friends import friend_scalars as friends_on_cpu
 from ..jet_model import JetModel
 from ..jets.ragged import RaggedJets
 from . import self_check
+from .choice import Choice
 from .module_tree import held, modules_of, records, tree_of
 from .precision import COARSE, asked, checked, for_cpu, force
 from .support import Support
 
-__all__ = ["MODES", "Choice", "choose", "friend_scalars", "gram", "last_choice", "run", "use"]
+__all__ = ["MODES", "choose", "friend_scalars", "gram", "last_choice", "run", "use"]
 
 MODES = ("auto", "reference", "cpu", "gpu")
 
@@ -58,30 +58,6 @@ _FLOAT32 = {torch.float32}
 
 _forced: str | None = None
 _choices: dict[str, Choice] = {}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What ran.
-
-    Attributes
-    ----------
-    kernel : str
-        ``"reference"``, ``"cpu"`` or ``"gpu"``.
-    reason : str
-        Why, in words.
-    precision : str
-        How the kernel multiplied, one of `precision.PRECISIONS`.
-    """
-
-    kernel: str
-    reason: str
-    precision: str = "float32"
-
-    def __str__(self) -> str:
-        return (
-            f"{'its layers' if self.kernel == 'reference' else f'kernels of the {self.kernel.upper()}'} ({self.reason})"
-        )
 
 
 @contextmanager

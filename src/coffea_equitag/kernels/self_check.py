@@ -48,8 +48,7 @@ _INVARIANTS = 1e-12
 #: Sizes of the friend groups that are compared.
 _FRIENDS = (2, 4, 8)
 #: Unit roundoffs of the GPU's products, in those of float32; never more than a quarter in all.
-_COARSER = {"ieee": 1.0, "tf32x3": 1.0, "tf32": 2.0**13, "bf16": 2.0**16}
-_MOST = 0.25
+_COARSER, _MOST = {"ieee": 1.0, "tf32x3": 1.0, "tf32": 2.0**13, "bf16": 2.0**16}, 0.25
 
 
 @dataclass(frozen=True)
@@ -214,12 +213,12 @@ def _compare(model: JetModel, target: str, form: str, device: torch.device, prec
         layers = _results(in_bf16(twin(model)) if by_bf16 else network, jets, form, "reference")
         exact = _results(network.double(), jets, form, "reference")
     scale = max(float(values.square().mean().sqrt()) for values in exact[1:]) if len(exact) > 1 else 0.0
-    factor, floor = (_FACTOR_BF16, 0.0) if by_bf16 else (_FACTOR, _FLOOR)
-    coarser, allowed, worst = 1.0, 0.0, (0.0, 0.0, 1.0)
+    factor, floor, coarser = (_FACTOR_BF16, 0.0, 1.0) if by_bf16 else (_FACTOR, _FLOOR, 1.0)
+    allowed, worst = 0.0, (0.0, 0.0, 1.0)
     if target == "gpu":
-        from .common.gpu.arithmetic import precision as precision_of
+        from .common.gpu import arithmetic
 
-        coarser = _COARSER[precision_of(device)]
+        coarser = _COARSER[arithmetic.precision(device)]
     for k, (value, layer, expected) in enumerate(zip(found, layers, exact, strict=True)):
         # gradients of biases before a BatchNorm are nothing but rounding
         size = max(float(expected.square().mean().sqrt()), 1e-2 * scale if k else 1e-30)
