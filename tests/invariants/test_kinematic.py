@@ -11,6 +11,7 @@ from coffea_equitag import make_jets
 from coffea_equitag.invariants import kinematic_features
 from coffea_equitag.invariants.kinematic import kinematic_variables, relative_angles
 from coffea_equitag.invariants.kinematic_rows import VARIABLES, are_compiled, standardised
+from coffea_equitag.invariants.weaver_variables import weaver_features
 from coffea_equitag.jets.ragged import RaggedJets
 
 
@@ -88,6 +89,14 @@ def test_compiled_along_the_beam_and_without_numbers():
     torch.testing.assert_close(found, expected, rtol=0, atol=2 * 4 * 70 * np.finfo(float).eps, equal_nan=True)
     assert torch.isnan(found[3]).all()
     assert torch.isfinite(found[[0, 1, 2, 4]]).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_rounded_at_last(random_jets, dtype):
+    jets = RaggedJets.from_awkward(random_jets([3, 0, 17]))
+    found = weaver_features(jets, "kinematic", dtype=dtype)
+    assert found.dtype == dtype
+    assert torch.equal(found, kinematic_features(jets).to(dtype))
 
 
 def test_compiled_with_gradients_is_by_torch(random_jets):

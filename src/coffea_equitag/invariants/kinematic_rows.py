@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..array_types import F8, I8
+from ..array_types import F8, I8, Floats
 from ..compiled import inner, njit, over_jets
 from ..jets.ragged import RaggedJets
 
@@ -41,8 +41,13 @@ def are_compiled(jets: RaggedJets) -> bool:
     return on_cpu and int(jets.offsets[-1]) == len(jets.p4)
 
 
-def standardised(jets: RaggedJets, variables: Sequence[tuple[Any, ...]], mirrored: bool = False) -> Tensor:
-    """Variables, shifted, scaled and clipped.
+def standardised(
+    jets: RaggedJets,
+    variables: Sequence[tuple[Any, ...]],
+    mirrored: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """Variables, shifted, scaled and clipped in float64, then rounded.
 
     Parameters
     ----------
@@ -53,23 +58,25 @@ def standardised(jets: RaggedJets, variables: Sequence[tuple[Any, ...]], mirrore
         than `VARIABLES` are left out.
     mirrored : bool
         Whether Δη has the sign of the jet's η.
+    dtype : torch.dtype
+        Of the result.
 
     Returns
     -------
-    Tensor of float64, shape (N, F)
+    Tensor, shape (N, F)
         With columns of any value for those left out.
     """
     kinds, numbers = _as_arrays(tuple(variables))
     polar = None if "reference" in jets.columns else jets.polar  # beams have no (pT, η, φ)
     p4, jet_p4, offsets = (np.ascontiguousarray(values.numpy()) for values in (jets.p4, jets.jet_p4, jets.offsets))
     angles = np.empty((0, 3)) if polar is None else np.ascontiguousarray(polar.numpy())
-    out = np.empty((len(p4), len(kinds)))
+    out = np.empty((len(p4), len(kinds)), np.float32 if dtype == torch.float32 else np.float64)
 
     def run(first: int, last: int) -> None:
         _fill(p4, angles, jet_p4, offsets, mirrored, kinds, numbers, out, first, last)
 
     over_jets(run, offsets * _PAIRS, torch.get_num_threads())
-    return torch.from_numpy(out)
+    return torch.from_numpy(out).to(dtype)
 
 
 @lru_cache(maxsize=64)
@@ -90,7 +97,7 @@ def _fill(
     mirrored: bool,
     kinds: I8,
     numbers: F8,
-    out: F8,
+    out: Floats,
     first: int,
     last: int,
 ) -> None:

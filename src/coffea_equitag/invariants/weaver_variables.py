@@ -141,7 +141,9 @@ def columns_of(inputs: Inputs) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def weaver_features(jets: RaggedJets, inputs: Inputs, mirrored: bool = False) -> Tensor:
+def weaver_features(
+    jets: RaggedJets, inputs: Inputs, mirrored: bool = False, dtype: torch.dtype = torch.float64
+) -> Tensor:
     """What a network sees of each constituent.
 
     Parameters
@@ -153,22 +155,23 @@ def weaver_features(jets: RaggedJets, inputs: Inputs, mirrored: bool = False) ->
         The seven features of ParticleNet's paper, those of another published configuration, or entries of one.
     mirrored : bool
         Whether Δη has the sign of the jet's η, as in weaver's data sets.
+    dtype : torch.dtype
+        To which the features are rounded; they are computed in float64.
 
     Returns
     -------
-    Tensor of float64, shape (N, F)
+    Tensor, shape (N, F)
     """
     variables = variables_of(inputs)
     if are_compiled(jets):
-        features = standardised(jets, variables, mirrored)
+        features = standardised(jets, variables, mirrored, dtype)
         for k, variable in enumerate(variables):
             if variable.name not in VARIABLES:
                 features[:, k] = variable.standardise(_values(variable.name, jets))
         return features
     momenta = kinematic_variables(jets, mirrored)
-    return torch.stack(
-        [v.standardise(momenta[v.name] if v.name in momenta else _values(v.name, jets)) for v in variables], dim=1
-    )
+    columns = [v.standardise(momenta[v.name] if v.name in momenta else _values(v.name, jets)) for v in variables]
+    return torch.stack(columns, dim=1).to(dtype)
 
 
 def kinematic_features(jets: RaggedJets) -> Tensor:

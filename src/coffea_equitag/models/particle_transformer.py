@@ -149,7 +149,7 @@ class ParticleTransformer(JetModel):
 
     def features(self, jets: RaggedJets) -> Tensor:
         """What the network sees of each constituent: (N, F), as many columns as `inputs` names."""
-        return weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
+        return weaver_features(jets, self.options["inputs"], self.options["mirrored"], self.dtype)
 
     def pair_features(self, jets: RaggedJets) -> Tensor | None:
         """Four logarithms (T, 4) of each pair j ≤ i, computed in float64; None without the bias."""

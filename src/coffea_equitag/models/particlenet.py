@@ -199,7 +199,7 @@ class ParticleNet(JetModel):
     def features_and_points(self, jets: RaggedJets) -> tuple[Tensor, Tensor]:
         """Features (N, F) and, in float64, points (Δη, Δφ) (N, 2) of the constituents."""
         mirrored = self.options["mirrored"]
-        features = weaver_features(jets, self.options["inputs"], mirrored).to(self.dtype)
+        features = weaver_features(jets, self.options["inputs"], mirrored, self.dtype)
         return features, weaver_features(jets, _POINT, mirrored)
 
     def network(

@@ -117,7 +117,7 @@ class PFN(JetModel):
     def features(self, jets: RaggedJets) -> Tensor:
         """What Φ sees of each constituent: shape (N, 7), (N, 12), or as many columns as `inputs` names."""
         if self.type_embedding is None:
-            return weaver_features(jets, self.options["inputs"], self.options["mirrored"]).to(self.dtype)
+            return weaver_features(jets, self.options["inputs"], self.options["mirrored"], self.dtype)
         types = self.type_embedding(particle_types(jets))
         return torch.cat([track_features(jets).to(self.dtype), types], dim=1)
 
