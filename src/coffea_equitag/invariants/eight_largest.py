@@ -9,10 +9,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["EIGHT", "eight_largest"]
+from .lanes import EIGHT
 
-#: Columns, and places that are found in each.
-EIGHT = 8
+__all__ = ["eight_largest"]
 
 _LANE, _INDEX = ir.IntType(32), ir.IntType(64)
 _NUMBERS, _PLACES = ir.VectorType(ir.DoubleType(), EIGHT), ir.VectorType(_INDEX, EIGHT)

@@ -13,8 +13,9 @@ from ..array_types import F8, I8
 from ..compiled import inner, njit, over_jets
 from ..errors import TaggerError, explain
 from ..jets.ragged import RaggedJets, boundaries
-from .eight_largest import EIGHT, eight_largest
+from .eight_largest import eight_largest
 from .gram import gram
+from .lanes import EIGHT
 from .minkowski import pair_offsets
 
 __all__ = ["NODEWISE", "Nodewise", "check_nodewise", "friend_groups", "friend_scalars"]

@@ -25,7 +25,7 @@ from ..jets import flatten
 from ..jets.coordinates import coordinates_of
 from ..jets.kinematics import FourMomenta, four_momenta
 from ..jets.nesting import Nesting, descend
-from .pair_rows import LARGEST_DELTA_ETA, fill_cartesian_row, fill_polar_row, mirror
+from .pair_rows import LARGEST_DELTA_ETA, fill_cartesian_row, fill_polar_row, jet_columns, mirror
 
 __all__ = ["dot", "pair_offsets", "pairwise_dot", "pairwise_products"]
 
@@ -218,30 +218,31 @@ def _fill_products(
         a, b = offsets[jet], offsets[jet + 1]
         n = b - a
         block = out[pairs[jet] : pairs[jet + 1]].reshape(n, n)
-        energy, x, y, z = p4[0, a:b], p4[1, a:b], p4[2, a:b], p4[3, a:b]
-        m, p = mass[a:b], size[a:b]
-        if has_polar:
-            pt, eta, phi = polar[0, a:b], polar[1, a:b], polar[2, a:b]
-            # rows without polar coordinates hold NaN, which fails this comparison
-            low, high = np.inf, -np.inf
-            for i in range(n):
-                if pt[i] >= 0.0:
-                    low, high = min(low, eta[i]), max(high, eta[i])
-            narrow = high - low <= LARGEST_DELTA_ETA
+        columns = jet_columns(p4, mass, size, polar, a, b)
+        row, other = np.empty(columns.shape[1]), np.empty(columns.shape[1])
+        energy, m, p, pt, eta, phi = columns[0], columns[4], columns[5], columns[6], columns[7], columns[8]
+        # rows without polar coordinates hold NaN, which fails this comparison
+        low, high, known = np.inf, -np.inf, 0
         for i in range(n):
-            row = block[i]
+            if has_polar and pt[i] >= 0.0:
+                low, high, known = min(low, eta[i]), max(high, eta[i]), known + 1
+        narrow = high - low <= LARGEST_DELTA_ETA
+        for i in range(n):
             if has_polar and pt[i] >= 0.0:
                 if narrow:
-                    fill_polar_row(pt, eta, phi, energy, m, p, i, row)
-                for j in range(i):
+                    fill_polar_row(columns, i, row)
+                for j in range(0 if known < n or not narrow else i, i):
                     if not pt[j] >= 0.0:
-                        fill_cartesian_row(x, y, z, energy, m, p, i, j, j + 1, row)
+                        fill_cartesian_row(columns, i, j, j + 1, other)
+                        row[j] = other[j]
                     elif not narrow:
                         angular = _angular_polar(pt[i], eta[i], phi[i], pt[j], eta[j], phi[j])
                         row[j] = _product(energy[i], m[i], p[i], energy[j], m[j], p[j], angular)
             else:
-                fill_cartesian_row(x, y, z, energy, m, p, i, 0, i, row)
-            row[i] = m[i] * m[i]
+                fill_cartesian_row(columns, i, 0, i, row)
+            for j in range(i):
+                block[i, j] = row[j]
+            block[i, i] = m[i] * m[i]
         mirror(block)
 
 
