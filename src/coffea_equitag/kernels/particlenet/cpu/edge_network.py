@@ -1,7 +1,8 @@
 """The edge network of one convolution with gradients, on a batch's edges.
 
-Forward keeps what belongs to constituents and channels, and the edges' values only if they are few; else backward
-computes them again, with arrays of all edges' channels only while one convolution is at work.
+Forward keeps what belongs to constituents and channels, and the edges' values only if they are few, or of the last
+convolution, whose backward pass comes next; else backward computes them again, with arrays of all edges' channels only
+while one convolution is at work.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ _KEPT = 2**26
 
 
 class EdgeNetwork(torch.autograd.Function):
-    """The mean over each receiver's edges, (N, C), by ``apply(norms, edges, own, other, features, pair, *rest)``.
+    """The mean over each receiver's edges, (N, C), by ``apply(norms, last, edges, own, other, features, pair, *rest)``.
 
-    `own` and `other` (N, C₁) are the first layer's parts of receivers and senders, `features` (P, E) the edges' further
+    `last` tells whether the convolution is the last one. `own` and `other` (N, C₁) are the first layer's parts of receivers and senders, `features` (P, E) the edges' further
     features, (0, 0) for none, and `pair` (C₁, E) its part of them; the rest is each BatchNorm's weight and bias, then
     the matrices of all layers after the first.
     """
 
     @staticmethod
-    def forward(ctx: Any, norms: list[nn.BatchNorm1d], edges: EdgeGroups, *tensors: Tensor) -> Tensor:
-        """Run the network, and keep its values if they are few."""
+    def forward(ctx: Any, norms: list[nn.BatchNorm1d], last: bool, edges: EdgeGroups, *tensors: Tensor) -> Tensor:
+        """Run the network, and keep its values if they are few, or backward needs them at once."""
         run = _Run(norms, edges, [tensor.detach().contiguous().numpy() for tensor in tensors])
-        keep = 4 * edges.num_edges * sum(map(len, run.weights)) <= _KEPT and any(ctx.needs_input_grad)
+        few = last or 4 * edges.num_edges * sum(map(len, run.weights)) <= _KEPT
+        keep = few and any(ctx.needs_input_grad)
         values = run.forward(keep)
         run.values, z = values if keep else [], values[-1]
         mean, norm = np.empty((len(edges.offsets) - 1, z.shape[1]), np.float32), run.states[-1].norm()
@@ -57,7 +59,7 @@ class EdgeNetwork(torch.autograd.Function):
         # the arrays are views of them: torch complains here if they were changed since
         assert ctx.saved_tensors
         found = ctx.run.backward(grad_mean.detach().contiguous().numpy())
-        return None, None, *(torch.from_numpy(value) for value in found)
+        return None, None, None, *(torch.from_numpy(value) for value in found)
 
 
 class _Run:

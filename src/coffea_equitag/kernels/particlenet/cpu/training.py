@@ -53,13 +53,14 @@ def logits(
         inputs, pairs = x if nodes is None else torch.cat([x, nodes], dim=1), x.new_empty(0, 0)
         if scalars is not None:
             pairs = network.pair_patches[level](torch.from_numpy(scalars.on(bounds, edges, sender)))
-        x = points = _convolve(block, inputs, pairs, EdgeGroups.of(bounds, edges, sender))
+        is_last = level == len(network.blocks) - 1
+        x = points = _convolve(block, is_last, inputs, pairs, EdgeGroups.of(bounds, edges, sender))
         outputs.append(x)
     found: Tensor = network.classify(outputs, offsets)
     return found
 
 
-def _convolve(block: EdgeConv, x_NF: Tensor, pairs_PE: Tensor, edges: EdgeGroups) -> Tensor:
+def _convolve(block: EdgeConv, is_last: bool, x_NF: Tensor, pairs_PE: Tensor, edges: EdgeGroups) -> Tensor:
     """`EdgeConv.forward` in either mode; running statistics are kept as torch keeps them."""
     first = block.linears[0].weight
     assert isinstance(first, Tensor)
@@ -70,5 +71,5 @@ def _convolve(block: EdgeConv, x_NF: Tensor, pairs_PE: Tensor, edges: EdgeGroups
     run: Callable[..., Tensor] = EdgeNetwork.apply
     # one row more: phantoms
     ends = x_NF @ (a - b).T, nn.functional.pad(x_NF @ b.T, (0, 0, 0, 1))
-    mean = run(norms, edges, *ends, pairs_PE, pair, *affine, *later)
+    mean = run(norms, is_last, edges, *ends, pairs_PE, pair, *affine, *later)
     return torch.relu(block.shortcut(x_NF) + mean)
