@@ -33,9 +33,9 @@ _KEPT = 2**26
 class EdgeNetwork(torch.autograd.Function):
     """The mean over each receiver's edges, (N, C), by ``apply(norms, last, edges, own, other, features, pair, *rest)``.
 
-    `last` tells whether the convolution is the last one. `own` and `other` (N, C₁) are the first layer's parts of receivers and senders, `features` (P, E) the edges' further
-    features, (0, 0) for none, and `pair` (C₁, E) its part of them; the rest is each BatchNorm's weight and bias, then
-    the matrices of all layers after the first.
+    `last` tells whether the convolution is the last one. `own` and `other` (N, C₁) are the first layer's parts of
+    receivers and senders, `features` (P, E) the edges' further features, (0, 0) for none, and `pair` (C₁, E) its part
+    of them; the rest is each BatchNorm's weight and bias, then the matrices of all layers after the first.
     """
 
     @staticmethod
