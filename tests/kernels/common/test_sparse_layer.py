@@ -6,7 +6,7 @@ import torch
 
 from arithmetic import deviation, rounding
 from coffea_equitag.kernels.common.cpu.folding import blocks, padded
-from coffea_equitag.kernels.common.cpu.sparse_layer import bits_for, sparse_layer
+from coffea_equitag.kernels.common.cpu.sparse_layer import add_sparse_row, bits_for, sparse_layer
 from coffea_equitag.kernels.common.cpu.wide_dense import LINEAR, MARGIN, RELU, layer
 from kernel_forms import needs_vectors, with_avx2
 
@@ -61,6 +61,27 @@ def test_nan_and_infinity_stay_in_their_rows():
     assert np.isnan(found[3]).all()
     others = np.delete(np.arange(29), [3, 17])
     np.testing.assert_array_equal(found[others], plain[others])
+
+
+@pytest.mark.parametrize("width", [128, 192, 256, 100])
+def test_sums_over_the_rows_of_a_column(width):
+    """Broad blocks add in the order of single ones, and as exact sums do."""
+    rng, rows, depth = np.random.default_rng(width), 60, 5
+    x = (rng.normal(0, 1, (rows, depth)) * (rng.random((rows, depth)) < 0.5)).astype(np.float32)
+    right, before = (rng.normal(0, 1, size).astype(np.float32) for size in ((rows, 256), (depth, 256)))
+    bits = np.array([sum(1 << r for r in range(rows) if x[r, k] != 0) for k in range(depth)], np.uint64)
+    whole, parts = before.copy(), before.copy()
+    for k in range(depth):
+        add_sparse_row(bits, k, x, right, width, whole, k * 256)
+        for first in range(0, width, 64):
+            part = np.ascontiguousarray(right[:, first : first + 64])
+            add_sparse_row(bits, k, x, part, min(64, width - first), parts, k * 256 + first)
+    np.testing.assert_array_equal(whole, parts)
+    exact = before + x.T.astype(float) @ right
+    # each of at most 61 additions rounds a sum of terms no larger than all of them together
+    bound = 61 * 2.0**-24 * (abs(before) + abs(x.T).astype(float) @ abs(right))
+    assert (abs(whole - exact) <= bound)[:, :width].all()
+    np.testing.assert_array_equal(whole[:, 128 * -(-width // 128) :], before[:, 128 * -(-width // 128) :])
 
 
 def test_other_registers():

@@ -66,13 +66,17 @@ def apply_f(f: Layers, totals: F4, logits: F4, first: int, last: int) -> None:
     width = totals.shape[1]
     for bias in f.bias:
         width = max(width, len(bias))
-    here, there = aligned_rows(_CHUNK, width), aligned_rows(_CHUNK, width)
+    width += -width % _WORD
+    here, there, bits = aligned_rows(_CHUNK, width), aligned_rows(_CHUNK, width), bits_for(_CHUNK, width)
     for start in range(0, last - first, _CHUNK):
         count = min(_CHUNK, last - first - start)
         _copy(totals, start, count, here)
         for level in range(len(f.weight)):
             floor = RELU if level < len(f.weight) - 1 else LINEAR
-            layer(here, 0, f.inputs[level], f.weight[level], f.bias[level], floor, there, 0, count)
+            if level > 0:
+                sparse_layer(here, f.inputs[level], f.weight[level], f.bias[level], floor, there, count, bits)
+            else:
+                layer(here, 0, f.inputs[0], f.weight[0], f.bias[0], floor, there, 0, count)
             here, there = there, here
         for row in range(count):
             for c in range(logits.shape[1]):
