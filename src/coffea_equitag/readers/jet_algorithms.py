@@ -13,6 +13,7 @@ import vector
 
 from ..array_types import AnyArray
 from ..errors import JetError, explain
+from ..fastjet_banner import silence_banner
 
 __all__ = ["ALGORITHMS", "Definition", "clustered"]
 
@@ -143,6 +144,7 @@ def _piece(p4: ak.Array, definition: Definition, min_pt: float) -> tuple[ak.Arra
 
 
 def _run(p4: ak.Array, definition: Definition, min_pt: float) -> tuple[ak.Array, ak.Array]:
+    silence_banner()
     sequence = fastjet.ClusterSequence(p4, definition.fastjet())
     if definition.n_jets is None:
         jets, index = sequence.inclusive_jets(min_pt=min_pt), sequence.constituent_index(min_pt=min_pt)

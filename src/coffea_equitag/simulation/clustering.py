@@ -7,6 +7,8 @@ import fastjet
 import numpy as np
 import vector
 
+from ..fastjet_banner import silence_banner
+
 __all__ = ["TRACK_COLUMNS", "cluster"]
 
 #: Columns that are passed on from particles to constituents where they exist.
@@ -39,6 +41,7 @@ def cluster(particles: ak.Array, radius: float, min_pt: float) -> ak.Array:
         behavior=vector.backends.awkward.behavior,
     )
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
+    silence_banner()
     sequence = fastjet.ClusterSequence(given, definition)
     found = sequence.inclusive_jets(min_pt=min_pt)
     members = sequence.constituent_index(min_pt=min_pt)
