@@ -3,7 +3,7 @@
     python -m benchmarks.first_hour FOLDER [--into docs/tutorials/index.md]
 
 Makes a virtual environment in FOLDER, which must not exist, with a home of its own, so that nothing is compiled or
-downloaded beforehand; installs this clone; and runs the demo and all tutorials twice. It needs the network, or pip's cache.
+downloaded beforehand; installs this clone; and runs the demo and all tutorials twice. It needs the network.
 """
 
 from __future__ import annotations

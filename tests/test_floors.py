@@ -22,6 +22,7 @@ FLOORS = (
         "compile_notice",
         "cpu_name",
         "evaluation_mode",
+        "fastjet_banner",
         "recording",
         "interrupts",
         "plain_numbers",

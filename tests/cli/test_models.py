@@ -14,6 +14,7 @@ def test_lists_every_model(capsys, monkeypatch):
     assert f"zoo: {', '.join(eqt.zoo.names())}" in printed
     assert "224,072" in printed
     assert "83,842" in printed
+    assert "Lorentz-invariant" in printed  # 80 columns cut off nothing of the last one
 
 
 def test_catalogue_counts():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -197,3 +200,22 @@ def test_refused_particles():
         cluster(ak.with_field(given, [[-1, 1, 1], [1, 1]], "charge"), weight="charge")
     with pytest.raises(JetError, match="'pt' of a particle of event 1 is inf"):
         cluster(ak.with_field(given, [[1, 2, 3], [4, np.inf]], "pt"))
+
+
+#: Both places that call FastJet, in a process that has not called it yet.
+CLUSTER = """
+import awkward as ak
+import vector
+from coffea_equitag.{module} import cluster
+vector.register_awkward()
+names = {{"px": 3.0, "py": 4.0, "pz": 0.0, "mass": 0.0, "charge": 0, "pdgId": 22}}
+jets = cluster(ak.Array([[names]], with_name="Momentum4D"), 0.4, {min_pt}1.0)
+print(ak.num(jets.constituents, axis=2).tolist())
+"""
+
+
+@pytest.mark.parametrize(("module", "min_pt"), [("readers", "min_pt="), ("simulation.clustering", "")])
+def test_no_banner_on_standard_output(module, min_pt):
+    code = CLUSTER.format(module=module, min_pt=min_pt)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[[1]]\n"

@@ -99,7 +99,7 @@ def _listing(width: int) -> str:
         lines += ["", f"{heading}:"]
         for name in names:
             lines += textwrap.wrap(COMMANDS[name], width, initial_indent=f"  {name:<11}", subsequent_indent=indent)
-    return "\n".join([*lines[1:], "", "equitag COMMAND --help says more of each."])
+    return "\n".join([*lines[1:], "", "equitag COMMAND --help explains a command and its options."])
 
 
 @contextmanager

@@ -11,33 +11,35 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    measured = parser.add_argument_group("what is measured")
+    how = parser.add_argument_group("how")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for table.md and table.json")
     parser.add_argument("--into", metavar="PAGE.md", help="also insert the tables into a page, replacing earlier ones")
     parser.add_argument(
         "--explain", action="store_true", help="only show which implementation of each model runs here, and why"
     )
-    parser.add_argument("--quick", action="store_true", help="take seconds instead of minutes: a check that all works")
-    parser.add_argument(
+    how.add_argument("--quick", action="store_true", help="take seconds instead of minutes: a check that all works")
+    measured.add_argument(
         "--only", nargs="+", metavar="SECTION", help="any of networks, patches, size, pipeline, pairs (default: all)"
     )
-    parser.add_argument(
+    measured.add_argument(
         "--models", nargs="+", metavar="MODEL", help="models, or folders of trained taggers (default: all models)"
     )
-    parser.add_argument(
+    measured.add_argument(
         "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of a single model, e.g. size=48k"
     )
-    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="any of ak4, top, wide (default: all)")
-    parser.add_argument("--batch", type=int, metavar="N", help="jets per batch (default: 100; PELICAN 32)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="time spent on each comparison (default: 3)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: %(default)s)")
-    parser.add_argument(
+    measured.add_argument("--workloads", nargs="+", metavar="NAME", help="any of ak4, top, wide (default: all)")
+    how.add_argument("--batch", type=int, metavar="N", help="jets per batch (default: 100; PELICAN 32)")
+    how.add_argument("--seconds", type=float, metavar="S", help="time spent on each comparison (default: 3)")
+    how.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
+    how.add_argument("--device", default="cpu", help="where to compute, e.g. cuda (default: %(default)s)")
+    measured.add_argument(
         "--file",
         metavar="IN.root",
         help="ROOT file for the section pipeline (default: packaged events, many times)",
     )
-    parser.add_argument("--file-jets", type=int, metavar="N", help="how many jets these make (default: 10000)")
-    parser.add_argument("--peers", action="store_true", help="also measure networks of other packages, if installed")
+    measured.add_argument("--file-jets", type=int, metavar="N", help="how many jets these make (default: 10000)")
+    measured.add_argument("--peers", action="store_true", help="also measure networks of other packages, if installed")
 
 
 def run(arguments: argparse.Namespace) -> int:

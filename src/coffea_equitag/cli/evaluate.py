@@ -30,8 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("tagger", help="folder of a tagger or of a training run, or a name in the zoo")
     evaluated_jets.configure(parser)
+    measured = parser.add_argument_group("what is measured")
+    second = parser.add_argument_group("a second sample")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for metrics, plots and scores")
-    parser.add_argument(
+    measured.add_argument(
         "--efficiency",
         nargs="+",
         type=float,
@@ -39,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="signal efficiencies at which to give the background rejection, e.g. 0.7 0.85 (default: 0.5 0.3)",
     )
-    parser.add_argument(
+    measured.add_argument(
         "--discriminant",
         action="append",
         default=[],
@@ -50,24 +52,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="write report.html, one page with all figures, and report.json"
     )
-    parser.add_argument(
+    second.add_argument(
         "--against",
         nargs="+",
         metavar="FILE",
         help="a second sample, e.g. of another generator: what changes, with uncertainties",
     )
-    parser.add_argument(
+    second.add_argument(
         "--paired",
         action="store_true",
         help="the second sample is the same jets in the same order, varied: their fluctuations cancel",
     )
-    parser.add_argument(
+    measured.add_argument(
         "--mass",
         default="mass",
         metavar="FIELD",
         help="jet field whose sculpting is looked at (default: the jet's mass)",
     )
-    parser.add_argument(
+    measured.add_argument(
         "--background-efficiency",
         nargs="+",
         type=float,
@@ -75,14 +77,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="background efficiencies at which to compare the mass before and after the cut (default: 0.5 0.1 0.01)",
     )
-    parser.add_argument(
+    measured.add_argument(
         "--bins",
         action="append",
         default=[],
         metavar="NAME=EDGE,EDGE,...",
         help="edges of pt, eta, mass, multiplicity or a jet field in the report, e.g. pt=300,500,1000; may be repeated",
     )
-    parser.add_argument(
+    measured.add_argument(
         "--target",
         metavar="NAME",
         help="for a tagger of momenta, what to compare with (default: what it learned): a field of the jets, or the "

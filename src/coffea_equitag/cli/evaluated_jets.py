@@ -39,10 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the files, and the flags of `equitag train` that choose jets, labels and weights."""
     from ..training.run_config import RunConfig
 
-    labelled_jets.configure(parser)
-    add_flags(parser, RunConfig, without=[name for name in RunConfig.model_fields if name not in _KEYS])
+    jets = parser.add_argument_group("jets")
+    labelled_jets.configure(parser, jets)
+    add_flags(jets, RunConfig, without=[name for name in RunConfig.model_fields if name not in _KEYS])
     parser.set_defaults(weights=None)
-    parser.add_argument(
+    jets.add_argument(
         "--unseen",
         action="store_true",
         help="only the jets of the fold that the tagger was not trained on (a training with `folds`)",

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 __all__ = ["configure", "read"]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the files and what to read from them."""
+def configure(parser: argparse.ArgumentParser, jets: argparse._ArgumentGroup | None = None) -> None:
+    """Declare the files, and what to read from them: among the options, or in a group of the help."""
     parser.add_argument(
         "data", nargs="+", help="files of labelled jets (Parquet or ROOT), or folders; patterns are expanded"
     )
-    parser.add_argument("--jets", metavar="NAME", help="for NanoAOD, the jet collection, e.g. FatJet")
+    (jets or parser).add_argument("--jets", metavar="NAME", help="for NanoAOD, the jet collection, e.g. FatJet")
 
 
 def read(arguments: argparse.Namespace, path: str | list[str] | None = None) -> ak.Array:

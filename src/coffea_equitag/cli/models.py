@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a tagger's card, or a table of the models."""
     if arguments.tagger is not None:
         return _card(arguments.tagger)
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
@@ -37,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.constituents < 1:
         raise JetError(explain(f"-n {arguments.constituents}", "a jet of one constituent or more", "use e.g. -n 50"))
-    table = Table(title=f"Models with default options; cost of a jet with {arguments.constituents} constituents")
+    title = f"Models with default options; cost of a jet with {arguments.constituents} constituents"
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False)  # all of it in 80 columns
     table.add_column("model", no_wrap=True)
     for heading in ("parameters", "MFLOP"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -49,8 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_row(entry.kind, f"{entry.parameters:,}", f"{entry.flops / 1e6:,.3g}", inputs, entry.symmetry)
     console = Console(highlight=False)
     console.print(table)
+    width = max(len(entry.kind) for entry in entries)
     for entry in entries:
-        console.print(f"{entry.kind:<16} {entry.paper}", soft_wrap=True)
+        console.print(f"{entry.kind:<{width}}  {entry.paper}", soft_wrap=True)
     console.print(f"\ntrained taggers in the zoo: {', '.join(zoo.names())}", soft_wrap=True)
     return 0
 

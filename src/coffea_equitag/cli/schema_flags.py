@@ -16,7 +16,7 @@ __all__ = ["add_flags", "given_values"]
 
 
 def add_flags(
-    parser: argparse.ArgumentParser,
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
     schema: type[BaseModel],
     without: Collection[str] = (),
     groups: Mapping[str, Collection[str]] = MappingProxyType({}),

@@ -19,6 +19,9 @@ _FORMATS = ("root", "rntuple", "parquet")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    scores = parser.add_argument_group("scores")
+    output = parser.add_argument_group("what is written")
+    work = parser.add_argument_group("the run")
     parser.add_argument("tagger", metavar="TAGGER", help="folder of a tagger, or a name in the zoo")
     parser.add_argument(
         "source",
@@ -26,40 +29,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="ROOT files: paths, folders, patterns, lists (@LIST or LIST.txt, one per line), URLs (https://, root://)",
     )
-    parser.add_argument(
+    output.add_argument(
         "-o",
         "--output",
         metavar="OUT",
         required=True,
         help="folder for one output per input; or a file, OUT.root or OUT.parquet, in which all inputs are merged",
     )
-    parser.add_argument("--jets", default="FatJet", help="jet collection (default: %(default)s)")
-    parser.add_argument("--name", help="name of the scores: the branch is JETS_NAME (default: the tagger's name)")
-    parser.add_argument("--tree", default="Events", help="name of the TTree or RNTuple (default: %(default)s)")
-    parser.add_argument("--keep", nargs="+", metavar="PATTERN", help="branches to keep, e.g. 'FatJet_*' (default: all)")
-    parser.add_argument(
+    scores.add_argument("--jets", default="FatJet", help="jet collection (default: %(default)s)")
+    scores.add_argument("--name", help="name of the scores: the branch is JETS_NAME (default: the tagger's name)")
+    scores.add_argument("--tree", default="Events", help="name of the TTree or RNTuple (default: %(default)s)")
+    output.add_argument("--keep", nargs="+", metavar="PATTERN", help="branches to keep, e.g. 'FatJet_*' (default: all)")
+    scores.add_argument(
         "--discriminant",
         action="append",
         default=[],
         metavar="NAME=SIGNAL:BACKGROUND[,...]",
         help="add JETS_NAME_... = p(signal) / (p(signal) + p(backgrounds)), e.g. TvsQCD=top:qcd,W; may be repeated",
     )
-    parser.add_argument("--friend", action="store_true", help="write scores and event identifiers only")
-    parser.add_argument(
+    output.add_argument("--friend", action="store_true", help="write scores and event identifiers only")
+    output.add_argument(
         "--format",
         choices=_FORMATS,
         help="write a TTree (root), an RNTuple or Parquet (default: root, or OUT's suffix)",
     )
-    parser.add_argument(
+    work.add_argument(
         "--chunk", default="100 MB", metavar="N", help="events per chunk, or size of a chunk (default: %(default)s)"
     )
-    parser.add_argument(
+    work.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes, which share the cores (default: %(default)s)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT.root; in a folder, what is out of date")
-    parser.add_argument("--keep-going", action="store_true", help="score the other files if some fail the check")
-    parser.add_argument("--device", help="where to compute, e.g. cuda (default: a GPU if there is one)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    output.add_argument("--overwrite", action="store_true", help="replace OUT.root; in a folder, what is out of date")
+    work.add_argument("--keep-going", action="store_true", help="score the other files if some fail the check")
+    work.add_argument("--device", help="where to compute, e.g. cuda (default: a GPU if there is one)")
+    work.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -142,6 +142,6 @@ def _floor(found: Findings) -> str:
     momenta = "float64" if scores.input_unit == DOUBLE else "float32"
     return (
         f"Rounding: it computes in {arithmetic} and reads momenta in {momenta}. One unit in the last place changes "
-        f"scores by up to {number(found.floor)} of the spread. A change of nine jets in ten by less than "
-        f"{FACTOR} times what that does to as many counts as rounding."
+        f"scores by up to {number(found.floor)} of the spread. A transformation counts as rounding if it changes the "
+        f"scores of nine jets in ten by less than {FACTOR} times as much."
     )
