@@ -75,6 +75,21 @@ def check_command(words):
         parser.parse_args(words[2:])
 
 
+#: What a tutorial's code needs besides the package itself.
+EXTRAS = {"eqt.fit(": "train", "equitag train": "train", "import onnxruntime": "export"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("docs/tutorials/")])
+def test_tutorials_begin_with_what_they_need(name):
+    page = NAMES[name].read_text()
+    if any(block.language == "cell" for block in blocks(NAMES[name])):
+        assert "\n  name: ipython3\n" in page  # the site is built without running them, too: EQUITAG_TUTORIALS=off
+    beginning = page.partition("{code-cell}")[0]
+    code = "".join(block.code for block in blocks(NAMES[name]))
+    for extra in {extra for text, extra in EXTRAS.items() if text in code}:
+        assert f"pip install 'coffea-equitag[{extra}]'" in beginning
+
+
 def test_languages():
     """No block without a language passes for prose."""
     known = {"python", "cell", "yaml", "toml", *SHELL}
