@@ -53,7 +53,7 @@ def support(
         reason = reason or _unsupported_on_gpu(model, learning)
     if jets and learning:
         reason = reason or "training starts from pair features"
-    return Support(reason, learning, trains=not jets)
+    return Support(reason, learning, trains=not jets, bf16=True)
 
 
 def _unsupported_options(model: JetModel) -> str | None:

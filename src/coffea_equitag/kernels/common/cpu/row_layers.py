@@ -7,23 +7,27 @@ whole blocks, but only the matrix's own rows and columns are written.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from ....array_types import F4, AnyArray
-from ....compiled import inner, njit
+from ....array_types import F4, I4, U2, AnyArray
+from ....compiled import inner, inner_by_type, njit
 from .activations import GELU, GELU_TANH, LINEAR, RELU, activate_rows
 from .aligned import aligned
+from .bf16 import pairs_of
+from .bf16_rows import round_rows
 from .llvm import INDEX, pointers, row_at
 from .shapes import WIDE, Shape
 from .vector_rows import Lanes
 
-__all__ = ["GELU", "GELU_TANH", "LINEAR", "RELU", "RowLayer", "pack", "row_layer", "row_layer_add"]
+__all__ = ["GELU", "GELU_TANH", "LINEAR", "RELU", "RowLayer", "layers_in_bf16", "pack", "row_layer", "row_layer_add"]
 
 _LANE = WIDE.widths[0]
+#: In float32, or in bf16.
+_Rows: TypeAlias = F4 | U2
 #: Tiles by the vectors of their columns, and what a multiply-add costs in each, in arbitrary units.
 _TILES: tuple[tuple[Shape, float], ...]
 if _LANE == 16:
@@ -35,7 +39,7 @@ elif _LANE == 8:
 else:
     _TILES = ((Shape(6, (4,) * 4), 1.0), (Shape(8, (4,) * 2), 1.3))
 
-#: Rows of the block beyond which a matrix has no columns that are worked on at once.
+#: Rows that are worked on at once in a block beyond which a matrix has no columns, or are rounded to bf16 at once.
 _EDGE_ROWS = 24
 _ADD = -1
 _NO_FLOOR, _ZERO = np.float32(-np.inf), np.float32(0.0)
@@ -47,14 +51,15 @@ class RowLayer(NamedTuple):
     Attributes
     ----------
     weight : ndarray of float32, shape (blocks, K, block)
-        For each block of columns, a row per summed index; 0 beyond the layer's own columns.
+        For each block of columns, a row per summed index; 0 beyond the layer's own columns. In bf16 it is pairs of
+        these rows, as of `pairs_of`.
     bias : ndarray of float32, shape (blocks · block,)
         The bias.
     width : int
         M, the layer's own columns.
     """
 
-    weight: F4
+    weight: F4 | I4
     bias: F4
     width: int
 
@@ -69,6 +74,21 @@ def pack(matrix: AnyArray, bias: AnyArray | None = None) -> RowLayer:
     rows, begin = (np.pad(matrix, ((0, gap), (0, 0))), np.pad(begin, (0, gap))) if gap else (matrix, begin)
     blocks = rows.reshape((width + gap) // shape.block, shape.block, depth).transpose(0, 2, 1)
     return RowLayer(aligned(blocks), aligned(begin), width)
+
+
+_Weights = TypeVar("_Weights")
+
+
+def layers_in_bf16(weights: _Weights) -> _Weights:
+    """The same weights, with every `RowLayer` among them in bf16, unless it sums over an odd number."""
+    if isinstance(weights, RowLayer):
+        if weights.weight.shape[1] % 2:
+            return weights
+        return weights._replace(weight=pairs_of(weights.weight.astype(np.float64)))
+    if not isinstance(weights, tuple):
+        return weights
+    parts = [layers_in_bf16(part) for part in weights]
+    return type(weights)(*parts) if hasattr(weights, "_fields") else type(weights)(parts)
 
 
 @njit
@@ -151,19 +171,30 @@ def _block_of(shape: Shape) -> Any:
     tile, single, tile_rows, block = _tile_of(shape, shape.rows), _tile_of(shape, 1), shape.rows, shape.block
 
     def compute(
-        x: F4, x_at: int, x_stride: int, layer: RowLayer, b: int, kind: int, out: F4, at: int, stride: int, rows: int
+        x: _Rows,
+        x_at: int,
+        x_stride: int,
+        layer: RowLayer,
+        b: int,
+        kind: int,
+        out: F4,
+        at: int,
+        stride: int,
+        rows: int,
     ) -> None:
-        depth = layer.weight.shape[1]
+        # once: what is taken from a tuple is counted, by an atomic addition each time
+        weight, bias = layer.weight, layer.bias
+        depth = weight.shape[1]
         w_at, floor, add = b * depth * block, _ZERO if kind == RELU else _NO_FLOOR, kind == _ADD
         row = 0
         while row < rows:
             place = at + row * stride
             if row + tile_rows <= rows:
-                tile(x, x_at + row * x_stride, x_stride, layer.weight, w_at, depth, layer.bias, b * block,
+                tile(x, x_at + row * x_stride, x_stride, weight, w_at, depth, bias, b * block,
                      floor, add, out, place, stride)  # fmt: skip
                 done = tile_rows
             else:
-                single(x, x_at + row * x_stride, x_stride, layer.weight, w_at, depth, layer.bias, b * block,
+                single(x, x_at + row * x_stride, x_stride, weight, w_at, depth, bias, b * block,
                        floor, add, out, place, stride)  # fmt: skip
                 done = 1
             if kind >= GELU:
@@ -186,7 +217,7 @@ _THIRD = _BLOCKS[2] if len(_BLOCKS) > 2 else 0
 
 @inner
 def _compute(
-    x: F4, x_at: int, x_stride: int, layer: RowLayer, b: int, kind: int, out: F4, at: int, stride: int, rows: int
+    x: _Rows, x_at: int, x_stride: int, layer: RowLayer, b: int, kind: int, out: F4, at: int, stride: int, rows: int
 ) -> None:
     block = layer.weight.shape[2]
     if block == _FIRST:
@@ -199,9 +230,28 @@ def _compute(
         _fourth(x, x_at, x_stride, layer, b, kind, out, at, stride, rows)
 
 
+@inner_by_type
+def _over_blocks(x: Any, x_first: Any, layer: Any, *_: Any) -> Any:
+    return _over_float32 if layer.types[0].dtype == types.float32 else _over_bf16
+
+
+def _over_bf16(x: F4, x_first: int, layer: RowLayer, kind: int, out: F4, out_first: int, rows: int) -> None:
+    """Some rows at a time are rounded, and go through all blocks."""
+    depth = 2 * layer.weight.shape[1]
+    few = np.empty((_EDGE_ROWS, -(-depth // 16) * 16), np.uint16)
+    for row in range(0, rows, _EDGE_ROWS):
+        count = min(_EDGE_ROWS, rows - row)
+        round_rows(x, x_first + row, count, depth, few)
+        _through_blocks(few, 0, layer, kind, out, out_first + row, count)
+
+
+def _over_float32(x: F4, x_first: int, layer: RowLayer, kind: int, out: F4, out_first: int, rows: int) -> None:
+    _through_blocks(x, x_first, layer, kind, out, out_first, rows)
+
+
 @inner
-def _over_blocks(x: F4, x_first: int, layer: RowLayer, kind: int, out: F4, out_first: int, rows: int) -> None:
-    x_stride, stride, block = x.strides[0] // 4, out.strides[0] // 4, layer.weight.shape[2]
+def _through_blocks(x: _Rows, x_first: int, layer: RowLayer, kind: int, out: F4, out_first: int, rows: int) -> None:
+    x_stride, stride, block = x.strides[0] // x.itemsize, out.strides[0] // 4, layer.weight.shape[2]
     x_at, at, whole = x_first * x_stride, out_first * stride, layer.width // block
     for b in range(whole):
         _compute(x, x_at, x_stride, layer, b, kind, out, at + b * block, stride, rows)

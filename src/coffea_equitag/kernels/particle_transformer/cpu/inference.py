@@ -21,7 +21,7 @@ from ....jets.ragged import RaggedJets
 from .forward import attend_block, embed, head_of_tokens
 from .pair_bias import bias_of_pairs
 from .pair_features import pair_features, triangle_offsets
-from .weights import ParticleTransformerWeights, weights_of
+from .weights import ParticleTransformerWeights, bf16_weights_of, weights_of
 from .workspace import Workspace, workspace_of
 
 __all__ = ["logits", "logits_from_jets"]
@@ -33,26 +33,31 @@ _PAIRS = 100
 _NO_PAIRS = np.empty((0, 4), np.float32)
 
 
-def logits(model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None) -> Tensor:
+def logits(
+    model: JetModel, features_NF: Tensor, offsets: Tensor, pairs_T4: Tensor | None, *, bf16: bool = False
+) -> Tensor:
     """Logits of a float32 `ParticleTransformer` in evaluation mode; arguments as for its ``network``.
+
+    With `bf16` the layers of the constituents' blocks multiply so.
 
     Returns
     -------
     Tensor of float32, shape (J, n_classes)
     """
     pairs = _NO_PAIRS if pairs_T4 is None else pairs_T4.detach().float().contiguous().numpy()
-    return _logits(model, features_NF, np.ascontiguousarray(offsets.numpy()), pairs)
+    return _logits(model, features_NF, np.ascontiguousarray(offsets.numpy()), pairs, bf16)
 
 
-def logits_from_jets(model: JetModel, jets: RaggedJets) -> Tensor:
+def logits_from_jets(model: JetModel, jets: RaggedJets, *, bf16: bool = False) -> Tensor:
     """The same directly from jets, in any order."""
     network: Any = model
     pairs = _NO_PAIRS if network.pair_bias is None else pair_features(jets, torch.get_num_threads())
-    return _logits(model, network.features(jets), np.ascontiguousarray(jets.offsets.numpy()), pairs)
+    return _logits(model, network.features(jets), np.ascontiguousarray(jets.offsets.numpy()), pairs, bf16)
 
 
-def _logits(model: JetModel, features_NF: Tensor, offsets: I8, pairs: F4) -> Tensor:
-    weights, features = weights_of(model), np.ascontiguousarray(features_NF.detach().numpy(), np.float32)
+def _logits(model: JetModel, features_NF: Tensor, offsets: I8, pairs: F4, bf16: bool) -> Tensor:
+    weights = bf16_weights_of(model) if bf16 else weights_of(model)
+    features = np.ascontiguousarray(features_NF.detach().numpy(), np.float32)
     squares, triangles = pair_offsets(offsets), triangle_offsets(offsets)
     out = np.empty((len(offsets) - 1, model.n_classes), np.float32)
     groups = _groups(offsets)

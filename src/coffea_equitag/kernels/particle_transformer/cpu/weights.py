@@ -12,9 +12,17 @@ from ....array_types import F4, F8
 from ....jet_model import JetModel
 from ...common.cpu.aligned import aligned
 from ...common.cpu.folding import batch_norm_of, double, folded
-from ...common.cpu.row_layers import GELU, LINEAR, RELU, RowLayer, pack
+from ...common.cpu.row_layers import GELU, LINEAR, RELU, RowLayer, layers_in_bf16, pack
 
-__all__ = ["BlockWeights", "Embedding", "Head", "PairNetwork", "ParticleTransformerWeights", "weights_of"]
+__all__ = [
+    "BlockWeights",
+    "Embedding",
+    "Head",
+    "PairNetwork",
+    "ParticleTransformerWeights",
+    "bf16_weights_of",
+    "weights_of",
+]
 
 
 class Embedding(NamedTuple):
@@ -71,6 +79,16 @@ class ParticleTransformerWeights(NamedTuple):
 def weights_of(model: JetModel) -> ParticleTransformerWeights:
     """Fold a `ParticleTransformer` in evaluation mode; the result is kept until a parameter or statistic changes."""
     return folded(model, _fold)
+
+
+def bf16_weights_of(model: JetModel) -> ParticleTransformerWeights:
+    """The same with the layers of the constituents' blocks in bf16."""
+    return folded(model, _fold_bf16)
+
+
+def _fold_bf16(model: Any) -> ParticleTransformerWeights:
+    weights = weights_of(model)
+    return weights._replace(blocks=layers_in_bf16(weights.blocks))
 
 
 def _fold(model: Any) -> ParticleTransformerWeights:
