@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -117,6 +119,27 @@ def test_vectors_keep_their_directions():
         torch.testing.assert_close(unit, given / given.norm(dim=1, keepdim=True))
     assert vectors[0, :, 2].norm() > 0
     assert vectors[1, :, 2].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_vectors_of_numbers_are_those_of_tensors_with_gradients(threads):
+    rng = np.random.default_rng(3)
+    counts = [0, 1, 400, 0, 7, 900]
+    columns = {name: rng.normal(size=sum(counts)) for name in ("pt", "eta", "phi", "mass", "d0", "dz")}
+    columns["pt"], columns["mass"] = np.exp(3 * columns["pt"]), np.abs(columns["mass"])
+    columns |= {name: rng.integers(-1, 2, sum(counts)) for name in ("charge", "pdgId")}
+    jets = RaggedJets.from_awkward(eqt.make_jets(ak.unflatten(ak.zip(columns), counts)), VECTOR_COLUMNS)
+    jets.p4[3, 1] = torch.nan
+    jets.p4[5, 1:] = 0
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = track_vectors(jets)
+    finally:
+        torch.set_num_threads(before)
+    expected = track_vectors(replace(jets, p4=jets.p4.clone().requires_grad_())).detach()
+    # a few roundings of the length, its asinh and the products
+    torch.testing.assert_close(found, expected, rtol=20 * 2.0**-53, atol=0, equal_nan=True)
 
 
 def test_compress():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import awkward as ak
 import numpy as np
 import torch
 import vector
 from torch import Tensor
 
+from ..array_types import F8, I8, AnyArray
+from ..compiled import inner, njit, over_jets
 from ..errors import JetError
 from ..jets import flatten
 from ..jets.impact_parameter import IMPACT_COLUMNS
@@ -37,6 +41,10 @@ VECTOR_COLUMNS = ("charge", "pdgId", *IMPACT_COLUMNS)
 
 #: Where `track_vectors` changes from linear to logarithmic: jet and track momentum (GeV), impact parameter (mm).
 VECTOR_SCALES = (300.0, 20.0, 0.1)
+#: Lengths in these units below which asinh(x)/x is 1.
+_SMALLEST = 1e-8
+#: Work of a track in the units of `over_jets` (pairs).
+_TRACK_WORK = 10
 
 
 def impact_parameter(jets: ak.Array) -> ak.Array:
@@ -117,6 +125,9 @@ def track_vectors(jets: RaggedJets) -> Tensor:
     Tensor of float64, shape (N, 3, 3)
         Axes: constituent, component, vector.
     """
+    columns = [jets.columns[name] for name in (*IMPACT_COLUMNS, "charge")]
+    if _are_numbers(jets.p4, jets.jet_p4, *columns):
+        return _compiled(jets, columns)
     jet = jets.spread(jets.jet_p4[:, 1:])
     impact = torch.stack([jets.columns[name].to(jets.p4) for name in IMPACT_COLUMNS], dim=1)
     impact = torch.where((jets.columns["charge"] != 0)[:, None], impact, 0.0)
@@ -129,4 +140,54 @@ def compress(vectors: Tensor, scale: float | Tensor) -> Tensor:
     """Vectors (..., 3) of length asinh(|v|/scale), directions unchanged: equivariant, unlike logarithms of them."""
     scaled = vectors / scale
     size = scaled.norm(dim=-1, keepdim=True)  # the last axis is by far the fastest
-    return scaled * torch.where(size > 1e-8, torch.asinh(size) / size.clamp(min=1e-8), 1.0)
+    return scaled * torch.where(size > _SMALLEST, torch.asinh(size) / size.clamp(min=_SMALLEST), 1.0)
+
+
+def _are_numbers(*tensors: Tensor) -> bool:
+    """Whether tensors are nothing but numbers in this machine's memory: no gradients, graphs or other devices."""
+    if torch._C._get_tracing_state() is not None or torch.compiler.is_compiling():
+        return False
+    records = torch.is_grad_enabled()
+    return all(tensor.device.type == "cpu" and not (records and tensor.requires_grad) for tensor in tensors)
+
+
+def _compiled(jets: RaggedJets, columns: Sequence[Tensor]) -> Tensor:
+    """`track_vectors`, jet by jet on all threads."""
+    offsets, impact = jets.offsets.numpy(), np.empty((len(IMPACT_COLUMNS), len(jets.p4)))
+    *impact_columns, charge = (column.detach().numpy() for column in columns)
+    for row, column in zip(impact, impact_columns, strict=True):
+        row[:] = column
+    jet_p4, p4 = (np.ascontiguousarray(momenta.detach().numpy()) for momenta in (jets.jet_p4, jets.p4))
+    is_charged, out = charge != 0, np.empty((len(p4), 3, 3))
+    scales = np.array(VECTOR_SCALES)
+    over_jets(
+        lambda first, last: _fill(jet_p4, p4, impact, is_charged, scales, offsets, out, first, last),
+        offsets * _TRACK_WORK,
+        torch.get_num_threads(),
+    )
+    return torch.from_numpy(out)
+
+
+@njit
+def _fill(
+    jet_p4: F8, p4: F8, impact: F8, is_charged: AnyArray, scales: F8, offsets: I8, out: F8, first: int, last: int
+) -> None:
+    for jet in range(first, last):
+        x, y, z = _compress(jet_p4[jet, 1], jet_p4[jet, 2], jet_p4[jet, 3], scales[0])
+        for i in range(offsets[jet], offsets[jet + 1]):
+            out[i, 0, 0], out[i, 1, 0], out[i, 2, 0] = x, y, z
+            out[i, 0, 1], out[i, 1, 1], out[i, 2, 1] = _compress(p4[i, 1], p4[i, 2], p4[i, 3], scales[1])
+            if is_charged[i]:
+                vector = _compress(impact[0, i], impact[1, i], impact[2, i], scales[2])
+            else:
+                vector = 0.0, 0.0, 0.0
+            out[i, 0, 2], out[i, 1, 2], out[i, 2, 2] = vector
+
+
+@inner
+def _compress(x: float, y: float, z: float, scale: float) -> tuple[float, float, float]:
+    """`compress` of one vector."""
+    x, y, z = x / scale, y / scale, z / scale
+    size = np.sqrt(x * x + y * y + z * z)
+    ratio = np.arcsinh(size) / size if size > _SMALLEST else 1.0
+    return x * ratio, y * ratio, z * ratio

@@ -14,7 +14,7 @@ from ....compiled import over_jets
 from ....jet_model import JetModel
 from .bilinear import TENSOR_PLANES, VECTOR_PLANES
 from .forward import Shape, score
-from .layer import make_tracks
+from .layer import CHUNK, make_tracks
 from .weights import padded_features, weights_of
 
 __all__ = ["outputs_and_vectors"]
@@ -57,10 +57,13 @@ def outputs_and_vectors(
     outputs = np.empty((jets, [*model.get_submodule("mlp").parameters()][-1].shape[0]))
     last_vectors = np.empty((jets, 3, thirds * shape.padded))
 
+    # the layers after the sum run on as many jets at once
+    starts = np.append(np.arange(0, jets, CHUNK), jets)
+
     def run(first: int, last: int) -> None:
-        score(weights, tracks, shape, last_vectors, outputs, first, last)
+        score(weights, tracks, shape, last_vectors, outputs, starts[first], starts[last])
 
     work = _TRACK_WORK * (tracks.offsets + _JET_WORK * np.arange(jets + 1))
-    over_jets(run, work, torch.get_num_threads())
+    over_jets(run, work[starts], torch.get_num_threads())
     unpadded = last_vectors.reshape(jets, 3, thirds, shape.padded)[..., :features]
     return torch.from_numpy(outputs), torch.from_numpy(unpadded.reshape(jets, 3, thirds * features).copy())
