@@ -10,7 +10,7 @@ import torch
 import vector
 from torch import Tensor
 
-from ..array_types import F8, I8, AnyArray
+from ..array_types import F8
 from ..compiled import inner, njit, over_jets
 from ..errors import JetError
 from ..jets import flatten
@@ -152,36 +152,33 @@ def _are_numbers(*tensors: Tensor) -> bool:
 
 
 def _compiled(jets: RaggedJets, columns: Sequence[Tensor]) -> Tensor:
-    """`track_vectors`, jet by jet on all threads."""
-    offsets, impact = jets.offsets.numpy(), np.empty((len(IMPACT_COLUMNS), len(jets.p4)))
+    """`track_vectors`, constituent by constituent on all threads."""
+    impact, scales = np.empty((len(IMPACT_COLUMNS), len(jets.p4))), np.array(VECTOR_SCALES)
     *impact_columns, charge = (column.detach().numpy() for column in columns)
     for row, column in zip(impact, impact_columns, strict=True):
         row[:] = column
-    jet_p4, p4 = (np.ascontiguousarray(momenta.detach().numpy()) for momenta in (jets.jet_p4, jets.p4))
-    is_charged, out = charge != 0, np.empty((len(p4), 3, 3))
-    scales = np.array(VECTOR_SCALES)
+    impact[:, charge == 0] = 0.0
+    momenta = (jets.spread(jets.jet_p4), jets.p4)
+    jet_p4, p4 = (np.ascontiguousarray(rows.detach().numpy()) for rows in momenta)
+    out = np.empty((len(p4), 3, 3))
     over_jets(
-        lambda first, last: _fill(jet_p4, p4, impact, is_charged, scales, offsets, out, first, last),
-        offsets * _TRACK_WORK,
+        lambda first, last: _fill(jet_p4, p4, impact, scales, out, first, last),
+        _TRACK_WORK * np.arange(len(p4) + 1),
         torch.get_num_threads(),
     )
     return torch.from_numpy(out)
 
 
 @njit
-def _fill(
-    jet_p4: F8, p4: F8, impact: F8, is_charged: AnyArray, scales: F8, offsets: I8, out: F8, first: int, last: int
-) -> None:
-    for jet in range(first, last):
-        x, y, z = _compress(jet_p4[jet, 1], jet_p4[jet, 2], jet_p4[jet, 3], scales[0])
-        for i in range(offsets[jet], offsets[jet + 1]):
-            out[i, 0, 0], out[i, 1, 0], out[i, 2, 0] = x, y, z
-            out[i, 0, 1], out[i, 1, 1], out[i, 2, 1] = _compress(p4[i, 1], p4[i, 2], p4[i, 3], scales[1])
-            if is_charged[i]:
-                vector = _compress(impact[0, i], impact[1, i], impact[2, i], scales[2])
-            else:
-                vector = 0.0, 0.0, 0.0
-            out[i, 0, 2], out[i, 1, 2], out[i, 2, 2] = vector
+def _fill(jet_p4: F8, p4: F8, impact: F8, scales: F8, out: F8, first: int, last: int) -> None:
+    for i in range(first, last):
+        jet = jet_p4[i]
+        # of one jet as a rule
+        if i == first or jet[1] != jet_p4[i - 1, 1] or jet[2] != jet_p4[i - 1, 2] or jet[3] != jet_p4[i - 1, 3]:
+            x, y, z = _compress(jet[1], jet[2], jet[3], scales[0])
+        out[i, 0, 0], out[i, 1, 0], out[i, 2, 0] = x, y, z
+        out[i, 0, 1], out[i, 1, 1], out[i, 2, 1] = _compress(p4[i, 1], p4[i, 2], p4[i, 3], scales[1])
+        out[i, 0, 2], out[i, 1, 2], out[i, 2, 2] = _compress(impact[0, i], impact[1, i], impact[2, i], scales[2])
 
 
 @inner
