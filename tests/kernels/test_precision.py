@@ -46,6 +46,15 @@ def test_what_is_asked_for(monkeypatch):
     assert precision.asked() == "tf32"
 
 
+def test_a_precision_leaves_the_form_as_it_is(random_jets, monkeypatch):
+    model, jets = build(), random_jets([3])
+    with kernels.use("reference"), kernels.use(precision="bf16"):
+        assert score(model, jets)[1] == kernels.Choice("reference", "asked for")
+    monkeypatch.setenv("EQUITAG_KERNELS", "reference")
+    with kernels.use(precision="bf16"):
+        assert score(model, jets)[1] == kernels.Choice("reference", "asked for")
+
+
 def test_other_precisions_are_refused(random_jets, monkeypatch):
     with (
         pytest.raises(eqt.TaggerError, match=r"precision = 'half'\n.*one of float32, ieee"),

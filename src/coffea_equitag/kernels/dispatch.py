@@ -61,16 +61,16 @@ _choices: dict[str, Choice] = {}
 
 
 @contextmanager
-def use(mode: str = "auto", *, precision: str | None = None) -> Iterator[None]:
+def use(mode: str | None = None, *, precision: str | None = None) -> Iterator[None]:
     """Ask for a form of the networks in all threads of this process; takes precedence over the environment.
 
     Parameters
     ----------
-    mode : {"auto", "reference", "cpu", "gpu"}
-        ``"cpu"`` and ``"gpu"`` use only those kernels, wherever they can be; on a machine without a GPU, ``"gpu"``
-        runs them in Triton's interpreter if ``TRITON_INTERPRET=1`` asks for that.
+    mode : {"auto", "reference", "cpu", "gpu"}, optional
+        By default what it is already. ``"cpu"`` and ``"gpu"`` use only those kernels, wherever they can be; on a
+        machine without a GPU, ``"gpu"`` runs them in Triton's interpreter if ``TRITON_INTERPRET=1`` asks for that.
     precision : {"float32", "ieee", "tf32x3", "tf32", "bf16"}, optional
-        How kernels multiply; by default what ``EQUITAG_PRECISION`` says, else as exactly as float32. Operands of
+        How kernels multiply; by default as already, which is as exactly as float32 in the beginning. Operands of
         ``"tf32"`` have 11 significant bits, those of ``"bf16"`` 8; GPUs have all of these, CPUs with AVX512-BF16 the
         last, for scoring with some networks. What a device or a network lacks is computed in float32, and
         `last_choice` tells why.
@@ -81,7 +81,7 @@ def use(mode: str = "auto", *, precision: str | None = None) -> Iterator[None]:
         For another mode or precision.
     """
     global _forced
-    wanted, how = _checked(mode, "mode"), precision and checked(precision, "precision")
+    wanted, how = _forced if mode is None else _checked(mode, "mode"), precision and checked(precision, "precision")
     before, _forced = _forced, wanted
     before_how = force(how) if how else None
     try:

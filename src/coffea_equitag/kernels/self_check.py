@@ -114,12 +114,10 @@ def failure(
         The network that is about to run: one of the same options is checked.
     tower : str
         The folder of its kernels.
-    target, form : str
-        "cpu" or "gpu"; "inference" or "training".
+    target, form, precision : str
+        "cpu" or "gpu"; "inference" or "training"; how the kernel is going to multiply.
     device : device
         Where its inputs are.
-    precision : str
-        How the kernel is going to multiply.
 
     Warns
     -----
@@ -214,7 +212,7 @@ def _compare(model: JetModel, target: str, form: str, device: torch.device, prec
         exact = _results(network.double(), jets, form, "reference")
     scale = max(float(values.square().mean().sqrt()) for values in exact[1:]) if len(exact) > 1 else 0.0
     factor, floor, coarser = (_FACTOR_BF16, 0.0, 1.0) if by_bf16 else (_FACTOR, _FLOOR, 1.0)
-    allowed, worst = 0.0, (0.0, 0.0, 1.0)
+    worst = 0.0, 0.0, 1.0
     if target == "gpu":
         from .common.gpu import arithmetic
 
