@@ -99,8 +99,9 @@ def table(rows: list[tuple[str, Step, Step | None]]) -> str:
         lines.append(f"| {name} | {' | '.join('' if step is None else _in_words(step) for step in steps)} |")
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     made = (
-        f"CPU time, in brackets wall time. {dt.date.today()}, {cpu_name()}, {os.cpu_count()} cores, on which "
-        f"{load:.1f} processes per core ran at the end."
+        "CPU time of all processes, in brackets wall time, in this order: what one step compiles, the next ones use. "
+        f"{dt.date.today()}, {cpu_name()}, {os.cpu_count()} cores, each shared by "
+        f"{load:.1f} processes at the end, which makes wall times long."
     )
     return "\n".join([*lines, "", made])
 
