@@ -13,10 +13,22 @@ from ....array_types import F4, F8, I8, U1
 from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from .channel_blocks import ChannelBlocks
-from .chunks import CHUNK, Chunk, NodeTerms, Rows, chunk_from, make_rows, next_pair, pair_after, run_from
+from .chunks import (
+    CHUNK,
+    Chunk,
+    NodeTerms,
+    Rows,
+    chunk_from,
+    find_pair_nodes,
+    make_pair_nodes,
+    make_rows,
+    next_pair,
+    pair_after,
+    run_from,
+)
 from .encoder import ENCODED
 from .encoder_gradient import encoder_gradient
-from .forward import Jets, LayerValues, LayerWeights, add_to, even_odd_rows, jet_slice, places_of, remake
+from .forward import Jets, LayerValues, LayerWeights, add_to, even_odd_rows, jet_slice, most_nodes, places_of, remake
 from .message_norm import grad_before, grad_of_pair, grad_of_self
 from .pair_gradient_tiles import fold_pair, fold_self, grad_tile, outer_rows, outer_tile
 from .pair_tiles import block_width, node_tile, tile_rows
@@ -54,11 +66,12 @@ def sweep_backward(
     """Gradients of some groups."""
     narrow, wide, inputs = weights.scale.shape[0], weights.leak.shape[0], jets.products.shape[1]
     rows, even_odd = make_rows(narrow, wide), even_odd_rows(narrow)
+    pair_nodes = make_pair_nodes(most_nodes(jets, first, last))
     # sums over one chunk in float32, which are added up in float64
     bias, norm = np.zeros((1, narrow), np.float32), np.zeros((2, narrow), np.float32)
     encoder, zeros = np.zeros((inputs + 2, wide), np.float32), np.zeros(narrow, np.float32)
     encoded = aligned_rows(2 * CHUNK + ENCODED, wide)
-    t_ij, t_ji, y_ij, y_ji, _, _, _, _ = rows
+    t_ij, t_ji, y_ij, y_ji, _, _, _ = rows
     messages, bits, arriving_grads, arriving_sums, moments = arriving
     for group in range(first, last):
         grad_message = grads.message[group]
@@ -67,6 +80,7 @@ def sweep_backward(
         for jet in range(jets.groups[group], jets.groups[group + 1]):
             start, n, base = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
             sums, (u, v, d) = arriving_sums[start : start + n], jet_slice(grads.terms, start, n)
+            find_pair_nodes(n, pair_nodes)
             i, j, at = 0, 1, 0
             while at < n * (n + 1) // 2:
                 chunk = chunk_from(i, j, at, n)
@@ -76,7 +90,7 @@ def sweep_backward(
                     weights.narrow, messages, bits, arriving_grads, sums, moments, base, chunk, y_ij, y_ji, bias
                 )
                 add_to(grads.message_bias[group : group + 1], bias)
-                count = remake(weights, jets, values, jet, chunk, rows, even_odd)
+                count = remake(weights, jets, values, jet, chunk, pair_nodes, rows, even_odd)
                 # t_ij and t_ji are replaced by their gradients, then by those of the even and the odd part
                 _through_message(weights, chunk, y_ij, y_ji, t_ij, t_ji, grad_message)
                 _fold(weights.wide, chunk, t_ij, t_ji, u, v, d)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...common.cpu.shapes import NARROW
 
-__all__ = ["HALF", "ChannelBlocks", "blocks_for", "rows_of", "total_of", "widths_of"]
+__all__ = ["HALF", "ChannelBlocks", "blocks_for", "both_rows_of", "rows_of", "total_of", "widths_of"]
 
 #: One tuple per block of channels, one zero per half vector.
 ChannelBlocks = tuple[tuple[int, ...], ...]
@@ -46,3 +46,9 @@ def rows_of(widths: list[int]) -> int:
     """Rows of a tile: its sums, one row of weights and one broadcast number fit the registers."""
     vectors = len(widths)
     return max(min((_REGISTERS - 1 - vectors) // vectors, _MOST_ROWS), 1)
+
+
+def both_rows_of(widths: list[int]) -> int:
+    """Rows of a tile with two sums for each."""
+    vectors = len(widths)
+    return max((_REGISTERS - 1 - vectors) // (2 * vectors), 1)

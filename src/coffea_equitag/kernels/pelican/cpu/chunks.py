@@ -15,11 +15,12 @@ from ....array_types import F4, F8, I8
 from ....compiled import inner
 from ...common.cpu.aligned import aligned_rows
 from .encoder import ENCODED, encode_angles, encode_rows, scalar_row
-from .pair_tiles import add_rows, block_width, message_tile, mixed_tile, sum_pair, sum_self, tile_rows
+from .mixing_tiles import mixed_rows, mixed_tile, self_tile
+from .pair_tiles import add_rows, block_width, message_tile, sum_pair, sum_self, tile_rows
 
 __all__ = [
-    "CHUNK", "MARGIN", "Chunk", "NodeTerms", "Rows", "begin", "chunk_from", "collect", "encode", "make_rows", "message",
-    "mix", "next_pair", "pair_after", "run_from",
+    "CHUNK", "MARGIN", "Chunk", "NodeTerms", "PairNodes", "Rows", "chunk_from", "collect", "encode", "find_pair_nodes",
+    "make_pair_nodes", "make_rows", "message", "mix", "next_pair", "pair_after", "run_from",
 ]  # fmt: skip
 
 #: Pairs per chunk, and as many mirror images: few enough for the first-level cache.
@@ -47,6 +48,13 @@ class NodeTerms(NamedTuple):
     d: F4
 
 
+class PairNodes(NamedTuple):
+    """The nodes i and j of a jet's pairs in their order, without those on the diagonal."""
+
+    own: I8
+    other: I8
+
+
 class Rows(NamedTuple):
     """Work space for one chunk: rows of T_ij and T_ji, (CHUNK, W), and of the messages Y_ij and Y_ji, (CHUNK, N)."""
 
@@ -54,7 +62,6 @@ class Rows(NamedTuple):
     t_ji: F4
     y_ij: F4
     y_ji: F4
-    spare: F4  # the even part of one tile
     encoded: F4  # encoded products; zero beyond the encoder's channels
     places: I8  # where each row of `encoded` has its inputs
     mirror: I8  # the row of `encoded` of each pair's mirror image
@@ -81,12 +88,30 @@ def pair_after(chunk: Chunk) -> tuple[int, int]:
 
 
 @inner
+def make_pair_nodes(largest: int) -> PairNodes:
+    """Room for the nodes of a jet's pairs, valid ones where a tile reads beyond them."""
+    size = largest * (largest - 1) // 2 + MARGIN
+    return PairNodes(np.zeros(size, np.int64), np.zeros(size, np.int64))
+
+
+@inner
+def find_pair_nodes(n: int, nodes: PairNodes) -> None:
+    """Those of a jet of n nodes."""
+    own, other = nodes
+    at = 0
+    for i in range(n):
+        for j in range(i + 1, n):
+            own[at + j - i - 1], other[at + j - i - 1] = i, j
+        at += n - i - 1
+
+
+@inner
 def make_rows(narrow: int, wide: int) -> Rows:
     """Work space for N and W channels."""
     side, encoded = CHUNK + MARGIN, 2 * CHUNK + ENCODED
     return Rows(
         aligned_rows(side, wide), aligned_rows(side, wide), aligned_rows(side, narrow), aligned_rows(side, narrow),
-        aligned_rows(MARGIN, wide), aligned_rows(encoded, wide), np.empty(encoded, np.int64), np.empty(CHUNK, np.int64),
+        aligned_rows(encoded, wide), np.empty(encoded, np.int64), np.empty(CHUNK, np.int64),
     )  # fmt: skip
 
 
@@ -173,36 +198,27 @@ def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: 
 
 
 @inner
-def begin(weights: Any, chunk: Chunk, terms: NodeTerms, rows: Rows) -> None:
-    """u_i + v_j for the pairs, u_j + v_i for their mirror images; u_i + v_i + d_i on the diagonal."""
-    t_ij, t_ji, wide, block = rows.t_ij, rows.t_ji, rows.t_ij.shape[1], block_width(weights.wide)
-    i, j, done, (u, v, d) = chunk.i, chunk.j, 0, terms
-    while done < chunk.size:
-        run = run_from(i, j, chunk.n, chunk.size - done)
-        for c in range(0, wide, block):
-            own = i * wide + c
-            for row in range(done, done + run):
-                to, other = row * wide + c, (j + row - done) * wide + c
-                add_rows(weights.wide, t_ij, to, u, own, v, other)
-                add_rows(weights.wide, t_ji, to, u, other, v, own)
-            if i == j:
-                add_rows(weights.wide, t_ij, done * wide + c, t_ij, done * wide + c, d, own)
-        done += run
-        i, j = next_pair(i, j + run - 1, chunk.n)
-
-
-@inner
-def mix(weights: Any, layer: int, size: int, pairs: F4, even_at: int, odd_at: int, rows: Rows) -> None:
-    """Add the mixed messages, S from row `even_at` and A from row `odd_at` of `pairs`, to T; then LeakyReLU."""
-    wide, narrow, depth = rows.t_ij.shape[1], pairs.shape[1], weights.even.shape[-2]
+def mix(
+    weights: Any, layer: int, chunk: Chunk, pairs: F4, even_at: int, odd_at: int, terms: NodeTerms, nodes: PairNodes,
+    rows: Rows,
+) -> None:  # fmt: skip
+    """T of a chunk from its messages, S from row `even_at` and A from row `odd_at` of `pairs`, and from its nodes."""
+    narrow, depth, (u, v, d), (own, other) = pairs.shape[1], weights.even.shape[-2], terms, nodes
     block, blocks = block_width(weights.wide), len(weights.wide)
-    t_ij, t_ji, spare, even, odd = rows.t_ij, rows.t_ji, rows.spare, weights.even, weights.odd
+    t_ij, t_ji, even, odd = rows.t_ij, rows.t_ji, weights.even, weights.odd
     for b in range(blocks):
         at = (layer * blocks + b) * depth * block
-        for row in range(0, size, tile_rows(weights.wide)):
+        if not chunk.mirrored:
+            for row in range(0, chunk.size, tile_rows(weights.wide)):
+                self_tile(
+                    weights.wide, weights.narrow, t_ij, row, b * block, pairs, (even_at + row) * narrow, depth, even,
+                    at, u, v, d, chunk.i + row,
+                )  # fmt: skip
+            continue
+        for row in range(0, chunk.size, mixed_rows(weights.wide)):
             mixed_tile(
-                weights.wide, weights.narrow, t_ij, t_ji, row * wide + b * block, pairs,
-                (even_at + row) * narrow, (odd_at + row) * narrow, depth, even, odd, at, spare,
+                weights.wide, weights.narrow, t_ij, t_ji, row, b * block, pairs, (even_at + row) * narrow,
+                (odd_at + row) * narrow, depth, even, odd, at, u, v, own, other, chunk.at + row,
             )  # fmt: skip
 
 

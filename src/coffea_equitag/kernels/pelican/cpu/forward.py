@@ -18,10 +18,12 @@ from .chunks import (
     MARGIN,
     Chunk,
     NodeTerms,
+    PairNodes,
     Rows,
-    begin,
     chunk_from,
     encode,
+    find_pair_nodes,
+    make_pair_nodes,
     make_rows,
     message,
     mix,
@@ -34,8 +36,8 @@ from .message_storage import keep_pair, keep_self
 from .pair_tiles import block_width
 
 __all__ = [
-    "Draw", "Jets", "LayerSums", "LayerValues", "LayerWeights", "add_to", "even_odd_rows", "jet_slice", "places_of",
-    "remake", "sweep_forward",
+    "Draw", "Jets", "LayerSums", "LayerValues", "LayerWeights", "add_to", "even_odd_rows", "jet_slice", "most_nodes",
+    "places_of", "remake", "sweep_forward",
 ]  # fmt: skip
 
 
@@ -103,15 +105,17 @@ def sweep_forward(
     """Messages of the jets of some groups, their bits and sums."""
     narrow, wide = weights.scale.shape[0], weights.leak.shape[0]
     rows, even_odd = make_rows(narrow, wide), even_odd_rows(narrow)
+    pair_nodes = make_pair_nodes(most_nodes(jets, first, last))
     moments = np.zeros((2, narrow), np.float32)
     for group in range(first, last):
         for jet in range(jets.groups[group], jets.groups[group + 1]):
             start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
             own = LayerSums(sums.sums[start : start + n], sums.counts[start : start + n], sums.moments)
+            find_pair_nodes(n, pair_nodes)
             i, j, at = 0, 1, 0
             while at < n * (n + 1) // 2:
                 chunk = chunk_from(i, j, at, n)
-                remake(weights, jets, values, jet, chunk, rows, even_odd)
+                remake(weights, jets, values, jet, chunk, pair_nodes, rows, even_odd)
                 message(weights, 0, chunk, rows)
                 moments[:] = np.float32(0)
                 _store(weights, values, own, draw, jets.squares[jet], chunk, rows, moments)
@@ -149,6 +153,15 @@ def _store(
 
 
 @inner
+def most_nodes(jets: Jets, first: int, last: int) -> int:
+    """Nodes of the largest jet of some groups, 1 at least."""
+    most = 1
+    for jet in range(jets.groups[first], jets.groups[last]):
+        most = max(most, jets.offsets[jet + 1] - jets.offsets[jet])
+    return most
+
+
+@inner
 def even_odd_rows(narrow: int) -> F4:
     """Work space for S and, in the second half, A of a chunk."""
     return aligned_rows(2 * (CHUNK + MARGIN), narrow)
@@ -177,8 +190,9 @@ def add_to(total: F8, part: F4) -> None:
 
 @inner
 def remake(
-    weights: LayerWeights, jets: Jets, values: LayerValues, jet: int, chunk: Chunk, rows: Rows, even_odd: F4
-) -> int:
+    weights: LayerWeights, jets: Jets, values: LayerValues, jet: int, chunk: Chunk, nodes: PairNodes, rows: Rows,
+    even_odd: F4,
+) -> int:  # fmt: skip
     """The rows of T of a chunk, and what they were made of in `even_odd` or `rows.encoded`; how many the latter are."""
     start, n, base = jets.offsets[jet], chunk.n, jets.squares[jet]
     terms = jet_slice(values.terms, start, n)
@@ -191,6 +205,5 @@ def remake(
             weights.narrow, values.before, ij, ji, c, chunk.size, values.before_bits, weights.scale, weights.shift,
             even_odd, side,
         )  # fmt: skip
-    begin(weights, chunk, terms, rows)
-    mix(weights, 0, chunk.size, even_odd, 0, side, rows)
+    mix(weights, 0, chunk, even_odd, 0, side, terms, nodes, rows)
     return chunk.size

@@ -27,9 +27,20 @@ from ....layers.jet_frame import jet_frame
 from ....layers.squares import Squares
 from ...common.cpu.aligned import aligned_rows
 from ..network import PelicanNetwork
-from .chunks import MARGIN, NodeTerms, begin, chunk_from, collect, encode, make_rows, message, mix
+from .chunks import (
+    MARGIN,
+    NodeTerms,
+    chunk_from,
+    collect,
+    encode,
+    find_pair_nodes,
+    make_pair_nodes,
+    make_rows,
+    message,
+    mix,
+)
 from .inputs import labelled, pair_channels
-from .nodes import JetNodes, MessageSums, node_terms, scalar_terms
+from .nodes import JetNodes, MessageSums, make_node_rows, node_terms, scalar_terms
 from .readout import readout
 from .weights import PelicanWeights, weights_of
 
@@ -110,7 +121,7 @@ def _score(
     for jet in range(first, last):
         largest = max(largest, jets.offsets[jet + 1] - jets.offsets[jet])
     nodes = largest + MARGIN
-    rows = make_rows(narrow, wide)
+    rows, node_rows, pair_nodes = make_rows(narrow, wide), make_node_rows(weights, largest), make_pair_nodes(largest)
     terms = NodeTerms(aligned_rows(nodes, wide), aligned_rows(nodes, wide), aligned_rows(nodes, wide))
     pairs = aligned_rows(largest * (largest + 1) + MARGIN, narrow)
     sums = MessageSums(pairs, np.zeros((nodes, narrow)), np.zeros((nodes, narrow)))
@@ -119,10 +130,11 @@ def _score(
         products = jets.products[jets.squares[jet] : jets.squares[jet + 1]]
         norm = options.mean_count if options.sums else float(max(n, 1))
         own = JetNodes(n, jets.weight[start : start + n], norm, np.log(max(n, 1) / options.mean_count))
+        find_pair_nodes(n, pair_nodes)
         scalar_terms(weights, jets.scalars[start : start + n], own, terms)
         for k in range(layers + 1):
             if k > 0:
-                node_terms(weights, k - 1, sums, own, terms)
+                node_terms(weights, k - 1, sums, own, terms, node_rows)
             _clear(sums.row, sums.column, n)
             i, j, at, count = 0, 1, 0, n * (n - 1) // 2
             while at < count + n:
@@ -131,13 +143,12 @@ def _score(
                 if k == 0:
                     encode(weights, options.angles, products, chunk, terms, rows)
                 else:
-                    begin(weights, chunk, terms, rows)
-                    mix(weights, k - 1, chunk.size, pairs, even, odd, rows)
+                    mix(weights, k - 1, chunk, pairs, even, odd, terms, pair_nodes, rows)
                 message(weights, k, chunk, rows)
                 i, j = collect(weights, chunk, rows, own.weight, sums.row, sums.column, pairs, even, odd)
                 at += chunk.size
         of_jet = outputs[start : start + n] if by_node else outputs[jet : jet + 1]
-        readout(weights, layers, sums, own, of_jet)
+        readout(weights, layers, sums, own, node_rows, of_jet)
 
 
 @inner

@@ -11,12 +11,14 @@ import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
-from .chunks import NodeTerms
+from ...common.cpu.aligned import aligned_rows
+from .chunks import MARGIN, NodeTerms
 from .encoder import exp
+from .node_rows import aggregate_rows
 from .pair_tiles import block_width, node_tile, scaled_row, tile_rows
 from .weights import PelicanWeights
 
-__all__ = ["JetNodes", "MessageSums", "aggregates", "node_terms", "powers", "scalar_terms"]
+__all__ = ["JetNodes", "MessageSums", "NodeRows", "aggregate", "make_node_rows", "node_terms", "powers", "scalar_terms"]
 
 
 class JetNodes(NamedTuple):
@@ -34,6 +36,18 @@ class MessageSums(NamedTuple):
     pairs: F4  # S, then A, then 2 Y_ii and 0: (n (n + 1), N)
     row: F8  # Σ_j w_j Y_ij, (n, N)
     column: F8  # Σ_j w_j Y_ji
+
+
+class NodeRows(NamedTuple):
+    """Work space for the nodes of a jet: diagonal, column and row are kinds 0, 1 and 2."""
+
+    values: F4  # aggregates of each node, one kind beside the other, (n, 3 N)
+    factors: F8  # of sums, (3, N)
+    parts: F8  # what is added, (3, N)
+    totals: F8  # aggregates of nodes' aggregates: the trace, none, the total; (3, N)
+    matrix: F4  # coefficients with powers of n/n̄, as `PelicanWeights.node` of one layer
+    sources: F4  # trace and total with powers of n/n̄, (1, 2 N)
+    starts: F4  # what they and biases add to u, v and d, (3, W)
 
 
 @inner
@@ -75,57 +89,64 @@ def scalar_terms(weights: PelicanWeights, scalars: F8, jet: JetNodes, terms: Nod
 
 
 @inner
-def node_terms(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, terms: NodeTerms) -> None:
+def make_node_rows(weights: PelicanWeights, largest: int) -> NodeRows:
+    """Room for those of the largest jet."""
+    narrow, (_, targets, blocks, depth, block) = weights.scale.shape[1], weights.node.shape
+    return NodeRows(
+        aligned_rows(largest + MARGIN, depth), np.zeros((3, narrow)), np.zeros((3, narrow)), np.zeros((3, narrow)),
+        aligned_rows(targets * blocks * depth, block), aligned_rows(1 + MARGIN, 2 * narrow),
+        aligned_rows(3 + MARGIN, blocks * block),
+    )  # fmt: skip
+
+
+@inner
+def node_terms(
+    weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, terms: NodeTerms, rows: NodeRows
+) -> None:
     """The 2→2 layer's u_i, v_j and d_i from the sums of messages whose BatchNorm is still to be applied."""
-    depth, wide = weights.readout.shape[1], weights.bias.shape[2]
-    block, rows = block_width(weights.wide), tile_rows(weights.wide)
-    values = np.zeros((jet.n + rows, 3 * depth), np.float32)
-    trace, total = aggregates(weights, layer, sums, jet, values)
-    starts = _jet_terms(weights, layer, trace, total, jet)
-    factors = powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(3, 3 * depth)
+    aggregate(weights, layer, sums, jet, rows)
+    _jet_terms(weights, layer, jet, rows)
+    values, matrix, starts, coefficients = rows.values, rows.matrix, rows.starts, weights.node
+    _, targets, blocks, depth, block = coefficients.shape
     # the powers of n go into the matrix
-    matrix, coefficients = np.empty((3, wide // block, 3 * depth, block), np.float32), weights.node
-    for target in range(3):
-        for b in range(wide // block):
-            at = (target * (wide // block) + b) * 3 * depth * block
-            for k in range(3 * depth):
+    factors = powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(targets, depth)
+    for target in range(targets):
+        out = terms.u if target == 0 else (terms.v if target == 1 else terms.d)
+        for b in range(blocks):
+            at = (target * blocks + b) * depth * block
+            for k in range(depth):
                 scaled_row(
                     weights.wide, matrix, at + k * block, coefficients, layer * matrix.size + at + k * block,
                     np.float32(factors[target, k]),
                 )  # fmt: skip
-    for target in range(3):
-        out = terms.u if target == 0 else (terms.v if target == 1 else terms.d)
-        for b in range(wide // block):
-            at = (target * (wide // block) + b) * 3 * depth * block
-            for i in range(0, jet.n, rows):
+            for i in range(0, jet.n, tile_rows(weights.wide)):
                 node_tile(
-                    weights.wide, values, i * 3 * depth, 3 * depth, 3 * depth, matrix, at, starts,
-                    target * wide + b * block, out, i * wide + b * block, wide,
+                    weights.wide, values, i * depth, depth, depth, matrix, at, starts,
+                    target * blocks * block + b * block, out, (i * blocks + b) * block, blocks * block,
                 )  # fmt: skip
 
 
 @inner
-def _jet_terms(weights: PelicanWeights, layer: int, trace: F8, total: F8, jet: JetNodes) -> F4:
-    """What trace, total and biases add to u, v and d of all nodes, (3, W) and rows for a tile."""
-    depth, wide = weights.readout.shape[1], weights.bias.shape[2]
-    block, rows = block_width(weights.wide), tile_rows(weights.wide)
-    factors = powers(weights.jet_exponent[layer].reshape(-1), jet.log_ratio).reshape(2, 2, depth)
-    sources, starts = np.zeros((1 + rows, 2 * depth), np.float32), np.zeros((3 + rows, wide), np.float32)
+def _jet_terms(weights: PelicanWeights, layer: int, jet: JetNodes, rows: NodeRows) -> None:
+    """What trace, total and biases add to u, v and d of all nodes: `starts`."""
+    sources, starts, narrow, wide = rows.sources, rows.starts, weights.scale.shape[1], weights.bias.shape[2]
+    block, blocks = block_width(weights.wide), len(weights.wide)
+    factors = powers(weights.jet_exponent[layer].reshape(-1), jet.log_ratio).reshape(2, 2, narrow)
+    trace, total = rows.totals[0], rows.totals[2]
     for target in range(2):
-        for k in range(depth):
+        for k in range(narrow):
             sources[0, k] = trace[k] * factors[target, 0, k]
-            sources[0, depth + k] = total[k] * factors[target, 1, k]
-        for b in range(wide // block):
+            sources[0, narrow + k] = total[k] * factors[target, 1, k]
+        for b in range(blocks):
             node_tile(
-                weights.wide, sources, 0, 2 * depth, 2 * depth, weights.jet,
-                ((layer * 2 + target) * (wide // block) + b) * 2 * depth * block, weights.bias,
+                weights.wide, sources, 0, 2 * narrow, 2 * narrow, weights.jet,
+                ((layer * 2 + target) * blocks + b) * 2 * narrow * block, weights.bias,
                 (layer * 2 + target) * wide + b * block, starts, target * wide + b * block, wide,
             )  # fmt: skip
     # what was computed for u and d belongs in rows 0 and 2; v has none
     for c in range(wide):
         starts[2, c] = starts[1, c]
         starts[1, c] = 0
-    return starts
 
 
 @inner
@@ -138,27 +159,31 @@ def powers(exponents: F8, log_ratio: float) -> F8:
 
 
 @inner
-def aggregates(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, values: F4) -> tuple[F8, F8]:
-    """Diagonal, columns and rows of each node side by side into `values`; the trace and the total, shape (D,)."""
-    depth, n, weight, norm = weights.readout.shape[1], jet.n, jet.weight, jet.norm
+def aggregate(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, rows: NodeRows) -> None:
+    """Diagonal, columns and rows of each node side by side into `values`; the trace and the total."""
+    n, weight, norm, scale, shift = jet.n, jet.weight, jet.norm, weights.scale[layer], weights.shift[layer]
+    narrow, (pairs, row, column) = len(scale), sums
+    values, factors, parts, totals, _, _, _ = rows
     all_weights = 0.0
     for i in range(n):
         all_weights += weight[i]
-    trace, total = np.zeros(depth), np.zeros(depth)
-    first = n * (n - 1)
-    scale, shift = weights.scale[layer], weights.shift[layer]
-    pairs, row, column = sums
-    for i in range(n):
-        for k in range(depth):
-            # stored is Y_ii + Y_ii
-            diagonal = scale[k] * 0.5 * pairs[first + i, k] + shift[k]
-            mean = (scale[k] * row[i, k] + shift[k] * all_weights) / norm
-            values[i, k] = diagonal
-            values[i, depth + k] = (scale[k] * column[i, k] + shift[k] * all_weights) / norm
-            values[i, 2 * depth + k] = mean
-            trace[k] += weight[i] * diagonal
-            total[k] += weight[i] * mean
-    for k in range(depth):
-        trace[k] /= norm
-        total[k] /= norm
-    return trace, total
+    for c in range(narrow):
+        # stored is Y_ii + Y_ii
+        factors[0, c], parts[0, c] = 0.5 * scale[c], shift[c]
+        factors[1, c] = factors[2, c] = scale[c] / norm
+        parts[1, c] = parts[2, c] = shift[c] * all_weights / norm
+    totals[:] = 0.0
+    for c in range(0, narrow, block_width(weights.narrow)):
+        aggregate_rows(
+            weights.narrow, pairs, n * (n - 1) * narrow + c, narrow, factors, parts, c, n, weight, values, c,
+            3 * narrow, totals, c,
+        )  # fmt: skip
+        for kind in range(1, 3):
+            at = kind * narrow + c
+            aggregate_rows(
+                weights.narrow, column if kind == 1 else row, c, narrow, factors, parts, at, n, weight, values, at,
+                3 * narrow, totals, at,
+            )  # fmt: skip
+    for kind in range(3):
+        for c in range(narrow):
+            totals[kind, c] /= norm

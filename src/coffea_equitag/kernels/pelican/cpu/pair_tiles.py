@@ -23,11 +23,12 @@ __all__ = [
     "add_rows",
     "block_width",
     "message_tile",
-    "mixed_tile",
     "node_tile",
+    "places_of",
     "scaled_row",
     "sum_pair",
     "sum_self",
+    "summed",
     "tile_rows",
 ]
 
@@ -40,7 +41,7 @@ def block_width(typing_context: Any, channels: Any) -> Any:
 
 @intrinsic
 def tile_rows(typing_context: Any, channels: Any) -> Any:
-    """Rows of `mixed_tile` and `message_tile`."""
+    """Rows of a tile."""
     return types.intp(channels), lambda context, builder, signature, arguments: INDEX(rows_of(widths_of(channels)))
 
 
@@ -65,50 +66,8 @@ def summed(
 
 
 def places_of(builder: Any, at: Any, stride: Any, rows: int) -> list[Any]:
+    """Where rows begin."""
     return [builder.add(at, builder.mul(stride, INDEX(r))) for r in range(rows)]
-
-
-@intrinsic
-def mixed_tile(
-    typing_context: Any, wide: Any, narrow: Any, t_ij: Any, t_ji: Any, at: Any, pairs: Any, even_at: Any, odd_at: Any,
-    depth: Any, weight_even: Any, weight_odd: Any, weight_at: Any, spare: Any,
-) -> Any:  # fmt: skip
-    """Mix messages of pairs and their mirror images: T_ij = leaky(t_ij + E + O), T_ji = leaky(t_ji + E − O), in place.
-
-    E = S W_even and O = A W_odd are the even and the odd part, with S_ij = X_ij + X_ji and A_ij = X_ij − X_ji: half the
-    work of X_ij W₁ + X_ji W₂ for both. `spare` holds the even part of one tile.
-    """
-    signature = types.void(
-        wide, narrow, t_ij, t_ji, types.intp, pairs, types.intp, types.intp, types.intp, weight_even, weight_odd,
-        types.intp, spare,
-    )  # fmt: skip
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, t_ij, t_ji, at, pairs, even_at, odd_at, depth, weight_even, weight_odd, weight_at, spare = pointers(
-            context, builder, signature, arguments
-        )
-        lanes = Lanes(builder, widths_of(wide))
-        rows = rows_of(lanes.widths)
-        stride, block = INDEX(total_of(narrow)), INDEX(lanes.block)
-        parts: list[list[list[Any]]] = []
-        for source, weight in ((even_at, weight_even), (odd_at, weight_odd)):
-            sums = summed(
-                lanes, [lanes.zeros() for _ in range(rows)], pairs, places_of(builder, source, stride, rows), INDEX(1),
-                weight, weight_at, block, depth,
-            )  # fmt: skip
-            if not parts:
-                for r, row in enumerate(sums):
-                    lanes.store(row, spare, INDEX(r * lanes.block))
-            parts.append(sums)
-        for r, (place, odd) in enumerate(
-            zip(places_of(builder, at, INDEX(total_of(wide)), rows), parts[1], strict=True)
-        ):
-            even = lanes.load(spare, INDEX(r * lanes.block))
-            lanes.store(lanes.leaky(lanes.add(lanes.add(lanes.load(t_ij, place), even), odd)), t_ij, place)
-            lanes.store(lanes.leaky(lanes.subtract(lanes.add(lanes.load(t_ji, place), even), odd)), t_ji, place)
-        return context.get_dummy_value()
-
-    return signature, generate
 
 
 @intrinsic

@@ -6,18 +6,18 @@ import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
-from .nodes import JetNodes, MessageSums, aggregates, powers
+from .nodes import JetNodes, MessageSums, NodeRows, aggregate, powers
 from .weights import PelicanWeights
 
 __all__ = ["readout"]
 
 
 @inner
-def readout(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, outputs: F4) -> None:
+def readout(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, rows: NodeRows, outputs: F4) -> None:
     """The 2→0 layer and the head into one row of outputs, or the 2→1 layer and the head into one for each node."""
     operations, depth, channels = weights.readout.shape
-    values = np.empty((jet.n, 3 * depth), np.float32)
-    trace, total = aggregates(weights, layer, sums, jet, values)
+    aggregate(weights, layer, sums, jet, rows)
+    values, trace, total, narrow = rows.values, rows.totals[0], rows.totals[2], rows.totals.shape[1]
     factors = powers(weights.readout_exponent.reshape(-1), jet.log_ratio).reshape(operations, depth)
     of_jet, hidden = weights.readout_bias.copy(), np.empty(channels)
     for k in range(depth):
@@ -27,7 +27,7 @@ def readout(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNode
         hidden[:] = of_jet
         for own in range(operations - 2):
             for k in range(depth):
-                _add(hidden, values[row, own * depth + k] * factors[2 + own, k], weights.readout[2 + own, k])
+                _add(hidden, values[row, own * narrow + k] * factors[2 + own, k], weights.readout[2 + own, k])
         for out in range(outputs.shape[1]):
             value = weights.head_bias[out]
             for c in range(channels):

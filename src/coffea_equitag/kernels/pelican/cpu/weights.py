@@ -52,10 +52,10 @@ class PelicanWeights(NamedTuple):
     shift: F8
     even: F4  # of Y_ij + Y_ji, (W₁ + W₂)/2 with the message's scale in it, (L, W / B, D, B)
     odd: F4  # of Y_ij − Y_ji, (W₁ − W₂)/2
-    node: F4  # (L, 3, W / B, 3 D, B): into u, v, d from diagonal, column, row
-    node_exponent: F8  # (L, 3, 3, D)
-    jet: F4  # (L, 2, W / B, 2 D, B): trace and total into u, then into d
-    jet_exponent: F8  # (L, 2, 2, D)
+    node: F4  # (L, 3, W / B, 3 N, B): into u, v, d from diagonal, column, row
+    node_exponent: F8  # (L, 3, 3, N)
+    jet: F4  # (L, 2, W / B, 2 N, B): trace and total into u, then into d
+    jet_exponent: F8  # (L, 2, 2, N)
     bias: F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
     readout: F8  # total, trace: (2, D, S); of nodes besides diagonal, column, row: (5, D, S)
     readout_exponent: F8  # (2, D) or (5, D)
@@ -91,10 +91,10 @@ def _fold(model: PelicanNetwork) -> PelicanWeights:
         shift=padded(shift, narrow),
         even=aligned(blocked(stacked["even"], wide)),
         odd=aligned(blocked(stacked["odd"], wide)),
-        node=aligned(blocked(stacked["node"].reshape(-1, 3, 3 * depth, channels), wide)),
-        node_exponent=stacked["node_exponent"],
-        jet=aligned(blocked(stacked["jet"].reshape(-1, 2, 2 * depth, channels), wide)),
-        jet_exponent=stacked["jet_exponent"],
+        node=_below(stacked["node"], narrow, wide),
+        node_exponent=padded(stacked["node_exponent"], narrow),
+        jet=_below(stacked["jet"], narrow, wide),
+        jet_exponent=padded(stacked["jet_exponent"], narrow),
         bias=aligned(padded(stacked["bias"], wide)),
         readout=readout,
         readout_exponent=readout_exponent,
@@ -166,6 +166,12 @@ def mixing_of(mixing: ChannelMixing) -> F8:
 def _exponent(power: MultiplicityPower | None, operations: int, channels: int) -> F8:
     """Exponents of n/n̄, operation first; zeros without any."""
     return np.zeros((operations, channels)) if power is None else np.ascontiguousarray(double(power.exponent).T)
+
+
+def _below(matrices: F8, narrow: ChannelBlocks, wide: ChannelBlocks) -> F4:
+    """Matrices (L, targets, sources, D, S) with those of a target's sources below each other, D padded."""
+    rows = padded(matrices.swapaxes(3, 4), narrow).swapaxes(3, 4)
+    return aligned(blocked(rows.reshape(*rows.shape[:2], -1, rows.shape[4]), wide))
 
 
 def _block(channels: ChannelBlocks) -> int:
