@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from numba.core import types
 from numba.extending import intrinsic
 
 from ...common.cpu.elementary import expm1, log1p, log_of, magnitude, with_sign_of
-from ...common.cpu.llvm import DOUBLE, INDEX, constant, pointers
+from ...common.cpu.llvm import INDEX, constant, pointers
 from ...common.cpu.llvm import loop as repeat
 from ...common.cpu.vector_rows import Lanes
 from .channel_blocks import widths_of
 
-__all__ = ["ENCODED", "encode_angles", "encode_rows", "exp", "scalar_row"]
+__all__ = ["ENCODED", "encode_angles", "encode_rows", "scalar_row"]
 
 #: Added to |x| in the form for angles, as in `layers.pair_encoder`.
 _ANGLE_FLOOR = 1e-5
 #: Pairs encoded together, enough to hide the latency of long chains of operations.
 ENCODED = 4
-#: Added to a double below 2⁵¹, this leaves the nearest integer in the last bits.
-_ROUNDER = 1.5 * 2.0**52
-#: log 2 in two parts, the first with few bits, so that its products with small integers are exact.
-_LOG2_HIGH, _LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
 
 
 def _encoder(angles: bool) -> Any:
@@ -81,25 +76,6 @@ def _encoder(angles: bool) -> Any:
 
 
 encode_rows, encode_angles = _encoder(False), _encoder(True)
-
-
-@intrinsic
-def exp(typing_context: Any, x: Any) -> Any:
-    """exp(x) of a float64 of moderate size, without branches, so that LLVM vectorises it."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (x,) = arguments
-        rounded = builder.fma(x, DOUBLE(math.log2(math.e)), DOUBLE(_ROUNDER))
-        power = builder.fsub(rounded, DOUBLE(_ROUNDER))
-        rest = builder.fma(power, DOUBLE(-_LOG2_HIGH), x)
-        rest = builder.fma(power, DOUBLE(-_LOG2_LOW), rest)
-        value = DOUBLE(1 / math.factorial(13))
-        for k in range(12, -1, -1):
-            value = builder.fma(value, rest, DOUBLE(1 / math.factorial(k)))
-        exponent = builder.add(builder.bitcast(rounded, INDEX), INDEX(1023))
-        return builder.fmul(value, builder.bitcast(builder.shl(exponent, INDEX(52)), DOUBLE))
-
-    return types.float64(types.float64), generate
 
 
 @intrinsic

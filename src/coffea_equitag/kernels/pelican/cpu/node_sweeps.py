@@ -11,7 +11,7 @@ from ....compiled import inner, njit
 from ...common.cpu.aligned import aligned_rows
 from .channel_blocks import ChannelBlocks
 from .chunks import MARGIN
-from .encoder import exp
+from .node_rows import powers
 from .pair_gradient_tiles import outer_rows, outer_tile
 from .pair_tiles import block_width, node_tile, scaled_row, tile_rows
 
@@ -144,14 +144,8 @@ def _aggregate(weights: NodeWeights, sums: NodeSums, jet: int, out: _Aggregates)
             jet_sums[0, k] += nodes[i, 0, k] * share
             jet_sums[1, k] += nodes[i, 2, k] * share
     log_ratio = _log_ratio(weights, n)
-    _powers(weights.node_exponent.reshape(-1), log_ratio, out.node_powers.reshape(-1))
-    _powers(weights.jet_exponent.reshape(-1), log_ratio, out.jet_powers.reshape(-1))
-
-
-@inner
-def _powers(exponents: F8, log_ratio: float, out: F8) -> None:
-    for k in range(len(exponents)):
-        out[k] = exp(exponents[k] * log_ratio)
+    powers(weights.node_exponent, log_ratio, out.node_powers)
+    powers(weights.jet_exponent, log_ratio, out.jet_powers)
 
 
 @inner

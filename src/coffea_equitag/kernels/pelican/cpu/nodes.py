@@ -13,8 +13,7 @@ from ....array_types import F4, F8
 from ....compiled import inner
 from ...common.cpu.aligned import aligned_rows
 from .chunks import MARGIN, NodeTerms
-from .encoder import exp
-from .node_rows import aggregate_rows
+from .node_rows import aggregate_rows, powers
 from .pair_tiles import block_width, node_tile, scaled_row, tile_rows
 from .weights import PelicanWeights
 
@@ -45,7 +44,9 @@ class NodeRows(NamedTuple):
     factors: F8  # of sums, (3, N)
     parts: F8  # what is added, (3, N)
     totals: F8  # aggregates of nodes' aggregates: the trace, none, the total; (3, N)
-    matrix: F4  # coefficients with powers of n/n̄, as `PelicanWeights.node` of one layer
+    node_powers: F8  # of n/n̄, (3, 3 N)
+    jet_powers: F8  # (2, 2, N)
+    matrix: F4  # coefficients into a block of channels with powers of n/n̄, (3 N, B)
     sources: F4  # trace and total with powers of n/n̄, (1, 2 N)
     starts: F4  # what they and biases add to u, v and d, (3, W)
 
@@ -94,8 +95,8 @@ def make_node_rows(weights: PelicanWeights, largest: int) -> NodeRows:
     narrow, (_, targets, blocks, depth, block) = weights.scale.shape[1], weights.node.shape
     return NodeRows(
         aligned_rows(largest + MARGIN, depth), np.zeros((3, narrow)), np.zeros((3, narrow)), np.zeros((3, narrow)),
-        aligned_rows(targets * blocks * depth, block), aligned_rows(1 + MARGIN, 2 * narrow),
-        aligned_rows(3 + MARGIN, blocks * block),
+        np.zeros((targets, depth)), np.zeros((2, 2, narrow)), aligned_rows(depth, block),
+        aligned_rows(1 + MARGIN, 2 * narrow), aligned_rows(3 + MARGIN, blocks * block),
     )  # fmt: skip
 
 
@@ -106,24 +107,34 @@ def node_terms(
     """The 2→2 layer's u_i, v_j and d_i from the sums of messages whose BatchNorm is still to be applied."""
     aggregate(weights, layer, sums, jet, rows)
     _jet_terms(weights, layer, jet, rows)
-    values, matrix, starts, coefficients = rows.values, rows.matrix, rows.starts, weights.node
+    powers(weights.node_exponent[layer], jet.log_ratio, rows.node_powers)
+    _term(weights, layer, 0, jet.n, rows, terms.u)
+    _term(weights, layer, 1, jet.n, rows, terms.v)
+    _term(weights, layer, 2, jet.n, rows, terms.d)
+
+
+@inner
+def _term(weights: PelicanWeights, layer: int, target: int, n: int, rows: NodeRows, out: F4) -> None:
+    values, matrix, starts, coefficients, factors = (
+        rows.values,
+        rows.matrix,
+        rows.starts,
+        weights.node,
+        rows.node_powers,
+    )
     _, targets, blocks, depth, block = coefficients.shape
-    # the powers of n go into the matrix
-    factors = powers(weights.node_exponent[layer].reshape(-1), jet.log_ratio).reshape(targets, depth)
-    for target in range(targets):
-        out = terms.u if target == 0 else (terms.v if target == 1 else terms.d)
-        for b in range(blocks):
-            at = (target * blocks + b) * depth * block
-            for k in range(depth):
-                scaled_row(
-                    weights.wide, matrix, at + k * block, coefficients, layer * matrix.size + at + k * block,
-                    np.float32(factors[target, k]),
-                )  # fmt: skip
-            for i in range(0, jet.n, tile_rows(weights.wide)):
-                node_tile(
-                    weights.wide, values, i * depth, depth, depth, matrix, at, starts,
-                    target * blocks * block + b * block, out, (i * blocks + b) * block, blocks * block,
-                )  # fmt: skip
+    for b in range(blocks):
+        first = ((layer * targets + target) * blocks + b) * depth * block
+        for k in range(depth):
+            # the powers of n go into the matrix
+            scaled_row(
+                weights.wide, matrix, k * block, coefficients, first + k * block, np.float32(factors[target, k])
+            )  # fmt: skip
+        for i in range(0, n, tile_rows(weights.wide)):
+            node_tile(
+                weights.wide, values, i * depth, depth, depth, matrix, 0, starts, (target * blocks + b) * block, out,
+                (i * blocks + b) * block, blocks * block,
+            )  # fmt: skip
 
 
 @inner
@@ -131,7 +142,8 @@ def _jet_terms(weights: PelicanWeights, layer: int, jet: JetNodes, rows: NodeRow
     """What trace, total and biases add to u, v and d of all nodes: `starts`."""
     sources, starts, narrow, wide = rows.sources, rows.starts, weights.scale.shape[1], weights.bias.shape[2]
     block, blocks = block_width(weights.wide), len(weights.wide)
-    factors = powers(weights.jet_exponent[layer].reshape(-1), jet.log_ratio).reshape(2, 2, narrow)
+    factors = rows.jet_powers
+    powers(weights.jet_exponent[layer], jet.log_ratio, factors)
     trace, total = rows.totals[0], rows.totals[2]
     for target in range(2):
         for k in range(narrow):
@@ -150,20 +162,11 @@ def _jet_terms(weights: PelicanWeights, layer: int, jet: JetNodes, rows: NodeRow
 
 
 @inner
-def powers(exponents: F8, log_ratio: float) -> F8:
-    """(n/n̄)^α."""
-    out = np.empty(len(exponents))
-    for k in range(len(exponents)):
-        out[k] = exp(exponents[k] * log_ratio)
-    return out
-
-
-@inner
 def aggregate(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, rows: NodeRows) -> None:
     """Diagonal, columns and rows of each node side by side into `values`; the trace and the total."""
     n, weight, norm, scale, shift = jet.n, jet.weight, jet.norm, weights.scale[layer], weights.shift[layer]
     narrow, (pairs, row, column) = len(scale), sums
-    values, factors, parts, totals, _, _, _ = rows
+    values, factors, parts, totals = rows.values, rows.factors, rows.parts, rows.totals
     all_weights = 0.0
     for i in range(n):
         all_weights += weight[i]

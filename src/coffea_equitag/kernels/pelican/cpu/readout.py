@@ -6,7 +6,8 @@ import numpy as np
 
 from ....array_types import F4, F8
 from ....compiled import inner
-from .nodes import JetNodes, MessageSums, NodeRows, aggregate, powers
+from .node_rows import powers
+from .nodes import JetNodes, MessageSums, NodeRows, aggregate
 from .weights import PelicanWeights
 
 __all__ = ["readout"]
@@ -18,7 +19,8 @@ def readout(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNode
     operations, depth, channels = weights.readout.shape
     aggregate(weights, layer, sums, jet, rows)
     values, trace, total, narrow = rows.values, rows.totals[0], rows.totals[2], rows.totals.shape[1]
-    factors = powers(weights.readout_exponent.reshape(-1), jet.log_ratio).reshape(operations, depth)
+    factors = np.empty((operations, narrow))
+    powers(weights.readout_exponent, jet.log_ratio, factors)
     of_jet, hidden = weights.readout_bias.copy(), np.empty(channels)
     for k in range(depth):
         _add(of_jet, total[k] * factors[0, k], weights.readout[0, k])

@@ -58,7 +58,7 @@ class PelicanWeights(NamedTuple):
     jet_exponent: F8  # (L, 2, 2, N)
     bias: F4  # (L, 2, W): of all pairs, the message's shift in it, and of the diagonal
     readout: F8  # total, trace: (2, D, S); of nodes besides diagonal, column, row: (5, D, S)
-    readout_exponent: F8  # (2, D) or (5, D)
+    readout_exponent: F8  # (2, N) or (5, N)
     readout_bias: F8  # (S,)
     head: F8  # (outputs, S)
     head_bias: F8
@@ -97,7 +97,7 @@ def _fold(model: PelicanNetwork) -> PelicanWeights:
         jet_exponent=padded(stacked["jet_exponent"], narrow),
         bias=aligned(padded(stacked["bias"], wide)),
         readout=readout,
-        readout_exponent=readout_exponent,
+        readout_exponent=padded(readout_exponent, narrow),
         readout_bias=double(model.readout.bias),
         head=double(head.weight),
         head_bias=double(head.bias),
