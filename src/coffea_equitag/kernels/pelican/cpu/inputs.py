@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import torch
 from torch import Tensor
 
 from ....array_types import F8, I8
-from ....compiled import njit
+from ....compiled import inner, njit, over_jets
 from ....invariants.minkowski import pair_offsets
 from ....layers.saturation import INPUT_BOUND
 
@@ -34,11 +37,16 @@ def pair_channels(dot_Q: Tensor, offsets: I8, mixed_Nk: Tensor, own_kk: Tensor, 
     ndarray of float64, shape (Q', channels)
     """
     k = mixed_Nk.shape[1]
-    counts = np.diff(offsets) + k
-    out = np.empty((int((counts * counts).sum()), channels))
-    dot, mixed, own, inputs = (np.ascontiguousarray(x.numpy()) for x in (dot_Q, mixed_Nk, own_kk, inputs_NR))
-    _fill(dot, mixed, own, inputs, offsets, pair_offsets(offsets), out)
-    return np.clip(out, -INPUT_BOUND, INPUT_BOUND, out=out)
+    given = _Given(*(np.ascontiguousarray(x.numpy()) for x in (dot_Q, mixed_Nk, own_kk, inputs_NR)))
+    before = pair_offsets(offsets)
+    after = pair_offsets(offsets + k * np.arange(len(offsets)))
+    out = np.empty((int(after[-1]), channels))
+
+    def run(first: int, last: int) -> None:
+        _fill(given, offsets, before, after, out, first, last)
+
+    over_jets(run, after, torch.get_num_threads())
+    return out
 
 
 def labelled(own_NS: F8, offsets: I8, k: int) -> F8:
@@ -55,26 +63,42 @@ def labelled(own_NS: F8, offsets: I8, k: int) -> F8:
     return out
 
 
+class _Given(NamedTuple):
+    """What `pair_channels` is given."""
+
+    dot: F8
+    mixed: F8
+    own: F8
+    inputs: F8
+
+
 @njit
-def _fill(dot: F8, mixed: F8, own: F8, inputs: F8, offsets: I8, squares: I8, out: F8) -> None:
-    k, channels, at = len(own), inputs.shape[1], 0
-    for jet in range(len(offsets) - 1):
-        start, n = offsets[jet], offsets[jet + 1] - offsets[jet]
+def _fill(given: _Given, offsets: I8, before: I8, after: I8, out: F8, first: int, last: int) -> None:
+    dot, mixed, own, inputs = given
+    k, channels = len(own), inputs.shape[1]
+    for jet in range(first, last):
+        start, n, at = offsets[jet], offsets[jet + 1] - offsets[jet], after[jet]
         for a in range(k):
             for b in range(k):
-                out[at, 0] = own[a, b]
-                at += 1
+                out[at + b, 0] = _bounded(own[a, b])
             for j in range(n):
-                out[at, 0] = mixed[start + j, a]
-                at += 1
+                out[at + k + j, 0] = _bounded(mixed[start + j, a])
+            at += k + n
         for i in range(n):
             for b in range(k):
-                out[at, 0] = mixed[start + i, b]
-                at += 1
-            row = squares[jet] + i * n
-            for j in range(n):
-                for c in range(channels):
-                    out[at, c] = inputs[start + i, c] * inputs[start + j, c]
-                if channels < out.shape[1]:
-                    out[at, channels] = dot[row + j]
-                at += 1
+                out[at + b, 0] = _bounded(mixed[start + i, b])
+            at += k
+            row = before[jet] + i * n
+            for c in range(channels):
+                for j in range(n):
+                    out[at + j, c] = _bounded(inputs[start + i, c] * inputs[start + j, c])
+            if channels < out.shape[1]:
+                for j in range(n):
+                    out[at + j, channels] = _bounded(dot[row + j])
+            at += n
+
+
+@inner
+def _bounded(x: float) -> float:
+    """Within ±`INPUT_BOUND`; NaN stays NaN."""
+    return INPUT_BOUND if x > INPUT_BOUND else (-INPUT_BOUND if x < -INPUT_BOUND else x)
