@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import numba
 import numpy as np
@@ -11,6 +12,7 @@ from numba.core.errors import TypingError
 from numba.extending import overload
 
 from coffea_equitag import compiled
+from coffea_equitag.array_types import F8
 
 
 @pytest.fixture
@@ -46,11 +48,11 @@ def test_the_garbage_collector_waits_and_is_left_as_it_was(marked, enabled):
         (gc.enable if was else gc.disable)()
 
 
-@pytest.mark.parametrize("decorator", [compiled.njit, compiled.inner])
+@pytest.mark.parametrize("decorator", [compiled.njit, compiled.inner, compiled.leaf])
 def test_functions_made_in_functions_need_names(decorator):
     """numba's cache would take one for another that a second process left there."""
 
-    def made():
+    def made() -> None:
         pass
 
     with pytest.raises(ValueError, match="needs a __qualname__ of its own"):
@@ -79,3 +81,33 @@ def test_an_error_in_any_thread_arrives_when_all_have_ended(at):
     seen = []
     compiled.over_jets(lambda first, last: seen.extend(range(first, last)), work, 2)
     assert sorted(seen) == list(range(50))
+
+
+@compiled.leaf
+def _double(rows: F8) -> None:
+    view = rows[1:]
+    for k in range(len(view)):
+        view[k] *= 2
+
+
+@numba.njit
+def _doubled(rows: F8) -> F8:
+    for _ in range(100):
+        _double(rows)
+    return rows
+
+
+def test_leaves_leave_references_as_they_were():
+    rows = np.ones(3)
+    before = sys.getrefcount(rows)
+    assert _doubled(rows).tolist() == [1, 2.0**100, 2.0**100]
+    assert sys.getrefcount(rows) == before
+
+
+def test_leaves_return_no_arrays():
+    def part(rows: F8) -> F8:
+        return rows[1:]
+
+    part.__qualname__ = "part"
+    with pytest.raises(ValueError, match="part must return one of None, bool, float, int"):
+        compiled.leaf(part)

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ....array_types import F4, F8, I8, U1
-from ....compiled import inner, njit
+from ....compiled import leaf, njit
 from ...common.cpu.aligned import aligned_rows
 from .channel_blocks import ChannelBlocks
 from .chunks import (
     CHUNK,
     Chunk,
     NodeTerms,
+    PairNodes,
     Rows,
     chunk_from,
     find_pair_nodes,
@@ -28,7 +29,18 @@ from .chunks import (
 )
 from .encoder import ENCODED
 from .encoder_gradient import encoder_gradient
-from .forward import Jets, LayerValues, LayerWeights, add_to, even_odd_rows, jet_slice, most_nodes, places_of, remake
+from .forward import (
+    Jets,
+    LayerValues,
+    LayerWeights,
+    add_to,
+    clear,
+    even_odd_rows,
+    jet_slice,
+    most_nodes,
+    places_of,
+    remake,
+)
 from .message_norm import grad_before, grad_of_pair, grad_of_self
 from .pair_gradient_tiles import fold_pair, fold_self, grad_tile, outer_rows, outer_tile
 from .pair_tiles import block_width, node_tile, tile_rows
@@ -47,7 +59,7 @@ class Arriving(NamedTuple):
 
 
 class LayerGrads(NamedTuple):
-    """Gradients in the shapes of what they belong to; those of weights once per group."""
+    """Gradients in the shapes of what they belong to; those of weights once per group, G, or of one."""
 
     before: F4  # of the messages that enter, (Q, N)
     terms: NodeTerms
@@ -67,47 +79,73 @@ def sweep_backward(
     narrow, wide, inputs = weights.scale.shape[0], weights.leak.shape[0], jets.products.shape[1]
     rows, even_odd = make_rows(narrow, wide), even_odd_rows(narrow)
     pair_nodes = make_pair_nodes(most_nodes(jets, first, last))
-    # sums over one chunk in float32, which are added up in float64
     bias, norm = np.zeros((1, narrow), np.float32), np.zeros((2, narrow), np.float32)
     encoder, zeros = np.zeros((inputs + 2, wide), np.float32), np.zeros(narrow, np.float32)
     encoded = aligned_rows(2 * CHUNK + ENCODED, wide)
-    t_ij, t_ji, y_ij, y_ji, _, _, _ = rows
-    messages, bits, arriving_grads, arriving_sums, moments = arriving
+    parts = _Parts(bias, norm, encoder, encoded, zeros)
     for group in range(first, last):
-        grad_message = grads.message[group]
         mixing_group = 0 if weights.first else group
-        grad_even, grad_odd = grads.even[mixing_group], grads.odd[mixing_group]
+        of_group = LayerGrads(
+            grads.before, grads.terms, grads.message[group], grads.even[mixing_group], grads.odd[mixing_group],
+            grads.message_bias[group : group + 1], grads.norm[group], grads.encoder[group if weights.first else 0],
+        )  # fmt: skip
         for jet in range(jets.groups[group], jets.groups[group + 1]):
             start, n, base = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
-            sums, (u, v, d) = arriving_sums[start : start + n], jet_slice(grads.terms, start, n)
+            terms, products = jet_slice(values.terms, start, n), jets.products[base : base + n * n]
+            own, sums = jet_slice(grads.terms, start, n), arriving.sums[start : start + n]
             find_pair_nodes(n, pair_nodes)
-            i, j, at = 0, 1, 0
-            while at < n * (n + 1) // 2:
-                chunk = chunk_from(i, j, at, n)
-                # y_ij and y_ji now hold gradients of messages
-                bias[:] = np.float32(0)
-                _grad_messages(
-                    weights.narrow, messages, bits, arriving_grads, sums, moments, base, chunk, y_ij, y_ji, bias
-                )
-                add_to(grads.message_bias[group : group + 1], bias)
-                count = remake(weights, jets, values, jet, chunk, pair_nodes, rows, even_odd)
-                # t_ij and t_ji are replaced by their gradients, then by those of the even and the odd part
-                _through_message(weights, chunk, y_ij, y_ji, t_ij, t_ji, grad_message)
-                _fold(weights.wide, chunk, t_ij, t_ji, u, v, d)
-                if weights.first:
-                    encoder[:] = np.float32(0)
-                    _through_encoder(weights, jets.products[base : base + n * n], chunk, rows, count, encoded, encoder)
-                    add_to(grads.encoder[group], encoder)
-                else:
-                    _through_mixing(weights, chunk, even_odd, t_ij, t_ji, y_ij, y_ji, grad_even, grad_odd, zeros)
-                    norm[:] = np.float32(0)
-                    _through_norm(weights, values, chunk, base, y_ij, y_ji, grads.before, norm)
-                    add_to(grads.norm[group], norm)
-                i, j = pair_after(chunk)
-                at += chunk.size
+            _jet_backward(
+                weights, products, values, arriving, sums, of_group, base, n, terms, own, pair_nodes, rows, even_odd,
+                parts,
+            )  # fmt: skip
 
 
-@inner
+class _Parts(NamedTuple):
+    """Gradients of one chunk in float32, which are added up in float64, work space and zeros."""
+
+    bias: F4
+    norm: F4
+    encoder: F4
+    encoded: F4
+    zeros: F4
+
+
+@leaf
+def _jet_backward(
+    weights: LayerWeights, products: F8, values: LayerValues, arriving: Arriving, sums: F4, grads: LayerGrads,
+    base: int, n: int, terms: NodeTerms, grad_terms: NodeTerms, nodes: PairNodes, rows: Rows, even_odd: F4,
+    parts: _Parts,
+) -> None:  # fmt: skip
+    """One jet; `grads` are those of its group."""
+    t_ij, t_ji, y_ij, y_ji, _, _, _ = rows
+    messages, bits, arriving_grads, _, moments = arriving
+    before, _, grad_message, grad_even, grad_odd, grad_bias, grad_norm, grad_encoder = grads
+    (bias, norm, encoder, encoded, zeros), (u, v, d) = parts, grad_terms
+    i, j, at = 0, 1, 0
+    while at < n * (n + 1) // 2:
+        chunk = chunk_from(i, j, at, n)
+        # y_ij and y_ji now hold gradients of messages
+        clear(bias)
+        _grad_messages(weights.narrow, messages, bits, arriving_grads, sums, moments, base, chunk, y_ij, y_ji, bias)
+        add_to(grad_bias, bias)
+        count = remake(weights, products, values, base, chunk, terms, nodes, rows, even_odd)
+        # t_ij and t_ji are replaced by their gradients, then by those of the even and the odd part
+        _through_message(weights, chunk, y_ij, y_ji, t_ij, t_ji, grad_message)
+        _fold(weights.wide, chunk, t_ij, t_ji, u, v, d)
+        if weights.first:
+            clear(encoder)
+            _through_encoder(weights, products, chunk, rows, count, encoded, encoder)
+            add_to(grad_encoder, encoder)
+        else:
+            _through_mixing(weights, chunk, even_odd, t_ij, t_ji, y_ij, y_ji, grad_even, grad_odd, zeros)
+            clear(norm)
+            _through_norm(weights, values, chunk, base, y_ij, y_ji, before, norm)
+            add_to(grad_norm, norm)
+        i, j = pair_after(chunk)
+        at += chunk.size
+
+
+@leaf
 def _grad_messages(
     narrow: ChannelBlocks, messages: F4, bits: U1, grads: F4, sums: F4, moments: F4, base: int, chunk: Chunk, y_ij: F4,
     y_ji: F4, bias: F4,
@@ -128,7 +166,7 @@ def _grad_messages(
             i, j = next_pair(i, j + run - 1, chunk.n)
 
 
-@inner
+@leaf
 def _outer(weights: LayerWeights, left: F4, left_row: int, count: int, right: F4, out: F4) -> None:
     """Add leftᵀ right of a chunk's rows to a gradient (D, W)."""
     narrow, wide, depth = left.shape[1], right.shape[1], weights.message_transposed.shape[1]
@@ -139,7 +177,7 @@ def _outer(weights: LayerWeights, left: F4, left_row: int, count: int, right: F4
             )  # fmt: skip
 
 
-@inner
+@leaf
 def _through_message(weights: LayerWeights, chunk: Chunk, y_ij: F4, y_ji: F4, t_ij: F4, t_ji: F4, out: F4) -> None:
     """From gradients of messages to those of Z, in place of T, and of the message layer's weights."""
     narrow, wide, depth = y_ij.shape[1], t_ij.shape[1], weights.message_transposed.shape[1]
@@ -155,7 +193,7 @@ def _through_message(weights: LayerWeights, chunk: Chunk, y_ij: F4, y_ji: F4, t_
                 )  # fmt: skip
 
 
-@inner
+@leaf
 def _fold(wide: ChannelBlocks, chunk: Chunk, t_ij: F4, t_ji: F4, u: F4, v: F4, d: F4) -> None:
     """From gradients of Z to those of u, v and d, and of its even and odd part."""
     for c in range(0, t_ij.shape[1], block_width(wide)):
@@ -170,7 +208,7 @@ def _fold(wide: ChannelBlocks, chunk: Chunk, t_ij: F4, t_ji: F4, u: F4, v: F4, d
             i, j = next_pair(i, j + run - 1, chunk.n)
 
 
-@inner
+@leaf
 def _through_mixing(
     weights: LayerWeights, chunk: Chunk, even_odd: F4, even: F4, odd: F4, out_even: F4, out_odd: F4, grad_even: F4,
     grad_odd: F4, zeros: F4,
@@ -183,7 +221,7 @@ def _through_mixing(
     _product(weights, chunk.size, odd, weights.odd_transposed, zeros, out_odd)
 
 
-@inner
+@leaf
 def _through_norm(
     weights: LayerWeights, values: LayerValues, chunk: Chunk, base: int, even: F4, odd: F4, out: F4, norm: F4
 ) -> None:
@@ -196,14 +234,14 @@ def _through_norm(
         _double(out, ji, chunk.size)
 
 
-@inner
+@leaf
 def _double(rows: F4, first: int, count: int) -> None:
     for row in range(first, first + count):
         for c in range(rows.shape[1]):
             rows[row, c] *= np.float32(2)
 
 
-@inner
+@leaf
 def _product(weights: LayerWeights, size: int, x: F4, matrix: F4, zeros: F4, out: F4) -> None:
     narrow, wide, depth, block = out.shape[1], x.shape[1], matrix.shape[1], block_width(weights.narrow)
     for b in range(narrow // block):
@@ -214,7 +252,7 @@ def _product(weights: LayerWeights, size: int, x: F4, matrix: F4, zeros: F4, out
             )  # fmt: skip
 
 
-@inner
+@leaf
 def _through_encoder(
     weights: LayerWeights, products: F8, chunk: Chunk, rows: Rows, count: int, grads: F4, out: F4
 ) -> None:
@@ -231,7 +269,7 @@ def _through_encoder(
             )  # fmt: skip
 
 
-@inner
+@leaf
 def _grad_encoded(weights: LayerWeights, chunk: Chunk, mirror: I8, count: int, even: F4, odd: F4, out: F4) -> None:
     """Gradients of encoded products: of a pair and its mirror image together if they were encoded as one."""
     channels, half = len(weights.encoded) * block_width(weights.encoded), np.float32(0.5)

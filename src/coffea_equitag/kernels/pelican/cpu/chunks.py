@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....array_types import F4, F8, I8
-from ....compiled import inner
+from ....compiled import inner, leaf
 from ...common.cpu.aligned import aligned_rows
 from .encoder import ENCODED, encode_angles, encode_rows, scalar_row
 from .mixing_tiles import mixed_rows, mixed_tile, self_tile
@@ -76,7 +76,7 @@ def chunk_from(i: int, j: int, at: int, n: int) -> Chunk:
     return Chunk(at - count, at - count, at, min(count + n - at, CHUNK), n, False)
 
 
-@inner
+@leaf
 def pair_after(chunk: Chunk) -> tuple[int, int]:
     """The pair after its last one."""
     i, j, done = chunk.i, chunk.j, 0
@@ -94,7 +94,7 @@ def make_pair_nodes(largest: int) -> PairNodes:
     return PairNodes(np.zeros(size, np.int64), np.zeros(size, np.int64))
 
 
-@inner
+@leaf
 def find_pair_nodes(n: int, nodes: PairNodes) -> None:
     """Those of a jet of n nodes."""
     own, other = nodes
@@ -115,7 +115,7 @@ def make_rows(narrow: int, wide: int) -> Rows:
     )  # fmt: skip
 
 
-@inner
+@leaf
 def encode(weights: Any, angles: bool, products: F8, chunk: Chunk, terms: NodeTerms, rows: Rows) -> int:
     """T_ij and T_ji of the first layer: encoded products beside LeakyReLU of the scalars' terms.
 
@@ -144,7 +144,7 @@ def encode(weights: Any, angles: bool, products: F8, chunk: Chunk, terms: NodeTe
     return count
 
 
-@inner
+@leaf
 def _find_products(products: F8, chunk: Chunk, rows: Rows) -> int:
     """Fill `places` and `mirror`: the pairs' rows, then those of mirror images with products of their own."""
     places, mirror, inputs = rows.places, rows.mirror, products.shape[1]
@@ -167,13 +167,13 @@ def _find_products(products: F8, chunk: Chunk, rows: Rows) -> int:
     return count
 
 
-@inner
+@leaf
 def run_from(i: int, j: int, n: int, most: int) -> int:
     """How many pairs follow in the row of (i, j); one at a time down the diagonal."""
     return 1 if i == j else min(most, n - j)
 
 
-@inner
+@leaf
 def next_pair(i: int, j: int, n: int) -> tuple[int, int]:
     """The pair after (i, j): along the row, to the next one, or down the diagonal."""
     if i == j:
@@ -181,7 +181,7 @@ def next_pair(i: int, j: int, n: int) -> tuple[int, int]:
     return (i, j + 1) if j + 1 < n else (i + 1, i + 2)
 
 
-@inner
+@leaf
 def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: int, out: F4) -> None:
     wide, inputs, block = out.shape[1], products.shape[1], block_width(weights.encoded)
     embedding, bias, power, inverse = weights.embedding, weights.embedding_bias, weights.power, weights.inverse
@@ -197,7 +197,7 @@ def _encode_places(weights: Any, angles: bool, products: F8, places: I8, count: 
                 )
 
 
-@inner
+@leaf
 def mix(
     weights: Any, layer: int, chunk: Chunk, pairs: F4, even_at: int, odd_at: int, terms: NodeTerms, nodes: PairNodes,
     rows: Rows,
@@ -222,7 +222,7 @@ def mix(
             )  # fmt: skip
 
 
-@inner
+@leaf
 def message(weights: Any, layer: int, chunk: Chunk, rows: Rows) -> None:
     """Messages Y from T, before their BatchNorm; those of mirror images if there are any."""
     wide, narrow, depth = rows.t_ij.shape[1], rows.y_ij.shape[1], weights.message.shape[-2]
@@ -239,7 +239,7 @@ def message(weights: Any, layer: int, chunk: Chunk, rows: Rows) -> None:
                 )  # fmt: skip
 
 
-@inner
+@leaf
 def collect(
     weights: Any, chunk: Chunk, rows: Rows, weight: F8, row: F8, column: F8, pairs: F4, even_to: int, odd_to: int
 ) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....array_types import F4, F8, I8, U1
-from ....compiled import inner, njit
+from ....compiled import inner, leaf, njit
 from ...common.cpu.aligned import aligned_rows
 from .channel_blocks import ChannelBlocks
 from .chunks import (
@@ -36,8 +36,8 @@ from .message_storage import keep_pair, keep_self
 from .pair_tiles import block_width
 
 __all__ = [
-    "Draw", "Jets", "LayerSums", "LayerValues", "LayerWeights", "add_to", "even_odd_rows", "jet_slice", "most_nodes",
-    "places_of", "remake", "sweep_forward",
+    "Draw", "Jets", "LayerSums", "LayerValues", "LayerWeights", "add_to", "clear", "even_odd_rows", "jet_slice",
+    "most_nodes", "places_of", "remake", "sweep_forward",
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ class LayerSums(NamedTuple):
 
     sums: F8  # (N, 3, C)
     counts: F4
-    moments: F8  # of each group, (G, 2, C)
+    moments: F8  # of each group, (G, 2, C); of one, (2, C)
 
 
 class Draw(NamedTuple):
@@ -108,23 +108,33 @@ def sweep_forward(
     pair_nodes = make_pair_nodes(most_nodes(jets, first, last))
     moments = np.zeros((2, narrow), np.float32)
     for group in range(first, last):
+        of_group = sums.moments[group]
         for jet in range(jets.groups[group], jets.groups[group + 1]):
-            start, n = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet]
-            own = LayerSums(sums.sums[start : start + n], sums.counts[start : start + n], sums.moments)
+            start, n, base = jets.offsets[jet], jets.offsets[jet + 1] - jets.offsets[jet], jets.squares[jet]
+            own = LayerSums(sums.sums[start : start + n], sums.counts[start : start + n], of_group)
+            terms, products = jet_slice(values.terms, start, n), jets.products[base : base + n * n]
             find_pair_nodes(n, pair_nodes)
-            i, j, at = 0, 1, 0
-            while at < n * (n + 1) // 2:
-                chunk = chunk_from(i, j, at, n)
-                remake(weights, jets, values, jet, chunk, pair_nodes, rows, even_odd)
-                message(weights, 0, chunk, rows)
-                moments[:] = np.float32(0)
-                _store(weights, values, own, draw, jets.squares[jet], chunk, rows, moments)
-                add_to(sums.moments[group], moments)
-                i, j = pair_after(chunk)
-                at += chunk.size
+            _jet_forward(weights, products, values, own, draw, base, n, terms, pair_nodes, rows, even_odd, moments)
 
 
-@inner
+@leaf
+def _jet_forward(
+    weights: LayerWeights, products: F8, values: LayerValues, sums: LayerSums, draw: Draw, base: int, n: int,
+    terms: NodeTerms, nodes: PairNodes, rows: Rows, even_odd: F4, moments: F4,
+) -> None:  # fmt: skip
+    i, j, at, total = 0, 1, 0, sums.moments
+    while at < n * (n + 1) // 2:
+        chunk = chunk_from(i, j, at, n)
+        remake(weights, products, values, base, chunk, terms, nodes, rows, even_odd)
+        message(weights, 0, chunk, rows)
+        clear(moments)
+        _store(weights, values, sums, draw, base, chunk, rows, moments)
+        add_to(total, moments)
+        i, j = pair_after(chunk)
+        at += chunk.size
+
+
+@leaf
 def _store(
     weights: LayerWeights, values: LayerValues, sums: LayerSums, draw: Draw, base: int, chunk: Chunk, rows: Rows,
     moments: F4,
@@ -167,7 +177,7 @@ def even_odd_rows(narrow: int) -> F4:
     return aligned_rows(2 * (CHUNK + MARGIN), narrow)
 
 
-@inner
+@leaf
 def places_of(chunk: Chunk, base: int) -> tuple[int, int]:
     """Where a chunk's Y_ij and its Y_ji begin, one on the diagonal, in a jet whose messages begin at `base`."""
     ji = base + chunk.n * (chunk.n - 1) // 2 + chunk.at
@@ -180,7 +190,7 @@ def jet_slice(terms: NodeTerms, start: int, n: int) -> NodeTerms:
     return NodeTerms(terms.u[start : start + n], terms.v[start : start + n], terms.d[start : start + n])
 
 
-@inner
+@leaf
 def add_to(total: F8, part: F4) -> None:
     """Add up in float64."""
     for r in range(part.shape[0]):
@@ -188,16 +198,25 @@ def add_to(total: F8, part: F4) -> None:
             total[r, c] += part[r, c]
 
 
-@inner
+@leaf
+def clear(part: F4) -> None:
+    """Set to 0."""
+    for r in range(part.shape[0]):
+        for c in range(part.shape[1]):
+            part[r, c] = np.float32(0)
+
+
+@leaf
 def remake(
-    weights: LayerWeights, jets: Jets, values: LayerValues, jet: int, chunk: Chunk, nodes: PairNodes, rows: Rows,
-    even_odd: F4,
+    weights: LayerWeights, products: F8, values: LayerValues, base: int, chunk: Chunk, terms: NodeTerms,
+    nodes: PairNodes, rows: Rows, even_odd: F4,
 ) -> int:  # fmt: skip
-    """The rows of T of a chunk, and what they were made of in `even_odd` or `rows.encoded`; how many the latter are."""
-    start, n, base = jets.offsets[jet], chunk.n, jets.squares[jet]
-    terms = jet_slice(values.terms, start, n)
+    """The rows of T of a chunk, and what they were made of in `even_odd` or `rows.encoded`; how many the latter are.
+
+    Products, terms and nodes of pairs are those of the jet, whose messages begin at `base`.
+    """
     if weights.first:
-        return encode(weights, False, jets.products[base : base + n * n], chunk, terms, rows)
+        return encode(weights, False, products, chunk, terms, rows)
     side = even_odd.shape[0] // 2
     ij, ji = places_of(chunk, base)
     for c in range(0, even_odd.shape[1], block_width(weights.narrow)):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ....array_types import F4, F8, I8
-from ....compiled import inner, njit, over_jets
+from ....compiled import leaf, njit, over_jets
 from ....invariants.gram import gram
 from ....invariants.minkowski import pair_offsets
 from ....jets.ragged import RaggedJets
@@ -30,6 +30,8 @@ from ..network import PelicanNetwork
 from .chunks import (
     MARGIN,
     NodeTerms,
+    PairNodes,
+    Rows,
     chunk_from,
     collect,
     encode,
@@ -135,23 +137,34 @@ def _score(
         for k in range(layers + 1):
             if k > 0:
                 node_terms(weights, k - 1, sums, own, terms, node_rows)
-            _clear(sums.row, sums.column, n)
-            i, j, at, count = 0, 1, 0, n * (n - 1) // 2
-            while at < count + n:
-                chunk = chunk_from(i, j, at, n)
-                even, odd = (at, at + count) if chunk.mirrored else (at + count, at + count + n)
-                if k == 0:
-                    encode(weights, options.angles, products, chunk, terms, rows)
-                else:
-                    mix(weights, k - 1, chunk, pairs, even, odd, terms, pair_nodes, rows)
-                message(weights, k, chunk, rows)
-                i, j = collect(weights, chunk, rows, own.weight, sums.row, sums.column, pairs, even, odd)
-                at += chunk.size
+            _sweep(weights, k, options.angles, products, own, terms, pair_nodes, rows, sums)
         of_jet = outputs[start : start + n] if by_node else outputs[jet : jet + 1]
         readout(weights, layers, sums, own, node_rows, of_jet)
 
 
-@inner
+@leaf
+def _sweep(
+    weights: PelicanWeights, layer: int, angles: bool, products: F8, jet: JetNodes, terms: NodeTerms, nodes: PairNodes,
+    rows: Rows, sums: MessageSums,
+) -> None:  # fmt: skip
+    """The messages of one layer and their sums, from encoded products or from the messages that were there before."""
+    pairs, row, column = sums
+    n = jet.n
+    _clear(row, column, n)
+    i, j, at, count = 0, 1, 0, n * (n - 1) // 2
+    while at < count + n:
+        chunk = chunk_from(i, j, at, n)
+        even, odd = (at, at + count) if chunk.mirrored else (at + count, at + count + n)
+        if layer == 0:
+            encode(weights, angles, products, chunk, terms, rows)
+        else:
+            mix(weights, layer - 1, chunk, pairs, even, odd, terms, nodes, rows)
+        message(weights, layer, chunk, rows)
+        i, j = collect(weights, chunk, rows, jet.weight, row, column, pairs, even, odd)
+        at += chunk.size
+
+
+@leaf
 def _clear(row: F8, column: F8, n: int) -> None:
     for i in range(n):
         for c in range(row.shape[1]):

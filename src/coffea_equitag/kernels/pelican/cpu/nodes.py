@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....array_types import F4, F8
-from ....compiled import inner
+from ....compiled import inner, leaf
 from ...common.cpu.aligned import aligned_rows
 from .chunks import MARGIN, NodeTerms
 from .node_rows import aggregate_rows, powers
@@ -100,7 +100,7 @@ def make_node_rows(weights: PelicanWeights, largest: int) -> NodeRows:
     )  # fmt: skip
 
 
-@inner
+@leaf
 def node_terms(
     weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, terms: NodeTerms, rows: NodeRows
 ) -> None:
@@ -113,7 +113,7 @@ def node_terms(
     _term(weights, layer, 2, jet.n, rows, terms.d)
 
 
-@inner
+@leaf
 def _term(weights: PelicanWeights, layer: int, target: int, n: int, rows: NodeRows, out: F4) -> None:
     values, matrix, starts, coefficients, factors = (
         rows.values,
@@ -137,7 +137,7 @@ def _term(weights: PelicanWeights, layer: int, target: int, n: int, rows: NodeRo
             )  # fmt: skip
 
 
-@inner
+@leaf
 def _jet_terms(weights: PelicanWeights, layer: int, jet: JetNodes, rows: NodeRows) -> None:
     """What trace, total and biases add to u, v and d of all nodes: `starts`."""
     sources, starts, narrow, wide = rows.sources, rows.starts, weights.scale.shape[1], weights.bias.shape[2]
@@ -161,7 +161,7 @@ def _jet_terms(weights: PelicanWeights, layer: int, jet: JetNodes, rows: NodeRow
         starts[1, c] = 0
 
 
-@inner
+@leaf
 def aggregate(weights: PelicanWeights, layer: int, sums: MessageSums, jet: JetNodes, rows: NodeRows) -> None:
     """Diagonal, columns and rows of each node side by side into `values`; the trace and the total."""
     n, weight, norm, scale, shift = jet.n, jet.weight, jet.norm, weights.scale[layer], weights.shift[layer]
