@@ -45,6 +45,17 @@ def test_angles():
     torch.testing.assert_close(found, torch.atan2(y, x), rtol=8 * EPS, atol=8 * EPS)
 
 
+def test_cosine():
+    quarters = torch.pi / 2 * torch.arange(-4, 5, dtype=torch.float64)
+    angles = torch.cat([torch.linspace(-7, 7, 3001, dtype=torch.float64), quarters, quarters + 1e-9])
+    found = DECOMPOSITIONS[ATEN.cos.default](angles)
+    # π/2 − |x| is rounded, by half a unit of the last place of 7; near ±π/2 it is exact, and so is what is left
+    torch.testing.assert_close(found, torch.cos(angles), rtol=2 * EPS, atol=4 * EPS)
+    near = angles[(angles.abs() - torch.pi / 2).abs() < 0.5]
+    torch.testing.assert_close(DECOMPOSITIONS[ATEN.cos.default](near), torch.cos(near), rtol=4 * EPS, atol=0)
+    assert DECOMPOSITIONS[ATEN.cos.default](angles.float()) is NotImplemented
+
+
 def test_gelu_with_tanh():
     values = wide(-20, 2)  # to ±100
     found = DECOMPOSITIONS[ATEN.gelu.default](values, approximate="tanh")

@@ -23,6 +23,15 @@ def _atan2(y: Tensor, x: Tensor) -> Tensor:
     return first + torch.where(along > 0, (y * cosine - x * sine) / torch.where(along > 0, along, 1.0), 0.0)
 
 
+#: π/2 and what float64 lacks of it.
+_QUARTER, _REST = 0.5 * math.pi, 6.123233995736766e-17
+
+
+def _cos(x: Tensor) -> Any:
+    """By the sine, which onnxruntime before 1.30 has in float64; π/2 − |x| is exact where the cosine is small."""
+    return NotImplemented if x.dtype != torch.float64 else torch.sin((_QUARTER - x.abs()) + _REST)
+
+
 def _copysign(size: Tensor, sign: Tensor) -> Tensor:
     return torch.where(sign < 0, -size.abs(), size.abs())
 
@@ -86,6 +95,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     _ATEN.atan2.default: _atan2,
     _ATEN.asinh.default: _asinh,
     _ATEN.copysign.Tensor: _copysign,
+    _ATEN.cos.default: _cos,
     _ATEN.expm1.default: _expm1,
     _ATEN.gelu.default: _gelu,
     _ATEN.hypot.default: _hypot,
