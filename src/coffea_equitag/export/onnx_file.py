@@ -71,6 +71,7 @@ def to_onnx(program: torch.export.ExportedProgram, inputs: Sequence[Port], outpu
     _name_ports(found.model.graph, inputs, outputs)
     model = found.model_proto
     model.ir_version = _IR_VERSION
+    importlib.import_module(".onnx_products", __package__).unfuse(model)
     _name_lengths(model.graph.input, inputs)
     _name_lengths(model.graph.output, outputs)
     return model
