@@ -194,8 +194,10 @@ def test_numbers_in_any_memory():
 def test_scores_follow_a_change_of_each_kind(random_jets):
     jets = eqt.RaggedJets.from_awkward(random_jets([4, 1]))
     for name in ("in place", "by numpy", "optimiser", "load_state_dict, assigned", "other memory", "other parameter"):
-        torch.manual_seed(0)  # units that no jet activates would hide a change of theirs
+        torch.manual_seed(0)
         model = eqt.models.build("pfn", phi=[8], f=[8]).eval()
+        # units that no constituent activates would hide a change of theirs
+        first_linear(model).bias.data.fill_(10.0)
         before = run(model, jets)
         CHANGES[name](model)
         found = run(model, jets)
