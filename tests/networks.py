@@ -5,6 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+#: Options of Particle Transformer with as many layers of each kind as by default: each other number is compiled for itself.
+SMALL_TRANSFORMER = {
+    "embed_widths": (24, 40, 32),
+    "pair_widths": (8, 24, 6),
+    "heads": 4,
+    "layers": 2,
+    "class_layers": 1,
+    "ratio": 2,
+}
+
 
 def enliven(model, gain=1.0):
     """Give a network non-trivial BatchNorm statistics, and LorentzNet's vectors sizeable updates."""

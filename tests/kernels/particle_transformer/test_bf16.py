@@ -9,25 +9,17 @@ import torch
 import coffea_equitag as eqt
 from coffea_equitag import RaggedJets, kernels
 from kernel_forms import assert_agrees_in_bf16, assert_own_jet_alone, needs_bf16, run_in_bf16
-from networks import enliven
+from networks import SMALL_TRANSFORMER, enliven
 
 pytestmark = needs_bf16
 
 COUNTS = [20, 1, 0, 7, 90, 2, 0, 61, 3, 0]
-SMALL = {
-    "embed_widths": (24, 40, 32),
-    "pair_widths": (8, 24, 6),
-    "heads": 4,
-    "layers": 2,
-    "class_layers": 1,
-    "ratio": 2,
-}
 
 
 def build(**options):
     """A network whose matrices are in bf16, and whose norms' weights leave them as they are."""
     torch.manual_seed(3)
-    model = enliven(eqt.models.build("particle_transformer", **SMALL | options))
+    model = enliven(eqt.models.build("particle_transformer", **SMALL_TRANSFORMER | options))
     for linear in linears(model):
         linear.weight.data = 2 * linear.weight.data.bfloat16().float()
     return model

@@ -19,25 +19,16 @@ from kernel_forms import (
     needs_vectors,
     run,
 )
-from networks import enliven, shaken
+from networks import SMALL_TRANSFORMER, enliven, shaken
 
 pytestmark = needs_vectors
 
 COUNTS = [20, 1, 0, 7, 90, 2, 0, 61, 3, 0]
-#: As many layers of each kind as in the default, since each other number is compiled for itself.
-SMALL = {
-    "embed_widths": (24, 40, 32),
-    "pair_widths": (8, 24, 6),
-    "heads": 4,
-    "layers": 2,
-    "class_layers": 1,
-    "ratio": 2,
-}
 
 
 def build(**options):
     torch.manual_seed(3)
-    return shaken(enliven(eqt.models.build("particle_transformer", **SMALL | options)))
+    return shaken(enliven(eqt.models.build("particle_transformer", **SMALL_TRANSFORMER | options)))
 
 
 def jets_of(random_jets, counts=COUNTS, **options):

@@ -22,20 +22,13 @@ from coffea_equitag.kernels.particle_transformer.cpu.normed_sum import normed_su
 from coffea_equitag.kernels.particle_transformer.cpu.row_sums import LANE
 from coffea_equitag.kernels.particle_transformer.cpu.square_bias import square_bias
 from kernel_forms import needs_vectors
+from networks import SMALL_TRANSFORMER
 from training_steps import step, two_steps
 
 pytestmark = needs_vectors
 
 COUNTS = [20, 1, 0, 7, 31, 2]
-SMALL = {
-    "embed_widths": (24, 40, 32),
-    "pair_widths": (8, 24, 6),
-    "heads": 4,
-    "layers": 2,
-    "class_layers": 1,
-    "ratio": 2,
-    "dropout": 0.0,
-}
+SMALL = SMALL_TRANSFORMER | {"dropout": 0.0}
 
 
 def build(**options):
