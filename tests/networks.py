@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-#: Options of Particle Transformer with as many layers of each kind as by default: each other number is compiled for itself.
+#: As many layers of each kind as Particle Transformer has by default, since each other number is compiled for itself.
 SMALL_TRANSFORMER = {
     "embed_widths": (24, 40, 32),
     "pair_widths": (8, 24, 6),
