@@ -15,19 +15,20 @@ from coffea_equitag.export.onnx_products import unfuse  # noqa: E402
 RNG = np.random.default_rng(0)
 
 
-def model_of(first, second, perm, kind=TensorProto.DOUBLE, also=False):
-    """x·y with either of them transposed; with `also`, the transposed x is an output, too."""
+def model_of(first, second, perm, kind=TensorProto.DOUBLE, also=False, rank=None):
+    """x·y with either of them transposed, x of a rank of its own; with `also`, the transposed x is an output, too."""
     nodes, names = [], {"x": "x", "y": "y"}
     for name, transposed in (("x", first), ("y", second)):
         if transposed:
             names[name] = f"{name}_transposed"
             nodes.append(helper.make_node("Transpose", [name], [names[name]], perm=perm))
     nodes.append(helper.make_node("MatMul", [names["x"], names["y"]], ["z"]))
-    shape = [None] * len(perm)
-    ports = {name: helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y", "z", "x_transposed")}
+    ranks = {"x": rank or len(perm), "y": len(perm), "z": rank or len(perm), "x_transposed": len(perm)}
+    ports = {name: helper.make_tensor_value_info(name, kind, [None] * number) for name, number in ranks.items()}
     outputs = [ports["z"], *([ports["x_transposed"]] if also else [])]
     graph = helper.make_graph(nodes, "products", [ports["x"], ports["y"]], outputs)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    return onnx.shape_inference.infer_shapes(model)
 
 
 @pytest.mark.parametrize("perm", [(1, 0), (0, 2, 1)])
@@ -45,6 +46,19 @@ def test_the_same_product(perm, first, second):
     # sums of four terms, in any order
     np.testing.assert_allclose(
         found, expected, rtol=0, atol=4 * np.finfo(float).eps * np.abs(x).max() * np.abs(y).max() * 4
+    )
+
+
+def test_a_matrix_that_multiplies_each_of_a_batch():
+    runtime = pytest.importorskip("onnxruntime")
+    x, y = RNG.normal(size=(2, 3, 4)), RNG.normal(size=(5, 4))
+    model = model_of(False, True, (1, 0), rank=3)
+    unfuse(model)
+    assert [node.op_type for node in model.graph.node] == ["Einsum"]
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": x, "y": y})
+    np.testing.assert_allclose(
+        found, x @ y.T, rtol=0, atol=16 * np.finfo(float).eps * np.abs(x).max() * np.abs(y).max()
     )
 
 

@@ -18,15 +18,22 @@ def unfuse(model: Any) -> None:
         A model, which is changed.
     """
     graph = model.graph
-    kinds = {one.name: one.type.tensor_type.elem_type for one in (*graph.value_info, *graph.output)}
+    types = {one.name: one.type.tensor_type for one in (*graph.input, *graph.value_info, *graph.output)}
+    ranks = {name: len(one.shape.dim) for name, one in types.items()} | {
+        one.name: len(one.dims) for one in graph.initializer
+    }
     swapped = {node.output[0]: node.input[0] for node in graph.node if _swaps_last(node)}
     for node in graph.node:
-        if node.op_type != "MatMul" or kinds.get(node.output[0]) != TensorProto.DOUBLE:
+        kind = types.get(node.output[0])
+        if node.op_type != "MatMul" or kind is None or kind.elem_type != TensorProto.DOUBLE:
             continue
         first, second = node.input
-        if first not in swapped and second not in swapped:
+        if not {first, second} & swapped.keys() or not {first, second} <= ranks.keys():
             continue
-        equation = f"...{'ki' if first in swapped else 'ik'},...{'jk' if second in swapped else 'kj'}->...ij"
+        terms = "ki" if first in swapped else "ik", "jk" if second in swapped else "kj"
+        # a matrix multiplies each of a batch
+        batches = ["" if ranks[name] == 2 else "..." for name in node.input]
+        equation = f"{batches[0]}{terms[0]},{batches[1]}{terms[1]}->{max(batches)}ij"
         node.op_type = "Einsum"
         node.input[:] = [swapped.get(name, name) for name in node.input]
         node.attribute.append(helper.make_attribute("equation", equation))
