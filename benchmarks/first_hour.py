@@ -97,12 +97,13 @@ def table(rows: list[tuple[str, Step, Step | None]]) -> str:
     lines = ["| | first time | again |", "| --- | --- | --- |"]
     for name, *steps in rows:
         lines.append(f"| {name} | {' | '.join('' if step is None else _in_words(step) for step in steps)} |")
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] / cores
     made = (
         "CPU time of all processes, in brackets wall time, in this order: what one step compiles, the next ones use. "
-        f"{dt.date.today()}, {cpu_name()}, {os.cpu_count()} cores, each shared by "
-        f"{load:.1f} processes at the end, which makes wall times long."
+        f"{dt.date.today()}, {cpu_name()}, {cores} cores"
     )
+    made += f", each shared by {load:.1f} processes, which makes wall times long." if load > 1 else "."
     return "\n".join([*lines, "", made])
 
 
