@@ -102,8 +102,8 @@ def export(
     batch_size : int, optional
         For Triton: jets per request, by default 64.
     tolerance : float, optional
-        Largest deviation of probabilities from the layers in float64; by default 1e-5, and in float64 what rounding may
-        do, see `verify`.
+        Largest deviation from the layers in float64, see `Verification`; by default 1e-5, and in float64 what rounding
+        may do, see `verify`.
     overwrite : bool
         Replace what is there.
 

@@ -24,8 +24,12 @@ from .trial_jets import BATCHES, trial_jets
 
 __all__ = ["TOLERANCE", "UNITS", "Verification", "verify"]
 
-#: Largest deviation of probabilities, or of vectors relative to the largest component, of networks in float32.
+#: Largest deviation in float32: of probabilities p, |Δ log p| / max(1, |log p|), so that p deviates by no more, and
+#: small ones, on which rejections rest, keep their digits; of vectors, relative to the largest component.
 TOLERANCE = 1e-5
+
+#: Where probabilities count as 0: far above the smallest numbers in float32.
+_ZERO = 1e-30
 
 #: The same in float64, in units of how far outputs move when each pT moves by one unit in the last place: 2 since file
 #: and layers both round, 2 since every layer rounds and not only the inputs, 2 since sums are made in another order, 2
@@ -44,8 +48,8 @@ class Verification:
     batches : tuple of int
         Jets in each call.
     deviation : float
-        Largest deviation of the file's outputs from those of the layers in float64: of probabilities, or of vectors
-        over the largest component.
+        Largest deviation of the file's outputs from those of the layers in float64: of probabilities p,
+        |Δ log p| / max(1, |log p|); of vectors, relative to the largest component.
     from_tagger : float
         The same from what ``tagger`` itself gives, by its kernels in single precision.
     tagger_deviation : float
@@ -105,13 +109,12 @@ def verify(
         own_scores = _scores(tagger, torch.from_numpy(tagger.outputs(ragged)))
         found.append((outputs.double().numpy(), expected, own_scores))
     file, layers, own = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    scale = _scale(tagger, layers)
     result = Verification(
         jets=len(file),
         batches=tuple(map(len, BATCHES)),
-        deviation=_largest(file - layers) / scale,
-        from_tagger=_largest(file - own) / scale,
-        tagger_deviation=_largest(own - layers) / scale,
+        deviation=_deviation(tagger, file, layers),
+        from_tagger=_deviation(tagger, file, own),
+        tagger_deviation=_deviation(tagger, own, layers),
         tolerance=tolerance,
     )
     if not result.deviation <= tolerance:
@@ -131,9 +134,9 @@ def _rounding(tagger: Tagger, exact: JetModel, own_momenta: bool, dtype: torch.d
         moved = ak.with_field(jets, pt * (1 + unit), ("constituents", "pt"))
         batches = (RaggedJets.from_awkward(one, tagger.card.contract.constituent_fields) for one in (jets, moved))
         first, second = (_exact_scores(tagger, exact, batch) for batch in batches)
-        found.append((first, second - first))
-    scores, moves = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    floor = max(_largest(moves) / _scale(tagger, scores), float(np.finfo(np.float64).eps))
+        found.append((first, second))
+    before, after = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    floor = max(_deviation(tagger, after, before), float(np.finfo(np.float64).eps))
     return UNITS * floor + (torch.finfo(dtype).eps / 2 if dtype == torch.float32 else 0.0)
 
 
@@ -143,11 +146,6 @@ def _exact_scores(tagger: Tagger, exact: JetModel, jets: RaggedJets) -> F8:
         return _scores(tagger, exact(jets).double())
 
 
-def _scale(tagger: Tagger, scores: F8) -> float:
-    """What deviations are relative to: 1 for probabilities, the largest component of vectors."""
-    return 1.0 if tagger.model.output == "classes" else float(np.abs(scores).max())
-
-
 def _scores(tagger: Tagger, outputs: Tensor) -> F8:
     if tagger.model.output == "classes":
         outputs = torch.softmax(outputs / tagger.card.temperature, dim=1)
@@ -155,9 +153,15 @@ def _scores(tagger: Tagger, outputs: Tensor) -> F8:
     return found
 
 
-def _largest(values: F8) -> float:
-    """The largest size; infinite if one is NaN."""
-    return float(np.where(np.isnan(values), np.inf, np.abs(values)).max())
+def _deviation(tagger: Tagger, found: F8, expected: F8) -> float:
+    """See `TOLERANCE`; infinite if a number is NaN."""
+    if tagger.model.output == "classes":
+        found, expected = (np.log(np.maximum(scores, _ZERO)) for scores in (found, expected))
+        scale: F8 | float = np.maximum(1.0, np.abs(expected))
+    else:
+        scale = float(np.abs(expected).max())
+    sizes = np.abs(found - expected) / scale
+    return float(np.where(np.isnan(sizes), np.inf, sizes).max())
 
 
 _REMEDIES: dict[Precision, str] = {
