@@ -27,7 +27,7 @@ from coffea_equitag import models, zoo
 from coffea_equitag.benchmarking.machine import describe_machine
 from coffea_equitag.demo import PACKAGED_JETS
 from coffea_equitag.export import FORMATS, export
-from coffea_equitag.export.interface import Form
+from coffea_equitag.export.interface import Form, Precision
 from coffea_equitag.export.onnx_file import OnnxSession
 from coffea_equitag.export.pt2_file import open_pt2
 from coffea_equitag.export.trial_jets import TrialJets, trial_jets
@@ -44,6 +44,8 @@ NETWORKS: dict[str, str | tuple[str, dict[str, Any]]] = {
 }
 
 _EPOCHS = 2
+#: The second one where the first is refused.
+PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 #: Jets that are timed, and their mean number of constituents.
 _JETS, _MEAN = 64, 50
 
@@ -65,11 +67,14 @@ def main() -> None:
         wanted = [format for format in arguments.formats if (name, format) not in done]
         tagger = tagger_of(name) if wanted else None
         for format in wanted:
-            row = {"network": name, "format": format, **measured(tagger, format)}
-            found.append(row)
-            with arguments.results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+            for precision in PRECISIONS:
+                row = {"network": name, "format": format, "precision": precision, **measured(tagger, format, precision)}
+                found.append(row)
+                with arguments.results.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+                if "refused" not in row:
+                    break
     if arguments.insert:
         page = arguments.insert.read_text()
         arguments.insert.write_text(between_markers(page, (_BEGIN, _END), f"\n{table(found)}\n"))
@@ -102,13 +107,13 @@ def tagger_of(name: str) -> eqt.Tagger:
         )
 
 
-def measured(tagger: eqt.Tagger, format: str) -> dict[str, Any]:
+def measured(tagger: eqt.Tagger, format: str, precision: Precision) -> dict[str, Any]:
     """What one export is like."""
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / {"onnx": "m.onnx", "cms": "m.onnx", "pt2": "m.pt2", "triton": "repository"}[format]
         try:
-            made = export(tagger, path, format)
+            made = export(tagger, path, format, precision=precision)
         except eqt.ExportError as error:
             return {"refused": str(error).splitlines()[0]}
         seconds = time.process_time() - start
@@ -153,7 +158,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     order = {name: k for k, name in enumerate(NETWORKS)}
     for row in sorted(rows, key=lambda row: (order[row["network"]], FORMATS.index(row["format"]))):
-        cells = [row["network"], row["format"]]
+        exact = ", float64" if row.get("precision") == "float64" else ""
+        cells = [row["network"], row["format"] + exact]
         if "refused" in row:
             lines.append(f"| {' | '.join([*cells, 'refused: ' + row['refused'], *[''] * 6])} |")
             continue
@@ -163,7 +169,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     dates = sorted({row["date"] for row in rows if "date" in row})
     machines = sorted({row["machine"] for row in rows if "machine" in row})
-    missing = [name for name in NETWORKS if sum(row["network"] == name for row in rows) < len(FORMATS)]
+    missing = [name for name in NETWORKS if {row["format"] for row in rows if row["network"] == name} != {*FORMATS}]
     text = [f"Measured {' to '.join(sorted({dates[0], dates[-1]}))} on {'; '.join(machines)}."]
     if missing:
         text.append(f"Not measured yet, or not in all formats: {'; '.join(missing)}.")

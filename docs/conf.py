@@ -57,6 +57,7 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # progress bars leave the state of their widgets behind, and no page shows any
 
 # Links to other sites: nox -s links
 linkcheck_timeout = 20

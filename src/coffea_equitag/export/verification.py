@@ -119,6 +119,8 @@ def verify(
     )
     if not result.deviation <= tolerance:
         given = f"{tagger.name}: the file's outputs deviate by {result.deviation:.2g} from the layers in float64"
+        if precision == "float32":
+            given += f", those of the tagger itself in float32 by {result.tagger_deviation:.2g}"
         raise _failed(given, tolerance, precision)
     return result
 
