@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import coffea_equitag as eqt
+from official_names import lorentznet
 
 SMALL = {"n_scalar": 2, "hidden": 6, "n_layers": 2}
 
@@ -14,11 +15,7 @@ SMALL = {"n_scalar": 2, "hidden": 6, "n_layers": 2}
 def state():
     """A checkpoint with the parameter names of the official code."""
     model = eqt.models.build("lorentznet", **SMALL)
-    rename = {"blocks": "LGEBs", "head": "graph_dec"}
-    return {
-        "module." + ".".join([rename.get(name.split(".")[0], name.split(".")[0]), *name.split(".")[1:]]): value
-        for name, value in model.state_dict().items()
-    }
+    return lorentznet(model, "module.")
 
 
 def test_names_are_translated(state, tmp_path, random_jets):
@@ -80,10 +77,7 @@ def test_missing_file_and_unknown_kind(tmp_path):
 def lorentznet_of(n_scalar):
     """A checkpoint of the official LorentzNet whose nodes have so many scalars."""
     small = {"hidden": 4, "n_layers": 1, "beams": False}
-    state = eqt.models.build("lorentznet", n_scalar=n_scalar, **small).state_dict()
-    return {
-        name.replace("blocks.", "LGEBs.", 1).replace("head.", "graph_dec.", 1): value for name, value in state.items()
-    }
+    return lorentznet(eqt.models.build("lorentznet", n_scalar=n_scalar, **small))
 
 
 TOP = {"beams": True, "pid": False, "use_one_hot": True, "mass_noise": True, "c_weight": 5e-3}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +11,7 @@ from arithmetic import deviation
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants.weaver_variables import weaver_features
 from networks import run, shaken
+from official_names import lgatr_slim
 
 SMALL = {"vectors": 8, "scalars": 16, "n_layers": 3, "n_heads": 4, "mlp_ratio": 2}
 
@@ -20,44 +19,6 @@ SMALL = {"vectors": 8, "scalars": 16, "n_layers": 3, "n_heads": 4, "mlp_ratio": 
 def build(**options):
     torch.manual_seed(3)
     return shaken(eqt.models.build("lgatr_slim", **(SMALL | options)).eval())
-
-
-#: Ours -> the official names, for checkpoints without the package that wrote them.
-OFFICIAL = (
-    (r"^embedding\.", "linear_in."),
-    (r"^head\.", "linear_out.linear_s."),
-    (r"^vector_head\.weight", "linear_out.weight_v"),
-    (r"first_norm\.(.).*", r"norm1.weight_\1"),
-    (r"second_norm\.(.).*", r"norm2.weight_\1"),
-    (r"attention\.inputs", "attention.linear_in"),
-    (r"attention\.outputs", "attention.linear_out"),
-    (r"perceptron\.gates\.(\d+)", r"mlp.layers.\1"),
-    (r"perceptron\.outputs", "mlp.layers.{last}"),
-    (r"vectors\.weight", "weight_v"),
-    (r"\.scalars\.(weight|bias)", r".linear_s.\1"),
-)
-
-
-def checkpoint(model, prefix="net.", dropout=False):
-    """The network as the official package stores it, with the weights that have no effect."""
-    layers, last = model.options["mlp_layers"], model.options["n_layers"] - 1
-    state = {}
-    for name, value in model.state_dict().items():
-        for ours, official in OFFICIAL:
-            name = re.sub(ours, official.replace("{last}", str(layers - 1)), name)
-        state[name] = value
-    if model.output == "classes":
-        first = state[f"blocks.{last - 1}.norm2.weight_v"]
-        unseen = {name: value for name, value in state.items() if f"blocks.{last - 1}.mlp" in name}
-        unseen = {name: value for name, value in unseen.items() if name.endswith("weight_v")}
-        state |= {name.replace(f"blocks.{last - 1}.", f"blocks.{last}."): value for name, value in unseen.items()}
-        state |= {f"blocks.{last}.norm2.weight_v": first, "linear_out.weight_v": first.new_zeros(0, len(first))}
-    if dropout:
-        state = {
-            re.sub(r"mlp\.layers\.(\d+)", lambda found: f"mlp.layers.{2 * int(found[1])}", name): value
-            for name, value in state.items()
-        }
-    return {prefix + name: value for name, value in state.items()}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +32,7 @@ def checkpoint(model, prefix="net.", dropout=False):
 )
 def test_names_are_translated(random_jets, options, how):
     model, jets = build(**options), random_jets([5, 0, 9])
-    state = checkpoint(model, **how)
+    state = lgatr_slim(model, **how)
     state |= {f"{how.get('prefix', 'net.')}blocks.0.attention.metric": torch.ones(4)}
     hidden = {name: value for name, value in options.items() if name in ("inputs", "aggregation")}
     tagger = eqt.convert.official("lgatr_slim", state, n_heads=4, **hidden)
@@ -81,7 +42,7 @@ def test_names_are_translated(random_jets, options, how):
 
 def test_a_single_logit_is_that_of_the_signal(random_jets):
     model, jets = build(n_classes=1), random_jets([5, 9])
-    tagger = eqt.convert.official("lgatr_slim", checkpoint(model), n_heads=4)
+    tagger = eqt.convert.official("lgatr_slim", lgatr_slim(model), n_heads=4)
     np.testing.assert_allclose(tagger(jets), run(model)(jets)[:, 0].sigmoid(), rtol=1e-5)
 
 
@@ -95,11 +56,11 @@ def test_a_single_logit_is_that_of_the_signal(random_jets):
 )
 def test_checkpoints_that_do_not_match(options, given, words):
     with pytest.raises(eqt.CheckpointError, match=words):
-        eqt.convert.official("lgatr_slim", checkpoint(build(**options)), **({"n_heads": 4} | given))
+        eqt.convert.official("lgatr_slim", lgatr_slim(build(**options)), **({"n_heads": 4} | given))
 
 
 def test_networks_for_something_else():
-    state = checkpoint(build(output="momentum"), prefix="")
+    state = lgatr_slim(build(output="momentum"), prefix="")
     two = state | {"linear_in.weight_v": state["linear_in.weight_v"].repeat(1, 2)}
     with pytest.raises(eqt.CheckpointError, match="2 vectors in, 1 vectors and 1 scalars out"):
         eqt.convert.official("lgatr_slim", two, n_heads=4)

@@ -12,28 +12,10 @@ from arithmetic import deviation
 from coffea_equitag import RaggedJets
 from coffea_equitag.invariants.frame_features import frame_features
 from coffea_equitag.models.lloca_inputs import reference_vectors, with_least_mass
+from official_names import lloca_transformer
 
 HEAD = {"scalars": 4, "vectors": 1, "tensors": 1}
 SMALL = HEAD | {"heads": 2, "blocks": 2, "frame_width": 8, "mlp_factor": 3}
-
-
-def official(model):
-    """The state dict of a network as the authors would have saved it."""
-    found = {"net.attention.transform.parity_odd": torch.zeros(1, 24, dtype=torch.bool)}
-    for name, value in model.state_dict().items():
-        part, *rest = name.split(".")
-        if part == "frames" and rest[0].startswith("edge"):
-            name = f"framesnet.equivectors.block.{rest[0]}"
-        elif part == "frames":
-            index = 0 if rest[0] == "first" else 2 * (int(rest[1]) + 1) // 3
-            name = f"framesnet.equivectors.block.mlp.mlp.{index}.{rest[-1]}"
-        elif part == "blocks":
-            name = "net." + name.replace("attention.qkv.", "attention.qkv_linear.linear.")
-            name = name.replace("attention.out.", "attention.out_linear.")
-        else:
-            name = f"net.linear_{'in' if part == 'embedding' else 'out'}.{rest[0]}"
-        found[name] = value
-    return found | {"framesnet.equivectors.block.edge_inited": torch.tensor(True)}
 
 
 @pytest.mark.parametrize("options", [{}, {"laboratory": False, "frame_layers": 3, "beams": False}, {"n_classes": 3}])
@@ -42,7 +24,7 @@ def test_names_and_shapes(random_jets, options):
     model = eqt.models.build("lloca_transformer", **SMALL, **options, least_mass=5e-3).double().eval()
     given = {name: options[name] for name in ("beams",) if name in options}
     classes = tuple("abc"[: options.get("n_classes", 2)])
-    tagger = eqt.convert.official("lloca_transformer", official(model), classes=classes, **HEAD, **given)
+    tagger = eqt.convert.official("lloca_transformer", lloca_transformer(model), classes=classes, **HEAD, **given)
     assert tagger.model.options == model.options
     jets = random_jets([3, 0, 1, 20])
     with torch.no_grad():
@@ -51,13 +33,13 @@ def test_names_and_shapes(random_jets, options):
 
 @pytest.mark.parametrize("wrong", [{}, {"scalars": 8, "vectors": 2}])
 def test_channels_of_a_head_must_be_told(wrong):
-    state = official(eqt.models.build("lloca_transformer", **SMALL))
+    state = lloca_transformer(eqt.models.build("lloca_transformer", **SMALL))
     with pytest.raises(eqt.CheckpointError, match="24 channels per head"):
         eqt.convert.official("lloca_transformer", state, **wrong)
 
 
 def test_columns_must_be_told():
-    state = official(eqt.models.build("lloca_transformer", **SMALL, fields=["charge"]))
+    state = lloca_transformer(eqt.models.build("lloca_transformer", **SMALL, fields=["charge"]))
     with pytest.raises(eqt.CheckpointError, match="8 features per constituent"):
         eqt.convert.official("lloca_transformer", state, **HEAD)
     assert eqt.convert.official("lloca_transformer", state, **HEAD, fields=["charge"]).model.fields == ("charge",)

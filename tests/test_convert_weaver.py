@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -13,43 +11,7 @@ from arithmetic import deviation, rounding
 from coffea_equitag import RaggedJets, kernels
 from coffea_equitag.kernels.common.cpu.shapes import SUPPORTED
 from networks import enliven
-
-#: Ours to weaver's.
-NAMES = {
-    "particlenet": (
-        (r"^input_norm\.", "bn_fts."),
-        (r"^blocks\.", "edge_convs."),
-        (r"\.linears\.", ".convs."),
-        (r"\.norms\.", ".bns."),
-        (r"\.shortcut\.0\.", ".sc."),
-        (r"\.shortcut\.1\.", ".sc_bn."),
-        (r"^fusion\.", "fusion_block."),
-    ),
-    "pfn": ((r"^input_norm\.", "input_bn."),),
-}
-
-
-def weaver(model, prefix="mod.", fine_tuned=False):
-    """The state dict of a network as weaver would have saved it."""
-    found, per_block = {}, {"head": 3, "f": 2}
-    last = len(model.head if model.kind == "particlenet" else model.f) - 1
-    for name, value in model.state_dict().items():
-        part, *rest = name.split(".")
-        if part in per_block:
-            index = int(rest[0])
-            name = f"fc.{index // per_block[part]}.{'' if index == last else '0.'}{rest[1]}"
-            if fine_tuned and index == last:
-                found[f"fc_out.{rest[1]}"] = value
-                continue
-        elif part == "phi":
-            name = f"phi.{int(rest[0]) // 3}.{int(rest[0]) % 3}.{rest[1]}"
-        for pattern, official in NAMES[model.kind]:
-            name = re.sub(pattern, official, name)
-        convolution = re.search(r"convs\.\d+\.weight|\.sc\.weight|phi\.\d+\.0\.weight|fusion_block\.0\.weight", name)
-        if convolution:
-            value = value[..., None, None] if ".convs." in name else value[..., None]
-        found[prefix + name] = value
-    return found
+from official_names import weaver
 
 
 @pytest.mark.parametrize(

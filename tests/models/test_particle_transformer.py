@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +13,7 @@ from arithmetic import deviation
 from coffea_equitag import RaggedJets
 from coffea_equitag.testing import assert_batch_independent, assert_permutation_invariant, assert_so2_invariant
 from networks import enliven, run
+from official_names import particle_transformer
 
 COUNTS = [1, 5, 0, 2, 1, 17, 5]
 SMALL = {
@@ -165,45 +165,6 @@ def test_wrong_options(options, words):
         eqt.models.build("particle_transformer", **SMALL | options)
 
 
-#: Ours to weaver's.
-NAMES = (
-    (r"^embedding\.0\.", "embed.input_bn."),
-    (r"^embedding\.(\d+)", lambda match: f"embed.embed.{int(match[1]) - 1}"),
-    (r"^pair_bias\.", "pair_embed."),
-    (r"^class_blocks\.", "cls_blocks."),
-    (r"^class_token$", "cls_token"),
-    (r"\.attention\.", ".attn."),
-    (r"\.before\.", ".pre_attn_norm."),
-    (r"\.after\.0\.", ".post_attn_norm."),
-    (r"\.feed_forward\.0\.", ".pre_fc_norm."),
-    (r"\.feed_forward\.1\.", ".fc1."),
-    (r"\.feed_forward\.4\.", ".post_fc_norm."),
-    (r"\.feed_forward\.5\.", ".fc2."),
-    (r"\.head_scale$", ".c_attn"),
-    (r"\.residual_scale$", ".w_resid"),
-)
-
-
-def weaver(model, prefix="mod.", *, packed=False, fine_tuned=False):
-    """The state dict as weaver would have saved it; `packed` as the versions that used torch's own attention."""
-    found, last = {}, len(model.head) - 1
-    for name, value in model.state_dict().items():
-        for pattern, official in NAMES:
-            name = re.sub(pattern, official, name)
-        if packed:
-            name = re.sub(r"in_proj\.(weight|bias)", r"in_proj_\1", name)
-        if name.startswith("head."):
-            index = int(name.split(".")[1])
-            name = f"fc.{index // 3}.{'' if index == last else '0.'}{name.split('.')[2]}"
-        elif re.fullmatch(r"pair_embed\.embed\.\d+\.weight", name) and value.ndim == 2:
-            value = value[..., None]
-        elif name == "cls_token":
-            value = value[None, None]
-        # the example of fine-tuning keeps its classifier beside the network
-        found[("" if fine_tuned and name.startswith("fc.") else prefix) + name] = value
-    return found
-
-
 @pytest.mark.parametrize(
     ("options", "form"),
     [
@@ -216,14 +177,14 @@ def weaver(model, prefix="mod.", *, packed=False, fine_tuned=False):
 def test_conversion(random_jets, options, form):
     model, jets = build(**options), random_jets(COUNTS)
     classes = tuple("abc"[: model.n_classes])
-    tagger = eqt.convert.official("particle_transformer", weaver(model, **form), classes=classes)
+    tagger = eqt.convert.official("particle_transformer", particle_transformer(model, **form), classes=classes)
     assert {name: tagger.model.options[name] for name in SMALL} == {name: model.options[name] for name in SMALL}
     with torch.no_grad():
         assert torch.equal(tagger.model(jets), model(jets))
 
 
 def test_inputs_must_be_told():
-    state = weaver(build(inputs="full"))
+    state = particle_transformer(build(inputs="full"))
     with pytest.raises(eqt.CheckpointError, match=r"17 features(?s:.*)full"):
         eqt.convert.official("particle_transformer", state)
     assert "d0" in eqt.convert.official("particle_transformer", state, inputs="full").model.fields
@@ -231,7 +192,7 @@ def test_inputs_must_be_told():
 
 def test_later_versions_are_refused():
     """weaver's versions 2 and 3 have gated units and lack some of the scales."""
-    state = {name: value for name, value in weaver(build()).items() if "post_fc_norm" not in name}
+    state = {name: value for name, value in particle_transformer(build()).items() if "post_fc_norm" not in name}
     with pytest.raises(eqt.CheckpointError, match="6 missing"):
         eqt.convert.official("particle_transformer", state | {"blocks.0.fc1_g.weight": torch.zeros(24, 8)})
     with pytest.raises(eqt.CheckpointError, match="c_attn"):
@@ -250,7 +211,7 @@ def test_as_weaver(random_jets, inputs):
         embed_dims=[12, 8], pair_embed_dims=[6, 5], num_heads=4, num_layers=2, num_cls_layers=1,
         block_params={"ffn_ratio": 3}, cls_block_params={"ffn_ratio": 3}, fc_params=[(7, 0.1)],
     )  # fmt: skip
-    theirs.double().eval().load_state_dict(weaver(ours, prefix=""))
+    theirs.double().eval().load_state_dict(particle_transformer(ours, prefix=""))
     jets = RaggedJets.from_awkward(random_jets(COUNTS))
     jets = replace(jets, columns={name: torch.rand_like(jets.mass) for name in ours.fields})
     with torch.no_grad():

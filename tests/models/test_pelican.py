@@ -26,6 +26,7 @@ from coffea_equitag.testing import (
     transform,
 )
 from networks import run
+from official_names import pelican
 
 METRIC = np.diag([1.0, -1.0, -1.0, -1.0])
 
@@ -351,7 +352,7 @@ def test_pair_channels_are_those_of_the_official_code(random_jets, symmetry):
 @pytest.mark.parametrize("method", ["spurions", "input"])
 def test_new_stabilisers_convert(random_jets, symmetry, method):
     model = build(size="3k", symmetry=symmetry, method=method).double()
-    tagger = eqt.convert.official("pelican", official_names(model), symmetry=symmetry)
+    tagger = eqt.convert.official("pelican", pelican(model), symmetry=symmetry)
     assert tagger.model.options["method"] == method
     jets = random_jets([4, 0, 1, 9])
     assert torch.equal(run(tagger.model.eval())(jets), run(model)(jets))
@@ -360,7 +361,7 @@ def test_new_stabilisers_convert(random_jets, symmetry, method):
 @pytest.mark.parametrize("symmetry", ["so13", "so2"])
 def test_momenta_of_a_converted_checkpoint(random_jets, symmetry, tmp_path):
     model = build(size="3k", symmetry=symmetry, output="momentum")
-    tagger = eqt.convert.official("pelican", official_names(model), symmetry=symmetry)
+    tagger = eqt.convert.official("pelican", pelican(model), symmetry=symmetry)
     assert (tagger.model.output, tagger.classes, tagger.card.signal) == ("momentum", (), None)
     tagger.save(tmp_path / "tagger")
     jets = random_jets([4, 0, 1, 9])
@@ -371,7 +372,7 @@ def test_momenta_of_a_converted_checkpoint(random_jets, symmetry, tmp_path):
 
 
 def test_momenta_that_are_not_covariant_are_refused():
-    state = official_names(build(size="3k", symmetry="se2", method="input", output="momentum"))
+    state = pelican(build(size="3k", symmetry="se2", method="input", output="momentum"))
     with pytest.raises(eqt.CheckpointError, match="a covariant output"):
         eqt.convert.official("pelican", state, symmetry="se2")
 
@@ -389,12 +390,12 @@ def test_momenta_that_are_not_covariant_are_refused():
 )
 def test_the_symmetry_is_asked_for(options, words):
     with pytest.raises(eqt.CheckpointError, match=words):
-        eqt.convert.official("pelican", official_names(build(size="3k", **options)))
+        eqt.convert.official("pelican", pelican(build(size="3k", **options)))
 
 
 def test_the_symmetry_is_read_from_the_trainers_arguments(tmp_path):
     told = argparse.Namespace(stabilizer="1_0", method="input", device="cuda")
-    state = official_names(build(size="3k", symmetry="1_0", method="input"))
+    state = pelican(build(size="3k", symmetry="1_0", method="input"))
     torch.save({"args": told, "model_state": state, "epoch": 3}, tmp_path / "best.pt")
     assert eqt.convert.official("pelican", tmp_path / "best.pt").card.options["symmetry"] == "1_0"
     assert eqt.convert.official("pelican", tmp_path / "best.pt", symmetry="1").card.options["symmetry"] == "1"
@@ -448,31 +449,6 @@ class TestOfficial:
         assert options["cls_11k_so2_input"]["method"] == "input"
 
 
-def official_names(model):
-    """The state under the official code's names, for configurations without a fixture."""
-    inverse = {}
-    for name, value in model.state_dict().items():
-        official = name.replace("embedding.", "linear.").replace("encoder.alpha", "input_encoder.rank2_alphas")
-        end = "1" if model.options["output"] == "momentum" else "0"
-        official = official.replace("messages.5.", f"msg_2to{end}.").replace("messages.", "net2to2.message_layers.")
-        official = official.replace("blocks.", "net2to2.eq_layers.").replace("readout.", f"agg_2to{end}.")
-        official = official.replace("head.1.", f"mlp_out{'_1' if end == '1' else ''}.linear.0.")
-        official = official.replace("scalars_to_pairs.", "eq1to2.").replace(".norm.", ".normlayer.")
-        official = official.replace("mixing.coefficients", "coefs").replace("power.exponent", "alphas.0")
-        for ours, theirs in (
-            ("operation_of_input", "coefs00"),
-            ("operation_of_output", "coefs01"),
-            ("channels_by_input", "coefs10"),
-            ("channels_by_output", "coefs11"),
-        ):
-            official = official.replace(f"mixing.{ours}", theirs)
-        official = official.replace("diagonal_bias", "diag_bias")
-        if "layers" in official or "msg" in official:
-            official = official.replace(".linear.", ".linear.0.")
-        inverse[official] = value[None] if official.endswith("alphas.0") else value
-    return inverse
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -484,7 +460,7 @@ def official_names(model):
 )
 def test_translation_of_other_configurations(random_jets, options):
     model = build(**({"size": "6k"} | options))
-    state = official_names(model)
+    state = pelican(model)
     found = infer_options(state)
     for name, value in found.items():
         assert model.options[name] == value
@@ -496,7 +472,7 @@ def test_translation_of_other_configurations(random_jets, options):
 
 def test_four_inputs_change_their_basis(random_jets):
     model = build(symmetry="1", method="input").double()
-    state = official_names(model)
+    state = pelican(model)
     ours = model.embedding.weight.data
     # Σ_μ v_μ p_iμ p_jμ with p_i·p_j = E_i E_j − ...
     state["linear.weight"] = torch.cat([ours[:, 3:], ours[:, :3] - ours[:, 3:]], dim=1)
