@@ -56,7 +56,9 @@ def lgatr_slim(model, prefix="net.", dropout=False):
 
 def lloca_transformer(model):
     """The state dict of a network as the authors would have saved it."""
-    found = {"net.attention.transform.parity_odd": torch.zeros(1, 24, dtype=torch.bool)}
+    scalars, vectors, tensors = (model.options[name] for name in ("scalars", "vectors", "tensors"))
+    size = scalars + 4 * vectors + 16 * tensors
+    found = {"net.attention.transform.parity_odd": torch.zeros(1, size, dtype=torch.bool)}
     for name, value in model.state_dict().items():
         part, *rest = name.split(".")
         if part == "frames" and rest[0].startswith("edge"):

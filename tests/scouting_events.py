@@ -2,6 +2,7 @@
 
 import awkward as ak
 import numpy as np
+import uproot
 
 from coffea_equitag.readers import cluster
 
@@ -44,3 +45,16 @@ def with_jets(candidates, calibration=1.0):
 
 def scouting_events(num_particles=(60, 0, 90, 3, 70), seed=1, calibration=1.0):
     return with_jets(random_candidates(num_particles, seed), calibration)
+
+
+def write_scouting(events, path):
+    """Write events as CMSSW does: one branch per column, one counter per table."""
+    columns = {name: {field: events[name][field] for field in events[name].fields} for name in events.fields}
+    identifiers = dict.fromkeys(("run", "luminosityBlock", "event"), np.arange(len(events)))
+    types = {name: events[name].type.content for name in events.fields} | dict.fromkeys(identifiers, "int64")
+    with uproot.recreate(path) as file:
+        tree = file.mktree(
+            "Events", types, counter_name=lambda name: "n" + name, field_name=lambda outer, inner: f"{outer}_{inner}"
+        )
+        tree.extend({name: ak.zip(fields) for name, fields in columns.items()} | identifiers)
+    return path

@@ -9,23 +9,29 @@ import functools
 import gzip
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import awkward as ak
 import numpy as np
+import pytest
 import torch
-import uproot
 from coffea import processor
 from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from matplotlib.figure import Figure
 
 import coffea_equitag as eqt
-from coffea_equitag.demo import PACKAGED_FILE, PACKAGED_JETS
+from coffea_equitag.demo import PACKAGED_JETS
 from coffea_equitag.tagger import Tagger
+from coffea_equitag.training import RunConfig, train
+from pages.checkpoints import write_checkpoints
+from pages.clusters import dask, parsl, triton, web
+from pages.event_files import link_samples, treemaker, write_delphes, write_nano, write_top_landscape
+from pages.jet_files import write_jets
+from pages.lengths import shorten, shorten_simulations
 from processor.correction_files import btv, jme
-
-EVENTS = 40
+from scouting_events import scouting_events, write_scouting
 
 
 def lay_out(folder, monkeypatch):
@@ -34,15 +40,15 @@ def lay_out(folder, monkeypatch):
     monkeypatch.setenv("COFFEA_EQUITAG_TAGGERS", str(folder / ".taggers"))
     monkeypatch.setattr(PFNanoAODSchema, "warn_missing_crossrefs", False)
     monkeypatch.setattr(processor, "FuturesExecutor", lambda **_: processor.IterativeExecutor(status=False))
-    monkeypatch.setattr(eqt, "fit", functools.partial(eqt.fit, epochs=1, progress=False))
-    monkeypatch.setattr(eqt.models, "build", _small(eqt.models.build))
+    shorten(monkeypatch)
     return {"eqt": eqt, "ak": ak, "np": np, "processor": processor}
 
 
-def names(page):
-    """Names that a page's first block does not define."""
+def names(page, folder, monkeypatch, request):
+    """Names that a page's first block does not define; what only this page supposes is laid out first."""
     if page.startswith("docs/networks/"):
         return {}
+    _AROUND.get(page, lambda *_: None)(folder, monkeypatch, request)
     events = NanoEventsFactory.from_root({"nano.root": "Events"}, schemaclass=PFNanoAODSchema).events()
     tagger, jets = eqt.load("my-tagger"), eqt.read_jets("top.parquet")
     common = {
@@ -58,22 +64,85 @@ def names(page):
     return common | _NAMES.get(page, dict)()
 
 
-def _small(build):
-    """Networks of a few weights, whatever a page asks for."""
-    sizes = {"lorentznet": {"hidden": 4, "n_layers": 2}, "pelican": {"size": "3k"}}
-    return lambda kind, **options: build(kind, **sizes.get(kind, {}) | options)
+def _of_training(folder, monkeypatch, request):
+    pytest.importorskip("optuna")
+    _of_simulation(folder, monkeypatch, request)
+    train(RunConfig(model="pfn", data=["top.parquet"], output="other_run", device="cpu"), progress=False)
+
+
+def _of_evaluation(folder, *_):
+    shutil.copytree(folder / "my-tagger", folder / "run")
+
+
+def _of_simulation(folder, monkeypatch, request):
+    pytest.importorskip("pythia8mc")
+    shorten_simulations(monkeypatch)
+    shutil.copy(folder / "top.parquet", folder / "top_landscape_1000.parquet")
+    shutil.copytree(folder / "my-tagger", folder / "official-lorentznet")
+
+
+def _of_export(folder, monkeypatch, request):
+    for name in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    Tagger.from_model(_small_pfn(), name="top-pfn-mass", classes=("QCD", "top")).save(folder / "top-pfn-mass")
+    with zipfile.ZipFile(folder / "tagger.zip", "w") as archive:
+        for file in (folder / "my-tagger").iterdir():
+            archive.write(file, f"my-tagger/{file.name}")
+    web(monkeypatch, folder / "tagger.zip")
+    triton(monkeypatch)
+
+
+def _of_scoring(folder, *_):
+    for name in ("data/a/1.root", "data/b/2.root"):
+        (folder / name).parent.mkdir(parents=True)
+        shutil.copy(folder / "nano.root", folder / name)
+
+
+def _of_symmetry(folder, *_):
+    shutil.copytree(folder / "three", folder / "other-tagger")
+
+
+def _of_datasets(folder, monkeypatch, request):
+    monkeypatch.setenv("COFFEA_EQUITAG_DATASETS", str(folder))
+    write_top_landscape(folder / "top-landscape" / "test.h5")
+
+
+def _of_edm4hep(folder, monkeypatch, request):
+    sample = request.getfixturevalue("coffea_sample")
+    link_samples(folder, sample, edm4hep="p8_ee_WW_ecm240_edm4hep.root", old="test_FCC_Winter2023.root")
+
+
+def _of_physlite(folder, monkeypatch, request):
+    link_samples(folder, request.getfixturevalue("coffea_sample"), DAOD_PHYSLITE="PHYSLITE_example.root")
+
+
+_AROUND = {
+    "docs/symmetry.md": _of_symmetry,
+    "docs/howto/training.md": _of_training,
+    "docs/howto/evaluation.md": _of_evaluation,
+    "docs/howto/simulation.md": _of_simulation,
+    "docs/howto/export.md": _of_export,
+    "docs/howto/scoring.md": _of_scoring,
+    "docs/howto/checkpoints.md": lambda folder, *_: write_checkpoints(folder),
+    "docs/howto/executors/dask.md": lambda folder, monkeypatch, request: dask(monkeypatch, request),
+    "docs/howto/executors/parsl.md": lambda folder, monkeypatch, request: parsl(monkeypatch),
+    "docs/howto/readers/datasets.md": _of_datasets,
+    "docs/howto/readers/delphes.md": lambda folder, monkeypatch, _: write_delphes(folder / "delphes.root", monkeypatch),
+    "docs/howto/readers/edm4hep.md": _of_edm4hep,
+    "docs/howto/readers/physlite.md": _of_physlite,
+    "docs/howto/readers/scouting.md": lambda folder, *_: write_scouting(scouting_events(), folder / "scouting.root"),
+}
 
 
 @functools.cache
 def _files():
     folder = Path(tempfile.mkdtemp())
-    _write_events(folder / "nano.root")
+    write_nano(folder / "nano.root")
     shutil.copy(folder / "nano.root", folder / "ttbar.root")
-    _write_jets(eqt.read_jets(PACKAGED_JETS)[:200], folder)
+    write_jets(eqt.read_jets(PACKAGED_JETS)[:200], folder)
     for name, classes in (("my-tagger", ("QCD", "top")), ("three", ("qcd", "W", "top")), ("btag", ("light", "c", "b"))):
         torch.manual_seed(1)
-        model = eqt.models.build("pfn", n_classes=len(classes), phi=(8, 8), f=(8,))
-        Tagger.from_model(model, name=name, classes=classes).save(folder / name)
+        Tagger.from_model(_small_pfn(len(classes)), name=name, classes=classes).save(folder / name)
     for write, name, published in (
         (btv, "btagging.json.gz", {"net_": "deepJet_"}),
         (jme, "jmar.json.gz", {"Net_Top": "ParticleNet_Top_Nominal"}),
@@ -85,40 +154,8 @@ def _files():
     return folder
 
 
-def _write_jets(jets, folder):
-    """Labelled jets of a wide range of pT with weights, in the files that pages read."""
-    rng = np.random.default_rng(0)
-    factor = rng.uniform(0.6, 1.8, len(jets))
-    jets = ak.with_field(jets, np.arange(len(jets)), "event")
-    columns = jets.constituents
-    scaled = ak.zip({name: columns[name] * (factor if name == "pt" else 1) for name in ("pt", "eta", "phi", "mass")})
-    own = {name: jets[name] * (factor if name in ("pt", "mass") else 1) for name in ("pt", "eta", "phi", "mass")}
-    fields = own | {"label": ak.to_numpy(jets.label), "weight": rng.uniform(0.5, 1.5, len(jets))}
-    wide = eqt.make_jets(scaled, **fields)
-    for name in ("top.parquet", "test.parquet", "validation.parquet", "top/top.parquet", "jets/0.parquet"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        ak.to_parquet(wide if name == "validation.parquet" else jets, folder / name)
-    (folder / "run.yaml").write_text("{model: pfn, data: [top.parquet], output: runs, epochs: 1, device: cpu}")
-
-
-def _write_events(path):
-    """The first packaged events, with a trigger, muons, pile-up, and the fat jets as AK4 jets too."""
-    with uproot.open(PACKAGED_FILE) as file:
-        columns = file["Events"].arrays(entry_stop=EVENTS)
-    trees = {name: columns[name] for name in ("run", "luminosityBlock", "event", "genWeight")}
-    for name in ("FatJet", "PFCands", "FatJetPFCands", "GenPart"):
-        fields = [one for one in columns.fields if one.startswith(f"{name}_")]
-        trees[name] = ak.zip({one.removeprefix(f"{name}_"): columns[one] for one in fields})
-    jets = trees["FatJet"]
-    jets["msoftdrop"] = jets.mass
-    jets["hadronFlavour"] = ak.values_astype(5 * jets.isTop, np.int32)
-    trees |= {"FatJet": jets, "Jet": jets, "JetPFCands": trees["FatJetPFCands"]}
-    trees["Muon"] = ak.zip({name: jets[name] for name in ("pt", "eta", "phi", "mass")} | {"charge": jets.isTop})
-    trees["HLT_PFJet500"] = np.arange(EVENTS) % 4 != 0
-    trees["Pileup_nTrueInt"] = np.linspace(10, 60, EVENTS).astype(np.float32)
-    types = {name: getattr(ak.type(ak.Array(value)), "content", None) for name, value in trees.items()}
-    with uproot.recreate(path) as file:
-        file.mktree("Events", types, field_name=lambda outer, inner: f"{outer}_{inner}").extend(trees)
+def _small_pfn(n_classes=2):
+    return eqt.models.build("pfn", n_classes=n_classes, phi=(8, 8), f=(8,))
 
 
 def _analysis():
@@ -170,11 +207,18 @@ def _clustering():
     events = NanoEventsFactory.from_root({"nano.root": "Events"}, schemaclass=PFNanoAODSchema).events()[:5]
     candidates = eqt.readers.particles(events, "PFCands")
     weighted = ak.with_field(candidates, ak.ones_like(candidates.pt), "puppiWeight")
+    tracks = ak.zip({name: candidates[name] for name in ("pt", "eta", "phi", "charge")})
+    for table, columns in (("ScoutingTrack", tracks), ("GenCands", candidates)):
+        events = ak.with_field(events, columns, table)
     return {"events": events, "particles": candidates, "my_candidates": weighted}
 
 
 def _training():
     return {"model": eqt.models.build("pfn")}
+
+
+def _ntuples():
+    return {"events": treemaker(Path())}
 
 
 _NAMES = {
@@ -184,5 +228,6 @@ _NAMES = {
     "docs/howto/evaluation.md": _evaluation,
     "docs/howto/training.md": _training,
     "docs/howto/readers/clustering.md": _clustering,
+    "docs/howto/readers/ntuples.md": _ntuples,
     "docs/reference/jets.md": _jets,
 }

@@ -8,29 +8,15 @@ import warnings
 import awkward as ak
 import numpy as np
 import pytest
-import uproot
 
 from coffea_equitag import attach, read_jets
 from coffea_equitag.errors import ConstituentsWarning, JetError
 from coffea_equitag.jets import flatten, validate
 from coffea_equitag.readers import cluster, mapped, nanoaod, particles, scouting
 from nano_events import nano_events
-from scouting_events import random_candidates, scouting_events, with_jets
+from scouting_events import random_candidates, scouting_events, with_jets, write_scouting
 
 FAT = "ScoutingFatPFJetRecluster"
-
-
-def as_file(events, path):
-    """Write events as CMSSW does: one branch per column, one counter per table."""
-    columns = {name: {field: events[name][field] for field in events[name].fields} for name in events.fields}
-    identifiers = dict.fromkeys(("run", "luminosityBlock", "event"), np.arange(len(events)))
-    types = {name: events[name].type.content for name in events.fields} | dict.fromkeys(identifiers, "int64")
-    with uproot.recreate(path) as file:
-        tree = file.mktree(
-            "Events", types, counter_name=lambda name: "n" + name, field_name=lambda outer, inner: f"{outer}_{inner}"
-        )
-        tree.extend({name: ak.zip(fields) for name, fields in columns.items()} | identifiers)
-    return path
 
 
 @pytest.mark.parametrize("collection", ["ScoutingPFJetRecluster", FAT])
@@ -120,7 +106,7 @@ def test_any_radius_from_the_candidates():
 
 def test_files_virtual_eager_and_traced(tmp_path):
     events = scouting_events()
-    path = as_file(events, tmp_path / "scouting.root")
+    path = write_scouting(events, tmp_path / "scouting.root")
     expected = scouting(events, FAT, fields=("charge", "d0"))
     log = []
     for mode, options in (("virtual", {"access_log": log}), ("eager", {})):
@@ -147,7 +133,7 @@ def test_files_virtual_eager_and_traced(tmp_path):
 
 
 def test_scaled_constituents_of_shifted_jets(tmp_path):
-    opened = nano_events(as_file(scouting_events(), tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
+    opened = nano_events(write_scouting(scouting_events(), tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
     shifted = ak.with_field(opened[FAT], opened[FAT].pt * 1.1, "pt")
     events = ak.with_field(opened, shifted, FAT)
     nominal, scaled = scouting(events, FAT), scouting(events, FAT, constituents="scaled")
@@ -224,7 +210,7 @@ class Counter:
 def test_scores_land_on_the_jets_of_the_file(tmp_path):
     """`attach` recognises scouting by itself; a reader of one's own takes a mapping."""
     events = scouting_events()
-    opened = nano_events(as_file(events, tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
+    opened = nano_events(write_scouting(events, tmp_path / "scouting.root"), schema="ScoutingNanoAODSchema")
     scored = attach(opened, {FAT: Counter()}, name="count")
     assert scored[FAT].count.tolist() == events[FAT].nConstituents.tolist()
     links = {"counts": f"{FAT}.nConstituents"}  # not which they are, but how many
