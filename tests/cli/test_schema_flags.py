@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from coffea_equitag import cli
 from coffea_equitag.cli import train
@@ -23,6 +23,8 @@ class Schema(BaseModel):
     choice: Literal["32", "bf16"] = Field(default="32", description="choice")
     wanted: bool = Field(default=False, description="wanted")
     text: str | None = Field(default=None, description="text")
+    words: Annotated[tuple[str, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] = ()
+    few: Literal["all"] | tuple[float, ...] | None = None
 
 
 def parsed(*words: str) -> dict[str, object]:
@@ -48,6 +50,11 @@ def parsed(*words: str) -> dict[str, object]:
         (("--wanted",), {"wanted": True}),
         (("--no-wanted",), {"wanted": False}),
         (("--text", "12"), {"text": "12"}),
+        (("--text", "x, y"), {"text": "x, y"}),
+        (("--words", "x, y.0"), {"words": ["x", "y.0"]}),  # though one word stands for a list of it
+        (("--words", "x"), {"words": ["x"]}),
+        (("--few", "all"), {"few": "all"}),
+        (("--few", "1, 2"), {"few": ["1", "2"]}),
         (("--number", "many"), {"number": "many"}),  # for the schema to refuse
     ],
 )

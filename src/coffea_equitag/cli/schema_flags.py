@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -67,12 +67,15 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 
 def _value(given: Any, field: FieldInfo) -> Any:
-    """The first reading of a flag's text that the field takes: as YAML, as it is, as a list with commas."""
+    """The first reading of a flag's text that the field takes: as YAML, as it is, as a list with commas.
+
+    Where the field is a list and no text, text is first read as a list: its validator may take one word for all of it.
+    """
     if not isinstance(given, str):
         return given
     kind: Any = Annotated[field.annotation, *field.metadata, field.description]
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
-    for value in _readings(given):
+    for value in _readings(given, _is_list(field.annotation)):
         try:
             adapter.validate_python(value)
         except ValidationError:
@@ -81,8 +84,18 @@ def _value(given: Any, field: FieldInfo) -> Any:
     return given
 
 
-def _readings(text: str) -> Iterator[Any]:
+def _is_list(annotation: Any) -> bool:
+    """Whether a field takes lists, and no text that is not one of a few words."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return str not in members and any(get_origin(member) is tuple for member in members)
+
+
+def _readings(text: str, is_list: bool) -> Iterator[Any]:
+    words = [word.strip() for word in text.split(",")]
     with suppress(yaml.YAMLError):
-        yield yaml.safe_load(text)
+        found = yaml.safe_load(text)
+        if is_list and isinstance(found, str):
+            yield words
+        yield found
     yield text
-    yield [word.strip() for word in text.split(",")]
+    yield words
