@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from coffea_equitag import TaggerError, fit, kernels, models
+from coffea_equitag.kernels import self_check
 from coffea_equitag.training.data import LabelledJets
 from coffea_equitag.training.loop import pair_budget
 from coffea_equitag.training.loop.module import Training
@@ -89,6 +90,17 @@ def test_looking_leaves_the_network_as_it_was(toy, build_small):
     assert torch.equal(torch.get_rng_state(), numbers)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_the_self_check_of_kernels_does_not_count(toy, build_small, monkeypatch):
+    """It comes first on a new machine, and keeps what its layers keep: a budget must not depend on that."""
+    monkeypatch.setattr(self_check, "_outcomes", {})
+    monkeypatch.setattr(self_check, "folders", lambda mirror: [])
+    model, sample = build_small(), LabelledJets.of(toy(60), "label", 2)
+    with kernels.use("cpu"):
+        first = bytes_per_pair(model, sample)
+        assert self_check.outcome(model.kind, "cpu", "training").startswith("passed: ")
+        assert bytes_per_pair(model, sample) == first
 
 
 def test_no_jets_and_empty_jets(build_small, random_jets):
