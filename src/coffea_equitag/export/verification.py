@@ -24,8 +24,7 @@ from .trial_jets import BATCHES, trial_jets
 
 __all__ = ["TOLERANCE", "UNITS", "Verification", "verify"]
 
-#: Largest deviation in float32: of probabilities p, |Δ log p| / max(1, |log p|), so that p deviates by no more, and
-#: small ones, on which rejections rest, keep their digits; of vectors, relative to the largest component.
+#: Largest deviation in float32, see `Verification`.
 TOLERANCE = 1e-5
 
 #: Where probabilities count as 0: far above the smallest numbers in float32.
@@ -48,8 +47,9 @@ class Verification:
     batches : tuple of int
         Jets in each call.
     deviation : float
-        Largest deviation of the file's outputs from those of the layers in float64: of probabilities p,
-        |Δ log p| / max(1, |log p|); of vectors, relative to the largest component.
+        Largest deviation of the file's outputs from those of the layers in float64: of vectors, relative to the largest
+        component; of probabilities p the larger one of |Δp| and |Δ log p| / 4 max(1, |log p|), so that small ones, on
+        which rejections rest, keep their digits: a logit that moves by δ moves p by up to δ/4, and log p by up to δ.
     from_tagger : float
         The same from what ``tagger`` itself gives, by its kernels in single precision.
     tagger_deviation : float
@@ -156,13 +156,14 @@ def _scores(tagger: Tagger, outputs: Tensor) -> F8:
 
 
 def _deviation(tagger: Tagger, found: F8, expected: F8) -> float:
-    """See `TOLERANCE`; infinite if a number is NaN."""
+    """See `Verification`; infinite if a number is NaN."""
+    sizes = np.abs(found - expected)
     if tagger.model.output == "classes":
-        found, expected = (np.log(np.maximum(scores, _ZERO)) for scores in (found, expected))
-        scale: F8 | float = np.maximum(1.0, np.abs(expected))
+        log_found, log_expected = (np.log(np.maximum(scores, _ZERO)) for scores in (found, expected))
+        relative = np.abs(log_found - log_expected) / np.maximum(1.0, np.abs(log_expected))
+        sizes = np.maximum(sizes, relative / 4)
     else:
-        scale = float(np.abs(expected).max())
-    sizes = np.abs(found - expected) / scale
+        sizes /= np.abs(expected).max()
     return float(np.where(np.isnan(sizes), np.inf, sizes).max())
 
 
