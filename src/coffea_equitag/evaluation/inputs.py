@@ -108,7 +108,8 @@ def _histogram(axis: Any, values: AnyArray, jet: I8, weights: F8, dataset: str, 
         storage=hist.storage.Weight(),
     )
     size = axis.extent
-    pairs, numbers = np.unique(jet * size + axis.index(values) + 1, return_counts=True)
+    index = axis.index(values) if len(values) else jet  # boost-histogram before 1.8 takes no numbers for text
+    pairs, numbers = np.unique(jet * size + index + 1, return_counts=True)
     bins, weight = pairs % size, weights[pairs // size] * numbers
     view = histogram.view(flow=True)[0, 0]
     view["value"] = np.bincount(bins, weight, minlength=size)

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from numpy.polynomial import chebyshev
 from torch import Tensor
+
+from ..array_types import F8
 
 __all__ = ["DECOMPOSITIONS"]
 
@@ -63,11 +66,35 @@ def _expm1(x: Tensor) -> Tensor:
     return torch.where(grown == 1, x, torch.where(grown == 0, -1.0, corrected))
 
 
+#: z ↦ (1 + 2z) exp(z²) erfc(z) in Chebyshev polynomials of (z − 3.75) / (z + 3.75), Shepherd and Laframboise,
+#: Math. Comp. 36 (1981) 249: to the rounding of float64. The last coefficients are 1e-17; onnxscript takes what is added
+#: for 0 below 1e-8, so all are multiplied by a power of 2.
+_MIDDLE, _DEGREE, _SCALE = 3.75, 32, 2.0**40
+
+
+def _scaled_erfc(y: F8) -> F8:
+    z = torch.from_numpy(_MIDDLE * (1 + y) / (1 - y))
+    found: F8 = ((1 + 2 * z) * torch.special.erfcx(z)).numpy()
+    return found
+
+
+_COEFFICIENTS: list[float] = (_SCALE * chebyshev.chebinterpolate(_scaled_erfc, _DEGREE)).tolist()
+
+
 def _gelu(x: Tensor, *, approximate: str = "none") -> Any:
-    # onnxruntime writes the constants of the form with tanh in single precision
-    if approximate == "none" or x.dtype != torch.float64:
+    # in float64 onnxruntime has no error function, and writes the constants of the form with tanh in single precision
+    if x.dtype != torch.float64:
         return NotImplemented
-    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    if approximate == "tanh":
+        return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    z = x.abs() * math.sqrt(0.5)
+    y = (z - _MIDDLE) / (z + _MIDDLE)
+    series, last = torch.zeros_like(y), torch.zeros_like(y)
+    for coefficient in _COEFFICIENTS[:0:-1]:  # Clenshaw's recurrence
+        series, last = 2 * y * series - last + coefficient, series
+    series = y * series - last + _COEFFICIENTS[0]
+    below = torch.exp(-z * z) * (series / (2 * _SCALE)) / (1 + 2 * z)  # the normal distribution's integral up to −|x|
+    return x * torch.where(x > 0, 1 - below, below)
 
 
 def _leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -87,6 +114,24 @@ def _batch_norm(
     return (x - mean) * scale + bias, x.new_zeros(0), x.new_zeros(0)
 
 
+def _layer_norm(
+    x: Tensor,
+    shape: list[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    _cudnn: bool = True,
+) -> Any:
+    # as above; in float32 ONNX's own is exact
+    if x.dtype != torch.float64:
+        return NotImplemented
+    over = list(range(x.ndim - len(shape), x.ndim))
+    centred = x - x.mean(over, keepdim=True)
+    found = centred * torch.rsqrt((centred * centred).mean(over, keepdim=True) + eps)
+    found = found if weight is None else found * weight
+    return found if bias is None else found + bias
+
+
 _ATEN: Any = torch.ops.aten
 
 #: What takes the place of torch's operations before a graph becomes ONNX.
@@ -99,6 +144,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     _ATEN.expm1.default: _expm1,
     _ATEN.gelu.default: _gelu,
     _ATEN.hypot.default: _hypot,
+    _ATEN.layer_norm.default: _layer_norm,
     _ATEN.leaky_relu.default: _leaky_relu,
     _ATEN.log1p.default: _log1p,
     _ATEN.sort.stable: _sort,

@@ -80,6 +80,8 @@ class Spectra:
         Weighted with them, the training sample has the spectra that are wanted and its former Σ w. For resampling
         the factor is the mean number of copies, 1 on average over the training jets.
         """
+        if not len(labels):  # boost-histogram before 1.8 takes no numbers for text
+            return np.zeros(0)
         index = [axis.index(values) for axis, values in zip(self._axes, coordinates.T, strict=True)]
         inside = np.ones(len(labels), dtype=bool)
         for axis, bins in zip(self._axes, index, strict=True):
