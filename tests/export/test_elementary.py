@@ -7,6 +7,8 @@ import torch
 from torch.nn import functional
 
 from coffea_equitag.export.elementary import DECOMPOSITIONS
+from coffea_equitag.export.interface import Port
+from coffea_equitag.export.onnx_file import to_onnx
 
 ATEN = torch.ops.aten
 EPS = torch.finfo(torch.float64).eps
@@ -84,3 +86,32 @@ def test_batch_norm(shape):
     found = DECOMPOSITIONS[operation](x, weight, bias, mean, var, 0.1, 1e-5)
     expected = operation(x, weight, bias, mean, var, 0.1, 1e-5)[0]
     torch.testing.assert_close(found[0], expected, rtol=0, atol=8 * EPS * float(expected.abs().max()))
+
+
+def test_layer_norm():
+    x = torch.randn(5, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    x[0] *= 1e-3  # beside which ε counts
+    weight, bias = x[1, 0], x[2, 0]
+    for options in ((), (weight,), (weight, bias)):
+        found = DECOMPOSITIONS[ATEN.layer_norm.default](x, [4], *options)
+        torch.testing.assert_close(found, functional.layer_norm(x, (4,), *options), rtol=0, atol=16 * EPS)
+    assert DECOMPOSITIONS[ATEN.layer_norm.default](x.float(), [4]) is NotImplemented
+
+
+class Functions(torch.nn.Module):
+    def forward(self, x):
+        return torch.stack([torch.cos(x), functional.gelu(x), functional.layer_norm(x, (len(x),), eps=1e-5)], dim=1)
+
+
+def test_in_a_file():
+    """Exporters leave out what is added below 1e-8, and round constants: ε, the rest of π/2, a series' last terms."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    x = torch.cat([torch.linspace(-6, 6, 997, dtype=torch.float64), torch.tensor([torch.pi / 2]).double()])
+    ports = [[Port(name, "float64", (len(x), *more), "a number")] for name, more in (("x", ()), ("y", (3,)))]
+    model = to_onnx(torch.export.export(Functions(), (x,)), *ports)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+    # arguments up to 6 and z² up to 18 are rounded
+    torch.testing.assert_close(found, Functions()(x), rtol=0, atol=16 * EPS)
+    torch.testing.assert_close(found[-1, 0], torch.cos(x[-1]), rtol=4 * EPS, atol=0)

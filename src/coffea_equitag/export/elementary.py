@@ -26,13 +26,17 @@ def _atan2(y: Tensor, x: Tensor) -> Tensor:
     return first + torch.where(along > 0, (y * cosine - x * sine) / torch.where(along > 0, along, 1.0), 0.0)
 
 
+#: onnxscript leaves out what is added below 1e-8: small numbers are added as multiples of a power of 2.
+_SCALE = 2.0**60
 #: π/2 and what float64 lacks of it.
 _QUARTER, _REST = 0.5 * math.pi, 6.123233995736766e-17
 
 
 def _cos(x: Tensor) -> Any:
     """By the sine, which onnxruntime before 1.30 has in float64; π/2 − |x| is exact where the cosine is small."""
-    return NotImplemented if x.dtype != torch.float64 else torch.sin((_QUARTER - x.abs()) + _REST)
+    if x.dtype != torch.float64:
+        return NotImplemented
+    return torch.sin(((_QUARTER - x.abs()) * _SCALE + _REST * _SCALE) / _SCALE)
 
 
 def _copysign(size: Tensor, sign: Tensor) -> Tensor:
@@ -67,9 +71,8 @@ def _expm1(x: Tensor) -> Tensor:
 
 
 #: z ↦ (1 + 2z) exp(z²) erfc(z) in Chebyshev polynomials of (z − 3.75) / (z + 3.75), Shepherd and Laframboise,
-#: Math. Comp. 36 (1981) 249: to the rounding of float64. The last coefficients are 1e-17; onnxscript takes what is added
-#: for 0 below 1e-8, so all are multiplied by a power of 2.
-_MIDDLE, _DEGREE, _SCALE = 3.75, 32, 2.0**40
+#: Math. Comp. 36 (1981) 249: to the rounding of float64, where the last coefficients are 1e-17.
+_MIDDLE, _DEGREE = 3.75, 32
 
 
 def _scaled_erfc(y: F8) -> F8:
