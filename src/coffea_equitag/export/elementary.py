@@ -75,13 +75,12 @@ def _expm1(x: Tensor) -> Tensor:
 _MIDDLE, _DEGREE = 3.75, 32
 
 
-def _scaled_erfc(y: F8) -> F8:
+def _scaled_erfc(y: F8) -> Any:
     z = torch.from_numpy(_MIDDLE * (1 + y) / (1 - y))
-    found: F8 = ((1 + 2 * z) * torch.special.erfcx(z)).numpy()
-    return found
+    return _SCALE * ((1 + 2 * z) * torch.special.erfcx(z)).numpy()
 
 
-_COEFFICIENTS: list[float] = (_SCALE * chebyshev.chebinterpolate(_scaled_erfc, _DEGREE)).tolist()
+_COEFFICIENTS: list[float] = chebyshev.chebinterpolate(_scaled_erfc, _DEGREE).tolist()
 
 
 def _gelu(x: Tensor, *, approximate: str = "none") -> Any:
