@@ -45,6 +45,13 @@ def test_best_of_the_trials(config, tmp_path):
     assert len(list((tmp_path / "search").glob("trial-*"))) == 3
 
 
+def test_options_that_the_network_lacks(config, tmp_path):
+    """Nothing is begun that would be taken up again with the same options."""
+    with pytest.raises(TaggerError, match="hiden"):
+        search(config, {"options.hiden": [4, 8]}, trials=1, progress=False)
+    assert not (tmp_path / "search").exists()
+
+
 def test_an_interrupted_trial_is_finished(config, tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from ..errors import TaggerError, explain
 from ..validation import faults
 from .run_config import RunConfig
 from .search_space import SearchSpace
-from .train import train
+from .train import train, untrained
 
 __all__ = ["SearchResult", "search"]
 
@@ -112,7 +112,9 @@ def _space(config: RunConfig, keys: Mapping[str, Any]) -> SearchSpace:
         )
     for key, wanted in space.keys.items():
         for value in wanted if isinstance(wanted, list) else [wanted.low, wanted.high]:
-            _configured(config, {key: value}, Path(config.output))
+            one = _configured(config, {key: value}, Path(config.output))
+            if key.startswith("options."):
+                untrained(one)  # a trial that fails later would be taken up again
     return space
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import awkward as ak
 import torch
 
+from ..jet_model import JetModel
 from ..models import build
 from ..readers import JetStream, read_jets, stream
 from ..tagger import Tagger
 from .fitting import fit_options
 from .run_config import RunConfig
 
-__all__ = ["train"]
+__all__ = ["train", "untrained"]
 
 
 def train(config: RunConfig, *, progress: bool = True, resume: bool = True) -> list[Tagger]:
@@ -52,15 +53,25 @@ def _jets(config: RunConfig, files: tuple[str, ...]) -> ak.Array | JetStream:
     return stream(files, jets=config.jets, shuffle=config.shuffle, workers=config.workers)
 
 
-def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume: bool) -> Tagger:
+def untrained(config: RunConfig) -> JetModel:
+    """The network of a configuration with its first weights.
+
+    Raises
+    ------
+    TaggerError
+        If it has no such options.
+    """
     options = dict(config.options)
     if (classes := config.with_classes(config.labels, 0).classes) is not None:
         options.setdefault("n_classes", len(classes))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
-        model = build(config.model, **options)
+        return build(config.model, **options)
+
+
+def _train(config: RunConfig, jets: Any, validation: Any, progress: bool, resume: bool) -> Tagger:
     return fit_options(
-        model,
+        untrained(config),
         jets,
         config.labels,
         config,
