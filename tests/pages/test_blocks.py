@@ -12,8 +12,11 @@ import subprocess
 import sys
 import tomllib
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 import yaml
+from coffea.nanoevents import PFNanoAODSchema
 
 from coffea_equitag.cli import COMMANDS, main
 from coffea_equitag.readers import JetMapping
@@ -30,6 +33,16 @@ DIRECTIVES = re.compile(r"^\{|^$|^dockerfile$|^text$")
 NAMES = {str(page.relative_to(ROOT)): page for page in PAGES}
 
 
+@pytest.fixture
+def tidied(monkeypatch):
+    """Pages leave figures of pyplot open, and settings of matplotlib and coffea changed."""
+    monkeypatch.setattr(PFNanoAODSchema, "warn_missing_crossrefs", PFNanoAODSchema.warn_missing_crossrefs)
+    with mpl.rc_context():
+        yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("tidied")
 @pytest.mark.parametrize("name", [name for name, page in NAMES.items() if any(blocks(page))])
 @pytest.mark.filterwarnings("ignore")  # what users see, too
 def test_blocks_run(name, tmp_path, monkeypatch, request):
