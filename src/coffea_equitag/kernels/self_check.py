@@ -23,6 +23,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from ..code_cache import folders
 from ..errors import KernelWarning
@@ -153,6 +155,10 @@ def failure_of_invariants(name: str, device: torch.device) -> str | None:
     return _verdict(("common", "gpu", "inference", name, "", str(device), "float32"), compare)
 
 
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
 def _verdict(key: tuple[str, ...], compare: Callable[[], _Figures]) -> str | None:
     kernels = key[0], key[1], key[-1]
     if kernels in _failures:
@@ -173,7 +179,8 @@ def _verdict(key: tuple[str, ...], compare: Callable[[], _Figures]) -> str | Non
             except (OSError, ValueError, TypeError):
                 pass  # not checked before, or nothing readable
         try:
-            figures = compare()
+            with saved_tensors_hooks(_same, _same):  # the caller's, which may count or move tensors, are not for these
+                figures = compare()
         except Exception as error:  # whatever a compiler, a driver or a kernel raises
             found = f"{type(error).__name__}: {error}"
         else:
@@ -227,7 +234,7 @@ def _compare(model: JetModel, target: str, form: str, device: torch.device, prec
     return _Figures(*worst, precision="bf16" if by_bf16 else "float32")
 
 
-def _results(network: JetModel, jets: RaggedJets, form: str, mode: str) -> list[torch.Tensor]:
+def _results(network: JetModel, jets: RaggedJets, form: str, mode: str) -> list[Tensor]:
     """Outputs, and in training the gradients of all parameters, in float64 on the CPU."""
     check = _Check(mode)
     token = _current.set(check)

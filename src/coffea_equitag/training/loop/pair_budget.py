@@ -89,11 +89,10 @@ def bytes_per_pair(model: JetModel, sample: LabelledJets, precision: str = "32")
     try:
         with (
             torch.random.fork_rng(devices=devices),
+            torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
             torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision != "32"),
         ):
-            model.train()(jets)  # kernels are compared with layers before their first use: none of what is counted
-            with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-                model(jets)
+            model.train()(jets)
     finally:
         with torch.no_grad():
             for name, value in model.named_buffers():
