@@ -7,20 +7,10 @@ import importlib
 from dataclasses import replace
 
 import coffea_equitag as eqt
+from coffea_equitag.cli.benchmark import QUICK
 
 #: Of a benchmark: one comparison, of one jet.
-BENCHMARK = {
-    "sections": ("networks",),
-    "workloads": ("ak4",),
-    "passes": ("forward",),
-    "batch": 1,
-    "seconds": 0.02,
-    "memory": False,
-    "rounds": (1, 1),
-    "sizes": (5, 10),
-    "jets": (20,),
-    "file_jets": 1,
-}
+BENCHMARK = {name: value for name, value in QUICK.items() if name != "models"} | {"sections": ("networks",), "batch": 1}
 
 #: Networks of a few weights.
 SIZES = {"lorentznet": {"hidden": 4, "n_layers": 2}, "pelican": {"size": "3k"}}

@@ -9,6 +9,21 @@ from typing import Any
 __all__ = ["configure", "run"]
 
 
+#: What `--quick` measures.
+QUICK: dict[str, Any] = {
+    "models": ("pfn", "lorentznet"),
+    "workloads": ("ak4",),
+    "passes": ("forward",),
+    "batch": 4,
+    "seconds": 0.02,
+    "memory": False,
+    "rounds": (1, 1),
+    "sizes": (5, 10),
+    "jets": (20,),
+    "file_jets": 1,
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     measured = parser.add_argument_group("what is measured")
@@ -57,18 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ..benchmarking.report import insert, markdown
     from .options import parse_options
 
-    quick: dict[str, Any] = {
-        "models": ("pfn", "lorentznet"),
-        "workloads": ("ak4",),
-        "passes": ("forward",),
-        "batch": 4,
-        "seconds": 0.02,
-        "memory": False,
-        "rounds": (1, 1),
-        "sizes": (5, 10),
-        "jets": (20,),
-        "file_jets": 1,
-    }
     given = {
         "sections": arguments.only,
         "models": arguments.models,
@@ -78,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         "file_jets": arguments.file_jets,
     }
     settings = Settings(
-        **(quick if arguments.quick else {})
+        **(QUICK if arguments.quick else {})
         | {name: value for name, value in given.items() if value is not None}
         | {
             "threads": arguments.threads,
